@@ -1,0 +1,46 @@
+# The README's two commands are `make demo` and `make test`. Needs python3.11 (or newer) and make, nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+
+.PHONY: help demo test lint bench reference doctor clean
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: .venv/run  ## run every study on phantoms and write results/demo/report.html
+	$(SNAKEMAKE) --quiet rules host --config scale=demo
+	@echo "The report: $(CURDIR)/results/demo/report.html"
+
+test: .venv/dev  ## run the test suite
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+lint: .venv/dev  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m tests.lint_workflow
+
+bench: .venv/dev  ## measure ratios against named peers
+	$(BIN)/python -m benchmarks
+
+reference: .venv/run  ## regenerate docs/reference and the JSON schema
+	$(BIN)/python -m microtome reference
+
+doctor: .venv/run  ## look at this machine
+	$(SNAKEMAKE) --quiet all -- doctor
+
+clean:  ## delete results and logs, keep .venv and fetched data
+	rm -rf results logs .snakemake
+
+.venv/run: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Microtome needs Python 3.11 or newer, found " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,37 @@
+# Microtome: from raw microscopy images to trained models, metrics, tables and figures.
+# Studies are data (config/studies/*.yaml), the DAG is code (rules/*.smk). See README.md and docs/.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/preprocess.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/postprocess.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        at.page,
+
+
+rule tables:
+    input:
+        all_of("tables"),
+
+
+rule figures:
+    input:
+        all_of("figures"),

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""Augmentation of a batch: one geometry for images and targets, then the intensities of the images.
+
+Everything is off by default. All randomness comes from a generator of its own, drawn on the CPU, so that a
+seed gives the same batch on every device and the global random state is left alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from kornia.filters import gaussian_blur2d
+from torch import Generator, Tensor
+from torch.nn import functional
+
+BATCH_DIMENSIONS = 4
+QUARTERS = 4
+NO_SCALE = (1.0, 1.0)
+BLUR_REACH = 3.0  # kernel half width in standard deviations
+SMALLEST_BLUR = 1e-3
+LARGEST_EXACT_FLOAT = 2**24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What may happen to a batch, image by image.
+
+    Attributes:
+        horizontal_flip: Probability of left-right reflection.
+        vertical_flip: Probability of up-down reflection.
+        rotate90: Probability of a rotation by 90, 180 or 270 degrees (square images only).
+        rotation: Largest rotation either way, degrees.
+        scale: Smallest and largest magnification.
+        translate: Largest shift either way, fraction of each side.
+        shear: Largest shear angle either way, radians, per axis.
+        elastic_alpha: Random displacement before smoothing, uniform in plus or minus, pixels (Simard et al.
+            2003, doi:10.1109/ICDAR.2003.1227801).
+        elastic_sigma: Standard deviation of its smoothing, pixels.
+        elastic_probability: Probability of an elastic deformation.
+        brightness: Factor 1 ± brightness.
+        contrast: Factor 1 ± contrast on the deviation from the image's mean.
+        gamma: Exponent exp(±gamma).
+        intensity_shift: Added constant ± intensity_shift, images in 0..1.
+        blur_sigma: Largest standard deviation of a Gaussian blur, pixels.
+        speckle: x·(1 + u·n), u uniform in 0..speckle, n standard normal.
+        gaussian_noise: Largest standard deviation of added noise, images in 0..1.
+        target_fill: ``reflect`` continues targets beyond the border as the images are, ``ignore`` marks
+            them not labelled.
+        ignore: The value that means not labelled.
+    """
+
+    horizontal_flip: float = 0.0
+    vertical_flip: float = 0.0
+    rotate90: float = 0.0
+    rotation: float = 0.0
+    scale: tuple[float, float] = NO_SCALE
+    translate: float = 0.0
+    shear: float = 0.0
+    elastic_alpha: float = 0.0
+    elastic_sigma: float = 8.0
+    elastic_probability: float = 1.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    intensity_shift: float = 0.0
+    blur_sigma: float = 0.0
+    speckle: float = 0.0
+    gaussian_noise: float = 0.0
+    target_fill: Literal["reflect", "ignore"] = "reflect"
+    ignore: int = 255
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: If a setting is out of range.
+        """
+        chances = ("horizontal_flip", "vertical_flip", "rotate90", "elastic_probability")
+        strengths = ("rotation", "translate", "shear", "elastic_alpha", "brightness", "contrast", "gamma")
+        strengths += ("intensity_shift", "blur_sigma", "speckle", "gaussian_noise")
+        _check_range(self, chances, 0.0, 1.0)
+        _check_range(self, strengths, 0.0, math.inf)
+        _check_range(self, ("shear",), 0.0, math.pi / 2)
+        low, high = self.scale
+        if not 0 < low <= high < math.inf or self.elastic_sigma <= 0:
+            found = f"scale={self.scale}, elastic_sigma={self.elastic_sigma}"
+            msg = f"found {found}; expected 0 < low <= high, and elastic_sigma above 0."
+            raise ValueError(msg)
+        if self.target_fill not in ("reflect", "ignore"):
+            msg = f"found target_fill={self.target_fill!r}, expected 'reflect' or 'ignore'."
+            raise ValueError(msg)
+
+    @property
+    def warps(self) -> bool:
+        """Whether pixels are interpolated."""
+        affine = self.rotation or self.translate or self.shear or tuple(self.scale) != NO_SCALE
+        return bool(affine or self.elastic_alpha)
+
+    @property
+    def changes_intensity(self) -> bool:
+        """Whether pixel values change other than by geometry."""
+        strengths = (self.brightness, self.contrast, self.gamma, self.intensity_shift)
+        return any((*strengths, self.blur_sigma, self.speckle, self.gaussian_noise))
+
+
+def augment(images: Tensor, targets: Tensor, settings: Augmentation, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Augment a batch.
+
+    Flips and quarter turns are exact. Other geometry resamples once, images bilinearly with reflection at
+    the border, targets by the nearest pixel, so that labels stay labels. Intensities end within 0..1, or
+    within the range the batch had if that was wider.
+
+    Args:
+        images: ``(N, C, H, W)`` floating point, nominally 0..1.
+        targets: ``(N, T, H, W)``, any type.
+        settings: What may happen.
+        seed: Fixes every draw.
+
+    Returns:
+        Images and targets of the same shapes and types; the same tensors if everything is off.
+
+    Raises:
+        ValueError: If the shapes do not fit, images are no floats, or quarter turns meet oblong images.
+
+    Example:
+        >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
+        >>> augment(image, image, Augmentation(horizontal_flip=1.0), seed=0)[1].tolist()
+        [[[[1.0, 0.0], [3.0, 2.0]]]]
+    """
+    _check_batch(images, targets, settings)
+    generator = Generator().manual_seed(seed)
+    images, targets = _flip(images, targets, settings, generator)
+    if settings.warps:
+        images, targets = _warp(images, targets, settings, generator)
+    if settings.changes_intensity:
+        images = _change_intensity(images, settings, generator)
+    return images, targets
+
+
+def _check_range(settings: Augmentation, names: tuple[str, ...], low: float, high: float) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not low <= value <= high or value == math.inf:
+            msg = f"found {name}={value}, expected {low} to {high}."
+            raise ValueError(msg)
+
+
+def _check_batch(images: Tensor, targets: Tensor, settings: Augmentation) -> None:
+    fits = images.dim() == targets.dim() == BATCH_DIMENSIONS and images.shape[0] == targets.shape[0]
+    if not fits or images.shape[2:] != targets.shape[2:] or min(images.shape) < 1:
+        found = f"images {tuple(images.shape)}, targets {tuple(targets.shape)}"
+        msg = f"found {found}; expected (N, C, H, W) and (N, T, H, W) of one size."
+        raise ValueError(msg)
+    if not images.is_floating_point():
+        msg = f"found images of {images.dtype}, expected floating point in 0..1; scale them first."
+        raise ValueError(msg)
+    if settings.rotate90 and images.shape[2] != images.shape[3]:
+        msg = f"rotate90 needs square images, found {tuple(images.shape[2:])}; crop them or set it to 0."
+        raise ValueError(msg)
+
+
+def _uniform(generator: Generator, shape: tuple[int, ...], low: float, high: float) -> Tensor:
+    return torch.rand(shape, generator=generator) * (high - low) + low
+
+
+def _flip(
+    images: Tensor, targets: Tensor, settings: Augmentation, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Apply flips and quarter turns, exactly."""
+    count = len(images)
+    if settings.horizontal_flip:
+        chosen = _uniform(generator, (count,), 0, 1) < settings.horizontal_flip
+        images, targets = (_where(chosen, batch.flip(3), batch) for batch in (images, targets))
+    if settings.vertical_flip:
+        chosen = _uniform(generator, (count,), 0, 1) < settings.vertical_flip
+        images, targets = (_where(chosen, batch.flip(2), batch) for batch in (images, targets))
+    if settings.rotate90:
+        turned = _uniform(generator, (count,), 0, 1) < settings.rotate90
+        turns = torch.randint(1, QUARTERS, (count,), generator=generator) * turned
+        for quarter in range(1, QUARTERS):
+            chosen = turns == quarter
+            images, targets = (
+                _where(chosen, batch.rot90(quarter, (2, 3)), batch) for batch in (images, targets)
+            )
+    return images, targets
+
+
+def _where(chosen: Tensor, changed: Tensor, batch: Tensor) -> Tensor:
+    return (
+        torch.where(chosen.to(batch.device).view(-1, 1, 1, 1), changed, batch)
+        if bool(chosen.any())
+        else batch
+    )
+
+
+def _warp(
+    images: Tensor, targets: Tensor, settings: Augmentation, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Resample images and targets at the same positions."""
+    size = images.shape[2:]
+    positions = _affine(len(images), size, settings, generator)
+    if settings.elastic_alpha:
+        positions = positions + _elastic(len(images), size, settings, generator)
+    positions = positions.to(images.device)
+    return _bilinear(images, positions), _nearest(targets, positions, settings)
+
+
+def _affine(count: int, size: torch.Size, settings: Augmentation, generator: Generator) -> Tensor:
+    """Return source positions ``(N, H, W, 2)`` as (row, column) under rotation, scale, shear, translation."""
+    angle = torch.deg2rad(_uniform(generator, (count,), -settings.rotation, settings.rotation))
+    scale = _uniform(generator, (count,), *settings.scale)
+    shear = torch.tan(_uniform(generator, (2, count), -settings.shear, settings.shear))
+    shift = _uniform(generator, (count, 2), -settings.translate, settings.translate) * torch.tensor(size)
+    one = torch.ones(count)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
+    along_x = torch.stack([one, 0 * one, shear[0], one], 1).view(-1, 2, 2)
+    along_y = torch.stack([one, shear[1], 0 * one, one], 1).view(-1, 2, 2)
+    inverse = torch.linalg.inv(rotation @ along_x @ along_y * scale.view(-1, 1, 1))
+    centre = (torch.tensor(size, dtype=torch.float32) - 1) / 2
+    rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
+    grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), 2) - centre
+    return torch.einsum("nij,hwnj->nhwi", inverse, grid[:, :, None] - shift) + centre
+
+
+def _elastic(count: int, size: torch.Size, settings: Augmentation, generator: Generator) -> Tensor:
+    """Return smooth random displacements ``(N, H, W, 2)``, zero where the deformation was not drawn."""
+    noise = _uniform(generator, (count, 2, *size), -settings.elastic_alpha, settings.elastic_alpha)
+    drawn = _uniform(generator, (count,), 0, 1) < settings.elastic_probability
+    smooth = _blur(noise, torch.full((count,), settings.elastic_sigma))
+    return (smooth * drawn.view(-1, 1, 1, 1)).permute(0, 2, 3, 1)
+
+
+def _reflect(position: Tensor, length: int) -> Tensor:
+    """Fold positions into ``0..length - 1``, mirrored at the outermost pixels."""
+    period = max(2 * (length - 1), 1)
+    folded = position.remainder(period)
+    return torch.minimum(folded, period - folded).clamp(max=length - 1)
+
+
+def _bilinear(images: Tensor, positions: Tensor) -> Tensor:
+    lengths = images.shape[2:]
+    scaled = [
+        _reflect(positions[..., axis], length) * 2 / max(length - 1, 1) - 1
+        for axis, length in enumerate(lengths)
+    ]
+    grid = torch.stack([scaled[1], scaled[0]], -1).to(images.dtype)
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _nearest(targets: Tensor, positions: Tensor, settings: Augmentation) -> Tensor:
+    """Pick the nearest target pixel, exactly, for any type."""
+    height, width = targets.shape[2:]
+    whole = positions.round().long()
+    rows, columns = _reflect(whole[..., 0], height), _reflect(whole[..., 1], width)
+    index = (rows * width + columns).flatten(1)[:, None].expand(-1, targets.shape[1], -1)
+    picked = targets.flatten(2).gather(2, index).view(targets.shape)
+    if settings.target_fill == "reflect":
+        return picked
+    outside = (rows != whole[..., 0]) | (columns != whole[..., 1])
+    return picked.masked_fill(outside[:, None], settings.ignore)
+
+
+def _change_intensity(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
+    """Change blur, tone and noise, in the order of image formation."""
+    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
+    shape = (len(images), 1, 1, 1)
+
+    def factor(strength: float) -> Tensor:
+        return _uniform(generator, shape, -strength, strength).to(images)
+
+    if settings.blur_sigma:
+        sigma = _uniform(generator, (len(images),), 0, settings.blur_sigma).clamp(min=SMALLEST_BLUR)
+        images = _blur(images, sigma.to(images))
+    if settings.contrast:
+        mean = images.mean((1, 2, 3), keepdim=True)
+        images = (images - mean) * (1 + factor(settings.contrast)) + mean
+    if settings.brightness:
+        images = images * (1 + factor(settings.brightness))
+    if settings.intensity_shift:
+        images = images + factor(settings.intensity_shift)
+    if settings.gamma:
+        images = ((images - low).clamp(min=0) / (high - low)) ** factor(settings.gamma).exp() * (
+            high - low
+        ) + low
+    for strength, multiplied in ((settings.speckle, True), (settings.gaussian_noise, False)):
+        if strength:
+            amount = _uniform(generator, shape, 0, strength).to(images)
+            noise = torch.randn(images.shape, generator=generator).to(images) * amount
+            images = images * (1 + noise) if multiplied else images + noise
+    return images.clamp(low, high)
+
+
+def _blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image with its own standard deviation, reflecting at the border."""
+    reach = math.ceil(BLUR_REACH * float(sigma.max()))
+    sides = [2 * min(reach, length - 1) + 1 for length in images.shape[2:]]
+    return gaussian_blur2d(
+        images, (sides[0], sides[1]), torch.stack([sigma, sigma], 1), border_type="reflect"
+    )

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Configuration: one file of pydantic models per section; see `docs/reference/configuration.md`."""

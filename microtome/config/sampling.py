@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""What a network sees: input scaling, sampling, sliding windows, augmentation."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from microtome.config.base import Section
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Input(Section):
+    """Network input = (pixel / scale - mean) / std."""
+
+    scale: PositiveFloat = 255.0
+    mean: float = 0.5
+    std: PositiveFloat = 0.5
+
+
+class PatchSampler(Section):
+    """Windows of the patch index, each once an epoch in a new order."""
+
+    kind: Literal["patches"] = "patches"
+    crop: PositiveInt | None = Field(
+        None, description="random square inside each window, in pixels; null: the whole window"
+    )
+    repeats: PositiveInt = Field(1, description="times each window is drawn in an epoch")
+
+
+class BalancedWindows(Section):
+    """Windows around pixels, equally many of each class, drawn anew each epoch (Ciresan et al. 2012)."""
+
+    kind: Literal["balanced_windows"] = "balanced_windows"
+    per_epoch: PositiveInt = Field(20_000, description="windows drawn for an epoch")
+    validation: PositiveInt = Field(2_000, description="windows of the fixed validation draw")
+
+
+Sampler = Annotated[PatchSampler | BalancedWindows, Field(discriminator="kind")]
+
+
+class Augment(Section):
+    """Augmentation of a batch; everything off by default. Geometry is shared by image and target."""
+
+    horizontal_flip: Probability = 0.0
+    vertical_flip: Probability = 0.0
+    rotate90: Probability = Field(0.0, description="probability of a random quarter turn")
+    rotation: NonNegativeFloat = Field(0.0, description="degrees, uniform in plus or minus")
+    scale: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    translate: NonNegativeFloat = Field(0.0, description="fraction of the size, per axis")
+    shear: NonNegativeFloat = Field(0.0, description="radians")
+    elastic_alpha: NonNegativeFloat = Field(
+        0.0, description="elastic displacement in pixels before smoothing"
+    )
+    elastic_sigma: PositiveFloat = 8.0
+    elastic_probability: Probability = 1.0
+    brightness: NonNegativeFloat = 0.0
+    contrast: NonNegativeFloat = 0.0
+    gamma: NonNegativeFloat = 0.0
+    gaussian_noise: NonNegativeFloat = Field(0.0, description="standard deviation, images in 0..1")
+    blur_sigma: NonNegativeFloat = Field(
+        0.0, description="largest standard deviation of a Gaussian blur, pixels"
+    )
+    speckle: NonNegativeFloat = 0.0
+    intensity_shift: NonNegativeFloat = Field(0.0, description="added constant, images in 0..1")
+
+
+class Window(Section):
+    """What a sliding-window network sees (SPEC C.5)."""
+
+    foveate: bool = Field(False, description="blur that grows from the centre")
+    nonuniform: bool = Field(False, description="sampling that thins out towards the border")
+    stride: PositiveInt = Field(
+        1, description="predict each n-th pixel when a dense evaluation is impossible"
+    )

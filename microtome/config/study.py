@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""A study: what the data are, which runs are trained, which tables and figures come out."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from microtome.config.base import Section
+from microtome.config.run import Run
+
+Part = Literal["train", "val", "test"]
+
+
+class EMPhantomData(Section):
+    """Electron-microscopy phantom (DESIGN 7)."""
+
+    kind: Literal["em"] = "em"
+    seed: NonNegativeInt = 0
+    size: PositiveInt = Field(256, description="pixels of a side")
+    difficulty: NonNegativeFloat = 1.0
+    block: PositiveInt = Field(2, description="neighbouring slices that stay in one part")
+    slices: dict[Part, PositiveInt] = Field(
+        {"train": 8, "val": 2, "test": 2}, description="slices of each part, in order"
+    )
+
+
+class Data(Section):
+    """Where images and labels come from."""
+
+    source: Literal["phantom", "files", "public"]
+    samples: PurePosixPath | None = Field(None, description="sample sheet (TSV); not used by a phantom")
+    root: str | None = Field(
+        None, description="files: folder that the sheet's paths start from; null: the sheet's folder"
+    )
+    dataset: str | None = Field(None, description="public: entry of config/datasets.yaml")
+    group_by: Literal["patient", "block", "volume", "sample"] = Field(
+        "patient", description="column whose value never sits in two parts of a split"
+    )
+    channels: PositiveInt = 1
+    mpp: PositiveFloat | None = Field(None, description="micrometres per pixel, where the files do not say")
+    classes: dict[str, NonNegativeInt] = Field(
+        description="class name: its value in the label images, in class order"
+    )
+    ignore: tuple[NonNegativeInt, ...] = Field((), description="label values that mean 'not labelled'")
+    phantom: EMPhantomData = EMPhantomData()
+    batch_size: PositiveInt = Field(8, description="samples per job, before and after training")
+
+
+class Split(Section):
+    """How samples are divided into train, val and test."""
+
+    kind: Literal["column", "random", "folds"] = Field("column", description="column: the sheet's `part`")
+    sizes: dict[Part, PositiveInt] = Field({}, description="random: number of groups of each part")
+    group_by: Literal["patient", "block", "volume", "sample"] | None = Field(
+        None,
+        description="what is drawn; null: data.group_by. `sample` reproduces a published frame permutation",
+    )
+    k: PositiveInt = Field(5, description="folds: their number")
+    stratify: bool = Field(True, description="folds: balance the sheet's `group` column")
+    validation: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.125, description="folds: share of the training groups"
+    )
+    seed: NonNegativeInt = 0
+
+
+class Patches(Section):
+    """The windows of an image that training sees."""
+
+    size: PositiveInt = 512
+    stride: PositiveInt = 512
+
+
+class Evaluate(Section):
+    """What is measured on each image."""
+
+    metrics: tuple[Literal["boundaries", "overlap", "losses"], ...] = ("overlap",)
+    parts: tuple[Part, ...] = ("test",)
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = tuple(round(0.1 * i, 1) for i in range(11))
+    losses: tuple[str, ...] = Field((), description="losses evaluated on every run's prediction")
+
+
+class Entry(Section):
+    """A table or a figure: its kind, its text, what it is made of, and the options of the kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+    title: str = Field("", description="heading in the report")
+    runs: tuple[str, ...] | Literal["all"] = Field(
+        (), description="runs it is made of, in order; `all`, or none"
+    )
+    images: bool = Field(False, description="whether it shows images of the evaluated parts")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
+class Study(Section):
+    """One study file, at one scale, with the defaults merged into every run."""
+
+    name: str
+    paper: str
+    title: str
+    data: Data
+    split: Split = Split()
+    patches: Patches = Patches()
+    runs: dict[str, Run] = Field(min_length=1)
+    evaluate: Evaluate = Evaluate()
+    tables: dict[str, Entry] = {}
+    figures: dict[str, Entry] = {}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Training: optimizer, schedule, stopping, precision."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from microtome.config.base import Section
+
+
+class Optimizer(Section):
+    """The optimizer and its constants."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: PositiveFloat = Field(1e-3, description="learning rate at the start")
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: NonNegativeFloat = Field(0.9, description="SGD only")
+
+
+class Schedule(Section):
+    """The learning rate over epochs: lr times a factor."""
+
+    name: Literal["constant", "step", "exponential", "cosine"] = "constant"
+    every: PositiveInt = Field(30, description="step: epochs between two drops")
+    factor: PositiveFloat = Field(
+        0.1, description="step: factor of a drop; exponential: factor reached at the last epoch"
+    )
+    warmup: NonNegativeInt = Field(0, description="epochs of linear warm-up")
+
+
+class Training(Section):
+    """One training run."""
+
+    epochs: PositiveInt = 100
+    batch_size: PositiveInt = 4
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    patience: PositiveInt | None = Field(
+        None, description="epochs without a better validation loss before stopping"
+    )
+    grad_clip: PositiveFloat | None = Field(None, description="largest norm of the gradient")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 on a GPU, fp32 on a CPU"
+    )
+    channels_last: bool = True
+    validate_every: PositiveInt = Field(1, description="epochs between two validations")

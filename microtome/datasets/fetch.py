@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: MIT
+"""Fetch a public data set: from a mirror folder if there is one, else from its URL, always by checksum.
+
+Every file appears under its name only when complete and verified, so an interrupted run goes on where it
+stopped, file by file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from microtome.datasets.catalogue import DatasetArchive, DatasetEntry, DatasetFile
+
+MIRROR_VARIABLE = "MICROTOME_DATA"
+CHUNK = 2**20
+LISTED = 12
+DRAFTS = ".fetching"
+
+logger = logging.getLogger(__name__)
+
+Item = DatasetFile | DatasetArchive
+
+
+class FetchError(OSError):
+    """Files that could not be had; the message lists them and says what to put where."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What :func:`fetch` did.
+
+    Attributes:
+        folder: The complete data set.
+        kept: Files that were there already, verified.
+        copied: Files taken from the mirror.
+        downloaded: Files from a URL or an archive.
+    """
+
+    folder: Path
+    kept: tuple[str, ...]
+    copied: tuple[str, ...]
+    downloaded: tuple[str, ...]
+
+
+def mirror_folder(configured: Path | str | None = None) -> Path | None:
+    """Return the folder that holds copies of public data sets, one folder each.
+
+    Args:
+        configured: Folder from the configuration; None: the environment variable ``MICROTOME_DATA``.
+
+    Returns:
+        The folder, or None if neither is set.
+
+    Raises:
+        FetchError: If it is set but is no folder.
+    """
+    place = configured or os.environ.get(MIRROR_VARIABLE)
+    if not place:
+        return None
+    if not Path(place).is_dir():
+        msg = f"mirror folder '{place}' is not there; correct or unset {MIRROR_VARIABLE} (or the option)."
+        raise FetchError(msg)
+    return Path(place)
+
+
+def fetch(
+    entry: DatasetEntry, destination: Path, *, mirror: Path | None = None, offline: bool = False
+) -> Fetched:
+    """Bring a data set to ``destination`` and verify each file by size and SHA-256.
+
+    Args:
+        entry: What to fetch.
+        destination: The data set's folder; files that are there and verify are not fetched again.
+        mirror: Folder with a folder ``entry.name`` of the same layout, looked at first
+            (see :func:`mirror_folder`).
+        offline: Never use the network; ``file://`` URLs still work.
+
+    Returns:
+        What was done.
+
+    Raises:
+        FetchError: If any file is missing in the end, with every reason and the remedy. What could be had
+            stays.
+    """
+    destination = Path(destination)
+    found: dict[str, list[str]] = {"kept": [], "copied": [], "downloaded": []}
+    missing: dict[str, str] = {}
+    for file in entry.files:
+        try:
+            found[_obtain(file, entry, destination, mirror=mirror, offline=offline)].append(file.path)
+        except (OSError, ValueError) as error:
+            missing[file.path] = str(error)
+    if missing:
+        raise FetchError(_instructions(entry, destination, mirror, missing))
+    if (destination / DRAFTS).is_dir():
+        shutil.rmtree(destination / DRAFTS)
+    logger.info("%s: %s", entry.name, ", ".join(f"{len(paths)} {how}" for how, paths in found.items()))
+    return Fetched(destination, **{how: tuple(paths) for how, paths in found.items()})
+
+
+def verify(entry: DatasetEntry, folder: Path) -> dict[str, str]:
+    """Compare a folder with an entry.
+
+    Returns:
+        What is wrong with each file that is absent or differs; empty if all is well.
+    """
+    problems = {file.path: _problem(folder / file.path, file) for file in entry.files}
+    return {path: problem for path, problem in problems.items() if problem}
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _obtain(
+    file: DatasetFile, entry: DatasetEntry, destination: Path, *, mirror: Path | None, offline: bool
+) -> str:
+    """Bring one file to its place and say how."""
+    target = destination / file.path
+    if not _problem(target, file):
+        return "kept"
+    reasons = []
+    if mirror is not None:
+        source = mirror / entry.name / file.path
+        problem = _problem(source, file)
+        if not problem:
+            with source.open("rb") as stream:
+                _store(stream, target, file)
+            return "copied"
+        reasons.append(f"mirror: {problem}")
+    archive = next((archive for archive in entry.archives if archive.name == file.archive), None)
+    if file.url is None and archive is None:
+        raise FetchError("; ".join([*reasons, "no URL known"]))
+    try:
+        if file.url is not None:
+            _download(file.url, target, file, offline=offline)
+        else:
+            _extract(archive, file, entry, destination, mirror=mirror, offline=offline)
+    except (OSError, ValueError) as error:
+        raise FetchError("; ".join([*reasons, str(error)])) from error
+    return "downloaded"
+
+
+def _problem(path: Path, item: Item) -> str:
+    """Say what is wrong with a file, or nothing."""
+    if not path.is_file():
+        return "absent"
+    size = path.stat().st_size
+    if size != item.size:
+        return f"found {size} bytes, expected {item.size}"
+    digest = sha256(path)
+    return "" if digest == item.sha256 else f"found SHA-256 {digest}, expected {item.sha256}"
+
+
+def _store(stream: IO[bytes], target: Path, item: Item) -> None:
+    """Write a stream to its place, if it has the expected size and checksum; never read more than that."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    digest, left = hashlib.sha256(), item.size + 1
+    try:
+        with draft.open("wb") as out:
+            while left and (chunk := stream.read(min(CHUNK, left))):
+                digest.update(chunk)
+                left -= out.write(chunk)
+        if left != 1 or digest.hexdigest() != item.sha256:
+            size = f"{item.size + 1 - left}{' or more' if not left else ''}"
+            msg = f"found {size} bytes, SHA-256 {digest.hexdigest()}; expected {item.size}, {item.sha256}"
+            raise FetchError(msg)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _download(url: str, target: Path, item: Item, *, offline: bool) -> None:
+    """Fetch a URL to its place; ``file://`` needs no network."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        with Path(unquote(parts.path)).open("rb") as stream:
+            _store(stream, target, item)
+        return
+    if offline:
+        msg = f"offline, and {url} needs the network"
+        raise FetchError(msg)
+    import pooch
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        pooch.choose_downloader(url, progressbar=False)(url, str(draft), None)
+        problem = _problem(draft, item)
+        if problem:
+            msg = f"{url}: {problem}"
+            raise FetchError(msg)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _extract(
+    archive: DatasetArchive | None,
+    file: DatasetFile,
+    entry: DatasetEntry,
+    destination: Path,
+    *,
+    mirror: Path | None,
+    offline: bool,
+) -> None:
+    """Take one listed member out of its archive; nothing else is written, whatever the archive names."""
+    if archive is None:
+        msg = f"archive '{file.archive}' is not listed"
+        raise FetchError(msg)
+    local = _archive(archive, entry, destination, mirror=mirror, offline=offline)
+    member = file.member or file.path
+    try:
+        with _member(local, archive.format, member) as stream:
+            _store(stream, destination / file.path, file)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError, RuntimeError) as error:
+        msg = f"archive {archive.name}: member '{member}' cannot be read ({error})"
+        raise FetchError(msg) from error
+
+
+def _archive(
+    archive: DatasetArchive, entry: DatasetEntry, destination: Path, *, mirror: Path | None, offline: bool
+) -> Path:
+    """Return a verified copy of the archive: already fetched, in the mirror, or downloaded."""
+    places = [destination / DRAFTS / archive.name]
+    places += [mirror / entry.name / archive.name] if mirror is not None else []
+    for place in places:
+        if not _problem(place, archive):
+            return place
+    if archive.url is None:
+        msg = f"archive {archive.name}: no URL known"
+        raise FetchError(msg)
+    _download(archive.url, places[0], archive, offline=offline)
+    return places[0]
+
+
+@contextmanager
+def _member(path: Path, kind: str, name: str) -> Iterator[IO[bytes]]:
+    """Open one regular member of an archive for reading."""
+    if kind == "zip":
+        with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
+            yield stream
+        return
+    with tarfile.open(path) as archive:
+        stream = archive.extractfile(name) if archive.getmember(name).isreg() else None
+        if stream is None:
+            msg = f"'{name}' is no regular file"
+            raise KeyError(msg)
+        with stream:
+            yield stream
+
+
+def _instructions(
+    entry: DatasetEntry, destination: Path, mirror: Path | None, missing: dict[str, str]
+) -> str:
+    """Tell the user what is missing, why, where to get it and where to put it."""
+    known: dict[str, Any] = {item.path: item.url or item.archive for item in entry.files}
+    lines = [f"{entry.title} ({entry.name}): {len(missing)} of {len(entry.files)} files could not be had."]
+    lines += [f"  {path}: {reason}" for path, reason in _first(missing.items())]
+    lines += [f"  ... and {len(missing) - LISTED} more"] if len(missing) > LISTED else []
+    sources = sorted({str(known[path]) for path in missing if known[path]}) or [
+        entry.homepage or "its authors"
+    ]
+    lines.append(f"Get them from {', '.join(_first(sources))}, and put them, with the paths above, into")
+    lines.append(f"  {destination}")
+    place = f"{mirror}/{entry.name}" if mirror else f"a folder {entry.name} under ${MIRROR_VARIABLE}"
+    lines.append(f"or into {place}. Licence: {entry.licence}")
+    return "\n".join(lines)
+
+
+def _first(items: Iterable[Any]) -> list[Any]:
+    return list(items)[:LISTED]

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+"""What is measured on an image; one module per family, chosen by name in the study file.
+
+Each module has `measure(context) -> list[Measure]`.
+"""

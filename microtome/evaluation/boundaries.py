@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""V_Rand and V_Info after thinning (Arganda-Carreras et al. 2015, doi:10.3389/fnana.2015.00142).
+
+As in the challenge, one threshold serves a whole part: the one with the best mean over its images. `v_rand@t` and `v_info@t` keep the
+sweep of every image.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from microtome.evaluation._context import Context, Measure
+from microtome.metrics.boundaries import best_pixel_error, boundary_scores, pixel_error
+
+SCORES = ("v_rand", "v_info")
+
+
+def measure(context: Context) -> list[Measure]:
+    """The sweep over thresholds of one image, and its pixel errors."""
+    cells, probability = context.truth == 1, context.probability[-1]
+    scores = boundary_scores(cells, probability, context.thresholds)
+    sweep = [
+        Measure("all", f"{name}@{threshold:g}", float(value))
+        for name in SCORES
+        for threshold, value in zip(scores.thresholds, getattr(scores, name), strict=True)
+    ]
+    errors = [Measure("all", "pixel_error", float(pixel_error(cells, probability)))]
+    best, _ = best_pixel_error(cells, probability, context.thresholds)
+    return [*sweep, *errors, Measure("all", "pixel_error_best", float(best))]
+
+
+def finish(measures: Mapping[str, list[Measure]]) -> dict[str, list[Measure]]:
+    """The scores of each image at the threshold that is best for all of them."""
+    found: dict[str, list[Measure]] = {sample: [] for sample in measures}
+    for name in SCORES:
+        sweeps = {
+            s: {m.metric.split("@")[1]: m.value for m in ms if m.metric.startswith(f"{name}@")}
+            for s, ms in measures.items()
+        }
+        thresholds = list(next(iter(sweeps.values())))
+        means = [np.mean([sweep[threshold] for sweep in sweeps.values()]) for threshold in thresholds]
+        best = thresholds[int(np.argmax(means))]
+        for sample, sweep in sweeps.items():
+            found[sample] += [
+                Measure("all", name, sweep[best]),
+                Measure("all", f"{name}_threshold", float(best)),
+            ]
+    return found

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""The architecture of a network, drawn from the built model: a U for encoders with decoders, a chain for window nets."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from microtome.figures.chain_diagram import draw_chain
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.result import FigureResult
+from microtome.figures.style import styled
+from microtome.figures.trace import trace
+from microtome.figures.u_diagram import draw_u
+from microtome.networks import build, parameter_count
+from microtome.tables.layers import has_layer_table, layers_of
+
+SIZE = 512
+
+
+@styled
+def draw(
+    inputs: FigureInputs, *, run: str = "", network: Mapping[str, Any] | None = None, size: int = SIZE
+) -> FigureResult:
+    """Draw a network.
+
+    Args:
+        inputs: Run records, when the network is named by a run.
+        run: Run whose network is drawn; used where `network` is not given.
+        network: ``name`` and options of the network.
+        size: Side of the image, pixels; window networks have their own.
+
+    Returns:
+        The figure. Its data: one row per step or layer.
+
+    Raises:
+        ValueError: The network is unknown or cannot be drawn, or neither network nor run is given.
+    """
+    chosen = dict(network) if network else _network_of(inputs, run)
+    if has_layer_table(chosen["name"]):
+        return _chain(chosen)
+    steps, parameters = trace(chosen, size=size)
+    levels = sum(step.kind == "pool" for step in steps)
+    caption = (
+        f"The network {chosen['name']} as built, for an image of {size}×{size} pixels: {levels} halvings, at most "
+        f"{max(step.channels for step in steps):,} channels, {parameters:,} parameters. "
+        "White boxes are copied from the contracting path."
+    )
+    data = pd.DataFrame([asdict(step) for step in steps])
+    return FigureResult(draw_u(steps), data, caption)
+
+
+def _chain(network: Mapping[str, Any]) -> FigureResult:
+    options = dict(network)
+    model = build(options.pop("name"), **options)
+    layers = layers_of(network["name"], model)
+    caption = (
+        f"The network {network['name']} as built: it looks at a window of {layers[0]['size']}×{layers[0]['size']} pixels "
+        f"and classifies its central pixel; {parameter_count(model):,} parameters."
+    )
+    return FigureResult(draw_chain(layers), pd.DataFrame(layers), caption)
+
+
+def _network_of(inputs: FigureInputs, run: str) -> dict[str, Any]:
+    if not inputs.runs:
+        msg = "an architecture needs the option network (its name and options) or a run; give one of the two"
+        raise ValueError(msg)
+    record = inputs.select([run] if run else ())[0]
+    if record.is_ensemble:
+        msg = f"run {record.run!r} is an ensemble and has no network of its own; name one of its members"
+        raise ValueError(msg)
+    card = record.card["network"]
+    options = card.get("options", {})
+    return {"name": card["name"], **{key: value for key, value in options.items() if key != "name"}}

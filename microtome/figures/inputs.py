@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""What figures are drawn from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from microtome.records import RunRecord
+
+PREDICTIONS = "predictions"
+SEGMENTATIONS = "segmentations"
+RAW_PREDICTIONS = "raw_predictions"
+
+
+@dataclass(frozen=True)
+class SampleSources:
+    """The files of one sample.
+
+    Attributes:
+        image: Image, or None where only predictions are shown.
+        target: Target (class ids), or None where there is none.
+        predictions: Probability map by run.
+        segmentations: Segmentation (class ids) by run.
+        raw_predictions: Probability map before calibration, by run, for runs that calibrate.
+    """
+
+    image: Path | None = None
+    target: Path | None = None
+    predictions: Mapping[str, Path] = field(default_factory=dict)
+    segmentations: Mapping[str, Path] = field(default_factory=dict)
+    raw_predictions: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FigureInputs:
+    """Everything a figure may need; a kind says what it misses.
+
+    Attributes:
+        runs: Run records, in the order of the legend.
+        sources: Files by sample.
+        published: Published values of all papers (parsed ``config/published.yaml``).
+        data_kind: Where the study's images come from: ``phantom``, ``public`` or ``own``.
+        classes: Names of the classes; the position is the class id.
+        positive: Name of the class whose probability a network with one output predicts; the last by default.
+    """
+
+    runs: Sequence[RunRecord] = ()
+    sources: Mapping[str, SampleSources] = field(default_factory=dict)
+    published: Mapping[str, Any] = field(default_factory=dict)
+    data_kind: str = "phantom"
+    classes: tuple[str, ...] = ("membrane", "cell")
+    positive: str = ""
+
+    @property
+    def positive_class(self) -> str:
+        """The class whose probability a network with one output predicts."""
+        return self.positive or self.classes[-1]
+
+    def class_id(self, name: str) -> int:
+        """Give the id of a class.
+
+        Args:
+            name: Name of the class.
+
+        Returns:
+            Its id.
+
+        Raises:
+            ValueError: The class is unknown.
+        """
+        if name not in self.classes:
+            msg = f"unknown class {name!r}; the classes are {list(self.classes)}"
+            raise ValueError(msg)
+        return self.classes.index(name)
+
+    def record(self, run: str) -> RunRecord:
+        """Give the (first) record of a run.
+
+        Args:
+            run: Name of the run.
+
+        Returns:
+            The record.
+
+        Raises:
+            ValueError: There is none.
+        """
+        found = next((record for record in self.runs if record.run == run), None)
+        if found is None:
+            known = list(dict.fromkeys(record.run for record in self.runs))
+            msg = f"no record of run {run!r}; the runs at hand: {known}; train it or name another"
+            raise ValueError(msg)
+        return found
+
+    def select(self, runs: Sequence[str]) -> list[RunRecord]:
+        """Give the records to show, in the order asked for.
+
+        Args:
+            runs: Names of runs; empty for all.
+
+        Returns:
+            One record or more per run.
+
+        Raises:
+            ValueError: There is none, or a run asked for has none.
+        """
+        if not self.runs:
+            msg = "the figure has no runs; train and evaluate at least one run of the study"
+            raise ValueError(msg)
+        for run in runs:
+            self.record(run)
+        order = runs or list(dict.fromkeys(record.run for record in self.runs))
+        return [record for run in order for record in self.runs if record.run == run]
+
+    def sample(self, name: str = "") -> tuple[str, SampleSources]:
+        """Give a sample by name, or the first.
+
+        Args:
+            name: Name of the sample; empty for the first in alphabetical order.
+
+        Returns:
+            Its name and files.
+
+        Raises:
+            ValueError: There is no such sample.
+        """
+        if not self.sources or (name and name not in self.sources):
+            msg = f"no files of sample {name or '(any)'!r}; the samples at hand: {sorted(self.sources)}"
+            raise ValueError(msg)
+        chosen = name or sorted(self.sources)[0]
+        return chosen, self.sources[chosen]
+
+
+def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> Path:
+    """Give the file of a run.
+
+    Args:
+        paths: Files by run.
+        run: Name of the run.
+        sample: Name of the sample, for the message.
+        what: What the file holds, for the message.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: The run has no such file.
+    """
+    if run not in paths:
+        msg = f"no {what} of sample {sample!r} by run {run!r}; runs with one: {sorted(paths)}"
+        raise ValueError(msg)
+    return paths[run]
+
+
+def find_sources(
+    runs: Sequence[RunRecord], images: Iterable[str | Path], targets: Iterable[str | Path] = ()
+) -> dict[str, SampleSources]:
+    """Find the files of each sample: those given, and what lies in the run folders.
+
+    Of several seeds or splits of a run the first record that holds the sample is taken.
+
+    Args:
+        runs: Run records.
+        images: Images, named after their samples.
+        targets: Targets, named after their samples.
+
+    Returns:
+        Files by sample, for the samples of `images`.
+    """
+    target_by_sample = {Path(path).stem: Path(path) for path in targets}
+    found = {name: _files(runs, name) for name in (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS)}
+    return {
+        path.stem: SampleSources(
+            image=path,
+            target=target_by_sample.get(path.stem),
+            predictions=found[PREDICTIONS].get(path.stem, {}),
+            segmentations=found[SEGMENTATIONS].get(path.stem, {}),
+            raw_predictions=found[RAW_PREDICTIONS].get(path.stem, {}),
+        )
+        for path in sorted(Path(image) for image in images)
+    }
+
+
+def _files(runs: Sequence[RunRecord], folder: str) -> dict[str, dict[str, Path]]:
+    files: dict[str, dict[str, Path]] = {}
+    for record in runs:
+        for path in sorted((record.folder / folder).glob("*/*.tif")):
+            files.setdefault(path.stem, {}).setdefault(record.run, path)
+    return files

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Figures on disk: SVG, PDF and PNG, and the data behind them; the same drawing gives the same bytes."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from microtome.figures.result import FigureResult
+from microtome.figures.style import styled
+from microtome.report.sidecars import LAST, FigureSidecar, dump
+
+FORMATS = ("svg", "pdf", "png")
+TSV_FORMAT = "%.10g"
+_METADATA = {
+    "svg": {"Date": None, "Creator": "Microtome"},
+    "pdf": {"CreationDate": None, "Creator": "Microtome", "Producer": None},
+    "png": {"Software": None},
+}
+_CAPTION_KEYS = {"svg": "Description", "pdf": "Subject", "png": "Description"}
+
+
+def save_figure(
+    result: FigureResult,
+    stem: str | Path,
+    *,
+    kind: str = "",
+    title: str = "",
+    order: int = LAST,
+    formats: Sequence[str] = FORMATS,
+) -> dict[str, Path]:
+    """Write a figure and the data behind it, each file at once or not at all.
+
+    The caption goes into the metadata of each drawing and into the sidecar (JSON) that the report reads.
+
+    Args:
+        result: The figure.
+        stem: Path without suffix; its folder is made.
+        kind: Kind of the figure, for the sidecar.
+        title: Heading in the report; empty for the study's.
+        order: Place in the report, small first.
+        formats: Formats to write, of `FORMATS`.
+
+    Returns:
+        Path by format, ``tsv`` and ``json`` included.
+
+    Raises:
+        ValueError: A format is unknown.
+    """
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        msg = f"figures are written as {list(FORMATS)}, not as {unknown}"
+        raise ValueError(msg)
+    contents = {name: render(result, name) for name in formats}
+    contents["tsv"] = data_text(result).encode("utf-8")
+    contents["json"] = dump(
+        FigureSidecar(caption=result.caption, kind=kind, title=title, order=order)
+    ).encode("utf-8")
+    paths = {name: Path(f"{stem}.{name}") for name in contents}
+    for name, content in contents.items():
+        _write(paths[name], content)
+    return paths
+
+
+@styled
+def render(result: FigureResult, name: str) -> bytes:
+    """Render a figure in one format.
+
+    Args:
+        result: The figure.
+        name: Format, one of `FORMATS`.
+
+    Returns:
+        The bytes of the file; the same for the same figure, whenever and wherever it is rendered by the same
+        version of matplotlib.
+    """
+    buffer = io.BytesIO()
+    metadata = {**_METADATA[name], _CAPTION_KEYS[name]: result.caption}
+    result.figure.savefig(buffer, format=name, metadata=metadata)
+    return buffer.getvalue()
+
+
+def data_text(result: FigureResult) -> str:
+    """Render the data behind a figure as TSV at full precision.
+
+    Args:
+        result: The figure.
+
+    Returns:
+        The text, ending in a line break.
+    """
+    return result.data.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""What a built network does to the shape of its input, seen by hooks on its layers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from microtome import networks
+
+Kind = Literal["input", "convolution", "pool", "up", "output"]
+CONVOLUTIONS = (nn.Conv2d,)
+UPSAMPLINGS = (nn.ConvTranspose2d, nn.Upsample)
+POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
+TRACED = CONVOLUTIONS + UPSAMPLINGS + POOLINGS
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a network.
+
+    Attributes:
+        kind: What it does.
+        channels: Channels of its output.
+        size: Height of its output, pixels.
+        kernel: Side of its kernel; 0 where there is none.
+        taken: Channels of its input.
+        copied: Of these, channels that come by a skip connection.
+    """
+
+    kind: Kind
+    channels: int
+    size: int
+    kernel: int
+    taken: int
+    copied: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: its shapes, as (channels, height)."""
+
+    layer: nn.Module
+    taken: tuple[int, int]
+    given: tuple[int, int]
+
+
+def trace(network: Mapping[str, Any], *, size: int) -> tuple[list[Step], int]:
+    """Build a network and follow an image through it. Only shapes are computed.
+
+    Args:
+        network: ``name`` and options, as for `microtome.networks.build`.
+        size: Side of the image, pixels.
+
+    Returns:
+        The steps, and the number of parameters.
+    """
+    options = dict(network)
+    with torch.device("meta"):
+        model = networks.build(options.pop("name"), **options)
+        image = torch.zeros(1, int(options.get("in_channels", 1)), size, size)
+    return trace_model(model.eval(), image), networks.parameter_count(model)
+
+
+def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
+    """Follow an image through a network.
+
+    Convolutions, transposed convolutions, up-sampling and pooling layers are seen by hooks; a change of size between
+    two layers is a pooling or up-sampling that is no layer. More channels going in than came out just before mean a
+    skip connection by concatenation.
+
+    Args:
+        model: The network.
+        image: (1, C, H, W), on the device of the network.
+
+    Returns:
+        The steps, the input first; the last convolution is the output.
+
+    Raises:
+        ValueError: The network has no convolution.
+    """
+    calls = _calls(model, image)
+    if not any(isinstance(call.layer, CONVOLUTIONS) for call in calls):
+        msg = f"{type(model).__name__} has no 2-D convolution to draw; name a fully convolutional network"
+        raise ValueError(msg)
+    steps = [Step("input", image.shape[1], image.shape[2], 0, 0)]
+    for call in calls:
+        steps += _steps(steps[-1], call)
+    last = steps[-1]
+    return [*steps[:-1], Step("output", last.channels, last.size, last.kernel, last.taken, last.copied)]
+
+
+def _calls(model: nn.Module, image: torch.Tensor) -> list[Call]:
+    calls: list[Call] = []
+
+    def record(layer: nn.Module, taken: tuple[torch.Tensor, ...], given: torch.Tensor) -> None:
+        calls.append(Call(layer, tuple(taken[0].shape[1:3]), tuple(given.shape[1:3])))
+
+    hooks = [layer.register_forward_hook(record) for layer in model.modules() if isinstance(layer, TRACED)]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls
+
+
+def _steps(before: Step, call: Call) -> list[Step]:
+    (taken, taken_size), (given, given_size) = call.taken, call.given
+    kernel = getattr(call.layer, "kernel_size", 0) or 0
+    side = kernel[0] if isinstance(kernel, tuple) else int(kernel)
+    steps = []
+    if taken_size != before.size and abs(taken_size - before.size) > before.size // 4:
+        unseen = "pool" if taken_size < before.size else "up"
+        steps.append(Step(unseen, before.channels, taken_size, 0, before.channels))
+        before = steps[-1]
+    copied = max(taken - before.channels, 0)
+    kind = (
+        "convolution"
+        if isinstance(call.layer, CONVOLUTIONS)
+        else "up"
+        if isinstance(call.layer, UPSAMPLINGS)
+        else "pool"
+    )
+    return [*steps, Step(kind, given, given_size, side, taken, copied)]

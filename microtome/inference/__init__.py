@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+"""Overlap-tile prediction in bands, preparation of networks for it, and the choice of its precision."""
+
+from microtome.inference.grid import Axis, window_starts, window_weights
+from microtome.inference.optimize import optimize_for_inference
+from microtome.inference.precision import PrecisionChoice, choose_precision, supports_fast_bf16
+from microtome.inference.predict import predict
+from microtome.inference.views import DIHEDRAL, FLIPS
+
+__all__ = [
+    "DIHEDRAL",
+    "FLIPS",
+    "Axis",
+    "PrecisionChoice",
+    "choose_precision",
+    "optimize_for_inference",
+    "predict",
+    "supports_fast_bf16",
+    "window_starts",
+    "window_weights",
+]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""From a batch of windows to probabilities: views, precision, activation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from microtome.inference.precision import Network, Precision, autocast
+from microtome.inference.views import View
+
+Activation = Literal["sigmoid", "softmax", "none"]
+Prepare = Callable[[torch.Tensor], torch.Tensor]
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda logits: logits.softmax(dim=1),
+    "none": lambda logits: logits,
+}
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A network with everything around it that happens per batch.
+
+    Attributes:
+        model: Maps (N, C, h + 2 margin, w + 2 margin) to logits (N, K, h, w).
+        activation: From logits to probabilities.
+        views: Their probabilities are averaged.
+        prepare: Last step before the network, e.g. bands to depth; None: nothing.
+        precision: Number format of the network.
+        margin: Pixels of context that the network consumes on each side.
+    """
+
+    model: Network
+    activation: Activation
+    views: tuple[View, ...]
+    prepare: Prepare | None
+    precision: Precision
+    margin: int
+
+    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
+        """Probabilities (N, K, h, w) float32 of windows (N, C, h + 2 margin, w + 2 margin)."""
+        total = None
+        for view in self.views:
+            maps = view.undo(self._probabilities(view.apply(windows)))
+            total = maps if total is None else total + maps
+        return total if len(self.views) == 1 else total / len(self.views)
+
+    def _probabilities(self, windows: torch.Tensor) -> torch.Tensor:
+        inputs = windows if self.prepare is None else self.prepare(windows)
+        with autocast(windows.device, self.precision):
+            logits = self.model(inputs)
+        size = (windows.shape[-2] - 2 * self.margin, windows.shape[-1] - 2 * self.margin)
+        check_logits(logits, windows.shape[0], size)
+        return ACTIVATIONS[self.activation](logits.float())
+
+
+def check_logits(logits: object, count: int, size: tuple[int, int]) -> None:
+    """Refuse what is not one map per class for each window.
+
+    Raises:
+        TypeError: The network returned something other than a tensor.
+        ValueError: Its shape does not fit the windows.
+    """
+    expected = f"(N={count}, K, {size[0]}, {size[1]})"
+    if not isinstance(logits, torch.Tensor):
+        msg = f"the network returned {type(logits).__name__}, expected a tensor {expected}; wrap it to return its map"
+        raise TypeError(msg)
+    if logits.ndim != 4 or logits.shape[0] != count or tuple(logits.shape[2:]) != size or logits.shape[1] < 1:
+        msg = (
+            f"the network returned {tuple(logits.shape)}, expected {expected}; check window (does the network need a "
+            "multiple of some number?) and margin (context that valid convolutions consume)"
+        )
+        raise ValueError(msg)
+
+
+def check_model(model: Network, device: torch.device) -> None:
+    """Refuse a network that is in training mode or on another device.
+
+    Raises:
+        ValueError: Either of the two.
+    """
+    if not isinstance(model, nn.Module):
+        return
+    if model.training:
+        msg = "the network is in training mode, where batch statistics change its output; call model.eval() first"
+        raise ValueError(msg)
+    parameter = next(model.parameters(), None)
+    if parameter is not None and parameter.device.type != device.type:
+        msg = f"the network is on {parameter.device}, prediction on {device}; call model.to({str(device)!r}) first"
+        raise ValueError(msg)

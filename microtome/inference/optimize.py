@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Preparing a trained network for prediction: batch normalisation folded into convolutions, channels last."""
+
+import copy
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import fx, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+logger = logging.getLogger(__name__)
+
+FOLDS = {
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+    nn.ConvTranspose1d: nn.BatchNorm1d,
+    nn.ConvTranspose2d: nn.BatchNorm2d,
+    nn.ConvTranspose3d: nn.BatchNorm3d,
+}
+"""Convolutions and the normalisation that may follow them; subclasses may do more and are left alone."""
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+IMAGE_DIMENSIONS, VOLUME_DIMENSIONS = 4, 5
+
+
+def optimize_for_inference(model: nn.Module, *, channels_last: bool = True) -> nn.Module:
+    """Copy a network into evaluation mode with batch normalisation folded and weights in channels-last order.
+
+    Convolutions whose output goes only to a batch normalisation take over its scale and shift. They are found by
+    tracing the network; where it cannot be traced, only neighbours inside `nn.Sequential` are folded. Whatever
+    is not recognised stays as it is, and the log says so. The output is the same up to rounding; the network
+    keeps its class and its methods.
+
+    Args:
+        model: Any network; not changed.
+        channels_last: Whether to reorder the weights of 2-D networks, which speeds up CPUs and tensor cores.
+
+    Returns:
+        The copy, for prediction only.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+        >>> [type(part).__name__ for part in optimize_for_inference(network)]
+        ['Conv2d', 'Identity', 'ReLU']
+    """
+    optimized = copy.deepcopy(model).eval()
+    for convolution, normalisation in _pairs(optimized):
+        _fold(optimized, convolution, normalisation)
+    _report(optimized)
+    dimensions = {parameter.ndim for parameter in optimized.parameters()}
+    if channels_last and IMAGE_DIMENSIONS in dimensions and VOLUME_DIMENSIONS not in dimensions:
+        optimized = optimized.to(memory_format=torch.channels_last)
+    return optimized
+
+
+def _pairs(model: nn.Module) -> list[tuple[str, str]]:
+    """Names of convolutions and of the normalisation that alone uses their output."""
+    try:
+        graph = fx.Tracer().trace(model)
+    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, KeyError) as error:
+        logger.info("%s cannot be traced (%s); only nn.Sequential is folded", type(model).__name__, error)
+        candidates = list(_sequential_pairs(model))
+    else:
+        candidates = list(_traced_pairs(model, graph))
+    return [pair for pair in candidates if _foldable(*(model.get_submodule(name) for name in pair))]
+
+
+def _traced_pairs(model: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, str]]:
+    """Pairs along the data flow; modules or tensors that are used more than once do not qualify."""
+    named = dict(model.named_modules())
+    calls = Counter(id(named[node.target]) for node in graph.nodes if node.op == "call_module")
+    direct = {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
+    for node in graph.nodes:
+        if node.op != "call_module" or not node.args or not isinstance(node.args[0], fx.Node):
+            continue
+        before = node.args[0]
+        if before.op != "call_module" or len(before.users) != 1 or before.target in direct:
+            continue
+        if all(calls[id(named[target])] == 1 for target in (before.target, node.target)):
+            yield before.target, node.target
+
+
+def _sequential_pairs(model: nn.Module) -> Iterator[tuple[str, str]]:
+    """Neighbours in `nn.Sequential` containers; modules that occur more than once do not qualify."""
+    owners = Counter(id(part) for parent in model.modules() for part in parent.children())
+    for prefix, parent in model.named_modules():
+        if type(parent) is not nn.Sequential:
+            continue
+        for (first, before), (second, after) in pairwise(parent.named_children()):
+            if owners[id(before)] == owners[id(after)] == 1:
+                yield tuple(f"{prefix}.{name}".lstrip(".") for name in (first, second))
+
+
+def _foldable(convolution: nn.Module, normalisation: nn.Module) -> bool:
+    hooked = any(
+        part._forward_hooks or part._forward_pre_hooks or parametrize.is_parametrized(part)
+        for part in (convolution, normalisation)
+    )
+    known = FOLDS.get(type(convolution)) is type(normalisation)
+    return known and not hooked and normalisation.running_mean is not None
+
+
+def _fold(model: nn.Module, convolution: str, normalisation: str) -> None:
+    """Replace a convolution by the folded one, and the normalisation by nothing."""
+    before, after = model.get_submodule(convolution), model.get_submodule(normalisation)
+    folded = fuse_conv_bn_eval(before, after, transpose=isinstance(before, TRANSPOSED))
+    model.set_submodule(convolution, folded)
+    model.set_submodule(normalisation, nn.Identity())
+
+
+def _report(model: nn.Module) -> None:
+    kinds = tuple(set(FOLDS.values()))
+    left = [name for name, part in model.named_modules() if isinstance(part, kinds)]
+    if left:
+        logger.warning("%d batch normalisations are not folded: %s", len(left), ", ".join(left))

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Training losses: one file each, built by name; the folder is the registry.
+
+Every loss is called as `loss(logits, target, valid=None)` and returns a scalar.
+
+* Sigmoid family (`bce`, `dice`, `dicebce`, `iou`, `tversky`, `focal`): logits (N, C, *S), target of the same
+  shape with values 0 and 1, `valid` bool broadcastable to it.
+* Softmax family (`cross_entropy`): logits (N, K, *S), target (N, *S) with class numbers, `valid` bool (N,
+  *S).
+
+Entries that `valid` excludes have no influence on value or gradient, whatever they hold (NaN included); a
+batch without any valid entry has loss 0 and gradient 0. Half-precision input is computed in float32.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from microtome.registry import entry_names, load_entry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["build", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """Registry names of all losses, sorted; nothing is imported to find them.
+
+    Example:
+        >>> "tversky" in names()
+        True
+    """
+    return entry_names(__file__)
+
+
+def build(name: str, **options: Any) -> "nn.Module":
+    """Build a loss by its registry name.
+
+    Args:
+        name: one of `names()`.
+        **options: keyword options of that loss's own `build`.
+
+    Returns:
+        A module called as `loss(logits, target, valid=None)`, which returns a scalar.
+
+    Raises:
+        ValueError: unknown name (the message names the nearest one) or a value that the loss refuses.
+        TypeError: an option that the loss does not have.
+
+    Example:
+        >>> import torch
+        >>> loss = build("dice")
+        >>> round(loss(torch.full((1, 1, 8, 8), 20.0), torch.ones(1, 1, 8, 8)).item(), 6)
+        0.0
+    """
+    return load_entry(__name__, __file__, name, kind="loss").build(**options)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""What the sigmoid losses share: checked and masked input, soft counts of a batch, mean binary cross entropy.
+
+"Flattened over the whole batch": sums run over all images, channels and pixels at once, not image by image.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+
+class Masked(NamedTuple):
+    """Input in at least float32, zero wherever it is not valid.
+
+    Attributes:
+        logits: any shape.
+        target: same shape.
+        weight: same shape, 1 where valid, else 0; None if all is valid.
+    """
+
+    logits: torch.Tensor
+    target: torch.Tensor
+    weight: torch.Tensor | None
+
+
+class SoftCounts(NamedTuple):
+    """Soft counts of a flattened batch, scalars: Σpq, Σp(1 - q), Σ(1 - p)q; p = sigmoid(logit), q truth."""
+
+    true_positive: torch.Tensor
+    false_positive: torch.Tensor
+    false_negative: torch.Tensor
+
+
+def mask(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None) -> Masked:
+    """Check the input of a sigmoid loss and take out what is not valid.
+
+    Invalid entries are replaced by zero before anything is computed from them, so that whatever they hold
+    (255, NaN) reaches neither value nor gradient.
+
+    Args:
+        logits: (N, C, *S) of a floating dtype.
+        target: same shape, 0 or 1 (or in between).
+        valid: bool, broadcastable to that shape; None: all is valid.
+
+    Returns:
+        Logits and target in float32 (float64 if the logits are), and the weight of each entry.
+
+    Raises:
+        ValueError: shapes or dtypes that do not fit.
+    """
+    if logits.shape != target.shape or not logits.is_floating_point():
+        msg = (
+            f"Sigmoid losses take floating logits and a target of the same shape, found logits "
+            f"{tuple(logits.shape)} of {logits.dtype} and a target {tuple(target.shape)}. "
+            f"A target of class numbers needs cross_entropy."
+        )
+        raise ValueError(msg)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    logits, target = logits.to(dtype), target.to(dtype)
+    if valid is None:
+        return Masked(logits, target, None)
+    valid = expand_valid(valid, logits.shape)
+    zero = torch.zeros((), dtype=dtype, device=logits.device)
+    return Masked(torch.where(valid, logits, zero), torch.where(valid, target, zero), valid.to(dtype))
+
+
+def expand_valid(valid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Broadcast a validity mask to a shape.
+
+    Args:
+        valid: bool, broadcastable.
+        shape: the shape wanted.
+
+    Returns:
+        A view of `valid` of that shape.
+
+    Raises:
+        ValueError: not bool, or not broadcastable.
+    """
+    fits = valid.ndim <= len(shape) and all(
+        found in (1, wanted) for found, wanted in zip(reversed(valid.shape), reversed(shape), strict=False)
+    )
+    if valid.dtype != torch.bool or not fits:
+        msg = (
+            f"valid must be bool and broadcastable to {tuple(shape)}, found {valid.dtype} of shape "
+            f"{tuple(valid.shape)}. Add the missing axes, e.g. valid[:, None], and compare to make it bool."
+        )
+        raise ValueError(msg)
+    return valid.expand(shape)
+
+
+def soft_counts(masked: Masked) -> SoftCounts:
+    """Soft true positives, false positives and false negatives.
+
+    False counts are summed themselves rather than taken as differences of large sums, which keeps small
+    losses exact in float32.
+
+    Args:
+        masked: see `mask`.
+
+    Returns:
+        Three scalars.
+    """
+    positive, negative = masked.logits.sigmoid(), (-masked.logits).sigmoid()
+    if masked.weight is not None:
+        positive, negative = positive * masked.weight, negative * masked.weight
+    return SoftCounts(
+        (positive * masked.target).sum(),
+        (positive * (1 - masked.target)).sum(),
+        (negative * masked.target).sum(),
+    )
+
+
+def mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """Mean over the valid entries; 0 if there are none.
+
+    Args:
+        values: any shape.
+        weight: same shape, 1 where valid, else 0; None: all is valid.
+
+    Returns:
+        A scalar.
+    """
+    if weight is None:
+        return values.sum() / max(values.numel(), 1)
+    return (values * weight).sum() / weight.sum().clamp_min(1)
+
+
+def mean_bce(masked: Masked) -> torch.Tensor:
+    """Binary cross entropy -q·ln p - (1 - q)·ln(1 - p), mean over the valid entries.
+
+    Args:
+        masked: see `mask`.
+
+    Returns:
+        A scalar.
+    """
+    values = functional.binary_cross_entropy_with_logits(masked.logits, masked.target, reduction="none")
+    return mean(values, masked.weight)
+
+
+def region_loss(counts: SoftCounts, *, alpha: float, beta: float, smooth: float) -> torch.Tensor:
+    """1 - (TP + smooth) / (TP + alpha·FP + beta·FN + smooth), without cancellation.
+
+    Args:
+        counts: soft counts.
+        alpha: weight of false positives.
+        beta: weight of false negatives.
+        smooth: added to both sides of the fraction; positive.
+
+    Returns:
+        A scalar from 0 to below 1.
+    """
+    wrong = alpha * counts.false_positive + beta * counts.false_negative
+    return wrong / (counts.true_positive + wrong + smooth)
+
+
+def require_number(owner: str, *, least: float = 0.0, most: float = math.inf, **options: float) -> None:
+    """Check numeric options of a loss.
+
+    Args:
+        owner: name of the loss, for the message.
+        least: smallest value allowed.
+        most: largest value allowed.
+        **options: the options by name.
+
+    Raises:
+        ValueError: one of them is outside, or not finite.
+    """
+    for option, value in options.items():
+        if not (math.isfinite(value) and least <= value <= most):
+            msg = f"{owner}: {option}={value!r} must be a finite number from {least} to {most}."
+            raise ValueError(msg)
+
+
+def require_smooth(owner: str, smooth: float) -> None:
+    """Check that the smoothing term keeps fractions defined on empty regions.
+
+    Args:
+        owner: name of the loss, for the message.
+        smooth: should be positive and finite.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not (math.isfinite(smooth) and smooth > 0):
+        msg = f"{owner}: smooth={smooth!r} must be positive, or batches without any foreground give 0/0."
+        raise ValueError(msg)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""Scores of instance label maps: AJI, AJI+, panoptic quality and object F1, from sparse overlaps.
+
+Three different things are called AJI in published code, so each has its own name here:
+
+* `aji`: the Aggregated Jaccard Index as in Kumar et al. 2017 (doi:10.1109/TMI.2017.2677499) and their MATLAB
+  program. Each true object takes the predicted object of largest IoU (the first of equals, in order of
+  identifier); a predicted object may be taken more than once. AJI = sum of intersections / (sum of unions +
+  areas of true objects without overlap + areas of predicted objects never taken).
+* `aji_plus`: the same with a one-to-one assignment that maximises the sum of IoUs (Graham et al. 2019,
+  HoVer-Net, doi:10.1016/j.media.2019.101563).
+* the matched intersection over foreground union of Cellpose is neither and is left out.
+
+Background is 0; identifiers may have gaps and any order. Empty images: if truth and prediction are both
+without objects, every score is NaN (nothing to measure, so it does not move a mean); if one of them is, the
+score is 0.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from microtome.metrics.contingency import Contingency, contingency
+
+MATCH_IOU = 0.5
+
+Labels = npt.NDArray[np.integer]
+Pairs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PanopticQuality:
+    """Panoptic quality of one image and its counts, which can be added over images.
+
+    Attributes:
+        pq: Panoptic quality, sum of matched IoUs / (tp + fp / 2 + fn / 2); equals sq * dq.
+        sq: Segmentation quality, mean IoU of the matched objects; NaN without a match.
+        dq: Detection quality (object F1), tp / (tp + fp / 2 + fn / 2).
+        true_positives: Matched pairs.
+        false_positives: Predicted objects without a match.
+        false_negatives: True objects without a match.
+    """
+
+    pq: float
+    sq: float
+    dq: float
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+
+
+def aji(truth: Labels, prediction: Labels) -> float:
+    """Aggregated Jaccard Index (Kumar): every true object takes its best prediction, which may be used again.
+
+    Args:
+        truth: True objects, integer labels, 0 = background, shape (H, W).
+        prediction: Predicted objects, same shape.
+
+    Returns:
+        AJI, 0 to 1; NaN if neither map has an object.
+
+    Raises:
+        ValueError: If the maps are not integer label maps of one shape.
+
+    Example:
+        >>> truth = np.array([[1, 1, 2, 2]])
+        >>> aji(truth, np.array([[5, 5, 5, 5]]))  # one prediction, taken twice: 4 / 8
+        0.5
+    """
+    table = contingency(truth, prediction)
+    order = np.lexsort((table.columns, -table.ious, table.rows))
+    _, first = np.unique(table.rows[order], return_index=True)
+    return _aggregate(table, order[first])
+
+
+def aji_plus(truth: Labels, prediction: Labels) -> float:
+    """AJI+ : as AJI, but objects are paired one to one so that the sum of IoUs is largest.
+
+    Args:
+        truth: True objects, integer labels, 0 = background, shape (H, W).
+        prediction: Predicted objects, same shape.
+
+    Returns:
+        AJI+, 0 to 1; NaN if neither map has an object.
+
+    Raises:
+        ValueError: If the maps are not integer label maps of one shape.
+
+    Example:
+        >>> round(aji_plus(np.array([[1, 1, 2, 2]]), np.array([[5, 5, 5, 5]])), 3)  # 2 / (4 + 2)
+        0.333
+    """
+    table = contingency(truth, prediction)
+    return _aggregate(table, _assign(table))
+
+
+def panoptic_quality(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> PanopticQuality:
+    """Panoptic quality: objects match if their IoU is > `iou` (Kirillov et al., doi:10.1109/CVPR.2019.00963).
+
+    Args:
+        truth: True objects, integer labels, 0 = background, shape (H, W).
+        prediction: Predicted objects, same shape.
+        iou: Matching threshold, 0.5 to 1 (from 0.5 on, no object can match twice); pairs need more than this.
+
+    Returns:
+        PQ, SQ, DQ and the counts; PQ and DQ are NaN if neither map has an object.
+
+    Raises:
+        ValueError: If the maps are not integer label maps of one shape, or `iou` is below 0.5.
+
+    Example:
+        >>> panoptic_quality(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]])).pq
+        0.5
+    """
+    if not MATCH_IOU <= iou < 1:
+        msg = f"iou is {iou}, expected {MATCH_IOU} <= iou < 1; below, an object could match twice"
+        raise ValueError(msg)
+    table = contingency(truth, prediction)
+    matched = table.ious[table.ious > iou]
+    objects = table.truth_ids.size + table.prediction_ids.size
+    return PanopticQuality(
+        pq=2 * float(matched.sum()) / objects if objects else float("nan"),
+        sq=float(matched.mean()) if matched.size else float("nan"),
+        dq=2 * matched.size / objects if objects else float("nan"),
+        true_positives=matched.size,
+        false_positives=table.prediction_ids.size - matched.size,
+        false_negatives=table.truth_ids.size - matched.size,
+    )
+
+
+def object_f1(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> float:
+    """F1 score of detection: objects match if their IoU is > `iou` (the DQ of `panoptic_quality`).
+
+    Args:
+        truth: True objects, integer labels, 0 = background, shape (H, W).
+        prediction: Predicted objects, same shape.
+        iou: Matching threshold, 0.5 to 1.
+
+    Returns:
+        F1, 0 to 1; NaN if neither map has an object.
+
+    Raises:
+        ValueError: As `panoptic_quality`.
+
+    Example:
+        >>> object_f1(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]]))
+        0.5
+    """
+    return panoptic_quality(truth, prediction, iou=iou).dq
+
+
+def _aggregate(table: Contingency, chosen: Pairs) -> float:
+    taken_truth = np.isin(np.arange(table.truth_ids.size), table.rows[chosen])
+    taken_prediction = np.isin(np.arange(table.prediction_ids.size), table.columns[chosen])
+    union = (
+        table.unions[chosen].sum()
+        + table.truth_areas[~taken_truth].sum()
+        + table.prediction_areas[~taken_prediction].sum()
+    )
+    return float(table.overlaps[chosen].sum() / union) if union else float("nan")
+
+
+def _assign(table: Contingency) -> Pairs:
+    """One-to-one pairs with the largest sum of IoUs, solved per connected group of overlapping objects."""
+    groups = _groups(table)
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    members = np.split(order, starts[1:])
+    chosen = [each if each.size == 1 else _assign_group(table, each) for each in members]
+    return np.concatenate(chosen) if table.overlaps.size else np.empty(0, np.int64)
+
+
+def _groups(table: Contingency) -> Pairs:
+    truths, size = table.truth_ids.size, table.truth_ids.size + table.prediction_ids.size
+    links = coo_array((np.ones(table.rows.size), (table.rows, table.columns + truths)), shape=(size, size))
+    _, group = connected_components(links, directed=False)
+    return group[table.rows].astype(np.int64)
+
+
+def _assign_group(table: Contingency, pairs: Pairs) -> Pairs:
+    rows, row = np.unique(table.rows[pairs], return_inverse=True)
+    columns, column = np.unique(table.columns[pairs], return_inverse=True)
+    values = np.zeros((rows.size, columns.size))
+    index = np.full(values.shape, -1)
+    values[row, column], index[row, column] = table.ious[pairs], pairs
+    found = index[linear_sum_assignment(values, maximize=True)]
+    return found[found >= 0]

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Parts that several networks share."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+KERNEL = 3
+
+
+def conv_bn_relu(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.Sequential:
+    """3×3 convolution with zero padding 1, batch normalisation, ReLU: "CBR" in the papers' tables.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        bias: whether the convolution has a bias of its own (redundant before batch normalisation, but counted
+            in the published layouts that have it).
+
+    Returns:
+        A module mapping (N, in_channels, H, W) to (N, out_channels, H, W).
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, KERNEL, padding=KERNEL // 2, bias=bias),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+def conv_bn_relu_chain(*channels: int, bias: bool = True) -> nn.Sequential:
+    """Several `conv_bn_relu` in a row.
+
+    Args:
+        *channels: channels before the first and after each convolution, so one more than convolutions.
+        bias: passed to each convolution.
+
+    Returns:
+        A module mapping (N, channels[0], H, W) to (N, channels[-1], H, W).
+
+    Raises:
+        ValueError: fewer than two numbers.
+    """
+    if len(channels) < 2:
+        msg = f"A chain of convolutions needs at least two channel numbers, found {channels}."
+        raise ValueError(msg)
+    return nn.Sequential(*(conv_bn_relu(before, after, bias=bias) for before, after in pairwise(channels)))
+
+
+def pad_to_multiple(images: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Extend images at the bottom and the right so that both sizes divide by `multiple`.
+
+    The image is mirrored at its border; where it is too small to be mirrored that far, its last row or column
+    is repeated. The top left corner stays in place, so cropping `[..., :H, :W]` undoes it, and an image whose
+    size divides already is returned as it is.
+
+    Args:
+        images: (N, C, H, W), H and W at least 1.
+        multiple: at least 1.
+
+    Returns:
+        (N, C, H', W') of the same dtype.
+    """
+    height, width = images.shape[-2:]
+    for axis_pad, size in (((0, 0, 0, -height % multiple), height), ((0, -width % multiple, 0, 0), width)):
+        extra = max(axis_pad)
+        if extra:
+            images = functional.pad(images, axis_pad, mode="reflect" if extra < size else "replicate")
+    return images
+
+
+def require_images(images: torch.Tensor, channels: int, *, owner: str) -> None:
+    """Check that a batch of 2-D images fits a network.
+
+    Args:
+        images: should be (N, channels, H, W), none of them 0.
+        channels: what the network was built for.
+        owner: name of the network, for the message.
+
+    Raises:
+        ValueError: another number of axes or channels, or no pixels.
+    """
+    if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
+        msg = (
+            f"{owner} takes images of shape (N, {channels}, H, W), found {tuple(images.shape)}. "
+            f"Set in_channels to the channels of the data, or add the missing axis."
+        )
+        raise ValueError(msg)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""U-Net with padded 3×3 convolutions and batch normalisation, in the two layouts that the membrane study
+needs.
+
+Both go from `width` channels to 16·`width` at a sixteenth of the resolution and back (Ronneberger et al.,
+MICCAI 2015, doi:10.1007/978-3-319-24574-4_28), each convolution followed by batch normalisation and ReLU:
+
+* `tutorial` (default): stage 5 and the decoder reduce the channels in the second convolution of each stage,
+  so that the transposed convolutions keep them. This is the layout behind the published loss comparison on
+  ISBI 2012.
+* `classic`: two convolutions of equal width per stage; the transposed convolutions halve the channels.
+"""
+
+import torch
+from torch import nn
+
+from microtome.networks._blocks import conv_bn_relu_chain, pad_to_multiple, require_images
+from microtome.registry import require_choice, require_positive
+
+VARIANTS = ("tutorial", "classic")
+STAGES = 5
+FACTOR = 2
+"""Each stage halves the resolution and doubles the channels."""
+
+
+class UNet(nn.Module):
+    """See the module's text; made by `build`."""
+
+    def __init__(self, *, variant: str, width: int, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        widths = [width * FACTOR**stage for stage in range(STAGES)]
+        *skips, bottom = widths
+        keeps = variant == "tutorial"
+        narrow = skips[-1] if keeps else bottom
+        self.in_channels = in_channels
+        self.pool = nn.MaxPool2d(FACTOR)
+        pairs = zip([in_channels, *skips[:-1]], skips, strict=True)
+        self.encoder = nn.ModuleList(conv_bn_relu_chain(before, after, after) for before, after in pairs)
+        self.bottom = conv_bn_relu_chain(skips[-1], bottom, narrow)
+        self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for skip in reversed(skips):
+            above = max(skip // FACTOR, width) if keeps else skip
+            self.up.append(nn.ConvTranspose2d(skip if keeps else skip * FACTOR, skip, FACTOR, stride=FACTOR))
+            self.decoder.append(conv_bn_relu_chain(skip * 2, skip, above))
+        self.head = nn.Conv2d(width, out_channels, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of each pixel.
+
+        Args:
+            images: (N, in_channels, H, W) of any size; sizes that 16 does not divide are mirrored up to the
+                next multiple at the bottom and the right, and the result is cropped back.
+
+        Returns:
+            (N, out_channels, H, W) logits; no sigmoid or softmax is applied.
+
+        Raises:
+            ValueError: `images` has another number of axes or channels.
+        """
+        require_images(images, self.in_channels, owner="unet")
+        height, width = images.shape[-2:]
+        features, skips = pad_to_multiple(images, FACTOR ** (STAGES - 1)), []
+        for stage in self.encoder:
+            skips.append(stage(features))
+            features = self.pool(skips[-1])
+        features = self.bottom(features)
+        for up, stage in zip(self.up, self.decoder, strict=True):
+            features = stage(torch.cat([up(features), skips.pop()], dim=1))
+        return self.head(features)[..., :height, :width]
+
+
+def build(*, variant: str = "tutorial", width: int = 64, in_channels: int = 1, out_channels: int = 1) -> UNet:
+    """Build a U-Net.
+
+    Weights are PyTorch's defaults: convolutions Kaiming-uniform with a = √5 (uniform within ±1/√fan_in,
+    biases likewise), batch normalisation 1 and 0. Seed `torch` before building to repeat them.
+
+    Args:
+        variant: `tutorial` (23,379,969 parameters at width 64) or `classic` (31,042,369).
+        width: channels of the first stage; all others scale with it.
+        in_channels: channels of the images.
+        out_channels: logit maps, one for each sigmoid output or softmax class.
+
+    Returns:
+        The network: (N, in_channels, H, W) to (N, out_channels, H, W) logits.
+
+    Raises:
+        ValueError: unknown variant, or a size below 1.
+
+    Example:
+        >>> import torch
+        >>> build(width=4)(torch.zeros(2, 1, 33, 50)).shape
+        torch.Size([2, 1, 33, 50])
+    """
+    require_choice("variant", variant, VARIANTS, owner="unet")
+    require_positive("unet", width=width, in_channels=in_channels, out_channels=out_channels)
+    return UNet(variant=variant, width=width, in_channels=in_channels, out_channels=out_channels)

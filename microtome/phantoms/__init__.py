@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Simulators with known truth, one per modality."""

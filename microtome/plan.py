@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: MIT
+"""The plan of a study: its samples, splits and batches, and the state string of each of its rules.
+
+A state names exactly the options a rule uses, so that a change reruns what depends on it and nothing else (see `provenance`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from microtome import provenance, splits
+from microtome.config.base import ConfigurationError, Fault, raise_faults
+from microtome.config.load import load_studies
+from microtome.config.run import Run
+from microtome.config.study import Study
+from microtome.config.workflow import Workflow
+from microtome.samples import Sample, as_rows, check_files, phantom_sheet, read_sheet, resolve
+from microtome.splits import Parts
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """One study, ready to become a DAG.
+
+    Attributes:
+        study: The checked study file.
+        scale: The scale it was loaded at.
+        samples: Sample name to sample, paths as the sheet gives them.
+        root: Folder that these paths start from.
+        splits: Split name to the part of each sample.
+        batches: Batch name to sample names.
+    """
+
+    study: Study
+    scale: str
+    samples: Mapping[str, Sample]
+    root: Path
+    splits: Mapping[str, Parts]
+    batches: Mapping[str, tuple[str, ...]]
+
+    @property
+    def data_kind(self) -> str:
+        """`phantom`, `public`, or `own` for the user's files."""
+        return {"files": "own"}.get(self.study.data.source, self.study.data.source)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in order."""
+        return list(self.study.data.classes)
+
+    def batches_of(self, split: str, *parts: str) -> list[str]:
+        """The batches that hold samples of these parts of a split."""
+        wanted = self.splits[split]
+        return [name for name, members in self.batches.items() if any(wanted[m] in parts for m in members)]
+
+    def members(self, split: str, part: str) -> list[str]:
+        """The samples of a part, in the sheet's order."""
+        return [name for name in self.samples if self.splits[split][name] == part]
+
+    def seeds(self, run: str) -> tuple[int, ...]:
+        """The seeds of a run; an ensemble has those that all its members share."""
+        settings = self.study.runs[run]
+        if not settings.is_ensemble:
+            return settings.seeds
+        shared = set.intersection(*(set(self.study.runs[member].seeds) for member in settings.members))
+        return tuple(sorted(shared))
+
+    def is_calibrated(self, run: str) -> bool:
+        """Whether the run's probabilities are calibrated before use."""
+        return self.study.runs[run].calibration.kind != "none"
+
+    def entry_runs(self, section: str, name: str) -> list[str]:
+        """The runs that a table or a figure is made of."""
+        entry = getattr(self.study, section)[name]
+        return list(self.study.runs) if entry.runs == "all" else list(entry.runs)
+
+    def rows(self, batch: str) -> list[dict[str, object]]:
+        """The samples of a batch as plain rows."""
+        return as_rows(self.samples[name] for name in self.batches[batch])
+
+    def files(self, batch: str, column: str) -> list[str]:
+        """The files of a batch that a rule takes as input, `column` being image or label."""
+        found = (getattr(self.samples[name], column) for name in self.batches[batch])
+        return [(self.root / path).as_posix() for path in found if path]
+
+    def _state(
+        self, rule: str, options: Any, *, modules: tuple[str, ...] = (), files: tuple[str, ...] = ()
+    ) -> str:
+        return provenance.state(f"scripts/{rule}.py", options, modules=modules, files=files)
+
+    def simulate(self) -> str:
+        """State of `simulate`."""
+        phantom = self.study.data.phantom
+        return self._state(
+            "simulate", phantom.model_dump(mode="json"), modules=(f"microtome.phantoms.{phantom.kind}",)
+        )
+
+    @lru_cache(maxsize=None)  # noqa: B019 (a plan lives as long as the process)
+    def import_images(self, batch: str) -> str:
+        """State of `import_images`."""
+        return self._state("import_images", self._raw(batch, "label"))
+
+    @lru_cache(maxsize=None)  # noqa: B019
+    def rasterize_targets(self, batch: str) -> str:
+        """State of `rasterize_targets`."""
+        data = self.study.data
+        options = {"classes": list(data.classes.items()), "ignore": data.ignore}
+        return self._state("rasterize_targets", self._raw(batch, "image") | options)
+
+    def _raw(self, batch: str, other: str) -> dict[str, Any]:
+        """What reading the images or labels of a batch depends on."""
+        unused = (other, "part", "unit", "group")
+        rows = [{key: value for key, value in row.items() if key not in unused} for row in self.rows(batch)]
+        return {"root": self.root.as_posix(), "samples": rows}
+
+    def extract_patches(self) -> str:
+        """State of `extract_patches`."""
+        return self._state("extract_patches", self.study.patches.model_dump() | {"classes": self.classes})
+
+    def split(self, split: str) -> str:
+        """State of `split`."""
+        parts = self.splits[split]
+        rows = [
+            {"sample": s.sample, "unit": s.unit, "group": s.group, "part": parts[s.sample]}
+            for s in self.samples.values()
+        ]
+        return self._state("split", {"rows": rows, "digest": splits.digest(parts)})
+
+    @lru_cache(maxsize=None)  # noqa: B019
+    def train(self, split: str, run: str, seed: int) -> str:
+        """State of `train`."""
+        settings = self.study.runs[run]
+        fields = ("network", "loss", "input", "sampler", "window", "augment", "training")
+        options = {field: getattr(settings, field).model_dump(mode="json") for field in fields}
+        identity = {"study": self.study.name, "scale": self.scale, "split": split, "run": run, "seed": seed}
+        parts = {part: self.members(split, part) for part in ("train", "val")}
+        return self._state(
+            "train",
+            options
+            | identity
+            | {
+                "parts": parts,
+                "classes": self.classes,
+                "data_source": self.data_kind,
+                "label": settings.label,
+            },
+            modules=(f"microtome.networks.{settings.network.name}", f"microtome.losses.{settings.loss.name}"),
+        )
+
+    @lru_cache(maxsize=None)  # noqa: B019
+    def predict(self, run: str) -> str:
+        """State of `predict`."""
+        settings = self.study.runs[run]
+        options = {
+            field: getattr(settings, field).model_dump(mode="json")
+            for field in ("predict", "input", "window")
+        }
+        network = {"network": settings.network.model_dump(mode="json")}
+        return self._state(
+            "predict", options | network, modules=(f"microtome.networks.{settings.network.name}",)
+        )
+
+    def average(self, run: str) -> str:
+        """State of `average`."""
+        return self._state("average", {"members": self.study.runs[run].members})
+
+    def ensemble(self, split: str, run: str, seed: int) -> str:
+        """State of `ensemble`, which writes the card of an ensemble."""
+        settings = self.study.runs[run]
+        identity = {"study": self.study.name, "scale": self.scale, "split": split, "run": run, "seed": seed}
+        return self._state(
+            "ensemble",
+            identity | {"members": settings.members, "label": settings.label, "data_source": self.data_kind},
+        )
+
+    def fit_calibration(self, split: str, run: str) -> str:
+        """State of `fit_calibration`."""
+        options = self.study.runs[run].calibration.model_dump(include={"kind", "bins"})
+        return self._state("fit_calibration", options | {"samples": self.members(split, "val")})
+
+    def calibrate_predictions(self, run: str) -> str:
+        """State of `calibrate_predictions`."""
+        return self._state(
+            "calibrate_predictions", self.study.runs[run].calibration.model_dump(include={"median_radius"})
+        )
+
+    def segment(self, run: str) -> str:
+        """State of `segment`."""
+        return self._state("segment", self.study.runs[run].segment.model_dump())
+
+    @lru_cache(maxsize=None)  # noqa: B019
+    def evaluate(self, split: str, run: str, seed: int) -> str:
+        """State of `evaluate`."""
+        evaluate = self.study.evaluate
+        samples = {name: part for part in evaluate.parts for name in self.members(split, part)}
+        identity = {"study": self.study.name, "split": split, "run": run, "seed": seed}
+        losses = (
+            {name: self._loss_options(name) for name in evaluate.losses}
+            if "losses" in evaluate.metrics
+            else {}
+        )
+        options = {
+            "metrics": evaluate.metrics,
+            "thresholds": evaluate.thresholds,
+            "losses": losses,
+            "classes": self.classes,
+        }
+        modules = tuple(f"microtome.evaluation.{name}" for name in evaluate.metrics)
+        return self._state(
+            "evaluate",
+            identity | options | {"samples": samples},
+            modules=modules + tuple(f"microtome.losses.{options['name']}" for options in losses.values()),
+        )
+
+    def _loss_options(self, name: str) -> dict[str, Any]:
+        """A loss as the run of that name sets it, or with its defaults."""
+        for run in self.study.runs.values():
+            if run.loss is not None and run.loss.name == name:
+                return run.loss.model_dump(mode="json")
+        return {"name": name}
+
+    @lru_cache(maxsize=None)  # noqa: B019
+    def entry(self, section: str, name: str) -> str:
+        """State of `tabulate` or `draw`."""
+        entry = getattr(self.study, section)[name]
+        runs = self.entry_runs(section, name)
+        options = {
+            "name": name,
+            "kind": entry.kind,
+            "title": entry.title,
+            "options": entry.options,
+            "runs": runs,
+            "labels": {run: label for run, label in self.labels().items() if run in runs},
+            "order": list(getattr(self.study, section)).index(name),
+            "images": entry.images,
+            "classes": self.classes,
+            "paper": self.study.paper,
+            "data_kind": self.data_kind,
+        }
+        rule = {"tables": "tabulate", "figures": "draw"}[section]
+        return self._state(rule, options, modules=(f"microtome.{section}.{entry.kind}",))
+
+    def labels(self) -> dict[str, str]:
+        """Run name to the name printed."""
+        return {name: run.label or name for name, run in self.study.runs.items()}
+
+    def trained_runs(self) -> dict[str, Run]:
+        """The runs that have a network of their own."""
+        return {name: run for name, run in self.study.runs.items() if not run.is_ensemble}
+
+    def evaluated(self) -> list[tuple[str, str, int]]:
+        """Every (split, run, seed) that is evaluated."""
+        return [
+            (split, run, seed) for split in self.splits for run in self.study.runs for seed in self.seeds(run)
+        ]
+
+    def __hash__(self) -> int:
+        """By identity, so that states can be cached."""
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        """By identity."""
+        return self is other
+
+
+def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, StudyPlan]:
+    """Load every study that is to run.
+
+    Args:
+        workflow: The options of the workflow.
+        mirror: Folder that holds public data sets; headers are checked there before anything is fetched.
+
+    Raises:
+        ConfigurationError: With the faults of all studies and sample sheets together.
+    """
+    studies = load_studies(workflow.studies, workflow.scale)
+    plans, faults = {}, []
+    for name, study in studies.items():
+        try:
+            plans[name] = _plan(study, workflow, mirror)
+        except ConfigurationError as error:
+            faults += error.faults
+    faults += _clashing_runs(studies)
+    raise_faults(faults)
+    return plans
+
+
+def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
+    data = study.data
+    sheet = Path(str(data.samples)) if data.source != "phantom" else Path(f"config/studies/{study.name}.yaml")
+    samples = phantom_sheet(data.phantom) if data.source == "phantom" else read_sheet(sheet, data)
+    root = _root(study, workflow)
+    if data.source == "files":
+        raise_faults(check_files(resolve(samples, root), sheet, data))
+    elif data.source == "public":
+        raise_faults(
+            check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
+        )
+    parts = splits.make_splits(samples, study.split, sheet=sheet, column=data.group_by)
+    batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
+    return StudyPlan(
+        study,
+        workflow.scale,
+        {s.sample: s for s in samples},
+        root,
+        parts,
+        {name: tuple(members) for name, members in batches.items()},
+    )
+
+
+def _present(samples: list[Sample], *folders: Path) -> list[Sample]:
+    """The samples of a public data set whose files can be looked at now; the others will be fetched."""
+    found = []
+    for sample in samples:
+        resolved = (resolve([sample], folder)[0] for folder in folders)
+        found += [
+            s for s in resolved if Path(s.image).is_file() and (s.label is None or Path(s.label).is_file())
+        ][:1]
+    return found
+
+
+def _root(study: Study, workflow: Workflow) -> Path:
+    """Folder that the paths of a study's sheet start from."""
+    data = study.data
+    if data.source == "phantom":
+        return Path(workflow.results) / workflow.scale / study.name / "raw"
+    if data.source == "public":
+        return Path(workflow.resources) / str(data.dataset)
+    return Path(data.root) if data.root else Path(str(data.samples)).parent
+
+
+def report_state(plans: Mapping[str, StudyPlan]) -> str:
+    """State of `report_page`: the title and paper of each study, and the names of what is shown."""
+    shown = {
+        name: {
+            "title": plan.study.title,
+            "paper": plan.study.paper,
+            "data_kind": plan.data_kind,
+            "dataset": plan.study.data.dataset,
+            "tables": list(plan.study.tables),
+            "figures": list(plan.study.figures),
+            "runs": plan.labels(),
+            "evaluated": plan.evaluated(),
+        }
+        for name, plan in plans.items()
+    }
+    templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
+    files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
+    scale = next(iter(plans.values())).scale
+    return provenance.state("scripts/report_page.py", {"scale": scale, "studies": shown}, files=files)
+
+
+def run_kind(run: Run) -> str:
+    """How a run's probability maps come about: `ensemble`, `calibrated` or `plain`."""
+    return "ensemble" if run.is_ensemble else "calibrated" if run.calibration.kind != "none" else "plain"
+
+
+def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
+    """A run name is of one kind in all studies, as the rules tell runs apart by name."""
+    first: dict[str, tuple[str, str]] = {}
+    faults = []
+    for key, study in studies.items():
+        for name, run in study.runs.items():
+            other, kind = first.setdefault(name, (key, run_kind(run)))
+            if kind != run_kind(run):
+                found = f"a run of kind {run_kind(run)}; study {other} has one of that name of kind {kind}"
+                faults.append(Fault(f"config/studies/{key}.yaml runs.{name}", found, "another name"))
+    return faults

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""Writing the report: one HTML page that needs no other file, no network and no script."""
+
+import logging
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from microtome.report import formats
+from microtome.report.curves import draw_panels
+from microtome.report.inputs import (
+    STATUS_ORDER,
+    CaseInput,
+    FigureInput,
+    ReportInputs,
+    StudyInputs,
+    TableInput,
+)
+from microtome.report.limits import CASE_ROWS, DETAIL_ROWS, PAGE_BYTES, RUN_DETAILS, TABLE_ROWS
+from microtome.report.runs import flatten
+
+TEMPLATES = Path(__file__).parent / "templates"
+PAGE = "page.html.j2"
+NOT_IN_ADDRESS = re.compile(r"[^A-Za-z0-9]+")
+WEB = ("https://", "http://")
+SHADES = 5
+DATA = "TSV"
+
+log = logging.getLogger(__name__)
+
+
+def build_report(inputs: ReportInputs) -> str:
+    """Write the report of a scale as one self-contained HTML page.
+
+    Args:
+        inputs: What it shows (`microtome.report.collect.collect`).
+
+    Returns:
+        The page, smaller than `limits.PAGE_BYTES` for what `collect` reads; the same for the same inputs.
+    """
+    page = _environment().get_template(PAGE).render(report=inputs, limits=_limits(), totals=totals(inputs))
+    count = len(page.encode("utf-8"))
+    if count >= PAGE_BYTES:
+        log.warning("the report has %s bytes, more than %s; report fewer studies at once", count, PAGE_BYTES)
+    return page
+
+
+def totals(inputs: ReportInputs) -> dict[str, Any]:
+    """Count what the head of the page shows.
+
+    Args:
+        inputs: What the page shows.
+
+    Returns:
+        Runs by status, products made and asked for, jobs, seconds and peak memory.
+    """
+    products = [item for study in inputs.studies for item in (*study.tables, *study.figures)]
+    peaks = [rule.peak_mb for rule in inputs.rules if rule.peak_mb is not None]
+    return {
+        "runs": {
+            status: sum(count_status(study)[status] for study in inputs.studies) for status in STATUS_ORDER
+        },
+        "products_made": sum(1 for item in products if item.expected and is_made(item)),
+        "products_asked": sum(1 for item in products if item.expected),
+        "jobs": sum(rule.jobs for rule in inputs.rules),
+        "seconds": sum(rule.total_seconds for rule in inputs.rules),
+        "peak_mb": max(peaks, default=None),
+        "unread": sum(rule.unread for rule in inputs.rules),
+    }
+
+
+def count_status(study: StudyInputs) -> dict[str, int]:
+    """Count the runs of a study by how far they got."""
+    return {status: sum(1 for run in study.runs if run.status == status) for status in STATUS_ORDER}
+
+
+def is_made(product: TableInput | FigureInput) -> bool:
+    """Whether a table has rows, or a figure a file."""
+    return (
+        bool(product.rows) if hasattr(product, "rows") else any(link.text != "TSV" for link in product.links)
+    )
+
+
+def missing(study: StudyInputs) -> list[tuple[str, str]]:
+    """List what a study asks for and has not got: its title, and where the page gives the reason."""
+    home = slug("study", study.meta.name)
+    absent = [run.expected for run in study.runs if run.status == "missing"]
+    runs = [(f"{run.name} (split {run.split}, seed {run.seed})", slug(home, "Runs")) for run in absent]
+    tables = [(item.title, slug(home, "table", item.name)) for item in study.tables if not is_made(item)]
+    figures = [(item.title, slug(home, "figure", item.name)) for item in study.figures if not is_made(item)]
+    return runs + tables + figures
+
+
+def slug(*parts: object) -> str:
+    """Make an address inside the page.
+
+    Example:
+        >>> slug("membranes", "table 2: <b>")
+        'membranes-table-2-b'
+    """
+    return "-".join(NOT_IN_ADDRESS.sub("-", str(part)).strip("-").lower() for part in parts)
+
+
+def shade(cases: CaseInput, value: float | None) -> int:
+    """Rank a value among those shown, 0 (worst) to `SHADES` - 1 (best); -1 without a value."""
+    values = [other for row in cases.rows for other in row.values if other is not None]
+    if value is None or not values or min(values) == max(values):
+        return -1
+    place = (value - min(values)) / (max(values) - min(values))
+    good = place if cases.higher_is_better else 1 - place
+    return min(int(good * SHADES), SHADES - 1)
+
+
+def is_web(address: str) -> bool:
+    """Whether an address may be linked: only the web, no script."""
+    return address.startswith(WEB)
+
+
+def _limits() -> Mapping[str, int]:
+    return {"tables": TABLE_ROWS, "cases": CASE_ROWS, "detail": DETAIL_ROWS, "cards": RUN_DETAILS}
+
+
+@cache
+def _environment() -> Environment:
+    """Templates that escape everything and refuse unknown names."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (formats.number, formats.duration, formats.size, formats.mebibytes, formats.digest)
+    environment.filters.update({function.__name__: function for function in filters})
+    environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
+    environment.tests["made"] = is_made
+    environment.globals.update(
+        panels=draw_panels,
+        count_status=count_status,
+        is_web=is_web,
+        missing=missing,
+        shade=shade,
+        slug=slug,
+        inline=_inline,
+    )
+    return environment
+
+
+def _inline(name: str) -> Markup:
+    """The text of a template file of our own, as it stands."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

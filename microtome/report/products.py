@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Reading the tables and figures of a study, with their sidecars."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from PIL import Image
+
+from microtome.report.cells import read_cells
+from microtome.report.inputs import FigureInput, Link, Picture, TableInput
+from microtome.report.limits import TABLE_ROWS
+from microtome.report.sidecars import FigureSidecar, TableSidecar, parse_figure, parse_table
+from microtome.report.thumbnails import encode_figure
+
+TABLE_FORMATS = ("tsv", "md", "tex")
+FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")
+Sidecar = TypeVar("Sidecar", TableSidecar, FigureSidecar)
+
+
+def read_tables(folder: Path, titles: Mapping[str, str], *, root: Path) -> tuple[TableInput, ...]:
+    """Read every table that is expected or there, by the order their sidecars give.
+
+    Args:
+        folder: ``{study}/tables``.
+        titles: Title by name of the expected tables.
+        root: Folder of the page, which links start from.
+
+    Returns:
+        The tables; those not produced carry the reason.
+    """
+    names = _names(folder, titles, formats=TABLE_FORMATS)
+    found = [(_read_table(folder, name, titles, root=root)) for name in names]
+    return tuple(table for _, table in sorted(found, key=lambda pair: pair[0]))
+
+
+def read_figures(
+    folder: Path, titles: Mapping[str, str], *, root: Path, budget: int
+) -> tuple[FigureInput, ...]:
+    """Read every figure that is expected or there, by the order their sidecars give.
+
+    Args:
+        folder: ``{study}/figures``.
+        titles: Title by name of the expected figures.
+        root: Folder of the page, which links start from.
+        budget: Bytes that one embedded figure may take.
+
+    Returns:
+        The figures; those not produced carry the reason.
+    """
+    names = _names(folder, titles, formats=FIGURE_FORMATS)
+    found = [_read_figure(folder, name, titles, root=root, budget=budget) for name in names]
+    return tuple(figure for _, figure in sorted(found, key=lambda pair: pair[0]))
+
+
+def links_to(paths: Mapping[str, Path], *, root: Path) -> tuple[Link, ...]:
+    """Link the files that exist.
+
+    Args:
+        paths: File by the text of its link.
+        root: Folder of the page.
+
+    Returns:
+        Links relative to the page, percent-encoded.
+    """
+    there = {text: path for text, path in paths.items() if path.is_file()}
+    return tuple(Link(text, quote(path.relative_to(root).as_posix())) for text, path in there.items())
+
+
+def figure_names(folder: Path, titles: Mapping[str, str]) -> list[str]:
+    """Name the figures that are expected or there."""
+    return _names(folder, titles, formats=FIGURE_FORMATS)
+
+
+def _names(folder: Path, titles: Mapping[str, str], *, formats: tuple[str, ...]) -> list[str]:
+    """Expected names in the study's order, then the others on disk by name."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    suffixes = {f".{suffix}" for suffix in (*formats, "json")}
+    there = sorted({path.stem for path in files if path.suffix in suffixes})
+    return list(dict.fromkeys([*titles, *there]))
+
+
+def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> tuple[int, TableInput]:
+    """Read one table; the first of the pair sorts it."""
+    sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_table, TableSidecar(caption=""))
+    header, rows, problem = read_cells(folder / f"{name}.tsv", sidecar.columns)
+    table = TableInput(
+        name=name,
+        title=sidecar.title or titles.get(name) or name,
+        header=header,
+        rows=rows[:TABLE_ROWS],
+        total_rows=len(rows),
+        caption=sidecar.caption,
+        note=sidecar.note,
+        units=sidecar.units_text,
+        links=links_to(_files(folder, name, TABLE_FORMATS), root=root),
+        problems=tuple(filter(None, (problem,))) or problems,
+        expected=name in titles,
+    )
+    return sidecar.order, table
+
+
+def _read_figure(
+    folder: Path, name: str, titles: Mapping[str, str], *, root: Path, budget: int
+) -> tuple[int, FigureInput]:
+    """Read one figure; the first of the pair sorts it."""
+    sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_figure, FigureSidecar(caption=""))
+    title = sidecar.title or titles.get(name) or name
+    alt = f"{title}. {sidecar.caption}".strip()
+    picture = _read_picture(folder / f"{name}.png", label=title, alt=alt, budget=budget)
+    figure = FigureInput(
+        name=name,
+        title=title,
+        picture=picture,
+        caption=sidecar.caption,
+        kind=sidecar.kind,
+        links=links_to(_files(folder, name, FIGURE_FORMATS), root=root),
+        problems=tuple(filter(None, (picture.problem,))) or problems,
+        expected=name in titles,
+    )
+    return sidecar.order, figure
+
+
+def _files(folder: Path, name: str, formats: tuple[str, ...]) -> dict[str, Path]:
+    return {suffix.upper(): folder / f"{name}.{suffix}" for suffix in formats}
+
+
+def _read_sidecar(
+    path: Path, parse: Callable[[str], Sidecar], empty: Sidecar
+) -> tuple[Sidecar, tuple[str, ...]]:
+    """Read a sidecar; the empty one and the reason if it is missing or wrong."""
+    try:
+        return parse(path.read_text(encoding="utf-8")), ()
+    except FileNotFoundError:
+        return empty, (f"no caption: {path.name} does not exist; run its rule again",)
+    except (OSError, ValueError) as error:
+        return empty, (
+            f"no caption: {path.name} cannot be read ({error}); run the rule again that writes it",
+        )
+
+
+def _read_picture(path: Path, *, label: str, alt: str, budget: int) -> Picture:
+    """Read and encode a figure's PNG; without a picture, and saying why, if that fails."""
+    try:
+        with Image.open(path) as image:
+            return encode_figure(image, label=label, alt=alt, budget=budget)
+    except FileNotFoundError:
+        problem = f"not produced: figures/{path.name} does not exist; see the log of its rule"
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        problem = f"not shown: figures/{path.name} cannot be read ({error}); run its rule again"
+    return Picture(label=label, alt=alt, problem=problem)

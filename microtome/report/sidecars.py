@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Sidecars: what a table or a figure says about itself, as JSON beside its files.
+
+``tables/{table}.json`` stands beside ``tables/{table}.tsv``::
+
+    {
+      "title":   "Table 2: foreground-restricted Rand score",
+      "caption": "Mean and standard deviation over the six held-out slices.",
+      "note":    "Phantom data; not comparable with the published values.",
+      "units":   "fraction",
+      "order":   2,
+      "columns": [{"key": "v_rand", "label": "Rand score", "unit": "", "better": "high",
+                   "format": ".3f", "kind": "number"}]
+    }
+
+``units`` is of all cells, or an object by column (``{"seconds": "s", "v_rand": "fraction"}``); ``order``
+is the place in the report, small first; without ``title`` the study's title of the table is shown.
+``columns`` are the fields of `microtome.tables.frame.Column`: the page then prints the columns as the
+Markdown and LaTeX do (rounded, with ``± sd``, the best in bold); without them, the cells of the TSV as they
+stand. `of_table` makes all of it.
+
+``figures/{figure}.json`` stands beside ``figures/{figure}.svg|.png|.pdf|.tsv``::
+
+    {
+      "title":   "Figure 3: segmentations",
+      "caption": "One held-out slice, its truth and the six losses.",
+      "kind":    "segmentation_grid",
+      "order":   3
+    }
+
+Every key but ``caption`` may be absent; keys this page does not know are left alone.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from microtome.tables.frame import Column, Table
+
+LAST = 1_000_000
+"""Order of what gives none: after all that does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSidecar:
+    """What stands beside a table.
+
+    Attributes:
+        caption: What the table shows, in a sentence or two.
+        note: What the reader must know to read it rightly; may be empty.
+        units: Unit of all cells, or unit by column.
+        order: Place in the report, small first.
+        title: Heading; empty: the title the study gives.
+        columns: Columns to print, in order; empty: all, as they stand.
+
+    Example:
+        >>> parse_table(dump(TableSidecar(caption="Scores.", units="fraction", order=2))).units
+        'fraction'
+    """
+
+    caption: str
+    note: str = ""
+    units: str | Mapping[str, str] = ""
+    order: int = LAST
+    title: str = ""
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def units_text(self) -> str:
+        """The units as one line."""
+        if isinstance(self.units, str):
+            return self.units
+        return ", ".join(f"{column}: {unit}" for column, unit in self.units.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureSidecar:
+    """What stands beside a figure.
+
+    Attributes:
+        caption: What the figure shows.
+        kind: Kind of figure, as in the study file.
+        title: Heading; empty: the title the study gives.
+        order: Place in the report, small first.
+
+    Example:
+        >>> parse_figure('{"caption": "Losses by epoch.", "kind": "curves", "order": 1}').kind
+        'curves'
+    """
+
+    caption: str
+    kind: str = ""
+    title: str = ""
+    order: int = LAST
+
+
+def of_table(table: Table, *, order: int, title: str = "") -> TableSidecar:
+    """Describe a table.
+
+    Args:
+        table: The table.
+        order: Its place in the report.
+        title: Heading; empty: the title the study gives.
+
+    Returns:
+        Its sidecar.
+    """
+    units = {column.key: column.unit for column in table.columns if column.unit}
+    return TableSidecar(
+        caption=table.caption,
+        note=table.note,
+        units=units,
+        order=order,
+        title=title,
+        columns=table.columns,
+    )
+
+
+def dump(sidecar: TableSidecar | FigureSidecar) -> str:
+    """Write a sidecar as JSON text.
+
+    Args:
+        sidecar: The sidecar.
+
+    Returns:
+        JSON, ending in a newline.
+
+    Example:
+        >>> print(dump(FigureSidecar(caption="c", kind="k", title="t", order=1)), end="")
+        {
+          "caption": "c",
+          "kind": "k",
+          "title": "t",
+          "order": 1
+        }
+    """
+    return json.dumps(asdict(sidecar), indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_table(text: str) -> TableSidecar:
+    """Read a table's sidecar.
+
+    Args:
+        text: JSON text.
+
+    Returns:
+        The sidecar.
+
+    Raises:
+        ValueError: It is not a JSON object, has no caption, or a value has the wrong type.
+    """
+    found = _object(text)
+    units = found.get("units", "")
+    if isinstance(units, Mapping):
+        units = {str(column): str(unit) for column, unit in units.items()}
+    elif not isinstance(units, str):
+        msg = f"units is {units!r}; expected a text, or an object of column: unit"
+        raise ValueError(msg)
+    return TableSidecar(
+        caption=_text(found, "caption"),
+        note=_text(found, "note"),
+        units=units,
+        order=_order(found),
+        title=_text(found, "title"),
+        columns=_columns(found),
+    )
+
+
+def parse_figure(text: str) -> FigureSidecar:
+    """Read a figure's sidecar.
+
+    Args:
+        text: JSON text.
+
+    Returns:
+        The sidecar.
+
+    Raises:
+        ValueError: It is not a JSON object, has no caption, or a value has the wrong type.
+    """
+    found = _object(text)
+    caption, kind, title = (_text(found, key) for key in ("caption", "kind", "title"))
+    return FigureSidecar(caption=caption, kind=kind, title=title, order=_order(found))
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Read a JSON object that has a caption."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        msg = f"found {type(found).__name__}; expected a JSON object with a caption"
+        raise ValueError(msg)
+    if "caption" not in found:
+        msg = f"found the keys {sorted(found)}; expected at least caption"
+        raise ValueError(msg)
+    return found
+
+
+def _text(found: Mapping[str, Any], key: str) -> str:
+    value = found.get(key) or ""
+    if not isinstance(value, str):
+        msg = f"{key} is {value!r}; expected a text"
+        raise ValueError(msg)
+    return value
+
+
+def _order(found: Mapping[str, Any]) -> int:
+    order = found.get("order", LAST)
+    if isinstance(order, bool) or not isinstance(order, int):
+        msg = f"order is {order!r}; expected a whole number"
+        raise ValueError(msg)
+    return order
+
+
+def _columns(found: Mapping[str, Any]) -> tuple[Column, ...]:
+    columns = found.get("columns") or ()
+    try:
+        return tuple(Column(**column) for column in columns)
+    except TypeError as error:
+        msg = (
+            f"columns is {columns!r}; expected a list of objects with key, label, unit, better, format, kind"
+        )
+        raise ValueError(msg) from error

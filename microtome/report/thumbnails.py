@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""Small pictures for the page: any image, label map or probability map as a WebP of a bounded size."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from PIL import Image
+
+from microtome.report.inputs import Picture
+from microtome.report.limits import FIGURE_WIDTHS, SOURCE_PIXELS, THUMBNAIL
+
+IGNORE = 255
+COLOURS = (
+    (27, 38, 54),
+    (245, 214, 120),
+    (86, 180, 233),
+    (0, 158, 115),
+    (213, 94, 0),
+    (204, 121, 167),
+    (0, 114, 178),
+    (240, 228, 66),
+)
+"""Colours of classes 0, 1, …, told apart without red-green vision (after Okabe and Ito)."""
+IGNORE_COLOUR = (150, 150, 150)
+RIGHT_COLOUR = (225, 228, 232)
+WRONG_COLOUR = (208, 48, 62)
+MAX_CLASSES = len(COLOURS)
+PERCENTILES = (1.0, 99.0)
+THUMBNAIL_QUALITY = 70
+FIGURE_QUALITIES = (90, 75, 55)
+RGB_CHANNELS = 3
+
+
+def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
+    """Read an image no larger than needed for a thumbnail: the smallest sufficient level of its pyramid.
+
+    Args:
+        path: A TIFF file.
+        longest: Longest side the thumbnail will have, pixels.
+
+    Returns:
+        ``(H, W)`` or ``(C, H, W)``.
+
+    Raises:
+        ValueError: The file is no image, or has more than `SOURCE_PIXELS` pixels and no pyramid.
+        OSError: It cannot be read.
+    """
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        axes = series.axes
+        enough = [level for level in series.levels if max(_sides(level.shape, axes)) >= longest]
+        level = (enough or list(series.levels)[:1])[-1]
+        height, width = _sides(level.shape, axes)
+        if height * width > SOURCE_PIXELS:
+            msg = f"{path.name} has {height} x {width} pixels and no pyramid; write it with levels"
+            raise ValueError(msg)
+        return _channels_first(level.asarray(), axes)
+
+
+def show_image(image: np.ndarray) -> np.ndarray:
+    """Turn an image of any depth and number of channels into RGB.
+
+    Args:
+        image: ``(H, W)`` or ``(C, H, W)``; 8-bit grey and RGB are kept, others are stretched between
+            percentiles; of more than three channels the last, the middle and the first make red, green, blue.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Example:
+        >>> show_image(np.full((60, 4, 5), 7, np.uint16)).shape
+        (4, 5, 3)
+    """
+    planes = image[None] if image.ndim == 2 else image
+    if len(planes) == RGB_CHANNELS:
+        chosen = planes
+    elif len(planes) < RGB_CHANNELS:
+        chosen = np.repeat(planes[:1], RGB_CHANNELS, axis=0)
+    else:
+        chosen = planes[[-1, len(planes) // 2, 0]]
+    return np.stack([_to_bytes(plane) for plane in chosen], axis=-1)
+
+
+def show_labels(labels: np.ndarray) -> np.ndarray:
+    """Colour a label map by class, and `IGNORE` grey; instances (more labels than colours) cycle.
+
+    Args:
+        labels: ``(H, W)`` integer, or ``(C, H, W)`` planes of 0 and 1 (`IGNORE` where not labelled).
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Example:
+        >>> show_labels(np.array([[0, 255]], np.uint8)).tolist()
+        [[[27, 38, 54], [150, 150, 150]]]
+    """
+    planes = labels if labels.ndim == 3 else labels[None]
+    flat = planes[0].astype(np.int64)
+    for number, plane in enumerate(planes[1:], 2):
+        flat = np.where((plane > 0) & (plane != IGNORE), number, flat)
+    palette = np.array(COLOURS, np.uint8)
+    index = np.where(flat < MAX_CLASSES, flat, 1 + (flat - 1) % (MAX_CLASSES - 1))
+    ignored = (flat == IGNORE) & (labels.dtype == np.uint8)
+    return np.where(ignored[..., None], np.array(IGNORE_COLOUR, np.uint8), palette[index])
+
+
+def show_probability(probability: np.ndarray) -> np.ndarray:
+    """Show one probability as grey (0 black, 1 white), several as the colour of the largest.
+
+    Args:
+        probability: ``(H, W)`` or ``(C, H, W)`` floats or scaled integers.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+    """
+    planes = probability[None] if probability.ndim == 2 else probability
+    if len(planes) > 2:
+        return show_labels(planes.argmax(axis=0))
+    top = 1.0 if np.issubdtype(planes.dtype, np.floating) else float(np.iinfo(planes.dtype).max)
+    grey = np.clip(np.nan_to_num(planes[0].astype(np.float32)) / top, 0, 1)
+    return np.repeat((grey * 255).round().astype(np.uint8)[..., None], RGB_CHANNELS, axis=-1)
+
+
+def show_errors(segmentation: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Colour the pixels whose class is wrong red, right ones light, unlabelled ones grey.
+
+    Args:
+        segmentation: ``(H, W)`` integer classes.
+        truth: ``(H, W)`` integer classes, `IGNORE` where not labelled.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Raises:
+        ValueError: The two differ in shape, or are not label maps.
+    """
+    if segmentation.shape != truth.shape or truth.ndim != 2:
+        msg = (
+            f"segmentation {segmentation.shape} and truth {truth.shape}; expected two label maps of one shape"
+        )
+        raise ValueError(msg)
+    wrong = np.where((segmentation != truth)[..., None], WRONG_COLOUR, RIGHT_COLOUR)
+    return np.where((truth == IGNORE)[..., None], IGNORE_COLOUR, wrong).astype(np.uint8)
+
+
+def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str, longest: int = THUMBNAIL) -> Picture:
+    """Shrink and encode a picture.
+
+    Args:
+        rgb: ``(H, W, 3)`` uint8.
+        label: Its caption.
+        alt: Its description.
+        longest: Longest side, pixels; small pictures are not enlarged.
+
+    Returns:
+        The picture.
+    """
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    webp = _webp(image, quality=THUMBNAIL_QUALITY)
+    return Picture(label=label, alt=alt, webp=webp, width=image.width, height=image.height)
+
+
+def encode_figure(image: Image.Image, *, label: str, alt: str, budget: int) -> Picture:
+    """Encode a figure as large and as well as its budget allows.
+
+    Args:
+        image: The figure.
+        label: Its caption.
+        alt: Its description.
+        budget: Bytes it may take.
+
+    Returns:
+        The picture; without one, and saying so, if even the smallest is over the budget.
+    """
+    flat = _on_white(image)
+    for smaller in _candidates(flat):
+        for webp in _encodings(smaller):
+            if len(webp) <= budget:
+                return Picture(label=label, alt=alt, webp=webp, width=smaller.width, height=smaller.height)
+    problem = f"too large to embed in {budget:,} bytes; open the file"
+    return Picture(label=label, alt=alt, problem=problem)
+
+
+def _candidates(image: Image.Image) -> Iterator[Image.Image]:
+    """The figure at falling widths."""
+    for width in dict.fromkeys(min(width, image.width) for width in FIGURE_WIDTHS):
+        height = max(1, round(image.height * width / image.width))
+        same = (width, height) == image.size
+        yield image if same else image.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _encodings(image: Image.Image) -> Iterator[bytes]:
+    """The smaller of lossless (drawings) and good quality (photographs), then lesser qualities."""
+    best, *lesser = FIGURE_QUALITIES
+    yield min(_webp(image, lossless=True), _webp(image, quality=best), key=len)
+    for quality in lesser:
+        yield _webp(image, quality=quality)
+
+
+def _webp(image: Image.Image, **options: bool | int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", method=4, **options)
+    return buffer.getvalue()
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Drop transparency: figures are drawn for a white page."""
+    rgba = image.convert("RGBA")
+    page = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(page, rgba).convert("RGB")
+
+
+def _to_bytes(plane: np.ndarray) -> np.ndarray:
+    """Scale a plane to 8 bits: kept if it has 8, else stretched between percentiles."""
+    if plane.dtype == np.uint8:
+        return plane
+    values = np.nan_to_num(plane.astype(np.float32))
+    low, high = np.percentile(values, PERCENTILES)
+    return (np.clip((values - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1) * 255).astype(np.uint8)
+
+
+def _sides(shape: tuple[int, ...], axes: str) -> tuple[int, int]:
+    """Height and width of an array with named axes."""
+    if "Y" not in axes or "X" not in axes:
+        msg = f"axes {axes!r} of shape {shape}; expected an image with Y and X"
+        raise ValueError(msg)
+    return shape[axes.index("Y")], shape[axes.index("X")]
+
+
+def _channels_first(array: np.ndarray, axes: str) -> np.ndarray:
+    """Bring any axes to (C, H, W) or (H, W): other axes become channels."""
+    rest = [number for number, axis in enumerate(axes) if axis not in "YX"]
+    moved = array.transpose([*rest, axes.index("Y"), axes.index("X")])
+    merged = moved.reshape(-1, *moved.shape[-2:])
+    return merged[0] if len(merged) == 1 else merged

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Measure a run on every image of the parts that are evaluated."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from microtome import images
+from microtome.evaluation._context import Context, Measure
+from microtome.job import finished_file
+from microtome.stages.folders import find_sample, read_map
+
+Options = Mapping[str, Any]
+Measures = dict[str, list[Measure]]
+
+
+@dataclass(frozen=True)
+class EvaluatedFiles:
+    """Batch folders of one run: probability maps, label maps and targets."""
+
+    maps: Sequence[Path]
+    segmentations: Sequence[Path]
+    targets: Sequence[Path]
+
+
+def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
+    """Write a tidy table: one row per image, class and metric.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.evaluate`).
+        files: What is compared.
+        path: `metrics.tsv`.
+    """
+    identity = {key: options[key] for key in ("study", "split", "run", "seed")}
+    families = [importlib.import_module(f"microtome.evaluation.{name}") for name in options["metrics"]]
+    parts: dict[str, Measures] = {}
+    for sample, part in options["samples"].items():
+        context = _context(options, sample, files)
+        parts.setdefault(part, {})[sample] = [m for family in families for m in family.measure(context)]
+    rows = [
+        {
+            **identity,
+            "part": part,
+            "sample": sample,
+            "class": m.class_name,
+            "metric": m.metric,
+            "value": m.value,
+        }
+        for part, measures in parts.items()
+        for sample, found in _finished(families, measures).items()
+        for m in found
+    ]
+    with finished_file(path) as partial:
+        pd.DataFrame(rows).to_csv(partial, sep="\t", index=False)
+
+
+def _context(options: Options, sample: str, files: EvaluatedFiles) -> Context:
+    return Context(
+        truth=images.read(find_sample(files.targets, sample)),
+        probability=read_map(find_sample(files.maps, sample)),
+        segmentation=images.read(find_sample(files.segmentations, sample)),
+        classes=options["classes"],
+        thresholds=options["thresholds"],
+        losses=options["losses"],
+    )
+
+
+def _finished(families: Sequence[ModuleType], measures: Measures) -> Measures:
+    """Add what a family can only say of a whole part."""
+    extra = [family.finish(measures) for family in families if hasattr(family, "finish")]
+    return {sample: found + [m for more in extra for m in more[sample]] for sample, found in measures.items()}

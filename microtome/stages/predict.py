@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Predict probability maps with a trained run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from microtome import images, networks
+from microtome.config.prediction import Predict
+from microtome.config.sampling import Input, Window
+from microtome.devices import choose_device
+from microtome.inference import DIHEDRAL, predict
+from microtome.job import finished_folder
+from microtome.windows import WindowTransform, predict_by_windows
+
+Options = Mapping[str, Any]
+
+
+def load_model(weights: Path, network: Options) -> torch.nn.Module:
+    """Build a network and load its weights, in evaluation mode."""
+    model = networks.build(**network)
+    model.load_state_dict(load_file(weights))
+    return model.eval()
+
+
+def predict_batch(
+    options: Options, weights: Path, source: Path, folder: Path, *, device: str, threads: int
+) -> None:
+    """Predict every image in a folder.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.predict`).
+        weights: `model.safetensors`.
+        source: Folder of images.
+        folder: Gets one probability map (K, H, W) float32 an image; K = 1 is the probability of the positive class.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        threads: CPU threads of torch.
+    """
+    torch.set_num_threads(threads)
+    model = load_model(weights, options["network"]).to(choose_device(device))
+    with finished_folder(folder) as partial:
+        for path in sorted(source.glob("*.tif")):
+            images.write(partial / path.name, _probability(model, path, options), mpp=images.header(path).mpp)
+
+
+def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.ndarray:
+    """The probability map of one image, by the way that suits the network."""
+    settings, window = Predict(**options["predict"]), Window(**options["window"])
+    if not hasattr(model, "window"):
+        return _overlap_tile(model, path, options, settings, activation="sigmoid")
+    if window.foveate or window.nonuniform:
+        image = images.open_source(path)
+        pixels = _normalized(image.read(0, 0, *image.shape[1:]), options)
+        transform = WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
+        return predict_by_windows(model, pixels, transform=transform, stride=window.stride)[-1:]
+    return _overlap_tile(
+        model.dense(), path, options, settings, activation="softmax", margin=model.window // 2
+    )[-1:]
+
+
+def _overlap_tile(
+    model: torch.nn.Module,
+    path: Path,
+    options: Options,
+    settings: Predict,
+    *,
+    activation: str,
+    margin: int = 0,
+) -> np.ndarray:
+    """Overlap-tile prediction of one image."""
+    return predict(
+        model,
+        images.open_source(path),
+        window=settings.window,
+        overlap=settings.overlap,
+        weights=settings.weights,
+        gaussian_sigma=settings.gaussian_sigma,
+        batch=settings.batch_size,
+        activation=activation,
+        tta=DIHEDRAL if settings.tta else (),
+        precision=settings.precision,
+        normalize=lambda pixels: _normalized(pixels, options),
+        margin=margin,
+        device=next(model.parameters()).device,
+    )
+
+
+def _normalized(pixels: np.ndarray, options: Options) -> np.ndarray:
+    """Scale pixels as the network takes them."""
+    settings = Input(**options["input"])
+    return ((pixels.astype(np.float32) / settings.scale - settings.mean) / settings.std).astype(np.float32)

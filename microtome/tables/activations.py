@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Definitions of the activation functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from microtome.tables.frame import Column, Table
+from microtome.tables.inputs import TableInputs
+
+POINTS = (-1.0, 0.0, 1.0)
+SOFTMAX_NOTE = "Softmax: the values are those of the first of two units, the second being 0."
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation function.
+
+    Attributes:
+        key: Short name.
+        label: Name to print.
+        formula: Definition, in LaTeX mathematics.
+        range: Range of its values, in LaTeX mathematics.
+        function: The function, on arrays.
+    """
+
+    key: str
+    label: str
+    formula: str
+    range: str
+    function: Callable[[np.ndarray], np.ndarray]
+
+
+def _sigmoid(u: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(u / 2))
+
+
+ACTIVATIONS = (
+    Activation(
+        "step",
+        "Step",
+        r"H(u) = 1 \text{ if } u \geq 0,\ 0 \text{ otherwise}",
+        r"\{0, 1\}",
+        lambda u: (u >= 0) * 1.0,
+    ),
+    Activation("sigmoid", "Sigmoid", r"S(u) = \frac{1}{1 + e^{-u}}", "(0, 1)", _sigmoid),
+    Activation(
+        "tanh",
+        "Hyperbolic tangent, tanh",
+        r"\tanh(u) = \frac{e^u - e^{-u}}{e^u + e^{-u}}",
+        "(-1, 1)",
+        np.tanh,
+    ),
+    Activation(
+        "relu",
+        "Rectified linear unit, ReLU",
+        r"R(u) = \max(u, 0)",
+        r"[0, \infty)",
+        lambda u: np.maximum(u, 0.0),
+    ),
+    Activation("softmax", "Softmax", r"p_k(u) = \frac{e^{u_k}}{\sum_{q=1}^{Q} e^{u_q}}", "(0, 1)", _sigmoid),
+)
+"""Softmax of K = 2 units is drawn and tabulated as a function of the difference of its two inputs: a sigmoid."""
+
+
+def tabulate(inputs: TableInputs, *, title: str = "Activation functions") -> Table:
+    """Tabulate the definitions, with values at -1, 0 and 1.
+
+    Args:
+        inputs: Not used; definitions have no data.
+        title: Caption.
+
+    Returns:
+        One row per function.
+    """
+    points = np.array(POINTS)
+    rows = [
+        {"name": item.label, "formula": item.formula, "range": item.range}
+        | dict(zip(_keys(), item.function(points).tolist(), strict=True))
+        for item in ACTIVATIONS
+    ]
+    values = [
+        Column(key, f"u = {point:.0f}", format=".3f") for key, point in zip(_keys(), POINTS, strict=True)
+    ]
+    definitions = [Column("name", "Function", kind="text"), Column("formula", "Definition", kind="math")]
+    return Table(
+        pd.DataFrame(rows),
+        (*definitions, Column("range", "Range", kind="math"), *values),
+        title,
+        SOFTMAX_NOTE,
+    )
+
+
+def _keys() -> list[str]:
+    return [f"at_{point:g}" for point in POINTS]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Composition of the data: samples per part, pixels, class fractions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from microtome.tables.frame import Column, Table
+from microtome.tables.inputs import PIXEL_COLUMNS, TableInputs
+
+TOTAL = "total"
+PART_ORDER = ("train", "val", "test")
+
+
+def tabulate(
+    inputs: TableInputs, *, title: str = "Composition of the data", classes: Sequence[str] = ()
+) -> Table:
+    """Tabulate samples, pixels and class fractions per part.
+
+    Args:
+        inputs: Pixels per sample and class (`TableInputs.pixels`).
+        title: Caption.
+        classes: Classes, in order; by default as they occur.
+
+    Returns:
+        One row per part and a total. Fractions are of the labelled pixels.
+
+    Raises:
+        ValueError: There are no pixels, or a class asked for does not occur.
+    """
+    pixels = _checked(inputs)
+    named = [name for name in pixels["class"].unique() if name != inputs.unlabelled]
+    chosen = list(classes) or named
+    if set(chosen) - set(named):
+        msg = f"classes {sorted(set(chosen) - set(named))} do not occur; the data hold {named}"
+        raise ValueError(msg)
+    parts = [part for part in PART_ORDER if part in set(pixels["part"])]
+    parts += sorted(set(pixels["part"]) - set(parts))
+    rows = [_row(part, pixels[pixels["part"] == part], chosen, inputs.unlabelled) for part in parts]
+    rows.append(_row(TOTAL, pixels, chosen, inputs.unlabelled))
+    frame = pd.DataFrame(rows).assign(data=" + ".join(inputs.data_kinds))
+    fractions = [Column(f"fraction_{name}", name, unit="% of labelled", format=".1f") for name in chosen]
+    counts = [Column("samples", "Samples", format=".0f"), Column("pixels", "Pixels", format=",.0f")]
+    labelled = Column("labelled", "Labelled", unit="% of pixels", format=".1f")
+    columns = (
+        Column("part", "Part", kind="text"),
+        *counts,
+        labelled,
+        *fractions,
+        Column("data", "Data", kind="text"),
+    )
+    return Table(
+        frame, columns, title, "Fractions are pooled over the pixels of each part.", inputs.data_kinds
+    )
+
+
+def count_pixels(
+    target: np.ndarray, classes: Sequence[str], *, sample: str, part: str, unlabelled: str = "unlabelled"
+) -> pd.DataFrame:
+    """Count the pixels of each class of one target.
+
+    Args:
+        target: (H, W) integer class ids; ids without a class count as unlabelled.
+        classes: Names of the classes; the position is the id.
+        sample: Name of the sample.
+        part: Part of the split it belongs to.
+        unlabelled: Name for pixels without a label.
+
+    Returns:
+        One row per class and one for unlabelled pixels (`PIXEL_COLUMNS`).
+
+    Example:
+        >>> target = np.array([[0, 1], [1, 255]])
+        >>> count_pixels(target, ["membrane", "cell"], sample="01", part="train")["pixels"].tolist()
+        [1, 2, 1]
+    """
+    counts = {name: int(np.count_nonzero(target == value)) for value, name in enumerate(classes)}
+    counts[unlabelled] = target.size - sum(counts.values())
+    rows = [(sample, part, name, count) for name, count in counts.items()]
+    return pd.DataFrame(rows, columns=list(PIXEL_COLUMNS))
+
+
+def _checked(inputs: TableInputs) -> pd.DataFrame:
+    if inputs.pixels is None or inputs.pixels.empty:
+        msg = (
+            "the composition of the data needs the pixels per sample and class; count them with count_pixels"
+        )
+        raise ValueError(msg)
+    missing = [column for column in PIXEL_COLUMNS if column not in inputs.pixels]
+    if missing:
+        msg = f"the pixels per sample and class lack {missing}; expected the columns {list(PIXEL_COLUMNS)}"
+        raise ValueError(msg)
+    return inputs.pixels
+
+
+def _row(part: str, pixels: pd.DataFrame, classes: Sequence[str], unlabelled: str) -> dict[str, object]:
+    total = int(pixels["pixels"].sum())
+    by_class = pixels.groupby("class")["pixels"].sum()
+    labelled = total - int(by_class.get(unlabelled, 0))
+    percent = {f"fraction_{name}": _percent(by_class.get(name, 0), labelled) for name in classes}
+    head = {"part": part, "samples": pixels["sample"].nunique(), "pixels": total}
+    return head | {"labelled": _percent(labelled, total)} | percent
+
+
+def _percent(count: float, whole: float) -> float:
+    return 100.0 * float(count) / float(whole) if whole else float("nan")

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Tables as text: TSV at full precision, Markdown and LaTeX as printed, all from the same frame."""
+
+import io
+import re
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from microtome.report.sidecars import LAST, TableSidecar
+from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
+
+MISSING = "–"
+COMMENT = "# "
+TSV_FORMAT = "%.10g"
+_LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "–": r"--",
+    "—": r"---",
+    "×": r"$\times$",
+    "−": r"$-$",
+    "µ": r"\textmu{}",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "…": r"\ldots{}",
+    "→": r"$\rightarrow$",
+}
+_LATEX_PATTERN = re.compile("|".join(re.escape(character) for character in _LATEX_ESCAPES))
+_MARKDOWN_PATTERN = re.compile(r"([\\|*_`<>\[\]])")
+
+
+def escape_latex(text: str) -> str:
+    r"""Escape what LaTeX would take as a command.
+
+    Example:
+        >>> escape_latex("50 % of a_b")
+        '50 \\% of a\\_b'
+    """
+    return _LATEX_PATTERN.sub(lambda match: _LATEX_ESCAPES[match[0]], text)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Escape what Markdown would take as markup, and line breaks.
+
+    Example:
+        >>> escape_markdown("a|b")
+        'a\\|b'
+    """
+    return _MARKDOWN_PATTERN.sub(r"\\\1", text).replace("\n", " ")
+
+
+def to_tsv(table: Table, *, comments: bool = False) -> str:
+    """Render a table as TSV at full precision.
+
+    Args:
+        table: The table.
+        comments: Whether caption, units and note stand above the header in lines that begin with ``#``
+            (`parse_tsv` skips them). Left out by default: the sidecar of the table holds them (`sidecar`).
+
+    Returns:
+        The text, ending in a line break.
+    """
+    units = "; ".join(f"{key}: {unit}" for key, unit in units_of(table).items())
+    head = [table.caption, f"units: {units}" if units else "", table.note] if comments else []
+    lines = "".join(f"{COMMENT}{line}\n" for text in head for line in text.splitlines() if line)
+    return lines + table.frame.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")
+
+
+def units_of(table: Table) -> dict[str, str]:
+    """Give the units of the columns that have one.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Unit by column of the frame.
+    """
+    return {column.key: column.unit for column in table.columns if column.unit}
+
+
+def sidecar(table: Table, *, title: str = "", order: int = LAST) -> TableSidecar:
+    """Give caption, note and units as the report reads them.
+
+    Args:
+        table: The table.
+        title: Heading in the report; empty for the study's.
+        order: Place in the report, small first.
+
+    Returns:
+        The sidecar (`microtome.report.sidecars.dump` makes it JSON).
+    """
+    return TableSidecar(
+        caption=table.caption, note=table.note, units=units_of(table), order=order, title=title
+    )
+
+
+def parse_tsv(text: str) -> pd.DataFrame:
+    """Read the frame of a table back from the text of `to_tsv`.
+
+    Args:
+        text: The text, with or without leading comment lines.
+
+    Returns:
+        The frame.
+    """
+    lines = text.splitlines(keepends=True)
+    start = next((index for index, line in enumerate(lines) if not line.startswith(COMMENT)), len(lines))
+    return pd.read_csv(io.StringIO("".join(lines[start:])), sep="\t")
+
+
+def to_markdown(table: Table) -> str:
+    """Render a table as a Markdown pipe table, caption above and note below.
+
+    Args:
+        table: The table.
+
+    Returns:
+        The text, ending in a line break.
+    """
+    header = [escape_markdown(_heading(column)) for column in table.columns]
+    rule = ["---:" if column.kind == "number" else ":---" for column in table.columns]
+    body = _cells(
+        table, escape_markdown, lambda text: f"**{text}**", lambda text: f"${text}$".replace("|", r"\vert ")
+    )
+    lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *body)]
+    parts = [f"**{escape_markdown(table.caption)}**", "\n".join(lines)]
+    if table.note:
+        parts.append(f"*{escape_markdown(table.note)}*")
+    return "\n\n".join(parts) + "\n"
+
+
+def to_latex(table: Table, *, label: str = "") -> str:
+    """Render a table as a LaTeX ``table`` float with booktabs rules; text is escaped.
+
+    Args:
+        table: The table.
+        label: Label for cross-references, e.g. ``"tab:loss"``.
+
+    Returns:
+        The text, ending in a line break. It needs ``\\usepackage{booktabs}``.
+    """
+    alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
+    header = [escape_latex(_heading(column)) for column in table.columns]
+    body = _cells(table, escape_latex, lambda text: rf"\textbf{{{text}}}", lambda text: f"${text}$")
+    rows = [" & ".join(cells) + r" \\" for cells in body]
+    lines = [
+        r"\begin{table}[htbp]",
+        r"  \centering",
+        rf"  \caption{{{escape_latex(table.caption)}}}",
+        *([rf"  \label{{{label}}}"] if label else []),
+        rf"  \begin{{tabular}}{{{alignment}}}",
+        r"    \toprule",
+        "    " + " & ".join(header) + r" \\",
+        r"    \midrule",
+        *(f"    {row}" for row in rows),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        *([rf"  \par\smallskip\footnotesize {escape_latex(table.note)}"] if table.note else []),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(column: Column) -> str:
+    return f"{column.label} ({column.unit})" if column.unit else column.label
+
+
+def _cells(
+    table: Table, escape: Callable[[str], str], bold: Callable[[str], str], math: Callable[[str], str]
+) -> list[list[str]]:
+    records = table.frame.to_dict("records")
+    printed = []
+    for column in table.columns:
+        best = best_rows(list(table.frame[column.key]), column.better, column.format)
+        texts = [
+            math(str(row[column.key])) if column.kind == "math" else escape(format_cell(row, column))
+            for row in records
+        ]
+        printed.append([bold(text) if flag else text for text, flag in zip(texts, best, strict=True)])
+    return [list(row) for row in zip(*printed, strict=True)]
+
+
+def format_cell(row: Mapping[str, object], column: Column) -> str:
+    """Format one cell as ``mean ± sd [low, high]``, as far as the row knows them.
+
+    Args:
+        row: Values by column of the frame.
+        column: The column to print.
+
+    Returns:
+        The text, unescaped; a dash for a missing value.
+
+    Example:
+        >>> format_cell({"dice": 0.912, "dice_sd": 0.0123}, Column("dice", "Dice"))
+        '0.912 ± 0.012'
+    """
+    value = row[column.key]
+    if value is None or pd.isna(value):
+        return MISSING
+    if column.kind != "number":
+        return str(value)
+    text = format(value, column.format) if not isinstance(value, str) else value
+    sd, low, high = (row.get(column.key + suffix) for suffix in (SD_SUFFIX, LOW_SUFFIX, HIGH_SUFFIX))
+    if pd.notna(sd):
+        text += f" ± {sd:{column.format}}"
+    if pd.notna(low) and pd.notna(high):
+        text += f" [{low:{column.format}}, {high:{column.format}}]"
+    return text

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Tables on disk: TSV, Markdown, LaTeX and the sidecar that the report reads."""
+
+import os
+from pathlib import Path
+
+from microtome.report.sidecars import LAST, dump
+from microtome.tables.frame import Table
+from microtome.tables.render import sidecar, to_latex, to_markdown, to_tsv
+
+
+def save_table(table: Table, stem: str | Path, *, title: str = "", order: int = LAST) -> dict[str, Path]:
+    """Write a table in all formats, each file at once or not at all.
+
+    Args:
+        table: The table.
+        stem: Path without suffix; its folder is made. Its name is the label in LaTeX.
+        title: Heading in the report; empty for the study's.
+        order: Place in the report, small first.
+
+    Returns:
+        Path by format: ``tsv``, ``md``, ``tex``, ``json``.
+    """
+    contents = {
+        "tsv": to_tsv(table),
+        "md": to_markdown(table),
+        "tex": to_latex(table, label=f"tab:{Path(stem).name}"),
+        "json": dump(sidecar(table, title=title, order=order)),
+    }
+    paths = {name: Path(f"{stem}.{name}") for name in contents}
+    for name, content in contents.items():
+        _write(paths[name], content)
+    return paths
+
+
+def _write(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(content, encoding="utf-8", newline="\n")
+    temporary.replace(path)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Training: batches, the loop, checkpoints."""

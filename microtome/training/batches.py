@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: MIT
+"""Batches of windows from images, in an order that depends on the seed and the epoch alone."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microtome.images import ArraySource, WindowSource, read_mirrored
+
+IGNORE = 255
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of images with their labels.
+
+    Attributes:
+        images: (N, C, H, W) float32, pixel values as stored.
+        labels: (N, 1, H, W) int64 class indices, `IGNORE` where unlabelled.
+        samples: Names of the samples the windows come from.
+    """
+
+    images: Tensor
+    labels: Tensor
+    samples: tuple[str, ...]
+
+
+class BatchSource(Protocol):
+    """What the training loop draws from."""
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        ...
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch, the same at every call with the same number."""
+        ...
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An image and its label map of the same size."""
+
+    image: WindowSource
+    label: WindowSource
+
+    def window(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window of both; what lies outside the image is mirrored."""
+        image = read_mirrored(self.image, y, x, height, width)
+        return image, read_mirrored(self.label, y, x, height, width)
+
+
+def epoch_seed(seed: int, *keys: int) -> int:
+    """A seed that depends on all its keys.
+
+    Example:
+        >>> epoch_seed(0, 1) != epoch_seed(0, 2)
+        True
+    """
+    return int(np.random.SeedSequence([seed, *keys]).generate_state(1, np.uint32)[0])
+
+
+@dataclass(frozen=True)
+class PatchBatches:
+    """The windows of a patch index, each `repeats` times an epoch, in a new order.
+
+    Attributes:
+        images: Sample name to image and label.
+        windows: (sample, y, x, size) of each window.
+        batch_size: Windows of a batch; the last may be smaller.
+        crop: Side of a random square inside each window; None takes the window whole.
+        repeats: Times each window is drawn in an epoch.
+        seed: Of order and crops.
+        shuffle: False for validation: the index's order, crops in the centre.
+    """
+
+    images: Mapping[str, Labelled]
+    windows: Sequence[tuple[str, int, int, int]]
+    batch_size: int
+    crop: int | None = None
+    repeats: int = 1
+    seed: int = 0
+    shuffle: bool = True
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.windows) * self.repeats // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        generator = np.random.default_rng([self.seed, number])
+        order = np.tile(np.arange(len(self.windows)), self.repeats)
+        if self.shuffle:
+            order = generator.permutation(order)
+        for start in range(0, len(order), self.batch_size):
+            yield _stack([self._draw(int(i), generator) for i in order[start : start + self.batch_size]])
+
+    def _draw(self, number: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
+        """Read one window, cropped."""
+        sample, y, x, size = self.windows[number]
+        if self.crop and self.crop < size:
+            room = size - self.crop
+            dy, dx = generator.integers(0, room + 1, 2) if self.shuffle else (room // 2, room // 2)
+            y, x, size = y + int(dy), x + int(dx), self.crop
+        return *self.images[sample].window(y, x, size, size), sample
+
+
+@dataclass(frozen=True)
+class BalancedWindowBatches:
+    """Windows around pixels, equally many of each class, drawn anew each epoch (Ciresan et al. 2012).
+
+    Attributes:
+        images: Sample name to image and label, small enough to hold in memory.
+        size: Side of a window, odd.
+        per_epoch: Windows of an epoch.
+        batch_size: Windows of a batch.
+        seed: Of the draw.
+        fixed: True draws the same windows every epoch (validation).
+    """
+
+    images: Mapping[str, Labelled]
+    size: int
+    per_epoch: int
+    batch_size: int
+    seed: int = 0
+    fixed: bool = False
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return -(-self.per_epoch // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch; the label of a window is the class of its centre, (N, 1, 1, 1)."""
+        generator = np.random.default_rng([self.seed, 0 if self.fixed else number + 1])
+        names = sorted(self.images)
+        arrays = {name: _whole(self.images[name]) for name in names}
+        pixels = _draw_balanced([arrays[name][1] for name in names], self.per_epoch, generator)
+        half = self.size // 2
+        pad = ((0, 0), (half, half), (half, half))
+        padded = {name: np.pad(arrays[name][0], pad, mode="reflect") for name in names}
+        for start in range(0, len(pixels), self.batch_size):
+            yield _stack(
+                [
+                    self._cut(names[i], int(y), int(x), padded, arrays)
+                    for i, y, x in pixels[start : start + self.batch_size]
+                ]
+            )
+
+    def _cut(
+        self,
+        name: str,
+        y: int,
+        x: int,
+        padded: Mapping[str, np.ndarray],
+        arrays: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    ) -> tuple[np.ndarray, np.ndarray, str]:
+        """The window centred on a pixel."""
+        return (
+            padded[name][:, y : y + self.size, x : x + self.size],
+            arrays[name][1][:, y : y + 1, x : x + 1],
+            name,
+        )
+
+
+def _whole(labelled: Labelled) -> tuple[np.ndarray, np.ndarray]:
+    """Image and label in full."""
+    _, height, width = labelled.image.shape
+    return labelled.image.read(0, 0, height, width), labelled.label.read(0, 0, height, width)
+
+
+def _draw_balanced(labels: Sequence[np.ndarray], count: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw (image, y, x) of `count` pixels, the classes in turn, in random order."""
+    flat = np.concatenate([label[0].ravel() for label in labels])
+    starts = np.cumsum([0, *(label[0].size for label in labels)])
+    classes = [int(value) for value in np.unique(flat) if value != IGNORE]
+    if len(classes) < 2:
+        msg = f"the training labels hold {len(classes)} class(es); balanced windows need at least two. Check the labels."
+        raise ValueError(msg)
+    share = [count // len(classes) + (i < count % len(classes)) for i in range(len(classes))]
+    drawn = np.concatenate(
+        [
+            generator.choice(np.flatnonzero(flat == value), n, replace=True)
+            for value, n in zip(classes, share, strict=True)
+        ]
+    )
+    drawn = generator.permutation(drawn)
+    image = np.searchsorted(starts, drawn, side="right") - 1
+    widths = np.array([label.shape[2] for label in labels])[image]
+    rest = drawn - starts[image]
+    return np.stack([image, rest // widths, rest % widths], axis=1)
+
+
+def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:
+    """Make a batch of windows."""
+    images = torch.from_numpy(np.stack([image for image, _, _ in windows]).astype(np.float32))
+    labels = torch.from_numpy(np.stack([label for _, label, _ in windows]).astype(np.int64))
+    return Batch(images, labels, tuple(name for _, _, name in windows))
+
+
+def in_memory(source: WindowSource, *, limit: int = 64 * 2**20) -> WindowSource:
+    """Read a source into memory if it is small, so that drawing windows does not decode tiles again and again."""
+    channels, height, width = source.shape
+    if channels * height * width * np.dtype(source.dtype).itemsize > limit:
+        return source
+    return ArraySource(source.read(0, 0, height, width))

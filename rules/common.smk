@@ -1,0 +1,153 @@
+# Paths, wildcards and input functions that the rules share. The plan of each study is made by the package.
+import sys
+from pathlib import Path
+
+sys.path.insert(0, workflow.basedir)
+
+from snakemake.exceptions import WorkflowError
+
+from microtome import provenance
+from microtome.config.base import ConfigurationError
+from microtome.config.load import load_workflow
+from microtome.datasets.catalogue import load_catalogue
+from microtome.datasets.fetch import mirror_folder
+from microtome.layout import Layout, make_importable
+from microtome.plan import load_plans, report_state, run_kind
+
+make_importable(Path(workflow.basedir))
+try:
+    OPTIONS = load_workflow(config)
+    PLANS = load_plans(OPTIONS, mirror=mirror_folder(OPTIONS.mirror))
+except (ConfigurationError, OSError) as error:
+    raise WorkflowError(str(error)) from None
+
+at = Layout(OPTIONS.results, OPTIONS.scale)
+
+
+def runs_of(*kinds):
+    """A regular expression of the names of all runs of these kinds."""
+    names = {
+        name
+        for plan in PLANS.values()
+        for name, run in plan.study.runs.items()
+        if run_kind(run) in kinds
+    }
+    return "|".join(sorted(names)) or "(?!)"
+
+
+wildcard_constraints:
+    study="|".join(PLANS),
+    seed=r"\d+",
+    split="[a-z0-9-]+",
+    batch=r"[a-z0-9]+-\d+",
+    run=runs_of("ensemble", "calibrated", "plain"),
+
+
+def plan(wildcards):
+    """The plan of the study a job belongs to."""
+    return PLANS[wildcards.study]
+
+
+def folders(kind, *parts):
+    """An input function: the batch folders of `kind` that hold samples of these parts of the split."""
+
+    def inputs(wildcards):
+        batches = plan(wildcards).batches_of(wildcards.split, *parts)
+        return expand(
+            at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=batches
+        )
+
+    return inputs
+
+
+def of_run(name, *parts):
+    """An input function: files of a run, one for each batch of these parts if the name has a {batch}."""
+
+    def inputs(wildcards):
+        parts_here = parts or plan(wildcards).study.evaluate.parts
+        batches = plan(wildcards).batches_of(wildcards.split, *parts_here)
+        return expand(at.run(name), **wildcards, batch=batches)
+
+    return inputs
+
+
+def members_of(name):
+    """An input function: the same file of every member of an ensemble."""
+
+    def inputs(wildcards):
+        members = plan(wildcards).study.runs[wildcards.run].members
+        keys = {key: value for key, value in wildcards.items() if key != "run"}
+        return expand(at.run(name), run=members, **keys)
+
+    return inputs
+
+
+def evaluated_parts(kind):
+    """An input function: the batch folders of `kind` of the parts that the study evaluates."""
+    return lambda wildcards: folders(kind, *plan(wildcards).study.evaluate.parts)(
+        wildcards
+    )
+
+
+def raw_files(column):
+    """An input function: the files of a batch, or the phantom's folder."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        return (
+            [str(found.root)]
+            if found.data_kind == "phantom"
+            else found.files(wildcards.batch, column)
+        )
+
+    return inputs
+
+
+def entry_inputs(section, name):
+    """An input function: what a table or a figure is made of, in files or batch folders called `name`."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        runs = found.entry_runs(section, wildcards.name)
+        keys = [(s, r, i) for s, r, i in found.evaluated() if r in runs]
+        if name == "history.tsv":
+            keys = [key for key in keys if not found.study.runs[key[1]].is_ensemble]
+        return [
+            expand(at.run(name), study=wildcards.study, split=s, run=r, seed=i)[0]
+            for s, r, i in keys
+        ]
+
+    return inputs
+
+
+def entry_images(section, kind):
+    """An input function: batch folders of the evaluated parts, if the table or figure shows images."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if not getattr(found.study, section)[wildcards.name].images:
+            return []
+        batches = {
+            b
+            for split in found.splits
+            for b in found.batches_of(split, *found.study.evaluate.parts)
+        }
+        return expand(
+            at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=sorted(batches)
+        )
+
+    return inputs
+
+
+def all_of(section):
+    """Every table or figure of every study."""
+    return [
+        at.study(f"{section}/{name}.json").format(study=study)
+        for study, found in PLANS.items()
+        for name in getattr(found.study, section)
+    ]
+
+
+def grow(mem_mb):
+    """A resource that grows with each attempt."""
+    return lambda wildcards, attempt: mem_mb * 2 ** (attempt - 1)

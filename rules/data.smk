@@ -1,0 +1,59 @@
+# Where images come from: a phantom, a public data set, or the user's own files.
+DATASETS = load_catalogue(Path("config/datasets.yaml"))
+
+for key in sorted(
+    {
+        str(p.study.data.dataset)
+        for p in PLANS.values()
+        if p.study.data.source == "public"
+    }
+):
+
+    rule:
+        name:
+            f"fetch_{key}"
+        output:
+            files=[
+                f"{OPTIONS.resources}/{key}/{file.path}"
+                for file in DATASETS[key].files
+            ],
+        log:
+            at.log(f"fetch_{key}"),
+        benchmark:
+            at.times(f"fetch_{key}")
+        localrule: True
+        conda:
+            "../envs/imaging.yaml"
+        threads: 1
+        resources:
+            mem_mb=grow(500),
+            runtime=240,
+        params:
+            state=provenance.state(
+                "scripts/fetch.py", DATASETS[key].model_dump(mode="json")
+            ),
+        message:
+            f"fetch data set {key}"
+        script:
+            "../scripts/fetch.py"
+
+
+rule simulate:
+    output:
+        folder=directory(at.study("raw")),
+    log:
+        at.log("simulate", "study"),
+    benchmark:
+        at.times("simulate", "study")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=30,
+    params:
+        state=lambda wildcards: plan(wildcards).simulate(),
+    message:
+        "{wildcards.study}: simulate the phantom"
+    script:
+        "../scripts/simulate.py"

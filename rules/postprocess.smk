@@ -1,0 +1,22 @@
+# From probability maps to segmentations.
+rule segment:
+    input:
+        maps=at.run("predictions/{batch}"),
+    output:
+        folder=directory(at.run("segmentations/{batch}")),
+    log:
+        at.log("segment", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("segment", "study", "split", "run", "seed", "batch")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=60,
+    params:
+        state=lambda wildcards: plan(wildcards).segment(wildcards.run),
+    message:
+        "{wildcards.study}: segment {wildcards.batch} of {wildcards.run}"
+    script:
+        "../scripts/segment.py"

@@ -1,0 +1,144 @@
+# Prediction: overlap-tile or dense, calibration, ensembles.
+rule predict:
+    input:
+        weights=at.run("model.safetensors"),
+        images=at.study("images/{batch}"),
+    output:
+        folder=directory(at.run("predictions/{batch}")),
+    log:
+        at.log("predict", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("predict", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        run=runs_of("plain"),
+    conda:
+        "../envs/torch.yaml"
+    threads: OPTIONS.threads.predict
+    resources:
+        mem_mb=grow(3000),
+        runtime=120,
+        gpu=lambda wildcards: 1,
+    params:
+        state=lambda wildcards: plan(wildcards).predict(wildcards.run),
+    message:
+        "{wildcards.study}: predict {wildcards.batch} with {wildcards.run}"
+    script:
+        "../scripts/predict.py"
+
+
+use rule predict as predict_raw with:
+    output:
+        folder=directory(at.run("raw_predictions/{batch}")),
+    log:
+        at.log("predict_raw", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("predict_raw", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        run=runs_of("calibrated"),
+
+
+rule fit_calibration:
+    input:
+        maps=of_run("raw_predictions/{batch}", "val"),
+        targets=folders("targets", "val"),
+    output:
+        calibration=at.run("calibration.json"),
+    log:
+        at.log("fit_calibration", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("fit_calibration", "study", "split", "run", "seed")
+    wildcard_constraints:
+        run=runs_of("calibrated"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=30,
+    params:
+        state=lambda wildcards: plan(wildcards).fit_calibration(
+            wildcards.split, wildcards.run
+        ),
+    message:
+        "{wildcards.study}: fit the calibration of {wildcards.run}"
+    script:
+        "../scripts/fit_calibration.py"
+
+
+rule calibrate_predictions:
+    input:
+        calibration=at.run("calibration.json"),
+        maps=at.run("raw_predictions/{batch}"),
+    output:
+        folder=directory(at.run("predictions/{batch}")),
+    log:
+        at.log("calibrate_predictions", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("calibrate_predictions", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        run=runs_of("calibrated"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=30,
+    params:
+        state=lambda wildcards: plan(wildcards).calibrate_predictions(wildcards.run),
+    message:
+        "{wildcards.study}: calibrate {wildcards.run} on {wildcards.batch}"
+    script:
+        "../scripts/calibrate_predictions.py"
+
+
+rule average:
+    input:
+        maps=members_of("predictions/{batch}"),
+    output:
+        folder=directory(at.run("predictions/{batch}")),
+    log:
+        at.log("average", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("average", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        run=runs_of("ensemble"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=30,
+    params:
+        state=lambda wildcards: plan(wildcards).average(wildcards.run),
+    message:
+        "{wildcards.study}: average the members of {wildcards.run} on {wildcards.batch}"
+    script:
+        "../scripts/average.py"
+
+
+rule ensemble:
+    input:
+        cards=members_of("card.json"),
+    output:
+        card=at.run("card.json"),
+    log:
+        at.log("ensemble", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("ensemble", "study", "split", "run", "seed")
+    wildcard_constraints:
+        run=runs_of("ensemble"),
+    localrule: True
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(500),
+        runtime=10,
+    params:
+        state=lambda wildcards: plan(wildcards).ensemble(
+            wildcards.split, wildcards.run, int(wildcards.seed)
+        ),
+    message:
+        "{wildcards.study}: card of {wildcards.run}"
+    script:
+        "../scripts/ensemble.py"

@@ -1,0 +1,90 @@
+# From raw images to the workflow's own format, targets, splits and patch indices.
+rule import_images:
+    input:
+        files=raw_files("image"),
+    output:
+        folder=directory(at.study("images/{batch}")),
+    log:
+        at.log("import_images", "study", "batch"),
+    benchmark:
+        at.times("import_images", "study", "batch")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=60,
+    params:
+        state=lambda wildcards: plan(wildcards).import_images(wildcards.batch),
+    message:
+        "{wildcards.study}: import images of {wildcards.batch}"
+    script:
+        "../scripts/import_images.py"
+
+
+rule rasterize_targets:
+    input:
+        files=raw_files("label"),
+    output:
+        folder=directory(at.study("targets/{batch}")),
+    log:
+        at.log("rasterize_targets", "study", "batch"),
+    benchmark:
+        at.times("rasterize_targets", "study", "batch")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=60,
+    params:
+        state=lambda wildcards: plan(wildcards).rasterize_targets(wildcards.batch),
+    message:
+        "{wildcards.study}: targets of {wildcards.batch}"
+    script:
+        "../scripts/rasterize_targets.py"
+
+
+rule split:
+    output:
+        table=at.study("splits/{split}.tsv"),
+    log:
+        at.log("split", "study", "split"),
+    benchmark:
+        at.times("split", "study", "split")
+    localrule: True
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(500),
+        runtime=10,
+    params:
+        state=lambda wildcards: plan(wildcards).split(wildcards.split),
+    message:
+        "{wildcards.study}: write split {wildcards.split}"
+    script:
+        "../scripts/split.py"
+
+
+rule extract_patches:
+    input:
+        targets=at.study("targets/{batch}"),
+    output:
+        index=at.study("patches/{batch}.parquet"),
+    log:
+        at.log("extract_patches", "study", "batch"),
+    benchmark:
+        at.times("extract_patches", "study", "batch")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=60,
+    params:
+        state=lambda wildcards: plan(wildcards).extract_patches(),
+    message:
+        "{wildcards.study}: patch index of {wildcards.batch}"
+    script:
+        "../scripts/extract_patches.py"

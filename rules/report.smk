@@ -1,0 +1,52 @@
+# The report of a scale, and a look at the machine.
+rule report_page:
+    input:
+        tables=all_of("tables"),
+        figures=all_of("figures"),
+        metrics=[
+            expand(
+                at.run("metrics.tsv"), study=study, split=split, run=run, seed=seed
+            )[0]
+            for study, found in PLANS.items()
+            for split, run, seed in found.evaluated()
+        ],
+    output:
+        page=report(at.page, category="report", caption="../report/html.rst"),
+    log:
+        at.log("report_page"),
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=30,
+    params:
+        state=report_state(PLANS),
+    message:
+        "write {output.page}"
+    script:
+        "../scripts/report_page.py"
+
+
+rule report:
+    input:
+        at.page,
+
+
+rule doctor:
+    log:
+        "logs/doctor.log",
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(1000),
+        runtime=10,
+    params:
+        results=OPTIONS.results,
+    message:
+        "look at this machine"
+    script:
+        "../scripts/doctor.py"

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""Draw a figure of a study."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.figures import make_figure
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    make_figure(
+        options,
+        runs=[Path(card).parent for card in snakemake.input.cards],
+        images=[Path(path) for path in snakemake.input.images],
+        targets=[Path(path) for path in snakemake.input.targets],
+        published=Path(snakemake.input.published),
+        stem=Path(snakemake.output.sidecar).with_suffix(""),
+    )

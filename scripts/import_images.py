@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Decode a batch of images and write them as OME-TIFF."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.images import import_images
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    import_images(options["samples"], Path(options["root"]), Path(snakemake.output.folder))

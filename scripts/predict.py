@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""Predict a batch of images."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.predict import predict_batch
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    predict_batch(
+        options,
+        Path(snakemake.input.weights),
+        Path(snakemake.input.images),
+        Path(snakemake.output.folder),
+        device=snakemake.config.get("device", "auto"),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Turn a batch of labels into class indices."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.images import rasterize_targets
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    rasterize_targets(
+        options["samples"],
+        Path(options["root"]),
+        Path(snakemake.output.folder),
+        classes=dict(options["classes"]),
+        ignore=options["ignore"],
+    )

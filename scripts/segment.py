@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Segment a batch of probability maps."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.segment import segment_batch
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    segment_batch(options, Path(snakemake.input.maps), Path(snakemake.output.folder))

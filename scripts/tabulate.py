@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""Make a table of a study."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.tables import make_table
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    make_table(
+        options,
+        runs=[Path(card).parent for card in snakemake.input.cards],
+        splits=[Path(path) for path in snakemake.input.splits],
+        targets=[Path(path) for path in snakemake.input.targets],
+        published=Path(snakemake.input.published),
+        stem=Path(snakemake.output.sidecar).with_suffix(""),
+    )

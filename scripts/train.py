@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""Train one run; resumes from its checkpoint after a kill."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.train import TrainingFiles, train_run
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    folder = Path(snakemake.output.weights).parent
+    files = ([Path(path) for path in snakemake.input[name]] for name in ("patches", "images", "targets"))
+    train_run(
+        options,
+        TrainingFiles(*map(tuple, files)),
+        folder,
+        checkpoint=folder / "checkpoint.safetensors",
+        device=snakemake.config.get("device", "auto"),
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: MIT
+"""Every loss: its contract, its formula against an independent one, and the published consistency checks."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microtome import losses
+from tests.reference import region_losses as oracle
+
+SHAPE = (3, 2, 5, 7)
+
+
+def random_case(seed, shape=SHAPE, scale=3.0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64) * scale
+    target = (torch.rand(shape, generator=generator) < 0.6).double()
+    valid = torch.rand(shape, generator=generator) < 0.7
+    return logits, target, valid
+
+
+class LossContract:
+    """What every loss promises; subclasses name the loss and make cases for it."""
+
+    name = None
+    options = {}
+
+    def case(self, seed=0):
+        return random_case(seed)
+
+    def perfect(self, target):
+        return (target * 2 - 1) * 200.0
+
+    def expected(self, logits, target, valid):
+        raise NotImplementedError
+
+    @pytest.fixture
+    def loss(self):
+        return losses.build(self.name, **self.options)
+
+    def test_equals_formula_when_all_is_valid(self, loss):
+        logits, target, _ = self.case()
+        want = self.expected(logits.numpy(), target.numpy(), None)
+        assert loss(logits, target).item() == pytest.approx(want, rel=1e-10)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_equals_formula_on_valid_entries(self, loss, seed):
+        logits, target, valid = self.case(seed)
+        want = self.expected(logits.numpy(), target.numpy(), valid.numpy())
+        assert loss(logits, target, valid).item() == pytest.approx(want, rel=1e-10)
+
+    def test_all_valid_equals_no_mask(self, loss):
+        logits, target, valid = self.case()
+        assert loss(logits, target, torch.ones_like(valid)).item() == pytest.approx(
+            loss(logits, target).item(), rel=1e-12
+        )
+
+    def test_invalid_entries_have_no_influence(self, loss):
+        logits, target, valid = self.case()
+        spoiled_target = torch.where(valid, target, torch.full_like(target, 255))
+        wide = valid if logits.shape == valid.shape else valid.unsqueeze(1).expand_as(logits)
+        spoiled = torch.where(wide, logits, torch.full_like(logits, math.nan)).requires_grad_()
+        value = loss(spoiled, spoiled_target, valid)
+        value.backward()
+        assert value.item() == pytest.approx(loss(logits, target, valid).item(), rel=1e-12)
+        assert torch.isfinite(spoiled.grad).all()
+        assert (spoiled.grad[~wide] == 0).all()
+
+    def test_nothing_valid_is_zero_without_gradient(self, loss):
+        logits, target, valid = self.case()
+        logits.requires_grad_()
+        value = loss(logits, target, torch.zeros_like(valid))
+        value.backward()
+        assert value.item() == 0
+        assert (logits.grad == 0).all()
+
+    def test_gradient(self, loss):
+        logits, target, valid = self.case()
+        assert torch.autograd.gradcheck(lambda x: loss(x, target, valid), logits.requires_grad_())
+
+    def test_scalar_and_finite_for_extreme_logits(self, loss):
+        logits, target, _ = self.case()
+        extreme = (logits.float() * 1e4).requires_grad_()
+        value = loss(extreme, target)
+        value.backward()
+        assert value.shape == ()
+        assert torch.isfinite(value)
+        assert torch.isfinite(extreme.grad).all()
+
+    def test_perfect_prediction_is_zero(self, loss):
+        _, target, _ = self.case()
+        assert loss(self.perfect(target), target).item() == pytest.approx(0, abs=1e-12)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_half_precision_is_computed_in_float32(self, loss, dtype):
+        logits, target, valid = self.case()
+        half = logits.to(dtype).requires_grad_()
+        value = loss(half, target, valid)
+        value.backward()
+        assert value.dtype == torch.float32
+        assert half.grad.dtype == dtype
+        assert value.item() == pytest.approx(loss(half.detach().double(), target, valid).item(), rel=1e-5)
+
+    def test_leaves_input_alone(self, loss):
+        given = self.case()
+        copies = [tensor.clone() for tensor in given]
+        loss(*given)
+        assert all(torch.equal(before, after) for before, after in zip(copies, given, strict=True))
+
+    def test_has_no_state_to_save(self, loss):
+        assert not loss.state_dict()
+
+    def test_shape_mismatch_is_named(self, loss):
+        logits, target, _ = self.case()
+        with pytest.raises(ValueError, match=r"found logits \(3, "):
+            loss(logits, target[:2])
+
+    def test_valid_must_be_bool_and_fit(self, loss):
+        logits, target, valid = self.case()
+        with pytest.raises(ValueError, match="valid must be bool"):
+            loss(logits, target, valid.float())
+        with pytest.raises(ValueError, match="broadcastable"):
+            loss(logits, target, torch.cat([valid, valid], dim=-1))
+
+    def test_unknown_option_is_refused(self):
+        with pytest.raises(TypeError):
+            losses.build(self.name, no_such_option=1)
+
+
+class SigmoidContract(LossContract):
+    def test_mask_broadcasts_over_channels(self, loss):
+        logits, target, valid = self.case()
+        narrow = valid[:, :1]
+        assert loss(logits, target, narrow).item() == loss(logits, target, narrow.expand_as(logits)).item()
+
+    def test_flattens_the_batch(self, loss):
+        logits, target, _ = self.case()
+        assert loss(logits, target).item() == pytest.approx(
+            loss(logits.reshape(1, 1, 1, -1), target.reshape(1, 1, 1, -1)).item(), rel=1e-12
+        )
+
+    def test_large_batches_stay_accurate_in_float32(self, loss):
+        logits, target, _ = random_case(7, (4, 1, 256, 256), scale=0.1)
+        logits = logits + (target * 2 - 1) * 7  # nearly perfect: 1 - (almost 1) would cancel
+        want = self.expected(logits.numpy(), target.numpy(), None)
+        assert loss(logits.float(), target).item() == pytest.approx(want, rel=1e-4)
+
+
+class TestBCE(SigmoidContract):
+    name = "bce"
+
+    def expected(self, logits, target, valid):
+        return oracle.bce(logits, target, valid)
+
+
+class TestDice(SigmoidContract):
+    name = "dice"
+
+    def expected(self, logits, target, valid):
+        return oracle.dice(logits, target, valid)
+
+
+class TestDiceWithOtherSmoothing(SigmoidContract):
+    name, options = "dice", {"smooth": 3.5}
+
+    def expected(self, logits, target, valid):
+        return oracle.dice(logits, target, valid, smooth=3.5)
+
+
+class TestDiceBCE(SigmoidContract):
+    name = "dicebce"
+
+    def expected(self, logits, target, valid):
+        return oracle.dicebce(logits, target, valid)
+
+
+class TestIoU(SigmoidContract):
+    name = "iou"
+
+    def expected(self, logits, target, valid):
+        return oracle.iou(logits, target, valid)
+
+
+class TestTversky(SigmoidContract):
+    name = "tversky"
+
+    def expected(self, logits, target, valid):
+        return oracle.tversky(logits, target, valid)
+
+
+class TestTverskyWithOtherWeights(SigmoidContract):
+    name, options = "tversky", {"alpha": 0.9, "beta": 0.2, "smooth": 2.0}
+
+    def expected(self, logits, target, valid):
+        return oracle.tversky(logits, target, valid, **self.options)
+
+
+class TestFocalBatchMean(SigmoidContract):
+    name = "focal"
+
+    def expected(self, logits, target, valid):
+        return oracle.focal_batch_mean(logits, target, valid)
+
+
+class TestFocalBatchMeanSmallGamma(SigmoidContract):
+    name, options = "focal", {"gamma": 0.5, "alpha": 0.3}
+
+    def expected(self, logits, target, valid):
+        return oracle.focal_batch_mean(logits, target, valid, gamma=0.5, alpha=0.3)
+
+
+class TestFocalPerPixel(SigmoidContract):
+    name, options = "focal", {"form": "per_pixel"}
+
+    def expected(self, logits, target, valid):
+        return oracle.focal_per_pixel(logits, target, valid)
+
+
+class TestFocalPerPixelSmallGamma(SigmoidContract):
+    name, options = "focal", {"form": "per_pixel", "gamma": 0.5, "alpha": 0.3}
+
+    def expected(self, logits, target, valid):
+        return oracle.focal_per_pixel(logits, target, valid, gamma=0.5, alpha=0.3)
+
+
+class TestCrossEntropy(LossContract):
+    name = "cross_entropy"
+
+    def case(self, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn((3, 4, 5, 2), generator=generator, dtype=torch.float64) * 3
+        target = torch.randint(0, 4, (3, 5, 2), generator=generator)
+        return logits, target, torch.rand((3, 5, 2), generator=generator) < 0.7
+
+    def perfect(self, target):
+        return torch.nn.functional.one_hot(target, 4).movedim(-1, 1).double() * 200
+
+    def expected(self, logits, target, valid):
+        return oracle.cross_entropy(logits, target, valid)
+
+
+class TestWeightedCrossEntropy(TestCrossEntropy):
+    options = {"class_weight": [1.0, 0.5, 4.0, 0.0]}
+
+    def expected(self, logits, target, valid):
+        return oracle.cross_entropy(logits, target, valid, self.options["class_weight"])
+
+
+class TestWeightedCrossEntropyByCount(TestCrossEntropy):
+    options = {"class_weight": [1.0, 0.5, 4.0, 2.0], "normalize": "count"}
+
+    def expected(self, logits, target, valid):
+        return oracle.cross_entropy(logits, target, valid, self.options["class_weight"], by_weights=False)
+
+
+def test_registry_lists_files_and_not_shared_parts():
+    assert losses.names() == ("bce", "cross_entropy", "dice", "dicebce", "focal", "iou", "tversky")
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"no loss called 'tverski'. Did you mean 'tversky'\?"):
+        losses.build("tverski")
+    with pytest.raises(ValueError, match="no loss called '_regions'"):
+        losses.build("_regions")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("dice", {"smooth": 0}, "smooth=0 must be positive"),
+        ("dicebce", {"smooth": -1.0}, "smooth=-1.0 must be positive"),
+        ("iou", {"smooth": math.nan}, "smooth=nan must be positive"),
+        ("tversky", {"alpha": -0.1}, "alpha=-0.1 must be"),
+        ("tversky", {"beta": math.inf}, "beta=inf must be"),
+        ("tversky", {"smooth": 0.0}, "smooth=0.0 must be positive"),
+        ("focal", {"form": "per_pixl"}, "Did you mean 'per_pixel'"),
+        ("focal", {"alpha": 1.2}, "alpha=1.2 must be"),
+        ("focal", {"gamma": -1}, "gamma=-1 must be"),
+        ("cross_entropy", {"class_weight": [1.0, -1.0]}, "class_weight"),
+        ("cross_entropy", {"class_weight": [0.0, 0.0]}, "not all 0"),
+        ("cross_entropy", {"normalize": "weight"}, "Did you mean 'weights'"),
+    ],
+)
+def test_options_are_checked_when_built(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        losses.build(name, **options)
+
+
+def test_region_losses_refuse_class_numbers():
+    with pytest.raises(ValueError, match="cross_entropy"):
+        losses.build("dice")(torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.int64))
+
+
+def test_cross_entropy_leaves_ignored_labels_out():
+    logits, target, valid = TestCrossEntropy().case()
+    marked = torch.where(valid, target, torch.tensor(255)).to(torch.uint8)
+    loss = losses.build("cross_entropy")
+    assert loss(logits, marked).item() == pytest.approx(loss(logits, target, valid).item(), rel=1e-12)
+
+
+def test_cross_entropy_of_windows():
+    logits = torch.tensor([[0.0, 1.0], [2.0, 0.0]])
+    want = oracle.cross_entropy(logits.numpy(), np.array([1, 0]))
+    assert losses.build("cross_entropy")(logits, torch.tensor([1, 0])).item() == pytest.approx(want, rel=1e-6)
+
+
+def test_cross_entropy_counts_its_class_weights():
+    with pytest.raises(ValueError, match="3 class weights for 2 classes"):
+        losses.build("cross_entropy", class_weight=[1, 2, 3])(
+            torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
+        )
+
+
+def uniform_batch(entropy):
+    """Logits and a target whose binary cross entropy is `entropy` at each pixel."""
+    probability = math.exp(-entropy)
+    logit = math.log(probability / (1 - probability))
+    return torch.full((4, 1, 8, 8), logit, dtype=torch.float64), torch.ones(4, 1, 8, 8)
+
+
+def test_published_focal_value_is_the_batch_mean_form():
+    entropy = 0.19
+    logits, target = uniform_batch(entropy)
+    value = losses.build("focal")(logits, target).item()
+    assert value == pytest.approx(0.8 * (1 - math.exp(-entropy)) ** 2 * entropy, rel=1e-12)
+    assert round(value, 4) == pytest.approx(0.0045, abs=1.01e-4)
+
+
+def test_published_dice_and_iou_agree():
+    """Dice loss .0539 means IoU loss 1 - D/(2 - D) = .1023 on the same prediction (printed .1007)."""
+    pixels, errors = 10**6, 53900
+    target = torch.ones(1, 1, 1, pixels, dtype=torch.float64)
+    target[..., :errors] = 0
+    prediction = torch.ones_like(target)
+    prediction[..., errors : 2 * errors] = 0
+    logits = (prediction * 2 - 1) * 200
+    dice, iou = (losses.build(name)(logits, target).item() for name in ("dice", "iou"))
+    overlap = (pixels - 2 * errors) / (pixels - errors)
+    assert dice == pytest.approx(1 - overlap, abs=1e-5)
+    assert iou == pytest.approx(2 * dice / (1 + dice), abs=1e-5)
+    published = 0.0539
+    assert 2 * published / (1 + published) == pytest.approx(0.1023, abs=5e-5)
+
+
+def test_predicting_all_cells_has_the_dice_loss_of_the_prevalence():
+    target = torch.ones(1, 1, 100, 100)
+    target[..., :22] = 0
+    assert losses.build("dice")(torch.full_like(target, 100.0), target).item() == pytest.approx(
+        0.1236, abs=1e-4
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), smooth=st.floats(0.01, 10))
+def test_tversky_halves_are_dice_and_ones_are_iou(seed, smooth):
+    logits, target, valid = random_case(seed)
+
+    def value(name, **options):
+        return losses.build(name, **options)(logits, target, valid).item()
+
+    half = value("tversky", alpha=0.5, beta=0.5, smooth=smooth / 2)
+    assert half == pytest.approx(value("dice", smooth=smooth), rel=1e-12)
+    assert value("tversky", alpha=1.0, beta=1.0, smooth=smooth) == pytest.approx(
+        value("iou", smooth=smooth), rel=1e-12
+    )
+    assert 0 <= half < 1
+
+
+def test_tversky_weighs_missed_pixels_more():
+    target = torch.zeros(1, 1, 10, 10)
+    target[..., :5] = 1
+    loss = losses.build("tversky")
+    fewer, more = target * 200 - 100, target * 200 - 100
+    fewer[..., 4], more[..., 5] = -100, 100
+    assert loss(fewer, target) > loss(more, target)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Registry, U-Net, catalogue and command line."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from microtome import networks
+from microtome.__main__ import main
+from microtome.networks._blocks import pad_to_multiple
+from microtome.networks._catalogue import CATALOGUE, measure
+from tests.networks.contract import NetworkContract
+
+UNET = [({}, 23_379_969), ({"variant": "classic"}, 31_042_369)]
+# the table of published networks: parameters and GFLOP
+SIZES = {
+    "p4.unet": (23_379_969, 337),
+    "p4.unet_classic": (31_042_369, 385),
+    "p4.n4": (219_290, 0.24),
+    "p4.n_w65": (270_746, 0.10),
+}
+
+
+class TestTutorialUNet(NetworkContract):
+    name, options, published = "unet", {"width": 4}, UNET
+
+    @pytest.mark.parametrize("size", [(32, 32), (33, 47), (17, 100), (16, 5), (1, 1), (2, 31)])
+    def test_any_size(self, model, size):
+        logits = model.eval()(torch.zeros(1, 1, *size))
+        assert logits.shape[-2:] == size
+
+    def test_odd_sizes_see_the_mirrored_image(self, model):
+        model.eval()
+        image = self.inputs(batch=1)[..., :27, :30]
+        rows = [*range(27), 25, 24, 23, 22, 21]
+        columns = [*range(30), 28, 27]
+        with torch.no_grad():
+            mirrored = model(image[:, :, rows][..., columns])
+            assert torch.equal(model(image), mirrored[..., :27, :30])
+
+    def test_channels(self):
+        model = networks.build("unet", **{**self.options, "in_channels": 3, "out_channels": 2})
+        assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 2, 16, 16)
+
+
+class TestClassicUNet(TestTutorialUNet):
+    options = {"width": 4, "variant": "classic"}
+
+
+class TestCiresanN4(NetworkContract):
+    name, options = "ciresan", {"maps": 6, "hidden": 5}
+    sample, logits = (1, 95, 95), (2,)
+    published = [({}, 219_290), ({"variant": "w65"}, 270_746)]
+
+    def test_other_window_sizes_are_refused(self, model):
+        with pytest.raises(ValueError, match="dense"):
+            model(torch.zeros(1, 1, 97, 97))
+
+
+class TestCiresanW65(TestCiresanN4):
+    options = {"maps": 6, "hidden": 5, "variant": "w65", "activation": "relu"}
+    sample = (1, 65, 65)
+
+
+def channels(module, kind):
+    return [(layer.in_channels, layer.out_channels) for layer in module.modules() if isinstance(layer, kind)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "bottom", "up", "first_decoder"),
+    [
+        ("tutorial", [(32, 64), (64, 32)], [(32, 32), (16, 16), (8, 8), (4, 4)], [(64, 32), (32, 16)]),
+        ("classic", [(32, 64), (64, 64)], [(64, 32), (32, 16), (16, 8), (8, 4)], [(64, 32), (32, 32)]),
+    ],
+)
+def test_unet_layout(variant, bottom, up, first_decoder):
+    """At width 4, a sixteenth of the published channels."""
+    model = networks.build("unet", variant=variant, width=4)
+    assert channels(model.bottom, nn.Conv2d) == bottom
+    assert channels(model.up, nn.ConvTranspose2d) == up
+    assert channels(model.decoder[0], nn.Conv2d) == first_decoder
+
+
+def test_unet_stages_have_the_published_channels():
+    with torch.device("meta"):
+        model = networks.build("unet")
+    seen = []
+    for stage in (*model.encoder, model.bottom, *model.decoder):
+        stage.register_forward_hook(lambda _m, _i, output: seen.append((output.shape[1], output.shape[2])))
+    with torch.no_grad():
+        model(torch.empty(1, 1, 512, 512, device="meta"))
+    encoder = [(64, 512), (128, 256), (256, 128), (512, 64), (512, 32)]
+    assert seen == [*encoder, (256, 64), (128, 128), (64, 256), (64, 512)]
+
+
+def test_padding_mirrors_and_repeats():
+    row = torch.arange(5.0).view(1, 1, 1, 5)
+    assert pad_to_multiple(row, 8)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
+    assert pad_to_multiple(row[..., :2], 8)[0, 0, 0].tolist() == [0, 1] + [1] * 6
+    assert pad_to_multiple(torch.zeros(1, 1, 8, 8), 8).shape == (1, 1, 8, 8)
+
+
+def test_registry_lists_files_and_not_shared_parts():
+    assert {"unet", "ciresan"} <= set(networks.names())
+    assert not [name for name in networks.names() if name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", ["_blocks", "_catalogue", "", "unett", "os"])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(ValueError, match="no network called"):
+        networks.build(name)
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"Did you mean 'ciresan'\?"):
+        networks.build("cirsean")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("unet", {"variant": "clasic"}, "Did you mean 'classic'"),
+        ("unet", {"width": 0}, "width=0 must be an integer of at least 1"),
+        ("unet", {"out_channels": 1.0}, "out_channels=1.0"),
+        ("ciresan", {"variant": "n5"}, "variant='n5'"),
+        ("ciresan", {"activation": "sigmoid"}, "activation='sigmoid'"),
+        ("ciresan", {"maps": True}, "maps=True"),
+    ],
+)
+def test_options_are_checked_when_built(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        networks.build(name, **options)
+
+
+def test_listing_networks_and_losses_needs_no_torch():
+    code = (
+        "import sys, microtome.networks, microtome.losses, microtome.__main__ as m; m.parser();"
+        "microtome.networks.names(), microtome.losses.names(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
+def test_catalogue_has_the_published_sizes(entry):
+    parameters, gflop = SIZES[entry.id]
+    size = measure(entry)
+    assert size.parameters == parameters
+    assert round(size.gflop, 2 if gflop < 1 else 0) == gflop
+
+
+def test_command_prints_a_table(capsys):
+    main(["networks"])
+    header, *rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert header == ["id", "network", "options", "parameters", "GFLOP"]
+    assert [row[0] for row in rows] == [entry.id for entry in CATALOGUE]
+    assert rows[1][1:4] == ["unet", '{"variant": "classic"}', "31042369"]
+
+
+def test_command_is_required(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert "COMMAND" in capsys.readouterr().err
