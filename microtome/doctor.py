@@ -15,7 +15,7 @@ import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 
 from microtome import environment
-from microtome.report.formats import size
+from microtome.formats import size
 
 Status = Literal["ok", "warn", "fail"]
 ORDER: tuple[Status, ...] = ("ok", "warn", "fail")
@@ -265,7 +265,8 @@ def read_pins(text: str) -> Iterator[Requirement]:
         The pins.
 
     Example:
-        >>> [str(pin) for pin in read_pins("# a\nnumpy==2.4.6 \\\n    --hash=x\n-r b.txt\nw==1; os_name=='none'\n")]
+        >>> text = "# a\nnumpy==2.4.6 \\\n    --hash=x\n-r b.txt\nw==1; os_name=='none'\n"
+        >>> [str(pin) for pin in read_pins(text)]
         ['numpy==2.4.6']
     """
     for line in text.splitlines():
@@ -327,7 +328,8 @@ def _run(topic: str, probe: Callable[[], Iterator[Finding]]) -> list[Finding]:
     """Run one probe; what it found until it failed is kept, and the failure is a finding."""
     found: list[Finding] = []
     try:
-        found.extend(probe())
+        for finding in probe():
+            found.append(finding)
     except (ImportError, OSError, RuntimeError, ValueError, AttributeError, LookupError) as error:
         text = f"{type(error).__name__}: {error}"
         remedy = "repair this first; see the message"

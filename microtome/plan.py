@@ -67,9 +67,12 @@ class StudyPlan:
         shared = set.intersection(*(set(self.study.runs[member].seeds) for member in settings.members))
         return tuple(sorted(shared))
 
-    def is_calibrated(self, run: str) -> bool:
-        """Whether the run's probabilities are calibrated before use."""
-        return self.study.runs[run].calibration.kind != "none"
+    def map_files(self, split: str, run: str) -> list[str]:
+        """What a figure shows of a run, relative to the run's folder: maps of the evaluated parts, the calibration."""
+        calibrated = run_kind(self.study.runs[run]) == "calibrated"
+        folders = ["predictions", "segmentations", *(["raw_predictions"] if calibrated else [])]
+        batches = self.batches_of(split, *self.study.evaluate.parts)
+        return [f"{folder}/{batch}" for folder in folders for batch in batches] + ["calibration.json"] * calibrated
 
     def entry_runs(self, section: str, name: str) -> list[str]:
         """The runs that a table or a figure is made of."""
@@ -127,6 +130,10 @@ class StudyPlan:
             for s in self.samples.values()
         ]
         return self._state("split", {"rows": rows, "digest": splits.digest(parts)})
+
+    def sheet(self) -> str:
+        """State of `write_sheet`."""
+        return self._state("write_sheet", {"rows": as_rows(self.samples.values())})
 
     @lru_cache(maxsize=None)  # noqa: B019
     def train(self, split: str, run: str, seed: int) -> str:
@@ -333,23 +340,30 @@ def _root(study: Study, workflow: Workflow) -> Path:
 
 def report_state(plans: Mapping[str, StudyPlan]) -> str:
     """State of `report_page`: the title and paper of each study, and the names of what is shown."""
-    shown = {
-        name: {
-            "title": plan.study.title,
-            "paper": plan.study.paper,
-            "data_kind": plan.data_kind,
-            "dataset": plan.study.data.dataset,
-            "tables": list(plan.study.tables),
-            "figures": list(plan.study.figures),
-            "runs": plan.labels(),
-            "evaluated": plan.evaluated(),
-        }
-        for name, plan in plans.items()
-    }
+    shown = {name: _shown(plan) for name, plan in plans.items()}
     templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
     scale = next(iter(plans.values())).scale
-    return provenance.state("scripts/report_page.py", {"scale": scale, "studies": shown}, files=files)
+    command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
+    return provenance.state("scripts/report_page.py", {"command": command, "studies": shown}, files=files)
+
+
+def _shown(plan: StudyPlan) -> dict[str, Any]:
+    """What the report shows of a study."""
+    study = plan.study
+    return {
+        "title": study.title,
+        "paper": study.paper,
+        "data_kind": plan.data_kind,
+        "dataset": study.data.dataset if study.data.source == "public" else None,
+        "tables": {name: entry.title for name, entry in study.tables.items()},
+        "figures": {name: entry.title for name, entry in study.figures.items()},
+        "labels": plan.labels(),
+        "evaluated": plan.evaluated(),
+        "splits": list(plan.splits),
+        "classes": plan.classes,
+        "case_metric": study.evaluate.rank_by,
+    }
 
 
 def run_kind(run: Run) -> str:

@@ -64,7 +64,8 @@ def load_run(folder: str | Path, *, label: str | None = None) -> RunRecord:
     """Read the record of one run.
 
     Args:
-        folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble, ``history.tsv``.
+        folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble,
+            ``history.tsv``.
         label: Name to print; defaults to the card's ``label``, then to the run's name.
 
     Returns:
@@ -225,7 +226,10 @@ def _check_same_run(card: Mapping[str, Any], metrics: pd.DataFrame, folder: Path
         for run, split, seed in zip(metrics["run"], metrics["split"], metrics["seed"], strict=True)
     }
     if found != {expected}:
-        msg = f"{folder}: the card is of (run, split, seed) {expected}, {METRICS_NAME} of {sorted(found)}; evaluate again"
+        msg = (
+            f"{folder}: the card is of (run, split, seed) {expected}, {METRICS_NAME} of {sorted(found)}; "
+            f"evaluate again"
+        )
         raise ValueError(msg)
 
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Windows around pixels: cutting them out, foveating them, sampling them non-uniformly, and predicting with
-them.
+"""Windows around pixels: cut them out, foveate them, sample them non-uniformly, predict with them.
 
 The sliding-window networks of Ciresan et al. (NIPS 2012) see either a plain window or one in which the
 periphery is blurred (foveation) or sampled ever more coarsely (non-uniform sampling). Both are described only

@@ -139,6 +139,24 @@ def entry_images(section, kind):
     return inputs
 
 
+def entry_maps(section):
+    """An input function: predictions and segmentations of the runs, if the table or figure shows images."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if not getattr(found.study, section)[wildcards.name].images:
+            return []
+        runs = found.entry_runs(section, wildcards.name)
+        return [
+            at.run(name).format(study=wildcards.study, split=split, run=run, seed=seed)
+            for split, run, seed in found.evaluated()
+            if run in runs
+            for name in found.map_files(split, run)
+        ]
+
+    return inputs
+
+
 def all_of(section):
     """Every table or figure of every study."""
     return [

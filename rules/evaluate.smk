@@ -81,6 +81,7 @@ rule draw:
         metrics=entry_inputs("figures", "metrics.tsv"),
         images=entry_images("figures", "images"),
         targets=entry_images("figures", "targets"),
+        maps=entry_maps("figures"),
         published="config/published.yaml",
     output:
         sidecar=at.study("figures/{name}.json"),

@@ -45,6 +45,28 @@ rule rasterize_targets:
         "../scripts/rasterize_targets.py"
 
 
+rule write_sheet:
+    output:
+        sheet=at.study("samples.tsv"),
+    log:
+        at.log("write_sheet", "study"),
+    benchmark:
+        at.times("write_sheet", "study")
+    localrule: True
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(500),
+        runtime=10,
+    params:
+        state=lambda wildcards: plan(wildcards).sheet(),
+    message:
+        "{wildcards.study}: write the sample sheet as understood"
+    script:
+        "../scripts/write_sheet.py"
+
+
 rule split:
     output:
         table=at.study("splits/{split}.tsv"),

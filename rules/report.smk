@@ -3,6 +3,14 @@ rule report_page:
     input:
         tables=all_of("tables"),
         figures=all_of("figures"),
+        sheets=[at.study("samples.tsv").format(study=study) for study in PLANS],
+        splits=[
+            at.study(f"splits/{split}.tsv").format(study=study)
+            for study in PLANS
+            for split in PLANS[study].splits
+        ],
+        published="config/published.yaml",
+        catalogue="config/datasets.yaml",
         metrics=[
             expand(
                 at.run("metrics.tsv"), study=study, split=split, run=run, seed=seed

@@ -7,4 +7,5 @@ from microtome.job import job
 from microtome.stages.report import write_report
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    write_report(options, Path(snakemake.output.page))
+    published, catalogue = Path(snakemake.input.published), Path(snakemake.input.catalogue)
+    write_report(options, Path(snakemake.output.page), published=published, catalogue=catalogue)

@@ -77,6 +77,7 @@ class Evaluate(Section):
     metrics: tuple[Literal["boundaries", "overlap", "losses"], ...] = ("overlap",)
     parts: tuple[Part, ...] = ("test",)
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = tuple(round(0.1 * i, 1) for i in range(11))
+    rank_by: str = Field("", description="metric that sorts the images in the report; empty: the first")
     losses: tuple[str, ...] = Field((), description="losses evaluated on every run's prediction")
 
 

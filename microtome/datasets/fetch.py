@@ -25,6 +25,7 @@ from microtome.datasets.catalogue import DatasetArchive, DatasetEntry, DatasetFi
 
 MIRROR_VARIABLE = "MICROTOME_DATA"
 CHUNK = 2**20
+TIMEOUT_SECONDS = 60
 LISTED = 12
 DRAFTS = ".fetching"
 
@@ -197,10 +198,14 @@ def _download(url: str, target: Path, item: Item, *, offline: bool) -> None:
         raise FetchError(msg)
     import pooch
 
+    downloaders = {"http": pooch.HTTPDownloader, "https": pooch.HTTPDownloader, "doi": pooch.DOIDownloader}
+    if parts.scheme not in downloaders:
+        msg = f"found URL {url}, expected one that starts with {', '.join(downloaders)} or file"
+        raise FetchError(msg)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        pooch.choose_downloader(url, progressbar=False)(url, str(draft), None)
+        downloaders[parts.scheme](timeout=TIMEOUT_SECONDS)(url, str(draft), None)
         problem = _problem(draft, item)
         if problem:
             msg = f"{url}: {problem}"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Figures of a study: one module per kind, each drawing one figure and giving the data behind it and a caption.
+"""Figures of a study: one module per kind, each drawing one figure and giving the data behind it and a
+caption.
 
 The name of a kind is the name of its module, which exposes ``draw(inputs, **options) -> FigureResult``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The architecture of a network, drawn from the built model: a U for encoders with decoders, a chain for window nets."""
+"""The architecture of a network, drawn from the built model: a U, or a chain for window networks."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -40,15 +40,17 @@ def draw(
     chosen = dict(network) if network else _network_of(inputs, run)
     if has_layer_table(chosen["name"]):
         return _chain(chosen)
-    steps, parameters = trace(chosen, size=size)
+    traced = trace(chosen, size=size)
+    steps = traced.steps
     levels = sum(step.kind == "pool" for step in steps)
     caption = (
-        f"The network {chosen['name']} as built, for an image of {size}×{size} pixels: {levels} halvings, at most "
-        f"{max(step.channels for step in steps):,} channels, {parameters:,} parameters. "
+        f"The network {chosen['name']} as built, for an image of {size}×{size} pixels: {levels} halvings, at "
+        f"most "
+        f"{max(step.channels for step in steps):,} channels, {traced.parameters:,} parameters. "
         "White boxes are copied from the contracting path."
     )
     data = pd.DataFrame([asdict(step) for step in steps])
-    return FigureResult(draw_u(steps), data, caption)
+    return FigureResult(draw_u(steps, traced.companions), data, caption)
 
 
 def _chain(network: Mapping[str, Any]) -> FigureResult:
@@ -56,7 +58,8 @@ def _chain(network: Mapping[str, Any]) -> FigureResult:
     model = build(options.pop("name"), **options)
     layers = layers_of(network["name"], model)
     caption = (
-        f"The network {network['name']} as built: it looks at a window of {layers[0]['size']}×{layers[0]['size']} pixels "
+        f"The network {network['name']} as built: it looks at a window of "
+        f"{layers[0]['size']}×{layers[0]['size']} pixels "
         f"and classifies its central pixel; {parameter_count(model):,} parameters."
     )
     return FigureResult(draw_chain(layers), pd.DataFrame(layers), caption)

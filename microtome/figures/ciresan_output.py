@@ -11,8 +11,10 @@ from microtome.figures.panels import IGNORE, read_image, read_probability
 from microtome.figures.result import FigureResult
 from microtome.figures.sample_panel import check_same_size, needed, panel_row
 from microtome.figures.style import styled
+from microtome.records import RunRecord
 
 BINS = 20
+NEEDS = ("image", "target", "predictions", "raw_predictions")
 
 
 @styled
@@ -24,22 +26,19 @@ def draw(
     Args:
         inputs: Run records and files of the samples.
         run: The run; the first with a map from before calibration by default.
-        sample: The sample; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
         of: Class whose probability is shown; the positive class by default.
         mpp: Pixel size in micrometres, for a scale bar.
 
     Returns:
-        The figure. Its data: per probability bin the pixels of each map, and the share of the class among them.
+        The figure. Its data: per probability bin the pixels of each map, and the share of the class among
+        them.
 
     Raises:
         ValueError: The run, the sample or one of its files is missing.
     """
-    name, sources = inputs.sample(sample)
-    record = (
-        inputs.record(run or next(iter(sources.raw_predictions), ""))
-        if run or sources.raw_predictions
-        else inputs.select(())[0]
-    )
+    record = inputs.record(run) if run else _first_calibrated(inputs)
+    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
     shown = of or inputs.positive_class
     raw_path = file_of(
         sources.raw_predictions, record.run, sample=name, what="prediction from before calibration"
@@ -63,11 +62,19 @@ def draw(
     )
     errors = [float(np.abs(probability - truth)[label != IGNORE].mean()) for probability in (raw, final)]
     caption = (
-        f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network gives it, "
-        f"the same after calibration and median filtering, and label. Mean absolute error {errors[0]:.3f} before, "
+        f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network "
+        f"gives it, "
+        f"the same after calibration and median filtering, and label. Mean absolute error {errors[0]:.3f} "
+        f"before, "
         f"{errors[1]:.3f} after."
     )
     return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
+
+
+def _first_calibrated(inputs: FigureInputs) -> RunRecord:
+    calibrated = {run for files in inputs.sources.values() for run in files.raw_predictions}
+    records = inputs.select(())
+    return next((record for record in records if record.run in calibrated), records[0])
 
 
 def _histogram(probability: NDArray, truth: NDArray, label: NDArray, stage: str) -> pd.DataFrame:

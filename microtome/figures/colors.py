@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Colours: a palette that the colour-blind can tell apart (Okabe and Ito, 2008), and line styles beyond it."""
+"""Colours: a palette for the colour-blind (Okabe and Ito, 2008), and line styles beyond it."""
 
 from collections.abc import Sequence
 

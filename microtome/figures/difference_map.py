@@ -24,6 +24,7 @@ from microtome.figures.style import DOUBLE_COLUMN, letter, new_figure, styled
 
 OUTCOMES = ("true negative", "true positive", "false positive", "false negative")
 TONES = (TRUE_NEGATIVE, TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE)
+NEEDS = ("target", "segmentations")
 LEGEND_HEIGHT = 0.5
 
 
@@ -36,7 +37,7 @@ def draw(
     Args:
         inputs: Run records and files of the samples.
         run: The run; the first by default.
-        sample: The sample; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
         of: Class whose outcomes are shown; the first class (membrane) by default.
         mpp: Pixel size in micrometres, for a scale bar.
 
@@ -47,7 +48,7 @@ def draw(
         ValueError: The run, the sample, the class or a file is missing.
     """
     record = inputs.select([run] if run else ())[0]
-    name, sources = inputs.sample(sample)
+    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
     shown = of or inputs.classes[0]
     label = images.read(needed(sources, "target", name))
     output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
@@ -135,6 +136,7 @@ def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:
     dice = 2 * count["true positive"] / positive if positive else float("nan")
     return (
         f"Difference between the output of {label} and the label of sample {sample}, outcomes of {shown}: "
-        f"{count['false positive']:,} false positive and {count['false negative']:,} false negative pixels beside "
+        f"{count['false positive']:,} false positive and {count['false negative']:,} false negative pixels "
+        f"beside "
         f"{count['true positive']:,} true positive ones ({shown} Dice {dice:.3f})."
     )

@@ -11,6 +11,7 @@ from microtome.records import RunRecord
 PREDICTIONS = "predictions"
 SEGMENTATIONS = "segmentations"
 RAW_PREDICTIONS = "raw_predictions"
+TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,16 @@ class FigureInputs:
         order = runs or list(dict.fromkeys(record.run for record in self.runs))
         return [record for run in order for record in self.runs if record.run == run]
 
-    def sample(self, name: str = "") -> tuple[str, SampleSources]:
-        """Give a sample by name, or the first.
+    def sample(
+        self, name: str = "", *, run: str = "", needs: Sequence[str] = ()
+    ) -> tuple[str, SampleSources]:
+        """Give a sample by name, or choose one.
 
         Args:
-            name: Name of the sample; empty for the first in alphabetical order.
+            name: Name of the sample; empty to choose: of those that have what is needed the first in
+                alphabetical order, samples of the run's test part before others.
+            run: Run whose maps are needed, and whose test part comes first.
+            needs: What a chosen sample must have: names of attributes of `SampleSources`.
 
         Returns:
             Its name and files.
@@ -125,11 +131,26 @@ class FigureInputs:
         Raises:
             ValueError: There is no such sample.
         """
-        if not self.sources or (name and name not in self.sources):
-            msg = f"no files of sample {name or '(any)'!r}; the samples at hand: {sorted(self.sources)}"
+        if name:
+            found = [name] if name in self.sources else []
+        else:
+            found = [key for key, files in self.sources.items() if _has(files, run, needs)]
+        if not found:
+            wanted = repr(name) if name else f"with {list(needs)} of run {run!r}" if needs else "at all"
+            msg = f"no files of sample {wanted}; the samples at hand: {sorted(self.sources)}"
             raise ValueError(msg)
-        chosen = name or sorted(self.sources)[0]
+        tested = self._test_samples(run)
+        chosen = min(found, key=lambda key: (key not in tested, key))
         return chosen, self.sources[chosen]
+
+    def _test_samples(self, run: str) -> set[str]:
+        frames = [record.metrics for record in self.runs if not run or record.run == run]
+        return {sample for frame in frames for sample in frame.loc[frame["part"] == TEST, "sample"]}
+
+
+def _has(files: SampleSources, run: str, needs: Sequence[str]) -> bool:
+    found = [getattr(files, name) for name in needs]
+    return all(item is not None and (isinstance(item, Path) or run in item) for item in found)
 
 
 def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> Path:

@@ -58,7 +58,10 @@ def draw(
 
 def _curve(record: RunRecord) -> pd.DataFrame:
     if record.history is None:
-        msg = f"run {record.run!r} has no training history (an ensemble is not trained); leave it out of the figure"
+        msg = (
+            f"run {record.run!r} has no training history (an ensemble is not trained); leave it out of the "
+            f"figure"
+        )
         raise ValueError(msg)
     history = record.history
     best = int(record.card.get("best_epoch", history.loc[history["val_loss"].idxmin(), "epoch"]))
@@ -110,6 +113,7 @@ def _caption(data: pd.DataFrame) -> str:
     best = data[data["is_best"]]
     found = "; ".join(f"{row.label}: {row.val_loss:.4f} at epoch {row.epoch}" for row in best.itertuples())
     return (
-        "Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; heights of "
+        "Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
+        "heights of "
         f"different panels do not compare. Best validation loss: {found}."
     )

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The overlap-tile strategy: a tile with its mirrored context, and the work it saves against a sliding window."""
+"""The overlap-tile strategy: a tile with its mirrored context, and the work it saves."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
 from microtome.figures.colors import BLUE, YELLOW
@@ -36,19 +37,19 @@ def draw(
 
     Args:
         inputs: Files of the samples.
-        sample: The sample; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
         tile: Side of the tile that is predicted, pixels.
         context: Pixels around the tile that the network needs.
         window: Side of the sliding window to compare with, odd.
 
     Returns:
-        The figure. Its data: strategy, windows, side and step of the windows, mean and largest number of times a pixel is
-        processed.
+        The figure. Its data: strategy, windows, side and step of the windows, mean and largest number of
+        times a pixel is processed.
 
     Raises:
         ValueError: The sample is missing, or the tile is larger than the image.
     """
-    name, sources = inputs.sample(sample)
+    name, sources = inputs.sample(sample, needs=("image",))
     image = read_image(needed(sources, "image", name))
     short = min(image.shape[:2])
     tile, context = tile or short // TILE_SHARE, short // CONTEXT_SHARE if context is None else context
@@ -79,6 +80,7 @@ def draw(
         letter(axes, key, title)
     bar = figure.colorbar(artist, ax=list(panels[2:]), location="bottom", aspect=30, shrink=0.9, pad=0.04)
     bar.outline.set_linewidth(0.5)
+    bar.ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     bar.set_label("times a pixel is processed")
     data = pd.DataFrame(
         [
@@ -88,8 +90,10 @@ def draw(
     )
     ratio = data["mean"].iloc[0] / data["mean"].iloc[1]
     caption = (
-        f"Overlap-tile strategy on sample {name}. (a) The image is continued by reflection; predicting the yellow tile of "
-        f"{tile}×{tile} pixels takes the blue region with {context} pixels of context, (b). (c, d) How often a pixel is "
+        f"Overlap-tile strategy on sample {name}. (a) The image is continued by reflection; predicting the "
+        f"yellow tile of "
+        f"{tile}×{tile} pixels takes the blue region with {context} pixels of context, (b). (c, d) How often "
+        f"a pixel is "
         f"processed: {data['mean'].iloc[0]:,.0f} times on average by a {window}-pixel window at every pixel, "
         f"{data['mean'].iloc[1]:.2f} times by tiles, {ratio:,.0f} times less."
     )
@@ -159,7 +163,7 @@ def _draw_input(axes: Axes, image: NDArray, tile: int, context: int) -> None:
         Rectangle((context - 0.5, context - 0.5), tile, tile, fill=False, edgecolor=YELLOW, linewidth=1.6)
     )
     for spine in axes.spines.values():
-        spine.set(color=BLUE, linewidth=2.0)
+        spine.set(color=BLUE, linewidth=1.6)
 
 
 def _summary(strategy: str, counts: NDArray, side: int, step: int) -> dict[str, object]:

@@ -49,8 +49,8 @@ def read_probability(path: str | Path, inputs: FigureInputs, name: str = "") -> 
     """Read the probability of one class.
 
     Args:
-        path: Probability map with one channel (probability of the positive class; the complement is that of the
-            other of two classes), or one channel per class.
+        path: Probability map with one channel (probability of the positive class; the complement is that of
+            the other of two classes), or one channel per class.
         inputs: Names of the classes.
         name: The class; empty for the positive class.
 
@@ -147,7 +147,7 @@ def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:
     thick, pad = BAR_HEIGHT * width, BAR_PAD * width
     text_height = 0.085 * width
     box = (x - pad, y - thick - text_height - pad), length / mpp + 2 * pad, thick + text_height + 2 * pad
-    axes.add_patch(Rectangle(*box, facecolor="white", alpha=0.85, linewidth=0))
+    axes.add_patch(Rectangle(*box, facecolor="white", edgecolor=LIGHT, linewidth=0.4))
     axes.add_patch(Rectangle((x, y - thick), length / mpp, thick, facecolor="black", linewidth=0))
     text = f"{length:g} µm" if length >= MICROMETRE_LIMIT else f"{length * NANOMETRES:g} nm"
     axes.text(

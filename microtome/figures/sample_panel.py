@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from microtome import images
@@ -15,8 +17,11 @@ from microtome.figures.result import FigureResult
 from microtome.figures.style import DOUBLE_COLUMN, letter, new_figure, styled
 
 THRESHOLD = 0.5
+NEEDS = ("image", "target", "predictions")
 TITLE_HEIGHT = 0.2
-BAR_HEIGHT = 0.42
+BAR_HEIGHT = 0.27
+BAR_PLACE = (0.1, -0.085, 0.8, 0.04)
+"""Left, bottom, width and height of a colour bar, in parts of its panel."""
 
 
 @styled
@@ -33,7 +38,7 @@ def draw(
     Args:
         inputs: Run records and files of the samples.
         run: The run; the first by default.
-        sample: The sample; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
         threshold: The positive class is where its probability is above this.
         mpp: Pixel size in micrometres, for a scale bar.
 
@@ -44,7 +49,7 @@ def draw(
         ValueError: The run, the sample or one of its files is missing.
     """
     record = inputs.select([run] if run else ())[0]
-    name, sources = inputs.sample(sample)
+    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
     probability = read_probability(
         file_of(sources.predictions, record.run, sample=name, what="prediction"), inputs
     )
@@ -63,7 +68,8 @@ def draw(
     data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)
     agreement = float(np.mean(output[label != IGNORE] == label[label != IGNORE]))
     caption = (
-        f"Sample {name} as segmented by {record.label}: input, probability of {positive}, output binarised at "
+        f"Sample {name} as segmented by {record.label}: input, probability of {positive}, output binarised "
+        f"at "
         f"{threshold:g}, and label ({inputs.classes[0]} black). {agreement:.1%} of the labelled pixels agree."
     )
     return FigureResult(figure, data, caption.replace("%", " %"))
@@ -148,19 +154,26 @@ def panel_row(
         DOUBLE_COLUMN, panel * height / width + TITLE_HEIGHT + BAR_HEIGHT, data_kind=data_kind
     )
     axes = figure.subplots(1, len(arrays), squeeze=False)[0]
-    maps = []
     for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
         artist = show_classes(axis, array) if kind == "classes" else show_image(axis, array)
-        maps += [(axis, artist)] if kind == "probability" else []
         letter(axis, chr(ord("a") + index), title)
+        if kind == "probability":
+            probability_bar(figure, axis, artist)
     scale_bar(axes[0], width, mpp)
-    if maps:
-        bar = figure.colorbar(
-            maps[-1][1], ax=[axis for axis, _ in maps], location="bottom", aspect=28, shrink=0.9, pad=0.03
-        )
-        bar.outline.set_linewidth(0.5)
-        bar.set_ticks([0, 0.5, 1])
     return figure
+
+
+def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
+    """Set a colour bar from 0 to 1 below a panel, which keeps its place.
+
+    Args:
+        figure: The figure.
+        axes: The panel.
+        artist: The probability map.
+    """
+    bar = figure.colorbar(artist, cax=axes.inset_axes(BAR_PLACE), orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(pad=1.5)
 
 
 def _class_shares(

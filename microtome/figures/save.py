@@ -8,7 +8,7 @@ from pathlib import Path
 
 from microtome.figures.result import FigureResult
 from microtome.figures.style import styled
-from microtome.report.sidecars import LAST, FigureSidecar, dump
+from microtome.sidecars import LAST, FigureSidecar, dump
 
 FORMATS = ("svg", "pdf", "png")
 TSV_FORMAT = "%.10g"

@@ -14,6 +14,14 @@ Kind = Literal["input", "convolution", "pool", "up", "output"]
 CONVOLUTIONS = (nn.Conv2d,)
 UPSAMPLINGS = (nn.ConvTranspose2d, nn.Upsample)
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
+COMPANIONS = {
+    nn.BatchNorm2d: "batch normalisation",
+    nn.InstanceNorm2d: "instance normalisation",
+    nn.GroupNorm: "group normalisation",
+    nn.ReLU: "ReLU",
+    nn.LeakyReLU: "leaky ReLU",
+    nn.Tanh: "tanh",
+}
 TRACED = CONVOLUTIONS + UPSAMPLINGS + POOLINGS
 
 
@@ -47,7 +55,22 @@ class Call:
     given: tuple[int, int]
 
 
-def trace(network: Mapping[str, Any], *, size: int) -> tuple[list[Step], int]:
+@dataclass(frozen=True)
+class Traced:
+    """A network and an image's way through it.
+
+    Attributes:
+        steps: The steps, the input first.
+        parameters: Number of parameters.
+        companions: What stands beside the convolutions, e.g. ``("batch normalisation", "ReLU")``.
+    """
+
+    steps: list[Step]
+    parameters: int
+    companions: tuple[str, ...]
+
+
+def trace(network: Mapping[str, Any], *, size: int) -> Traced:
     """Build a network and follow an image through it. Only shapes are computed.
 
     Args:
@@ -55,21 +78,24 @@ def trace(network: Mapping[str, Any], *, size: int) -> tuple[list[Step], int]:
         size: Side of the image, pixels.
 
     Returns:
-        The steps, and the number of parameters.
+        The steps, the number of parameters, and what stands beside the convolutions.
     """
     options = dict(network)
     with torch.device("meta"):
         model = networks.build(options.pop("name"), **options)
         image = torch.zeros(1, int(options.get("in_channels", 1)), size, size)
-    return trace_model(model.eval(), image), networks.parameter_count(model)
+    found = {type(layer) for layer in model.modules()}
+    companions = tuple(name for kind, name in COMPANIONS.items() if kind in found)
+    return Traced(trace_model(model.eval(), image), networks.parameter_count(model), companions)
 
 
 def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
     """Follow an image through a network.
 
-    Convolutions, transposed convolutions, up-sampling and pooling layers are seen by hooks; a change of size between
-    two layers is a pooling or up-sampling that is no layer. More channels going in than came out just before mean a
-    skip connection by concatenation.
+    Convolutions, transposed convolutions, up-sampling and pooling layers are seen by hooks; a change of size
+    between
+    two layers is a pooling or up-sampling that is no layer. More channels going in than came out just before
+    mean a skip connection by concatenation.
 
     Args:
         model: The network.

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +21,9 @@ TALLEST = 1.5
 SHRINK = 0.68
 LEVEL_GAP = 0.50
 WIDTH_BASE, WIDTH_STEP = 0.07, 0.035
+SIDE_ROOM, ABOVE, BELOW = 0.32, 0.3, 0.12
+LEGEND_HEIGHT = 0.36
+LABEL_GAP = 0.05
 TEXT = 5.6
 FACE, COPY_FACE, EDGE_COLOR = "#CFE3F3", "#FFFFFF", "#3B6E91"
 OUTPUT_FACE = "#CDEBDF"
@@ -52,11 +56,12 @@ class Box:
         return self.x + self.width / 2
 
 
-def draw_u(steps: Sequence[Step]) -> Figure:
+def draw_u(steps: Sequence[Step], companions: Sequence[str] = ()) -> Figure:
     """Draw the U.
 
     Args:
         steps: Traced steps.
+        companions: What stands beside the convolutions, for the legend.
 
     Returns:
         The figure; architectures show no data and carry no tag.
@@ -64,27 +69,28 @@ def draw_u(steps: Sequence[Step]) -> Figure:
     boxes = lay_out(steps)
     levels = max(box.level for box in boxes) + 1
     tops = _tops(levels)
-    left = min(box.x - box.copied for box in boxes) - 0.32
-    right = max(box.x + box.width for box in boxes) + 0.12
-    bottom = tops[-1] + _height(levels - 1) + 0.25
-    figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN * (bottom + 0.4) / (right - left))
+    left = min(box.x - box.copied for box in boxes) - SIDE_ROOM
+    right = max(box.x + box.width for box in boxes) + SIDE_ROOM
+    width = right - left
+    bottom = tops[-1] + _height(levels - 1) + BELOW
+    drawn = DOUBLE_COLUMN * (bottom + ABOVE) / width
+    figure = new_figure(DOUBLE_COLUMN, drawn + LEGEND_HEIGHT)
     figure.set_layout_engine("none")
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(left, right), ylim=(bottom, -0.4), aspect="equal")
+    share = LEGEND_HEIGHT / (drawn + LEGEND_HEIGHT)
+    axes = figure.add_axes((0, share, 1, 1 - share))
+    axes.set(xlim=(left, right), ylim=(bottom, -ABOVE), aspect="equal")
     axes.set_axis_off()
     for box in boxes:
         _draw_box(axes, box, tops[box.level])
-    for before, after in zip(boxes[:-1], boxes[1:], strict=True):
+    for before, after in pairwise(boxes):
         _draw_arrow(axes, before, after, tops)
     for box in boxes:
         _draw_copy(axes, box, boxes, tops)
-    axes.legend(
-        handles=_handles(steps),
-        loc="lower right",
-        bbox_to_anchor=(0.995, 0.01),
-        fontsize=6,
-        handlelength=1.6,
-        labelspacing=0.5,
+    for level in range(levels - 1):
+        box = [box for box in boxes if box.level == level][-1]
+        _write_size(axes, box, box.x + box.width + LABEL_GAP, tops[level] + _height(level), "left")
+    figure.legend(
+        handles=_handles(steps, companions), loc="lower center", ncols=3, fontsize=6, handlelength=1.6
     )
     return figure
 
@@ -141,19 +147,12 @@ def _draw_box(axes: Axes, box: Box, top: float) -> None:
         axes.add_patch(Rectangle((box.x - box.copied, top), box.copied, height, facecolor=COPY_FACE, **style))
     total = box.step.channels
     axes.text(box.middle, top - 0.05, str(total), ha="center", va="bottom", fontsize=TEXT)
-    if box.step.kind in ("input", "pool", "up", "output"):
-        side = box.x - box.copied - 0.05 if box.step.kind != "output" else box.x + box.width + 0.05
-        where = "right" if box.step.kind != "output" else "left"
-        axes.text(
-            side,
-            top + height,
-            f"{box.step.size}²",
-            ha=where,
-            va="bottom",
-            fontsize=TEXT,
-            color=GREY,
-            rotation=90,
-        )
+    if box.step.kind in ("input", "pool"):
+        _write_size(axes, box, box.x - LABEL_GAP, top + height, "right")
+
+
+def _write_size(axes: Axes, box: Box, x: float, y: float, side: str) -> None:
+    axes.text(x, y, f"{box.step.size}²", ha=side, va="bottom", fontsize=TEXT, color=GREY, rotation=90)
 
 
 def _draw_arrow(axes: Axes, before: Box, after: Box, tops: Sequence[float]) -> None:
@@ -202,16 +201,14 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], col
     axes.add_patch(FancyArrowPatch(start, end, color=color, **style))
 
 
-def _handles(steps: Sequence[Step]) -> list[Line2D | Patch]:
-    kernels = sorted({step.kernel for step in steps if step.kind == "convolution"})
-    convolution = ", ".join(f"{kernel}×{kernel}" for kernel in kernels)
-    last = steps[-1].kernel
+def _handles(steps: Sequence[Step], companions: Sequence[str]) -> list[Line2D | Patch]:
+    kernels = {kind: _kernels(steps, kind) for kind in ("convolution", "pool", "up", "output")}
     texts = {
-        "convolution": f"convolution {convolution}, batch normalisation, ReLU" if kernels else "convolution",
-        "pool": "2×2 max pooling",
-        "up": "2×2 up-convolution",
+        "convolution": ", ".join((f"convolution{kernels['convolution']}", *companions)),
+        "pool": f"max pooling{kernels['pool']}",
+        "up": f"up-convolution{kernels['up']}",
         "copy": "copy and concatenate",
-        "output": f"convolution {last}×{last}",
+        "output": f"convolution{kernels['output']}",
     }
     lines = [
         Line2D([], [], color=COLORS[key], label=text, marker=">", markevery=(1, 2), markersize=3)
@@ -221,3 +218,8 @@ def _handles(steps: Sequence[Step]) -> list[Line2D | Patch]:
         facecolor=FACE, edgecolor=EDGE_COLOR, label="feature maps; above: channels, beside: side in pixels"
     )
     return [*lines, maps]
+
+
+def _kernels(steps: Sequence[Step], kind: str) -> str:
+    sides = sorted({step.kernel for step in steps if step.kind == kind and step.kernel})
+    return " " + ", ".join(f"{side}×{side}" for side in sides) if sides else ""

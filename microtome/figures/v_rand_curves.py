@@ -64,7 +64,8 @@ def _curves(records: Sequence[RunRecord], part: str) -> pd.DataFrame:
     first = records[0]
     if split.empty or set(SCORES) - set(split[0]):
         msg = (
-            f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r} (metrics named like 'v_rand@0.5'); "
+            f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r} (metrics named like "
+            f"'v_rand@0.5'); "
             "evaluate it with the metrics 'boundaries'"
         )
         raise ValueError(msg)
@@ -103,6 +104,7 @@ def _caption(data: pd.DataFrame) -> str:
     found = "; ".join(f"{row.label} {row.value:.3f} at {row.threshold:g}" for row in best.itertuples())
     count = int(data["n"].max())
     return (
-        f"Foreground-restricted Rand and information scores after border thinning against the threshold on the "
+        f"Foreground-restricted Rand and information scores after border thinning against the threshold on "
+        f"the "
         f"probability, mean over {count} images; circles mark each run's maximum. Best V_Rand: {found}."
     )

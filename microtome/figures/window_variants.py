@@ -15,7 +15,7 @@ from microtome.figures.panels import IGNORE, read_image, show_image
 from microtome.figures.result import FigureResult
 from microtome.figures.sample_panel import check_same_size, needed
 from microtome.figures.style import DOUBLE_COLUMN, new_figure, styled
-from microtome.windows import WindowTransform, apply_transform, extract_windows, input_window, mirror
+from microtome.windows import WindowTransform, extract_windows, input_window, mirror, transform_windows
 
 VARIANTS = {
     "plain": WindowTransform(),
@@ -39,19 +39,19 @@ def draw(
 
     Args:
         inputs: Files of the samples; the target says which class is in a window's centre.
-        sample: The sample; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
         window: Side of the network's window, odd.
         per_class: Windows per class.
         seed: Seed of the choice of windows.
 
     Returns:
-        The figure. Its data: variant, class, row and column of the centre, side of the raw window, grey value in the
-        centre, standard deviation of the grey values at the border.
+        The figure. Its data: variant, class, row and column of the centre, side of the raw window, grey
+        value in the centre, standard deviation of the grey values at the border.
 
     Raises:
         ValueError: The sample or its target is missing, or a class does not occur in it.
     """
-    name, sources = inputs.sample(sample)
+    name, sources = inputs.sample(sample, needs=("image", "target"))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
     check_same_size(name, image=image, label=label)
     centres = {
@@ -67,8 +67,10 @@ def draw(
     )
     raw = input_window(window, VARIANTS["Nu"])
     caption = (
-        f"Windows of {window}×{window} pixels of sample {name} as the networks see them: plain, foveated (Fov), sampled "
-        f"non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then windows whose central "
+        f"Windows of {window}×{window} pixels of sample {name} as the networks see them: plain, foveated "
+        f"(Fov), sampled "
+        f"non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then windows whose "
+        f"central "
         f"pixel is {' or '.join(centres)}."
     )
     return FigureResult(figure, data.assign(sample=name), caption)
@@ -77,7 +79,10 @@ def draw(
 def _choose(label: NDArray, value: int, count: int, seed: int, sample: str) -> NDArray[np.int64]:
     centres = np.argwhere((label == value) & (label != IGNORE))
     if len(centres) < count:
-        msg = f"sample {sample!r} has {len(centres)} pixels of class {value}, fewer than {count}; name another sample"
+        msg = (
+            f"sample {sample!r} has {len(centres)} pixels of class {value}, fewer than {count}; name another "
+            f"sample"
+        )
         raise ValueError(msg)
     return np.random.default_rng(seed).choice(centres, count, replace=False)
 
@@ -91,7 +96,7 @@ def _windows(
     padded = torch.from_numpy(mirror(gray[None].astype(np.float32), raw))
     cut = extract_windows(padded, torch.from_numpy(centres), raw)
     board = torch.from_numpy(_checkerboard(raw))[None, None]
-    return apply_transform(torch.cat([board, cut]), window, transform)[:, 0].numpy()
+    return transform_windows(torch.cat([board, cut]), window, transform)[:, 0].numpy()
 
 
 def _checkerboard(side: int) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 """Worked examples of convolution: one output at a time, strides, zero padding. Computed, not typed in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -44,7 +44,8 @@ CASES = {
 }
 CAPTIONS = {
     "convolution": (
-        "Convolution, one output at a time: the kernel is laid on the framed part of the input, the products are "
+        "Convolution, one output at a time: the kernel is laid on the framed part of the input, the products "
+        "are "
         "summed, and the kernel moves on."
     ),
     "stride": "Convolution with stride 1 and with stride 2: with stride 2 every other position is left out.",
@@ -79,7 +80,11 @@ def draw(
         raise ValueError(msg)
     pixels, weights = np.array(image, float), np.array(kernel or KERNELS[example], float)
     rows = [_row(pixels, weights, case) for case in CASES[example]]
-    titles = [case.title for case in CASES[example]]
+    if example == "convolution":
+        rows = [rows[0], *([replace(grid, title="") for grid in row] for row in rows[1:])]
+        titles = [""] * len(rows)
+    else:
+        titles = [case.title for case in CASES[example]]
     data = pd.concat([_data(pixels, weights, case) for case in CASES[example]], ignore_index=True)
     note = " As in convolutional networks the kernel is not flipped (cross-correlation)."
     return FigureResult(draw_rows(rows, row_titles=titles), data, CAPTIONS[example] + note)

@@ -40,11 +40,11 @@ def draw(
         feature_map: The matrix.
         size: Side of the pooling window, which is also its stride.
         times: How often the image is pooled.
-        sample: The sample; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
 
     Returns:
-        The figure. Its data: for ``matrix`` the outputs (row, column, value), for ``image`` the sizes and mean grey
-        values.
+        The figure. Its data: for ``matrix`` the outputs (row, column, value), for ``image`` the sizes and
+        mean grey values.
 
     Raises:
         ValueError: The example is unknown, the sample is missing, or the window is larger than the input.
@@ -93,12 +93,15 @@ def _matrix(values: NDArray, size: int) -> FigureResult:
         Grid(pooled, f"{size}×{size} maximum", tint, lead="→"),
     ]
     rows = [(row, column, pooled[row, column]) for row, column in np.ndindex(pooled.shape)]
-    caption = f"Max pooling with {size}×{size} windows and stride {size}: each output is the largest value of its window."
+    caption = (
+        f"Max pooling with {size}×{size} windows and stride {size}: each output is the largest value of its "
+        f"window."
+    )
     return FigureResult(draw_rows([grids]), pd.DataFrame(rows, columns=["row", "column", "value"]), caption)
 
 
 def _image(inputs: FigureInputs, size: int, times: int, sample: str) -> FigureResult:
-    name, sources = inputs.sample(sample)
+    name, sources = inputs.sample(sample, needs=("image",))
     levels = [read_image(needed(sources, "image", name))]
     for _ in range(times):
         levels.append(max_pool(levels[-1], size))
@@ -112,7 +115,9 @@ def _image(inputs: FigureInputs, size: int, times: int, sample: str) -> FigureRe
         rows.append((name, index, *level.shape[:2], float(level.mean())))
     data = pd.DataFrame(rows, columns=["sample", "poolings", "height", "width", "mean_grey"])
     caption = (
-        f"Down-sampling of sample {name} by repeated {size}×{size} max pooling, shown at equal size. Bright pixels win, so "
-        f"thin dark membranes fade and the mean grey value rises from {rows[0][-1]:.2f} to {rows[-1][-1]:.2f}."
+        f"Down-sampling of sample {name} by repeated {size}×{size} max pooling, shown at equal size. Bright "
+        f"pixels win, so "
+        f"thin dark membranes fade and the mean grey value rises from {rows[0][-1]:.2f} to "
+        f"{rows[-1][-1]:.2f}."
     )
     return FigureResult(figure, data, caption)

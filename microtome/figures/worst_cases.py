@@ -17,10 +17,10 @@ from microtome.records import RunRecord
 from microtome.tables.numbers import ALL_CLASSES, values_of
 
 COUNT = 4
-LABEL_WIDTH = 0.85
 LEGEND_HEIGHT = 0.32
 TITLE_HEIGHT = 0.2
-PANEL = 1.7
+PANEL = 1.6
+SYMBOLS = {"v_rand": r"$V_{\mathrm{Rand}}$", "v_info": r"$V_{\mathrm{Info}}$"}
 TITLES = ("input", "output", "label", "difference, {of}")
 
 
@@ -64,7 +64,7 @@ def draw(
     panels = figure.subplots(len(rows), len(TITLES), squeeze=False)
     for axes, row in zip(panels, rows.itertuples(), strict=True):
         _draw_row(axes, inputs, record, row.sample, shown)
-        text = f"{row.sample}\n{metric} {row.value:.3f}"
+        text = f"{row.sample}\n{SYMBOLS.get(metric, metric)} {row.value:.3f}"
         axes[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=6, linespacing=1.5)
     for axes, title in zip(panels[0], TITLES, strict=True):
         axes.set_title(title.format(of=shown))
@@ -74,8 +74,10 @@ def draw(
     ]
     figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
     caption = (
-        f"Slices on which {record.label} does worst, by {metric} (mean over seeds), worst first: {len(rows)} of "
-        f"{len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to {ranking['value'].iloc[-1]:.3f}."
+        f"Slices on which {record.label} does worst, by {metric} (mean over seeds), worst first: {len(rows)} "
+        f"of "
+        f"{len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
+        f"{ranking['value'].iloc[-1]:.3f}."
     )
     return FigureResult(figure, ranking.assign(run=record.run, metric=metric), caption)
 

@@ -3,8 +3,8 @@
 
 from microtome.inference.grid import Axis, window_starts, window_weights
 from microtome.inference.optimize import optimize_for_inference
+from microtome.inference.overlap_tile import predict
 from microtome.inference.precision import PrecisionChoice, choose_precision, supports_fast_bf16
-from microtome.inference.predict import predict
 from microtome.inference.views import DIHEDRAL, FLIPS
 
 __all__ = [

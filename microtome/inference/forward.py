@@ -67,12 +67,12 @@ def check_logits(logits: object, count: int, size: tuple[int, int]) -> None:
     """
     expected = f"(N={count}, K, {size[0]}, {size[1]})"
     if not isinstance(logits, torch.Tensor):
-        msg = f"the network returned {type(logits).__name__}, expected a tensor {expected}; wrap it to return its map"
+        msg = f"the network returned {type(logits).__name__}, expected a tensor {expected}; wrap it to do so"
         raise TypeError(msg)
-    if logits.ndim != 4 or logits.shape[0] != count or tuple(logits.shape[2:]) != size or logits.shape[1] < 1:
+    if logits.ndim != 4 or logits.shape[0] != count or tuple(logits.shape[2:]) != size:
         msg = (
-            f"the network returned {tuple(logits.shape)}, expected {expected}; check window (does the network need a "
-            "multiple of some number?) and margin (context that valid convolutions consume)"
+            f"the network returned {tuple(logits.shape)}, expected {expected}; check window (does the "
+            "network need a multiple of some number?) and margin (context that valid convolutions consume)"
         )
         raise ValueError(msg)
 
@@ -85,10 +85,13 @@ def check_model(model: Network, device: torch.device) -> None:
     """
     if not isinstance(model, nn.Module):
         return
-    if model.training:
-        msg = "the network is in training mode, where batch statistics change its output; call model.eval() first"
+    leaves = [part for part in model.modules() if next(part.children(), None) is None]
+    if model.training and any(part.training for part in leaves):
+        msg = (
+            "the network is in training mode, where its output depends on the batch; call model.eval() first"
+        )
         raise ValueError(msg)
     parameter = next(model.parameters(), None)
     if parameter is not None and parameter.device.type != device.type:
-        msg = f"the network is on {parameter.device}, prediction on {device}; call model.to({str(device)!r}) first"
+        msg = f"the network is on {parameter.device}, prediction on {device}; call model.to(device) first"
         raise ValueError(msg)

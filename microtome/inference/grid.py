@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Where the windows lie along one axis, and how much each of them counts at each pixel.
 
-The weight of a window is the product of a row weight and a column weight, and the windows form a grid. So the
-sum of the weights over all windows is also a product of two sums along the axes: dividing each axis by its own
-sum, in float64, leaves *shares* that add up to one at every pixel. No count map is needed, and no weight
-underflows however narrow the Gaussian.
+The weight of a window is the product of a row weight and a column weight, and the windows form a grid. So
+the sum of the weights over all windows is also a product of two sums along the axes: dividing each axis by
+its own sum, in float64, leaves *shares* that add up to one at every pixel. No count map is needed, and no
+weight underflows however narrow the Gaussian.
 """
 
 import math
@@ -139,13 +139,15 @@ def window_starts(length: int, window: int, *, stride: int, border: int = 0) -> 
         ValueError: A number is out of range.
 
     Example:
-        >>> window_starts(1024, 256, stride=192), window_starts(10, 4, stride=4), window_starts(3, 6, stride=6)
-        ((0, 192, 384, 576, 768), (0, 3, 6), (-1,))
+        >>> window_starts(1024, 256, stride=192), window_starts(10, 4, stride=4)
+        ((0, 192, 384, 576, 768), (0, 3, 6))
+        >>> window_starts(3, 6, stride=6)
+        (-1,)
     """
     if length < 1 or not 1 <= stride <= window or not 0 <= border < window:
         msg = (
-            f"windows of {window} px with a stride of {stride} and a border of {border} px on an axis of {length} px: "
-            f"expected an image, 1 <= stride <= window and 0 <= border < window; set overlap below the window"
+            f"windows of {window} px with a stride of {stride} and a border of {border} px on {length} px"
+            ": expected an image, 1 <= stride <= window and 0 <= border < window"
         )
         raise ValueError(msg)
     spare = length + 2 * border - window
@@ -177,7 +179,9 @@ def window_weights(
         [0.25, 0.75, 1.0, 1.0, 0.75, 0.25]
     """
     if kind not in WEIGHTS or (sigma is not None and not 0 < sigma < math.inf):
-        msg = f"weights={kind!r} with sigma={sigma}: expected one of {', '.join(WEIGHTS)} and a positive sigma (px)"
+        msg = (
+            f"weights={kind!r}, sigma={sigma}: expected one of {', '.join(WEIGHTS)} and a positive sigma (px)"
+        )
         raise ValueError(msg)
     centres = np.arange(window) + 0.5
     if kind == "constant":

@@ -24,20 +24,25 @@ FOLDS = {
 }
 """Convolutions and the normalisation that may follow them; subclasses may do more and are left alone."""
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+TOLERANCE = 1e-5
 IMAGE_DIMENSIONS, VOLUME_DIMENSIONS = 4, 5
 
 
-def optimize_for_inference(model: nn.Module, *, channels_last: bool = True) -> nn.Module:
+def optimize_for_inference(
+    model: nn.Module, *, channels_last: bool = True, sample: torch.Tensor | None = None
+) -> nn.Module:
     """Copy a network into evaluation mode with batch normalisation folded and weights in channels-last order.
 
-    Convolutions whose output goes only to a batch normalisation take over its scale and shift. They are found by
-    tracing the network; where it cannot be traced, only neighbours inside `nn.Sequential` are folded. Whatever
-    is not recognised stays as it is, and the log says so. The output is the same up to rounding; the network
-    keeps its class and its methods.
+    Convolutions whose output goes only to a batch normalisation take over its scale and shift. They are found
+    by tracing the network; where it cannot be traced, only neighbours inside `nn.Sequential` are folded.
+    Whatever is not recognised stays as it is, and the log says so. The output is the same up to rounding; the
+    network keeps its class and its methods.
 
     Args:
         model: Any network; not changed.
         channels_last: Whether to reorder the weights of 2-D networks, which speeds up CPUs and tensor cores.
+        sample: An input to check the copy with; if it differs by more than 1e-5 of the largest output
+            (folding is wrong where a network takes its Sequentials apart), the copy is returned unfolded.
 
     Returns:
         The copy, for prediction only.
@@ -50,6 +55,9 @@ def optimize_for_inference(model: nn.Module, *, channels_last: bool = True) -> n
     optimized = copy.deepcopy(model).eval()
     for convolution, normalisation in _pairs(optimized):
         _fold(optimized, convolution, normalisation)
+    if sample is not None and not _agrees(model, optimized, sample):
+        logger.warning("folding changes the output of %s; it stays unfolded", type(model).__name__)
+        optimized = copy.deepcopy(model).eval()
     _report(optimized)
     dimensions = {parameter.ndim for parameter in optimized.parameters()}
     if channels_last and IMAGE_DIMENSIONS in dimensions and VOLUME_DIMENSIONS not in dimensions:
@@ -78,7 +86,9 @@ def _traced_pairs(model: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, str]
         if node.op != "call_module" or not node.args or not isinstance(node.args[0], fx.Node):
             continue
         before = node.args[0]
-        if before.op != "call_module" or len(before.users) != 1 or before.target in direct:
+        if before.op != "call_module" or len(before.users) != 1:
+            continue
+        if before.target in direct or node.target in direct:
             continue
         if all(calls[id(named[target])] == 1 for target in (before.target, node.target)):
             yield before.target, node.target
@@ -110,6 +120,13 @@ def _fold(model: nn.Module, convolution: str, normalisation: str) -> None:
     folded = fuse_conv_bn_eval(before, after, transpose=isinstance(before, TRANSPOSED))
     model.set_submodule(convolution, folded)
     model.set_submodule(normalisation, nn.Identity())
+
+
+@torch.inference_mode()
+def _agrees(model: nn.Module, optimized: nn.Module, sample: torch.Tensor) -> bool:
+    """Whether two networks have the same output but for rounding."""
+    expected, found = copy.deepcopy(model).eval()(sample), optimized(sample)
+    return bool((expected - found).abs().max() <= TOLERANCE * expected.abs().max())
 
 
 def _report(model: nn.Module) -> None:

@@ -66,7 +66,7 @@ def class_agreement(first: torch.Tensor, second: torch.Tensor) -> float:
         0.5
     """
     if first.shape != second.shape or first.numel() == 0:
-        msg = f"logits of shapes {tuple(first.shape)} and {tuple(second.shape)}: expected equal shapes with pixels"
+        msg = f"logits of shapes {tuple(first.shape)} and {tuple(second.shape)}: expected the same, not empty"
         raise ValueError(msg)
     first, second = (x > 0 if x.shape[1] == 1 else x.argmax(dim=1) for x in (first, second))
     return (first == second).double().mean().item()

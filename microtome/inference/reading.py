@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading the image ahead of the network, one row of windows at a time, each pixel once."""
+"""Reading the image ahead of the network, one group of rows of windows at a time, each pixel once."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,23 +10,23 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.images import WindowSource, read_mirrored
-from microtome.inference.grid import Axis
+from microtome.inference.layout import Grid
 
 Normalize = Callable[[NDArray], NDArray]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Image rows to read for a row of windows.
+    """Image rows to read for a group of rows of windows.
 
     Attributes:
-        row: Index of the row of windows.
+        group: Index of the group.
         start: First image row that is not in the band yet.
         stop: Row behind the last.
         kept: Rows at the end of the previous band that stay.
     """
 
-    row: int
+    group: int
     start: int
     stop: int
     kept: int
@@ -34,26 +34,22 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class BandReader:
-    """Yields the input of one row of windows after another.
+    """Yields the input of one group of rows of windows after another.
 
-    Rows that two rows of windows share are read, normalised and moved to the device once. A thread reads the
+    Rows that two groups share are read, normalised and moved to the device once. A thread reads the
     next rows while the network works on the present ones. Where windows are skipped, only the columns under
     the wanted ones are read; the rest of the band is 0 and never looked at.
 
     Attributes:
         source: The image.
-        rows: Windows along the rows.
-        columns: Windows along the columns.
-        mask: (rows, columns) bool, the windows wanted.
+        grid: The windows.
         margin: Pixels of context around each window.
         normalize: Maps (C, h, w) pixels to the values the network takes, pixel by pixel.
         device: Where the bands go.
     """
 
     source: WindowSource
-    rows: Axis
-    columns: Axis
-    mask: NDArray[np.bool_]
+    grid: Grid
     margin: int
     normalize: Normalize | None
     device: torch.device
@@ -61,21 +57,22 @@ class BandReader:
     @property
     def left(self) -> int:
         """Image column of the first column of a band."""
-        return self.columns.starts[0] - self.margin
+        return self.grid.columns.starts[0] - self.margin
 
     def stretches(self) -> list[Stretch]:
-        """What to read, in order, for the rows that have a wanted window."""
+        """What to read, in order, for the groups that have a wanted window."""
         stretches, end = [], None
-        for row in np.flatnonzero(self.mask.any(axis=1)).tolist():
-            first = self.rows.starts[row] - self.margin
-            last = self.rows.starts[row] + self.rows.window + self.margin
-            start = first if end is None else max(first, end)
-            stretches.append(Stretch(row, start, last, start - first))
-            end = last
+        for group, rows in enumerate(self.grid.groups):
+            if not self.grid.mask[rows.start : rows.stop].any():
+                continue
+            top, bottom = self.grid.span(group)
+            start = top - self.margin if end is None else max(top - self.margin, end)
+            stretches.append(Stretch(group, start, bottom + self.margin, start - top + self.margin))
+            end = bottom + self.margin
         return stretches
 
     def bands(self) -> Iterator[tuple[int, torch.Tensor]]:
-        """Yield (row of windows, band (C, window + 2 margin, width)), float32 on the device."""
+        """Yield (group, band (C, height + 2 margin, width)), float32 on the device."""
         stretches = self.stretches()
         band = torch.empty(0)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
@@ -86,14 +83,15 @@ class BandReader:
                     ahead = pool.submit(self.read, stretches[position + 1])
                 fresh = self._on_device(fresh)
                 band = torch.cat([band[:, -stretch.kept :], fresh], dim=1) if stretch.kept else fresh
-                yield stretch.row, band
+                yield stretch.group, band
 
     def read(self, stretch: Stretch) -> NDArray[np.float32]:
         """Read and normalise the rows of a stretch: (C, rows, width) float32."""
         height = stretch.stop - stretch.start
         spans = self._spans(stretch)
         parts = [self._part(stretch.start, start, height, stop - start) for start, stop in spans]
-        width = self.columns.starts[-1] + self.columns.window + self.margin - self.left
+        columns = self.grid.columns
+        width = columns.starts[-1] + columns.window + self.margin - self.left
         if len(parts) == 1 and parts[0].shape[2] == width:
             return parts[0]
         band = np.zeros((parts[0].shape[0], height, width), np.float32)
@@ -106,25 +104,17 @@ class BandReader:
         values = pixels if self.normalize is None else np.asarray(self.normalize(pixels))
         if values.ndim != 3 or values.shape[1:] != (height, width):
             msg = (
-                f"normalize turned pixels of shape {pixels.shape} into {values.shape}; expected (C, {height}, {width}):"
-                " it must work pixel by pixel (what needs whole windows belongs into prepare)"
+                f"normalize turned pixels of shape {pixels.shape} into {values.shape}; expected "
+                f"(C, {height}, {width}): it must work pixel by pixel (prepare may use whole windows)"
             )
             raise ValueError(msg)
         return np.ascontiguousarray(values, np.float32)
 
     def _spans(self, stretch: Stretch) -> list[tuple[int, int]]:
-        """Column intervals under the wanted windows that use any row of a stretch, merged."""
-        rows = np.asarray(self.rows.starts)
-        using = (rows - self.margin < stretch.stop) & (np.arange(len(rows)) >= stretch.row)
-        spans: list[tuple[int, int]] = []
-        for column in np.flatnonzero(self.mask[using].any(axis=0)).tolist():
-            start = self.columns.starts[column] - self.margin
-            stop = start + self.columns.window + 2 * self.margin
-            if spans and start <= spans[-1][1]:
-                spans[-1] = (spans[-1][0], stop)
-            else:
-                spans.append((start, stop))
-        return spans
+        """Column intervals under the wanted windows that use any row of a stretch."""
+        starts, first = np.asarray(self.grid.rows.starts), self.grid.groups[stretch.group].start
+        using = np.flatnonzero(starts - self.margin < stretch.stop)
+        return self.grid.column_spans(using[using >= first], self.margin)
 
     def _on_device(self, values: NDArray[np.float32]) -> torch.Tensor:
         tensor = torch.from_numpy(values)

@@ -36,9 +36,8 @@ class FocalLoss(nn.Module):
 
     def _batch_mean(self, masked: Masked) -> torch.Tensor:
         entropy = mean_bce(masked)
-        miss = (-torch.expm1(-entropy)).clamp_min(
-            torch.finfo(entropy.dtype).tiny
-        )  # a power of 0 has no gradient
+        tiny = torch.finfo(entropy.dtype).tiny  # a root of 0 has no gradient
+        miss = (-torch.expm1(-entropy)).clamp_min(tiny)
         return self.alpha * miss**self.gamma * entropy
 
     def _per_pixel(self, masked: Masked) -> torch.Tensor:

@@ -54,7 +54,7 @@ class EMPhantom:
     size: tuple[int, int] = (256, 256)
     seed: int = 0
     difficulty: float = 1.0
-    cell_diameter: float = 28.0
+    cell_diameter: float = 26.5
     membrane_thickness: float = 6.0
     noise: float = 1.0
     tears: float = 0.15

@@ -31,6 +31,8 @@ WANDER = (4.0, 0.17)  # its standard deviation: pixels, and share of the radius
 SWELLING = 0.13  # standard deviation of the logarithm of a tube's change in calibre
 DRIFT = 1.2  # residual misalignment of the whole section, pixels
 WARPS = ((48, 7.0), (20, 2.8), (9, 0.7))  # wavelength and amplitude of the bends, pixels
+STRIDE = 4  # of the coarse search for the tubes that come into question
+SLACK = 4.0  # how much further than the nearest a tube may be on the coarse grid, per pixel of stride
 WARP_SECTIONS = 5  # sections between independent warps
 
 
@@ -84,16 +86,41 @@ def cut(tubes: Tubes, depth: float) -> NDArray[np.int32]:
     centres = (1 - share) * tubes.centres[below] + share * tubes.centres[above]
     radii = (1 - share) * tubes.radii[below] + share * tubes.radii[above]
     rows, columns = _positions(tubes.warp, depth)
+    coarse = (rows[::STRIDE, ::STRIDE], columns[::STRIDE, ::STRIDE])
+    lows = np.stack(
+        [_surface_distance(*coarse, *tube) for tube in zip(centres, radii, tubes.shapes, strict=True)]
+    )
+    near = lows <= lows.min(0) + SLACK * STRIDE
     nearest = np.full(rows.shape, np.inf, np.float32)
     owner = np.zeros(rows.shape, np.int32)
-    for number, (centre, radius, shape) in enumerate(zip(centres, radii, tubes.shapes, strict=True)):
-        y, x = rows - np.float32(centre[0]), columns - np.float32(centre[1])
-        u, v = shape
-        distance = np.hypot(u[0] * y + u[1] * x, v[0] * y + v[1] * x) - radius
-        closer = distance < nearest
-        np.copyto(nearest, distance, where=closer)
-        owner[closer] = number
+    for number in np.flatnonzero(near.any((1, 2))):
+        box = _box(near[number])
+        distance = _surface_distance(
+            rows[box], columns[box], centres[number], radii[number], tubes.shapes[number]
+        )
+        closer = distance < nearest[box]
+        np.copyto(nearest[box], distance, where=closer)
+        owner[box][closer] = number
     return owner
+
+
+def _surface_distance(
+    rows: NDArray[np.float32],
+    columns: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    radius: np.float32,
+    shape: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the distance to a tube's surface, negative inside, in the measure of the tube."""
+    y, x = rows - np.float32(centre[0]), columns - np.float32(centre[1])
+    return np.hypot(shape[0, 0] * y + shape[0, 1] * x, shape[1, 0] * y + shape[1, 1] * x) - np.float32(radius)
+
+
+def _box(near: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the box of fine pixels around the coarse pixels that are set."""
+    spans = (np.flatnonzero(near.any(axis)) for axis in (1, 0))
+    rows, columns = (slice(max(span[0] - 1, 0) * STRIDE, (span[-1] + 2) * STRIDE) for span in spans)
+    return rows, columns
 
 
 def interface_distance(owner: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from microtome.report.formats import number
+from microtome.formats import number
 from microtome.report.inputs import CaseInput, CaseRow, RunInput, StudyMeta
 from microtome.report.limits import CASE_ROWS, DETAIL_ROWS
 

@@ -9,14 +9,12 @@ from microtome.report.benchmarks import files, read_benchmarks
 from microtome.report.case_pictures import add_pictures
 from microtome.report.cases import rank
 from microtome.report.inputs import ReportInputs, StudyInputs, StudyMeta
-from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES
+from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES, THUMBNAIL_BYTES
 from microtome.report.products import figure_names, read_figures, read_tables
 from microtome.report.runs import read_runs, unexpected_runs
 from microtome.report.split_counts import read_splits
 
 PICTURES_PER_CASE = 6
-THUMBNAIL_BYTES = 12_000
-"""About the largest thumbnail: decides how many worst images get pictures when there are many studies."""
 
 
 def collect(

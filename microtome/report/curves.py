@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from microtome.report.formats import number
+from microtome.formats import number
 from microtome.report.inputs import RunInput
 from microtome.report.limits import CURVE_SEEDS
 

@@ -4,10 +4,10 @@
 PAGE_BYTES = 10_000_000
 """The page is smaller than this."""
 
-FIGURE_BYTES = 5_000_000
+FIGURE_BYTES = 4_500_000
 """All embedded figures together, before base64 (which adds a third)."""
 
-CASE_BYTES = 1_200_000
+CASE_BYTES = 1_500_000
 """All thumbnails together, before base64."""
 
 FIGURE_WIDTHS = (1600, 1200, 900, 640, 480)
@@ -15,6 +15,9 @@ FIGURE_WIDTHS = (1600, 1200, 900, 640, 480)
 
 THUMBNAIL = 256
 """Longest side of a thumbnail, pixels; shown at half of it or less."""
+
+THUMBNAIL_BYTES = 12_000
+"""A thumbnail loses quality until it is as small; decides how many worst images get pictures."""
 
 SOURCE_PIXELS = 64_000_000
 """Larger pictures without a pyramid are not read for a thumbnail."""

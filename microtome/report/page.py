@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from microtome.report import formats
+from microtome import formats
 from microtome.report.curves import draw_panels
 from microtome.report.inputs import (
     STATUS_ORDER,

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from microtome.report.inputs import Picture
-from microtome.report.limits import FIGURE_WIDTHS, SOURCE_PIXELS, THUMBNAIL
+from microtome.report.limits import FIGURE_WIDTHS, SOURCE_PIXELS, THUMBNAIL, THUMBNAIL_BYTES
 
 IGNORE = 255
 COLOURS = (
@@ -29,8 +29,10 @@ RIGHT_COLOUR = (225, 228, 232)
 WRONG_COLOUR = (208, 48, 62)
 MAX_CLASSES = len(COLOURS)
 PERCENTILES = (1.0, 99.0)
-THUMBNAIL_QUALITY = 70
+THUMBNAIL_QUALITIES = (70, 40, 10)
 FIGURE_QUALITIES = (90, 75, 55)
+HOPELESS = 4
+"""A picture this many times over its budget is made smaller at once."""
 RGB_CHANNELS = 3
 
 
@@ -160,7 +162,8 @@ def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str, longest: int = TH
     """
     image = Image.fromarray(np.ascontiguousarray(rgb))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    webp = _webp(image, quality=THUMBNAIL_QUALITY)
+    encodings = [_webp(image, quality=quality) for quality in THUMBNAIL_QUALITIES]
+    webp = next((encoding for encoding in encodings if len(encoding) <= THUMBNAIL_BYTES), encodings[-1])
     return Picture(label=label, alt=alt, webp=webp, width=image.width, height=image.height)
 
 
@@ -178,7 +181,7 @@ def encode_figure(image: Image.Image, *, label: str, alt: str, budget: int) -> P
     """
     flat = _on_white(image)
     for smaller in _candidates(flat):
-        for webp in _encodings(smaller):
+        for webp in _encodings(smaller, budget):
             if len(webp) <= budget:
                 return Picture(label=label, alt=alt, webp=webp, width=smaller.width, height=smaller.height)
     problem = f"too large to embed in {budget:,} bytes; open the file"
@@ -193,10 +196,13 @@ def _candidates(image: Image.Image) -> Iterator[Image.Image]:
         yield image if same else image.resize((width, height), Image.Resampling.LANCZOS)
 
 
-def _encodings(image: Image.Image) -> Iterator[bytes]:
-    """The smaller of lossless (drawings) and good quality (photographs), then lesser qualities."""
+def _encodings(image: Image.Image, budget: int) -> Iterator[bytes]:
+    """Good quality or lossless (better for drawings), then lesser qualities; none if far over the budget."""
     best, *lesser = FIGURE_QUALITIES
-    yield min(_webp(image, lossless=True), _webp(image, quality=best), key=len)
+    good = _webp(image, quality=best)
+    if len(good) > HOPELESS * budget:
+        return
+    yield min(_webp(image, lossless=True), good, key=len)
     for quality in lesser:
         yield _webp(image, quality=quality)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write a split."""
+"""Write the resolved sample sheet and the splits."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,3 +19,14 @@ def write_split(rows: Sequence[Mapping[str, str]], digest: str, path: Path) -> N
     """
     with finished_file(path) as partial:
         pd.DataFrame(list(rows)).assign(hash=digest).to_csv(partial, sep="\t", index=False)
+
+
+def write_sheet(rows: Sequence[Mapping[str, object]], path: Path) -> None:
+    """Write the sample sheet as the workflow understood it.
+
+    Args:
+        rows: One mapping a sample.
+        path: The TSV.
+    """
+    with finished_file(path) as partial:
+        pd.DataFrame(list(rows)).to_csv(partial, sep="\t", index=False)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Tables of a study: one module per kind, each turning run records into one `Table`.
 
-The name of a kind is the name of its module, which exposes ``tabulate(inputs, *, title, ..., **options) -> Table``.
+The name of a kind is the name of its module, which exposes ``tabulate(inputs, *, title, ..., **options) ->
+Table``.
 """
 
 import inspect

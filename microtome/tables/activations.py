@@ -62,7 +62,7 @@ ACTIVATIONS = (
     ),
     Activation("softmax", "Softmax", r"p_k(u) = \frac{e^{u_k}}{\sum_{q=1}^{Q} e^{u_q}}", "(0, 1)", _sigmoid),
 )
-"""Softmax of K = 2 units is drawn and tabulated as a function of the difference of its two inputs: a sigmoid."""
+"""Softmax is that of two units, as a function of the difference of its inputs: a sigmoid."""
 
 
 def tabulate(inputs: TableInputs, *, title: str = "Activation functions") -> Table:
@@ -94,4 +94,4 @@ def tabulate(inputs: TableInputs, *, title: str = "Activation functions") -> Tab
 
 
 def _keys() -> list[str]:
-    return [f"at_{point:g}" for point in POINTS]
+    return ["at_minus_1", "at_0", "at_1"]

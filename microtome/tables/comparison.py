@@ -19,7 +19,7 @@ DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "pixel_error", "label": "Pixel error", "better": "low"},
 )
 PARAMETERS = Column("parameters", "Parameters", format=",.0f")
-SECONDS = Column("seconds", "Training", unit="s", format=".0f", better="low")
+SECONDS = Column("seconds", "Time", unit="s", format=".0f", better="low")
 
 
 def tabulate(

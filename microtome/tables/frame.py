@@ -18,8 +18,8 @@ class Column:
     """How one column of the frame is printed.
 
     Attributes:
-        key: Column of the frame with the value. ``{key}_sd``, ``{key}_ci_low`` and ``{key}_ci_high``, where the
-            frame has them, are printed in the same cell as ``± sd`` and ``[low, high]``.
+        key: Column of the frame with the value. ``{key}_sd``, ``{key}_ci_low`` and ``{key}_ci_high``, where
+            the frame has them, are printed in the same cell as ``± sd`` and ``[low, high]``.
         label: Heading.
         unit: Unit, printed after the heading.
         better: Which end is better; the best value is set in bold in Markdown and LaTeX.
@@ -44,7 +44,8 @@ class Table:
         columns: What is printed, in order; the frame may hold more.
         title: Caption.
         note: What a reader must know to read the values (averages, spread, units, comparability).
-        data_kinds: Where the images behind it come from (``phantom``, ``public``, ``own``); empty for definitions.
+        data_kinds: Where the images behind it come from (``phantom``, ``public``, ``own``); empty for
+            definitions.
     """
 
     frame: pd.DataFrame

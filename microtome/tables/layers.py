@@ -31,7 +31,8 @@ def tabulate(
     Args:
         inputs: Published values.
         title: Caption.
-        network: ``name`` and options of the network; its module must have ``layer_table``. Ciresan's N4 by default.
+        network: ``name`` and options of the network; its module must have ``layer_table``. Ciresan's N4 by
+            default.
         published: Published table with the columns type, maps, size and kernel.
 
     Returns:
@@ -77,7 +78,10 @@ def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
         ValueError: The network's module has no ``layer_table``.
     """
     if not has_layer_table(name):
-        msg = f"network {name!r} has no layer table; tables of kind 'layers' show window networks such as 'ciresan'"
+        msg = (
+            f"network {name!r} has no layer table; tables of kind 'layers' show window networks such as "
+            f"'ciresan'"
+        )
         raise ValueError(msg)
     return list(importlib.import_module(f"microtome.networks.{name}").layer_table(model))
 

@@ -9,14 +9,15 @@ from microtome.tables.frame import SD_SUFFIX, Column, Table
 from microtome.tables.inputs import TableInputs
 from microtome.tables.metrics import DATA, LABEL
 from microtome.tables.numbers import ALL_CLASSES, summarize, values_of
-from microtome.tables.published import PUBLISHED, add_published, heading, published_cells, scale_note
+from microtome.tables.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.rows import Row, select_rows
 
 OWN_LOSS = "loss_{loss}"
 """Name of the metric that holds a loss; ``{loss}`` is the loss's registry name."""
 LOSS_FORMAT = ".4f"
 NOTE = (
-    "Each model under its own loss: the losses are on different scales, so values of different rows do not rank the "
+    "Each model under its own loss: the losses are on different scales, so values of different rows do not "
+    "rank the "
     "models. Mean ± sample sd over test samples."
 )
 
@@ -55,7 +56,8 @@ def tabulate(
     if published:
         frame = add_published(frame, published_cells(inputs, published, chosen, "loss"), PUBLISHED)
         columns.append(Column(PUBLISHED, heading(inputs), format=LOSS_FORMAT))
-    return Table(frame, (*columns, DATA), title, f"{NOTE} {scale_note(inputs)}".strip(), inputs.data_kinds)
+    note = note_of(inputs, NOTE, published=published)
+    return Table(frame, (*columns, DATA), title, note, inputs.data_kinds)
 
 
 def _row(row: Row, metric: str, part: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pandas as pd
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import TableInputs
 from microtome.tables.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
-from microtome.tables.published import PUBLISHED, add_published, heading, published_cells, scale_note
+from microtome.tables.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.rows import Row, select_rows
 
 LABEL = Column("label", "Run", kind="text")
@@ -100,9 +100,9 @@ def tabulate(
         [_row(row, metrics, part=part, over=over, ddof=ddof, interval=interval, seed=seed) for row in chosen]
     )
     frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
-    return Table(
-        frame, (LABEL, *printed, COUNT, DATA), title, _note(inputs, over, interval, ddof), inputs.data_kinds
-    )
+    brackets = "In brackets: 95 % bootstrap interval of the mean." if interval else ""
+    note = note_of(inputs, _spread_note(over, ddof), brackets, published=published)
+    return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
 
 
 def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColumn]:
@@ -192,8 +192,6 @@ def _row(row: Row, metrics: Sequence[MetricColumn], *, part: str, **spread: Any)
     return values | {"n": max(counts), "data": row.data}
 
 
-def _note(inputs: TableInputs, over: Unit, interval: bool, ddof: int) -> str:
+def _spread_note(over: Unit, ddof: int) -> str:
     kind = "sample" if ddof else "population"
-    spread = f"{SPREAD[over].capitalize()}, {kind} sd; n: number of {over}s."
-    brackets = "In brackets: 95 % bootstrap interval of the mean." if interval else ""
-    return " ".join(part for part in (spread, brackets, scale_note(inputs)) if part)
+    return f"{SPREAD[over].capitalize()}, {kind} sd; n: number of {over}s."

@@ -61,8 +61,8 @@ def summarize(
 ) -> Summary:
     """Average values within each unit, then over the units.
 
-    With ``over="image"`` an image's value is first averaged over the seeds, so that seeds do not count as further
-    images.
+    With ``over="image"`` an image's value is first averaged over the seeds, so that seeds do not count as
+    further images.
 
     Args:
         values: Result of `values_of`.
@@ -80,16 +80,19 @@ def summarize(
     if over not in UNITS:
         msg = f"over is {over!r}, expected one of {sorted(UNITS)}"
         raise ValueError(msg)
-    settings = summary.Bootstrap(seed=seed) if interval else summary.Bootstrap(resamples=1)
-    found = summary.summarize(
-        values.assign(all=0), by=["all"], unit=list(UNITS[over]), ddof=ddof, interval=settings
-    ).iloc[0]
-    mean, sd, count = float(found["mean"]), float(found["sd"]), int(found["n"])
-    return (
-        Summary(mean, sd, count, float(found["low"]), float(found["high"]))
-        if interval
-        else Summary(mean, sd, count)
-    )
+    unit = list(UNITS[over])
+    units = values.dropna(subset="value").groupby(unit)["value"].mean()
+    count = len(units)
+    nothing = float("nan")
+    mean = float(units.mean()) if count else nothing
+    sd = float(units.std(ddof=ddof)) if count > ddof else nothing
+    if not interval or not count:
+        return Summary(mean, sd, count)
+    settings = summary.Bootstrap(seed=seed)
+    found = summary.summarize(values.assign(all=0), by=["all"], unit=unit, ddof=ddof, interval=settings).iloc[
+        0
+    ]
+    return Summary(mean, sd, count, float(found["low"]), float(found["high"]))
 
 
 def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -> pd.DataFrame:
@@ -99,7 +102,8 @@ def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -
         pairs = in_part[["metric", "class"]].drop_duplicates()
         known = [f"{name} ({kind})" for name, kind in pairs.itertuples(index=False) if "@" not in name]
         msg = (
-            f"run {record.run!r} (seed {record.seed}) has no {metric!r} of class {class_name!r} in part {part!r}; "
+            f"run {record.run!r} (seed {record.seed}) has no {metric!r} of class {class_name!r} in part "
+            f"{part!r}; "
             f"it has {known or 'nothing in that part'}; add the metric to the study's evaluation"
         )
         raise ValueError(msg)

@@ -13,7 +13,8 @@ from microtome.tables.rows import select_rows
 
 FORMAT = ".3f"
 NOTE = (
-    "Two-sided paired tests on the same images, seeds averaged per image; p corrected by Holm's method over all pairs. "
+    "Two-sided paired tests on the same images, seeds averaged per image; p corrected by Holm's method over "
+    "all pairs. "
     "With n images an exact test cannot give p below 2/2^n, here {floor:.3g}."
 )
 

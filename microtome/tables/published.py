@@ -48,7 +48,8 @@ def heading(inputs: TableInputs) -> str:
         E.g. ``"published (ISBI 2012, real data; not comparable)"`` when any image is a phantom.
 
     Example:
-        >>> heading(TableInputs(paper="p", published={"papers": {"p": {"dataset": "ISBI 2012"}}}, data_kind="public"))
+        >>> printed = {"papers": {"p4": {"dataset": "ISBI 2012"}}}
+        >>> heading(TableInputs(paper="p4", published=printed, data_kind="public"))
         'published (ISBI 2012)'
     """
     dataset = inputs.published.get("papers", {}).get(inputs.paper, {}).get("dataset", "the paper's data")
@@ -59,21 +60,23 @@ def heading(inputs: TableInputs) -> str:
     return f"published ({dataset})"
 
 
-def scale_note(inputs: TableInputs) -> str:
-    """Say at which scale the runs were trained, where it is not the paper's.
+def note_of(inputs: TableInputs, *sentences: str, published: str = "") -> str:
+    """Make the note of a table, with what every table must say of its scale and of published values.
 
     Args:
-        inputs: The table's inputs.
+        inputs: The table's inputs; the scale of the runs and the sources of the images decide.
+        *sentences: What the table says itself; empty ones are left out.
+        published: Key of the published table beside ours, or empty for none.
 
     Returns:
-        A sentence, or nothing.
+        The note.
     """
     scales = sorted({str(record.card["scale"]) for record in inputs.runs} - {"paper"})
-    return (
-        f"Trained at {' and '.join(scales)} scale, with settings reduced from the published ones."
-        if scales
-        else ""
-    )
+    scale = f"Trained at {' and '.join(scales)} scale, with settings reduced from the published ones."
+    other = "The published values are of other images and must not be compared with ours."
+    is_comparable = not published or set(inputs.data_kinds) == {"public"}
+    said = (*sentences, scale if scales else "", "" if is_comparable else other)
+    return " ".join(sentence for sentence in said if sentence)
 
 
 def published_cells(inputs: TableInputs, table: str, rows: Sequence[Row], column: str) -> pd.DataFrame:
@@ -93,7 +96,10 @@ def published_cells(inputs: TableInputs, table: str, rows: Sequence[Row], column
     """
     printed = published_table(inputs.published, inputs.paper, table)
     if column not in printed.get("columns", ()):
-        msg = f"published table {table!r} has no column {column!r}; its columns: {list(printed.get('columns', ()))}"
+        msg = (
+            f"published table {table!r} has no column {column!r}; its columns: "
+            f"{list(printed.get('columns', ()))}"
+        )
         raise ValueError(msg)
     found = [_cell(_published_row(printed["rows"], row).get(column)) for row in rows]
     return pd.DataFrame(found, columns=["mean", "sd"], dtype=float)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from microtome.report.sidecars import LAST, TableSidecar
+from microtome.sidecars import LAST, TableSidecar
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
 
 MISSING = "–"
@@ -100,7 +100,7 @@ def sidecar(table: Table, *, title: str = "", order: int = LAST) -> TableSidecar
         order: Place in the report, small first.
 
     Returns:
-        The sidecar (`microtome.report.sidecars.dump` makes it JSON).
+        The sidecar (`microtome.sidecars.dump` makes it JSON).
     """
     return TableSidecar(
         caption=table.caption, note=table.note, units=units_of(table), order=order, title=title
@@ -143,14 +143,14 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table, *, label: str = "") -> str:
-    """Render a table as a LaTeX ``table`` float with booktabs rules; text is escaped.
+    r"""Render a table as a LaTeX ``table`` float with booktabs rules; text is escaped.
 
     Args:
         table: The table.
         label: Label for cross-references, e.g. ``"tab:loss"``.
 
     Returns:
-        The text, ending in a line break. It needs ``\\usepackage{booktabs}``.
+        The text, ending in a line break. It needs ``\usepackage{booktabs}``.
     """
     alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
     header = [escape_latex(_heading(column)) for column in table.columns]

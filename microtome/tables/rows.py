@@ -38,7 +38,8 @@ def select_rows(
 
     Args:
         records: Run records.
-        rows: Run names, or mappings with ``run`` and optionally ``label`` and ``published``; all runs by default.
+        rows: Run names, or mappings with ``run`` and optionally ``label`` and ``published``; all runs by
+            default.
 
     Returns:
         The rows, in the order asked for.
@@ -60,6 +61,9 @@ def _row(records: Sequence[RunRecord], item: dict[str, str]) -> Row:
         raise ValueError(msg)
     found = tuple(record for record in records if record.run == item["run"])
     if not found:
-        msg = f"no record of run {item['run']!r}; the runs at hand: {sorted({record.run for record in records})}"
+        msg = (
+            f"no record of run {item['run']!r}; the runs at hand: "
+            f"{sorted({record.run for record in records})}"
+        )
         raise ValueError(msg)
     return Row(item["run"], item.get("label", found[0].label), found, item.get("published"))

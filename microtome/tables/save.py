@@ -4,7 +4,7 @@
 import os
 from pathlib import Path
 
-from microtome.report.sidecars import LAST, dump
+from microtome.sidecars import LAST, dump
 from microtome.tables.frame import Table
 from microtome.tables.render import sidecar, to_latex, to_markdown, to_tsv
 

@@ -8,10 +8,11 @@ import pandas as pd
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import TableInputs
 from microtome.tables.metrics import DATA, LABEL
-from microtome.tables.published import PUBLISHED, add_published, heading, published_cells, scale_note
+from microtome.tables.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.rows import Row, select_rows
 
 SECONDS = "s"
+NOTE = "Wall-clock time, mean over seeds and splits; times of different machines are not comparable."
 TIME_FORMAT = ".1f"
 PER_EPOCH_FORMAT = ".3f"
 
@@ -32,8 +33,8 @@ def tabulate(
         published: Published table with a column ``seconds``.
 
     Returns:
-        One row per run: seconds of training, of validation, their sum (mean over seeds and splits), epochs, seconds
-        per epoch, device, threads.
+        One row per run: seconds of training, of validation, their sum (mean over seeds and splits), epochs,
+        seconds per epoch, device, threads.
 
     Raises:
         ValueError: There is no trained run, or a published value asked for does not exist.
@@ -52,8 +53,8 @@ def tabulate(
     if published:
         frame = add_published(frame, published_cells(inputs, published, chosen, "seconds"), PUBLISHED)
         columns.append(Column(PUBLISHED, heading(inputs), unit=SECONDS, format=TIME_FORMAT))
-    note = f"Wall-clock time, mean over seeds and splits; times of different machines are not comparable. {scale_note(inputs)}"
-    return Table(frame, (*columns, DATA), title, note.strip(), inputs.data_kinds)
+    note = note_of(inputs, NOTE, published=published)
+    return Table(frame, (*columns, DATA), title, note, inputs.data_kinds)
 
 
 def _row(row: Row) -> dict[str, object]:

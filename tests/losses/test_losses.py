@@ -95,6 +95,12 @@ class LossContract:
         _, target, _ = self.case()
         assert loss(self.perfect(target), target).item() == pytest.approx(0, abs=1e-12)
 
+    def test_saturated_perfect_prediction_has_a_finite_gradient(self, loss):
+        _, target, _ = self.case()
+        logits = self.perfect(target).float().requires_grad_()
+        loss(logits, target).backward()
+        assert torch.isfinite(logits.grad).all()
+
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_half_precision_is_computed_in_float32(self, loss, dtype):
         logits, target, valid = self.case()

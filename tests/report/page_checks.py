@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 VOID = frozenset({"meta", "img", "br", "hr", "link", "input", "wbr"})
 SELF_CLOSING = frozenset({"path", "line", "circle"})
+CELLS = frozenset({"td", "th"})
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 
@@ -40,6 +41,8 @@ class Page(HTMLParser):
             self.faults.append(f"</{tag}> closes {self.open[-1:]} at {self.getpos()}")
         else:
             self.open.pop()
+        if tag in CELLS:
+            self.text.append(" ")
 
     def handle_data(self, data):
         if not {"script", "style"} & set(self.open):

@@ -17,7 +17,7 @@ SAMPLES = {"train": ["slice 00", "slice 01"], "val": ["slice 02"], "test": ["sli
 RUNS = {"unet_bce": "U-Net, cross entropy", "unet_dice": "U-Net, Dice", "n4": "N4 (Ciresan)"}
 SEEDS = (0, 1)
 EPOCHS = 12
-SIDE = 96
+SIDE = 64
 META = StudyMeta(
     name="membranes",
     title="Membranes in electron microscopy",
@@ -205,11 +205,11 @@ def write_tables(folder):
 
 def write_figure(folder):
     folder.mkdir(parents=True)
-    image = Image.new("RGB", (2400, 1200), "white")
+    image = Image.new("RGB", (1000, 500), "white")
     draw = ImageDraw.Draw(image)
-    for shift, colour in ((0, "#0b6e7f"), (150, "#b3261e")):
-        points = [(x, 1100 - shift - 900 * (1 - math.exp(-x / 500))) for x in range(100, 2300, 10)]
-        draw.line(points, fill=colour, width=8)
+    for shift, colour in ((0, "#0b6e7f"), (60, "#b3261e")):
+        points = [(x, 450 - shift - 350 * (1 - math.exp(-x / 200))) for x in range(50, 950, 10)]
+        draw.line(points, fill=colour, width=4)
     image.save(folder / "figure_1.png")
     (folder / "figure_1.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     (folder / "figure_1.pdf").write_bytes(b"%PDF-1.4")

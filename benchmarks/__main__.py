@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Measure, print a Markdown table and write results/benchmarks.tsv."""
+
+import argparse
+import csv
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
+
+CASES = ("stitching", "unet_prediction", "dense_ciresan", "gpu_prediction")
+OUTPUT = Path("results/benchmarks.tsv")
+FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")
+FIELDS += ("threads", "load", "note")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks; exit code 1 if a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"out of {', '.join(CASES)}; none: all")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs")
+    parser.add_argument("--repeats", type=int, default=None, help=f"default {REPEATS}, with --quick 1")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch (default: all)")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args(arguments)
+    if unknown := set(options.cases) - set(CASES):
+        parser.error(f"unknown case {', '.join(sorted(unknown))}; choose out of {', '.join(CASES)}")
+    repeats = options.repeats or (1 if options.quick else REPEATS)
+    print(machine(options.threads), "\n")
+    lines = []
+    for name in options.cases or CASES:
+        case = importlib.import_module(f"benchmarks.{name}").CASE
+        measured = measure(case, quick=options.quick, threads=options.threads, repeats=repeats)
+        found = compare(case, measured, threads=options.threads, quick=options.quick)
+        print(markdown(case, measured, found), "\n", flush=True)
+        lines += found
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with options.output.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+    return int(any(line["met"] == "no" for line in lines))
+
+
+def compare(
+    case: Case, measured: Mapping[str, Measured], *, threads: int, quick: bool
+) -> list[dict[str, str]]:
+    """One line for each comparison of a case."""
+    lines = []
+    for comparison in case.comparisons:
+        ours, peer = measured[comparison.ours], measured[comparison.peer]
+        value, target, metric = ratio(comparison, measured), comparison.target, comparison.metric
+        skipped = ours.skipped or peer.skipped
+        judged = value is not None and target is not None and not quick
+        lines.append(
+            {
+                "benchmark": case.name,
+                "comparison": comparison.label,
+                "metric": metric,
+                "ours": "" if ours.skipped else f"{ours.median(metric):.4g}",
+                "peer": "" if peer.skipped else f"{peer.median(metric):.4g}",
+                "ratio": "" if value is None else f"{value:.3g}",
+                "target": "" if target is None else f"{target:.3g}",
+                "met": ("yes" if value >= target else "no") if judged else "",
+                "error": "" if ours.skipped else f"{ours.median('error'):.2g}",
+                "repeats": str(len(ours.samples)),
+                "threads": str(threads),
+                "load": "" if ours.skipped else f"{ours.median('load'):.1f}",
+                "note": f"skipped: {skipped}"
+                if skipped
+                else "quick sizes, not judged"
+                if quick
+                else case.note,
+            }
+        )
+    return lines
+
+
+def markdown(case: Case, measured: Mapping[str, Measured], lines: Sequence[Mapping[str, str]]) -> str:
+    """A table of the variants and one of the comparisons."""
+    text = [
+        f"### {case.name}: {case.title}",
+        "",
+        case.note,
+        "",
+        "| variant | s (range) | s CPU | MB | error |",
+    ]
+    text += ["|---|---|---|---|---|"]
+    for name, found in measured.items():
+        if found.skipped:
+            text.append(f"| {name} | skipped: {found.skipped} | | | |")
+            continue
+        low, high = found.range("seconds")
+        numbers = (
+            f"{found.median('cpu_seconds'):.2f} | {found.median('peak_mb'):.0f} | {found.median('error'):.1g}"
+        )
+        text.append(f"| {name} | {found.median('seconds'):.2f} ({low:.2f} to {high:.2f}) | {numbers} |")
+    text += ["", "| comparison | ratio | target | met |", "|---|---|---|---|"]
+    for line in lines:
+        ratio_text = line["ratio"] or line["note"] or "not measurable"
+        label = f"{line['comparison']} ({METRICS[line['metric']]})"
+        text.append(f"| {label} | {ratio_text} | {line['target'] or '-'} | {line['met'] or '-'} |")
+    return "\n".join(text)
+
+
+def machine(threads: int) -> str:
+    """One line about where this is measured."""
+    return (
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, {threads} threads, "
+        f"Python {platform.python_version()}, torch {metadata.version('torch')}, load {os.getloadavg()[0]:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

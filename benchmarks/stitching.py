@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Overhead of overlap-tile stitching over the network, against MONAI."""
+
+from benchmarks.harness import Case, Comparison, Prepared
+
+SIDE, QUICK_SIDE = 3000, 700
+WINDOW, STRIDE, CLASSES, BATCH = 256, 32, 6, 4
+
+
+def inputs(quick):
+    import torch
+
+    torch.manual_seed(0)
+    side = QUICK_SIDE if quick else SIDE
+    image, network = torch.rand(1, 1, side, side), torch.nn.Conv2d(1, CLASSES, 1).eval()
+    with torch.inference_mode():
+        values = network(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2))[0, :, 0]
+    offset, slope = values[:, 0], values[:, 1] - values[:, 0]
+
+    def error(result):
+        """Against the network on each pixel, class by class."""
+        result = torch.as_tensor(result).view(CLASSES, side, side)
+        return max(
+            float((result[k] - image[0, 0] * slope[k] - offset[k]).abs().max()) for k in range(CLASSES)
+        )
+
+    return image, network, error
+
+
+def bare(quick):
+    import torch
+
+    image, network, _ = inputs(quick)
+    steps = -(-(image.shape[-1] - WINDOW) // STRIDE) + 1
+    windows = torch.rand(BATCH, 1, WINDOW, WINDOW)
+
+    def run():
+        with torch.inference_mode():
+            for _ in range(-(-(steps**2) // BATCH)):
+                network(windows)
+
+    return Prepared(run)
+
+
+def monai(quick):
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    image, network, error = inputs(quick)
+
+    def run():
+        with torch.inference_mode():
+            return sliding_window_inference(
+                image, WINDOW, BATCH, network, overlap=1 - STRIDE / WINDOW, mode="gaussian", sigma_scale=0.125
+            )
+
+    return Prepared(run, error)
+
+
+def options():
+    return {
+        "window": WINDOW,
+        "overlap": WINDOW - STRIDE,
+        "weights": "gaussian",
+        "activation": "none",
+        "batch": BATCH,
+    }
+
+
+def microtome(quick):
+    from microtome.inference import predict
+
+    image, network, error = inputs(quick)
+    return Prepared(lambda: predict(network, image[0].numpy(), **options()), error)
+
+
+def microtome_sink(quick):
+    from microtome.inference import predict
+
+    image, network, _ = inputs(quick)
+    return Prepared(lambda: predict(network, image[0].numpy(), sink=lambda y, band: None, **options()))
+
+
+CASE = Case(
+    name="stitching",
+    title="overlap-tile stitching, 3000², 6 classes, 256-px windows, stride 32, Gaussian, network: 1×1 convolution",
+    variants={"bare": bare, "monai": monai, "microtome": microtome, "microtome_sink": microtome_sink},
+    needs={"monai": "monai"},
+    comparisons=[
+        Comparison("overhead over the network, wall", "microtome", "monai", 2.0, beyond="bare"),
+        Comparison("overhead over the network, CPU time", "microtome", "monai", 2.0, "cpu_seconds", "bare"),
+        Comparison("whole run", "microtome", "monai", None),
+        Comparison("peak memory, whole map returned", "microtome", "monai", None, "peak_mb"),
+        Comparison("peak memory, bands into a sink", "microtome_sink", "monai", 480 / 97, "peak_mb"),
+    ],
+    note="bare: the network alone on as many batches of the same size (MONAI is fastest at 4 windows per batch)",
+)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Whole prediction with a U-Net on the CPU, against MONAI in fp32."""
+
+from benchmarks.harness import Case, Comparison, Prepared
+
+SIDE, WIDTH, WINDOW, BATCH = 512, 32, 256, 4
+QUICK_WIDTH = 8
+
+
+def inputs(quick):
+    """An image, a U-Net with statistics that are not the initial ones, and an error against MONAI's result."""
+    import torch
+
+    from microtome import networks
+
+    torch.manual_seed(0)
+    network, image = (
+        networks.build("unet", width=QUICK_WIDTH if quick else WIDTH),
+        torch.rand(1, 1, SIDE, SIDE),
+    )
+    with torch.no_grad():
+        network(image[..., :WINDOW, :WINDOW])
+    return image, network.eval()
+
+
+def monai_map(image, network):
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    with torch.inference_mode():
+        return sliding_window_inference(
+            image, WINDOW, BATCH, lambda windows: network(windows).sigmoid(), overlap=0.5, mode="gaussian"
+        )
+
+
+def monai(quick):
+    image, network = inputs(quick)
+    return Prepared(lambda: monai_map(image, network), warm=True)
+
+
+def ours(quick, *, optimized=True, precision="fp32"):
+    import torch
+
+    from microtome.inference import optimize_for_inference, predict
+
+    image, network = inputs(quick)
+    used = optimize_for_inference(network) if optimized else network
+
+    def run():
+        return predict(used, image[0].numpy(), window=WINDOW, overlap=0.5, batch=BATCH, precision=precision)
+
+    def error(result):
+        """Against plain fp32 prediction; for bf16 the fraction of pixels that change class."""
+        expected = predict(network, image[0].numpy(), window=WINDOW, overlap=0.5, batch=BATCH)
+        found, expected = torch.from_numpy(result), torch.from_numpy(expected)
+        if precision == "bf16":
+            return float(((found > 0.5) != (expected > 0.5)).double().mean())
+        return float((found - expected).abs().max())
+
+    return Prepared(run, error, warm=True)
+
+
+def plain(quick):
+    return ours(quick, optimized=False)
+
+
+def bf16(quick):
+    return ours(quick, precision="bf16")
+
+
+def no_bf16():
+    """Asks in a child, so that this process stays light."""
+    import subprocess
+    import sys
+
+    code = "import sys; from microtome.inference import supports_fast_bf16 as s; sys.exit(0 if s() else 3)"
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    return None if done.returncode == 0 else "this CPU has no fast bf16 (AMX or AVX-512 BF16)"
+
+
+CASE = Case(
+    name="unet_prediction",
+    title="U-Net of width 32, 512² image, 256-px windows, overlap 0.5, Gaussian, on the CPU",
+    variants={"monai": monai, "microtome_plain": plain, "microtome": ours, "microtome_bf16": bf16},
+    needs={"monai": "monai", "microtome_bf16": no_bf16},
+    comparisons=[
+        Comparison("the same network", "microtome_plain", "monai", None),
+        Comparison("batch normalisation folded, channels last", "microtome", "monai", 1.7),
+        Comparison("the same, CPU time", "microtome", "monai", 1.7, "cpu_seconds"),
+        Comparison("the same in bf16", "microtome_bf16", "monai", 5.0),
+    ],
+    note="the optimisation itself is not timed; error of bf16: fraction of pixels that change class",
+)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""Write the report of a scale."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from microtome.datasets.catalogue import load_catalogue
+from microtome.job import finished_file
+from microtome.report.collect import collect
+from microtome.report.inputs import Citation, ExpectedRun, StudyMeta
+from microtome.report.page import build_report
+
+Options = Mapping[str, Any]
+
+
+def write_report(options: Options, page: Path, *, published: Path, catalogue: Path) -> None:
+    """Collect what the results folder holds and write the page.
+
+    Args:
+        options: The rule's options (see `plan.report_state`).
+        page: `report.html` in the results folder of the scale.
+        published: Published values, which name the papers.
+        catalogue: The data set table, which names what to cite.
+    """
+    papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
+    studies = [_meta(name, study, papers, catalogue) for name, study in options["studies"].items()]
+    text = build_report(collect(page.parent, studies, command=options["command"]))
+    with finished_file(page) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyMeta:
+    runs = [ExpectedRun(run, split, seed, study["labels"].get(run, run)) for split, run, seed in study["evaluated"]]
+    citations = [Citation(papers[study["paper"]]["title"])]
+    if study["dataset"]:
+        entry = load_catalogue(catalogue)[study["dataset"]]
+        citations += [Citation(entry.citation, f"https://doi.org/{entry.doi[0]}" if entry.doi else "")]
+    return StudyMeta(
+        name=name,
+        title=study["title"],
+        data_source=study["data_kind"],
+        runs=tuple(runs),
+        tables=study["tables"],
+        figures=study["figures"],
+        splits=tuple(study["splits"]),
+        classes=tuple(study["classes"]),
+        group_by="unit",
+        case_metric=study["case_metric"],
+        citations=tuple(citations),
+    )

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+import numpy as np
+import pytest
+
+from microtome import images
+from microtome.figures.inputs import FigureInputs, find_sources
+from tests.synthetic_study import write_study
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """A small phantom study with six U-Nets, a calibrated N4 and an ensemble."""
+    runs, pictures, targets = write_study(tmp_path_factory.mktemp("study"), size=48)
+    return FigureInputs(runs=runs, sources=find_sources(runs, pictures, targets), data_kind="phantom")
+
+
+@pytest.fixture
+def tiny(tmp_path, study):
+    """Write one sample by hand: an image, a label, a probability map and a segmentation."""
+
+    def write(*, label, probability, image=None, raw=None, data_kind="public"):
+        label, probability = np.asarray(label, np.uint8), np.asarray(probability, np.float32)
+        image = np.zeros(label.shape, np.uint8) if image is None else np.asarray(image, np.uint8)
+        run = study.record("bce")
+        folder = tmp_path / "run"
+        record = type(run)(
+            **{**{name: getattr(run, name) for name in run.__dataclass_fields__}, "folder": folder}
+        )
+        images.write(tmp_path / "images/s.tif", image)
+        images.write(tmp_path / "targets/s.tif", label)
+        images.write(folder / "predictions/0/s.tif", probability)
+        images.write(folder / "segmentations/0/s.tif", (probability > 0.5).astype(np.uint8))
+        if raw is not None:
+            images.write(folder / "raw_predictions/0/s.tif", np.asarray(raw, np.float32))
+        sources = find_sources([record], [tmp_path / "images/s.tif"], [tmp_path / "targets/s.tif"])
+        return FigureInputs(runs=[record], sources=sources, data_kind=data_kind)
+
+    return write

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+import json
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from microtome import figures
+from microtome.figures.inputs import FigureInputs, SampleSources
+from microtome.figures.panels import bar_length
+from microtome.figures.result import FigureResult
+from microtome.figures.save import render, save_figure
+from microtome.figures.style import PHANTOM_TAG, new_figure, styled
+
+EXAMPLES = {
+    "activations": {},
+    "architecture": {"network": {"name": "unet", "width": 2}, "size": 32},
+    "calibration_curve": {"bins": 5},
+    "ciresan_output": {},
+    "difference_map": {"run": "dice"},
+    "loss_curves": {"runs": ["bce", "dice"]},
+    "overlap_tile": {},
+    "sample_panel": {"mpp": 0.004},
+    "v_rand_curves": {},
+    "window_variants": {"window": 17, "per_class": 1},
+    "worked_convolution": {},
+    "worked_pooling": {"example": "image"},
+    "worked_relu": {},
+    "worst_cases": {"count": 1},
+}
+RASTERIZED = {"loss_curves", "sample_panel"}
+SHOW_NO_DATA = {"activations", "architecture", "worked_convolution", "worked_relu"}
+
+
+def test_every_kind_has_an_example():
+    assert set(EXAMPLES) == set(figures.names())
+
+
+@pytest.mark.parametrize("kind", sorted(EXAMPLES))
+def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, study):
+    first, second = (figures.draw(kind, study, **EXAMPLES[kind]) for _ in range(2))
+    assert render(first, "svg") == render(second, "svg")
+    if kind in RASTERIZED:
+        assert render(first, "png") == render(second, "png")
+    pd.testing.assert_frame_equal(first.data, second.data)
+    assert len(first.data)
+    assert first.caption.strip().endswith(".")
+    texts = [item.get_text() for item in first.figure.findobj(Text)]
+    assert (PHANTOM_TAG in texts) == (kind not in SHOW_NO_DATA)
+
+
+def test_public_images_are_not_tagged(study):
+    public = FigureInputs(runs=study.runs, sources=study.sources, data_kind="public")
+    texts = [item.get_text() for item in figures.draw("sample_panel", public).figure.findobj(Text)]
+    assert PHANTOM_TAG not in texts
+
+
+def test_settings_are_left_as_they_were(study):
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"font.size": 20}):
+        large = render(figures.draw("worked_relu", study), "png")
+    assert dict(matplotlib.rcParams) == before
+    assert large == render(figures.draw("worked_relu", study), "png")
+
+
+def test_save_writes_all_formats_without_dates(tmp_path, study):
+    result = figures.draw("worked_relu", study)
+    paths = save_figure(result, tmp_path / "deep/figure_18", kind="worked_relu", title="ReLU", order=3)
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
+        f"figure_18.{suffix}" for suffix in ("json", "pdf", "png", "svg", "tsv")
+    ]
+    assert b"<dc:date>" not in paths["svg"].read_bytes()
+    assert b"CreationDate" not in paths["pdf"].read_bytes()
+    assert paths["png"].read_bytes().startswith(b"\x89PNG")
+    expected = {"caption": result.caption, "kind": "worked_relu", "title": "ReLU", "order": 3}
+    assert json.loads(paths["json"].read_text()) == expected
+    pd.testing.assert_frame_equal(pd.read_csv(paths["tsv"], sep="\t"), result.data, check_dtype=False)
+    bytes_before = {name: path.read_bytes() for name, path in paths.items()}
+    save_figure(
+        figures.draw("worked_relu", study),
+        tmp_path / "deep/figure_18",
+        kind="worked_relu",
+        title="ReLU",
+        order=3,
+    )
+    assert {name: path.read_bytes() for name, path in paths.items()} == bytes_before
+
+
+def test_save_refuses_unknown_formats(tmp_path, study):
+    with pytest.raises(ValueError, match="gif"):
+        save_figure(figures.draw("worked_relu", study), tmp_path / "x", formats=["gif"])
+
+
+def test_a_figure_has_data_behind_it():
+    figure = styled(new_figure)(1, 1)
+    with pytest.raises(ValueError, match="no data behind"):
+        FigureResult(figure, pd.DataFrame(), "Empty.")
+
+
+def test_errors_name_what_is_wrong(study):
+    with pytest.raises(ValueError, match="loss_curves"):
+        figures.draw("loss_curve", study)
+    with pytest.raises(ValueError, match=r"takes no option .'colour'."):
+        figures.draw("worked_relu", study, colour="red")
+    for kind in ("sample_panel", "difference_map", "worst_cases", "ciresan_output", "calibration_curve"):
+        with pytest.raises(ValueError, match="no record of run 'nope'"):
+            figures.draw(kind, study, run="nope")
+    for kind in ("loss_curves", "v_rand_curves"):
+        with pytest.raises(ValueError, match="no record of run 'nope'"):
+            figures.draw(kind, study, runs=["nope"])
+        with pytest.raises(ValueError, match="has no runs"):
+            figures.draw(kind, FigureInputs())
+    with pytest.raises(ValueError, match=r"no files of sample '99'; the samples at hand: .'00'"):
+        figures.draw("sample_panel", study, sample="99")
+    with pytest.raises(ValueError, match="no prediction from before calibration of sample '00' by run 'bce'"):
+        figures.draw("ciresan_output", study, run="bce", sample="00")
+    with pytest.raises(ValueError, match=r"raw_predictions.* of run 'bce'"):
+        figures.draw("ciresan_output", study, run="bce")
+    with pytest.raises(FileNotFoundError, match=r"calibration\.json does not exist"):
+        figures.draw("calibration_curve", study, run="bce")
+    with pytest.raises(ValueError, match="ensemble"):
+        figures.draw("loss_curves", study, runs=["mcdnn"])
+    with pytest.raises(ValueError, match="unknown class 'nucleus'"):
+        figures.draw("difference_map", study, of="nucleus")
+
+
+@pytest.mark.parametrize(
+    ("field", "length"), [(2.048, 0.5), (4.0, 1.0), (100.0, 20.0), (0.039, 0.005), (8.0, 2.0)]
+)
+def test_scale_bars_are_round_and_at_most_a_quarter(field, length):
+    assert bar_length(field) == pytest.approx(length)
+    assert np.isclose(bar_length(field), length) and bar_length(field) <= field / 4 * (1 + 1e-9)
+
+
+def test_a_sample_is_chosen_among_tested_ones_that_have_what_is_needed(study):
+    sources = {
+        "000": study.sources["00"],
+        "01": SampleSources(image=study.sources["01"].image),
+        **study.sources,
+    }
+    inputs = FigureInputs(runs=study.runs, sources={**sources, "00": SampleSources()})
+    assert inputs.sample(run="bce", needs=("predictions", "target"))[0] == "01"
+    assert inputs.sample()[0] == "00"
+    assert inputs.sample("000")[0] == "000"
+    only_train = FigureInputs(runs=study.runs, sources={"000": study.sources["00"]})
+    assert only_train.sample(run="bce", needs=("predictions",))[0] == "000"
+    with pytest.raises(ValueError, match="at all"):
+        FigureInputs().sample()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Figures of runs: what lies behind them against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from microtome import figures
+
+LABEL = [[0, 0, 1, 1], [0, 1, 1, 255]]
+PROBABILITY = [[0.1, 0.9, 0.8, 0.2], [0.4, 0.6, 0.7, 0.9]]
+
+
+def test_loss_curves_mark_the_best_epoch(study):
+    data = figures.draw("loss_curves", study, runs=["dice", "bce"]).data
+    assert data["run"].unique().tolist() == ["dice", "bce"]
+    assert data.loc[data["is_best"], "epoch"].tolist() == [9, 9]
+    curve = data[data["run"] == "bce"]
+    assert curve["train_loss"].iloc[0] == pytest.approx(0.1 + np.exp(-1 / 3))
+
+
+def test_loss_curves_leave_ensembles_out(study):
+    assert "mcdnn" not in set(figures.draw("loss_curves", study).data["run"])
+
+
+def test_sample_panel_counts(tiny):
+    result = figures.draw("sample_panel", tiny(label=LABEL, probability=PROBABILITY))
+    data = result.data.set_index("class")
+    assert data.loc["membrane", ["label_pixels", "output_pixels", "both_pixels"]].tolist() == [3, 3, 2]
+    assert data.loc["cell", ["label_pixels", "output_pixels", "both_pixels"]].tolist() == [4, 4, 3]
+    assert data.loc["cell", "mean_probability"] == pytest.approx((0.8 + 0.2 + 0.6 + 0.7) / 4)
+    assert "71.4 % of the labelled pixels agree" in result.caption
+
+
+def test_sample_panel_threshold_is_strict(tiny):
+    data = figures.draw("sample_panel", tiny(label=[[0, 1]], probability=[[0.5, 0.75]]), threshold=0.5).data
+    assert data.set_index("class")["output_pixels"].to_dict() == {"membrane": 1, "cell": 1}
+
+
+def test_difference_map_counts_each_outcome(tiny):
+    result = figures.draw("difference_map", tiny(label=LABEL, probability=PROBABILITY))
+    counts = result.data.set_index("outcome")["pixels"].to_dict()
+    expected = {
+        "true negative": 3,
+        "true positive": 2,
+        "false positive": 1,
+        "false negative": 1,
+        "unlabelled": 1,
+    }
+    assert counts == expected
+    assert "membrane Dice 0.667" in result.caption
+    assert result.data["share"].sum() == pytest.approx(1)
+
+
+def test_difference_map_of_the_other_class_swaps_the_outcomes(tiny):
+    data = figures.draw("difference_map", tiny(label=LABEL, probability=PROBABILITY), of="cell").data
+    counts = data.set_index("outcome")["pixels"]
+    assert counts[["true negative", "true positive"]].tolist() == [2, 3]
+
+
+def test_sizes_must_agree(tiny):
+    with pytest.raises(ValueError, match="sizes differ"):
+        figures.draw("sample_panel", tiny(label=LABEL, probability=np.zeros((3, 3))))
+
+
+def test_ciresan_output_compares_before_and_after(tiny):
+    inputs = tiny(label=[[0, 1]], probability=[[0.0, 1.0]], raw=[[0.42, 0.52]])
+    result = figures.draw("ciresan_output", inputs)
+    assert "Mean absolute error 0.450 before, 0.000 after" in result.caption
+    raw = result.data[result.data["stage"] == "raw"]
+    filled = raw[raw["pixels"] > 0]
+    assert filled["low"].tolist() == pytest.approx([0.4, 0.5])
+    assert filled["share_of_class"].tolist() == [0.0, 1.0]
+
+
+def test_calibration_curve_bins(tiny):
+    label, raw = [[0, 1, 1, 1, 255]], [[0.1, 0.3, 0.6, 0.8, 0.9]]
+    inputs = tiny(label=label, probability=raw, raw=raw)
+    path = inputs.runs[0].folder / "calibration.json"
+    path.write_text('{"coefficients": [0.0, 0.5, 0.0, 0.0], "pixels": 4, "residual": 0.0}')
+    data = figures.draw("calibration_curve", inputs, bins=2).data
+    assert data["pixels"].tolist() == [2, 2]
+    assert data["predicted"].tolist() == pytest.approx([0.2, 0.7])
+    assert data["observed"].tolist() == [0.5, 1.0]
+    assert data["calibrated"].tolist() == pytest.approx([0.1, 0.35])
+
+
+def test_v_rand_curves_average_the_images_and_mark_the_best(study):
+    data = figures.draw("v_rand_curves", study, runs=["bce"]).data
+    rand = data[data["score"] == "v_rand"].set_index("threshold")
+    assert rand.loc[0.5, "value"] == pytest.approx(0.95 - 0.02)
+    assert rand.loc[0.5, "n"] == 3
+    assert rand.index[rand["is_best"]].tolist() == [0.5]
+    assert data["score"].unique().tolist() == ["v_info", "v_rand"]
+
+
+def test_v_rand_curves_need_the_sweep(study):
+    record = study.record("bce")
+    fields = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    poor = type(record)(**{**fields, "metrics": record.metrics[record.metrics["metric"] == "v_rand"]})
+    with pytest.raises(ValueError, match="boundaries"):
+        figures.draw("v_rand_curves", type(study)(runs=[poor]))
+
+
+def test_worst_cases_rank_all_and_draw_some(study):
+    result = figures.draw("worst_cases", study, run="bce", metric="pixel_error", lowest_first=False, count=2)
+    assert result.data["sample"].tolist() == ["02", "01", "00"]
+    assert result.data["value"].tolist() == pytest.approx([0.08, 0.07, 0.06])
+    assert "2 of 3" in result.caption
+    assert figures.draw("worst_cases", study, run="bce", metric="pixel_error").data["sample"].iloc[0] == "00"

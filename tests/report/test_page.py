@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from microtome.report.collect import collect
+from microtome.report.limits import PAGE_BYTES
+from microtome.report.page import build_report
+from tests.report import tree
+from tests.report.page_checks import Page
+
+LOADING = {"src", "srcset", "poster", "data", "action", "xlink:href", "background"}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tree.make(tmp_path_factory.mktemp("results"))
+    return collect(folder, [tree.META], command="snakemake --cores 2"), folder
+
+
+@pytest.fixture(scope="module")
+def page(inputs):
+    return Page(build_report(inputs[0]))
+
+
+@pytest.fixture
+def results(inputs, tmp_path):
+    return Path(shutil.copytree(inputs[1], tmp_path / "demo"))
+
+
+def built(folder, meta=tree.META):
+    return Page(build_report(collect(folder, [meta])))
+
+
+def test_elements_nest(page):
+    assert page.faults == []
+
+
+def test_ids_are_unique_and_links_inside_the_page_lead_somewhere(page):
+    assert len(page.ids) == len(set(page.ids))
+    inside = {link["href"][1:] for link in page.all("a") if link["href"].startswith("#")}
+    assert inside <= set(page.ids)
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    loaded = [attributes[name] for _, attributes, _ in page.tags for name in LOADING & set(attributes)]
+    assert loaded
+    assert all(address.startswith("data:image/webp;base64,") for address in loaded)
+    assert page.all("link") == []
+    assert all("href" not in attributes for tag, attributes, _ in page.tags if tag != "a")
+
+
+def test_style_loads_nothing(inputs):
+    style = re.search(r"<style>(.*?)</style>", build_report(inputs[0]), re.S)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_only_references_link_to_the_web(page):
+    web = [parents for tag, attributes, parents in page.tags if "://" in attributes.get("href", "")]
+    assert len(web) == 1
+    assert "ol" in web[0]
+    assert not any(link["href"].startswith("javascript") for link in page.all("a"))
+
+
+def test_links_to_files_lead_to_files(page, inputs):
+    local = [link["href"] for link in page.all("a") if "://" not in link["href"] and link["href"][0] != "#"]
+    assert len(local) > 10
+    assert [href for href in local if not (inputs[1] / unquote(href)).is_file()] == []
+
+
+def test_all_tables_and_figures_are_there(page):
+    for text in ("Table 1: running time", "Table 2: scores", "Figure 1: losses", "Validation loss by epoch."):
+        assert text in page.words
+    assert "84.25" in page.words
+    assert "0.910 ± 0.012" in page.words
+
+
+def test_tables_come_in_the_order_of_their_sidecars(page):
+    ids = [name for name in page.ids if "-table-table-" in name]
+    assert ids == [f"study-membranes-table-table-{number}" for number in (2, 1, 3)]
+
+
+def test_what_is_missing_is_said_with_its_reason(page):
+    for text in (
+        "tables/table_3.tsv does not exist",
+        "figures/figure_2.png does not exist",
+        "not trained: its folder does not exist",
+        "1 missing, 0 incomplete",
+    ):
+        assert text in page.words
+
+
+def test_the_missing_run_comes_first(page):
+    rows = [attributes.get("class") for tag, attributes, _ in page.tags if tag == "tr"]
+    shown = [name for name in rows if name in ("missing", "incomplete", "done")]
+    assert shown == ["missing", *["done"] * 7]
+
+
+def test_text_from_files_is_escaped(inputs, page):
+    assert tree.EVIL in page.words
+    assert len(page.all("script")) == 1
+    assert tree.EVIL not in build_report(inputs[0])
+
+
+def test_every_picture_and_drawing_has_a_text(page):
+    pictures = page.all("img")
+    assert len(pictures) == 1 + 3 * 6
+    assert all(picture["alt"] for picture in pictures)
+    assert all(drawing["aria-label"] for drawing in page.all("svg"))
+
+
+def test_headings_descend_one_level_at_a_time(page):
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_table_headings_have_a_scope(page):
+    assert all(heading.get("scope") in ("col", "row") for heading in page.all("th"))
+
+
+def test_the_page_is_small_and_the_same_for_the_same_inputs(inputs):
+    first = build_report(inputs[0])
+    assert first == build_report(inputs[0])
+    assert len(first.encode()) < PAGE_BYTES / 10
+    again = collect(inputs[1], [tree.META], command="snakemake --cores 2")
+    assert build_report(replace(again, machine=inputs[0].machine, git=inputs[0].git)) == first
+
+
+def test_phantoms_are_labelled_and_public_data_are_not(results):
+    assert "Phantom data. These images are simulated" in built(results).words
+    for path in results.rglob("card.json"):
+        path.write_text(path.read_text().replace('"phantom"', '"public"'))
+    page = built(results, replace(tree.META, data_source="public"))
+    assert "These images are simulated" not in page.words
+    assert "public data" in page.words
+
+
+def test_splits_time_and_environment_are_shown(page):
+    for text in (
+        "main train 2 1",
+        "main test 3 2",
+        "train 2 2 min 54 s 1 min 31 s 640.0 MiB",
+        "snakemake --cores 2",
+    ):
+        assert text in page.words
+
+
+def test_cards_show_every_setting(page):
+    for text in ("training.optimizer.lr 0.001", "digests.config " + "c" * 64, "versions.torch 2.13.0"):
+        assert text in page.words
+
+
+def test_diverged_and_incomplete_runs_are_named(results):
+    folder = results / "membranes" / "runs" / "main" / "n4" / "seed-0"
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "best_val_loss": float("nan")}))
+    (folder / "metrics.tsv").unlink()
+    (folder / "history.tsv").write_text("")
+    words = built(results).words
+    assert "N4 (Ciresan), split main, seed 0: diverged" in words
+    assert "history.tsv is empty" in words
+    assert "metrics.tsv does not exist" in words
+
+
+def test_a_broken_card_is_a_missing_run_with_its_reason(results):
+    card = results / "membranes" / "runs" / "main" / "n4" / "seed-0" / "card.json"
+    card.write_text("{")
+    words = built(results).words
+    assert "not finished: card.json is not JSON" in words
+    assert str(card.parent) not in words
+
+
+def test_runs_the_study_does_not_ask_for_are_named(results):
+    meta = replace(tree.META, runs=tree.META.runs[2:])
+    assert (
+        "runs/main/unet_bce/seed-0 is on disk, but the study does not ask for it"
+        in built(results, meta).words
+    )
+
+
+def test_a_table_the_study_does_not_ask_for_is_labelled(results):
+    meta = replace(tree.META, tables={"table_2": "Table 2"})
+    assert "On disk, but the study file does not ask for it." in built(results, meta).words
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"note": ""}', '{"caption": 3}', '{"caption": "c", "order": "x"}']
+)
+def test_a_wrong_sidecar_is_said_and_its_table_still_shown(results, text):
+    (results / "membranes" / "tables" / "table_1.json").write_text(text)
+    words = built(results).words
+    assert "no caption: table_1.json cannot be read" in words
+    assert "84.25" in words
+
+
+@pytest.mark.parametrize("text", ["", "a\tb\n"])
+def test_an_empty_table_is_said(results, text):
+    (results / "membranes" / "tables" / "table_1.tsv").write_text(text)
+    assert "tables/table_1.tsv has no rows" in built(results).words
+
+
+def test_a_broken_figure_is_said(results):
+    (results / "membranes" / "figures" / "figure_1.png").write_bytes(b"not a png")
+    page = built(results)
+    assert "figures/figure_1.png cannot be read" in page.words
+    assert page.faults == []
+
+
+def test_an_empty_results_folder_gives_a_page_that_says_so(tmp_path):
+    page = built(tmp_path)
+    assert page.faults == []
+    for text in (
+        "the folder membranes does not exist",
+        "no run has metrics",
+        "no run has a history",
+        "0 of 8",
+    ):
+        assert text in page.words
+    assert "memory per rule are unknown" in page.words
+
+
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
+    with pytest.raises(NotADirectoryError, match="run the workflow"):
+        collect(tmp_path / "none", [tree.META])
+
+
+@pytest.mark.parametrize("studies", [[], [tree.META, tree.META]])
+def test_studies_are_named_once(tmp_path, studies):
+    with pytest.raises(ValueError, match="name at least one, and each once"):
+        collect(tmp_path, studies)
+
+
+def test_no_path_of_this_machine_is_shown(inputs):
+    assert str(Path(inputs[1]).parent) not in build_report(inputs[0])

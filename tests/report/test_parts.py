@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+import io
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from microtome import sidecars, thumbnails
+from microtome.report.benchmarks import read_benchmarks
+from microtome.report.cases import rank
+from microtome.report.cells import plain_cells
+from microtome.report.curves import draw, draw_panels
+from microtome.report.inputs import ExpectedRun, RunInput, StudyMeta
+from microtome.tables.frame import Column, Table
+from tests.report import tree
+
+
+def run_with(values, *, name="a", seed=0, metric="dice"):
+    rows = [
+        ("s", "main", name, seed, "test", sample, "all", metric, value) for sample, value in values.items()
+    ]
+    names = ["study", "split", "run", "seed", "part", "sample", "class", "metric", "value"]
+    metrics = pd.DataFrame(rows, columns=names)
+    return RunInput(ExpectedRun(name, "main", seed), card={"network": {}}, metrics=metrics)
+
+
+def history(losses, seed=0):
+    frame = pd.DataFrame({"epoch": range(1, len(losses) + 1), "train_loss": losses, "val_loss": losses})
+    return RunInput(ExpectedRun("a", "main", seed), card={"best_epoch": 1}, history=frame)
+
+
+META = StudyMeta(name="s", title="S", data_source="own")
+
+
+def test_images_are_ranked_by_the_mean_over_seeds_and_runs():
+    runs = [
+        run_with({"x": 0.5, "y": 0.9}),
+        run_with({"x": 0.7, "y": 0.7}, seed=1),
+        run_with({"x": 0.9, "y": 0.2}, name="b"),
+    ]
+    found = rank(runs, META)
+    assert [row.sample for row in found.rows] == ["y", "x"]
+    assert found.runs == ("a", "b")
+    assert found.rows[0].values == pytest.approx((0.8, 0.2))
+    assert found.run_means == pytest.approx((0.7, 0.55))
+
+
+def test_lower_is_better_turns_the_ranking_round():
+    runs = [run_with({"x": 0.1, "y": 0.9}), run_with({"x": 0.2, "y": 0.3}, name="b")]
+    found = rank(runs, replace(META, higher_is_better=False))
+    assert [row.sample for row in found.rows] == ["y", "x"]
+    assert found.runs == ("b", "a")
+    assert found.detail[1][0] == "y"
+
+
+def test_images_a_run_does_not_hold_have_no_value():
+    found = rank([run_with({"x": 0.5}), run_with({"y": 0.4}, name="b")], META)
+    assert [row.values for row in found.rows] == [(None, 0.4), (0.5, None)]
+
+
+def test_an_unknown_metric_is_said():
+    found = rank([run_with({"x": 0.5})], replace(META, case_metric="aji"))
+    assert "the metric aji" in found.problem
+    assert "dice" in found.problem
+
+
+def test_benchmarks_add_up(tmp_path):
+    tree.write_benchmarks(tmp_path)
+    (tmp_path / "report.tsv").write_text("s\tmax_rss\n")
+    usages = {usage.rule: usage for usage in read_benchmarks(tmp_path, studies=["membranes"])}
+    assert usages["train"].total_seconds == pytest.approx(174.0)
+    assert (usages["train"].jobs, usages["train"].max_seconds, usages["train"].peak_mb) == (2, 90.75, 640.0)
+    assert usages["split"].peak_mb is None
+    assert usages["report"].unread == 1
+    assert list(usages) == ["train", "split", "report"]
+
+
+def test_curves_are_xml_and_lie_inside_their_drawing():
+    (panel,) = draw_panels([history([3.0, 2.0, 1.0]), history([4.0, float("nan"), 1.5], seed=1)])
+    root = ElementTree.fromstring(panel.drawing)
+    paths = [element.get("d") for element in root.iter("path")]
+    assert len(paths) == 4
+    assert paths[2].count("M") == 2
+    pairs = [pair.split(",") for path in paths for pair in path.replace("M", "").split()]
+    assert all(0 <= float(x) <= 300 and 0 <= float(y) <= 170 for x, y in pairs)
+
+
+def test_falling_losses_fall_on_the_drawing():
+    root = ElementTree.fromstring(draw("a", [history([3.0, 2.0, 1.0])]))
+    points = [pair.split(",") for pair in next(root.iter("path")).get("d")[1:].split()]
+    heights = [float(y) for _, y in points]
+    assert heights == sorted(heights)
+    assert heights[1] == pytest.approx((heights[0] + heights[2]) / 2, abs=0.1)
+
+
+@pytest.mark.parametrize("losses", [[1.0], [2.0, 2.0], [float("nan")] * 3, [float("inf"), 1.0]])
+def test_odd_losses_are_drawn(losses):
+    ElementTree.fromstring(draw("<&>", [history(losses)]))
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20))
+def test_names_are_escaped_in_drawings(name):
+    root = ElementTree.fromstring(draw(name, [history([1.0, 2.0])]))
+    assert name in root.find("title").text
+
+
+def test_cells_that_stand_in_the_file_are_not_changed():
+    header, rows = plain_cells("# caption\nname\tvalue\n01\t0.50\n#2\t–\n")
+    assert [cell.text for cell in header] == ["name", "value"]
+    assert [[cell.text for cell in row] for row in rows] == [["01", "0.50"], ["#2", "–"]]
+    assert [cell.kind for cell in rows[0]] == ["text", "number"]
+
+
+@given(st.text(), st.text(), st.integers(), st.dictionaries(st.text(), st.text(), max_size=3))
+def test_sidecars_round_trip(caption, note, order, units):
+    sidecar = sidecars.TableSidecar(
+        caption=caption, note=note, order=order, units=units, columns=(Column("v", "V", better="low"),)
+    )
+    assert sidecars.parse_table(sidecars.dump(sidecar)) == sidecar
+
+
+def test_the_sidecar_of_a_table_prints_like_the_table():
+    table = Table(pd.DataFrame({"v": [1.0]}), (Column("v", "V", "s"),), "Title", "Note", ("phantom",))
+    sidecar = sidecars.of_table(table, order=3)
+    assert (sidecar.caption, sidecar.note, sidecar.units_text) == ("Title (phantom data)", "Note", "v: s")
+
+
+@pytest.mark.parametrize("columns", ['[{"key": "v", "wrong": 1}]', "[3]", '["v"]'])
+def test_wrong_columns_are_refused(columns):
+    with pytest.raises(ValueError, match="columns is"):
+        sidecars.parse_table(f'{{"caption": "c", "columns": {columns}}}')
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "shape"),
+    [
+        (np.zeros((40, 30), np.uint8), {}, (40, 30)),
+        (np.zeros((3, 40, 30), np.uint8), {"photometric": "rgb", "planarconfig": "separate"}, (3, 40, 30)),
+        (np.zeros((40, 30, 3), np.uint8), {"photometric": "rgb"}, (3, 40, 30)),
+        (np.zeros((16, 40, 30), np.uint16), {"photometric": "minisblack"}, (16, 40, 30)),
+    ],
+)
+def test_overviews_are_channels_first(tmp_path, array, options, shape):
+    tifffile.imwrite(tmp_path / "a.tif", array, **options)
+    assert thumbnails.load_overview(tmp_path / "a.tif").shape == shape
+
+
+def write_pyramid(path):
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(np.zeros((1024, 2048), np.uint8), subifds=2, tile=(128, 128))
+        for level in (1, 2):
+            tiff.write(
+                np.full((1024 >> level, 2048 >> level), level, np.uint8), subfiletype=1, tile=(128, 128)
+            )
+
+
+def test_overviews_take_the_smallest_sufficient_level(tmp_path):
+    write_pyramid(tmp_path / "a.tif")
+    assert thumbnails.load_overview(tmp_path / "a.tif", longest=300).shape == (256, 512)
+    assert thumbnails.load_overview(tmp_path / "a.tif", longest=600).shape == (512, 1024)
+
+
+def test_large_images_without_a_pyramid_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(thumbnails, "SOURCE_PIXELS", 99)
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((10, 10), np.uint8))
+    with pytest.raises(ValueError, match="no pyramid"):
+        thumbnails.load_overview(tmp_path / "a.tif")
+
+
+def test_errors_are_red_and_unlabelled_pixels_grey():
+    shown = thumbnails.show_errors(np.array([[0, 1, 1]]), np.array([[0, 0, 255]], np.uint8))
+    assert shown[0, 1].tolist() == list(thumbnails.WRONG_COLOUR)
+    assert shown[0, 2].tolist() == list(thumbnails.IGNORE_COLOUR)
+
+
+def test_labels_of_one_class_have_one_colour_and_instances_are_shown():
+    shown = thumbnails.show_labels(np.array([[0, 1, 1, 2, 500]], np.uint16))
+    assert (shown[0, 1] == shown[0, 2]).all()
+    assert len({tuple(colour) for colour in shown[0, [0, 1, 3]]}) == 3
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 6])
+def test_probabilities_of_any_number_of_channels_are_shown(channels):
+    shown = thumbnails.show_probability(np.ones((channels, 4, 5), np.float32) / channels)
+    assert shown.shape == (4, 5, 3)
+    assert shown.dtype == np.uint8
+
+
+def test_figures_fit_their_budget():
+    noise = np.random.default_rng(0).integers(0, 255, (400, 900, 3), np.uint8)
+    for budget in (200_000, 60_000, 3_000):
+        picture = thumbnails.encode_figure(Image.fromarray(noise), label="n", alt="n", budget=budget)
+        assert len(picture.webp) <= budget
+        assert bool(picture.webp) != bool(picture.problem)
+    assert Image.open(io.BytesIO(picture.webp)).width if picture.webp else picture.problem
+
+
+def test_transparent_figures_get_a_white_page():
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    picture = thumbnails.encode_figure(clear, label="n", alt="n", budget=10_000)
+    assert Image.open(io.BytesIO(picture.webp)).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_captions_are_jinja_and_rst():
+    docutils = pytest.importorskip("docutils.core")
+    jinja2 = pytest.importorskip("jinja2")
+    wildcards = {"scale": "demo", "study": "membranes", "table": "table_1", "figure": "figure_1"}
+    job = {"wildcards": wildcards, "config": {"scale": "demo", "studies": ["membranes"]}}
+    captions = sorted((Path(__file__).parents[2] / "report").glob("*.rst"))
+    assert [path.stem for path in captions] == ["figure", "html", "table", "workflow"]
+    for path in captions:
+        text = (
+            jinja2.Environment(undefined=jinja2.StrictUndefined)
+            .from_string(path.read_text())
+            .render(snakemake=job)
+        )
+        html = docutils.publish_string(text, writer="html5", settings_overrides={"halt_level": 2})
+        assert b"demo" in html

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+"""Augmentation: image and target stay together, seeds decide, the rest of the program is not disturbed."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from microtome.augment import Augmentation, augment
+
+GEOMETRY = {
+    "horizontal_flip": {"horizontal_flip": 0.5},
+    "vertical_flip": {"vertical_flip": 0.5},
+    "rotate90": {"rotate90": 1.0},
+    "rotation": {"rotation": 180.0},
+    "scale": {"scale": (0.7, 1.4)},
+    "translate": {"translate": 0.2},
+    "shear": {"shear": 0.2},
+    "elastic": {"elastic_alpha": 200.0, "elastic_sigma": 6.0},
+    "all": {
+        "horizontal_flip": 0.5,
+        "vertical_flip": 0.5,
+        "rotate90": 0.5,
+        "rotation": 30.0,
+        "scale": (0.9, 1.1),
+        "translate": 0.1,
+        "shear": 0.1,
+        "elastic_alpha": 60.0,
+    },
+}
+INTENSITY = {
+    "brightness": 0.3,
+    "contrast": 0.3,
+    "gamma": 0.4,
+    "intensity_shift": 0.1,
+    "blur_sigma": 2.0,
+    "speckle": 0.2,
+    "gaussian_noise": 0.1,
+}
+
+
+def smooth(shape, seed=0, sigma=6.0):
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(shape), (0, 0, sigma, sigma))
+    noise = (noise - noise.min()) / (noise.max() - noise.min())
+    return torch.from_numpy(noise.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+@pytest.mark.parametrize("size", [(65, 65), (64, 64)])
+def test_targets_go_where_images_go(name, size):
+    """A smooth image and its own copy as target stay within the half pixel of nearest sampling."""
+    image = smooth((4, 1, *size))
+    labels = (image * 1000).round().long()
+    images, targets = augment(image, labels, Augmentation(**GEOMETRY[name]), seed=3)
+    assert (images != image).any()
+    steepest = max(float(image.diff(dim=axis).abs().max()) for axis in (2, 3))
+    assert float((images - targets / 1000).abs().max()) < steepest + 1e-3
+    assert targets.dtype == torch.int64
+    assert set(targets.unique().tolist()) <= set(labels.unique().tolist())
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+def test_labels_overlap_their_image(name):
+    image = (smooth((4, 1, 80, 80), seed=1) > 0.5).float()
+    images, targets = augment(image, image.to(torch.uint8), Augmentation(**GEOMETRY[name]), seed=8)
+    found, expected = images > 0.5, targets > 0
+    assert (found == expected).float().mean() > 0.995
+    assert targets.dtype == torch.uint8
+
+
+@given(seed=st.integers(0, 2**32), channels=st.sampled_from([1, 3, 16]), height=st.integers(5, 24))
+@settings(max_examples=15, deadline=None)
+def test_shapes_and_types_hold(seed, channels, height):
+    image = torch.rand(2, channels, height, height + 3, generator=torch.Generator().manual_seed(seed))
+    target = torch.randint(0, 5, (2, 2, height, height + 3))
+    chosen = Augmentation(**(GEOMETRY["all"] | {"rotate90": 0.0} | INTENSITY))
+    images, targets = augment(image, target, chosen, seed=seed)
+    assert (images.shape, images.dtype) == (image.shape, image.dtype)
+    assert (targets.shape, targets.dtype) == (target.shape, target.dtype)
+    assert 0 <= float(images.min()) <= float(images.max()) <= 1
+    assert set(targets.unique().tolist()) <= set(range(5))
+
+
+def test_seeds_decide_alone():
+    image, everything = smooth((3, 1, 48, 48)), Augmentation(**(GEOMETRY["all"] | INTENSITY))
+    state = torch.random.get_rng_state()
+    first = augment(image, image, everything, seed=1)
+    assert torch.equal(state, torch.random.get_rng_state())
+    torch.manual_seed(99)
+    again = augment(image, image, everything, seed=1)
+    other = augment(image, image, everything, seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0], other[0])
+
+
+def test_images_of_a_batch_differ():
+    image = smooth((1, 1, 48, 48)).repeat(4, 1, 1, 1)
+    images, _ = augment(image, image, Augmentation(rotation=90.0), seed=0)
+    assert len({tuple(i.flatten().tolist()) for i in images}) == 4
+
+
+def test_off_returns_the_tensors_themselves():
+    image, target = torch.rand(2, 1, 8, 9), torch.zeros(2, 1, 8, 9)
+    images, targets = augment(image, target, Augmentation(), seed=0)
+    assert images is image
+    assert targets is target
+
+
+def test_callers_tensors_stay():
+    image, labels = smooth((2, 1, 32, 32)), torch.randint(0, 9, (2, 1, 32, 32))
+    copies = image.clone(), labels.clone()
+    augment(image, labels, Augmentation(**(GEOMETRY["all"] | INTENSITY)), seed=0)
+    assert torch.equal(image, copies[0])
+    assert torch.equal(labels, copies[1])
+
+
+def test_flips_and_turns_are_exact():
+    image = torch.rand(60, 1, 5, 5)
+    images, _ = augment(
+        image, image, Augmentation(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.5), seed=0
+    )
+    kinds = set()
+    for before, after in zip(image[:, 0], images[:, 0], strict=True):
+        orbit = [torch.rot90(f, k) for f in (before, before.flip(1)) for k in range(4)]
+        kinds |= {number for number, candidate in enumerate(orbit) if torch.equal(candidate, after)}
+        assert any(torch.equal(candidate, after) for candidate in orbit)
+    assert kinds == set(range(8))
+
+
+def test_rotation_follows_scipy():
+    """A single rotation equals the resampling of an independent library, for some sign of the drawn angle."""
+    image = smooth((1, 1, 61, 61), sigma=4.0)
+    images, _ = augment(image, image, Augmentation(rotation=40.0), seed=4)
+    angle = (torch.rand(1, generator=torch.Generator().manual_seed(4)).item() * 2 - 1) * 40
+    expected = [
+        ndimage.rotate(image[0, 0].numpy(), a, reshape=False, order=1, mode="mirror") for a in (angle, -angle)
+    ]
+    error = min(float(np.abs(images[0, 0].numpy() - e).max()) for e in expected)
+    assert error < 1e-3
+
+
+def test_scale_magnifies():
+    image = torch.zeros(1, 1, 41, 41)
+    image[..., 15:26, 15:26] = 1
+    _, larger = augment(image, image, Augmentation(scale=(2.0, 2.0)), seed=0)
+    assert float(larger.sum()) == pytest.approx(4 * 121, rel=0.1)
+
+
+def test_outside_can_be_marked_ignored():
+    image, labels = torch.rand(2, 1, 40, 40), torch.ones(2, 1, 40, 40, dtype=torch.int64)
+    chosen = Augmentation(scale=(0.5, 0.5), target_fill="ignore")
+    images, targets = augment(image, labels, chosen, seed=0)
+    assert set(targets.unique().tolist()) == {1, 255}
+    assert (targets == 255).float().mean().item() == pytest.approx(0.75, abs=0.03)
+    assert torch.isfinite(images).all()
+
+
+@pytest.mark.parametrize("name", INTENSITY)
+def test_intensities_change_images_only(name):
+    image = 0.25 + 0.5 * smooth((3, 2, 40, 40))
+    images, targets = augment(image, image, Augmentation(**{name: INTENSITY[name]}), seed=1)
+    assert targets is image
+    assert (images != image).any()
+    assert 0 <= float(images.min()) <= float(images.max()) <= 1
+
+
+def test_noise_has_the_strength_drawn():
+    image = torch.full((200, 1, 40, 40), 0.5)
+    images, _ = augment(image, image, Augmentation(gaussian_noise=0.1), seed=0)
+    spread = images.std((1, 2, 3))
+    assert float(spread.max()) < 0.105
+    assert float(spread.mean()) == pytest.approx(0.05, abs=0.008)
+    speckled, _ = augment(image, image, Augmentation(speckle=0.2), seed=0)
+    assert float(speckled.std((1, 2, 3)).mean()) == pytest.approx(0.5 * 0.1, abs=0.008)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"horizontal_flip": 1.5}, "horizontal_flip=1.5"),
+        ({"rotation": -1.0}, "rotation=-1.0"),
+        ({"scale": (1.2, 0.8)}, r"scale=\(1.2, 0.8\)"),
+        ({"elastic_sigma": 0.0}, "elastic_sigma=0.0"),
+        ({"target_fill": "zero"}, "target_fill='zero'"),
+    ],
+)
+def test_settings_out_of_range_are_named(options, match):
+    with pytest.raises(ValueError, match=match):
+        Augmentation(**options)
+
+
+def test_batches_that_do_not_fit_are_refused():
+    image = torch.rand(2, 1, 8, 9)
+    with pytest.raises(ValueError, match="of one size"):
+        augment(image, torch.rand(2, 1, 8, 8), Augmentation(), seed=0)
+    with pytest.raises(ValueError, match="floating point"):
+        augment(image.to(torch.uint8), image, Augmentation(), seed=0)
+    with pytest.raises(ValueError, match="square"):
+        augment(image, image, Augmentation(rotate90=0.5), seed=0)
