@@ -1,18 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""The grid of windows over an image, which of them are wanted, and the groups of rows done together."""
+"""The grid of windows over an image, which of them are wanted, and which are done together."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from microtome.inference.grid import Axis
 
-GROUP_HEIGHT = 2
-"""Height of a group of rows of windows, in windows: bounds the memory of a band."""
+GROUP_SPAN = 2
+"""Pixels that a group of windows spans along an axis, in windows; bounds the memory of a band."""
+
+
+def group_windows(axis: Axis) -> tuple[range, ...]:
+    """Divide the windows of an axis into groups of neighbours that span at most two windows.
+
+    Example:
+        >>> from microtome.inference.grid import plan_axis
+        >>> axis = plan_axis(32, 16, overlap=12, border=0, weights="constant", sigma=None)
+        >>> axis.starts, group_windows(axis)
+        ((0, 4, 8, 12, 16), (range(0, 5),))
+    """
+    steps, count = np.diff(axis.starts), len(axis.starts)
+    size = 1 + math.floor((GROUP_SPAN - 1) * axis.window / steps.max()) if steps.size else 1
+    return tuple(range(first, min(first + size, count)) for first in range(0, count, size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,26 +48,34 @@ class Grid:
 
     @cached_property
     def groups(self) -> tuple[range, ...]:
-        """Consecutive rows of windows that are predicted together, at most 2 windows high.
+        """Rows of windows that are predicted together."""
+        return group_windows(self.rows)
 
-        Windows of one column overlap in whole rows of memory, where adding is fastest; so strongly
-        overlapping rows are done together, column by column.
-        """
-        steps = np.diff(self.rows.starts)
-        spare = (GROUP_HEIGHT - 1) * self.rows.window
-        size = 1 + math.floor(spare / steps.max()) if steps.size else 1
-        count = len(self.rows.starts)
-        return tuple(range(first, min(first + size, count)) for first in range(0, count, size))
+    @cached_property
+    def blocks(self) -> tuple[range, ...]:
+        """Columns of windows that are added up together."""
+        return group_windows(self.columns)
 
     def span(self, group: int) -> tuple[int, int]:
         """First image row of a group of rows of windows and the row behind its last; may lie outside."""
         rows = self.groups[group]
         return self.rows.starts[rows[0]], self.rows.starts[rows[-1]] + self.rows.window
 
+    def block_span(self, block: int) -> tuple[int, int]:
+        """The same for the image columns of a block."""
+        columns = self.blocks[block]
+        return self.columns.starts[columns[0]], self.columns.starts[columns[-1]] + self.columns.window
+
     @cached_property
     def height(self) -> int:
         """Image rows of the highest group."""
         spans = [self.span(group) for group in range(len(self.groups))]
+        return max(stop - start for start, stop in spans)
+
+    @cached_property
+    def width(self) -> int:
+        """Image columns of the widest block."""
+        spans = [self.block_span(block) for block in range(len(self.blocks))]
         return max(stop - start for start, stop in spans)
 
     def boundary(self, group: int) -> int:
@@ -62,11 +85,9 @@ class Grid:
         return self.rows.length if group == len(self.groups) else max(self.span(group)[0], 0)
 
     def members(self, group: int) -> list[tuple[int, int]]:
-        """The wanted windows of a group, (row, column), column by column."""
-        rows = self.groups[group]
-        return [
-            (rows[row], column) for column, row in np.argwhere(self.mask[rows.start : rows.stop].T).tolist()
-        ]
+        """The wanted windows of a group, (row, column), block by block."""
+        blocks = (product(self.groups[group], block) for block in self.blocks)
+        return [member for block in blocks for member in block if self.mask[member]]
 
     def batches(self, group: int) -> list[list[tuple[int, int]]]:
         """The wanted windows of a group in batches of about equal size."""

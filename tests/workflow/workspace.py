@@ -22,7 +22,7 @@ TARGETS = frozenset({"all", "tables", "figures", "report"})
 QUIET_WILDCARDS = ("study", "split", "seed")
 """Wildcards with one value in these studies."""
 OWN = "results/demo/own/runs/main/dice/seed-0/metrics.tsv"
-EPOCHS = 40
+EPOCHS = 24
 """Epochs of the run that is killed."""
 SIZE = 64
 
@@ -157,8 +157,8 @@ def mini_study() -> Content:
         "network": {"name": "ciresan", "variant": "w65", "maps": 2, "hidden": 4, "activation": "relu"},
         "loss": {"name": "cross_entropy"},
         "sampler": {"kind": "balanced_windows", "per_epoch": 40, "validation": 20},
-        "training": {"epochs": 1, "batch_size": 20},
-        "calibration": {"kind": "cubic", "median_radius": 1},
+        "training": {"epochs": 1, "batch_size": 10, "optimizer": {"name": "sgd", "lr": 0.05}},
+        "calibration": {"kind": "cubic", "bins": 4096, "median_radius": 1},
     }
     return {
         "paper": "p4_unet_isbi",
