@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Dense evaluation of Ciresan's N4 against one window per pixel."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from benchmarks.harness import Case, Comparison, Prepared
+
+if TYPE_CHECKING:
+    pass
 
 SIDE, QUICK_SIDE, SAMPLE, BATCH = 512, 64, 1024, 128
 
@@ -37,13 +44,13 @@ def window_outputs(network, padded, places):
     return torch.cat(outputs)
 
 
-def by_windows(quick):
+def by_windows(quick: bool) -> Prepared:
     network, _, padded, places = inputs(quick)
     side = padded.shape[-1] - network.window + 1
     return Prepared(lambda: window_outputs(network, padded, places), warm=True, scale=side**2 / len(places))
 
 
-def dense(quick):
+def dense(quick: bool) -> Prepared:
     import torch
 
     from microtome.inference import predict
@@ -51,7 +58,7 @@ def dense(quick):
     network, image, padded, places = inputs(quick)
     model, margin = network.dense(), network.window // 2
 
-    def error(result):
+    def error(result: Any) -> float:
         expected = window_outputs(network, padded, places)
         found = torch.stack([torch.from_numpy(result[:, y, x]) for y, x in places])
         return float((found - expected).abs().max())

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Prediction on a GPU against the bare forward passes on the same windows."""
 
+from __future__ import annotations
+
 import shutil
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Case, Comparison, Prepared
+
+if TYPE_CHECKING:
+    pass
 
 SIDE, QUICK_SIDE, WIDTH, WINDOW, BATCH = 8192, 2048, 64, 512, 8
 
@@ -20,14 +26,14 @@ def inputs(quick):
     return torch.rand(1, side, side), network
 
 
-def bare(quick):
+def bare(quick: bool) -> Prepared:
     import torch
 
     image, network = inputs(quick)
     steps = -(-(image.shape[-1] - WINDOW) // (WINDOW // 2)) + 1
     windows = torch.rand(BATCH, 1, WINDOW, WINDOW, device="cuda")
 
-    def run():
+    def run() -> Any:
         with torch.inference_mode():
             for _ in range(round(steps**2 / BATCH)):
                 network(windows)
@@ -36,7 +42,7 @@ def bare(quick):
     return Prepared(run, warm=True)
 
 
-def microtome(quick):
+def microtome(quick: bool) -> Prepared:
     from microtome.inference import predict
 
     image, network = inputs(quick)

@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Overhead of overlap-tile stitching over the network, against MONAI."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from benchmarks.harness import Case, Comparison, Prepared
+
+if TYPE_CHECKING:
+    pass
 
 SIDE, QUICK_SIDE = 3000, 700
 WINDOW, STRIDE, CLASSES, BATCH = 256, 32, 6, 4
@@ -17,7 +24,7 @@ def inputs(quick):
         values = network(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2))[0, :, 0]
     offset, slope = values[:, 0], values[:, 1] - values[:, 0]
 
-    def error(result):
+    def error(result: Any) -> float:
         """Against the network on each pixel, class by class."""
         result = torch.as_tensor(result).view(CLASSES, side, side)
         return max(
@@ -27,14 +34,14 @@ def inputs(quick):
     return image, network, error
 
 
-def bare(quick):
+def bare(quick: bool) -> Prepared:
     import torch
 
     image, network, _ = inputs(quick)
     steps = -(-(image.shape[-1] - WINDOW) // STRIDE) + 1
     windows = torch.rand(BATCH, 1, WINDOW, WINDOW)
 
-    def run():
+    def run() -> Any:
         with torch.inference_mode():
             for _ in range(-(-(steps**2) // BATCH)):
                 network(windows)
@@ -42,13 +49,13 @@ def bare(quick):
     return Prepared(run)
 
 
-def monai(quick):
+def monai(quick: bool) -> Prepared:
     import torch
     from monai.inferers import sliding_window_inference
 
     image, network, error = inputs(quick)
 
-    def run():
+    def run() -> Any:
         with torch.inference_mode():
             return sliding_window_inference(
                 image, WINDOW, BATCH, network, overlap=1 - STRIDE / WINDOW, mode="gaussian", sigma_scale=0.125
@@ -67,14 +74,14 @@ def options():
     }
 
 
-def microtome(quick):
+def microtome(quick: bool) -> Prepared:
     from microtome.inference import predict
 
     image, network, error = inputs(quick)
     return Prepared(lambda: predict(network, image[0].numpy(), **options()), error)
 
 
-def microtome_sink(quick):
+def microtome_sink(quick: bool) -> Prepared:
     from microtome.inference import predict
 
     image, network, _ = inputs(quick)

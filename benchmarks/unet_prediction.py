@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Whole prediction with a U-Net on the CPU, against MONAI in fp32."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from benchmarks.harness import Case, Comparison, Prepared
+
+if TYPE_CHECKING:
+    pass
 
 SIDE, WIDTH, WINDOW, BATCH = 512, 32, 256, 4
 QUICK_WIDTH = 8
@@ -33,7 +40,7 @@ def monai_map(image, network):
         )
 
 
-def monai(quick):
+def monai(quick: bool) -> Prepared:
     image, network = inputs(quick)
     return Prepared(lambda: monai_map(image, network), warm=True)
 
@@ -46,10 +53,10 @@ def ours(quick, *, optimized=True, precision="fp32"):
     image, network = inputs(quick)
     used = optimize_for_inference(network) if optimized else network
 
-    def run():
+    def run() -> Any:
         return predict(used, image[0].numpy(), window=WINDOW, overlap=0.5, batch=BATCH, precision=precision)
 
-    def error(result):
+    def error(result: Any) -> float:
         """Against plain fp32 prediction; for bf16 the fraction of pixels that change class."""
         expected = predict(network, image[0].numpy(), window=WINDOW, overlap=0.5, batch=BATCH)
         found, expected = torch.from_numpy(result), torch.from_numpy(expected)
@@ -60,11 +67,11 @@ def ours(quick, *, optimized=True, precision="fp32"):
     return Prepared(run, error, warm=True)
 
 
-def plain(quick):
+def plain(quick: bool) -> Prepared:
     return ours(quick, optimized=False)
 
 
-def bf16(quick):
+def bf16(quick: bool) -> Prepared:
     return ours(quick, precision="bf16")
 
 

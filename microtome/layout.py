@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the workflow keeps its files, as patterns with Snakemake's wildcards; and how its scripts find the package."""
+"""Where the workflow keeps its files, as patterns with wildcards, and how its scripts find the package."""
 
 import os
 from dataclasses import dataclass
@@ -55,5 +55,7 @@ def _pattern(rule: str, wildcards: tuple[str, ...]) -> str:
 
 def make_importable(root: Path) -> None:
     """Let the scripts of jobs, wherever they run, import the package from this repository."""
-    present = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != str(root)]
+    present = [
+        entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != str(root)
+    ]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *present])

@@ -35,7 +35,7 @@ def index_patches(
         stride: Pixels between windows.
 
     Returns:
-        Columns sample, y, x, size, level, and `fraction_<class>` of all pixels of the window inside the image.
+        Columns sample, y, x, size, level, and `fraction_<class>` of the window's pixels inside the image.
     """
     height, width = target.shape
     rows = []

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The plan of a study: its samples, splits and batches, and the state string of each of its rules.
 
-A state names exactly the options a rule uses, so that a change reruns what depends on it and nothing else (see `provenance`).
+A state names exactly the options a rule uses, so that a change reruns what depends on it and nothing else
+(see `provenance`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ class StudyPlan:
     @property
     def data_kind(self) -> str:
         """`phantom`, `public`, or `own` for the user's files."""
-        return {"files": "own"}.get(self.study.data.source, self.study.data.source)
+        return self.study.data.origin if self.study.data.source == "files" else self.study.data.source
 
     @property
     def classes(self) -> list[str]:
@@ -68,11 +69,13 @@ class StudyPlan:
         return tuple(sorted(shared))
 
     def map_files(self, split: str, run: str) -> list[str]:
-        """What a figure shows of a run, relative to the run's folder: maps of the evaluated parts, the calibration."""
+        """What a figure shows of a run, relative to its folder: maps of the evaluated parts, the calibration."""
         calibrated = run_kind(self.study.runs[run]) == "calibrated"
         folders = ["predictions", "segmentations", *(["raw_predictions"] if calibrated else [])]
         batches = self.batches_of(split, *self.study.evaluate.parts)
-        return [f"{folder}/{batch}" for folder in folders for batch in batches] + ["calibration.json"] * calibrated
+        return [f"{folder}/{batch}" for folder in folders for batch in batches] + [
+            "calibration.json"
+        ] * calibrated
 
     def entry_runs(self, section: str, name: str) -> list[str]:
         """The runs that a table or a figure is made of."""
@@ -100,12 +103,12 @@ class StudyPlan:
             "simulate", phantom.model_dump(mode="json"), modules=(f"microtome.phantoms.{phantom.kind}",)
         )
 
-    @lru_cache(maxsize=None)  # noqa: B019 (a plan lives as long as the process)
+    @cache  # noqa: B019 (a plan lives as long as the process)
     def import_images(self, batch: str) -> str:
         """State of `import_images`."""
         return self._state("import_images", self._raw(batch, "label"))
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def rasterize_targets(self, batch: str) -> str:
         """State of `rasterize_targets`."""
         data = self.study.data
@@ -135,7 +138,7 @@ class StudyPlan:
         """State of `write_sheet`."""
         return self._state("write_sheet", {"rows": as_rows(self.samples.values())})
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def train(self, split: str, run: str, seed: int) -> str:
         """State of `train`."""
         settings = self.study.runs[run]
@@ -156,7 +159,7 @@ class StudyPlan:
             modules=(f"microtome.networks.{settings.network.name}", f"microtome.losses.{settings.loss.name}"),
         )
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def predict(self, run: str) -> str:
         """State of `predict`."""
         settings = self.study.runs[run]
@@ -197,7 +200,7 @@ class StudyPlan:
         """State of `segment`."""
         return self._state("segment", self.study.runs[run].segment.model_dump())
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def evaluate(self, split: str, run: str, seed: int) -> str:
         """State of `evaluate`."""
         evaluate = self.study.evaluate
@@ -228,7 +231,7 @@ class StudyPlan:
                 return run.loss.model_dump(mode="json")
         return {"name": name}
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def entry(self, section: str, name: str) -> str:
         """State of `tabulate` or `draw`."""
         entry = getattr(self.study, section)[name]

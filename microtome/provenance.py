@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Code digests: what a rule's script really depends on, without comments, docstrings and formatting.
 
-Snakemake does not see the modules that a script imports. Each rule therefore carries one string, its *state*: the options it uses and a
-hash of the syntax trees of its script and of everything the script imports from `microtome`, found statically. Modules chosen by name at
-run time (networks, losses, figures) enter through the run that names them.
+Snakemake does not see the modules that a script imports. Each rule therefore carries one string, its *state*:
+the options it uses and a hash of the syntax trees of its script and of everything the script imports from
+`microtome`, found statically. Modules chosen by name at run time (networks, losses, figures) enter through the
+run that names them.
 """
 
 import ast

@@ -2,20 +2,29 @@
 """The sample sheet: one row per image, read and checked before anything runs."""
 
 import csv
+import io
+import posixpath
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
-from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
+from microtome.config.base import Fault, nearest, raise_faults
 from microtome.config.study import Data, EMPhantomData
-from microtome.images import ImageError, header
+from microtome.images import ImageError, ImageHeader, header
 
 REQUIRED = ("sample", "image")
 GROUPS = ("patient", "block", "volume")
 OPTIONAL = ("group", "part", "label", "page", "mpp")
 COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL)
 PARTS = ("train", "val", "test")
+LABELLED_PARTS = frozenset({"train", "val"})
+"""Parts that a run learns from."""
+BY_SAMPLE = "sample"
+"""Value of `group_by` by which each image stands alone."""
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -58,75 +67,116 @@ def read_sheet(path: Path, data: Data) -> list[Sample]:
     Raises:
         ConfigurationError: With every fault of every row.
     """
-    if not path.is_file():
-        raise ConfigurationError([Fault(str(path), "no such file", "a sample sheet (TSV) there")])
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter="\t")
-        raise_faults(_check_columns(path, reader.fieldnames or [], data.group_by))
-        rows = [
-            (number, row)
-            for number, row in enumerate(reader, 2)
-            if any((v or "").strip() for v in _cells(row))
-        ]
-    if not rows:
-        raise ConfigurationError([Fault(str(path), "no rows below the header", "one row for each image")])
-    faults: list[Fault] = []
-    samples = [_sample(path, number, row, data, faults) for number, row in rows]
-    faults += _check_names(path, samples)
+    samples, faults = inspect_sheet(path, data)
     raise_faults(faults)
     return samples
 
 
-def _cells(row: dict[str, str | None]) -> Iterator[str | None]:
-    for value in row.values():
-        yield value if not isinstance(value, list) else " ".join(value)
+def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
+    """Read a sample sheet as far as possible.
+
+    Args:
+        path: A TSV file with a header.
+        data: What the study says of its data.
+
+    Returns:
+        The rows that have a name and an image, and every fault of every row.
+    """
+    rows, faults = _read_rows(path)
+    if faults:
+        return [], faults
+    (_, names), *body = rows
+    names = [name.strip() for name in names]
+    faults += _check_columns(path, names, data.group_by)
+    body = [(number, cells) for number, cells in body if any(cell.strip() for cell in cells)]
+    if not body and not faults:
+        faults.append(Fault(str(path), "no rows below the header", "one row for each image"))
+    if faults:
+        return [], faults
+    samples = [_row(path, number, names, cells, data, faults) for number, cells in body]
+    return [s for s in samples if s.sample and s.image], faults + _check_names(path, samples)
 
 
-def _check_columns(path: Path, names: Iterable[str], group_by: str) -> list[Fault]:
-    names = list(names)
-    if not names:
-        return [Fault(str(path), "an empty file", f"a header with the columns {', '.join(COLUMNS)}")]
-    wanted = {*REQUIRED, *([group_by] if group_by != "sample" else [])}
+def _read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
+    """The cells of a sheet, each row with its line; or why it cannot be read."""
+    header_text = f"a header with the columns {', '.join(COLUMNS)}"
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        return [], [Fault(str(path), found, "a sample sheet (TSV) there")]
+    rows: list[tuple[int, list[str]]] = []
+    reader = None
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+        rows = [(reader.line_num, cells) for cells in reader if cells]
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"the byte {error.object[error.start]:#04x}, which is not UTF-8"
+        return [], [Fault(f"{path}:{line}", found, "a sheet saved as text, tab-separated, UTF-8")]
+    except csv.Error as error:
+        where = f"{path}:{reader.line_num}" if reader else str(path)
+        expected = "cells separated by tabs; a cell that begins with a quote must also end with one"
+        return [], [Fault(where, str(error), expected)]
+    if not rows:
+        return [], [Fault(str(path), "an empty file", header_text)]
+    return rows, []
+
+
+def _check_columns(path: Path, names: list[str], group_by: str) -> list[Fault]:
     here = f"{path}:1"
+    separator = next((mark for mark in ",;" if len(names) == 1 and mark in names[0]), None)
+    if separator:
+        return [
+            Fault(here, f"columns separated by '{separator}'", "tabs; save the sheet as tab-separated text")
+        ]
+    wanted = {*REQUIRED, *([group_by] if group_by != BY_SAMPLE else [])}
+    why = {group_by: f" (data.group_by is '{group_by}')"}
     faults = [
-        Fault(f"{here} {name}", "no such column", "it; separate columns with tabs")
+        Fault(here, f"no column '{name}'{why.get(name, '')}", f"it beside {', '.join(names)}")
         for name in sorted(wanted - set(names))
     ]
-    faults += [
-        Fault(here, f"unknown column '{name}'", nearest(name, COLUMNS))
-        for name in names
-        if name not in COLUMNS
-    ]
+    for number, name in enumerate(names, 1):
+        if not name:
+            faults.append(Fault(here, f"column {number} without a name", "a name, or no such column"))
+        elif name not in COLUMNS:
+            faults.append(Fault(here, f"unknown column '{name}'", nearest(name, COLUMNS)))
+        elif name in names[: number - 1]:
+            faults.append(Fault(here, f"the column '{name}' a second time", "each column once"))
     return faults
 
 
-def _sample(path: Path, number: int, row: dict[str, str | None], data: Data, faults: list[Fault]) -> Sample:
+def _row(
+    path: Path, number: int, names: list[str], cells: list[str], data: Data, faults: list[Fault]
+) -> Sample:
+    """Turn the cells of one row into a sample; cells that are missing at its end are empty."""
+    if any(cell.strip() for cell in cells[len(names) :]):
+        found = f"{len(cells)} cells"
+        faults.append(Fault(f"{path}:{number}", found, f"{len(names)}, one for each column of the header"))
+    filled = [cell.strip() for cell in cells] + [""] * len(names)
+    return _sample(path, number, dict(zip(names, filled, strict=False)), data, faults)
+
+
+def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: list[Fault]) -> Sample:
     """Turn one row into a sample, adding what is wrong with it to `faults`."""
-    cell = {
-        key: (value or "").strip()
-        for key, value in row.items()
-        if isinstance(key, str) and not isinstance(value, list)
-    }
     where = f"{path}:{number}"
     name = cell.get("sample", "")
-    if (
-        not name
-        or not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-        or name.startswith(".")
-    ):
-        faults.append(Fault(f"{where} sample", repr(name), "a name of letters, digits, '-', '_' and '.'"))
+    if not NAME.fullmatch(name):
+        expected = "a name of letters (a to z), digits, '-', '_' and '.', as it becomes a file name"
+        faults.append(Fault(f"{where} sample", repr(name) if name else "nothing", expected))
     if not cell.get("image"):
         faults.append(Fault(f"{where} image", "nothing", "the path of the image"))
     if cell.get("part", "") not in ("", *PARTS):
         faults.append(Fault(f"{where} part", repr(cell["part"]), "train, val, test, or nothing"))
-    unit = name if data.group_by == "sample" else cell.get(data.group_by, "")
-    if not unit:
+    unit = name if data.group_by == BY_SAMPLE else cell.get(data.group_by, "")
+    if not unit and data.group_by != BY_SAMPLE:
         faults.append(
             Fault(f"{where} {data.group_by}", "nothing", f"the {data.group_by} this image comes from")
         )
     page = _number(cell.get("page") or "0", int, f"{where} page", "a page number, from 0", faults)
     mpp = (
-        _number(cell["mpp"], float, f"{where} mpp", "micrometres per pixel, above 0", faults)
+        _number(
+            cell["mpp"], float, f"{where} mpp", "micrometres per pixel, above 0, with a decimal point", faults
+        )
         if cell.get("mpp")
         else data.mpp
     )
@@ -156,25 +206,24 @@ def _number(text: str, kind: type, where: str, expected: str, faults: list[Fault
 
 
 def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
+    """Names and images that stand in the sheet twice."""
     faults = []
-    seen: dict[str, int] = {}
+    names: dict[str, Sample] = {}
     places: dict[tuple[str, int], int] = {}
     for sample in samples:
-        if sample.sample in seen:
-            first = seen[sample.sample]
+        other = names.setdefault(sample.sample.casefold(), sample)
+        if sample.sample and other is not sample:
+            also = f"row {other.row}" + ("" if other.sample == sample.sample else f" as '{other.sample}'")
+            expected = "a name of its own, whatever the capitals"
             faults.append(
-                Fault(
-                    f"{path}:{sample.row} sample",
-                    f"'{sample.sample}', also in row {first}",
-                    "a name of its own",
-                )
+                Fault(f"{path}:{sample.row} sample", f"'{sample.sample}', also in {also}", expected)
             )
-        seen.setdefault(sample.sample, sample.row)
-        place = (sample.image, sample.page)
-        if sample.image and place in places:
-            found = f"'{sample.image}' (page {sample.page}), also in row {places[place]}"
+        place = (posixpath.normpath(sample.image), sample.page)
+        first = places.setdefault(place, sample.row)
+        if sample.image and first != sample.row:
+            page = f" (page {sample.page})" if sample.page else ""
+            found = f"'{sample.image}'{page}, also in row {first}"
             faults.append(Fault(f"{path}:{sample.row} image", found, "each image once"))
-        places.setdefault(place, sample.row)
     return faults
 
 
@@ -223,34 +272,55 @@ def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Faul
 
 
 def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
-    found = {}
-    for column, path in (("image", sample.image), ("label", sample.label)):
-        if path is None:
-            continue
-        try:
-            found[column] = header(Path(path))
-        except (ImageError, FileNotFoundError) as error:
-            missing = isinstance(error, FileNotFoundError) or not Path(path).exists()
-            text = f"'{path}', which does not exist" if missing else str(error)
-            yield Fault(f"{where} {column}", text, "a readable image; correct the path or restore the file")
-            continue
-        if sample.page >= found[column].pages:
-            yield Fault(
-                f"{where} page", f"{sample.page}", f"below {found[column].pages}, the pages of '{path}'"
-            )
-    if "image" in found and found["image"].channels != data.channels:
-        count = found["image"].channels
+    image = yield from _look(sample.image, f"{where} image", sample.page)
+    label = (yield from _look(sample.label, f"{where} label", sample.page)) if sample.label else None
+    if image and image.channels != data.channels:
+        found = f"{image.channels} channel{'s' * (image.channels > 1)} in '{sample.image}'"
+        expected = f"{data.channels}, as data.channels says; convert the image, or change the study"
+        yield Fault(f"{where} image", found, expected)
+    if label and label.channels != 1:
+        found = f"{label.channels} channels in '{sample.label}'"
+        yield Fault(f"{where} label", found, "one channel of class values; save the label as a grey image")
+    if image and label and (image.height, image.width) != (label.height, label.width):
+        sizes = [f"{header.height} x {header.width} pixels" for header in (label, image)]
+        found, expected = f"a label of {sizes[0]} ('{sample.label}')", f"{sizes[1]}, the size of its image"
+        yield Fault(f"{where} label", found, expected)
+
+
+def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
+    """The header of a file, None if it cannot be had."""
+    file = Path(path)
+    if not file.is_file():
+        found = f"'{path}', which {'is a folder' if file.is_dir() else 'does not exist'}"
+        yield Fault(where, found, "an image file; correct the path in the sheet, or put the file there")
+        return None
+    try:
+        status = file.stat()
+        found = _header(path, status.st_mtime_ns, status.st_size)
+    except (ImageError, OSError) as error:
+        expected = "an image that can be read; copy the file again, or correct the path"
+        yield Fault(where, f"'{path}', which cannot be read ({_reason(error, path)})", expected)
+        return None
+    if page >= found.pages:
+        pages = f"{found.pages} page{'s' * (found.pages > 1)}"
         yield Fault(
-            f"{where} image",
-            f"{count} channels in '{sample.image}'",
-            f"data.channels = {data.channels}; convert the image or change the study",
+            f"{where.split()[0]} page",
+            f"page {page} of '{path}'",
+            f"below {found.pages}; it has {pages}, from 0",
         )
-    if len(found) == 2 and (found["image"].height, found["image"].width) != (
-        found["label"].height,
-        found["label"].width,
-    ):
-        sizes = [f"{h.height} x {h.width}" for h in (found["image"], found["label"])]
-        yield Fault(f"{where} label", f"a label of {sizes[1]} pixels", f"{sizes[0]}, the size of its image")
+    return found
+
+
+@lru_cache(maxsize=65536)
+def _header(path: str, _mtime: int, _size: int) -> ImageHeader:
+    """The header of a file, read again when the file changes."""
+    return header(path)
+
+
+def _reason(error: Exception, path: str) -> str:
+    """What is wrong with a file, without its name and without the remedy."""
+    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    return text.removeprefix(f"{path}: ").split("; expected")[0].split(", expected")[0].rstrip(".")
 
 
 def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
@@ -266,16 +336,31 @@ def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, c
     faults = []
     for sample in samples:
         other = first.setdefault(sample.unit, sample)
-        if parts[sample.sample] != parts[other.sample]:
-            found = f"{column} '{sample.unit}' in {parts[sample.sample]}, but in {parts[other.sample]} in row {other.row}"
-            faults.append(
-                Fault(
-                    f"{sheet}:{sample.row} part",
-                    found,
-                    f"each {column} in one part only, or scores are optimistic",
-                )
-            )
+        here, there = parts[sample.sample], parts[other.sample]
+        if here != there:
+            found = f"{column} '{sample.unit}' in '{here}', but in '{there}' in row {other.row}"
+            expected = f"each {column} in one part only, or scores are optimistic"
+            faults.append(Fault(f"{sheet}:{sample.row} part", found, expected))
     return faults
+
+
+def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:
+    """Refuse a sample without a label where one is learnt from.
+
+    Args:
+        parts: Part of each sample.
+        samples: The samples.
+        sheet: For messages.
+    """
+    return [
+        Fault(
+            f"{sheet}:{sample.row} label",
+            f"nothing, for a sample of part '{parts[sample.sample]}'",
+            "the path of its label; only samples of part 'test' may go without",
+        )
+        for sample in samples
+        if sample.label is None and parts[sample.sample] in LABELLED_PARTS
+    ]
 
 
 def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:

@@ -4,17 +4,43 @@
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from microtome.config.base import ConfigurationError, Fault, raise_faults
-from microtome.config.study import Split
-from microtome.samples import PARTS, Sample, check_parts
+from microtome.config.study import Data, Split
+from microtome.samples import (
+    BY_SAMPLE,
+    PARTS,
+    Sample,
+    check_files,
+    check_labels,
+    check_parts,
+    inspect_sheet,
+    phantom_sheet,
+    resolve,
+)
 
 Parts = dict[str, str]
+Place = Callable[[tuple[str, ...]], str]
+FEWEST_UNITS = 3
+"""One for each part."""
 
 
-def make_splits(samples: Sequence[Sample], split: Split, *, sheet: Path, column: str) -> dict[str, Parts]:
+def option_name(keys: tuple[str, ...]) -> str:
+    """An option by its keys alone, for messages.
+
+    Example:
+        >>> option_name(("split", "k"))
+        'split.k'
+    """
+    return ".".join(keys)
+
+
+def make_splits(
+    samples: Sequence[Sample], split: Split, *, sheet: Path, column: str, place: Place = option_name
+) -> dict[str, Parts]:
     """Divide the samples.
 
     Args:
@@ -22,31 +48,62 @@ def make_splits(samples: Sequence[Sample], split: Split, *, sheet: Path, column:
         split: How to divide.
         sheet: The sample sheet, for messages.
         column: What must stay whole (`data.group_by`), for messages.
+        place: Says where an option stands, for messages.
 
     Returns:
         For each split by name (`main`, or `fold-0`…) the part of each sample.
 
     Raises:
-        ConfigurationError: A part is missing or empty, sizes do not add up, or a unit sits in two parts.
+        ConfigurationError: A part is missing or empty, sizes do not add up, a unit sits in two parts, or a
+            sample that is learnt from has no label.
 
     Example:
-        >>> sheet = [Sample(str(n), f"{n}.png", unit=str(n)) for n in range(5)]
+        >>> sheet = [Sample(str(n), f"{n}.png", f"{n}-label.png", unit=str(n)) for n in range(5)]
         >>> split = Split(kind="random", sizes={"train": 3, "val": 1, "test": 1})
         >>> sorted(make_splits(sheet, split, sheet=Path("s.tsv"), column="block")["main"].values())
         ['test', 'train', 'train', 'train', 'val']
     """
-    by_sample = split.group_by == "sample"
+    by_sample = split.group_by == BY_SAMPLE
     if split.kind == "column":
         splits = {"main": _by_column(samples, sheet)}
     elif split.kind == "random":
-        splits = {"main": _random(samples, split, sheet, by_sample=by_sample)}
+        splits = {"main": _random(samples, split, sheet, by_sample=by_sample, place=place)}
     else:
-        splits = _folds(samples, split)
+        splits = _folds(samples, split, sheet, by_sample=by_sample, place=place)
+    faults: list[Fault] = []
     for parts in splits.values():
-        raise_faults(_check_complete(parts, sheet))
-        if not by_sample:
-            raise_faults(check_parts(parts, samples, sheet, column))
+        faults += _check_complete(parts, sheet) + check_labels(parts, samples, sheet)
+        faults += [] if by_sample else check_parts(parts, samples, sheet, column)
+    raise_faults(faults)
     return splits
+
+
+def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_name) -> list[Fault]:
+    """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
+
+    Args:
+        data: What the study says of its data.
+        split: How the samples are divided.
+        sheet: The sample sheet; for a phantom, the study file.
+        place: Says where an option stands, for messages.
+
+    Returns:
+        All faults.
+    """
+    if data.source == "phantom":
+        samples, faults = phantom_sheet(data.phantom), []
+    else:
+        samples, faults = inspect_sheet(sheet, data)
+    readable = not faults
+    if data.source == "files":
+        root = Path(data.root) if data.root else sheet.parent
+        faults = faults + check_files(resolve(samples, root), sheet, data)
+    if readable:
+        try:
+            make_splits(samples, split, sheet=sheet, column=data.group_by, place=place)
+        except ConfigurationError as error:
+            faults = faults + list(error.faults)
+    return faults
 
 
 def digest(parts: Parts) -> str:
@@ -65,40 +122,81 @@ def _by_column(samples: Sequence[Sample], sheet: Path) -> Parts:
     return {sample.sample: sample.part for sample in samples}
 
 
-def _random(samples: Sequence[Sample], split: Split, sheet: Path, *, by_sample: bool) -> Parts:
+def _random(samples: Sequence[Sample], split: Split, sheet: Path, *, by_sample: bool, place: Place) -> Parts:
     """Draw whole units, or samples where a published split did."""
-    name = (lambda s: s.sample) if by_sample else (lambda s: s.unit)
-    units = sorted({name(sample) for sample in samples})
+    of_sample = {s.sample: s.sample if by_sample else s.unit for s in samples}
+    units = sorted(set(of_sample.values()))
     wanted = sum(split.sizes.values())
     if wanted != len(units):
         what = "samples" if by_sample else "units"
-        raise ConfigurationError(
-            [Fault("split.sizes", f"a sum of {wanted}", f"{len(units)}, the number of {what} in {sheet}")]
-        )
+        expected = f"{len(units)}, the number of {what} in {sheet}"
+        raise ConfigurationError([Fault(place(("split", "sizes")), f"a sum of {wanted}", expected)])
     random.Random(split.seed).shuffle(units)
     parts = [part for part in PARTS for _ in range(split.sizes.get(part, 0))]
     of_unit = dict(zip(units, parts, strict=True))
-    return {sample.sample: of_unit[name(sample)] for sample in samples}
+    return {sample: of_unit[unit] for sample, unit in of_sample.items()}
 
 
-def _folds(samples: Sequence[Sample], split: Split) -> dict[str, Parts]:
+def _folds(
+    samples: Sequence[Sample], split: Split, sheet: Path, *, by_sample: bool, place: Place
+) -> dict[str, Parts]:
     """K test folds of whole units; a share of the other units validates."""
-    from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
-
-    units = [sample.unit for sample in samples]
-    strata = [sample.group if split.stratify else "" for sample in samples]
-    if len(set(units)) < split.k:
-        raise ConfigurationError(
-            [Fault("split.k", str(split.k), f"at most {len(set(units))}, the number of units")]
-        )
-    folds = StratifiedGroupKFold(split.k, shuffle=True, random_state=split.seed)
+    of_sample = {s.sample: s.sample if by_sample else s.unit for s in samples}
+    units = sorted(set(of_sample.values()))
+    if len(units) < max(split.k, FEWEST_UNITS) or split.k < 2:
+        expected = f"2 or more, and at most {len(units)}, the number of units in {sheet} (3 or more)"
+        raise ConfigurationError([Fault(place(("split", "k")), str(split.k), expected)])
+    order = random.Random(split.seed)
+    order.shuffle(units)
+    strata = {s.sample: s.group if split.stratify else "" for s in samples}
+    fold_of = balanced_folds(units, [(of_sample[name], stratum) for name, stratum in strata.items()], split.k)
     splits = {}
-    for number, (rest, test) in enumerate(folds.split(units, strata, units)):
-        inner = GroupShuffleSplit(1, test_size=split.validation, random_state=split.seed + number)
-        _, validation = next(inner.split(rest, groups=[units[i] for i in rest]))
-        held = {int(i): "test" for i in test} | {int(rest[i]): "val" for i in validation}
-        splits[f"fold-{number}"] = {sample.sample: held.get(i, "train") for i, sample in enumerate(samples)}
+    for number in range(split.k):
+        rest = [unit for unit in units if fold_of[unit] != number]
+        share = min(max(1, round(split.validation * len(rest))), len(rest) - 1)
+        validating = set(order.sample(rest, share))
+        splits[f"fold-{number}"] = {
+            name: "test" if fold_of[unit] == number else "val" if unit in validating else "train"
+            for name, unit in of_sample.items()
+        }
     return splits
+
+
+def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: int) -> dict[str, int]:
+    """Deal whole units to folds so that each stratum is spread evenly; large units are dealt first.
+
+    Args:
+        units: Unit names, in the order in which equal ones are dealt.
+        members: The unit and the stratum of each sample.
+        k: Number of folds, at most that of units.
+
+    Returns:
+        The fold of each unit; every fold has one unit at least.
+
+    Example:
+        >>> balanced_folds(["a", "b", "c"], [("a", ""), ("a", ""), ("b", ""), ("c", "")], 2)
+        {'a': 0, 'b': 1, 'c': 1}
+    """
+    counts = {unit: Counter[str]() for unit in units}
+    for unit, stratum in members:
+        counts[unit][stratum] += 1
+    totals = Counter(stratum for _, stratum in members)
+    held = [Counter[str]() for _ in range(k)]
+    folds: dict[str, int] = {}
+    for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
+        empty = [fold for fold in range(k) if not held[fold]]
+        choice = empty if len(empty) >= len(units) - dealt else range(k)
+        folds[unit] = min(choice, key=lambda fold: _unevenness(held, fold, counts[unit], totals))
+        held[folds[unit]] += counts[unit]
+    return {unit: folds[unit] for unit in units}
+
+
+def _unevenness(
+    held: Sequence[Counter[str]], fold: int, added: Counter[str], totals: Counter[str]
+) -> tuple[float, int, int]:
+    """How uneven the strata become by giving a unit to a fold; then the fold's size, then its number."""
+    growth = sum(((held[fold][s] + n) ** 2 - held[fold][s] ** 2) / totals[s] ** 2 for s, n in added.items())
+    return growth, held[fold].total(), fold
 
 
 def _check_complete(parts: Parts, sheet: Path) -> list[Fault]:

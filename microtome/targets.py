@@ -30,7 +30,7 @@ def semantic_target(
         array([[0, 1]], dtype=uint8)
     """
     if label.ndim != 2:
-        msg = f"{name} has shape {label.shape}; expected one channel of class values (H, W). Save it as a grey image."
+        msg = f"{name} has shape {label.shape}; expected one channel of class values (H, W). Save it as grey."
         raise ValueError(msg)
     values, counts = np.unique(label, return_counts=True)
     known = {value: index for index, value in enumerate(classes.values())} | dict.fromkeys(ignore, IGNORE)
@@ -38,7 +38,8 @@ def semantic_target(
     if unknown:
         found = ", ".join(f"{value} ({count} pixels)" for value, count in unknown[:8])
         wanted = ", ".join(f"{value} = {key}" for key, value in classes.items())
-        msg = f"{name} holds the value{'s' if len(unknown) > 1 else ''} {found}; data.classes knows {wanted}. Correct the label or the classes."
+        values_found = f"the value{'s' if len(unknown) > 1 else ''} {found}"
+        msg = f"{name} holds {values_found}; data.classes knows {wanted}. Correct the label or the classes."
         raise ValueError(msg)
     table = np.array([known[int(value)] for value in values], np.uint8)
     return table[np.searchsorted(values, label)]

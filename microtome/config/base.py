@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+SIMILAR = 0.5
+"""How alike two names are, at least, for one to be suggested for the other."""
+
 
 class Section(BaseModel):
     """A configuration section: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class ConfigurationError(ValueError):
     """All faults of a configuration, listed together."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(dict.fromkeys(faults))
         count = len(self.faults)
         lines = "\n".join(f"  {number}. {fault}" for number, fault in enumerate(self.faults, 1))
         super().__init__(f"{count} fault{'s' if count > 1 else ''} in the configuration\n{lines}")
@@ -53,10 +56,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
         >>> nearest("alhpa", ["alpha", "gamma"])
         "'alpha'? (known: alpha, gamma)"
     """
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    names = sorted(set(known))
+    lowered = {other.lower(): other for other in names}
+    close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=SIMILAR)
     listing = ", ".join(names) or "none"
-    return f"'{close[0]}'? (known: {listing})" if close else f"one of: {listing}"
+    return f"'{lowered[close[0]]}'? (known: {listing})" if close else f"one of: {listing}"
 
 
 def raise_faults(faults: list[Fault]) -> None:

@@ -2,135 +2,274 @@
 """Checks of a study that no single option shows."""
 
 import ast
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 from microtome.config.base import Fault, nearest
 from microtome.config.losses import SIGMOID_LOSSES
 from microtome.config.networks import WINDOW_NETWORKS
 from microtome.config.run import Run
-from microtome.config.study import Entry, Study
+from microtome.config.study import Data, Entry, Study
+from microtome.config.yaml_lines import Places
 
-Locate = Callable[[tuple[str, ...]], str]
 PACKAGE = Path(__file__).parent.parent
+CATALOGUE = "datasets.yaml"
+"""Table of public data sets, in the folder above that of the study files."""
 MAKERS = {"tables": "tabulate", "figures": "draw"}
 GIVEN = frozenset({"title", "runs", "rows", "run"})
 """Options of a kind that the workflow itself fills in."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
+EVERY_CLASS = "all"
+"""What metrics call the classes together."""
+OWNERS = {"phantom": "phantom", "dataset": "public", "root": "files"}
+"""Options of `data` that only one source has."""
+SPLIT_OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validation": "folds"}
+"""Options of `split` that only one kind has."""
 
 
-def check_study(study: Study, locate: Locate) -> list[Fault]:
-    """Find what contradicts itself in a study."""
-    faults = [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, locate)]
-    faults += _check_data(study, locate)
+def check_study(study: Study, places: Places) -> list[Fault]:
+    """Find what contradicts itself in a study.
+
+    Args:
+        study: A study whose options are each valid.
+        places: Where they stand.
+
+    Returns:
+        The faults; none if all is well.
+    """
+    faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
+    faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
     for section, entries in (("tables", study.tables), ("figures", study.figures)):
-        faults += [
-            fault
-            for name, entry in entries.items()
-            for fault in _check_entry(study, section, name, entry, locate)
-        ]
-    faults += _unknown_losses(study, locate)
-    return faults
+        for name, entry in entries.items():
+            faults += _check_entry(study, section, name, entry, places)
+    faults += _unknown_losses(study, places)
+    return list(dict.fromkeys(faults))
 
 
-def _check_data(study: Study, locate: Locate) -> Iterator[Fault]:
+def _check_names(study: Study, places: Places) -> Iterator[Fault]:
+    """Names that become file names."""
+    if not NAME.fullmatch(study.name):
+        yield Fault(str(places.path), f"a study called '{study.name}'", f"a file name of {NAME_TEXT}")
+    for section in ("runs", "tables", "figures"):
+        for name in getattr(study, section):
+            if not NAME.fullmatch(name):
+                yield Fault(places((section, name)), f"the name '{name}'", NAME_TEXT)
+
+
+def _check_data(study: Study, places: Places) -> Iterator[Fault]:
     data = study.data
     if data.source != "phantom" and data.samples is None:
-        yield Fault(locate(("data", "samples")), "no sample sheet", f"one, as data.source is '{data.source}'")
-    if data.source == "public" and data.dataset is None:
-        yield Fault(locate(("data", "dataset")), "nothing", "an entry of config/datasets.yaml")
-    if len(data.classes) < 2:
-        yield Fault(locate(("data", "classes")), f"{len(data.classes)} class", "two or more")
-    doubles = set(data.ignore) & set(data.classes.values())
-    if doubles or len(set(data.classes.values())) < len(data.classes):
         yield Fault(
-            locate(("data", "classes")),
-            "a label value used twice",
-            "each value once, in classes or in ignore",
+            places(("data", "samples")), "nothing", f"a sample sheet (TSV), as data.source is '{data.source}'"
         )
-    if study.split.kind == "random" and not study.split.sizes:
-        yield Fault(
-            locate(("split", "sizes")),
-            "nothing",
-            "the size of each part, such as {train: 24, val: 3, test: 3}",
-        )
+    if data.source == "public":
+        yield from check_dataset(data, places) if data.dataset is None else ()
+    for count in _all_channels(study):
+        expected = f"{count}, the in_channels of every network; or change these in `defaults`"
+        yield Fault(places(("data", "channels")), str(data.channels), expected)
+    yield from _unused_data(study, places)
+    yield from _check_classes(study, places)
 
 
-def _check_run(study: Study, name: str, run: Run, locate: Locate) -> Iterator[Fault]:
-    here = ("runs", name)
-    if run.is_ensemble:
-        for member in run.members:
-            if member not in study.runs or study.runs[member].is_ensemble:
-                trained = (key for key, other in study.runs.items() if not other.is_ensemble)
-                yield Fault(locate((*here, "members")), f"'{member}'", nearest(member, trained))
-        return
-    if run.network is None or run.loss is None:
-        yield Fault(locate(here), "no network or no loss", "both, or `members` for an ensemble")
-        return
-    sliding = run.network.name in WINDOW_NETWORKS
-    if sliding != (run.sampler.kind == "balanced_windows"):
-        kind = "balanced_windows" if sliding else "patches"
-        yield Fault(
-            locate((*here, "sampler")),
-            f"'{run.sampler.kind}'",
-            f"'{kind}', which network '{run.network.name}' needs",
-        )
-    if sliding == (run.loss.name in SIGMOID_LOSSES):
-        kind = "cross_entropy" if sliding else "one of " + ", ".join(sorted(SIGMOID_LOSSES))
-        yield Fault(
-            locate((*here, "loss")), f"'{run.loss.name}'", f"{kind}, which network '{run.network.name}' needs"
-        )
-    if run.network.in_channels != study.data.channels:
-        yield Fault(
-            locate((*here, "network", "in_channels")),
-            str(run.network.in_channels),
-            f"data.channels = {study.data.channels}",
-        )
-    crop = getattr(run.sampler, "crop", None)
-    if crop and crop > study.patches.size:
-        yield Fault(
-            locate((*here, "sampler", "crop")), str(crop), f"at most patches.size = {study.patches.size}"
-        )
+def check_dataset(data: Data, places: Places) -> list[Fault]:
+    """Look a public data set up in the table of data sets.
+
+    Args:
+        data: What a study says of its data.
+        places: Where it says so; the table is `datasets.yaml` in the folder above the study's.
+    """
+    known = _datasets(places.path.parent.parent / CATALOGUE)
+    if data.source != "public" or data.dataset in known:
+        return []
+    found = "nothing" if data.dataset is None else f"'{data.dataset}'"
+    expected = f"{nearest(data.dataset or '', known)}, as listed in config/{CATALOGUE}"
+    return [Fault(places(("data", "dataset")), found, expected)]
 
 
-def _check_entry(study: Study, section: str, name: str, entry: Entry, locate: Locate) -> Iterator[Fault]:
-    known = kinds(section)
-    if entry.kind not in known:
-        yield Fault(locate((section, name, "kind")), f"'{entry.kind}'", nearest(entry.kind, known))
-        return
-    for run in entry.runs if entry.runs != "all" else ():
-        if run not in study.runs:
-            yield Fault(locate((section, name, "runs")), f"'{run}'", nearest(run, study.runs))
-    allowed = [option for option in kind_options(section, entry.kind) if option not in GIVEN]
-    for option in entry.options:
-        if option not in allowed:
+@cache
+def _datasets(path: Path) -> tuple[str, ...]:
+    """Names of the public data sets, found without building the whole table."""
+    if not path.is_file():
+        return ()
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    return tuple(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else ()
+
+
+def _unused_data(study: Study, places: Places) -> Iterator[Fault]:
+    """Options that the source does not use, written at the place where the source is chosen or above it."""
+    chosen = places.tree.path(("data", "source"))[-1].written[:2]
+    for option, source in OWNERS.items():
+        node = places.tree.get("data", option)
+        if source == study.data.source or node is None or node.content is None:
+            continue
+        if node.written[:1] == ("scales",) or chosen[:1] != ("scales",):
             yield Fault(
-                locate((section, name, option)), f"unknown option '{option}'", nearest(option, allowed)
+                places(("data", option)),
+                f"an option of data.source '{source}'",
+                f"no such option, as data.source is '{study.data.source}'; delete it or change the source",
             )
 
 
-def _unknown_losses(study: Study, locate: Locate) -> Iterator[Fault]:
-    for loss in study.evaluate.losses:
+def _check_classes(study: Study, places: Places) -> Iterator[Fault]:
+    data, where = study.data, places(("data", "classes"))
+    if len(data.classes) < 2:
+        yield Fault(where, f"{len(data.classes)} class", "two or more, such as {membrane: 0, cell: 255}")
+    values = [*data.classes.values(), *data.ignore]
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        found = f"the label value {', '.join(map(str, twice))} twice"
+        yield Fault(where, found, "each value once, in data.classes or in data.ignore")
+    for name in data.classes:
+        if name == EVERY_CLASS or not name.strip():
+            yield Fault(
+                where, f"a class called '{name}'", "another name; metrics use it for all classes together"
+            )
+
+
+def _check_split(study: Study, places: Places) -> Iterator[Fault]:
+    split = study.split
+    if split.kind == "random" and not split.sizes:
+        yield Fault(
+            places(("split", "sizes")), "nothing", "the size of each part: {train: 24, val: 3, test: 3}"
+        )
+    if split.kind == "folds" and split.k < 2:
+        yield Fault(places(("split", "k")), str(split.k), "2 or more")
+    for option, kind in SPLIT_OPTIONS.items():
+        if kind != split.kind and places.tree.get("split", option):
+            yield Fault(
+                places(("split", option)),
+                f"an option of split.kind '{kind}'",
+                f"no such option, as split.kind is '{split.kind}'; delete it or change the kind",
+            )
+    if split.group_by not in (None, "sample", study.data.group_by):
+        yield Fault(
+            places(("split", "group_by")),
+            f"'{split.group_by}'",
+            f"'{study.data.group_by}' as data.group_by has it, 'sample', or null",
+        )
+    if study.patches.stride > study.patches.size:
+        yield Fault(
+            places(("patches", "stride")),
+            str(study.patches.stride),
+            f"at most patches.size = {study.patches.size}, or pixels between windows are never seen",
+        )
+
+
+def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    if run.is_ensemble:
+        yield from _check_ensemble(study, name, run, places)
+        return
+    if run.network is None or run.loss is None:
+        lacking = " and ".join(option for option in ("network", "loss") if getattr(run, option) is None)
+        yield Fault(
+            places(("runs", name)), f"no {lacking}", "both a network and a loss, or `members` for an ensemble"
+        )
+        return
+    yield from _check_method(study, name, run, places)
+    crop = getattr(run.sampler, "crop", None)
+    if crop and crop > study.patches.size:
+        expected = f"at most patches.size = {study.patches.size}"
+        yield Fault(places(("runs", name, "sampler", "crop")), str(crop), expected)
+    low, high = run.augment.scale
+    if low > high:
+        yield Fault(
+            places(("runs", name, "augment", "scale")), f"[{low:g}, {high:g}]", "the smaller number first"
+        )
+
+
+def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    trained = [key for key, other in study.runs.items() if not other.is_ensemble]
+    unknown = [member for member in run.members if member not in trained]
+    for member in unknown:
+        where = places(("runs", name, "members", str(run.members.index(member))))
+        yield Fault(where, f"'{member}'", nearest(member, trained))
+    for option in ("network", "loss"):
+        if getattr(run, option) is not None:
+            where = places.inside(("runs", name, option), 2)
+            yield Fault(where, f"a {option}", "none, as `members` makes this run an ensemble")
+    twice = sorted({member for member in run.members if run.members.count(member) > 1})
+    if twice:
+        yield Fault(places(("runs", name, "members")), f"{', '.join(twice)} twice", "each run once")
+    if not unknown and not set.intersection(*(set(study.runs[member].seeds) for member in run.members)):
+        seeds = ", ".join(f"{member} {list(study.runs[member].seeds)}" for member in run.members)
+        expected = "at least one seed that all members share"
+        yield Fault(places(("runs", name, "members")), f"members without a common seed ({seeds})", expected)
+
+
+def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Network, loss, sampler and data have to go together."""
+    here, network, loss = ("runs", name), run.network, run.loss
+    sliding = network.name in WINDOW_NETWORKS
+    if sliding != (run.sampler.kind == "balanced_windows"):
+        expected = f"'{'balanced_windows' if sliding else 'patches'}', which network '{network.name}' needs"
+        yield Fault(places.inside((*here, "sampler", "kind"), 2), f"'{run.sampler.kind}'", expected)
+    if sliding == (loss.name in SIGMOID_LOSSES):
+        kind = "'cross_entropy'" if sliding else "one of " + ", ".join(sorted(SIGMOID_LOSSES))
+        expected = f"{kind}, which network '{network.name}' needs"
+        yield Fault(places.inside((*here, "loss", "name"), 2), f"'{loss.name}'", expected)
+    if network.in_channels != study.data.channels and not _all_channels(study):
+        expected = f"data.channels = {study.data.channels}"
+        yield Fault(places.inside((*here, "network", "in_channels"), 2), str(network.in_channels), expected)
+    outputs = getattr(network, "classes", None)
+    if outputs is not None and outputs != len(study.data.classes):
+        expected = f"{len(study.data.classes)}, the number of data.classes"
+        yield Fault(places.inside((*here, "network", "classes"), 2), str(outputs), expected)
+
+
+def _all_channels(study: Study) -> set[int]:
+    """The number of channels on which all networks agree, against the data; empty if they do not."""
+    counts = {run.network.in_channels for run in study.runs.values() if run.network is not None}
+    return counts if len(counts) == 1 and study.data.channels not in counts else set()
+
+
+def _check_entry(study: Study, section: str, name: str, entry: Entry, places: Places) -> Iterator[Fault]:
+    known = kinds(section)
+    if entry.kind not in known:
+        yield Fault(places((section, name, "kind")), f"'{entry.kind}'", nearest(entry.kind, known))
+        return
+    for number, run in enumerate(entry.runs if entry.runs != "all" else ()):
+        if run not in study.runs:
+            yield Fault(places((section, name, "runs", str(number))), f"'{run}'", nearest(run, study.runs))
+    allowed = [option for option in kind_options(section, entry.kind) if option not in GIVEN]
+    for option in entry.options:
+        if option not in allowed:
+            known = [*allowed, *(field for field in Entry.model_fields)]
+            yield Fault(places((section, name, option)), f"unknown option '{option}'", nearest(option, known))
+
+
+def _unknown_losses(study: Study, places: Places) -> Iterator[Fault]:
+    for number, loss in enumerate(study.evaluate.losses):
         if loss not in SIGMOID_LOSSES:
-            yield Fault(locate(("evaluate", "losses")), f"'{loss}'", nearest(loss, SIGMOID_LOSSES))
+            where = places(("evaluate", "losses", str(number)))
+            yield Fault(where, f"'{loss}'", nearest(loss, SIGMOID_LOSSES))
 
 
-@lru_cache(maxsize=None)
+@cache
 def kinds(section: str) -> tuple[str, ...]:
-    """The kinds of tables or figures: the modules that have the function, found without importing them."""
+    """The kinds of tables or figures: the modules that have the function, found without importing them.
+
+    Args:
+        section: `tables` or `figures`.
+    """
     files = sorted((PACKAGE / section).glob("*.py"))
-    return tuple(file.stem for file in files if not file.stem.startswith("_") and _function(section, file))
+    return tuple(file.stem for file in files if not file.stem.startswith("_") and maker(section, file.stem))
 
 
 def kind_options(section: str, kind: str) -> list[str]:
     """The options that a kind takes: the keyword arguments of its function."""
-    function = _function(section, PACKAGE / section / f"{kind}.py")
+    function = maker(section, kind)
     return [argument.arg for argument in function.args.kwonlyargs] if function else []
 
 
-@lru_cache(maxsize=None)
-def _function(section: str, file: Path) -> ast.FunctionDef | None:
-    """The function that makes a table or a figure of this kind."""
+@cache
+def maker(section: str, kind: str) -> ast.FunctionDef | None:
+    """The function that makes a table or a figure of a kind, as syntax; None if the module is no kind."""
+    file = PACKAGE / section / f"{kind}.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))
     named = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == MAKERS[section])
-    return next(named, None) if file.stem != "__init__" else None
+    return next(named, None) if kind != "__init__" else None

@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Load and check the configuration: every fault of every file, listed together."""
+"""Load and check the configuration: every fault of every file and sample sheet, listed together."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from microtome.config import yaml_lines
-from microtome.config.base import ConfigurationError, Fault, nearest
-from microtome.config.checks import check_study
-from microtome.config.run import Run
-from microtome.config.study import Study
+from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
+from microtome.config.checks import check_dataset, check_study
+from microtome.config.faults import describe
+from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import Workflow
-from microtome.config.yaml_lines import Keys, merge
+from microtome.config.yaml_lines import Keys, Node, Places, merge
+from microtome.splits import check_data
 
 STUDY_FOLDER = Path("config/studies")
+SCALES = get_args(Workflow.model_fields["scale"].annotation)
+OMIT = "omit"
+"""Value by which a scale leaves out a run, a table or a figure of the file."""
+NAMED_SECTIONS = ("runs", "tables", "figures")
+TOP_LEVEL = (*(name for name in Study.model_fields if name != "name"), "defaults", "scales")
+"""Options of a study file."""
+NOT_OF_ENSEMBLES = ("network", "loss")
 
 
 def load_workflow(options: Mapping[str, Any], *, file: str = "config/config.yaml") -> Workflow:
@@ -29,16 +38,49 @@ def load_workflow(options: Mapping[str, Any], *, file: str = "config/config.yaml
         The checked options.
 
     Raises:
-        ConfigurationError: Any option is unknown or out of range.
+        ConfigurationError: Any option is unknown or out of range. The faults of the studies that it names,
+            as far as these can be known, are listed too.
     """
     try:
         return Workflow.model_validate(dict(options))
     except ValidationError as error:
-        raise ConfigurationError(_faults(error, Workflow, lambda keys: f"{file} {'.'.join(keys)}")) from error
+        faults = describe(error, Workflow, _option_places(options, Path(file)))
+    raise ConfigurationError(faults + _study_faults(options, Path(file).parent / STUDY_FOLDER.name))
+
+
+def _option_places(options: Mapping[str, Any], file: Path) -> Places | Any:
+    """Say where a workflow option was set: in the file if it has that value, else on the command line."""
+    try:
+        tree = yaml_lines.read(file)
+    except ConfigurationError:
+        tree = Node({})
+    places, given = Places(file, tree), yaml_lines.mark(options)
+
+    def locate(keys: Keys) -> str:
+        here, there = tree.get(*keys), given.get(*keys)
+        in_file = here is not None and there is not None and here.plain == there.plain
+        return places(keys) if in_file or there is None else f"--config {'.'.join(keys)}"
+
+    return locate
+
+
+def _study_faults(options: Mapping[str, Any], folder: Path) -> list[Fault]:
+    """The faults of studies, named by options that are not right as a whole."""
+    known = {key: options[key] for key in ("scale", "studies") if key in options}
+    for leave_out in ((), ("studies",)):
+        try:
+            workflow = Workflow.model_validate({k: v for k, v in known.items() if k not in leave_out})
+            load_studies(workflow.studies, workflow.scale, folder=folder)
+        except ValidationError:
+            continue
+        except ConfigurationError as error:
+            return list(error.faults)
+        break
+    return []
 
 
 def load_study(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Study:
-    """Load one study at one scale.
+    """Load one study at one scale; the other scales of the file are checked as well.
 
     Args:
         name: The file's name in `folder`, without its ending.
@@ -51,133 +93,159 @@ def load_study(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Study:
     Raises:
         ConfigurationError: With all faults of the file.
     """
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = nearest(name, (file.stem for file in folder.glob("*.yaml")))
-        raise ConfigurationError([Fault("config/config.yaml studies", f"'{name}'", known)])
-    raw, lines = yaml_lines.read(path)
-    merged, faults = _at_scale(raw, scale, path)
-    locate = _locator(path, scale, lines)
-    try:
-        study = Study.model_validate(merged | {"name": name})
-    except ValidationError as error:
-        faults += _faults(error, Study, locate)
-    else:
-        faults += check_study(study, locate)
-    if faults:
-        raise ConfigurationError(faults)
-    return study
+    draft = _draft(name, scale, folder)
+    raise_faults(draft.faults)
+    return draft.finished()
 
 
 def load_studies(names: Iterable[str], scale: str, *, folder: Path = STUDY_FOLDER) -> dict[str, Study]:
-    """Load several studies; the faults of all of them are raised together."""
+    """Load several studies.
+
+    Raises:
+        ConfigurationError: With the faults of all study files and of their sample sheets. A sheet is checked
+            even if its study has faults elsewhere; the files that it names are looked at if they are the
+            user's own (`data.source: files`).
+    """
     studies, faults = {}, []
-    for name in names:
+    for name in dict.fromkeys(names):
         try:
-            studies[name] = load_study(name, scale, folder=folder)
+            draft = _draft(name, scale, folder)
         except ConfigurationError as error:
             faults += error.faults
-    if faults:
-        raise ConfigurationError(faults)
+            continue
+        faults += draft.faults + _data_faults(draft)
+        if not faults:
+            studies[name] = draft.finished()
+    raise_faults(faults)
     return studies
 
 
-def _at_scale(raw: dict[str, Any], scale: str, path: Path) -> tuple[dict[str, Any], list[Fault]]:
-    """Lay the scale over the file and the defaults under every run."""
-    scales = raw.get("scales") or {}
-    content = {key: value for key, value in raw.items() if key != "scales"}
+@dataclass(frozen=True)
+class _Draft:
+    """A study file at one scale, perhaps with faults."""
+
+    name: str
+    places: Places
+    study: Study | None
+    faults: list[Fault]
+
+    def finished(self) -> Study:
+        """The study.
+
+        Raises:
+            ConfigurationError: There is none, as the file has faults.
+        """
+        if self.study is None:
+            raise ConfigurationError(self.faults)
+        return self.study
+
+
+def _draft(name: str, scale: str, folder: Path) -> _Draft:
+    """Read a study file, lay the scale over it and check it.
+
+    Raises:
+        ConfigurationError: There is no such file, or it cannot be read at all.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = nearest(name, (file.stem for file in folder.glob("*.yaml")))
+        raise ConfigurationError([Fault(f"{folder.parent / 'config.yaml'} studies", f"'{name}'", known)])
+    tree = yaml_lines.read(path)
+    faults = _scale_faults(tree, scale, path)
+    study, places, found = _at_scale(tree, scale, name, path)
+    faults += found
+    if not faults:
+        others = [other for other in SCALES if other != scale]
+        faults += [fault for other in others for fault in _at_scale(tree, other, name, path)[2]]
+    return _Draft(name, places, study, list(dict.fromkeys(faults)))
+
+
+def _scale_faults(tree: Node, scale: str, path: Path) -> list[Fault]:
+    """What is wrong with the list of scales itself."""
+    scales, places = tree.get("scales") or Node({}, written=("scales",)), Places(path, tree)
+    if not scales.is_mapping and scales.content is not None:
+        return [Fault(places(("scales",)), repr(scales.plain), f"overlays by name ({', '.join(SCALES)})")]
+    content = scales.content or {}
+    faults = [
+        Fault(places(("scales", name)), f"unknown scale '{name}'", nearest(name, SCALES))
+        for name in content
+        if name not in SCALES
+    ]
+    faults += [
+        Fault(places(("scales", name)), repr(node.plain), "options to change, or {} for none")
+        for name, node in content.items()
+        if not node.is_mapping and node.content is not None
+    ]
+    if scale not in content and scale != "paper":
+        listing = ", ".join(content) or "none"
+        expected = f"an overlay of that name ({listing} there), or run with --config scale=paper"
+        faults.append(Fault(places(("scales",)), f"no '{scale}'", expected))
+    return faults
+
+
+def _at_scale(tree: Node, scale: str, name: str, path: Path) -> tuple[Study | None, Places, list[Fault]]:
+    """Lay a scale over the file and validate what results."""
+    merged = _merged(tree, scale)
+    places = Places(path, merged)
+    faults = _unused(merged, places)
+    content = {key: value for key, value in merged.plain.items() if value is not None and key != "defaults"}
+    try:
+        study = Study.model_validate(content | {"name": name})
+    except ValidationError as error:
+        return None, places, faults + describe(error, Study, places, top=TOP_LEVEL)
+    return study, places, faults + check_study(study, places)
+
+
+def _unused(merged: Node, places: Places) -> list[Fault]:
+    """Options that the file itself may not set, and defaults that are no options."""
     faults = []
-    if scale not in scales and scale != "paper":
-        faults.append(
-            Fault(
-                f"{path} scales",
-                f"no '{scale}'",
-                f"an overlay of that name ({', '.join(scales) or 'none'} there)",
-            )
-        )
-    content = merge(content, scales.get(scale) or {})
-    defaults = content.pop("defaults", None) or {}
-    runs = content.get("runs")
-    if isinstance(runs, dict):
-        content["runs"] = {name: _run(defaults, run) for name, run in runs.items() if run != "omit"}
-    return content, faults
+    if merged.get("name"):
+        faults.append(Fault(places(("name",)), "'name'", "no such option; the file's name is the study's"))
+    defaults = merged.get("defaults")
+    if defaults and defaults.content is not None and not defaults.is_mapping:
+        faults.append(Fault(places(("defaults",)), repr(defaults.plain), "options of a run (key: value)"))
+    return faults
 
 
-def _run(defaults: dict[str, Any], run: Any) -> Any:
+def _merged(tree: Node, scale: str) -> Node:
+    """Lay the scale over the file and the defaults under every run."""
+    base = Node({key: node for key, node in tree.content.items() if key != "scales"}, tree.line)
+    overlay = tree.get("scales", scale)
+    content = dict((merge(base, overlay) if overlay and overlay.is_mapping else base).content)
+    for section in NAMED_SECTIONS:
+        entries = content.get(section)
+        if entries and entries.is_mapping:
+            kept = {key: node for key, node in entries.content.items() if node.content != OMIT}
+            content[section] = replace(entries, content=kept)
+    defaults, runs = content.get("defaults"), content.get("runs")
+    if runs and runs.is_mapping:
+        below = defaults if defaults and defaults.is_mapping else Node({})
+        content["runs"] = replace(runs, content={key: _run(below, run) for key, run in runs.content.items()})
+    return replace(base, content=content)
+
+
+def _run(defaults: Node, run: Node) -> Node:
     """A run is the defaults with its own changes; an ensemble has no network and no loss."""
-    if isinstance(run, dict) and run.get("members"):
-        defaults = {key: value for key, value in defaults.items() if key not in ("network", "loss")}
-    return merge(defaults, run or {})
+    if run.content is None:
+        run = replace(run, content={})
+    members = run.get("members")
+    if members and members.content:
+        kept = {key: node for key, node in defaults.content.items() if key not in NOT_OF_ENSEMBLES}
+        defaults = replace(defaults, content=kept)
+    merged = merge(defaults, run)
+    return replace(merged, line=run.line, written=run.written)
 
 
-def _locator(path: Path, scale: str, lines: dict[Keys, int]) -> Any:
-    """Return a function that names the file and line where a merged option really stands."""
-
-    def locate(keys: Keys) -> str:
-        candidates = [("scales", scale, *keys), keys]
-        if keys[:1] == ("runs",) and len(keys) > 2:
-            candidates += [("scales", scale, "defaults", *keys[2:]), ("defaults", *keys[2:])]
-        for length in range(len(keys), 0, -1):
-            for candidate in candidates:
-                short = candidate[: len(candidate) - (len(keys) - length)]
-                if short in lines and short not in (
-                    ("scales", scale),
-                    ("defaults",),
-                    ("scales", scale, "defaults"),
-                ):
-                    return f"{path}:{lines[short]} {'.'.join(keys)}"
-        return f"{path} {'.'.join(keys)}"
-
-    return locate
-
-
-def _faults(error: ValidationError, model: type[BaseModel], locate: Any) -> list[Fault]:
-    """Turn pydantic's errors into faults a reader can act on."""
-    faults: dict[str, Fault] = {}
-    for detail in error.errors():
-        keys = tuple(str(key) for key in detail["loc"])
-        keys = tuple(key for key in keys if not _is_tag(key, keys, detail))
-        where = locate(keys)
-        if detail["type"] == "extra_forbidden":
-            fault = Fault(
-                where, f"unknown option '{keys[-1]}'", nearest(keys[-1], _known(model, keys[:-1], error))
-            )
-        elif detail["type"] == "missing":
-            fault = Fault(where, "nothing", "a value; this option is required")
-        else:
-            fault = Fault(where, repr(detail.get("input")), detail["msg"].removeprefix("Input should be "))
-        faults.setdefault(f"{where}{fault.found}", fault)
-    return list(faults.values())
-
-
-def _is_tag(key: str, keys: Keys, detail: Any) -> bool:
-    """Whether a key of pydantic's location is the tag of a discriminated union, not a key of the file."""
-    return (
-        key in _tags() and keys.index(key) > 0 and keys[keys.index(key) - 1] in ("network", "loss", "sampler")
-    )
-
-
-def _tags() -> dict[str, type[BaseModel]]:
-    """The discriminated models by tag."""
-    tags = {}
-    for field in ("network", "loss", "sampler"):
-        for model in _models(Run.model_fields[field].annotation):
-            tag = model.model_fields.get("name") or model.model_fields["kind"]
-            tags[str(tag.default)] = model
-    return tags
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models in an annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
-
-
-def _known(model: type[BaseModel], keys: Keys, error: ValidationError) -> list[str]:
-    """The options known at a place of the configuration."""
-    current = [model]
-    for key in keys:
-        step = [m.model_fields[key].annotation for m in current if key in m.model_fields]
-        current = [found for annotation in step for found in _models(annotation)] or current
-    return sorted({field for found in current for field in found.model_fields})
+def _data_faults(draft: _Draft) -> list[Fault]:
+    """The faults of a study's sample sheet, as far as what the study says of its data can be understood."""
+    plain = draft.places.tree.plain
+    try:
+        data = Data.model_validate(plain.get("data"))
+        split = Split.model_validate(plain.get("split") or {})
+    except ValidationError:
+        return []
+    if data.source != "phantom" and data.samples is None:
+        return []
+    sheet = Path(str(data.samples)) if data.source != "phantom" else draft.places.path
+    faults = check_dataset(data, draft.places) if data.dataset else []
+    return faults + check_data(data, split, sheet=sheet, place=draft.places)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Options of each network. The name of a model's `name` is the module in `microtome.networks` that builds it."""
+"""Options of each network. A model's `name` is the module in `microtome.networks` that builds it."""
 
 from typing import Annotated, Literal
 

@@ -33,6 +33,9 @@ class Data(Section):
     root: str | None = Field(
         None, description="files: folder that the sheet's paths start from; null: the sheet's folder"
     )
+    origin: Literal["own", "public"] = Field(
+        "own", description="files: whether they are a public data set, whose results may stand beside published ones"
+    )
     dataset: str | None = Field(None, description="public: entry of config/datasets.yaml")
     group_by: Literal["patient", "block", "volume", "sample"] = Field(
         "patient", description="column whose value never sits in two parts of a split"

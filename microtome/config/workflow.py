@@ -20,7 +20,7 @@ class Workflow(Section):
 
     scale: Literal["demo", "local", "paper"] = Field(
         "demo",
-        description="demo: phantoms in minutes; local: real data at a size for two cores; paper: published settings",
+        description="demo: phantoms, minutes; local: real data, two cores; paper: published settings",
     )
     studies: tuple[str, ...] = Field(
         ("membranes",), min_length=1, description="names of files in config/studies"

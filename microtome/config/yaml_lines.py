@@ -1,24 +1,115 @@
 # SPDX-License-Identifier: MIT
-"""YAML that remembers on which line each key stands."""
+"""YAML that remembers where each option stands, also after one mapping was laid over another."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from microtome.config.base import ConfigurationError, Fault
 
 Keys = tuple[str, ...]
+MERGE_TAG = "tag:yaml.org,2002:merge"
+CHOICES = ("name", "kind")
+"""Options that say what the other options of their section mean."""
+NAMED = (("runs",), ("tables",), ("figures",))
+"""Mappings whose keys are the user's names; a dot in them is a mistake, not a way to reach deeper."""
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
+@dataclass(frozen=True)
+class Node:
+    """A value of a YAML file and where it stands.
+
+    Attributes:
+        content: A mapping of nodes, a list of nodes, or a scalar.
+        line: Line in the file, from 1.
+        written: The keys that lead to it in the file.
+    """
+
+    content: Any
+    line: int = 0
+    written: Keys = ()
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it has options below it."""
+        return isinstance(self.content, Mapping)
+
+    @property
+    def plain(self) -> Any:
+        """The value without lines, as `yaml.safe_load` would give it."""
+        if self.is_mapping:
+            return {key: node.plain for key, node in self.content.items()}
+        return [node.plain for node in self.content] if isinstance(self.content, list) else self.content
+
+    def get(self, *keys: str) -> "Node | None":
+        """The node below these keys, if there is one."""
+        path = self.path(keys)
+        return path[-1] if len(path) == len(keys) + 1 else None
+
+    def path(self, keys: Keys) -> list["Node"]:
+        """The nodes from this one along the keys, as far as they exist."""
+        found = [self]
+        for key in keys:
+            content = found[-1].content
+            if isinstance(content, list) and key.isdigit() and int(key) < len(content):
+                found.append(content[int(key)])
+            elif isinstance(content, Mapping) and key in content:
+                found.append(content[key])
+            else:
+                break
+        return found
+
+
+def mark(value: Any) -> Node:
+    """Turn a plain value into nodes that stand nowhere."""
+    if isinstance(value, Mapping):
+        return Node({str(key): mark(below) for key, below in value.items()})
+    return Node([mark(item) for item in value] if isinstance(value, list) else value)
+
+
+def merge(base: Node, change: Node) -> Node:
+    """Lay a change over a base: mappings merge key by key, everything else is replaced.
+
+    A mapping whose `name` or `kind` changes replaces the base's, as the options of another network or loss
+    do not apply.
+
+    Example:
+        >>> merge(mark({"a": {"x": 1, "y": 2}}), mark({"a": {"y": 3}})).plain
+        {'a': {'x': 1, 'y': 3}}
+        >>> merge(mark({"name": "tversky", "alpha": 0.3}), mark({"name": "dice"})).plain
+        {'name': 'dice'}
+    """
+    if not (base.is_mapping and change.is_mapping) or _chooses_another(base, change):
+        return change
+    merged = dict(base.content)
+    for key, node in change.content.items():
+        merged[key] = merge(merged[key], node) if key in merged else node
+    return replace(base, content=merged)
+
+
+def _chooses_another(base: Node, change: Node) -> bool:
+    pairs = ((base.content.get(key), change.content.get(key)) for key in CHOICES)
+    return any(
+        old and new and not old.is_mapping and not new.is_mapping and old.content != new.content
+        for old, new in pairs
+    )
+
+
+def read(path: Path) -> Node:
     """Read a YAML mapping.
+
+    A key with dots reaches deeper: `training.epochs: 3` is `training: {epochs: 3}`. Aliases (`*name`) and
+    merge keys (`<<`) are resolved; what they bring keeps the place of its anchor.
 
     Args:
         path: The file.
 
     Returns:
-        The mapping, and for each path of keys the line (from 1) of its last key.
+        The mapping.
 
     Raises:
         ConfigurationError: The file is absent, is not YAML, is not a mapping or has a key twice.
@@ -26,61 +117,126 @@ def read(path: Path) -> tuple[dict[str, Any], dict[Keys, int]]:
     if not path.is_file():
         raise ConfigurationError([Fault(str(path), "no such file", "a YAML file there")])
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        builder = _Builder(str(path))
+        tree = builder.build(root, ()) if root else Node(None, 1)
+    except UnicodeDecodeError as error:
+        found = f"the byte {error.object[error.start]:#04x}, which is not UTF-8"
+        raise ConfigurationError([Fault(str(path), found, "a text file saved as UTF-8")]) from error
+    except yaml.MarkedYAMLError as error:
+        mark_, problem = error.problem_mark or error.context_mark, error.problem or str(error)
+        where = f"{path}:{mark_.line + 1}" if mark_ else str(path)
+        expected = "brackets, quotes and indentation (spaces, no tabs) that fit, here and above"
+        raise ConfigurationError([Fault(where, f"no valid YAML ({problem})", expected)]) from error
     except yaml.YAMLError as error:
         raise ConfigurationError([Fault(str(path), str(error).replace("\n", " "), "valid YAML")]) from error
-    if not isinstance(value, dict):
-        raise ConfigurationError([Fault(str(path), type(value).__name__, "a mapping of options")])
-    lines: dict[Keys, int] = {}
-    twice = list(_walk(node, (), lines))
-    if twice:
-        raise ConfigurationError(
-            Fault(f"{path}:{line} {'.'.join(keys)}", "the key a second time", "each key once")
-            for keys, line in twice
-        )
-    return value, lines
+    if builder.faults:
+        raise ConfigurationError(builder.faults)
+    if not tree.is_mapping:
+        found = "nothing" if tree.content is None else type(tree.plain).__name__
+        raise ConfigurationError([Fault(str(path), found, "a mapping of options (key: value)")])
+    return tree
 
 
-def _walk(node: yaml.Node, keys: Keys, lines: dict[Keys, int]) -> list[tuple[Keys, int]]:
-    """Collect the lines below a node; return the keys that stand there twice."""
-    twice = []
-    if isinstance(node, yaml.MappingNode):
+@dataclass
+class _Builder:
+    """Turns PyYAML's nodes into ours; a node used again through an alias is built once, where it stands."""
+
+    file: str
+    faults: list[Fault] = field(default_factory=list)
+    built: dict[int, Node | None] = field(default_factory=dict)
+
+    def build(self, node: yaml.Node, keys: Keys) -> Node:
+        """Build a node; an alias to a node that is still being built would never end."""
+        if id(node) in self.built:
+            found = self.built[id(node)]
+            if found is None:
+                raise yaml.MarkedYAMLError(
+                    problem="an alias to a mapping that it is part of", problem_mark=node.start_mark
+                )
+            return found
+        self.built[id(node)] = None
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            content: Any = self._mapping(node, keys)
+        elif isinstance(node, yaml.SequenceNode):
+            content = [self.build(item, (*keys, str(number))) for number, item in enumerate(node.value)]
+        else:
+            content = SafeConstructor().construct_object(node)
+        self.built[id(node)] = Node(content, line, keys)
+        return self.built[id(node)]
+
+    def _mapping(self, node: yaml.MappingNode, keys: Keys) -> dict[str, Node]:
+        """The content of a mapping: merge keys first, then plain keys, then keys with dots."""
+        brought, plain, dotted = [], {}, []
         for key, value in node.value:
-            below = (
-                (*keys, *str(key.value).split("."))
-                if not keys or keys[0] == "scales"
-                else (*keys, str(key.value))
-            )
-            if below in lines and not isinstance(value, yaml.MappingNode):
-                twice.append((below, key.start_mark.line + 1))
-            lines[below] = key.start_mark.line + 1
-            twice += _walk(value, below, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            lines[(*keys, str(number))] = item.start_mark.line + 1
-            twice += _walk(item, (*keys, str(number)), lines)
-    return twice
+            name, line = str(key.value), key.start_mark.line + 1
+            if key.tag == MERGE_TAG:
+                brought += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif "." in name.strip(".") and keys not in NAMED and keys[-1:] != ("classes",):
+                dotted.append((tuple(name.split(".")), line, value))
+            elif name in plain:
+                self._twice((*keys, name), line, plain[name].line)
+            else:
+                plain[name] = replace(self.build(value, (*keys, name)), line=line, written=(*keys, name))
+        own = Node(plain)
+        for below, line, value in dotted:
+            target = own.get(*below)
+            node_ = replace(self.build(value, (*keys, *below)), line=line, written=(*keys, *below))
+            if target and not (target.is_mapping and node_.is_mapping):
+                self._twice((*keys, *below), line, target.line)
+            own = merge(own, _wrap(node_, keys, below))
+        content: dict[str, Node] = {}
+        for anchor in reversed(brought):
+            found = self.build(anchor, keys)
+            content |= found.content if found.is_mapping else {}
+        return self._over(content, own, {below[0] for below, _, _ in dotted} - set(plain))
+
+    def _over(self, brought: dict[str, Node], own: Node, deep: set[str]) -> dict[str, Node]:
+        """Own keys replace what merge keys brought; keys with dots change only what they name."""
+        changed = {key: merge(brought[key], own.content[key]) for key in deep if key in brought}
+        return brought | own.content | changed
+
+    def _twice(self, keys: Keys, line: int, first: int) -> None:
+        where = f"{self.file}:{line} {'.'.join(keys)}"
+        self.faults.append(Fault(where, f"the key a second time, after line {first}", "each key once"))
 
 
-def merge(base: Any, change: Any) -> Any:
-    """Lay a change over a base: mappings merge key by key, everything else is replaced.
+def _wrap(node: Node, keys: Keys, below: Keys) -> Node:
+    """The mapping that a key with dots stands for."""
+    for length in range(len(below) - 1, -1, -1):
+        node = Node({below[length]: node}, node.line, (*keys, *below[:length]))
+    return node
 
-    A key with dots reaches deeper: ``{"data.source": "phantom"}``. A mapping whose ``name`` or ``kind`` changes replaces the base's,
-    as the options of another network or loss do not apply.
 
-    Example:
-        >>> merge({"a": {"x": 1, "y": 2}}, {"a.y": 3})
-        {'a': {'x': 1, 'y': 3}}
+@dataclass(frozen=True)
+class Places:
+    """Says where the options of a merged study stand.
+
+    Attributes:
+        path: The file.
+        tree: Its content after merging.
     """
-    if not (isinstance(base, dict) and isinstance(change, dict)):
-        return change
-    if any(key in base and key in change and base[key] != change[key] for key in ("name", "kind")):
-        return change
-    merged = dict(base)
-    for key, value in change.items():
-        head, _, tail = str(key).partition(".")
-        merged[head] = merge(
-            merged.get(head, {}) if tail else merged.get(head), {tail: value} if tail else value
-        )
-    return merged
+
+    path: Path
+    tree: Node
+
+    def __call__(self, keys: Keys) -> str:
+        """File, line and keys of an option as written, or of where it would be written."""
+        path = self.tree.path(keys)
+        return self._say(path[-1], (*path[-1].written, *keys[len(path) - 1 :]))
+
+    def inside(self, keys: Keys, owner: int) -> str:
+        """File and line below the first `owner` keys (a run) where an option has to be changed."""
+        path = self.tree.path(keys)
+        own = [node for node in path[owner:] if _is_below(node.written, keys[:owner])]
+        return self._say((own or path[: owner + 1])[-1], keys)
+
+    def _say(self, node: Node, keys: Keys) -> str:
+        line = f":{node.line}" if node.line and node.written else ""
+        return f"{self.path}{line} {'.'.join(keys)}".strip()
+
+
+def _is_below(written: Keys, owner: Keys) -> bool:
+    """Whether an option is written below its owner, in the file itself or in a scale of it."""
+    return owner in (written[: len(owner)], written[2 : 2 + len(owner)])

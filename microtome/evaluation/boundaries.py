@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """V_Rand and V_Info after thinning (Arganda-Carreras et al. 2015, doi:10.3389/fnana.2015.00142).
 
-As in the challenge, one threshold serves a whole part: the one with the best mean over its images. `v_rand@t` and `v_info@t` keep the
-sweep of every image.
+As in the challenge, one threshold serves a whole part: the one with the best mean over its images. `v_rand@t`
+and `v_info@t` keep the sweep of every image.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,8 @@ def measure(context: Context) -> list[Measure]:
 def finish(measures: Mapping[str, list[Measure]]) -> dict[str, list[Measure]]:
     """The scores of each image at the threshold that is best for all of them.
 
-    `v_rand` takes the whole sweep of the study; `v_rand_tenths` only its multiples of 0.1, the sweep of the challenge's script.
+    `v_rand` takes the whole sweep of the study; `v_rand_tenths` only its multiples of 0.1, the sweep of the
+    challenge's script.
     """
     found: dict[str, list[Measure]] = {sample: [] for sample in measures}
     for name in SCORES:

@@ -33,7 +33,10 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
 
 
 def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyMeta:
-    runs = [ExpectedRun(run, split, seed, study["labels"].get(run, run)) for split, run, seed in study["evaluated"]]
+    runs = [
+        ExpectedRun(run, split, seed, study["labels"].get(run, run))
+        for split, run, seed in study["evaluated"]
+    ]
     citations = [Citation(papers[study["paper"]]["title"])]
     if study["dataset"]:
         entry = load_catalogue(catalogue)[study["dataset"]]

@@ -53,6 +53,12 @@ def _pixels(split: Path, targets: Paths, classes: Sequence[str]) -> pd.DataFrame
     parts = pd.read_csv(split, sep="\t", dtype=str).set_index("sample")["part"]
     files = [path for folder in targets for path in sorted(folder.glob("*.tif"))]
     frames = [
-        count_pixels(images.read(path), classes={name: i for i, name in enumerate(classes)}, sample=path.stem, part=parts[path.stem]) for path in files
+        count_pixels(
+            images.read(path),
+            classes={name: i for i, name in enumerate(classes)},
+            sample=path.stem,
+            part=parts[path.stem],
+        )
+        for path in files
     ]
     return pd.concat(frames, ignore_index=True)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -16,17 +17,20 @@ from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).parent / "plugins"
+JOBS = ".jobs.jsonl"
+"""Where the logger plugin lists the jobs of a dry run, in the workspace."""
 NOT_COPIED = ("tests", "docs", "benchmarks", ".ci")
+GENERATED = frozenset({"results", "resources", "logs", ".snakemake", "__pycache__"})
 TARGETS = frozenset({"all", "tables", "figures", "report"})
 """Rules that only name files."""
-QUIET_WILDCARDS = ("study", "split", "seed")
-"""Wildcards with one value in these studies."""
-OWN = "results/demo/own/runs/main/dice/seed-0/metrics.tsv"
+SHOWN = ("run", "batch", "name")
+"""Wildcards that tell jobs apart; study, split and seed have one value here."""
+OWN_PARTS = ("train", "train", "val", "test")
 EPOCHS = 24
 """Epochs of the run that is killed."""
 SIZE = 64
 
-Content = dict[str, object]
+Content = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,45 @@ class Job:
     rule: str
     wildcards: Mapping[str, str]
     reason: str
-    inputs: tuple[str, ...]
 
     def __str__(self) -> str:
-        values = [value for key, value in self.wildcards.items() if key not in QUIET_WILDCARDS]
-        return " ".join([self.rule, *sorted(values, reverse=True)])
+        study = ["own"] if self.wildcards.get("study") == "own" else []
+        return " ".join([*study, self.rule, *(self.wildcards[key] for key in SHOWN if key in self.wildcards)])
+
+
+def environment_of(**more: str) -> dict[str, str]:
+    """The environment of Snakemake: one thread, no packages but the interpreter's own and the tests' plugins."""
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    threads = {key: "1" for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    return clean | threads | {"PYTHONPATH": str(PLUGINS), "MICROTOME_TEST_JOBS": JOBS} | more
+
+
+class DryRunServer:
+    """A process that has imported Snakemake and forks for each dry run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "dry-run.log"
+        self.process = subprocess.Popen(
+            [sys.executable, str(PLUGINS / "dry_run_server.py")],
+            cwd=folder,
+            env=environment_of(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, root: Path, *arguments: str) -> None:
+        """Do one dry run; it must succeed."""
+        request = {"root": str(root), "arguments": arguments, "log": str(self.log)}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        status = self.process.stdout.readline().strip()
+        assert status == "0", f"status {status!r}\n{self.log.read_text(encoding='utf-8')}"
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 @dataclass(frozen=True)
@@ -48,12 +86,6 @@ class Workspace:
     """A folder with the workflow in it."""
 
     root: Path
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """The environment of Snakemake: one thread, no packages but the interpreter's own."""
-        clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        threads = {key: "1" for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        return clean | threads | {"PYTHONPATH": str(PLUGINS), "HOME": str(self.root)} | more
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", *arguments]
@@ -65,7 +97,7 @@ class Workspace:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.root,
-            env=self.environment(**environment),
+            env=environment_of(**environment),
             capture_output=True,
             text=True,
         )
@@ -77,22 +109,22 @@ class Workspace:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=self.environment(**environment),
+            env=environment_of(**environment),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             text=True,
         )
 
-    def jobs(self, *arguments: str) -> list[Job]:
+    def jobs(self, server: "DryRunServer", *arguments: str) -> list[Job]:
         """What a dry run would do, without the rules that only name files."""
-        listing = self.root / ".jobs.jsonl"
+        listing = self.root / JOBS
         listing.unlink(missing_ok=True)
-        self.run("-n", "-c1", "--logger", "jobs", *arguments, MICROTOME_TEST_JOBS=str(listing))
+        server.run(self.root, "-n", "-c1", "--logger", "jobs", *arguments)
         lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
         found = [json.loads(line) for line in lines]
         return [
-            Job(job["rule_name"], job["wildcards"], job["reason"], tuple(job["input"]))
+            Job(job["rule_name"], job["wildcards"], job["reason"])
             for job in found
             if job["rule_name"] not in TARGETS
         ]
@@ -115,17 +147,25 @@ class Workspace:
         assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
         self.write(path, text.replace(old, new))
 
-    def change_study(self, study: str, **changes: object) -> None:
-        """Change options of a study file; keys are dotted with `__`."""
-        path = f"config/studies/{study}.yaml"
-        content = yaml.safe_load(self.read(path))
-        for key, value in changes.items():
-            *parents, last = key.split("__")
-            place = content
-            for parent in parents:
-                place = place[parent]
-            place[last] = value
-        self.write(path, yaml.safe_dump(content, sort_keys=False))
+    def append(self, path: str, text: str) -> None:
+        self.write(path, self.read(path) + text)
+
+    def set_option(self, study: str, keys: str, value: object) -> None:
+        """Set an option of a study file; keys are joined by dots."""
+        *parents, last = keys.split(".")
+        content = self.study(study)
+        place = content
+        for key in parents:
+            place = place.setdefault(key, {})
+        place[last] = value
+        self.write_study(study, content)
+
+    def study(self, name: str) -> Content:
+        return yaml.safe_load(self.read(f"config/studies/{name}.yaml"))
+
+    def write_study(self, name: str, content: Content, *, flow: bool = False) -> None:
+        text = yaml.safe_dump(content, sort_keys=False, default_flow_style=flow)
+        self.write(f"config/studies/{name}.yaml", text)
 
 
 def make_workspace(root: Path) -> Workspace:
@@ -134,30 +174,40 @@ def make_workspace(root: Path) -> Workspace:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, root / name)
     workspace = Workspace(root)
-    workspace.write("config/config.yaml", "scale: demo\nstudies: [mini]\ndevice: cpu\n")
-    workspace.write("config/studies/mini.yaml", yaml.safe_dump(mini_study(), sort_keys=False))
-    workspace.write("config/studies/own.yaml", yaml.safe_dump(own_study(), sort_keys=False))
-    write_own_files(workspace, [*["train"] * 2, "val", "test"])
+    workspace.write("config/config.yaml", "scale: demo\nstudies: [mini, own]\ndevice: cpu\n")
+    workspace.write_study("mini", mini_study())
+    workspace.write_study("own", own_study())
+    write_own_files(workspace, OWN_PARTS)
     return workspace
 
 
 def repository_files() -> Iterator[str]:
     """Tracked files and new ones that git does not ignore, as far as a run needs them."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    for name in sorted(set(listed.split("\0")) - {""}):
+    for name in sorted(set(_listed_by_git() if (REPOSITORY / ".git").exists() else _found())):
         if name.split("/")[0] not in NOT_COPIED and (REPOSITORY / name).is_file():
             yield name
+
+
+def _listed_by_git() -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    return [name for name in listed.split("\0") if name]
+
+
+def _found() -> list[str]:
+    """What an unpacked archive of the repository holds."""
+    names = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*") if path.is_file())
+    return [name.as_posix() for name in names if not GENERATED & set(name.parts) and name.parts[0][:5] != ".venv"]
 
 
 def mini_study() -> Content:
     """A study with every kind of run and stage, on a phantom."""
     unet = {"name": "unet", "variant": "tutorial", "width": 2}
     windows = {
-        "network": {"name": "ciresan", "variant": "w65", "maps": 2, "hidden": 4, "activation": "relu"},
+        "network": {"name": "ciresan", "variant": "w65", "maps": 4, "hidden": 8, "activation": "relu"},
         "loss": {"name": "cross_entropy"},
-        "sampler": {"kind": "balanced_windows", "per_epoch": 40, "validation": 20},
-        "training": {"epochs": 1, "batch_size": 10, "optimizer": {"name": "sgd", "lr": 0.05}},
+        "sampler": {"kind": "balanced_windows", "per_epoch": 400, "validation": 40},
+        "training": {"epochs": 1, "batch_size": 10, "optimizer": {"name": "sgd", "lr": 0.1}},
         "calibration": {"kind": "cubic", "bins": 4096, "median_radius": 1},
     }
     return {

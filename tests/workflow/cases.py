@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: MIT
+"""Changes of a finished workspace, and exactly the jobs that each may run again."""
+
+import ast
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+from tests.workflow.workspace import OWN_PARTS, Workspace, write_own_files
+
+DAY = 86_400
+TVERSKY = "microtome/losses/tversky.py"
+
+
+def listed(text: str) -> frozenset[str]:
+    """One job a line; `{a,b}` stands for each of its members.
+
+    Example:
+        >>> sorted(listed("predict {dice,n4} test-0"))
+        ['predict dice test-0', 'predict n4 test-0']
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return frozenset(job for line in lines for job in _expanded(line))
+
+
+def _expanded(line: str) -> list[str]:
+    pieces = [piece.split(",") for piece in re.split(r"\{([^}]*)\}", line)]
+    choices = [piece if number % 2 else [",".join(piece)] for number, piece in enumerate(pieces)]
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
+SHOWN_UNETS = """
+    tabulate {comparison,loss}
+    draw {curves,panel}
+    report_page
+"""
+"""Tables and figures that show the U-Nets."""
+
+TVERSKY_RUN = """
+    train tversky
+    predict tversky test-0
+    average mean test-0
+    ensemble mean
+    segment {tversky,mean} test-0
+"""
+"""The run with the Tversky loss and the ensemble that it is a member of, up to evaluation."""
+
+MINI = """
+    predict {dice,tversky} test-0
+    predict_raw n4 {val-0,test-0}
+    fit_calibration n4
+    calibrate_predictions n4 test-0
+    average mean test-0
+    segment {dice,tversky,n4,mean} test-0
+    evaluate {dice,tversky,n4,mean}
+""" + SHOWN_UNETS
+"""All that follows training."""
+
+EVALUATION = "evaluate {dice,tversky,n4,mean}" + SHOWN_UNETS
+OWN_AFTER_TRAINING = "own predict dice test-0 \n own segment dice test-0 \n own evaluate dice"
+TRAINING = "train {dice,tversky,n4} \n ensemble mean" + MINI + "own train dice \n" + OWN_AFTER_TRAINING
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change and the jobs that it may run again.
+
+    Attributes:
+        name: What is changed.
+        change: Changes the workspace.
+        jobs: One job a line, see `listed`.
+    """
+
+    name: str
+    change: Callable[[Workspace], None]
+    jobs: str
+
+
+def edit(path: str, old: str, new: str) -> Callable[[Workspace], None]:
+    return lambda workspace: workspace.replace(path, old, new)
+
+
+def append(path: str, text: str) -> Callable[[Workspace], None]:
+    return lambda workspace: workspace.append(path, text)
+
+
+def code(path: str) -> Callable[[Workspace], None]:
+    """A change of what a module does, as far as anyone can tell without running it."""
+    return append(path, "\nADDED_BY_A_TEST = 1\n")
+
+
+def option(study: str, keys: str, value: object) -> Callable[[Workspace], None]:
+    return lambda workspace: workspace.set_option(study, keys, value)
+
+
+def comments(workspace: Workspace) -> None:
+    """A comment in every Python file and rule file."""
+    for pattern in ("scripts/*.py", "microtome/**/*.py", "rules/*.smk", "config/**/*.yaml", "envs/*.yaml"):
+        for path in workspace.root.glob(pattern):
+            path.write_text(path.read_text(encoding="utf-8") + "\n# A comment.\n", encoding="utf-8")
+
+
+def docstrings(workspace: Workspace) -> None:
+    """Another text in every docstring of the package."""
+    for path in [*workspace.root.glob("microtome/**/*.py"), *workspace.root.glob("scripts/*.py")]:
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body[0].value.value = "Another text."
+        path.write_text(ast.unparse(tree) + "\n", encoding="utf-8")
+
+
+def reformat(workspace: Workspace) -> None:
+    """Another layout of every Python file, without its comments."""
+    for path in [*workspace.root.glob("microtome/**/*.py"), *workspace.root.glob("scripts/*.py")]:
+        path.write_text(ast.unparse(ast.parse(path.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
+
+
+def fresh_checkout(workspace: Workspace) -> None:
+    """New times of all files that are not results, as after `git clone`."""
+    now = time.time() + DAY
+    for path in workspace.root.rglob("*"):
+        if path.relative_to(workspace.root).parts[0] not in ("results", ".snakemake", "logs"):
+            os.utime(path, (now, now))
+
+
+def old_times(workspace: Workspace) -> None:
+    """A changed loss in a file that looks older than every result."""
+    code(TVERSKY)(workspace)
+    os.utime(workspace.root / TVERSKY, (DAY, DAY))
+
+
+def another_order(workspace: Workspace) -> None:
+    """The same options in another order and layout."""
+    study = workspace.study("mini")
+    loss = study["runs"]["tversky"]["loss"]
+    study["runs"]["tversky"]["loss"] = dict(reversed(list(loss.items())))
+    workspace.write_study("mini", dict(reversed(list(study.items()))), flow=True)
+
+
+def defaults_spelled_out(workspace: Workspace) -> None:
+    """Options written that have their default value."""
+    workspace.set_option("mini", "runs.tversky.segment", {"kind": "threshold", "threshold": 0.5})
+
+
+def other_machine(workspace: Workspace) -> None:
+    """Another device, other thread counts."""
+    workspace.write(
+        "config/config.yaml",
+        "scale: demo\nstudies: [mini, own]\ndevice: auto\nthreads: {train: 2, predict: 2}\n",
+    )
+
+
+def other_resources(workspace: Workspace) -> None:
+    """More memory for training and another message."""
+    workspace.replace("rules/train.smk", "mem_mb=grow(4000)", "mem_mb=grow(9000)")
+    workspace.replace("rules/train.smk", "{wildcards.study}: train", "{wildcards.study}: now train")
+
+
+def swap_values(workspace: Workspace) -> None:
+    """alpha takes the value of beta, and beta that of alpha."""
+    workspace.set_option("mini", "runs.tversky.loss", {"name": "tversky", "alpha": 0.7, "beta": 0.3})
+
+
+def add_run(workspace: Workspace) -> None:
+    workspace.set_option("mini", "runs.iou", {"label": "IoU", "loss": {"name": "iou"}})
+
+
+def remove_run(workspace: Workspace) -> None:
+    study = workspace.study("mini")
+    del study["runs"]["n4"]
+    workspace.write_study("mini", study)
+
+
+def add_figure(workspace: Workspace) -> None:
+    entry = {"kind": "loss_curves", "title": "The same, logarithmic", "runs": ["dice"], "logarithmic": True}
+    workspace.set_option("mini", "figures.logarithmic", entry)
+
+
+def add_figure_in_front(workspace: Workspace) -> None:
+    add_figure(workspace)
+    study = workspace.study("mini")
+    figures = dict(reversed(list(study["figures"].items())))
+    workspace.write_study("mini", study | {"figures": figures})
+
+
+def touch_inputs(workspace: Workspace) -> None:
+    """New times of the user's images and labels."""
+    now = time.time() + DAY
+    for path in (workspace.root / "data/own").iterdir():
+        os.utime(path, (now, now))
+
+
+def repaint(name: str) -> Callable[[Workspace], None]:
+    """Another image or label of the same name."""
+
+    def change(workspace: Workspace) -> None:
+        path = workspace.root / "data/own" / name
+        kind, number = path.stem.split("-")
+        path.unlink()
+        other = "label-0.png" if number != "0" else "label-1.png"
+        assert kind in ("image", "label")
+        path.write_bytes((workspace.root / "data/own" / other).read_bytes())
+        os.utime(path, (time.time() + DAY,) * 2)
+
+    return change
+
+
+def add_sample(part: str) -> Callable[[Workspace], None]:
+    """One more row of the user's sheet, and its files."""
+    return lambda workspace: write_own_files(workspace, [*OWN_PARTS, part])
+
+
+NOTHING = [
+    Case("comments", comments, ""),
+    Case("docstrings", docstrings, ""),
+    Case("reformatted", reformat, ""),
+    Case("fresh checkout", fresh_checkout, ""),
+    Case("device and threads", other_machine, ""),
+    Case("memory and message of a rule", other_resources, ""),
+    Case("options in another order", another_order, ""),
+    Case("defaults spelled out", defaults_spelled_out, ""),
+    Case("touched inputs", touch_inputs, ""),
+    Case("code that checks the configuration", code("microtome/config/checks.py"), ""),
+    Case("code of the plan", code("microtome/plan.py"), ""),
+    Case("a module that no run uses", code("microtome/losses/focal.py"), ""),
+]
+
+CODE = [
+    Case("loss", code(TVERSKY), TVERSKY_RUN + EVALUATION),
+    Case("loss with an old time", old_times, TVERSKY_RUN + EVALUATION),
+    Case(
+        "network",
+        code("microtome/networks/unet.py"),
+        """
+        train {dice,tversky}
+        predict {dice,tversky} test-0
+        average mean test-0
+        ensemble mean
+        segment {dice,tversky,mean} test-0
+        evaluate {dice,tversky,mean}
+        own train dice
+        """
+        + OWN_AFTER_TRAINING
+        + SHOWN_UNETS,
+    ),
+    Case(
+        "window network",
+        code("microtome/networks/ciresan.py"),
+        """
+        train n4
+        predict_raw n4 {val-0,test-0}
+        fit_calibration n4
+        calibrate_predictions n4 test-0
+        segment n4 test-0
+        evaluate n4
+        tabulate {comparison,layers}
+        report_page
+        """,
+    ),
+    Case("optimizers", code("microtome/training/optimizers.py"), TRAINING),
+    Case("prediction", code("microtome/inference/stitching.py"), MINI + OWN_AFTER_TRAINING),
+    Case(
+        "segmentation script",
+        code("scripts/segment.py"),
+        "segment {dice,tversky,n4,mean} test-0 \n own segment dice test-0 \n own evaluate dice" + EVALUATION,
+    ),
+    Case("metric of membranes", code("microtome/metrics/boundaries.py"), EVALUATION),
+    Case("one figure", code("microtome/figures/loss_curves.py"), "draw curves \n report_page"),
+    Case("one table", code("microtome/tables/layers.py"), "tabulate layers \n report_page"),
+    Case("template of the report", append("microtome/report/templates/page.html", "\n"), "report_page"),
+]
+
+OPTIONS = [
+    Case("swapped values", swap_values, TVERSKY_RUN + EVALUATION),
+    Case(
+        "threshold of a run",
+        option("mini", "runs.tversky.segment.threshold", 0.6),
+        """
+        segment tversky test-0
+        evaluate tversky
+        tabulate {comparison,loss}
+        draw curves
+        report_page
+        """,
+    ),
+    Case(
+        "median filter of a run",
+        option("mini", "runs.n4.calibration.median_radius", 2),
+        """
+        calibrate_predictions n4 test-0
+        segment n4 test-0
+        evaluate n4
+        tabulate comparison
+        report_page
+        """,
+    ),
+    Case(
+        "name that is printed",
+        option("mini", "runs.tversky.label", "Another name"),
+        "tabulate {comparison,loss} \n draw curves \n report_page",
+    ),
+    Case("thresholds of evaluation", option("mini", "evaluate.thresholds", [0.2, 0.5]), EVALUATION),
+    Case("table", option("mini", "tables.loss.title", "Another"), "tabulate loss \n report_page"),
+    Case("new figure", add_figure, "draw logarithmic \n report_page"),
+    Case("new figure in front", add_figure_in_front, "draw logarithmic \n report_page"),
+    Case("title of the study", option("mini", "title", "Another"), "report_page"),
+    Case(
+        "new run",
+        add_run,
+        """
+        train iou
+        predict iou test-0
+        segment iou test-0
+        evaluate iou
+        tabulate comparison
+        report_page
+        """,
+    ),
+    Case("run taken away", remove_run, "tabulate comparison \n report_page"),
+    Case(
+        "patch size",
+        option("mini", "patches.size", 48),
+        "extract_patches {train-0,val-0} \n train {dice,tversky,n4} \n ensemble mean" + MINI,
+    ),
+]
+
+DATA = [
+    Case(
+        "slice of the phantom",
+        option("mini", "data.phantom.slices.test", 2),
+        """
+        simulate
+        write_sheet
+        split
+        import_images {train-0,val-0,test-0}
+        rasterize_targets {train-0,val-0,test-0}
+        extract_patches {train-0,val-0}
+        train {dice,tversky,n4}
+        ensemble mean
+        tabulate layers
+        """
+        + MINI,
+    ),
+    Case(
+        "training image",
+        repaint("image-0.png"),
+        "own import_images train-0 \n own train dice \n report_page \n" + OWN_AFTER_TRAINING,
+    ),
+    Case(
+        "training label",
+        repaint("label-1.png"),
+        """
+        own rasterize_targets train-0
+        own extract_patches train-0
+        own train dice
+        report_page
+        """
+        + OWN_AFTER_TRAINING,
+    ),
+    Case(
+        "test label",
+        repaint("label-3.png"),
+        "own rasterize_targets test-0 \n own evaluate dice \n report_page",
+    ),
+    Case(
+        "new test sample",
+        add_sample("test"),
+        """
+        own {write_sheet,split}
+        own {import_images,rasterize_targets} test-0
+        report_page
+        """
+        + OWN_AFTER_TRAINING,
+    ),
+    Case(
+        "new training sample",
+        add_sample("train"),
+        """
+        own {write_sheet,split}
+        own {import_images,rasterize_targets,extract_patches} train-0
+        own train dice
+        report_page
+        """
+        + OWN_AFTER_TRAINING,
+    ),
+]
+
+CASES = [*NOTHING, *CODE, *OPTIONS, *DATA]
