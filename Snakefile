@@ -19,6 +19,7 @@ include: "rules/predict.smk"
 include: "rules/postprocess.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/apply.smk"
 
 
 rule all:

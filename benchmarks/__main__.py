@@ -99,7 +99,8 @@ def markdown(case: Case, measured: Mapping[str, Measured], lines: Sequence[Mappi
         numbers = (
             f"{found.median('cpu_seconds'):.2f} | {found.median('peak_mb'):.0f} | {found.median('error'):.1g}"
         )
-        text.append(f"| {name} | {found.median('seconds'):.2f} ({low:.2f} to {high:.2f}) | {numbers} |")
+        seconds = found.median("seconds")
+        text.append(f"| {name} | {seconds:.2f} ({low:.2f} to {high:.2f}) | {numbers} |")
     text += ["", "| comparison | ratio | target | met |", "|---|---|---|---|"]
     for line in lines:
         ratio_text = line["ratio"] or line["note"] or "not measurable"

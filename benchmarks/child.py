@@ -8,7 +8,9 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,18 +30,23 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT
 
 
+def timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Wall seconds, CPU seconds and result of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = run()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
 def main(case: str, variant: str, threads: int, *, quick: bool) -> dict[str, float]:
     """Prepare and run a variant; seconds, CPU seconds, memory above that before the run, and error."""
     torch.set_num_threads(threads)
     prepared = importlib.import_module(f"benchmarks.{case}").CASE.variants[variant](quick)
     gc.collect()
     before = resident_bytes()
-    rounds = 2 if prepared.warm else 1
-    for attempt in range(rounds):
-        wall, cpu = time.perf_counter(), time.process_time()
-        result = prepared.run()
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        peak = peak_bytes() - before if attempt == 0 else peak
+    wall, cpu, result = timed(prepared.run)
+    peak = peak_bytes() - before
+    if prepared.warm:
+        wall, cpu, result = timed(prepared.run)
     return {
         "seconds": wall * prepared.scale,
         "cpu_seconds": cpu * prepared.scale,

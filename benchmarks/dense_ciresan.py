@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import Case, Comparison, Prepared
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
 
 SIDE, QUICK_SIDE, SAMPLE, BATCH = 512, 64, 1024, 128
 
 
-def inputs(quick):
+def inputs(quick: bool) -> tuple[nn.Module, NDArray, Tensor, list[tuple[int, int]]]:
     import numpy as np
     import torch
 
@@ -21,17 +22,15 @@ def inputs(quick):
 
     torch.manual_seed(0)
     side = QUICK_SIDE if quick else SIDE
-    network, image = (
-        networks.build("ciresan").eval(),
-        np.random.default_rng(0).random((1, side, side), np.float32),
-    )
+    network = networks.build("ciresan").eval()
+    image = np.random.default_rng(0).random((1, side, side), np.float32)
     half = network.window // 2
     padded = torch.from_numpy(np.pad(image, ((0, 0), (half, half), (half, half)), mode="reflect"))
     pixels = np.random.default_rng(1).choice(side**2, SAMPLE, replace=False)
     return network, image, padded, [divmod(int(pixel), side) for pixel in pixels]
 
 
-def window_outputs(network, padded, places):
+def window_outputs(network: nn.Module, padded: Tensor, places: list[tuple[int, int]]) -> Tensor:
     """(number of places, classes) probabilities."""
     import torch
 
@@ -74,5 +73,5 @@ CASE = Case(
         Comparison("dense evaluation", "dense", "windows", 200.0),
         Comparison("dense evaluation, CPU time", "dense", "windows", 200.0, "cpu_seconds"),
     ],
-    note="windows: extrapolated from 1024 windows at random pixels, in batches of 128; error: at those pixels",
+    note="windows: extrapolated from 1024 random pixels, in batches of 128; error: at those pixels",
 )

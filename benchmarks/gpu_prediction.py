@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import Case, Comparison, Prepared
 
 if TYPE_CHECKING:
-    pass
+    from torch import Tensor, nn
 
 SIDE, QUICK_SIDE, WIDTH, WINDOW, BATCH = 8192, 2048, 64, 512, 8
 
 
-def inputs(quick):
+def inputs(quick: bool) -> tuple[Tensor, nn.Module]:
     import torch
 
     from microtome import networks
@@ -52,7 +52,7 @@ def microtome(quick: bool) -> Prepared:
     )
 
 
-def no_gpu():
+def no_gpu() -> str | None:
     return None if shutil.which("nvidia-smi") else "no NVIDIA GPU here"
 
 

@@ -139,7 +139,8 @@ def ratio(comparison: Comparison, measured: Mapping[str, Measured]) -> float | N
     """Median of the peer over median of ours; None where one was skipped or time beyond is not positive.
 
     Example:
-        >>> runs = {name: Measured(name, ({"seconds": value},)) for name, value in {"a": 3.0, "b": 9.0, "c": 1.0}.items()}
+        >>> times = {"a": 3.0, "b": 9.0, "c": 1.0}
+        >>> runs = {name: Measured(name, ({"seconds": value},)) for name, value in times.items()}
         >>> ratio(Comparison("", "a", "b", None, beyond="c"), runs)
         4.0
     """

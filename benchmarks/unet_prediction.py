@@ -8,29 +8,27 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import Case, Comparison, Prepared
 
 if TYPE_CHECKING:
-    pass
+    from torch import Tensor, nn
 
 SIDE, WIDTH, WINDOW, BATCH = 512, 32, 256, 4
 QUICK_WIDTH = 8
 
 
-def inputs(quick):
-    """An image, a U-Net with statistics that are not the initial ones, and an error against MONAI's result."""
+def inputs(quick: bool) -> tuple[Tensor, nn.Module]:
+    """An image and a U-Net with statistics that are not the initial ones."""
     import torch
 
     from microtome import networks
 
     torch.manual_seed(0)
-    network, image = (
-        networks.build("unet", width=QUICK_WIDTH if quick else WIDTH),
-        torch.rand(1, 1, SIDE, SIDE),
-    )
+    network = networks.build("unet", width=QUICK_WIDTH if quick else WIDTH)
+    image = torch.rand(1, 1, SIDE, SIDE)
     with torch.no_grad():
         network(image[..., :WINDOW, :WINDOW])
     return image, network.eval()
 
 
-def monai_map(image, network):
+def monai_map(image: Tensor, network: nn.Module) -> Tensor:
     import torch
     from monai.inferers import sliding_window_inference
 
@@ -45,7 +43,7 @@ def monai(quick: bool) -> Prepared:
     return Prepared(lambda: monai_map(image, network), warm=True)
 
 
-def ours(quick, *, optimized=True, precision="fp32"):
+def ours(quick: bool, *, optimized: bool = True, precision: str = "fp32") -> Prepared:
     import torch
 
     from microtome.inference import optimize_for_inference, predict
@@ -75,7 +73,7 @@ def bf16(quick: bool) -> Prepared:
     return ours(quick, precision="bf16")
 
 
-def no_bf16():
+def no_bf16() -> str | None:
     """Asks in a child, so that this process stays light."""
     import subprocess
     import sys

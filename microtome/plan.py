@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from microtome import provenance, splits
-from microtome.config.base import ConfigurationError, Fault, raise_faults
-from microtome.config.load import load_studies
 from microtome.config.run import Run
 from microtome.config.study import Study
-from microtome.config.workflow import Workflow
-from microtome.samples import Sample, as_rows, check_files, phantom_sheet, read_sheet, resolve
+from microtome.samples import Sample, as_rows
 from microtome.splits import Parts
 
 
@@ -69,7 +66,7 @@ class StudyPlan:
         return tuple(sorted(shared))
 
     def map_files(self, split: str, run: str) -> list[str]:
-        """What a figure shows of a run, relative to its folder: maps of the evaluated parts, the calibration."""
+        """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
         calibrated = run_kind(self.study.runs[run]) == "calibrated"
         folders = ["predictions", "segmentations", *(["raw_predictions"] if calibrated else [])]
         batches = self.batches_of(split, *self.study.evaluate.parts)
@@ -163,14 +160,24 @@ class StudyPlan:
     def predict(self, run: str) -> str:
         """State of `predict`."""
         settings = self.study.runs[run]
-        options = {
-            field: getattr(settings, field).model_dump(mode="json")
-            for field in ("predict", "input", "window")
-        }
-        network = {"network": settings.network.model_dump(mode="json")}
         return self._state(
-            "predict", options | network, modules=(f"microtome.networks.{settings.network.name}",)
+            "predict", _predict_options(settings), modules=(f"microtome.networks.{settings.network.name}",)
         )
+
+    def applied_members(self, run: str) -> list[str]:
+        """The trained runs behind a run: itself, or an ensemble's members."""
+        return list(self.study.runs[run].members) or [run]
+
+    def apply(self, run: str) -> str:
+        """State of `apply_run`."""
+        settings = [self.study.runs[member] for member in self.applied_members(run)]
+        members = [
+            {"predict": _predict_options(one), "calibrate": _calibrate_options(one)} for one in settings
+        ]
+        segment = self.study.runs[run].segment.model_dump()
+        names = sorted({f"microtome.networks.{one.network.name}" for one in settings})
+        options = {"members": members, "segment": segment, "mpp": self.study.data.mpp}
+        return self._state("apply_run", options, modules=tuple(names))
 
     def average(self, run: str) -> str:
         """State of `average`."""
@@ -192,9 +199,7 @@ class StudyPlan:
 
     def calibrate_predictions(self, run: str) -> str:
         """State of `calibrate_predictions`."""
-        return self._state(
-            "calibrate_predictions", self.study.runs[run].calibration.model_dump(include={"median_radius"})
-        )
+        return self._state("calibrate_predictions", _calibrate_options(self.study.runs[run]))
 
     def segment(self, run: str) -> str:
         """State of `segment`."""
@@ -275,113 +280,22 @@ class StudyPlan:
         return self is other
 
 
-def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, StudyPlan]:
-    """Load every study that is to run.
-
-    Args:
-        workflow: The options of the workflow.
-        mirror: Folder that holds public data sets; headers are checked there before anything is fetched.
-
-    Raises:
-        ConfigurationError: With the faults of all studies and sample sheets together.
-    """
-    studies = load_studies(workflow.studies, workflow.scale)
-    plans, faults = {}, []
-    for name, study in studies.items():
-        try:
-            plans[name] = _plan(study, workflow, mirror)
-        except ConfigurationError as error:
-            faults += error.faults
-    faults += _clashing_runs(studies)
-    raise_faults(faults)
-    return plans
-
-
-def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
-    data = study.data
-    sheet = Path(str(data.samples)) if data.source != "phantom" else Path(f"config/studies/{study.name}.yaml")
-    samples = phantom_sheet(data.phantom) if data.source == "phantom" else read_sheet(sheet, data)
-    root = _root(study, workflow)
-    if data.source == "files":
-        raise_faults(check_files(resolve(samples, root), sheet, data))
-    elif data.source == "public":
-        raise_faults(
-            check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
-        )
-    parts = splits.make_splits(samples, study.split, sheet=sheet, column=data.group_by)
-    batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
-    return StudyPlan(
-        study,
-        workflow.scale,
-        {s.sample: s for s in samples},
-        root,
-        parts,
-        {name: tuple(members) for name, members in batches.items()},
-    )
-
-
-def _present(samples: list[Sample], *folders: Path) -> list[Sample]:
-    """The samples of a public data set whose files can be looked at now; the others will be fetched."""
-    found = []
-    for sample in samples:
-        resolved = (resolve([sample], folder)[0] for folder in folders)
-        found += [
-            s for s in resolved if Path(s.image).is_file() and (s.label is None or Path(s.label).is_file())
-        ][:1]
-    return found
-
-
-def _root(study: Study, workflow: Workflow) -> Path:
-    """Folder that the paths of a study's sheet start from."""
-    data = study.data
-    if data.source == "phantom":
-        return Path(workflow.results) / workflow.scale / study.name / "raw"
-    if data.source == "public":
-        return Path(workflow.resources) / str(data.dataset)
-    return Path(data.root) if data.root else Path(str(data.samples)).parent
-
-
-def report_state(plans: Mapping[str, StudyPlan]) -> str:
-    """State of `report_page`: the title and paper of each study, and the names of what is shown."""
-    shown = {name: _shown(plan) for name, plan in plans.items()}
-    templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
-    files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
-    scale = next(iter(plans.values())).scale
-    command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    return provenance.state("scripts/report_page.py", {"command": command, "studies": shown}, files=files)
-
-
-def _shown(plan: StudyPlan) -> dict[str, Any]:
-    """What the report shows of a study."""
-    study = plan.study
+def _predict_options(settings: Run) -> dict[str, Any]:
+    """What prediction depends on."""
     return {
-        "title": study.title,
-        "paper": study.paper,
-        "data_kind": plan.data_kind,
-        "dataset": study.data.dataset if study.data.source == "public" else None,
-        "tables": {name: entry.title for name, entry in study.tables.items()},
-        "figures": {name: entry.title for name, entry in study.figures.items()},
-        "labels": plan.labels(),
-        "evaluated": plan.evaluated(),
-        "splits": list(plan.splits),
-        "classes": plan.classes,
-        "case_metric": study.evaluate.rank_by,
+        f: getattr(settings, f).model_dump(mode="json") for f in ("predict", "input", "window", "network")
     }
+
+
+def _calibrate_options(settings: Run) -> dict[str, Any] | None:
+    """What calibrating depends on; None for a run that is not calibrated."""
+    return (
+        settings.calibration.model_dump(include={"median_radius"})
+        if run_kind(settings) == "calibrated"
+        else None
+    )
 
 
 def run_kind(run: Run) -> str:
     """How a run's probability maps come about: `ensemble`, `calibrated` or `plain`."""
     return "ensemble" if run.is_ensemble else "calibrated" if run.calibration.kind != "none" else "plain"
-
-
-def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
-    """A run name is of one kind in all studies, as the rules tell runs apart by name."""
-    first: dict[str, tuple[str, str]] = {}
-    faults = []
-    for key, study in studies.items():
-        for name, run in study.runs.items():
-            other, kind = first.setdefault(name, (key, run_kind(run)))
-            if kind != run_kind(run):
-                found = f"a run of kind {run_kind(run)}; study {other} has one of that name of kind {kind}"
-                faults.append(Fault(f"config/studies/{key}.yaml runs.{name}", found, "another name"))
-    return faults

@@ -84,7 +84,7 @@ def module_files(name: str) -> list[Path]:
 @cache
 def tree_hash(path: Path) -> str:
     """Hash of a file's syntax tree without docstrings."""
-    return hashlib.sha256(ast.unparse(_without_docstrings(_parse(path))).encode()).hexdigest()
+    return hashlib.sha256(ast.unparse(_without_texts(_parse(path))).encode()).hexdigest()
 
 
 @cache
@@ -119,10 +119,15 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _without_texts(tree: ast.Module) -> ast.Module:
+    """Take out the strings that stand alone: docstrings, and the texts below constants and fields."""
     for node in ast.walk(tree):
-        if isinstance(
-            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        ) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:] or [ast.Pass()]
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [statement for statement in body if not _is_text(statement)] or [ast.Pass()]
     return tree
+
+
+def _is_text(node: ast.stmt) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)

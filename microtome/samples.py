@@ -6,7 +6,7 @@ import io
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -266,9 +266,29 @@ def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Faul
         data: What the study says of its data.
 
     Returns:
-        A fault for each file that is absent, unreadable, of another size or with other channels.
+        A fault for each file that is absent, unreadable, of another size or with other channels; one fault
+        for a file that several rows name.
     """
-    return [fault for sample in samples for fault in _check_sample(sample, f"{sheet}:{sample.row}", data)]
+    faults = [
+        (sample.row, fault)
+        for sample in samples
+        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data)
+    ]
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    first: dict[tuple[str, str, str], Fault] = {}
+    for row, fault in faults:
+        key = (fault.where.rpartition(" ")[2], fault.found, fault.expected)
+        rows.setdefault(key, []).append(row)
+        first.setdefault(key, fault)
+    return [_with_rows(first[key], found) for key, found in rows.items()]
+
+
+def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
+    """A fault that stands in several rows."""
+    if len(rows) == 1:
+        return fault
+    further = f"{fault.found} (also in {len(rows) - 1} further row{'s' * (len(rows) > 2)}, to row {rows[-1]})"
+    return replace(fault, found=further)
 
 
 def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:

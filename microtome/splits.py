@@ -96,14 +96,22 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
         samples, faults = inspect_sheet(sheet, data)
     readable = not faults
     if data.source == "files":
-        root = Path(data.root) if data.root else sheet.parent
-        faults = faults + check_files(resolve(samples, root), sheet, data)
+        faults = faults + _check_own_files(samples, sheet, data, place)
     if readable:
         try:
             make_splits(samples, split, sheet=sheet, column=data.group_by, place=place)
         except ConfigurationError as error:
             faults = faults + list(error.faults)
     return faults
+
+
+def _check_own_files(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
+    """Look for the folder of the user's own files, and at the header of each."""
+    root = Path(data.root) if data.root else sheet.parent
+    if samples and not root.is_dir():
+        expected = f"the folder that the paths in {sheet} start from"
+        return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
+    return check_files(resolve(samples, root), sheet, data)
 
 
 def digest(parts: Parts) -> str:

@@ -12,7 +12,8 @@ from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
 from microtome.layout import Layout, make_importable
-from microtome.plan import load_plans, report_state, run_kind
+from microtome.plan import run_kind
+from microtome.planning import check_apply, list_images, load_plans, report_state
 
 make_importable(Path(workflow.basedir))
 try:
@@ -82,13 +83,6 @@ def members_of(name):
     return inputs
 
 
-def evaluated_parts(kind):
-    """An input function: the batch folders of `kind` of the parts that the study evaluates."""
-    return lambda wildcards: folders(kind, *plan(wildcards).study.evaluate.parts)(
-        wildcards
-    )
-
-
 def raw_files(column):
     """An input function: the files of a batch, or the phantom's folder."""
 
@@ -155,6 +149,36 @@ def entry_maps(section):
         ]
 
     return inputs
+
+
+def new_images(wildcards):
+    """The images that `apply` is run on."""
+    return list_images(Path(str(OPTIONS.images)))
+
+
+def applied_files(wildcards, name):
+    """A file of each run whose maps `apply` needs; calibrations only of calibrated runs."""
+    found = plan(wildcards)
+    runs = found.applied_members(wildcards.run)
+    if name == "calibration.json":
+        runs = [run for run in runs if run_kind(found.study.runs[run]) == "calibrated"]
+    keys = {key: wildcards[key] for key in ("study", "split", "seed")}
+    return expand(at.run(name), run=runs, **keys)
+
+
+def applied_folder(wildcards):
+    """What `apply` makes; stops with a message where an option is missing or wrong."""
+    try:
+        check_apply(OPTIONS, PLANS)
+    except ConfigurationError as error:
+        raise WorkflowError(str(error)) from None
+    keys = {
+        "study": OPTIONS.study,
+        "split": OPTIONS.split,
+        "run": OPTIONS.run,
+        "seed": OPTIONS.seed,
+    }
+    return at.run("applied/{folder}").format(folder=Path(OPTIONS.images).name, **keys)
 
 
 def all_of(section):

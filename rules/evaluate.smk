@@ -3,7 +3,9 @@ rule evaluate:
     input:
         maps=of_run("predictions/{batch}"),
         segmentations=of_run("segmentations/{batch}"),
-        targets=evaluated_parts("targets"),
+        targets=lambda wildcards: folders(
+            "targets", *plan(wildcards).study.evaluate.parts
+        )(wildcards),
     output:
         metrics=at.run("metrics.tsv"),
     log:

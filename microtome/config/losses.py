@@ -11,52 +11,54 @@ from microtome.config.base import Section
 class BCE(Section):
     """Binary cross entropy on logits, mean."""
 
-    name: Literal["bce"] = "bce"
+    name: Literal["bce"] = Field("bce", description="this loss")
 
 
 class Dice(Section):
     """Soft Dice loss over the flattened batch."""
 
-    name: Literal["dice"] = "dice"
-    smooth: PositiveFloat = 1.0
+    name: Literal["dice"] = Field("dice", description="this loss")
+    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
 
 
 class DiceBCE(Section):
     """Dice plus binary cross entropy ("ELL" of the thesis)."""
 
-    name: Literal["dicebce"] = "dicebce"
-    smooth: PositiveFloat = 1.0
+    name: Literal["dicebce"] = Field("dicebce", description="this loss")
+    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
 
 
 class IoU(Section):
     """Soft Jaccard loss over the flattened batch."""
 
-    name: Literal["iou"] = "iou"
-    smooth: PositiveFloat = 1.0
+    name: Literal["iou"] = Field("iou", description="this loss")
+    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
 
 
 class Tversky(Section):
     """Tversky loss; alpha weighs false positives, beta false negatives."""
 
-    name: Literal["tversky"] = "tversky"
-    alpha: NonNegativeFloat = 0.3
-    beta: NonNegativeFloat = 0.7
-    smooth: PositiveFloat = 1.0
+    name: Literal["tversky"] = Field("tversky", description="this loss")
+    alpha: NonNegativeFloat = Field(0.3, description="weight of false positives")
+    beta: NonNegativeFloat = Field(0.7, description="weight of false negatives")
+    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
 
 
 class Focal(Section):
     """Focal loss; `batch_mean` reproduces the thesis' Table 3, `per_pixel` is its equation 4."""
 
-    name: Literal["focal"] = "focal"
-    form: Literal["batch_mean", "per_pixel"] = "batch_mean"
-    alpha: NonNegativeFloat = 0.8
-    gamma: NonNegativeFloat = 2.0
+    name: Literal["focal"] = Field("focal", description="this loss")
+    form: Literal["batch_mean", "per_pixel"] = Field(
+        "batch_mean", description="batch_mean: of the thesis' Table 3; per_pixel: its equation 4"
+    )
+    alpha: NonNegativeFloat = Field(0.8, description="weight of the positive class")
+    gamma: NonNegativeFloat = Field(2.0, description="how much well-predicted pixels are played down")
 
 
 class CrossEntropy(Section):
     """Softmax cross entropy over integer classes."""
 
-    name: Literal["cross_entropy"] = "cross_entropy"
+    name: Literal["cross_entropy"] = Field("cross_entropy", description="this loss")
 
 
 Loss = Annotated[

@@ -11,20 +11,20 @@ from microtome.config.base import Section
 class UNet(Section):
     """U-Net of the thesis (SPEC A.5.1)."""
 
-    name: Literal["unet"] = "unet"
+    name: Literal["unet"] = Field("unet", description="this network")
     variant: Literal["tutorial", "classic"] = Field(
         "tutorial",
         description="tutorial: 23.4 M parameters at width 64; classic: two convolutions per stage, 31.0 M",
     )
     width: PositiveInt = Field(64, description="channels of the first stage")
-    in_channels: PositiveInt = 1
-    out_channels: PositiveInt = 1
+    in_channels: PositiveInt = Field(1, description="channels of an image; data.channels")
+    out_channels: PositiveInt = Field(1, description="sigmoid outputs")
 
 
 class Ciresan(Section):
     """Sliding-window networks of Ciresan et al. (NIPS 2012; SPEC A.5.2)."""
 
-    name: Literal["ciresan"] = "ciresan"
+    name: Literal["ciresan"] = Field("ciresan", description="this network")
     variant: Literal["n4", "w65"] = Field(
         "n4", description="n4: 95-pixel window; w65: three 5x5 convolutions, 65 pixels"
     )
@@ -33,8 +33,8 @@ class Ciresan(Section):
     )
     maps: PositiveInt = Field(48, description="feature maps of each convolution")
     hidden: PositiveInt = Field(200, description="units of the hidden fully connected layer")
-    in_channels: PositiveInt = 1
-    classes: PositiveInt = 2
+    in_channels: PositiveInt = Field(1, description="channels of an image; data.channels")
+    classes: PositiveInt = Field(2, description="outputs; the number of data.classes")
 
 
 Network = Annotated[UNet | Ciresan, Field(discriminator="name")]

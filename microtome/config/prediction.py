@@ -17,9 +17,11 @@ class Predict(Section):
     overlap: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.5, description="fraction of the window shared by neighbours"
     )
-    weights: Literal["constant", "trapezoid", "gaussian"] = "gaussian"
+    weights: Literal["constant", "trapezoid", "gaussian"] = Field(
+        "gaussian", description="weight of a window's pixels where windows overlap"
+    )
     gaussian_sigma: PositiveFloat | None = Field(None, description="pixels; null: one eighth of the window")
-    batch_size: PositiveInt = 4
+    batch_size: PositiveInt = Field(4, description="windows predicted at once")
     tta: bool = Field(False, description="average over the 8 flips and quarter turns")
     precision: Literal["fp32", "bf16", "auto"] = Field(
         "fp32", description="auto: bf16 where fast and arg-max agrees"
@@ -29,13 +31,16 @@ class Predict(Section):
 class Calibration(Section):
     """Monotone polynomial from predicted value to frequency, fitted on the validation part (SPEC D)."""
 
-    kind: Literal["none", "cubic"] = "none"
-    bins: PositiveInt = 256
+    kind: Literal["none", "cubic"] = Field("none", description="none, or a monotone cubic polynomial")
+    bins: PositiveInt = Field(256, description="of predicted values in the fit")
     median_radius: NonNegativeInt = Field(0, description="radius of the median filter after it, pixels")
 
 
 class Segment(Section):
     """From probability map to label map."""
 
-    kind: Literal["threshold", "argmax"] = "threshold"
-    threshold: Probability = 0.5
+    kind: Literal["threshold", "argmax"] = Field(
+        "threshold",
+        description="threshold: positive class above `threshold`; argmax: largest of several maps",
+    )
+    threshold: Probability = Field(0.5, description="probability of the positive class")

@@ -19,16 +19,16 @@ class Run(Section):
     members: tuple[str, ...] = Field(
         (), description="an ensemble: the runs whose probability maps are averaged"
     )
-    loss: Loss | None = None
-    input: Input = Input()
-    sampler: Sampler = PatchSampler()
-    window: Window = Window()
-    augment: Augment = Augment()
-    training: Training = Training()
-    predict: Predict = Predict()
-    calibration: Calibration = Calibration()
-    segment: Segment = Segment()
-    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1)
+    loss: Loss | None = Field(None, description="null only for an ensemble")
+    input: Input = Field(Input(), description="scaling of the pixels")
+    sampler: Sampler = Field(PatchSampler(), description="what an epoch consists of")
+    window: Window = Field(Window(), description="what a sliding-window network sees")
+    augment: Augment = Field(Augment(), description="random changes of the training images")
+    training: Training = Field(Training(), description="optimizer, schedule, stopping")
+    predict: Predict = Field(Predict(), description="how whole images are predicted")
+    calibration: Calibration = Field(Calibration(), description="from predicted value to frequency")
+    segment: Segment = Field(Segment(), description="from probability map to label map")
+    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training for each seed")
 
     @property
     def is_ensemble(self) -> bool:

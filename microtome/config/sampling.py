@@ -13,15 +13,15 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Input(Section):
     """Network input = (pixel / scale - mean) / std."""
 
-    scale: PositiveFloat = 255.0
-    mean: float = 0.5
-    std: PositiveFloat = 0.5
+    scale: PositiveFloat = Field(255.0, description="largest pixel value: 255 for 8 bits, 65535 for 16")
+    mean: float = Field(0.5, description="subtracted after scaling")
+    std: PositiveFloat = Field(0.5, description="divided by after that")
 
 
 class PatchSampler(Section):
     """Windows of the patch index, each once an epoch in a new order."""
 
-    kind: Literal["patches"] = "patches"
+    kind: Literal["patches"] = Field("patches", description="this sampler")
     crop: PositiveInt | None = Field(
         None, description="random square inside each window, in pixels; null: the whole window"
     )
@@ -31,7 +31,7 @@ class PatchSampler(Section):
 class BalancedWindows(Section):
     """Windows around pixels, equally many of each class, drawn anew each epoch (Ciresan et al. 2012)."""
 
-    kind: Literal["balanced_windows"] = "balanced_windows"
+    kind: Literal["balanced_windows"] = Field("balanced_windows", description="this sampler")
     per_epoch: PositiveInt = Field(20_000, description="windows drawn for an epoch")
     validation: PositiveInt = Field(2_000, description="windows of the fixed validation draw")
 
@@ -42,26 +42,32 @@ Sampler = Annotated[PatchSampler | BalancedWindows, Field(discriminator="kind")]
 class Augment(Section):
     """Augmentation of a batch; everything off by default. Geometry is shared by image and target."""
 
-    horizontal_flip: Probability = 0.0
-    vertical_flip: Probability = 0.0
+    horizontal_flip: Probability = Field(0.0, description="probability of left-right reflection")
+    vertical_flip: Probability = Field(0.0, description="probability of up-down reflection")
     rotate90: Probability = Field(0.0, description="probability of a random quarter turn")
     rotation: NonNegativeFloat = Field(0.0, description="degrees, uniform in plus or minus")
-    scale: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    scale: tuple[PositiveFloat, PositiveFloat] = Field(
+        (1.0, 1.0), description="smallest and largest magnification"
+    )
     translate: NonNegativeFloat = Field(0.0, description="fraction of the size, per axis")
     shear: NonNegativeFloat = Field(0.0, description="radians")
     elastic_alpha: NonNegativeFloat = Field(
         0.0, description="elastic displacement in pixels before smoothing"
     )
-    elastic_sigma: PositiveFloat = 8.0
-    elastic_probability: Probability = 1.0
-    brightness: NonNegativeFloat = 0.0
-    contrast: NonNegativeFloat = 0.0
-    gamma: NonNegativeFloat = 0.0
+    elastic_sigma: PositiveFloat = Field(
+        8.0, description="standard deviation of the Gaussian that smooths it, pixels"
+    )
+    elastic_probability: Probability = Field(1.0, description="share of the images that are deformed")
+    brightness: NonNegativeFloat = Field(0.0, description="factor 1 ± this")
+    contrast: NonNegativeFloat = Field(
+        0.0, description="factor 1 ± this on the deviation from the image's mean"
+    )
+    gamma: NonNegativeFloat = Field(0.0, description="exponent exp(± this)")
     gaussian_noise: NonNegativeFloat = Field(0.0, description="standard deviation, images in 0..1")
     blur_sigma: NonNegativeFloat = Field(
         0.0, description="largest standard deviation of a Gaussian blur, pixels"
     )
-    speckle: NonNegativeFloat = 0.0
+    speckle: NonNegativeFloat = Field(0.0, description="largest standard deviation of multiplicative noise")
     intensity_shift: NonNegativeFloat = Field(0.0, description="added constant, images in 0..1")
 
 

@@ -15,10 +15,12 @@ Part = Literal["train", "val", "test"]
 class EMPhantomData(Section):
     """Electron-microscopy phantom (DESIGN 7)."""
 
-    kind: Literal["em"] = "em"
-    seed: NonNegativeInt = 0
+    kind: Literal["em"] = Field("em", description="the simulator")
+    seed: NonNegativeInt = Field(0, description="fixes every draw")
     size: PositiveInt = Field(256, description="pixels of a side")
-    difficulty: NonNegativeFloat = 1.0
+    difficulty: NonNegativeFloat = Field(
+        1.0, description="0: clean; 1: like the ISBI 2012 stack; above: harder"
+    )
     block: PositiveInt = Field(2, description="neighbouring slices that stay in one part")
     slices: dict[Part, PositiveInt] = Field(
         {"train": 8, "val": 2, "test": 2}, description="slices of each part, in order"
@@ -28,25 +30,28 @@ class EMPhantomData(Section):
 class Data(Section):
     """Where images and labels come from."""
 
-    source: Literal["phantom", "files", "public"]
+    source: Literal["phantom", "files", "public"] = Field(
+        description="phantom: simulated; files: your own; public: fetched and verified"
+    )
     samples: PurePosixPath | None = Field(None, description="sample sheet (TSV); not used by a phantom")
     root: str | None = Field(
         None, description="files: folder that the sheet's paths start from; null: the sheet's folder"
     )
     origin: Literal["own", "public"] = Field(
-        "own", description="files: whether they are a public data set, whose results may stand beside published ones"
+        "own",
+        description="files: whether they are a public data set, whose results may stand beside published ones",
     )
     dataset: str | None = Field(None, description="public: entry of config/datasets.yaml")
     group_by: Literal["patient", "block", "volume", "sample"] = Field(
         "patient", description="column whose value never sits in two parts of a split"
     )
-    channels: PositiveInt = 1
+    channels: PositiveInt = Field(1, description="channels of every image")
     mpp: PositiveFloat | None = Field(None, description="micrometres per pixel, where the files do not say")
     classes: dict[str, NonNegativeInt] = Field(
         description="class name: its value in the label images, in class order"
     )
     ignore: tuple[NonNegativeInt, ...] = Field((), description="label values that mean 'not labelled'")
-    phantom: EMPhantomData = EMPhantomData()
+    phantom: EMPhantomData = Field(EMPhantomData(), description="what is simulated")
     batch_size: PositiveInt = Field(8, description="samples per job, before and after training")
 
 
@@ -64,22 +69,27 @@ class Split(Section):
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.125, description="folds: share of the training groups"
     )
-    seed: NonNegativeInt = 0
+    seed: NonNegativeInt = Field(0, description="fixes the draw; not used by `column`")
 
 
 class Patches(Section):
     """The windows of an image that training sees."""
 
-    size: PositiveInt = 512
-    stride: PositiveInt = 512
+    size: PositiveInt = Field(512, description="side of a window, pixels")
+    stride: PositiveInt = Field(512, description="pixels from one window to the next, at most `size`")
 
 
 class Evaluate(Section):
     """What is measured on each image."""
 
-    metrics: tuple[Literal["boundaries", "overlap", "losses"], ...] = ("overlap",)
-    parts: tuple[Part, ...] = ("test",)
-    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = tuple(round(0.1 * i, 1) for i in range(11))
+    metrics: tuple[Literal["boundaries", "overlap", "losses"], ...] = Field(
+        ("overlap",), description="families of metrics"
+    )
+    parts: tuple[Part, ...] = Field(("test",), description="parts of the split that are measured")
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        tuple(round(0.1 * i, 1) for i in range(11)),
+        description="probabilities at which boundary metrics are taken",
+    )
     rank_by: str = Field("", description="metric that sorts the images in the report; empty: the first")
     losses: tuple[str, ...] = Field((), description="losses evaluated on every run's prediction")
 
@@ -88,7 +98,7 @@ class Entry(Section):
     """A table or a figure: its kind, its text, what it is made of, and the options of the kind."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    kind: str
+    kind: str = Field(description="what is made; the kinds are listed below")
     title: str = Field("", description="heading in the report")
     runs: tuple[str, ...] | Literal["all"] = Field(
         (), description="runs it is made of, in order; `all`, or none"
@@ -104,13 +114,16 @@ class Entry(Section):
 class Study(Section):
     """One study file, at one scale, with the defaults merged into every run."""
 
-    name: str
-    paper: str
-    title: str
-    data: Data
-    split: Split = Split()
-    patches: Patches = Patches()
-    runs: dict[str, Run] = Field(min_length=1)
-    evaluate: Evaluate = Evaluate()
-    tables: dict[str, Entry] = {}
-    figures: dict[str, Entry] = {}
+    name: str = Field(description="the file's name; no option of the file")
+    paper: str = Field(description="key of the paper in config/published.yaml")
+    title: str = Field(description="heading in the report")
+    data: Data = Field(description="where images and labels come from")
+    split: Split = Field(Split(), description="how samples are divided")
+    patches: Patches = Field(Patches(), description="the windows that training sees")
+    runs: dict[str, Run] = Field(
+        min_length=1,
+        description="run name: what it changes of `defaults`; at a scale, `omit` leaves a run out",
+    )
+    evaluate: Evaluate = Field(Evaluate(), description="what is measured")
+    tables: dict[str, Entry] = Field({}, description="table name: its kind and options")
+    figures: dict[str, Entry] = Field({}, description="figure name: its kind and options")

@@ -11,8 +11,8 @@ from microtome.config.base import Section
 class Threads(Section):
     """CPU threads of one job; results are identical for identical numbers."""
 
-    train: PositiveInt = 1
-    predict: PositiveInt = 1
+    train: PositiveInt = Field(1, description="of a training job")
+    predict: PositiveInt = Field(1, description="of a prediction job")
 
 
 class Workflow(Section):
@@ -25,12 +25,19 @@ class Workflow(Section):
     studies: tuple[str, ...] = Field(
         ("membranes",), min_length=1, description="names of files in config/studies"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    threads: Threads = Threads()
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where networks run; auto: a GPU if there is one"
+    )
+    threads: Threads = Field(Threads(), description="CPU threads of one job")
     mirror: str | None = Field(
         None,
         description="folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA",
     )
     results: str = Field("results", description="folder of everything computed")
     resources: str = Field("resources", description="folder of fetched data sets")
+    study: str | None = Field(None, description="`apply`: the study whose run is applied")
+    run: str | None = Field(None, description="`apply`: the run")
+    seed: int = Field(0, ge=0, description="`apply`: its seed")
+    split: str = Field("main", description="`apply`: the split it was trained on")
+    images: str | None = Field(None, description="`apply`: a folder of new images (PNG, TIFF, JPEG)")
     offline: bool = Field(False, description="never download")

@@ -75,7 +75,8 @@ def _curve(record: RunRecord) -> pd.DataFrame:
 def _panel(axes: Axes, curves: pd.DataFrame, name: str, logarithmic: bool) -> None:
     for _, curve in curves.groupby("seed"):
         axes.plot(curve["epoch"], curve["train_loss"], color=TRAIN)
-        axes.plot(curve["epoch"], curve["val_loss"], color=VALIDATION)
+        validated = curve.dropna(subset="val_loss")  # not every epoch need be validated
+        axes.plot(validated["epoch"], validated["val_loss"], color=VALIDATION)
         best = curve[curve["is_best"]]
         axes.plot(best["epoch"], best["val_loss"], "o", mfc="white", mec=VALIDATION, mew=1.0, zorder=3)
         if len(best):

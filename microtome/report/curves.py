@@ -85,7 +85,7 @@ def draw(name: str, runs: Sequence[RunInput]) -> Markup:
         runs: Its seeds, each with a history.
 
     Returns:
-        An SVG with a title; losses that are not finite leave a gap.
+        An SVG with a title; infinite losses leave a gap, epochs without validation do not.
     """
     axes = _axes(runs)
     lines = [_line(run, column, kind, axes) for run in runs for column, kind in LINES]
@@ -106,8 +106,9 @@ def _axes(runs: Sequence[RunInput]) -> Axes:
 
 
 def _line(run: RunInput, column: str, kind: str, axes: Axes) -> Markup:
-    """One curve, broken where the loss is not finite."""
-    points = zip(run.history["epoch"], run.history[column], strict=True)
+    """One curve, broken where the loss is infinite."""
+    known = run.history.dropna(subset=column)  # epochs that were not validated
+    points = zip(known["epoch"], known[column], strict=True)
     pieces = [piece for piece in _runs_of_finite(points) if piece]
     paths = (" ".join(f"{axes.x(x):.1f},{axes.y(y):.1f}" for x, y in piece) for piece in pieces)
     data = " ".join(f"M{path}" for path in paths)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from microtome import sidecars, thumbnails
+from microtome import sidecars
+from microtome.report import thumbnails
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import rank
 from microtome.report.cells import plain_cells
@@ -83,13 +84,19 @@ def test_benchmarks_add_up(tmp_path):
 
 
 def test_curves_are_xml_and_lie_inside_their_drawing():
-    (panel,) = draw_panels([history([3.0, 2.0, 1.0]), history([4.0, float("nan"), 1.5], seed=1)])
+    broken = [4.0, float("inf"), 1.5]
+    (panel,) = draw_panels([history([3.0, 2.0, 1.0]), history(broken, seed=1)])
     root = ElementTree.fromstring(panel.drawing)
     paths = [element.get("d") for element in root.iter("path")]
     assert len(paths) == 4
     assert paths[2].count("M") == 2
     pairs = [pair.split(",") for path in paths for pair in path.replace("M", "").split()]
     assert all(0 <= float(x) <= 300 and 0 <= float(y) <= 170 for x, y in pairs)
+
+
+def test_epochs_without_validation_leave_no_gap():
+    root = ElementTree.fromstring(draw("a", [history([3.0, float("nan"), 1.0])]))
+    assert all(element.get("d").count("M") == 1 for element in root.iter("path"))
 
 
 def test_falling_losses_fall_on_the_drawing():

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Make the plans of all studies, with every fault of every file listed together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from microtome import provenance, splits
+from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
+from microtome.config.load import load_studies
+from microtome.config.study import Study
+from microtome.config.workflow import Workflow
+from microtome.plan import StudyPlan, run_kind
+from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve
+
+IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+
+
+def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, StudyPlan]:
+    """Load every study that is to run.
+
+    Args:
+        workflow: The options of the workflow.
+        mirror: Folder that holds public data sets; headers are checked there before anything is fetched.
+
+    Raises:
+        ConfigurationError: With the faults of all studies and sample sheets together.
+    """
+    studies = load_studies(workflow.studies, workflow.scale)
+    plans, faults = {}, []
+    for name, study in studies.items():
+        try:
+            plans[name] = _plan(study, workflow, mirror)
+        except ConfigurationError as error:
+            faults += error.faults
+    faults += _clashing_runs(studies)
+    raise_faults(faults)
+    return plans
+
+
+def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
+    data = study.data
+    sheet = Path(str(data.samples)) if data.source != "phantom" else Path(f"config/studies/{study.name}.yaml")
+    samples = phantom_sheet(data.phantom) if data.source == "phantom" else read_sheet(sheet, data)
+    root = _root(study, workflow)
+    if data.source == "files":
+        raise_faults(check_files(resolve(samples, root), sheet, data))
+    elif data.source == "public":
+        raise_faults(
+            check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
+        )
+    parts = splits.make_splits(samples, study.split, sheet=sheet, column=data.group_by)
+    batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
+    return StudyPlan(
+        study,
+        workflow.scale,
+        {s.sample: s for s in samples},
+        root,
+        parts,
+        {name: tuple(members) for name, members in batches.items()},
+    )
+
+
+def _present(samples: list[Sample], *folders: Path) -> list[Sample]:
+    """The samples of a public data set whose files can be looked at now; the others will be fetched."""
+    found = []
+    for sample in samples:
+        resolved = (resolve([sample], folder)[0] for folder in folders)
+        found += [
+            s for s in resolved if Path(s.image).is_file() and (s.label is None or Path(s.label).is_file())
+        ][:1]
+    return found
+
+
+def _root(study: Study, workflow: Workflow) -> Path:
+    """Folder that the paths of a study's sheet start from."""
+    data = study.data
+    if data.source == "phantom":
+        return Path(workflow.results) / workflow.scale / study.name / "raw"
+    if data.source == "public":
+        return Path(workflow.resources) / str(data.dataset)
+    return Path(data.root) if data.root else Path(str(data.samples)).parent
+
+
+def report_state(plans: Mapping[str, StudyPlan]) -> str:
+    """State of `report_page`: the title and paper of each study, and the names of what is shown."""
+    shown = {name: _shown(plan) for name, plan in plans.items()}
+    templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
+    files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
+    scale = next(iter(plans.values())).scale
+    command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
+    return provenance.state("scripts/report_page.py", {"command": command, "studies": shown}, files=files)
+
+
+def _shown(plan: StudyPlan) -> dict[str, Any]:
+    """What the report shows of a study."""
+    study = plan.study
+    return {
+        "title": study.title,
+        "paper": study.paper,
+        "data_kind": plan.data_kind,
+        "dataset": study.data.dataset if study.data.source == "public" else None,
+        "tables": {name: entry.title for name, entry in study.tables.items()},
+        "figures": {name: entry.title for name, entry in study.figures.items()},
+        "labels": plan.labels(),
+        "evaluated": plan.evaluated(),
+        "splits": list(plan.splits),
+        "classes": plan.classes,
+        "case_metric": study.evaluate.rank_by,
+    }
+
+
+def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
+    """A run name is of one kind in all studies, as the rules tell runs apart by name."""
+    first: dict[str, tuple[str, str]] = {}
+    faults = []
+    for key, study in studies.items():
+        for name, run in study.runs.items():
+            other, kind = first.setdefault(name, (key, run_kind(run)))
+            if kind != run_kind(run):
+                found = f"a run of kind {run_kind(run)}; study {other} has one of that name of kind {kind}"
+                faults.append(Fault(f"config/studies/{key}.yaml runs.{name}", found, "another name"))
+    return faults
+
+
+def check_apply(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> None:
+    """Check the options of `snakemake apply`.
+
+    Raises:
+        ConfigurationError: An option is missing, or names nothing that exists.
+    """
+    faults = []
+    study = plans.get(str(workflow.study))
+    if study is None:
+        faults.append(Fault("--config study", repr(workflow.study), nearest(str(workflow.study), plans)))
+    elif workflow.run not in study.study.runs:
+        faults.append(Fault("--config run", repr(workflow.run), nearest(str(workflow.run), study.study.runs)))
+    elif (workflow.split, workflow.run, workflow.seed) not in study.evaluated():
+        found = f"split '{workflow.split}', seed {workflow.seed}"
+        faults.append(Fault("--config split, seed", found, f"a trained one of run '{workflow.run}'"))
+    if not workflow.images or not list_images(Path(workflow.images)):
+        faults.append(
+            Fault("--config images", repr(workflow.images), "a folder with PNG, TIFF or JPEG images")
+        )
+    raise_faults(faults)
+
+
+def list_images(folder: Path) -> list[str]:
+    """The image files of a folder, sorted; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    return [path.as_posix() for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+"""Apply a trained run to new images."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.apply import apply_run
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    apply_run(
+        options,
+        [Path(path) for path in snakemake.input.images],
+        [Path(path).parent for path in snakemake.input.weights],
+        Path(snakemake.output.folder),
+        device=snakemake.config.get("device", "auto"),
+        threads=snakemake.threads,
+    )
