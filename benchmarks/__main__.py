@@ -111,10 +111,9 @@ def markdown(case: Case, measured: Mapping[str, Measured], lines: Sequence[Mappi
 
 def machine(threads: int) -> str:
     """One line about where this is measured."""
-    return (
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, {threads} threads, "
-        f"Python {platform.python_version()}, torch {metadata.version('torch')}, load {os.getloadavg()[0]:.1f}"
-    )
+    versions = f"Python {platform.python_version()}, torch {metadata.version('torch')}"
+    processor = platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} CPUs, {threads} threads, {versions}, load {os.getloadavg()[0]:.1f}"
 
 
 if __name__ == "__main__":

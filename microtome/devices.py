@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""The device that computes."""
+"""The device that computes, and computing the same twice."""
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 logger = logging.getLogger(__name__)
+CUBLAS_WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""Without it matrix products on CUDA are not deterministic; read when CUDA starts."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -16,13 +21,45 @@ def choose_device(name: str) -> torch.device:
 
     Raises:
         ValueError: The device asked for is not there.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(key for key in ("cuda", "mps", "cpu") if available[key])
     if not available.get(name, False):
         there = ", ".join(key for key, value in available.items() if value)
-        msg = f"device '{name}' is not available here (available: {there}); set `device: auto`, or run `snakemake doctor`"
+        msg = (
+            f"device '{name}' is not available here (available: {there}); set `device: auto`, or run "
+            "`snakemake doctor`"
+        )
         raise ValueError(msg)
     logger.info("device: %s", name)
     return torch.device(name)
+
+
+@contextmanager
+def repeatable(threads: int) -> Iterator[None]:
+    """Compute with a fixed number of CPU threads and, where PyTorch has them, with deterministic kernels.
+
+    Operations that have none warn. Memory is not filled before use, as PyTorch would do for the sake of
+    programs that read what they never wrote. Afterwards everything is as it was.
+
+    Args:
+        threads: CPU threads of torch; results can differ in the last bit between numbers of threads.
+    """
+    for variable, value in CUBLAS_WORKSPACE.items():
+        os.environ.setdefault(variable, value)
+    count, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
+        torch.set_deterministic_debug_mode(mode)
+        torch.utils.deterministic.fill_uninitialized_memory = fill

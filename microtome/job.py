@@ -24,7 +24,8 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
         The options in the state.
 
     Raises:
-        SystemExit: The job failed; the message is on standard error, the traceback in the log.
+        SystemExit: The job failed for a reason that its message explains; the message is on standard error.
+        Exception: A fault of the program. In both cases the traceback is in the log.
     """
     root = logging.getLogger()
     handlers = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
@@ -40,7 +41,11 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
         logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
         sys.stderr.write(f"\nerror: {error}\n\n")
         raise SystemExit(1) from error
+    except Exception:
+        logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
+        raise
     finally:
+        logging.captureWarnings(capture=False)
         for handler in handlers:
             root.removeHandler(handler)
             handler.close()

@@ -13,7 +13,8 @@ from typing import Any
 
 from microtome import provenance, splits
 from microtome.config.run import Run
-from microtome.config.study import Study
+from microtome.config.study import Entry, Study
+from microtome.registry import entry_names
 from microtome.samples import Sample, as_rows
 from microtome.splits import Parts
 
@@ -255,7 +256,8 @@ class StudyPlan:
             "data_kind": self.data_kind,
         }
         rule = {"tables": "tabulate", "figures": "draw"}[section]
-        return self._state(rule, options, modules=(f"microtome.{section}.{entry.kind}",))
+        kind = f"microtome.{section}.{entry.kind}"
+        return self._state(rule, options, modules=(kind, *_networks_built(kind, entry)))
 
     def labels(self) -> dict[str, str]:
         """Run name to the name printed."""
@@ -299,3 +301,13 @@ def _calibrate_options(settings: Run) -> dict[str, Any] | None:
 def run_kind(run: Run) -> str:
     """How a run's probability maps come about: `ensemble`, `calibrated` or `plain`."""
     return "ensemble" if run.is_ensemble else "calibrated" if run.calibration.kind != "none" else "plain"
+
+
+def _networks_built(kind: str, entry: Entry) -> tuple[str, ...]:
+    """The modules of the networks that a table or a figure may build: the one it names, or any."""
+    package = provenance.module_files("microtome.networks")[-1]
+    if package not in provenance.closure(provenance.module_files(kind)):
+        return ()
+    known, network = entry_names(str(package)), entry.options.get("network")
+    name = network.get("name") if isinstance(network, Mapping) else None
+    return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))

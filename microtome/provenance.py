@@ -3,8 +3,8 @@
 
 Snakemake does not see the modules that a script imports. Each rule therefore carries one string, its *state*:
 the options it uses and a hash of the syntax trees of its script and of everything the script imports from
-`microtome`, found statically. Modules chosen by name at run time (networks, losses, figures) enter through the
-run that names them.
+`microtome`, found statically. Modules chosen by name at run time (networks, losses, figures) enter by the
+option that names them.
 """
 
 import ast
@@ -115,7 +115,9 @@ def _is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
+@cache
 def _parse(path: Path) -> ast.Module:
+    """The syntax tree of a file, shared by all who ask: what `_without_texts` takes out holds no import."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 

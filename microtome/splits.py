@@ -24,8 +24,8 @@ from microtome.samples import (
 
 Parts = dict[str, str]
 Place = Callable[[tuple[str, ...]], str]
-FEWEST_UNITS = 3
-"""One for each part."""
+NOT_TESTED = 2
+"""Units that a fold has to leave, at least: one to train on and one to validate on."""
 
 
 def option_name(keys: tuple[str, ...]) -> str:
@@ -151,8 +151,9 @@ def _folds(
     """K test folds of whole units; a share of the other units validates."""
     of_sample = {s.sample: s.sample if by_sample else s.unit for s in samples}
     units = sorted(set(of_sample.values()))
-    if len(units) < max(split.k, FEWEST_UNITS) or split.k < 2:
-        expected = f"2 or more, and at most {len(units)}, the number of units in {sheet} (3 or more)"
+    if split.k < 2 or len(units) < split.k or split.k * (len(units) - NOT_TESTED) < len(units):
+        few = "; 2 folds need 4 units" if split.k == 2 else ""
+        expected = f"2 or more, and at most {len(units)}, the number of units in {sheet}{few}"
         raise ConfigurationError([Fault(place(("split", "k")), str(split.k), expected)])
     order = random.Random(split.seed)
     order.shuffle(units)
@@ -179,7 +180,7 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
         k: Number of folds, at most that of units.
 
     Returns:
-        The fold of each unit; every fold has one unit at least.
+        The fold of each unit; every fold has one unit at least, and leaves two where that can be.
 
     Example:
         >>> balanced_folds(["a", "b", "c"], [("a", ""), ("a", ""), ("b", ""), ("c", "")], 2)
@@ -193,8 +194,9 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
     folds: dict[str, int] = {}
     for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
         empty = [fold for fold in range(k) if not held[fold]]
-        choice = empty if len(empty) >= len(units) - dealt else range(k)
-        folds[unit] = min(choice, key=lambda fold: _unevenness(held, fold, counts[unit], totals))
+        full = {fold for fold, count in Counter(folds.values()).items() if count >= len(units) - NOT_TESTED}
+        choice = empty if len(empty) >= len(units) - dealt else [f for f in range(k) if f not in full]
+        folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
         held[folds[unit]] += counts[unit]
     return {unit: folds[unit] for unit in units}
 

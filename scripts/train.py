@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Train one run; resumes from its checkpoint after a kill."""
 
+import json
 from pathlib import Path
 
 from microtome.job import job
@@ -16,4 +17,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
+        code=json.loads(snakemake.params.state)["code"],
     )

@@ -181,11 +181,11 @@ def test_memory_does_not_depend_on_the_height():
         return max(largest), max(rows), sum(rows)
 
     low, high = held(100), held(1000)
-    assert low[:2] == high[:2] == (32, 32)  # a group of three rows of windows
+    assert max(low[0], high[0]) <= low[1] == high[1] == 24, "a group of two rows of windows"
     assert high[2] == 1000, "each image row is read once"
 
 
-def test_stitcher_holds_two_windows_however_high_the_image():
+def test_stitcher_holds_less_than_two_windows_however_high_the_image():
     rows, columns = (
         inference.grid.plan_axis(length, 16, overlap=8, border=0, weights="gaussian", sigma=None)
         for length in (10_000, 64)
@@ -194,8 +194,8 @@ def test_stitcher_holds_two_windows_however_high_the_image():
         rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=4
     )
     stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
-    assert stitcher.ring.shape == (3, 32, 64)
-    assert stitcher.tile.shape == (3, 32, 32)
+    assert stitcher.ring.shape == (3, 24, 64)
+    assert stitcher.tile.shape == (3, 24, 24)
 
 
 def test_skipped_windows_are_neither_read_nor_predicted():

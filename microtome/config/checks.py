@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import NoneType
 
 import yaml
 
@@ -22,6 +23,14 @@ CATALOGUE = "datasets.yaml"
 MAKERS = {"tables": "tabulate", "figures": "draw"}
 GIVEN = frozenset({"title", "runs", "rows", "run"})
 """Options of a kind that the workflow itself fills in."""
+PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
+    "str": ("text", (str,)),
+    "bool": ("true or false", (bool,)),
+    "int": ("a whole number", (int,)),
+    "float": ("a number", (int, float)),
+    "int | None": ("a whole number or null", (int, NoneType)),
+    "float | None": ("a number or null", (int, float, NoneType)),
+}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
 EVERY_CLASS = "all"
@@ -238,8 +247,13 @@ def _check_entry(study: Study, section: str, name: str, entry: Entry, places: Pl
     allowed = [option for option in kind_options(section, entry.kind) if option not in GIVEN]
     for option in entry.options:
         if option not in allowed:
-            known = [*allowed, *(field for field in Entry.model_fields)]
+            known = [*allowed, *Entry.model_fields]
             yield Fault(places((section, name, option)), f"unknown option '{option}'", nearest(option, known))
+            continue
+        expected = _option_type(section, entry.kind, option)
+        if expected and not isinstance(entry.options[option], expected[1]):
+            found = f"{entry.options[option]!r}"
+            yield Fault(places((section, name, option)), found, expected[0])
 
 
 def _unknown_losses(study: Study, places: Places) -> Iterator[Fault]:
@@ -247,6 +261,13 @@ def _unknown_losses(study: Study, places: Places) -> Iterator[Fault]:
         if loss not in SIGMOID_LOSSES:
             where = places(("evaluate", "losses", str(number)))
             yield Fault(where, f"'{loss}'", nearest(loss, SIGMOID_LOSSES))
+
+
+def _option_type(section: str, kind: str, option: str) -> tuple[str, tuple[type, ...]] | None:
+    """What a kind's option takes, where its annotation is plain."""
+    function = maker(section, kind)
+    annotations = {a.arg: a.annotation for a in function.args.kwonlyargs} if function else {}
+    return PLAIN_TYPES.get(ast.unparse(annotations[option])) if annotations.get(option) else None
 
 
 @cache

@@ -9,7 +9,7 @@ from microtome.config.base import Section
 
 
 class UNet(Section):
-    """U-Net of the thesis (SPEC A.5.1)."""
+    """U-Net of the thesis."""
 
     name: Literal["unet"] = Field("unet", description="this network")
     variant: Literal["tutorial", "classic"] = Field(
@@ -22,7 +22,7 @@ class UNet(Section):
 
 
 class Ciresan(Section):
-    """Sliding-window networks of Ciresan et al. (NIPS 2012; SPEC A.5.2)."""
+    """Sliding-window networks of Ciresan et al. (NIPS 2012)."""
 
     name: Literal["ciresan"] = Field("ciresan", description="this network")
     variant: Literal["n4", "w65"] = Field(

@@ -29,7 +29,7 @@ class Predict(Section):
 
 
 class Calibration(Section):
-    """Monotone polynomial from predicted value to frequency, fitted on the validation part (SPEC D)."""
+    """Monotone polynomial from predicted value to frequency, fitted on the validation part."""
 
     kind: Literal["none", "cubic"] = Field("none", description="none, or a monotone cubic polynomial")
     bins: PositiveInt = Field(256, description="of predicted values in the fit")

@@ -72,7 +72,7 @@ class Augment(Section):
 
 
 class Window(Section):
-    """What a sliding-window network sees (SPEC C.5)."""
+    """What a sliding-window network sees (Ciresan et al. 2012)."""
 
     foveate: bool = Field(False, description="blur that grows from the centre")
     nonuniform: bool = Field(False, description="sampling that thins out towards the border")

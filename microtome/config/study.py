@@ -13,7 +13,7 @@ Part = Literal["train", "val", "test"]
 
 
 class EMPhantomData(Section):
-    """Electron-microscopy phantom (DESIGN 7)."""
+    """Electron-microscopy phantom: serial sections of neuropil with known membranes."""
 
     kind: Literal["em"] = Field("em", description="the simulator")
     seed: NonNegativeInt = Field(0, description="fixes every draw")
@@ -39,7 +39,7 @@ class Data(Section):
     )
     origin: Literal["own", "public"] = Field(
         "own",
-        description="files: whether they are a public data set, whose results may stand beside published ones",
+        description="files: `public` if they are a public data set; then published values may stand beside",
     )
     dataset: str | None = Field(None, description="public: entry of config/datasets.yaml")
     group_by: Literal["patient", "block", "volume", "sample"] = Field(

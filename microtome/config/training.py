@@ -29,7 +29,7 @@ class Schedule(Section):
     )
     every: PositiveInt = Field(30, description="step: epochs between two drops")
     factor: PositiveFloat = Field(
-        0.1, description="step: factor of a drop; exponential: factor reached at the last epoch"
+        0.1, description="step: factor of a drop; exponential: factor reached after the last epoch"
     )
     warmup: NonNegativeInt = Field(0, description="epochs of linear warm-up")
 

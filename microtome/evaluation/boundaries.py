@@ -2,7 +2,8 @@
 """V_Rand and V_Info after thinning (Arganda-Carreras et al. 2015, doi:10.3389/fnana.2015.00142).
 
 As in the challenge, one threshold serves a whole part: the one with the best mean over its images. `v_rand@t`
-and `v_info@t` keep the sweep of every image.
+and `v_info@t` keep the sweep of every image. Pixels that are not labelled belong to no cell, so the scores
+pass them over; the pixel errors leave them out.
 """
 
 from collections.abc import Mapping
@@ -25,9 +26,13 @@ def measure(context: Context) -> list[Measure]:
         for name in SCORES
         for threshold, value in zip(scores.thresholds, getattr(scores, name), strict=True)
     ]
-    errors = [Measure("all", "pixel_error", float(pixel_error(cells, probability)))]
-    best, _ = best_pixel_error(cells, probability, context.thresholds)
-    return [*sweep, *errors, Measure("all", "pixel_error_best", float(best))]
+    known = cells[context.valid][None], probability[context.valid][None]
+    best, _ = best_pixel_error(*known, context.thresholds)
+    return [
+        *sweep,
+        Measure("all", "pixel_error", float(pixel_error(*known))),
+        Measure("all", "pixel_error_best", float(best)),
+    ]
 
 
 def finish(measures: Mapping[str, list[Measure]]) -> dict[str, list[Measure]]:
@@ -35,6 +40,12 @@ def finish(measures: Mapping[str, list[Measure]]) -> dict[str, list[Measure]]:
 
     `v_rand` takes the whole sweep of the study; `v_rand_tenths` only its multiples of 0.1, the sweep of the
     challenge's script.
+
+    Args:
+        measures: What `measure` said of each image of a part, by sample.
+
+    Returns:
+        By sample, the scores and their thresholds; the lowest threshold if several are best.
     """
     found: dict[str, list[Measure]] = {sample: [] for sample in measures}
     for name in SCORES:

@@ -30,7 +30,10 @@ class BandPrediction:
     progress: Callable[[int, int], None] | None
 
     def bands(self) -> Iterator[tuple[int, torch.Tensor]]:
-        """Predict group by group of rows of windows; yield the image rows that become final."""
+        """Predict group by group of rows of windows; yield the image rows that become final.
+
+        The tensors change when the iteration goes on.
+        """
         grid, total = self.reader.grid, int(self.reader.grid.mask.sum())
         stitcher, following, done = None, 0, 0
         for group, band in self.reader.bands():
@@ -41,7 +44,7 @@ class BandPrediction:
                     yield from stitcher.blank(grid.boundary(group))
                     following = group
                 while following < group:
-                    yield stitcher.finish(following)
+                    yield from stitcher.finish(following)
                     following += 1
                 stitcher.add(group, members, maps)
                 del maps  # before the next forward pass, so that its memory is used again
@@ -50,7 +53,7 @@ class BandPrediction:
                     self.progress(done, total)
         stitcher = stitcher or self._nothing()
         for group in range(following, len(grid.groups)):
-            yield stitcher.finish(group)
+            yield from stitcher.finish(group)
 
     def _windows(self, group: int, band: torch.Tensor, members: Sequence[tuple[int, int]]) -> torch.Tensor:
         """Cut windows with their margin out of a band."""

@@ -21,40 +21,48 @@ class Collected:
         self.result[:, first : first + band.shape[1]] = band
 
 
-def delivered(bands: Iterator[tuple[int, torch.Tensor]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Bring bands to the host, each while the device computes the next one, and check them."""
+def delivered(
+    bands: Iterator[tuple[int, torch.Tensor]], *, keep: bool
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Bring bands to the host and check them; from CUDA, each while the device computes the next one.
+
+    Args:
+        bands: First image row and values, which change when the iteration goes on.
+        keep: Whether the arrays must stay valid afterwards.
+
+    Yields:
+        First image row and values.
+
+    Raises:
+        ValueError: A value is not finite.
+    """
     waiting = None
     for first, band in bands:
-        if not band.shape[1]:
+        if band.device.type != "cuda":
+            host = band.cpu()
+            yield _checked(first, host.clone() if keep else host)
             continue
-        arriving = (first, *_to_host(band))
+        host = torch.empty(band.shape, dtype=band.dtype, pin_memory=True)
+        host.copy_(band, non_blocking=True)
+        event = torch.cuda.Event()
+        event.record()
         if waiting is not None:
             yield _arrived(*waiting)
-        waiting = arriving
+        waiting = (first, host, event)
     if waiting is not None:
         yield _arrived(*waiting)
 
 
-def _to_host(band: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
-    if band.device.type != "cuda":
-        return band.cpu(), None
-    host = torch.empty(band.shape, dtype=band.dtype, pin_memory=True)
-    host.copy_(band, non_blocking=True)
-    event = torch.cuda.Event()
-    event.record()
-    return host, event
+def _arrived(first: int, band: torch.Tensor, event: torch.cuda.Event) -> tuple[int, NDArray[np.float32]]:
+    event.synchronize()
+    return _checked(first, band)
 
 
-def _arrived(
-    first: int, band: torch.Tensor, event: torch.cuda.Event | None
-) -> tuple[int, NDArray[np.float32]]:
-    if event is not None:
-        event.synchronize()
-    values = band.numpy()
+def _checked(first: int, band: torch.Tensor) -> tuple[int, NDArray[np.float32]]:
     if not torch.isfinite(band.sum()):
         msg = (
             f"the prediction is NaN or infinite somewhere in image rows {first} to "
-            f"{first + values.shape[1] - 1}; check the weights and the input's normalisation, or use fp32"
+            f"{first + band.shape[1] - 1}; check the weights and the input's normalisation, or use fp32"
         )
         raise ValueError(msg)
-    return first, values
+    return first, band.numpy()

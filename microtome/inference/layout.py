@@ -12,21 +12,18 @@ from numpy.typing import NDArray
 
 from microtome.inference.grid import Axis
 
-GROUP_SPAN = 2
-"""Pixels that a group of windows spans along an axis, in windows; bounds the memory of a band."""
-
 
 def group_windows(axis: Axis) -> tuple[range, ...]:
-    """Divide the windows of an axis into groups of neighbours that span at most two windows.
+    """Divide the windows of an axis into groups of neighbours that all overlap: less than two windows long.
 
     Example:
         >>> from microtome.inference.grid import plan_axis
         >>> axis = plan_axis(32, 16, overlap=12, border=0, weights="constant", sigma=None)
         >>> axis.starts, group_windows(axis)
-        ((0, 4, 8, 12, 16), (range(0, 5),))
+        ((0, 4, 8, 12, 16), (range(0, 4), range(4, 5)))
     """
     steps, count = np.diff(axis.starts), len(axis.starts)
-    size = 1 + math.floor((GROUP_SPAN - 1) * axis.window / steps.max()) if steps.size else 1
+    size = axis.window // int(steps.max()) if steps.size else 1
     return tuple(range(first, min(first + size, count)) for first in range(0, count, size))
 
 

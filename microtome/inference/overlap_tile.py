@@ -105,7 +105,7 @@ def predict(
     work = BandPrediction(reader, forward, fill, classes, progress)
     collected = Collected(source.shape[1:]) if sink is None else None
     with torch.inference_mode():
-        for first, band in delivered(work.bands()):
+        for first, band in delivered(work.bands(), keep=sink is not None):
             (sink or collected)(first, band)
     return None if collected is None else collected.result
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Adding up overlapping windows in a band that holds one group of rows of windows.
 
-Groups arrive from top to bottom. Once a group is complete, the image rows above the next one are final and leave
-the band. So the memory, at most K · 2 window · (width + 2 window) · 4 bytes, does not depend on the image's height.
+Groups arrive from top to bottom. Once a group is complete, the image rows above the next one are final and
+leave the band. So the memory, less than K · 2 window · (width + 2 window) · 4 bytes (half of it where windows
+do not overlap), does not depend on the image's height.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,9 @@ from microtome.inference.layout import Grid
 class BandStitcher:
     """Weighted mean of overlapping windows.
 
-    Memory traffic is what stitching costs. So the windows of a block (a few rows by a few columns) are added up
-    in a compact *tile* first, and each tile is added once to a *ring* of image rows (row y at position y mod
-    height).
+    Memory traffic is what stitching costs. So the windows of a block (a few rows by a few columns) are added
+    up in a compact *tile* first, and each tile is added once to a *ring* of image rows (row y at position
+    y mod height).
 
     Args:
         grid: The windows.
@@ -59,22 +60,22 @@ class BandStitcher:
                 self.block = self.block_of[column]
             self._add_whole(row, column, values)
 
-    def finish(self, group: int) -> tuple[int, torch.Tensor]:
+    def finish(self, group: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Close a group.
 
-        Returns:
-            First image row and values (K, rows, width) of the image rows that are final now; the tensor is
-            the caller's.
+        Yields:
+            First image row and values (K, rows, width) of image rows that are final now, in order. They are
+            parts of the ring and change when the iteration goes on.
         """
         self._close_block()
         first, stop = self.grid.boundary(group), self.grid.boundary(group + 1)
-        taken = torch.empty((self.classes, stop - first, self.grid.columns.length), device=self.device)
         for ring, part in self._pieces(slice(first, stop)):
-            taken[:, part] = self.ring[:, ring]
-            self.ring[:, ring] = 0
-        if not self.grid.complete:
-            taken.masked_fill_(self._on_device(~self.grid.covered(first, stop)), self.fill)
-        return first, taken
+            band, start = self.ring[:, ring], first + part.start
+            if not self.grid.complete:
+                covered = self.grid.covered(start, first + part.stop)
+                band.masked_fill_(self._on_device(~covered), self.fill)
+            yield start, band
+            band.zero_()
 
     def blank(self, stop: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the image rows before `stop`, under no window, in pieces no larger than the band."""

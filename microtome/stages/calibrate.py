@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Calibrate probability maps and average those of several runs."""
+"""Calibrate probability maps."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from microtome import images, probability_calibration
 from microtome.job import finished_folder, write_json
@@ -14,42 +12,55 @@ from microtome.stages.folders import find_sample, read_map
 from microtome.targets import IGNORE
 
 Options = Mapping[str, Any]
+POSITIVE = 1
+"""The class whose probability the maps hold."""
 
 
 def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Path], path: Path) -> None:
-    """Fit the calibration of a run on the samples of its validation part and write it as JSON."""
-    histograms = []
-    for sample in options["samples"]:
-        probability = read_map(find_sample(maps, sample))[0]
-        target = images.read(find_sample(targets, sample))
-        known = target != IGNORE
-        histograms.append(
-            probability_calibration.histogram(probability[known], target[known] == 1, bins=options["bins"])
+    """Fit the calibration of a run on the samples of its validation part and write it as JSON.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.fit_calibration`).
+        maps: Batch folders of probability maps.
+        targets: Batch folders of targets.
+        path: The JSON file.
+
+    Raises:
+        ValueError: There is no sample, or the labels hold one class only.
+    """
+    if not options["samples"]:
+        msg = (
+            "the validation part has no sample to fit the calibration on; put at least one into it (`split`)"
         )
+        raise ValueError(msg)
+    histograms = [_histogram(options, sample, maps, targets) for sample in options["samples"]]
     write_json(path, probability_calibration.fit_histogram(sum(histograms[1:], histograms[0])).to_dict())
 
 
+def _histogram(
+    options: Options, sample: str, maps: Sequence[Path], targets: Sequence[Path]
+) -> probability_calibration.Histogram:
+    """How often pixels of each predicted value are positive, in one sample."""
+    probability = read_map(find_sample(maps, sample))[0]
+    target = images.read(find_sample(targets, sample))
+    return probability_calibration.histogram(
+        probability, target == POSITIVE, bins=options["bins"], valid=target != IGNORE
+    )
+
+
 def calibrate_batch(options: Options, calibration: Path, source: Path, folder: Path) -> None:
-    """Apply a calibration, then the median filter, to every map in a folder."""
+    """Apply a calibration, then the median filter, to every map in a folder.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.calibrate_predictions`).
+        calibration: JSON of `fit_calibration`.
+        source: Folder of probability maps.
+        folder: Gets the calibrated maps.
+    """
     curve = probability_calibration.Calibration.from_dict(json.loads(calibration.read_text()))
     with finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
-            calibrated = probability_calibration.apply(curve, read_map(path))
+            values = probability_calibration.apply(curve, read_map(path))
             if options["median_radius"]:
-                calibrated = np.stack(
-                    [
-                        probability_calibration.median_filter(c, radius=options["median_radius"])
-                        for c in calibrated
-                    ]
-                )
-            images.write(partial / path.name, calibrated.astype(np.float32), mpp=images.header(path).mpp)
-
-
-def average_batch(members: Sequence[Path], folder: Path) -> None:
-    """Average the probability maps of several runs."""
-    with finished_folder(folder) as partial:
-        for path in sorted(members[0].glob("*.tif")):
-            maps = [read_map(member / path.name) for member in members]
-            images.write(
-                partial / path.name, probability_calibration.ensemble(maps), mpp=images.header(path).mpp
-            )
+                values = probability_calibration.median_filter(values, radius=options["median_radius"])
+            images.write(partial / path.name, values, mpp=images.header(path).mpp)

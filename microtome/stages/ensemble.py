@@ -8,7 +8,7 @@ from typing import Any
 
 from microtome import environment, images, probability_calibration
 from microtome.job import finished_folder, write_json
-from microtome.stages.folders import read_map
+from microtome.stages.folders import find_sample, read_map
 
 IDENTITY = ("study", "run", "label", "split", "seed", "scale", "data_source")
 
@@ -22,7 +22,7 @@ def average_batch(members: Sequence[Path], folder: Path) -> None:
     """
     with finished_folder(folder) as partial:
         for path in sorted(members[0].glob("*.tif")):
-            maps = [read_map(member / path.name) for member in members]
+            maps = [read_map(find_sample([member], path.stem)) for member in members]
             images.write(
                 partial / path.name, probability_calibration.ensemble(maps), mpp=images.header(path).mpp
             )

@@ -35,7 +35,14 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
         options: The rule's options (see `plan.StudyPlan.evaluate`).
         files: What is compared.
         path: `metrics.tsv`.
+
+    Raises:
+        ValueError: There is no sample to evaluate.
+        FileNotFoundError: A sample has no map or no target.
     """
+    if not options["samples"]:
+        msg = "the evaluated parts hold no sample; see evaluate.parts and the split"
+        raise ValueError(msg)
     identity = {key: options[key] for key in ("study", "split", "run", "seed")}
     families = [importlib.import_module(f"microtome.evaluation.{name}") for name in options["metrics"]]
     parts: dict[str, Measures] = {}

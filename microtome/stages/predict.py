@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from microtome import images, networks
 from microtome.config.prediction import Predict
 from microtome.config.sampling import Input, Window
-from microtome.devices import choose_device
-from microtome.inference import DIHEDRAL, predict
+from microtome.devices import choose_device, repeatable
+from microtome.inference import DIHEDRAL, optimize_for_inference, predict
 from microtome.job import finished_folder
 from microtome.windows import WindowTransform, predict_by_windows
 
@@ -21,9 +21,21 @@ Options = Mapping[str, Any]
 
 
 def load_model(weights: Path, network: Options) -> torch.nn.Module:
-    """Build a network and load its weights, in evaluation mode."""
+    """Build a network and load its weights, in evaluation mode.
+
+    Args:
+        weights: `model.safetensors`.
+        network: Its name and options.
+
+    Raises:
+        ValueError: The weights are of another network.
+    """
     model = networks.build(**network)
-    model.load_state_dict(load_file(weights))
+    try:
+        model.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        msg = f"{weights} holds the weights of another network than {dict(network)}; train it again ({error})"
+        raise ValueError(msg) from error
     return model.eval()
 
 
@@ -36,13 +48,14 @@ def predict_batch(
         options: The rule's options (see `plan.StudyPlan.predict`).
         weights: `model.safetensors`.
         source: Folder of images.
-        folder: Gets one probability map (K, H, W) float32 an image; K = 1 is the probability of the positive class.
+        folder: Gets one probability map (K, H, W) float32 an image; K = 1 is of the positive class.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
     """
-    torch.set_num_threads(threads)
     model = load_model(weights, options["network"]).to(choose_device(device))
-    with finished_folder(folder) as partial:
+    if not hasattr(model, "window"):
+        model = optimize_for_inference(model)
+    with repeatable(threads), finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
             images.write(partial / path.name, _probability(model, path, options), mpp=images.header(path).mpp)
 

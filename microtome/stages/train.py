@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from microtome import environment, losses, networks
 from microtome.augment import Augmentation
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
-from microtome.devices import choose_device
+from microtome.devices import choose_device, repeatable
 from microtome.images import open_source
 from microtome.job import finished_file, write_json
 from microtome.stages.folders import find_sample
@@ -27,8 +26,9 @@ from microtome.training.loop import Fit, Trainer, fit
 from microtome.training.tasks import BinaryTask, Task, WindowTask
 from microtome.windows import WindowTransform, input_window
 
-logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
+DIGEST = 16
+"""Characters of a hash that are kept."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,18 @@ class TrainingFiles:
 
 
 def train_run(
-    options: Options, files: TrainingFiles, folder: Path, *, checkpoint: Path, device: str, threads: int
+    options: Options,
+    files: TrainingFiles,
+    folder: Path,
+    *,
+    checkpoint: Path,
+    device: str,
+    threads: int,
+    code: str = "",
 ) -> None:
     """Train a run and write `model.safetensors`, `history.tsv` and `card.json`.
+
+    A checkpoint is resumed if it is of the same options, images, targets, windows and code.
 
     Args:
         options: The rule's options (see `plan.StudyPlan.train`).
@@ -72,23 +81,29 @@ def train_run(
         checkpoint: Written after each epoch, resumed from, deleted at the end.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
+        code: Digest of the code behind the rule (`microtome.provenance`); a checkpoint of other code is not
+            resumed.
+
+    Raises:
+        ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice.
+        FileNotFoundError: A sample has no image or no target.
     """
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    torch.manual_seed(options["seed"])
-    model = networks.build(**options["network"])
-    trainer = Trainer(
-        model,
-        losses.build(**options["loss"]),
-        _task(options, model),
-        Training(**options["training"]),
-        choose_device(device),
-        options["seed"],
-    )
-    started = datetime.now(UTC)
-    sources = [_batches(options, files, part, model) for part in ("train", "val")]
-    result = fit(trainer, *sources, checkpoint=checkpoint, key=_digest(options))
-    _write(result, options, folder, _card(result, trainer, options, files, started, threads))
+    digests = {"config": _digest(options), "data": _data_digest(options, files), "code": code}
+    with repeatable(threads):
+        torch.manual_seed(options["seed"])
+        model = networks.build(**options["network"])
+        trainer = Trainer(
+            model,
+            losses.build(**options["loss"]),
+            _task(options, model),
+            Training(**options["training"]),
+            choose_device(device),
+            options["seed"],
+        )
+        sources = [_batches(options, files, part, model) for part in ("train", "val")]
+        result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
+    card = _card(result, trainer, options) | {"threads": threads, "digests": digests}
+    _write(result, folder, card)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -125,9 +140,7 @@ def _batches(options: Options, files: TrainingFiles, part: str, model: torch.nn.
     return PatchBatches(images, windows, size, crop, repeats, seed, shuffle=training)
 
 
-def _card(
-    result: Fit, trainer: Trainer, options: Options, files: TrainingFiles, started: datetime, threads: int
-) -> dict[str, Any]:
+def _card(result: Fit, trainer: Trainer, options: Options) -> dict[str, Any]:
     """What a reader must know of a trained run."""
     network = dict(options["network"])
     best = result.history[result.best_epoch - 1]
@@ -150,42 +163,42 @@ def _card(
             "validate": sum(row["val_seconds"] for row in result.history),
         },
         "device": str(trainer.device),
-        "threads": threads,
-        "precision": "bf16" if trainer.autocast._enabled else "fp32",
-        "started": started.isoformat(timespec="seconds"),
+        "precision": trainer.precision,
+        "started": result.started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "resumed": result.resumed,
-        "digests": {"config": _digest(options), "data": _data_digest(options, files)},
         "git_commit": environment.git_state(Path.cwd()),
         "versions": environment.versions(),
     }
 
 
-def _write(result: Fit, options: Options, folder: Path, card: dict[str, Any]) -> None:
+def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     """Write weights, history and card, the card last."""
-    with finished_file(folder / "model.safetensors") as partial:
-        meta = {"study": options["study"], "run": options["run"], "config": card["digests"]["config"]}
-        save_file(
-            {name: value.contiguous() for name, value in result.weights.items()}, partial, metadata=meta
-        )
+    weights = folder / "model.safetensors"
+    with finished_file(weights) as partial:
+        meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
+        tensors = {name: value.contiguous() for name, value in result.weights.items()}
+        save_file(tensors, partial, metadata={"microtome": json.dumps(meta)})  # several entries have no order
     history = pd.DataFrame(result.history)
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / "history.tsv") as partial:
         history.to_csv(partial, sep="\t", index=False)
-    card["digests"]["weights"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:16]
-    write_json(folder / "card.json", card)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:DIGEST]
+    write_json(folder / "card.json", card | {"digests": card["digests"] | {"weights": digest}})
 
 
 def _digest(options: Options) -> str:
     """A hash of the run's options."""
-    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST]
 
 
 def _data_digest(options: Options, files: TrainingFiles) -> str:
-    """A hash of the images and targets that were trained and validated on."""
+    """A hash of the images, targets and windows that are trained and validated on."""
     digest = hashlib.sha256()
     for part in ("train", "val"):
-        for name in options["parts"][part]:
+        names = options["parts"][part]
+        for name in names:
             for folders in (files.images, files.targets):
                 digest.update(find_sample(folders, name).read_bytes())
-    return digest.hexdigest()[:16]
+        digest.update(json.dumps(files.index(names)).encode())
+    return digest.hexdigest()[:DIGEST]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Batches of windows from images, in an order that depends on the seed and the epoch alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,11 @@ import torch
 from torch import Tensor
 
 from microtome.images import ArraySource, WindowSource, read_mirrored
+from microtome.targets import IGNORE
+from microtome.training.pixels import LabelledPixels
 
-IGNORE = 255
+IN_MEMORY = 64 * 2**20
+"""Images up to this size, bytes, are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Batch:
 
     Attributes:
         images: (N, C, H, W) float32, pixel values as stored.
-        labels: (N, 1, H, W) int64 class indices, `IGNORE` where unlabelled.
+        labels: (N, 1, H, W) int64 class indices, `IGNORE` where unlabelled; (N, 1, 1, 1) if only the class of
+            the central pixel is asked for.
         samples: Names of the samples the windows come from.
     """
 
@@ -86,6 +91,20 @@ class PatchBatches:
     seed: int = 0
     shuffle: bool = True
 
+    def __post_init__(self) -> None:
+        """Check that every window can be drawn.
+
+        Raises:
+            ValueError: There is no window, or a window of a sample that is not there.
+        """
+        if not self.windows:
+            msg = f"the patch index holds no window of the samples {_listed(self.images)}; have they labels?"
+            raise ValueError(msg)
+        unknown = {sample for sample, *_ in self.windows} - set(self.images)
+        if unknown:
+            msg = f"the patch index names {_listed(unknown)}, expected samples among {_listed(self.images)}"
+            raise ValueError(msg)
+
     def __len__(self) -> int:
         """Batches of an epoch."""
         return -(-len(self.windows) * self.repeats // self.batch_size)
@@ -113,8 +132,11 @@ class PatchBatches:
 class BalancedWindowBatches:
     """Windows around pixels, equally many of each class, drawn anew each epoch (Ciresan et al. 2012).
 
+    An epoch is balanced exactly (the first classes have one window more where their number does not divide
+    `per_epoch`), a single batch on average.
+
     Attributes:
-        images: Sample name to image and label, small enough to hold in memory.
+        images: Sample name to image and label, small enough to hold in memory; they are read once.
         size: Side of a window, odd.
         per_epoch: Windows of an epoch.
         batch_size: Windows of a batch.
@@ -133,77 +155,45 @@ class BalancedWindowBatches:
         """Batches of an epoch."""
         return -(-self.per_epoch // self.batch_size)
 
+    @cached_property
+    def pixels(self) -> LabelledPixels:
+        """All labelled pixels by class.
+
+        Raises:
+            ValueError: The labels hold fewer than two classes, or `size` is even.
+        """
+        names = sorted(self.images)
+        whole = [_whole(self.images[name]) for name in names]
+        return LabelledPixels.collect(names, whole, window=self.size, ignore=IGNORE)
+
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; the label of a window is the class of its centre, (N, 1, 1, 1)."""
         generator = np.random.default_rng([self.seed, 0 if self.fixed else number + 1])
-        names = sorted(self.images)
-        arrays = {name: _whole(self.images[name]) for name in names}
-        pixels = _draw_balanced([arrays[name][1] for name in names], self.per_epoch, generator)
-        half = self.size // 2
-        pad = ((0, 0), (half, half), (half, half))
-        padded = {name: np.pad(arrays[name][0], pad, mode="reflect") for name in names}
-        for start in range(0, len(pixels), self.batch_size):
-            yield _stack(
-                [
-                    self._cut(names[i], int(y), int(x), padded, arrays)
-                    for i, y, x in pixels[start : start + self.batch_size]
-                ]
-            )
-
-    def _cut(
-        self,
-        name: str,
-        y: int,
-        x: int,
-        padded: Mapping[str, np.ndarray],
-        arrays: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    ) -> tuple[np.ndarray, np.ndarray, str]:
-        """The window centred on a pixel."""
-        return (
-            padded[name][:, y : y + self.size, x : x + self.size],
-            arrays[name][1][:, y : y + 1, x : x + 1],
-            name,
-        )
+        drawn = self.pixels.draw(self.per_epoch, generator)
+        for start in range(0, len(drawn), self.batch_size):
+            yield _stack(self.pixels.windows(drawn[start : start + self.batch_size]))
 
 
-def _whole(labelled: Labelled) -> tuple[np.ndarray, np.ndarray]:
-    """Image and label in full."""
-    _, height, width = labelled.image.shape
-    return labelled.image.read(0, 0, height, width), labelled.label.read(0, 0, height, width)
-
-
-def _draw_balanced(labels: Sequence[np.ndarray], count: int, generator: np.random.Generator) -> np.ndarray:
-    """Draw (image, y, x) of `count` pixels, the classes in turn, in random order."""
-    flat = np.concatenate([label[0].ravel() for label in labels])
-    starts = np.cumsum([0, *(label[0].size for label in labels)])
-    classes = [int(value) for value in np.unique(flat) if value != IGNORE]
-    if len(classes) < 2:
-        msg = f"the training labels hold {len(classes)} class(es); balanced windows need at least two. Check the labels."
-        raise ValueError(msg)
-    share = [count // len(classes) + (i < count % len(classes)) for i in range(len(classes))]
-    drawn = np.concatenate(
-        [
-            generator.choice(np.flatnonzero(flat == value), n, replace=True)
-            for value, n in zip(classes, share, strict=True)
-        ]
-    )
-    drawn = generator.permutation(drawn)
-    image = np.searchsorted(starts, drawn, side="right") - 1
-    widths = np.array([label.shape[2] for label in labels])[image]
-    rest = drawn - starts[image]
-    return np.stack([image, rest // widths, rest % widths], axis=1)
-
-
-def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:
-    """Make a batch of windows."""
-    images = torch.from_numpy(np.stack([image for image, _, _ in windows]).astype(np.float32))
-    labels = torch.from_numpy(np.stack([label for _, label, _ in windows]).astype(np.int64))
-    return Batch(images, labels, tuple(name for _, _, name in windows))
-
-
-def in_memory(source: WindowSource, *, limit: int = 64 * 2**20) -> WindowSource:
-    """Read a source into memory if it is small, so that drawing windows does not decode tiles again and again."""
+def in_memory(source: WindowSource, *, limit: int = IN_MEMORY) -> WindowSource:
+    """Read a source into memory if it is small, so that drawing windows does not decode tiles every time."""
     channels, height, width = source.shape
     if channels * height * width * np.dtype(source.dtype).itemsize > limit:
         return source
     return ArraySource(source.read(0, 0, height, width))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "(none)"
+
+
+def _whole(labelled: Labelled) -> tuple[np.ndarray, np.ndarray]:
+    """Image (C, H, W) and label (H, W) in full."""
+    _, height, width = labelled.image.shape
+    return labelled.image.read(0, 0, height, width), labelled.label.read(0, 0, height, width)[0]
+
+
+def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:
+    """Make a batch of windows."""
+    images = torch.from_numpy(np.stack([image for image, _, _ in windows], dtype=np.float32))
+    labels = torch.from_numpy(np.stack([label for _, label, _ in windows], dtype=np.int64))
+    return Batch(images, labels, tuple(name for _, _, name in windows))

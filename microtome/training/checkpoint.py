@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Checkpoints: everything a training run needs to go on as if it had not been interrupted.
 
-A checkpoint is a safetensors file: tensors of the model, of its best epoch and of the optimizer, and JSON for the rest. No pickle is
-read or written.
+A checkpoint is a safetensors file: tensors of the model, of its best epoch and of the optimizer, and JSON for
+the rest. No pickle is read or written. The file under its name is always complete: a new one is written next
+to it, flushed to the disk, and renamed.
 """
 
 import json
@@ -18,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 logger = logging.getLogger(__name__)
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Checkpoint:
         optimizer: The optimizer's state dict.
         history: One row per epoch.
         resumed: How often this run was resumed before.
+        started: When the run first started, ISO 8601.
     """
 
     key: str
@@ -42,14 +44,18 @@ class Checkpoint:
     optimizer: dict[str, Any]
     history: tuple[dict[str, float], ...]
     resumed: int = 0
+    started: str = ""
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint under a temporary name and rename it."""
-    tensors = {f"model/{name}": value for name, value in checkpoint.model.items()}
-    tensors |= {f"best/{name}": value for name, value in checkpoint.best.items()}
+    """Write a checkpoint under a temporary name and rename it.
+
+    Args:
+        path: The file; a checkpoint that is there is replaced.
+        checkpoint: What is written.
+    """
     slots, scalars = _split_optimizer(checkpoint.optimizer)
-    tensors |= slots
+    parts = {"model/": checkpoint.model, "best/": checkpoint.best, "optimizer/": slots}
     meta = {
         "format": FORMAT,
         "key": checkpoint.key,
@@ -57,12 +63,19 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "optimizer": scalars,
         "history": checkpoint.history,
         "resumed": checkpoint.resumed,
+        "started": checkpoint.started,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    copies = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    partial = path.with_name(f".{path.name}.partial")  # one name: what a killed job leaves is overwritten
+    copies = {
+        prefix + name: value.detach().cpu().contiguous().clone()
+        for prefix, tensors in parts.items()
+        for name, value in tensors.items()
+    }
     try:
         save_file(copies, partial, metadata={"microtome": json.dumps(meta)})
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -82,23 +95,35 @@ def load(path: Path, key: str) -> Checkpoint | None:
         return None
     try:
         meta, tensors = _read(path)
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
+        if (meta["format"], meta["key"]) != (FORMAT, key):
+            logger.warning(
+                "checkpoint %s is of other settings, data or code; training starts from the beginning",
+                path,
+            )
+            return None
+        return Checkpoint(
+            key=key,
+            epoch=meta["epoch"],
+            model=_below(tensors, "model/"),
+            best=_below(tensors, "best/"),
+            optimizer=_join_optimizer(_below(tensors, "optimizer/"), meta["optimizer"]),
+            history=tuple(meta["history"]),
+            resumed=meta["resumed"] + 1,
+            started=meta["started"],
+        )
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, error)
         return None
-    if meta["key"] != key or meta["format"] != FORMAT:
-        logger.warning(
-            "checkpoint %s belongs to another configuration; training starts from the beginning", path
-        )
-        return None
-    return Checkpoint(
-        key,
-        meta["epoch"],
-        _below(tensors, "model/"),
-        _below(tensors, "best/"),
-        _join_optimizer(_below(tensors, "optimizer/"), meta["optimizer"]),
-        tuple(meta["history"]),
-        meta["resumed"] + 1,
-    )
+
+
+def restore(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
+    """Load a checkpoint into a model and its optimizer; tensors take the memory format of the parameters."""
+    model.load_state_dict(checkpoint.model)
+    optimizer.load_state_dict(checkpoint.optimizer)
+    for parameter, slots in optimizer.state.items():
+        for name, value in slots.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -113,28 +138,23 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _split_optimizer(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Part an optimizer's state dict into tensors by name and JSON."""
-    tensors = {}
+    """Part an optimizer's state dict into tensors by `number/slot`, and JSON."""
+    tensors: dict[str, Tensor] = {}
+    others: dict[str, dict[str, Any]] = {}
     for number, slots in state["state"].items():
-        for slot, value in slots.items():
-            if isinstance(value, Tensor):
-                tensors[f"optimizer/{number}/{slot}"] = value
-    return tensors, {"param_groups": state["param_groups"]}
+        others[str(number)] = {slot: value for slot, value in slots.items() if not isinstance(value, Tensor)}
+        tensors |= {f"{number}/{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)}
+    return tensors, {"param_groups": state["param_groups"], "state": others}
 
 
 def _join_optimizer(tensors: dict[str, Tensor], scalars: dict[str, Any]) -> dict[str, Any]:
-    state: dict[int, dict[str, Tensor]] = {}
+    """Undo `_split_optimizer`."""
+    state = {int(number): dict(slots) for number, slots in scalars["state"].items()}
     for name, value in tensors.items():
-        number, slot = name.split("/")
-        state.setdefault(int(number), {})[slot] = value
+        number, slot = name.split("/", 1)
+        state[int(number)][slot] = value
     groups = [
         {key: tuple(v) if key == "betas" else v for key, v in group.items()}
         for group in scalars["param_groups"]
     ]
     return {"state": state, "param_groups": groups}
-
-
-def restore(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
-    """Load a checkpoint into a model and its optimizer."""
-    model.load_state_dict(checkpoint.model)
-    optimizer.load_state_dict(checkpoint.optimizer)

@@ -3,9 +3,11 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,17 +15,19 @@ from tqdm import tqdm
 
 from microtome.config.training import Training
 from microtome.training import checkpoint as checkpoints
+from microtome.training.ahead import ahead
 from microtome.training.batches import Batch, BatchSource, epoch_seed
 from microtome.training.checkpoint import Checkpoint
+from microtome.training.faults import BatchError, TrainingDivergedError, check_finite, explained
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
-from microtome.training.tasks import Task, to_device
+from microtome.training.tasks import Prepared, Task, to_device
+
+__all__ = ["BatchError", "Fit", "Trainer", "TrainingDivergedError", "fit", "validate"]
 
 logger = logging.getLogger(__name__)
 Loss = Callable[..., Tensor]
-
-
-class TrainingDivergedError(ValueError):
-    """The loss is no number."""
+History = tuple[dict[str, float], ...]
+IMAGE_DIMENSIONS = 4
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,18 @@ class Fit:
 
     Attributes:
         weights: State of the best epoch, on the CPU.
-        history: epoch, train_loss, val_loss, learning_rate, train_seconds, val_seconds of each epoch.
-        best_epoch: The epoch with the lowest validation loss, from 1.
+        history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate,
+            train_seconds, val_seconds of each epoch; an epoch that was interrupted and repeated counts once.
+        best_epoch: The epoch with the lowest validation loss, from 1; the first if several share it.
         resumed: How often training was resumed from a checkpoint.
+        started: When training first started, ISO 8601.
     """
 
     weights: dict[str, Tensor]
-    history: tuple[dict[str, float], ...]
+    history: History
     best_epoch: int
     resumed: int
+    started: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,17 +62,30 @@ class Trainer:
     seed: int = 0
 
     @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """Number format of the forward pass; `auto` is bf16 on GPUs that compute in it, fp32 elsewhere."""
+        if self.settings.precision != "auto":
+            return self.settings.precision
+        gpu = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16" if gpu else "fp32"
+
+    @property
     def autocast(self) -> torch.autocast:
-        """Mixed precision: bf16 where asked for, by default on GPUs only."""
-        gpu = self.device.type == "cuda"
-        enabled = self.settings.precision == "bf16" or (self.settings.precision == "auto" and gpu)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+        """Context in which the model computes."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the model and its inputs are channels last: where asked for, unless the model is 3-D."""
+        return self.settings.channels_last and not _is_volumetric(self.model)
 
     def loss_of(self, batch: Batch, *, seed: int | None) -> Tensor:
-        """The loss of one batch."""
-        ready = to_device(
-            self.task.prepare(batch, seed=seed), self.device, channels_last=self.settings.channels_last
-        )
+        """The loss of one batch; with a seed it is augmented."""
+        return self.loss_on(self.task.prepare(batch, seed=seed))
+
+    def loss_on(self, prepared: Prepared) -> Tensor:
+        """The loss of a prepared batch."""
+        ready = to_device(prepared, self.device, channels_last=self.channels_last)
         with self.autocast:
             output = self.model(ready.inputs)
         return self.loss(output.float(), ready.target, ready.valid)
@@ -81,10 +101,13 @@ def fit(
 ) -> Fit:
     """Train a model and keep the weights of the epoch with the lowest validation loss.
 
-    The same seed, data, settings and thread count give the same weights on a CPU, also when the run was killed and resumed.
+    The same seed, data, settings and thread count give the same weights on a CPU, also if the run was killed
+    and resumed. The loss of an epoch is the mean over its windows of the loss of the batch they are in. For
+    losses that flatten a batch (Dice, IoU, Tversky, focal in its form `batch_mean`) this is not the loss of
+    all windows together, and it depends on the batch size. Batches without a labelled pixel do not count.
 
     Args:
-        trainer: Model, loss, task and settings.
+        trainer: Model, loss, task and settings; the model is trained in place.
         train: Training batches.
         validation: Validation batches, not augmented.
         checkpoint: File written after each epoch and resumed from; None keeps no state on disk.
@@ -95,30 +118,58 @@ def fit(
 
     Raises:
         TrainingDivergedError: The loss became NaN or infinite; names the step and the samples of the batch.
+        BatchError: A batch does not fit into the memory, or is too small for batch normalisation.
+        ValueError: No batch has a labelled pixel, or the precision is unsafe here.
     """
     settings = trainer.settings
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    trainer.model.to(trainer.device, memory_format=layout) if _is_2d(trainer.model) else trainer.model.to(
-        trainer.device
-    )
+    _place(trainer)
     optimizer = build_optimizer(trainer.model.parameters(), settings.optimizer)
-    state = Checkpoint(key, 0, _copy(trainer.model), _copy(trainer.model), optimizer.state_dict(), ())
+    state = _start(trainer, optimizer, checkpoint, key)
+    with tqdm(total=settings.epochs, initial=state.epoch, unit="epoch", disable=None) as progress:
+        while state.epoch < settings.epochs and not _should_stop(state.history, settings.patience):
+            state = _epoch(trainer, optimizer, train, validation, state)
+            if checkpoint:
+                checkpoints.save(checkpoint, state)
+            last = state.history[-1]
+            progress.update()
+            progress.set_postfix(train=f"{last['train_loss']:.4f}", val=f"{last['val_loss']:.4f}")
+    return Fit(state.best, state.history, _best_epoch(state.history), state.resumed, state.started)
+
+
+def validate(trainer: Trainer, batches: BatchSource) -> float:
+    """The mean loss over the validation windows; see `fit`."""
+    trainer.model.eval()
+    mean = _Mean()
+    with torch.inference_mode():
+        for step in _steps(trainer, batches):
+            with explained(step.where, step.batch, trainer.device):
+                value = float(trainer.loss_on(step.prepared))
+            check_finite(value, step.where, step.batch)
+            mean.add(value, len(step.batch.samples))
+    return mean.value
+
+
+def _place(trainer: Trainer) -> None:
+    """Move the model to the device, in its memory format."""
+    if trainer.precision == "bf16" and trainer.device.type == "cpu" and _is_volumetric(trainer.model):
+        msg = "training.precision is bf16 for a 3-D network on a CPU, where PyTorch crashes; set fp32 or auto"
+        raise ValueError(msg)
+    trainer.model.to(trainer.device)
+    if trainer.channels_last:
+        trainer.model.to(memory_format=torch.channels_last)
+
+
+def _start(
+    trainer: Trainer, optimizer: torch.optim.Optimizer, checkpoint: Path | None, key: str
+) -> Checkpoint:
+    """The state to go on from: the checkpoint's, or that before the first epoch."""
     found = checkpoints.load(checkpoint, key) if checkpoint else None
     if found:
-        state = found
-        checkpoints.restore(trainer.model, optimizer, state)
-        logger.info("resumed after epoch %d of %d", state.epoch, settings.epochs)
-    progress = tqdm(total=settings.epochs, initial=state.epoch, unit="epoch", disable=None)
-    while state.epoch < settings.epochs and not _should_stop(state.history, settings.patience):
-        state = _epoch(trainer, optimizer, train, validation, state)
-        if checkpoint:
-            checkpoints.save(checkpoint, state)
-        progress.update()
-        progress.set_postfix(
-            train=f"{state.history[-1]['train_loss']:.4f}", val=f"{state.history[-1]['val_loss']:.4f}"
-        )
-    progress.close()
-    return Fit(state.best, state.history, _best_epoch(state.history), state.resumed)
+        checkpoints.restore(trainer.model, optimizer, found)
+        logger.info("resumed after epoch %d of %d", found.epoch, trainer.settings.epochs)
+        return found
+    weights, now = _copy(trainer.model), datetime.now(UTC).isoformat(timespec="seconds")
+    return Checkpoint(key, 0, weights, weights, optimizer.state_dict(), (), started=now)
 
 
 def _epoch(
@@ -161,50 +212,87 @@ def _epoch(
 def _train(trainer: Trainer, optimizer: torch.optim.Optimizer, batches: BatchSource, epoch: int) -> float:
     """One pass of training; the mean loss over windows."""
     trainer.model.train()
-    total, count = 0.0, 0
-    for step, batch in enumerate(batches.epoch(epoch)):
-        optimizer.zero_grad(set_to_none=True)
-        loss = trainer.loss_of(batch, seed=epoch_seed(trainer.seed, epoch, step))
-        value = float(loss.detach())
-        _check_finite(value, f"epoch {epoch + 1}, step {step + 1}", batch)
-        loss.backward()
-        if trainer.settings.grad_clip:
-            torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.settings.grad_clip)
-        optimizer.step()
-        total, count = total + value * len(batch.samples), count + len(batch.samples)
-    return total / count
+    mean = _Mean()
+    for step in _steps(trainer, batches, epoch=epoch):
+        with explained(step.where, step.batch, trainer.device):
+            value = _update(trainer, optimizer, step)
+        mean.add(value, len(step.batch.samples))
+    return mean.value
 
 
-@torch.inference_mode()
-def validate(trainer: Trainer, batches: BatchSource) -> float:
-    """The mean loss over the validation windows."""
-    trainer.model.eval()
-    total, count = 0.0, 0
-    for step, batch in enumerate(batches.epoch(0)):
-        value = float(trainer.loss_of(batch, seed=None))
-        _check_finite(value, f"validation step {step + 1}", batch)
-        total, count = total + value * len(batch.samples), count + len(batch.samples)
-    return total / count
+def _update(trainer: Trainer, optimizer: torch.optim.Optimizer, step: "_Step") -> float:
+    """One step of the optimizer; the loss before it."""
+    optimizer.zero_grad(set_to_none=True)
+    loss = trainer.loss_on(step.prepared)
+    value = float(loss.detach())
+    check_finite(value, step.where, step.batch)
+    loss.backward()
+    if trainer.settings.grad_clip:
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.settings.grad_clip)
+    optimizer.step()
+    return value
 
 
-def _check_finite(value: float, where: str, batch: Batch) -> None:
-    if value != value or abs(value) == float("inf"):
-        names = ", ".join(sorted(set(batch.samples)))
-        msg = (
-            f"the loss is {value} in {where}, in a batch of the samples {names}. Look at these images, "
-            "or lower training.optimizer.lr, or set training.grad_clip."
-        )
-        raise TrainingDivergedError(msg)
+@dataclass(frozen=True)
+class _Step:
+    """A batch, ready for the model, and its place in the run."""
+
+    batch: Batch
+    prepared: Prepared
+    where: str
 
 
-def _best_epoch(history: tuple[dict[str, float], ...]) -> int:
-    """The first epoch, from 1, with the lowest validation loss."""
+def _steps(trainer: Trainer, batches: BatchSource, *, epoch: int | None = None) -> Iterator[_Step]:
+    """The batches of a training epoch, or of validation, that have a labelled pixel.
+
+    For GPUs they are prepared in a thread while the GPU computes; CPUs have nothing to spare.
+    """
+    name = "validation" if epoch is None else f"epoch {epoch + 1}"
+
+    def make() -> Iterator[_Step]:
+        for number, batch in enumerate(batches.epoch(epoch or 0)):
+            seed = None if epoch is None else epoch_seed(trainer.seed, epoch, number)
+            yield _Step(batch, trainer.task.prepare(batch, seed=seed), f"{name}, step {number + 1}")
+
+    for step in ahead(make(), enabled=trainer.device.type == "cuda"):
+        if bool(step.prepared.valid.any()):
+            yield step
+
+
+class _Mean:
+    """Mean of the losses of batches, weighted by their windows."""
+
+    def __init__(self) -> None:
+        self.total, self.count = 0.0, 0
+
+    def add(self, value: float, windows: int) -> None:
+        """Add the loss of a batch."""
+        self.total, self.count = self.total + value * windows, self.count + windows
+
+    @property
+    def value(self) -> float:
+        """The mean.
+
+        Raises:
+            ValueError: No batch was added.
+        """
+        if not self.count:
+            msg = "no batch has a labelled pixel; check the targets and data.ignore"
+            raise ValueError(msg)
+        return self.total / self.count
+
+
+def _best_epoch(history: History) -> int:
+    """The first epoch, from 1, with the lowest validation loss; the last one while none was validated."""
     valid = [row for row in history if row["val_loss"] == row["val_loss"]]
     return int(min(valid, key=lambda row: row["val_loss"])["epoch"]) if valid else len(history)
 
 
-def _should_stop(history: tuple[dict[str, float], ...], patience: int | None) -> bool:
-    return patience is not None and bool(history) and len(history) - _best_epoch(history) >= patience
+def _should_stop(history: History, patience: int | None) -> bool:
+    """Whether the last epoch was validated and lies `patience` epochs or more after the best one."""
+    if patience is None or not history or history[-1]["val_loss"] != history[-1]["val_loss"]:
+        return False
+    return len(history) - _best_epoch(history) >= patience
 
 
 def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -212,6 +300,6 @@ def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-def _is_2d(model: torch.nn.Module) -> bool:
-    """Whether channels_last applies: no parameter of a 3-D convolution."""
-    return all(parameter.dim() <= 4 for parameter in model.parameters())
+def _is_volumetric(model: torch.nn.Module) -> bool:
+    """Whether the model has weights of 3-D convolutions."""
+    return any(parameter.dim() > IMAGE_DIMENSIONS for parameter in model.parameters())

@@ -9,8 +9,12 @@ from torch import Tensor
 
 from microtome.augment import Augmentation, augment
 from microtome.config.sampling import Input
-from microtome.training.batches import IGNORE, Batch
+from microtome.targets import IGNORE
+from microtome.training.batches import Batch
 from microtome.windows import WindowTransform, transform_windows
+
+CENTRE_MOVING = ("translate", "elastic_alpha")
+"""Augmentations after which another pixel is in the centre."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Task(Protocol):
 
 def normalize(images: Tensor, settings: Input) -> Tensor:
     """Scale pixel values as the network takes them: (x / scale - mean) / std."""
-    return (images / settings.scale - settings.mean) / settings.std
+    return (images / settings.scale).sub_(settings.mean).div_(settings.std)
 
 
 def _augmented(
@@ -67,21 +71,38 @@ class BinaryTask:
 
 @dataclass(frozen=True)
 class WindowTask:
-    """A class for the centre of each window (Ciresan et al. 2012)."""
+    """A class for the centre of each window (Ciresan et al. 2012).
+
+    Attributes:
+        settings: Scaling of the pixels.
+        augmentation: What may happen to a window; its central pixel must stay in the centre.
+        transform: From the raw window to the network's.
+        window: Side of the network's window.
+    """
 
     settings: Input
     augmentation: Augmentation
     transform: WindowTransform
     window: int
 
+    def __post_init__(self) -> None:
+        """Check that the label stays true.
+
+        Raises:
+            ValueError: The augmentation moves the central pixel, whose class is the label of the window.
+        """
+        moving = [name for name in CENTRE_MOVING if getattr(self.augmentation, name)]
+        if moving:
+            msg = (
+                f"augment.{' and augment.'.join(moving)} would move the central pixel of a window, whose "
+                "class is the window's label; set it to 0 for networks that classify windows."
+            )
+            raise ValueError(msg)
+
     def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
         """Targets are int64 (N,)."""
-        inputs, _ = _augmented(
-            replace(batch, labels=batch.labels.expand(-1, -1, *batch.images.shape[2:])),
-            self.settings,
-            self.augmentation,
-            seed,
-        )
+        unused = torch.zeros(1, dtype=torch.uint8).expand(len(batch.images), 1, *batch.images.shape[2:])
+        inputs, _ = _augmented(replace(batch, labels=unused), self.settings, self.augmentation, seed)
         labels = batch.labels[:, 0, 0, 0]
         return Prepared(transform_windows(inputs, self.window, self.transform), labels, labels != IGNORE)
 

@@ -48,7 +48,8 @@ TVERSKY_RUN = """
 """
 """The run with the Tversky loss and the ensemble that it is a member of, up to evaluation."""
 
-MINI = """
+MINI = (
+    """
     predict {dice,tversky} test-0
     predict_raw n4 {val-0,test-0}
     fit_calibration n4
@@ -56,10 +57,12 @@ MINI = """
     average mean test-0
     segment {dice,tversky,n4,mean} test-0
     evaluate {dice,tversky,n4,mean}
-""" + SHOWN_UNETS
+"""
+    + SHOWN_UNETS
+)
 """All that follows training."""
 
-EVALUATION = "evaluate {dice,tversky,n4,mean}" + SHOWN_UNETS
+EVALUATION = "\nevaluate {dice,tversky,n4,mean}\n" + SHOWN_UNETS
 OWN_AFTER_TRAINING = "own predict dice test-0 \n own segment dice test-0 \n own evaluate dice"
 TRAINING = "train {dice,tversky,n4} \n ensemble mean" + MINI + "own train dice \n" + OWN_AFTER_TRAINING
 
@@ -97,8 +100,8 @@ def option(study: str, keys: str, value: object) -> Callable[[Workspace], None]:
 
 
 def comments(workspace: Workspace) -> None:
-    """A comment in every Python file and rule file."""
-    for pattern in ("scripts/*.py", "microtome/**/*.py", "rules/*.smk", "config/**/*.yaml", "envs/*.yaml"):
+    """A comment in every Python file, rule file and study."""
+    for pattern in ("scripts/*.py", "microtome/**/*.py", "rules/*.smk", "config/studies/*.yaml", "Snakefile"):
         for path in workspace.root.glob(pattern):
             path.write_text(path.read_text(encoding="utf-8") + "\n# A comment.\n", encoding="utf-8")
 
@@ -272,7 +275,7 @@ CODE = [
     Case("metric of membranes", code("microtome/metrics/boundaries.py"), EVALUATION),
     Case("one figure", code("microtome/figures/loss_curves.py"), "draw curves \n report_page"),
     Case("one table", code("microtome/tables/layers.py"), "tabulate layers \n report_page"),
-    Case("template of the report", append("microtome/report/templates/page.html", "\n"), "report_page"),
+    Case("template of the report", append("microtome/report/templates/page.html.j2", "\n"), "report_page"),
 ]
 
 OPTIONS = [
@@ -330,6 +333,11 @@ OPTIONS = [
 ]
 
 DATA = [
+    Case(
+        "published values",
+        append("config/published.yaml", "added_by_a_test: 1\n"),
+        "tabulate {comparison,loss,layers} \n draw {curves,panel} \n report_page",
+    ),
     Case(
         "slice of the phantom",
         option("mini", "data.phantom.slices.test", 2),

@@ -21,7 +21,7 @@ JOBS = ".jobs.jsonl"
 """Where the logger plugin lists the jobs of a dry run, in the workspace."""
 NOT_COPIED = ("tests", "docs", "benchmarks", ".ci")
 GENERATED = frozenset({"results", "resources", "logs", ".snakemake", "__pycache__"})
-TARGETS = frozenset({"all", "tables", "figures", "report"})
+TARGETS = frozenset({"all", "tables", "figures", "report", "apply"})
 """Rules that only name files."""
 SHOWN = ("run", "batch", "name")
 """Wildcards that tell jobs apart; study, split and seed have one value here."""
@@ -47,9 +47,10 @@ class Job:
 
 
 def environment_of(**more: str) -> dict[str, str]:
-    """The environment of Snakemake: one thread, no packages but the interpreter's own and the tests' plugins."""
-    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    threads = {key: "1" for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    """The environment of Snakemake: one thread; only the interpreter's packages and the tests' plugins."""
+    unwanted = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    clean = {key: value for key, value in os.environ.items() if key not in unwanted}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return clean | threads | {"PYTHONPATH": str(PLUGINS), "MICROTOME_TEST_JOBS": JOBS} | more
 
 
@@ -197,7 +198,9 @@ def _listed_by_git() -> list[str]:
 def _found() -> list[str]:
     """What an unpacked archive of the repository holds."""
     names = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*") if path.is_file())
-    return [name.as_posix() for name in names if not GENERATED & set(name.parts) and name.parts[0][:5] != ".venv"]
+    return [
+        name.as_posix() for name in names if not GENERATED & set(name.parts) and name.parts[0][:5] != ".venv"
+    ]
 
 
 def mini_study() -> Content:
@@ -235,7 +238,7 @@ def mini_study() -> Content:
         "tables": {
             "comparison": {"kind": "comparison", "title": "All runs", "runs": "all"},
             "loss": {"kind": "loss", "title": "Losses", "runs": ["dice", "tversky"]},
-            "layers": {"kind": "layers", "title": "Layers"},
+            "layers": {"kind": "layers", "title": "Layers", "network": {"name": "ciresan"}},
         },
         "figures": {
             "curves": {"kind": "loss_curves", "title": "Curves", "runs": ["dice", "tversky"]},

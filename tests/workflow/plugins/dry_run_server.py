@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Answers requests for dry runs: imports Snakemake once and forks for each, as importing it takes longer than a dry run.
+"""Answers requests for dry runs: imports Snakemake once and forks for each, as the import takes longest.
 
-A request is one line of JSON on standard input: `{"root": …, "arguments": […], "log": …}`. The answer is the exit status.
+A request is one line of JSON on standard input: `{"root": …, "arguments": […], "log": …}`. The answer is the
+exit status.
 """
 
 import json

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: MIT
+"""The reference of the configuration, made from its models: a page for readers, JSON schemas for editors."""
+
+import ast
+import copy
+import difflib
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from microtome.config.checks import GIVEN, PACKAGE, kind_options, kinds, maker
+from microtome.config.load import OMIT, SCALES, TOP_LEVEL
+from microtome.config.study import Entry, Study
+from microtome.config.workflow import Workflow
+
+COMMAND = "python -m microtome reference"
+PAGE = "docs/reference/configuration.md"
+SCHEMAS = "config/schema"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+REQUIRED = ("paper", "title", "data", "runs")
+ENTRIES = {"tables": "table", "figures": "figure"}
+SHORT = 40
+"""Characters of a default that the page quotes."""
+HEADER = "| option | value | default | meaning |\n|---|---|---|---|"
+INTRODUCTION = f"""# Configuration
+
+Every option, made from the models in `microtome/config` by `{COMMAND}`; do not edit this page.
+An unknown option, a wrong type or a value out of range stops `snakemake -n` with its file and line.
+
+- [What to run](#workflow): `config/config.yaml`, or `snakemake --config option=value`.
+- [A study](#study): `config/studies/<study>.yaml`. A run is `defaults` with the run's own changes.
+- `scales` holds changes of the file by scale ({", ".join(SCALES)}); the file itself is `paper`.
+  Mappings merge key by key, lists and values are replaced, and a mapping whose `name` or `kind` changes is
+  replaced whole. A key with dots reaches deeper: `network.width: 8`. `{OMIT}` instead of options leaves out a
+  run, a table or a figure.
+"""
+ENTRY_TEXT = {
+    "tables": "Tables come out as TSV, Markdown and LaTeX. Options of each kind:",
+    "figures": "Figures come out as SVG, PDF and PNG, with their data as TSV. Options of each kind:",
+}
+
+
+def outputs() -> dict[str, str]:
+    """The generated files: path in the repository to content."""
+    schemas = {"config": config_schema(), "study": study_schema()}
+    files = {f"{SCHEMAS}/{name}.schema.json": _json(schema) for name, schema in schemas.items()}
+    return {PAGE: configuration_page()} | files
+
+
+def write(root: Path) -> list[Path]:
+    """Write the generated files.
+
+    Args:
+        root: The repository.
+
+    Returns:
+        The files that changed.
+    """
+    changed = []
+    for name, text in outputs().items():
+        path = root / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
+def differences(root: Path) -> str:
+    """How the files in a repository differ from what the models say, as a diff; empty if they do not."""
+    found = []
+    for name, text in outputs().items():
+        path = root / name
+        old = path.read_text(encoding="utf-8") if path.is_file() else ""
+        found += difflib.unified_diff(
+            old.splitlines(), text.splitlines(), name, f"{name} by the models", n=1, lineterm=""
+        )
+    return "\n".join(found)
+
+
+def _json(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON schema of `config/config.yaml`."""
+    return {"$schema": DRAFT, **_partial(Workflow.model_json_schema())}
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON schema of a study file as users write it: defaults, runs that change some of them, scales."""
+    schema = _partial(Study.model_json_schema())
+    definitions = schema["$defs"]
+    for section, noun in ENTRIES.items():
+        definitions[noun] = _entry_schema(section, definitions["Entry"])
+    del definitions["Entry"]
+    properties = {key: value for key, value in schema["properties"].items() if key in TOP_LEVEL}
+    properties["defaults"] = {
+        "anyOf": [_reference("Run"), {"type": "null"}],
+        "description": "options that every run starts from",
+    }
+    for section, noun in {"runs": "Run"}.items() | ENTRIES.items():
+        properties[section] = {
+            "type": "object",
+            "description": schema["properties"][section].get("description", ""),
+            "additionalProperties": {"anyOf": [_reference(noun), {"type": "null"}, {"const": OMIT}]},
+        }
+    overlay = _section(properties)
+    definitions["Overlay"] = {**overlay, "description": "changes of the file at this scale"}
+    scales = {scale: {"anyOf": [_reference("Overlay"), {"type": "null"}]} for scale in SCALES}
+    scales_schema = {"type": "object", "properties": scales, "additionalProperties": False}
+    top = _section({**properties, "scales": scales_schema})
+    return {"$schema": DRAFT, "title": "Study", **top, "required": list(REQUIRED), "$defs": definitions}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _section(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Schema of a mapping of options, of which any may be given, also by keys with dots."""
+    deeper = "|".join(sorted(properties))
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "patternProperties": {rf"^({deeper})\..+$": {}},
+        "additionalProperties": False,
+    }
+
+
+def _partial(schema: Any) -> Any:
+    """A schema without what is required, as changes name some options only."""
+    if isinstance(schema, list):
+        return [_partial(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {
+        key: _partial(value) for key, value in schema.items() if key not in ("required", "discriminator")
+    }
+    if "oneOf" in found:
+        found["anyOf"] = found.pop("oneOf")
+    properties = found.get("properties")
+    if isinstance(properties, dict) and found.get("type") == "object":
+        found |= _section(properties)
+    return found
+
+
+def _entry_schema(section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Schema of a table or a figure: one alternative for each kind, with the options of the kind."""
+    alternatives = []
+    for kind in kinds(section):
+        properties = copy.deepcopy(dict(entry["properties"]))
+        properties["kind"] = {"const": kind, "description": _summary(section, kind)}
+        texts = _arguments(section, kind)
+        properties |= {name: {"description": texts.get(name, "")} for name in _own_options(section, kind)}
+        alternatives.append({"title": kind, **_section(properties)})
+    return {"anyOf": alternatives}
+
+
+def _own_options(section: str, kind: str) -> list[str]:
+    return [option for option in kind_options(section, kind) if option not in GIVEN]
+
+
+def _summary(section: str, kind: str) -> str:
+    """The first line of what a kind says of itself."""
+    return _documentation(section, kind).split("\n", maxsplit=1)[0]
+
+
+def _documentation(section: str, kind: str) -> str:
+    function = maker(section, kind)
+    return ast.get_docstring(function) or "" if function else ""
+
+
+def _arguments(section: str, kind: str) -> dict[str, str]:
+    """The meaning of each option, from the docstring's `Args`."""
+    listing = re.search(r"\nArgs:\n(.*?)(?:\n\S|\Z)", _documentation(section, kind), re.DOTALL)
+    if not listing:
+        return {}
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", listing[1], re.DOTALL | re.MULTILINE)
+    return {name: " ".join(text.split()).rstrip(".").replace("``", "`") for name, text in found}
+
+
+def configuration_page() -> str:
+    """The page of every option of every section."""
+    parts = [INTRODUCTION, *_model_parts("workflow", Workflow, "What to run: `config/config.yaml`."), ""]
+    intro = "A study file has these options, and `defaults` and `scales`."
+    parts += _model_parts("study", Study, intro, leave_out=("name", *ENTRIES))
+    for section, noun in ENTRIES.items():
+        parts += [f"## {section}", "", *_options(Entry.model_json_schema()), "", ENTRY_TEXT[section], ""]
+        for kind in kinds(section):
+            parts += _kind_part(section, kind, noun)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
+def _model_parts(
+    title: str, model: type[BaseModel], intro: str, *, leave_out: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """The sections of a model and of all models below it."""
+    schema = model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    shown = {key: value for key, value in schema["properties"].items() if key not in leave_out}
+    yield from (f"## {title}", "", intro, "", *_options({**schema, "properties": shown}), "")
+    yield from _sections_below("", shown, definitions)
+
+
+def _sections_below(
+    path: str, properties: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> Iterator[str]:
+    for name, value in properties.items():
+        references = re.findall(r"#/\$defs/(\w+)", json.dumps(value))
+        for model in dict.fromkeys(references):
+            schema = definitions[model]
+            if schema.get("type") != "object":
+                continue
+            below = schema["properties"]
+            choice = next((key for key in ("name", "kind") if len(references) > 1 and key in below), None)
+            here = ".".join(filter(None, (path, name))) if name != "runs" else "each run"
+            heading = f"{here}, {choice} {below[choice]['const']}" if choice else here
+            yield from (f"### {heading}", "", inspect.cleandoc(schema.get("description", "")), "")
+            yield from (*_options(schema), "")
+            yield from _sections_below("" if name == "runs" else here, below, definitions)
+
+
+def _options(schema: Mapping[str, Any]) -> Iterator[str]:
+    """A table row for each option of a section."""
+    yield HEADER
+    for name, value in schema["properties"].items():
+        default = "**required**" if name in schema.get("required", ()) else _default(value)
+        meaning = value.get("description", "")
+        yield f"| `{name}` | {_value(value)} | {default} | {_cell(meaning)} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _default(value: Mapping[str, Any]) -> str:
+    default = value.get("default")
+    if isinstance(default, dict) and default and "#/$defs" in json.dumps(value):
+        return "see there"
+    text = "nothing" if default in ("", [], {}) else json.dumps(default, ensure_ascii=False)
+    return f"`{text}`" if text != "nothing" else text
+
+
+def _value(schema: Mapping[str, Any]) -> str:
+    """What may stand there, in words."""
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " \\| ".join(f"`{choice}`" for choice in schema["enum"])
+    if "$ref" in schema:
+        return "options"
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            return " or ".join(dict.fromkeys(_value(branch) for branch in schema[union]))
+    kind = schema.get("type")
+    if kind == "array":
+        if "prefixItems" in schema:
+            return f"[{', '.join(_value(item) for item in schema['prefixItems'])}]"
+        return f"list of {_value(schema.get('items', {}))}"
+    if kind == "object":
+        return f"name: {_value(schema.get('additionalProperties') or {})}"
+    words = {"integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
+    return words.get(kind, "text") + _range(schema)
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    return f" {', '.join(limits)}" if limits else ""
+
+
+def _written_default(section: str, kind: str, node: ast.expr) -> str:
+    """A default as the code has it; a constant by its value if that is short."""
+    if isinstance(node, ast.Name):
+        tree = ast.parse((PACKAGE / section / f"{kind}.py").read_text(encoding="utf-8"))
+        assigned = [
+            item.value for item in tree.body if isinstance(item, ast.Assign) and _names(item, node.id)
+        ]
+        node = assigned[-1] if assigned else node
+    text = ast.unparse(node)
+    return f"`{text}`" if len(text) <= SHORT and not text.isupper() else "built in"
+
+
+def _names(item: ast.Assign, name: str) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == name for target in item.targets)
+
+
+def _kind_part(section: str, kind: str, noun: str) -> Iterator[str]:
+    """The options of a kind of table or figure."""
+    function = maker(section, kind)
+    yield from (f"### {noun} {kind}", "", _summary(section, kind), "")
+    own = _own_options(section, kind)
+    if not own or function is None:
+        yield from ("No options of its own.", "")
+        return
+    defaults = dict(zip((a.arg for a in function.args.kwonlyargs), function.args.kw_defaults, strict=True))
+    types = {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in function.args.kwonlyargs}
+    texts = _arguments(section, kind)
+    yield HEADER
+    for name in own:
+        node = defaults[name]
+        default = "**required**" if node is None else _written_default(section, kind, node)
+        yield f"| `{name}` | `{_cell(types[name])}` | {default} | {_cell(texts.get(name, ''))} |"
+    yield ""

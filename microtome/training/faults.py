@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What can go wrong in a training step, said so that a reader can act on it."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from microtome.training.batches import Batch
+
+HOST_MEMORY = "can't allocate memory"
+"""What PyTorch's CPU allocator says."""
+SINGLE_VALUE = "more than 1 value per channel"
+"""What batch normalisation says if there is only one."""
+
+
+class TrainingDivergedError(ValueError):
+    """The loss is no number."""
+
+
+class BatchError(ValueError):
+    """A batch that is too large for the memory, or too small for the network."""
+
+
+def check_finite(value: float, where: str, batch: Batch) -> None:
+    """Refuse a loss that is no number.
+
+    Args:
+        value: The loss.
+        where: Epoch and step.
+        batch: The batch it is of.
+
+    Raises:
+        TrainingDivergedError: It is NaN or infinite.
+    """
+    if not math.isfinite(value):
+        names = ", ".join(sorted(set(batch.samples)))
+        msg = (
+            f"the loss is {value} in {where}, in a batch of the samples {names}. Look at these images, "
+            "or lower training.optimizer.lr, or set training.grad_clip."
+        )
+        raise TrainingDivergedError(msg)
+
+
+@contextmanager
+def explained(where: str, batch: Batch, device: torch.device) -> Iterator[None]:
+    """Say what to do about a batch that cannot be computed on.
+
+    Args:
+        where: Epoch and step.
+        batch: The batch.
+        device: What computes.
+
+    Raises:
+        BatchError: There was not enough memory, or only one value per channel for batch normalisation.
+    """
+    found = f"{len(batch.samples)} window(s) of {'×'.join(map(str, batch.images.shape[1:]))} ({where})"
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and HOST_MEMORY not in str(error):
+            raise
+        msg = (
+            f"not enough memory on the {device.type} for {found}. Lower training.batch_size or sampler.crop, "
+            "or make the network narrower."
+        )
+        raise BatchError(msg) from error
+    except ValueError as error:
+        if SINGLE_VALUE not in str(error):
+            raise
+        msg = (
+            f"batch normalisation needs more than one value per channel, and has one for {found}. Enlarge "
+            "sampler.crop, or choose training.batch_size so that the last batch has more than one window."
+        )
+        raise BatchError(msg) from error

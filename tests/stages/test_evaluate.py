@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""From maps to the table of metrics."""
+
+import numpy as np
+import pytest
+
+from microtome import images
+from microtome.metrics.boundaries import boundary_scores
+from microtome.stages.folders import read_map
+from tests.stages import folders
+
+KEYS = ["study", "split", "run", "seed", "part", "sample", "class", "metric"]
+
+
+@pytest.mark.parametrize("run", list(folders.RUNS))
+def test_one_row_for_each_image_class_and_metric(root, runs, run):
+    folders.segment(runs[run])
+    table = folders.evaluate(root, runs[run])
+    assert list(table.columns) == [*KEYS, "value"]
+    assert not table.duplicated(KEYS).any()
+    assert set(zip(table["part"], table["sample"], strict=True)) == {
+        ("val", "s2"),
+        ("test", "s3"),
+        ("test", "s4"),
+    }
+    counts = table.groupby("sample").size()
+    assert counts.nunique() == 1
+    assert {"v_rand", "v_info", "pixel_error", "accuracy", "loss_bce", "loss_dice"} <= set(table["metric"])
+    assert set(table.loc[table["metric"] == "dice", "class"]) == set(folders.CLASSES)
+
+
+def test_one_threshold_for_each_part(root, runs):
+    folders.segment(runs["unet"])
+    table = folders.evaluate(root, runs["unet"]).set_index(["sample", "metric"])["value"]
+    for samples in (["s2"], ["s3", "s4"]):
+        scores = [
+            boundary_scores(
+                images.read(root / f"targets/{sample}.tif") == 1,
+                read_map(runs["unet"] / f"predictions/{sample}.tif")[0],
+                folders.THRESHOLDS,
+            ).v_rand
+            for sample in samples
+        ]
+        best = int(np.argmax(np.mean(scores, axis=0)))
+        for sample, values in zip(samples, scores, strict=True):
+            assert table[sample, "v_rand_threshold"] == folders.THRESHOLDS[best]
+            assert table[sample, "v_rand"] == pytest.approx(values[best])
+
+
+def test_accuracy_and_pixel_error_are_of_the_segmentation(root, runs):
+    folders.segment(runs["unet"])
+    table = folders.evaluate(root, runs["unet"]).set_index(["sample", "metric"])["value"]
+    truth = images.read(root / "targets/s3.tif")
+    right = np.mean(images.read(runs["unet"] / "segmentations/s3.tif") == truth)
+    assert table["s3", "accuracy"] == pytest.approx(right)
+    assert table["s3", "pixel_error"] == pytest.approx(1 - right)
+
+
+def test_nothing_to_evaluate_is_an_error(root, runs):
+    with pytest.raises(ValueError, match="evaluated parts hold no sample"):
+        folders.evaluate(root, runs["unet"], samples={})
+
+
+def test_a_missing_map_is_named(root, runs):
+    folders.segment(runs["unet"])
+    with pytest.raises(FileNotFoundError, match="no file of sample 's9'"):
+        folders.evaluate(root, runs["unet"], samples={"s9": "test"})

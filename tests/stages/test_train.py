@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""Training a run from files: what it writes, and when a checkpoint counts."""
+
+import hashlib
+import json
+import logging
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from microtome import images, networks
+from microtome.records import read_card, read_history
+from microtome.stages.train import TrainingFiles
+from microtome.training import loop
+from tests.stages import folders
+
+CARD = {"study", "run", "split", "seed", "scale", "data_source", "network", "loss", "training", "epochs_run"}
+CARD |= {"best_epoch", "best_val_loss", "seconds", "device", "threads", "precision", "started", "finished"}
+CARD |= {"digests", "git_commit", "versions", "resumed", "samples", "label"}
+
+
+@pytest.mark.parametrize("run", list(folders.RUNS))
+def test_a_run_leaves_weights_history_and_card(runs, run):
+    folder = runs[run]
+    card, history = read_card(folder / "card.json"), read_history(folder / "history.tsv")
+    assert set(card) == CARD
+    assert {path.name for path in folder.iterdir()} >= {"model.safetensors", "history.tsv", "card.json"}
+    assert not list(folder.glob("*checkpoint*"))
+    columns = ["epoch", "train_loss", "val_loss", "learning_rate", "train_seconds", "val_seconds", "seconds"]
+    assert list(history.columns) == columns
+    epochs = folders.RUNS[run]["training"]["epochs"]
+    assert history["epoch"].tolist() == list(range(1, epochs + 1))
+    assert card["epochs_run"] == epochs
+    best = history.loc[history["val_loss"].idxmin()]
+    assert (card["best_epoch"], card["best_val_loss"]) == (best["epoch"], pytest.approx(best["val_loss"]))
+    assert sum(card["seconds"].values()) == pytest.approx(history["seconds"].sum())
+    assert (card["device"], card["precision"], card["threads"], card["resumed"]) == ("cpu", "fp32", 1, 0)
+    assert card["started"] <= card["finished"]
+    assert card["samples"] == {"train": 2, "val": 1}
+
+
+def test_the_card_names_the_network_and_its_weights(runs):
+    weights = runs["unet"] / "model.safetensors"
+    card = json.loads((runs["unet"] / "card.json").read_text())
+    assert card["network"]["options"] == {"width": 4}
+    assert card["network"]["parameters"] == networks.parameter_count(networks.build("unet", width=4))
+    assert card["digests"]["weights"] == hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    assert card["digests"]["code"] == "c"
+    with safe_open(weights, framework="pt") as file:
+        said = json.loads(file.metadata()["microtome"])
+    assert said["digests"] == {key: card["digests"][key] for key in ("config", "data", "code")}
+    assert said["network"] == card["network"]
+    networks.build("unet", width=4).load_state_dict(load_file(weights))
+
+
+def stop_after(monkeypatch, epochs):
+    """Let training fail once that many checkpoints are written."""
+    save, left = loop.checkpoints.save, iter(range(epochs - 1))
+
+    def saved(path, state):
+        save(path, state)
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop.checkpoints, "save", saved)
+
+
+def stopped(monkeypatch, root, folder, **changes):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 1)
+        folders.train(root, "unet", folder, **changes)
+    assert (folder / "checkpoint.safetensors").is_file()
+
+
+def test_a_stopped_run_ends_as_if_it_had_not_been(monkeypatch, root, runs, tmp_path):
+    stopped(monkeypatch, root, tmp_path)
+    folders.train(root, "unet", tmp_path)
+    card, whole = (json.loads((folder / "card.json").read_text()) for folder in (tmp_path, runs["unet"]))
+    assert (card["resumed"], card["digests"]) == (1, whole["digests"])
+    losses = [
+        pd.read_csv(f / "history.tsv", sep="\t")[["train_loss", "val_loss"]] for f in (tmp_path, runs["unet"])
+    ]
+    assert losses[0].equals(losses[1])
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+@pytest.mark.parametrize("change", ["target", "windows", "code", "options"])
+def test_a_checkpoint_of_something_else_does_not_count(monkeypatch, root, tmp_path, caplog, change):
+    shutil.copytree(root, tmp_path / "study")
+    stopped(monkeypatch, tmp_path / "study", tmp_path / "run")
+    changes = {}
+    if change == "target":
+        images.write(tmp_path / "study/targets/s0.tif", np.eye(48, dtype=np.uint8))
+    if change == "windows":
+        index = pd.read_parquet(root / "index.parquet").assign(y=1)
+        index.to_parquet(tmp_path / "study/index.parquet", index=False)
+    if change == "code":
+        changes = {"code": "other"}
+    if change == "options":
+        changes = {"loss": {"name": "bce"}}
+    with caplog.at_level(logging.WARNING):
+        folders.train(tmp_path / "study", "unet", tmp_path / "run", **changes)
+    assert json.loads((tmp_path / "run/card.json").read_text())["resumed"] == 0
+    assert "is of other settings, data or code" in caplog.text
+
+
+def test_the_state_of_pytorch_is_left_alone(root, tmp_path):
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    folders.train(root, "foveated", tmp_path)
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_what_is_missing_is_named(root, tmp_path):
+    index = (root / "index.parquet",)
+    with pytest.raises(FileNotFoundError, match=r"no file of sample 's0' in .*nowhere"):
+        folders.train(
+            root, "unet", tmp_path, files=TrainingFiles(index, (root / "images",), (tmp_path / "nowhere",))
+        )
+    empty = tmp_path / "empty.parquet"
+    pd.read_parquet(root / "index.parquet").query("sample == 's2'").to_parquet(empty)
+    with pytest.raises(ValueError, match="no window of the train samples s0, s1; have they labels"):
+        folders.train(
+            root, "unet", tmp_path, files=TrainingFiles((empty,), (root / "images",), (root / "targets",))
+        )

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The choice of the device, and computing the same twice."""
+
+import logging
+import os
+
+import pytest
+import torch
+
+from microtome.devices import choose_device, repeatable
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def build(*, cuda, mps):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_auto_takes_the_fastest_and_says_so(machine, caplog, cuda, mps, chosen):
+    machine(cuda=cuda, mps=mps)
+    with caplog.at_level(logging.INFO):
+        assert choose_device("auto") == torch.device(chosen)
+    assert f"device: {chosen}" in caplog.text
+
+
+def test_a_name_is_taken_as_it_is(machine):
+    machine(cuda=True, mps=False)
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps", "tpu"])
+def test_a_device_that_is_not_there_is_refused(machine, name):
+    machine(cuda=False, mps=False)
+    with pytest.raises(
+        ValueError, match=rf"device '{name}' is not available here \(available: cpu\); set `device: auto`"
+    ):
+        choose_device(name)
+
+
+def state():
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    return torch.get_num_threads(), torch.get_deterministic_debug_mode(), fill
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_repeatable_restores_what_it_sets(monkeypatch, fails):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    before, threads = state(), torch.get_num_threads() + 1
+    try:
+        with repeatable(threads):
+            assert state() == (threads, 1, False)
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+            if fails:
+                raise KeyError
+    except KeyError:
+        assert fails
+    assert state() == before
+
+
+def test_repeatable_keeps_the_users_workspace(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with repeatable(1):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""One thread for all training tests: sums of several threads can differ in the last bit."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

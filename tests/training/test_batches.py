@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""Batches: each window as often as asked for, from the right place, the same every time."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microtome.images import ArraySource
+from microtome.training.batches import (
+    BalancedWindowBatches,
+    Labelled,
+    PatchBatches,
+    epoch_seed,
+    in_memory,
+)
+
+
+def coded(count=3, height=20, width=23, first=0):
+    """Images whose pixels tell where they are: 1000·image + 30·row + column; the label is that modulo 3."""
+    found = {}
+    for number in range(first, first + count):
+        image = 1000 * number + 30 * np.arange(height)[:, None] + np.arange(width)
+        found[f"s{number}"] = Labelled(
+            ArraySource(image.astype(np.uint16)), ArraySource((image % 3).astype(np.uint8))
+        )
+    return found
+
+
+def place(image):
+    """Sample number, row and column of the first pixel of each window."""
+    first = image[:, 0, 0, 0].long()
+    return [(int(v) // 1000, *divmod(int(v) % 1000, 30)) for v in first]
+
+
+def epochs(batches, number=0):
+    return list(batches.epoch(number))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    repeats=st.integers(1, 3),
+    batch_size=st.integers(1, 9),
+    crop=st.none() | st.integers(1, 9),
+    seed=st.integers(0, 99),
+    number=st.integers(0, 5),
+)
+def test_each_window_is_drawn_equally_often_and_crops_lie_inside(repeats, batch_size, crop, seed, number):
+    windows = [(f"s{k}", y, x, 8) for k in range(3) for y in (0, 12) for x in (0, 7, 15)]
+    batches = PatchBatches(coded(), windows, batch_size, crop, repeats, seed)
+    found = epochs(batches, number)
+    assert len(found) == len(batches)
+    assert [len(batch.samples) for batch in found[:-1]] == [batch_size] * (len(found) - 1)
+    side = min(crop or 8, 8)
+    origins = Counter()
+    for batch in found:
+        assert batch.images.shape[1:] == batch.labels.shape[1:] == (1, side, side)
+        assert (batch.images.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
+        assert torch.equal(batch.labels, batch.images.long() % 3)
+        for name, (k, y, x) in zip(batch.samples, place(batch.images), strict=True):
+            assert name == f"s{k}"
+            inside = [
+                w for w in windows if w[0] == name and 0 <= y - w[1] <= 8 - side and 0 <= x - w[2] <= 8 - side
+            ]
+            assert inside
+            origins[name] += 1
+            if side == 8:
+                origins[inside[0]] += 1
+    assert {origins[f"s{k}"] for k in range(3)} == {6 * repeats}
+    if side == 8:
+        assert {origins[window] for window in windows} == {repeats}
+
+
+def test_order_and_crops_depend_on_seed_and_epoch_alone():
+    def places(seed, number):
+        windows = [("s0", y, x, 9) for y in range(0, 11, 2) for x in range(0, 14, 2)]
+        batches = PatchBatches(coded(), windows, 4, 5, 1, seed)
+        return [p for batch in epochs(batches, number) for p in place(batch.images)]
+
+    first = places(1, 2)
+    assert first == places(1, 2)
+    assert len({tuple(places(seed, number)) for seed in (1, 2) for number in range(3)}) == 6
+
+
+def test_every_place_of_a_crop_is_reached():
+    batches = PatchBatches(coded(1), [("s0", 2, 3, 6)], 8, 4, 400, 0)
+    found = Counter(p[1:] for batch in epochs(batches) for p in place(batch.images))
+    assert set(found) == {(y, x) for y in (2, 3, 4) for x in (3, 4, 5)}
+    assert min(found.values()) > 400 / 9 / 2
+
+
+def test_validation_goes_in_order_with_central_crops():
+    windows = [("s2", 0, 0, 9), ("s0", 4, 3, 9)]
+    batches = PatchBatches(coded(), windows, 1, 5, shuffle=False)
+    assert [place(batch.images)[0] for batch in epochs(batches, 3)] == [(2, 2, 2), (0, 6, 5)]
+
+
+def test_windows_beyond_a_small_image_are_mirrored():
+    images = coded(1, height=5, width=7)
+    (batch,) = PatchBatches(images, [("s0", 0, 0, 12)], 1).epoch(0)
+    whole = images["s0"].image.read(0, 0, 5, 7)[0]
+    expected = np.pad(whole, ((0, 7), (0, 5)), mode="reflect")
+    assert np.array_equal(batch.images[0, 0].numpy(), expected)
+    assert np.array_equal(batch.labels[0, 0].numpy(), expected % 3)
+
+
+def test_an_empty_or_foreign_index_is_refused():
+    with pytest.raises(ValueError, match="no window of the samples s0, s1, s2; have they labels"):
+        PatchBatches(coded(), [], 4)
+    with pytest.raises(ValueError, match="names other, expected samples among s0"):
+        PatchBatches(coded(1), [("other", 0, 0, 4)], 4)
+
+
+def labelled(labels, first=0):
+    found = coded(len(labels), *labels[0].shape, first=first)
+    return {
+        name: Labelled(found[name].image, ArraySource(label.astype(np.uint8)))
+        for name, label in zip(sorted(found), labels, strict=True)
+    }
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    per_epoch=st.integers(1, 200),
+    batch_size=st.integers(1, 50),
+    classes=st.integers(2, 4),
+    size=st.sampled_from([1, 5, 33]),
+    seed=st.integers(0, 9),
+)
+def test_balanced_windows(per_epoch, batch_size, classes, size, seed):
+    generator = np.random.default_rng(seed)
+    labels = [generator.integers(0, classes, (11, 13)) for _ in range(2)]
+    for label in labels:
+        label.flat[:classes] = np.arange(classes)
+        label[5:8, 4:9] = 255
+    images = labelled(labels)
+    batches = BalancedWindowBatches(images, size, per_epoch, batch_size, seed)
+    found = epochs(batches, seed)
+    assert len(found) == len(batches)
+    half, counts = size // 2, Counter()
+    for batch in found:
+        assert batch.images.shape[1:] == (1, size, size)
+        assert batch.labels.shape[1:] == (1, 1, 1)
+        for window, label, name in zip(
+            batch.images[:, 0], batch.labels[:, 0, 0, 0], batch.samples, strict=True
+        ):
+            y, x = divmod(int(window[half, half]) % 1000, 30)
+            source = images[name]
+            rows, columns = (
+                np.pad(np.arange(n), half, mode="reflect")[c : c + size] for n, c in ((11, y), (13, x))
+            )
+            assert np.array_equal(window.numpy(), source.image.array[np.ix_(rows, columns)])
+            assert int(label) == source.label.array[y, x] != 255
+            counts[int(label)] += 1
+    share, rest = divmod(per_epoch, classes)
+    assert [counts[value] for value in range(classes)] == [share + (value < rest) for value in range(classes)]
+
+
+def test_balanced_windows_are_new_each_epoch_unless_fixed():
+    images = labelled([np.arange(143).reshape(11, 13) % 2])
+
+    def drawn(number, **options):
+        batches = BalancedWindowBatches(images, 3, 60, 7, **options)
+        return torch.cat([batch.images for batch in batches.epoch(number)])
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+    assert not torch.equal(drawn(1), drawn(1, seed=1))
+    assert torch.equal(drawn(1, fixed=True), drawn(2, fixed=True))
+
+
+def test_rare_classes_are_drawn_from_all_images():
+    labels = [np.zeros((11, 13)), np.zeros((11, 13))]
+    labels[0][2, 3] = labels[1][4, 5] = 1
+    batches = BalancedWindowBatches(labelled(labels), 3, 100, 100)
+    (batch,) = batches.epoch(0)
+    rare = batch.labels[:, 0, 0, 0] == 1
+    places = Counter((int(v) // 1000, *divmod(int(v) % 1000, 30)) for v in batch.images[rare, 0, 1, 1])
+    assert set(places) == {(0, 2, 3), (1, 4, 5)}
+    assert sum(places.values()) == 50
+
+
+def test_images_are_read_once():
+    class Counting:
+        shape, dtype, reads = (1, 11, 13), np.dtype(np.uint8), 0
+
+        def read(self, y, x, height, width):
+            Counting.reads += 1
+            return (np.arange(143).reshape(1, 11, 13) % 2).astype(np.uint8)
+
+    batches = BalancedWindowBatches({"s": Labelled(Counting(), Counting())}, 3, 10, 5)
+    for number in range(3):
+        epochs(batches, number)
+    assert Counting.reads == 2
+
+
+def test_one_class_is_not_enough():
+    with pytest.raises(ValueError, match=r"labels of s0 hold 1 class\(es\)"):
+        epochs(BalancedWindowBatches(labelled([np.full((5, 5), 255) * (np.arange(5) > 1)]), 3, 10, 5))
+
+
+def test_seeds_depend_on_every_key():
+    seeds = {epoch_seed(*keys) for keys in ((0, 1), (1, 0), (0, 1, 1), (0, 1, 2), (7,))}
+    assert len(seeds) == 5
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_small_images_are_held_in_memory():
+    source = coded(1)["s0"].image
+    held = in_memory(source)
+    assert isinstance(held, ArraySource)
+    assert np.array_equal(held.read(1, 2, 3, 4), source.read(1, 2, 3, 4))
+    assert in_memory(source, limit=20 * 23 * 2 - 1) is source

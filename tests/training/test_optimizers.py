@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Optimizers and schedules, against closed forms and PyTorch's own schedulers."""
+
+import math
+
+import pytest
+import torch
+
+from microtome.config.training import Optimizer, Schedule
+from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
+
+
+def factors(epochs, **schedule):
+    return [learning_rate_factor(Schedule(**schedule), epoch, epochs) for epoch in range(epochs)]
+
+
+def torch_factors(kind, epochs, **options):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler, found = kind(optimizer, **options), []
+    for _ in range(epochs):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_constant():
+    assert factors(4, name="constant") == [1, 1, 1, 1]
+
+
+def test_step_is_that_of_pytorch():
+    expected = torch_factors(torch.optim.lr_scheduler.StepLR, 70, step_size=30, gamma=0.1)
+    assert factors(70, name="step", every=30, factor=0.1) == pytest.approx(expected)
+
+
+def test_cosine_is_that_of_pytorch():
+    expected = torch_factors(torch.optim.lr_scheduler.CosineAnnealingLR, 25, T_max=25)
+    assert factors(25, name="cosine") == pytest.approx(expected)
+
+
+def test_exponential_is_that_of_pytorch():
+    expected = torch_factors(torch.optim.lr_scheduler.ExponentialLR, 30, gamma=0.03 ** (1 / 30))
+    assert factors(30, name="exponential", factor=0.03) == pytest.approx(expected)
+
+
+def test_warm_up_rises_evenly_and_the_rest_follows():
+    found = factors(12, name="cosine", warmup=3)
+    assert found[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert found[3:] == pytest.approx([0.5 * (1 + math.cos(math.pi * k / 9)) for k in range(9)])
+    assert factors(3, name="cosine", warmup=9) == pytest.approx([0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "expected"),
+    [
+        ({"name": "adam", "lr": 0.1}, torch.optim.Adam, {"lr": 0.1, "weight_decay": 0}),
+        ({"name": "adamw", "weight_decay": 0.2}, torch.optim.AdamW, {"lr": 1e-3, "weight_decay": 0.2}),
+        (
+            {"name": "sgd", "momentum": 0.5, "weight_decay": 0.1},
+            torch.optim.SGD,
+            {"momentum": 0.5, "weight_decay": 0.1},
+        ),
+    ],
+)
+def test_build(settings, kind, expected):
+    optimizer = build_optimizer([torch.nn.Parameter(torch.ones(2))], Optimizer(**settings))
+    assert type(optimizer) is kind
+    assert {key: optimizer.param_groups[0][key] for key in expected} == expected
+
+
+def test_sgd_with_momentum_follows_its_recurrence():
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    optimizer = build_optimizer([weight], Optimizer(name="sgd", lr=0.1, momentum=0.9))
+    value, velocity = 1.0, 0.0
+    for rate in (0.1, 0.05, 0.2):
+        set_learning_rate(optimizer, rate)
+        optimizer.zero_grad()
+        weight.square().sum().backward()
+        optimizer.step()
+        velocity = 0.9 * velocity + 2 * value
+        value -= rate * velocity
+        assert weight.item() == pytest.approx(value, rel=1e-6)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Making the DAG: quick, without heavy packages; and states that cover what jobs import."""
+
+import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from microtome import provenance
+from microtome.config.load import load_workflow
+from microtome.plan import StudyPlan
+from microtome.planning import load_plans, report_state
+from tests.workflow.conftest import Complete
+from tests.workflow.workspace import Workspace, make_workspace
+
+SECONDS = 5.0
+"""User time of a dry run of the demo study, at most (DESIGN 2)."""
+TRIES = 3
+STUDY_RULES = {
+    "simulate": (),
+    "extract_patches": (),
+    "import_images": ("batch",),
+    "rasterize_targets": ("batch",),
+    "split": ("split",),
+    "train": ("split", "run", "seed"),
+    "predict": ("run",),
+    "average": ("run",),
+    "ensemble": ("split", "run", "seed"),
+    "fit_calibration": ("split", "run"),
+    "calibrate_predictions": ("run",),
+    "segment": ("run",),
+    "evaluate": ("split", "run", "seed"),
+}
+"""Rules whose state is a method of the plan of that name, and the wildcards that it takes."""
+OTHER_METHODS = {"write_sheet": "sheet", "predict_raw": "predict"}
+SECTIONS = {"tabulate": "tables", "draw": "figures"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The repository as it is published, with nothing done."""
+    workspace = make_workspace(tmp_path_factory.mktemp("demo"))
+    workspace.write("config/config.yaml", "scale: demo\nstudies: [membranes]\n")
+    workspace.run("-n", "-c1", "--quiet", "all")
+    return workspace
+
+
+def test_a_dry_run_of_the_demo_is_quick(demo: Workspace) -> None:
+    """User time, as wall time says more of the machine's other guests; the best of a few."""
+    assert min(_user_seconds(demo) for _ in range(TRIES)) < SECONDS
+
+
+def _user_seconds(workspace: Workspace) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    workspace.run("-n", "-c1", "--quiet", "all")
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+
+
+def test_a_dry_run_imports_no_heavy_package(demo: Workspace) -> None:
+    demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="torch matplotlib kornia skimage")
+
+
+def test_forbidden_imports_are_seen(demo: Workspace) -> None:
+    """The guard of the test above can fail."""
+    done = demo.run("-n", "-c1", "--quiet", "all", check=False, MICROTOME_TEST_FORBIDDEN="pydantic")
+    assert done.returncode == 97
+    assert "forbidden import: pydantic" in done.stderr
+
+
+def test_states_cover_what_jobs_imported(complete: Complete, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every module that a job of the complete run loaded lies in the closure that its state hashes."""
+    monkeypatch.chdir(complete.workspace.root)
+    plans = load_plans(load_workflow({"scale": "demo", "studies": ["mini", "own"]}))
+    scopes = _record_scopes(monkeypatch)
+    records = list(_records(complete.imports))
+    assert {rule for rule, _, _ in records} >= {*STUDY_RULES, *OTHER_METHODS, *SECTIONS, "report_page"}
+    missing = {}
+    for rule, wildcards, modules in records:
+        scopes.clear()
+        _make_state(rule, wildcards, plans)
+        (covered,) = scopes
+        loaded = {file for name in modules for file in provenance.module_files(name)}
+        for file in loaded - covered:
+            missing.setdefault(file.relative_to(provenance.ROOT).as_posix(), set()).add(rule)
+    assert missing == {}
+
+
+def _records(folder: Path) -> Iterator[tuple[str, dict[str, str], list[str]]]:
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        yield record["rule"], record["wildcards"], record["modules"]
+
+
+def _record_scopes(monkeypatch: pytest.MonkeyPatch) -> list[set[Path]]:
+    """Keep, for each state that is made, the files that it hashes."""
+    scopes: list[set[Path]] = []
+
+    def state(script: str, options: object, *, modules=(), files=()) -> str:
+        named = (file for name in modules for file in provenance.module_files(name))
+        scopes.append(provenance.closure([provenance.ROOT / script, *named]))
+        return ""
+
+    monkeypatch.setattr(provenance, "state", state)
+    return scopes
+
+
+def _make_state(rule: str, wildcards: dict[str, str], plans: dict[str, StudyPlan]) -> None:
+    if rule == "report_page":
+        report_state(plans)
+        return
+    plan = plans[wildcards["study"]]
+    if rule in SECTIONS:
+        StudyPlan.entry.__wrapped__(plan, SECTIONS[rule], wildcards["name"])
+        return
+    method = getattr(StudyPlan, OTHER_METHODS.get(rule, rule))
+    names = STUDY_RULES.get(OTHER_METHODS.get(rule, rule), ())
+    values = [int(wildcards[name]) if name == "seed" else wildcards[name] for name in names]
+    getattr(method, "__wrapped__", method)(plan, *values)
