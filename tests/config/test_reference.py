@@ -5,8 +5,9 @@ import json
 
 import jsonschema
 import yaml
-from pytest import fixture, mark
+from pytest import fixture, mark, raises
 
+from microtome.__main__ import main
 from microtome.config import reference
 from microtome.config.load import load_study
 from tests.workflow.workspace import REPOSITORY, mini_study, own_study
@@ -84,3 +85,12 @@ def test_every_option_is_described():
     rows = [line for line in reference.configuration_page().splitlines() if line.startswith("| `")]
     assert len(rows) > 150
     assert not [row for row in rows if row.rstrip().endswith("|  |")]
+
+
+def test_the_command_checks(capsys, monkeypatch):
+    main(["reference", "--check"])
+    monkeypatch.setattr(reference, "configuration_page", lambda: "other\n")
+    with raises(SystemExit) as caught:
+        main(["reference", "--check"])
+    assert "+other" in str(caught.value)
+    assert reference.COMMAND in str(caught.value)
