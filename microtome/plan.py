@@ -5,7 +5,7 @@ A state names exactly the options a rule uses, so that a change reruns what depe
 (see `provenance`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,6 +53,10 @@ class StudyPlan:
         """The batches that hold samples of these parts of a split."""
         wanted = self.splits[split]
         return [name for name, members in self.batches.items() if any(wanted[m] in parts for m in members)]
+
+    def labelled(self, batches: Iterable[str]) -> list[str]:
+        """Those of some batches that hold a labelled sample."""
+        return [name for name in batches if any(self.samples[m].label for m in self.batches[name])]
 
     def members(self, split: str, part: str) -> list[str]:
         """The samples of a part, in the sheet's order."""
@@ -210,7 +214,12 @@ class StudyPlan:
     def evaluate(self, split: str, run: str, seed: int) -> str:
         """State of `evaluate`."""
         evaluate = self.study.evaluate
-        samples = {name: part for part in evaluate.parts for name in self.members(split, part)}
+        samples = {
+            name: part
+            for part in evaluate.parts
+            for name in self.members(split, part)
+            if self.samples[name].label
+        }
         identity = {"study": self.study.name, "split": split, "run": run, "seed": seed}
         losses = (
             {name: self._loss_options(name) for name in evaluate.losses}

@@ -53,7 +53,10 @@ def folders(kind, *parts):
     """An input function: the batch folders of `kind` that hold samples of these parts of the split."""
 
     def inputs(wildcards):
-        batches = plan(wildcards).batches_of(wildcards.split, *parts)
+        found = plan(wildcards)
+        batches = found.batches_of(wildcards.split, *parts)
+        if kind == "targets":
+            batches = found.labelled(batches)
         return expand(
             at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=batches
         )
@@ -126,6 +129,8 @@ def entry_images(section, kind):
             for split in found.splits
             for b in found.batches_of(split, *found.study.evaluate.parts)
         }
+        if kind == "targets":
+            batches = found.labelled(batches)
         return expand(
             at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=sorted(batches)
         )

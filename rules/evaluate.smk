@@ -42,7 +42,7 @@ rule tabulate:
             expand(
                 at.study("targets/{batch}"),
                 study=wildcards.study,
-                batch=plan(wildcards).batches,
+                batch=plan(wildcards).labelled(plan(wildcards).batches),
             )
             if plan(wildcards).study.tables[wildcards.name].images
             else []
