@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from kornia.filters import gaussian_blur2d
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -295,6 +294,8 @@ def _change_intensity(images: Tensor, settings: Augmentation, generator: Generat
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
     """Blur each image with its own standard deviation, reflecting at the border."""
+    from kornia.filters import gaussian_blur2d  # slow to import, and few runs blur
+
     reach = math.ceil(BLUR_REACH * float(sigma.max()))
     sides = [2 * min(reach, length - 1) + 1 for length in images.shape[2:]]
     return gaussian_blur2d(

@@ -12,8 +12,9 @@ from tests.workflow.workspace import DryRunServer, Workspace, make_workspace
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of this folder share a run, so they stay in one worker."""
+    """The tests of this folder share a run, so they stay in one worker; said before xdist asks."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.workflow)

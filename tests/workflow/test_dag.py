@@ -49,7 +49,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_a_dry_run_of_the_demo_is_quick(demo: Workspace) -> None:
     """User time, as wall time says more of the machine's other guests; the best of a few."""
-    assert min(_user_seconds(demo) for _ in range(TRIES)) < SECONDS
+    found: list[float] = []
+    while len(found) < TRIES and min(found, default=SECONDS) >= SECONDS:
+        found.append(_user_seconds(demo))
+    assert min(found) < SECONDS, found
 
 
 def _user_seconds(workspace: Workspace) -> float:
