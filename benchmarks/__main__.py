@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
 
-CASES = ("stitching", "unet_prediction", "dense_ciresan", "gpu_prediction")
+CASES = ("stitching", "unet_prediction", "dense_ciresan", "gpu_prediction", "instances", "watershed")
 OUTPUT = Path("results/benchmarks.tsv")
 FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")
 FIELDS += ("threads", "load", "note")
@@ -53,9 +53,11 @@ def compare(
     """One line for each comparison of a case."""
     lines = []
     for comparison in case.comparisons:
-        ours, peer = measured[comparison.ours], measured[comparison.peer]
+        ours = measured[comparison.ours]
+        peer = measured[comparison.peer] if isinstance(comparison.peer, str) else None
         value, target, metric = ratio(comparison, measured), comparison.target, comparison.metric
-        skipped = ours.skipped or peer.skipped
+        skipped = ours.skipped or (peer.skipped if peer else None)
+        amount = comparison.peer if peer is None else 0 if peer.skipped else peer.median(metric)
         judged = value is not None and target is not None and not quick
         lines.append(
             {
@@ -63,7 +65,7 @@ def compare(
                 "comparison": comparison.label,
                 "metric": metric,
                 "ours": "" if ours.skipped else f"{ours.median(metric):.4g}",
-                "peer": "" if peer.skipped else f"{peer.median(metric):.4g}",
+                "peer": "" if peer and peer.skipped else f"{amount:.4g}",
                 "ratio": "" if value is None else f"{value:.3g}",
                 "target": "" if target is None else f"{target:.3g}",
                 "met": ("yes" if value >= target else "no") if judged else "",

@@ -41,7 +41,7 @@ class Comparison:
     Attributes:
         label: What is compared.
         ours: Name of a variant.
-        peer: Name of a variant.
+        peer: Name of a variant, or a fixed amount in the metric's unit that must not be exceeded.
         target: Least ratio peer / ours; None: for information.
         metric: `seconds`, `cpu_seconds` or `peak_mb`.
         beyond: Variant whose time is taken off both (what neither can avoid); None: nothing.
@@ -49,7 +49,7 @@ class Comparison:
 
     label: str
     ours: str
-    peer: str
+    peer: str | float
     target: float | None
     metric: str = "seconds"
     beyond: str | None = None
@@ -145,8 +145,10 @@ def ratio(comparison: Comparison, measured: Mapping[str, Measured]) -> float | N
         4.0
     """
     names = [comparison.ours, comparison.peer, *([comparison.beyond] if comparison.beyond else [])]
-    if any(measured[name].skipped for name in names):
+    if any(measured[name].skipped for name in names if isinstance(name, str)):
         return None
-    ours, peer, *beyond = (measured[name].median(comparison.metric) for name in names)
+    ours, peer, *beyond = (
+        measured[name].median(comparison.metric) if isinstance(name, str) else name for name in names
+    )
     base = beyond[0] if beyond else 0.0
     return (peer - base) / (ours - base) if ours > base else None

@@ -103,6 +103,44 @@ class ArraySource:
         return np.array(window.reshape(self.shape[0], height, width))
 
 
+@dataclass(frozen=True, eq=False)
+class StackedSource:
+    """Several sources of one size as one, channel after channel.
+
+    Args:
+        sources: The sources.
+
+    Raises:
+        ImageError: If there is none, or their sizes differ.
+
+    Example:
+        >>> StackedSource((ArraySource(np.zeros((3, 4))), ArraySource(np.ones((3, 4))))).shape
+        (2, 3, 4)
+    """
+
+    sources: tuple[WindowSource, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {source.shape[1:] for source in self.sources}
+        if len(sizes) != 1:
+            msg = f"found images of the sizes {sorted(sizes)} to stack, expected one size; make them anew."
+            raise ImageError(msg)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+        return sum(source.shape[0] for source in self.sources), *self.sources[0].shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type that holds the values of all."""
+        return np.result_type(*(source.dtype for source in self.sources))
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+        """Return the window ``(C, height, width)`` at ``(y, x)``."""
+        return np.concatenate([source.read(y, x, height, width) for source in self.sources], dtype=self.dtype)
+
+
 def check_image_array(array: NDArray, *, name: str) -> None:
     """Refuse what is not an image.
 

@@ -218,7 +218,7 @@ def _check_colours(
         msg = f"{path}: found {colours.name} colours, expected grey or RGB; convert the file to RGB."
         raise ImageError(msg)
     if colours == COLOURS.PALETTE and palette == "refuse":
-        msg = f"{path}: found a colour table; choose palette='index' (labels) or palette='rgb' (colours)."
+        msg = f"{path}: found a colour table, expected grey or RGB; save an image as RGB, a label as grey."
         raise ImageError(msg)
     if alpha and not drop_alpha:
         msg = f"{path}: found an alpha channel; set drop_alpha=True or save the image without alpha."

@@ -9,18 +9,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH_DIMENSIONS = 4
 QUARTERS = 4
 NO_SCALE = (1.0, 1.0)
 BLUR_REACH = 3.0  # kernel half width in standard deviations
 SMALLEST_BLUR = 1e-3
-LARGEST_EXACT_FLOAT = 2**24
+HALF, FULL = 0.5, 1 - 0.5 / 255  # FULL: what 8 bits round to 1
+TOLERANCE = 1e-4
+HED = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))  # Ruifrok and Johnston 2001
+STAIN_SHIFT = 0.1
+DARKEST = 1 / 255
+CHOICES = {
+    "border": ("reflect", "zero"),
+    "target_rounding": ("nearest", "floor", "round"),
+    "target_fill": ("reflect", "ignore"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +58,11 @@ class Augmentation:
         blur_sigma: Largest standard deviation of a Gaussian blur, pixels.
         speckle: x·(1 + u·n), u uniform in 0..speckle, n standard normal.
         gaussian_noise: Largest standard deviation of added noise, images in 0..1.
+        stain: H&E images: factor 1 ± stain and shift ± stain/10 of the density of each stain (Tellez et al.
+            2018, doi:10.1109/TMI.2018.2820199).
+        border: ``reflect`` mirrors images and targets beyond the border, ``zero`` makes both 0.
+        target_rounding: Of targets of 0 and 1 when pixels are interpolated: the ``nearest`` pixel's value,
+            ``floor`` is 1 only where 8-bit interpolation gives the full 1, ``round`` from one half.
         target_fill: ``reflect`` continues targets beyond the border as the images are, ``ignore`` marks
             them not labelled.
         ignore: The value that means not labelled.
@@ -68,6 +85,9 @@ class Augmentation:
     blur_sigma: float = 0.0
     speckle: float = 0.0
     gaussian_noise: float = 0.0
+    stain: float = 0.0
+    border: Literal["reflect", "zero"] = "reflect"
+    target_rounding: Literal["nearest", "floor", "round"] = "nearest"
     target_fill: Literal["reflect", "ignore"] = "reflect"
     ignore: int = 255
 
@@ -79,7 +99,7 @@ class Augmentation:
         """
         chances = ("horizontal_flip", "vertical_flip", "rotate90", "elastic_probability")
         strengths = ("rotation", "translate", "shear", "elastic_alpha", "brightness", "contrast", "gamma")
-        strengths += ("intensity_shift", "blur_sigma", "speckle", "gaussian_noise")
+        strengths += ("intensity_shift", "blur_sigma", "speckle", "gaussian_noise", "stain")
         _check_range(self, chances, 0.0, 1.0)
         _check_range(self, strengths, 0.0, math.inf)
         _check_range(self, ("shear",), 0.0, math.pi / 2)
@@ -88,8 +108,12 @@ class Augmentation:
             found = f"scale={self.scale}, elastic_sigma={self.elastic_sigma}"
             msg = f"found {found}; expected 0 < low <= high, and elastic_sigma above 0."
             raise ValueError(msg)
-        if self.target_fill not in ("reflect", "ignore"):
-            msg = f"found target_fill={self.target_fill!r}, expected 'reflect' or 'ignore'."
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                msg = f"found {name}={getattr(self, name)!r}, expected {' or '.join(map(repr, known))}."
+                raise ValueError(msg)
+        if self.target_rounding != "nearest" and self.target_fill == "ignore":
+            msg = "found target_fill='ignore' with interpolated targets, expected target_rounding='nearest'."
             raise ValueError(msg)
 
     @property
@@ -102,7 +126,7 @@ class Augmentation:
     def changes_intensity(self) -> bool:
         """Whether pixel values change other than by geometry."""
         strengths = (self.brightness, self.contrast, self.gamma, self.intensity_shift)
-        return any((*strengths, self.blur_sigma, self.speckle, self.gaussian_noise))
+        return any((*strengths, self.blur_sigma, self.speckle, self.gaussian_noise, self.stain))
 
 
 def augment(images: Tensor, targets: Tensor, settings: Augmentation, *, seed: int) -> tuple[Tensor, Tensor]:
@@ -170,29 +194,25 @@ def _flip(
 ) -> tuple[Tensor, Tensor]:
     """Apply flips and quarter turns, exactly."""
     count = len(images)
-    if settings.horizontal_flip:
-        chosen = _uniform(generator, (count,), 0, 1) < settings.horizontal_flip
-        images, targets = (_where(chosen, batch.flip(3), batch) for batch in (images, targets))
-    if settings.vertical_flip:
-        chosen = _uniform(generator, (count,), 0, 1) < settings.vertical_flip
-        images, targets = (_where(chosen, batch.flip(2), batch) for batch in (images, targets))
+    for chance, axis in ((settings.horizontal_flip, 3), (settings.vertical_flip, 2)):
+        if chance:
+            chosen = _uniform(generator, (count,), 0, 1) < chance
+            images, targets = (_change(batch, chosen, Tensor.flip, axis) for batch in (images, targets))
     if settings.rotate90:
         turned = _uniform(generator, (count,), 0, 1) < settings.rotate90
         turns = torch.randint(1, QUARTERS, (count,), generator=generator) * turned
         for quarter in range(1, QUARTERS):
             chosen = turns == quarter
             images, targets = (
-                _where(chosen, batch.rot90(quarter, (2, 3)), batch) for batch in (images, targets)
+                _change(batch, chosen, torch.rot90, quarter, (2, 3)) for batch in (images, targets)
             )
     return images, targets
 
 
-def _where(chosen: Tensor, changed: Tensor, batch: Tensor) -> Tensor:
-    return (
-        torch.where(chosen.to(batch.device).view(-1, 1, 1, 1), changed, batch)
-        if bool(chosen.any())
-        else batch
-    )
+def _change(batch: Tensor, chosen: Tensor, change: Callable[..., Tensor], *arguments: object) -> Tensor:
+    """Change the images that were drawn, and leave the batch that is given alone."""
+    index = chosen.nonzero().flatten().to(batch.device)
+    return batch.index_copy(0, index, change(batch[index], *arguments)) if len(index) else batch
 
 
 def _warp(
@@ -204,7 +224,33 @@ def _warp(
     if settings.elastic_alpha:
         positions = positions + _elastic(len(images), size, settings, generator)
     positions = positions.to(images.device)
-    return _bilinear(images, positions), _nearest(targets, positions, settings)
+    images = _bilinear(images, positions, settings.border)
+    if settings.target_rounding == "nearest":
+        return images, _nearest(targets, positions, settings)
+    soft = _bilinear(targets.to(images.dtype), positions, settings.border)
+    return images, round_targets(soft, settings.target_rounding).to(targets.dtype)
+
+
+def round_targets(soft: Tensor, rounding: str) -> Tensor:
+    """Turn interpolated targets of 0 and 1 into int64 targets of 0 and 1.
+
+    Args:
+        soft: Values in 0..1, any shape.
+        rounding: ``floor``: 1 where 8 bits would hold the full value, else 0 (published with USE-Net: masks
+            stored with 8 bits, scaled to 0..1, cut to integers); ``round`` and ``nearest``: 1 from one half.
+
+    Raises:
+        ValueError: A target is not between 0 and 1, such as one that marks pixels as not labelled.
+
+    Example:
+        >>> round_targets(torch.tensor([0.4, 0.6, 1.0]), "floor").tolist()
+        [0, 0, 1]
+    """
+    if soft.numel() and not 0 <= float(soft.min()) <= float(soft.max()) <= 1 + TOLERANCE:
+        found = f"values from {float(soft.min()):g} to {float(soft.max()):g}"
+        msg = f"found targets with {found}, expected 0 and 1; interpolate only masks without ignored pixels."
+        raise ValueError(msg)
+    return (soft >= (FULL if rounding == "floor" else HALF)).long()
 
 
 def _affine(count: int, size: torch.Size, settings: Augmentation, generator: Generator) -> Tensor:
@@ -239,14 +285,15 @@ def _reflect(position: Tensor, length: int) -> Tensor:
     return torch.minimum(folded, period - folded).clamp(max=length - 1)
 
 
-def _bilinear(images: Tensor, positions: Tensor) -> Tensor:
-    lengths = images.shape[2:]
+def _bilinear(images: Tensor, positions: Tensor, border: str) -> Tensor:
+    fold = _reflect if border == "reflect" else lambda position, _: position
     scaled = [
-        _reflect(positions[..., axis], length) * 2 / max(length - 1, 1) - 1
-        for axis, length in enumerate(lengths)
+        fold(positions[..., axis], length) * 2 / max(length - 1, 1) - 1
+        for axis, length in enumerate(images.shape[2:])
     ]
     grid = torch.stack([scaled[1], scaled[0]], -1).to(images.dtype)
-    return functional.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    padding = "border" if border == "reflect" else "zeros"
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=True)
 
 
 def _nearest(targets: Tensor, positions: Tensor, settings: Augmentation) -> Tensor:
@@ -256,10 +303,10 @@ def _nearest(targets: Tensor, positions: Tensor, settings: Augmentation) -> Tens
     rows, columns = _reflect(whole[..., 0], height), _reflect(whole[..., 1], width)
     index = (rows * width + columns).flatten(1)[:, None].expand(-1, targets.shape[1], -1)
     picked = targets.flatten(2).gather(2, index).view(targets.shape)
-    if settings.target_fill == "reflect":
+    if settings.target_fill == settings.border == "reflect":
         return picked
     outside = (rows != whole[..., 0]) | (columns != whole[..., 1])
-    return picked.masked_fill(outside[:, None], settings.ignore)
+    return picked.masked_fill(outside[:, None], settings.ignore if settings.target_fill == "ignore" else 0)
 
 
 def _change_intensity(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
@@ -273,6 +320,8 @@ def _change_intensity(images: Tensor, settings: Augmentation, generator: Generat
     if settings.blur_sigma:
         sigma = _uniform(generator, (len(images),), 0, settings.blur_sigma).clamp(min=SMALLEST_BLUR)
         images = _blur(images, sigma.to(images))
+    if settings.stain:
+        images = _change_stain(images, settings.stain, generator)
     if settings.contrast:
         mean = images.mean((1, 2, 3), keepdim=True)
         images = (images - mean) * (1 + factor(settings.contrast)) + mean
@@ -290,6 +339,21 @@ def _change_intensity(images: Tensor, settings: Augmentation, generator: Generat
             noise = torch.randn(images.shape, generator=generator).to(images) * amount
             images = images * (1 + noise) if multiplied else images + noise
     return images.clamp(low, high)
+
+
+def _change_stain(images: Tensor, strength: float, generator: Generator) -> Tensor:
+    """Scale and shift the densities of haematoxylin, eosin and the rest, image by image."""
+    if images.shape[1] != len(HED):
+        msg = f"augment.stain needs RGB images, found {images.shape[1]} channels; set it to 0."
+        raise ValueError(msg)
+    vectors = torch.tensor(HED, dtype=images.dtype)
+    vectors = vectors / vectors.norm(dim=1, keepdim=True)
+    shape = (len(images), len(HED))
+    factor = 1 + _uniform(generator, shape, -strength, strength)
+    shift = _uniform(generator, shape, -strength, strength) * STAIN_SHIFT
+    mixing = torch.einsum("ij,nj,jk->nik", torch.linalg.inv(vectors), factor, vectors).to(images)
+    density = torch.einsum("nchw,nck->nkhw", -images.clamp(min=DARKEST).log(), mixing)
+    return (-(density + (shift @ vectors)[:, :, None, None].to(images))).exp()
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:

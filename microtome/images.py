@@ -24,6 +24,7 @@ from microtome._image_types import (
     ArraySource,
     ImageError,
     ImageHeader,
+    StackedSource,
     WindowSource,
     check_image_array,
     read_mirrored,
@@ -42,6 +43,7 @@ __all__ = [
     "ArraySource",
     "ImageError",
     "ImageHeader",
+    "StackedSource",
     "WindowSource",
     "as_channels_first",
     "header",
@@ -312,7 +314,7 @@ def _read_deep_png(path: Path, *, drop: bool) -> NDArray:
 
 def _from_palette(path: Path, image: Image.Image, *, palette: Palette) -> NDArray:
     if palette == "refuse":
-        msg = f"{path}: found a colour table; choose palette='index' (labels) or palette='rgb' (colours)."
+        msg = f"{path}: found a colour table, expected grey or RGB; save an image as RGB, a label as grey."
         raise ImageError(msg)
     return np.array(image if palette == "index" else image.convert("RGB"))
 

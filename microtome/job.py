@@ -24,7 +24,8 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
         The options in the state.
 
     Raises:
-        SystemExit: The job failed for a reason that its message explains; the message is on standard error.
+        SystemExit: The job failed for a reason that its message explains; the message is on standard error,
+            and the last line of the log, which Snakemake shows.
         Exception: A fault of the program. In both cases the traceback is in the log.
     """
     root = logging.getLogger()
@@ -39,6 +40,7 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
         yield json.loads(state)["options"]
     except (ValueError, OSError) as error:
         logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
+        handlers[0].stream.write(f"\nerror: {error}\n")
         sys.stderr.write(f"\nerror: {error}\n\n")
         raise SystemExit(1) from error
     except Exception:

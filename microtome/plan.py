@@ -113,9 +113,40 @@ class StudyPlan:
     @cache  # noqa: B019
     def rasterize_targets(self, batch: str) -> str:
         """State of `rasterize_targets`."""
+        unused = "" if self.has_instances else "image"
+        return self._state(
+            "rasterize_targets", self._raw(batch, unused) | {"targets": self._target_options()}
+        )
+
+    def _target_options(self) -> dict[str, Any]:
+        """What labels are turned into."""
         data = self.study.data
-        options = {"classes": list(data.classes.items()), "ignore": data.ignore}
-        return self._state("rasterize_targets", self._raw(batch, "image") | options)
+        if self.has_instances:
+            return self.study.targets.model_dump()
+        return {"kind": "semantic", "classes": list(data.classes.items()), "ignore": data.ignore}
+
+    def fit_stain(self, stain: str) -> str:
+        """State of `fit_stain`."""
+        target = {"target": self.study.stains[stain].target}
+        return self._state("fit_stain", self._stain_options(stain) | target)
+
+    def normalize_stain(self, stain: str) -> str:
+        """State of `normalize_stain`."""
+        return self._state("normalize_stain", self._stain_options(stain))
+
+    def _stain_options(self, stain: str) -> dict[str, Any]:
+        """What normalizing an image depends on beside the target."""
+        settings = self.study.stains[stain]
+        return settings.model_dump(include={"method", "fallback"}) | {"parameters": settings.parameters}
+
+    def batch_of(self, sample: str) -> str:
+        """The batch that holds a sample."""
+        return next(name for name, members in self.batches.items() if sample in members)
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether the targets are objects."""
+        return self.study.targets.kind == "instances"
 
     def _raw(self, batch: str, other: str) -> dict[str, Any]:
         """What reading the images or labels of a batch depends on."""
@@ -152,12 +183,8 @@ class StudyPlan:
             "train",
             options
             | identity
-            | {
-                "parts": parts,
-                "classes": self.classes,
-                "data_source": self.data_kind,
-                "label": settings.label,
-            },
+            | {"parts": parts, "classes": self.classes, "data_source": self.data_kind}
+            | {"stain": settings.stain, "outputs": settings.outputs},
             modules=(f"microtome.networks.{settings.network.name}", f"microtome.losses.{settings.loss.name}"),
         )
 
@@ -173,16 +200,39 @@ class StudyPlan:
         """The trained runs behind a run: itself, or an ensemble's members."""
         return list(self.study.runs[run].members) or [run]
 
+    def applied_stains(self, run: str) -> list[str]:
+        """The stain normalizations of these, each once."""
+        found = [self.study.runs[member].stain for member in self.applied_members(run)]
+        return [name for name in dict.fromkeys(found) if name]
+
     def apply(self, run: str) -> str:
         """State of `apply_run`."""
         settings = [self.study.runs[member] for member in self.applied_members(run)]
         members = [
-            {"predict": _predict_options(one), "calibrate": _calibrate_options(one)} for one in settings
+            {
+                "predict": _predict_options(one),
+                "calibrate": _calibrate_options(one),
+                "stain": one.stain and self._stain_options(one.stain) | {"name": one.stain},
+            }
+            for one in settings
         ]
         segment = self.study.runs[run].segment.model_dump()
         names = sorted({f"microtome.networks.{one.network.name}" for one in settings})
         options = {"members": members, "segment": segment, "mpp": self.study.data.mpp}
         return self._state("apply_run", options, modules=tuple(names))
+
+    def evaluate_applied(self, split: str, run: str, seed: int) -> str:
+        """State of `evaluate_applied`."""
+        measured = self._measured(split, run, seed) | {"targets": self._target_options()}
+        return self._state("evaluate_applied", measured, modules=self._measuring())
+
+    def export_run(self, run: str, dataset: Any) -> str:
+        """State of `export_run`; the data set, if it is public, is cited in the package."""
+        names = dict.fromkeys([run, *self.applied_members(run)])
+        runs = {name: self.study.runs[name].model_dump(mode="json", exclude={"seeds"}) for name in names}
+        cited = None if dataset is None else dataset.model_dump(mode="json", include={"citation", "licence"})
+        options = {"runs": runs, "label": self.labels()[run], "dataset": cited, "paper": self.study.paper}
+        return self._state("export_run", options | {"stains": self.applied_stains(run)})
 
     def average(self, run: str) -> str:
         """State of `average`."""
@@ -194,7 +244,7 @@ class StudyPlan:
         identity = {"study": self.study.name, "scale": self.scale, "split": split, "run": run, "seed": seed}
         return self._state(
             "ensemble",
-            identity | {"members": settings.members, "label": settings.label, "data_source": self.data_kind},
+            identity | {"members": settings.members, "data_source": self.data_kind},
         )
 
     def fit_calibration(self, split: str, run: str) -> str:
@@ -205,6 +255,10 @@ class StudyPlan:
     def calibrate_predictions(self, run: str) -> str:
         """State of `calibrate_predictions`."""
         return self._state("calibrate_predictions", _calibrate_options(self.study.runs[run]))
+
+    def export_objects(self, run: str) -> str:
+        """State of `export_objects`."""
+        return self._state("export_objects", {"mpp": self.study.data.mpp, "class": self.classes[-1]})
 
     def segment(self, run: str) -> str:
         """State of `segment`."""
@@ -220,24 +274,28 @@ class StudyPlan:
             for name in self.members(split, part)
             if self.samples[name].label
         }
-        identity = {"study": self.study.name, "split": split, "run": run, "seed": seed}
-        losses = (
-            {name: self._loss_options(name) for name in evaluate.losses}
-            if "losses" in evaluate.metrics
-            else {}
-        )
-        options = {
+        groups = {name: self.samples[name].group for name in samples}
+        options = self._measured(split, run, seed) | {"samples": samples, "groups": groups}
+        return self._state("evaluate", options, modules=self._measuring())
+
+    def _measured(self, split: str, run: str, seed: int) -> dict[str, Any]:
+        """What measuring an image depends on."""
+        evaluate = self.study.evaluate
+        chosen = evaluate.losses if "losses" in evaluate.metrics else ()
+        return {
+            **{"study": self.study.name, "split": split, "run": run, "seed": seed},
             "metrics": evaluate.metrics,
             "thresholds": evaluate.thresholds,
-            "losses": losses,
+            "losses": {name: self._loss_options(name) for name in chosen},
             "classes": self.classes,
         }
-        modules = tuple(f"microtome.evaluation.{name}" for name in evaluate.metrics)
-        return self._state(
-            "evaluate",
-            identity | options | {"samples": samples},
-            modules=modules + tuple(f"microtome.losses.{options['name']}" for options in losses.values()),
-        )
+
+    def _measuring(self) -> tuple[str, ...]:
+        """The modules that measure, chosen by name."""
+        evaluate = self.study.evaluate
+        chosen = evaluate.losses if "losses" in evaluate.metrics else ()
+        losses = tuple(f"microtome.losses.{self._loss_options(name)['name']}" for name in chosen)
+        return tuple(f"microtome.evaluation.{name}" for name in evaluate.metrics) + losses
 
     def _loss_options(self, name: str) -> dict[str, Any]:
         """A loss as the run of that name sets it, or with its defaults."""
@@ -258,7 +316,6 @@ class StudyPlan:
             "options": entry.options,
             "runs": runs,
             "labels": {run: label for run, label in self.labels().items() if run in runs},
-            "order": list(getattr(self.study, section)).index(name),
             "images": entry.images,
             "classes": self.classes,
             "paper": self.study.paper,

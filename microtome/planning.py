@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Make the plans of all studies, with every fault of every file listed together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from microtome import provenance, splits
 from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
-from microtome.config.load import load_studies
+from microtome.config.load import load_studies, places_of
 from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan, run_kind
 from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve
-
-IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 
 
 def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, StudyPlan]:
@@ -33,6 +31,8 @@ def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, S
             plans[name] = _plan(study, workflow, mirror)
         except ConfigurationError as error:
             faults += error.faults
+            continue
+        faults += _unknown_samples(plans[name])
     faults += _clashing_runs(studies)
     raise_faults(faults)
     return plans
@@ -50,6 +50,7 @@ def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
             check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
         )
     parts = splits.make_splits(samples, study.split, sheet=sheet, column=data.group_by)
+    raise_faults(_stain_faults(study, workflow.scale, parts))
     batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
     return StudyPlan(
         study,
@@ -59,6 +60,60 @@ def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
         parts,
         {name: tuple(members) for name, members in batches.items()},
     )
+
+
+def _stain_faults(study: Study, scale: str, parts: Mapping[str, splits.Parts]) -> list[Fault]:
+    """Stain targets that are no training samples: what is fitted must not see the test part."""
+    wrong = [
+        (name, settings.target, split)
+        for name, settings in study.stains.items()
+        for split, of in parts.items()
+        if of.get(settings.target) != "train"
+    ]
+    if not wrong:
+        return []
+    places = places_of(study.name, scale)
+    return [
+        Fault(
+            places(("stains", name, "target")),
+            f"'{target}', which split {split} has in part '{parts[split][target]}'"
+            if target in parts[split]
+            else f"'{target}', which is no sample of the study",
+            "a training sample: " + nearest(target, [s for s, p in parts[split].items() if p == "train"]),
+        )
+        for name, target, split in wrong
+    ]
+
+
+def _unknown_samples(plan: StudyPlan) -> list[Fault]:
+    """Samples that tables and figures name though they are not evaluated, so that nothing can be shown."""
+    parts = plan.study.evaluate.parts
+    evaluated = [s for s in plan.samples if any(found[s] in parts for found in plan.splits.values())]
+    wrong = [(keys, name) for keys, name in _named_samples(plan.study) if name not in evaluated]
+    if not wrong:
+        return []
+    places, listed = places_of(plan.study.name, plan.scale), ", ".join(parts)
+    return [
+        Fault(
+            places(keys),
+            f"sample {name!r}, which is not in an evaluated part ({listed})"
+            if name in plan.samples
+            else f"sample {name!r}",
+            nearest(str(name), evaluated),
+        )
+        for keys, name in wrong
+    ]
+
+
+def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Options `sample` and `samples` of the tables and figures: their keys and the names given."""
+    for section in ("tables", "figures"):
+        for entry_name, entry in getattr(study, section).items():
+            keys = (section, entry_name)
+            if entry.options.get("sample"):
+                yield (*keys, "sample"), entry.options["sample"]
+            for number, name in enumerate(entry.options.get("samples") or ()):
+                yield (*keys, "samples", str(number)), name
 
 
 def _present(samples: list[Sample], *folders: Path) -> list[Sample]:
@@ -93,15 +148,15 @@ def report_state(plans: Mapping[str, StudyPlan]) -> str:
 
 
 def _shown(plan: StudyPlan) -> dict[str, Any]:
-    """What the report shows of a study."""
+    """What the report shows of a study; tables and figures in pairs, as a state sorts the keys of objects."""
     study = plan.study
     return {
         "title": study.title,
         "paper": study.paper,
         "data_kind": plan.data_kind,
         "dataset": study.data.dataset if study.data.source == "public" else None,
-        "tables": {name: entry.title for name, entry in study.tables.items()},
-        "figures": {name: entry.title for name, entry in study.figures.items()},
+        "tables": [[name, entry.title] for name, entry in study.tables.items()],
+        "figures": [[name, entry.title] for name, entry in study.figures.items()],
         "labels": plan.labels(),
         "evaluated": plan.evaluated(),
         "splits": list(plan.splits),
@@ -121,32 +176,3 @@ def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
                 found = f"a run of kind {run_kind(run)}; study {other} has one of that name of kind {kind}"
                 faults.append(Fault(f"config/studies/{key}.yaml runs.{name}", found, "another name"))
     return faults
-
-
-def check_apply(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> None:
-    """Check the options of `snakemake apply`.
-
-    Raises:
-        ConfigurationError: An option is missing, or names nothing that exists.
-    """
-    faults = []
-    study = plans.get(str(workflow.study))
-    if study is None:
-        faults.append(Fault("--config study", repr(workflow.study), nearest(str(workflow.study), plans)))
-    elif workflow.run not in study.study.runs:
-        faults.append(Fault("--config run", repr(workflow.run), nearest(str(workflow.run), study.study.runs)))
-    elif (workflow.split, workflow.run, workflow.seed) not in study.evaluated():
-        found = f"split '{workflow.split}', seed {workflow.seed}"
-        faults.append(Fault("--config split, seed", found, f"a trained one of run '{workflow.run}'"))
-    if not workflow.images or not list_images(Path(workflow.images)):
-        faults.append(
-            Fault("--config images", repr(workflow.images), "a folder with PNG, TIFF or JPEG images")
-        )
-    raise_faults(faults)
-
-
-def list_images(folder: Path) -> list[str]:
-    """The image files of a folder, sorted; none where there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return [path.as_posix() for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]

@@ -66,7 +66,7 @@ def load_run(folder: str | Path, *, label: str | None = None) -> RunRecord:
     Args:
         folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble,
             ``history.tsv``.
-        label: Name to print; defaults to the card's ``label``, then to the run's name.
+        label: Name to print; the run's name if not given.
 
     Returns:
         The record.
@@ -83,7 +83,7 @@ def load_run(folder: str | Path, *, label: str | None = None) -> RunRecord:
     _check_same_run(card, metrics, folder)
     return RunRecord(
         run=card["run"],
-        label=label or card.get("label") or card["run"],
+        label=label or card["run"],
         seed=int(card["seed"]),
         split=card["split"],
         card=card,

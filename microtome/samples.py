@@ -12,8 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from microtome.config.base import Fault, nearest, raise_faults
-from microtome.config.study import Data, EMPhantomData
+from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.config.study import Data
 from microtome.images import ImageError, ImageHeader, header
+from microtome.phantoms.sheets import sheet_rows
 
 REQUIRED = ("sample", "image")
 GROUPS = ("patient", "block", "volume")
@@ -22,6 +24,8 @@ COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL)
 PARTS = ("train", "val", "test")
 LABELLED_PARTS = frozenset({"train", "val"})
 """Parts that a run learns from."""
+OUTLINES = frozenset({".xml", ".geojson", ".json"})
+"""Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 BY_SAMPLE = "sample"
 """Value of `group_by` by which each image stands alone."""
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -227,26 +231,14 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
     return faults
 
 
-def phantom_sheet(phantom: EMPhantomData) -> list[Sample]:
-    """The sheet of a phantom: slices in order, parts in order, blocks of neighbours.
+def phantom_sheet(phantom: EMPhantomData | HEPhantomData) -> list[Sample]:
+    """The sheet of a phantom.
 
     Example:
-        >>> [s.part for s in phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))]
-        ['train', 'train', 'test']
+        >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
+        'images/002.tif'
     """
-    parts = [part for part in PARTS for _ in range(phantom.slices.get(part, 0))]
-    starts = {part: parts.index(part) for part in set(parts)}
-    return [
-        Sample(
-            f"slice-{number:03d}",
-            f"images/{number:03d}.tif",
-            f"labels/{number:03d}.tif",
-            f"{part}-block-{(number - starts[part]) // phantom.block}",
-            "phantom",
-            part,
-        )
-        for number, part in enumerate(parts)
-    ]
+    return [Sample(**row) for row in sheet_rows(phantom)]
 
 
 def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
@@ -293,7 +285,7 @@ def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
 
 def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
     image = yield from _look(sample.image, f"{where} image", sample.page)
-    label = (yield from _look(sample.label, f"{where} label", sample.page)) if sample.label else None
+    label = (yield from _look_at_label(sample, f"{where} label")) if sample.label else None
     if image and image.channels != data.channels:
         found = f"{image.channels} channel{'s' * (image.channels > 1)} in '{sample.image}'"
         expected = f"{data.channels}, as data.channels says; convert the image, or change the study"
@@ -307,12 +299,27 @@ def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
         yield Fault(f"{where} label", found, expected)
 
 
+def _look_at_label(sample: Sample, where: str) -> Generator[Fault, None, ImageHeader | None]:
+    """The header of a label image; None for outlines, of which only being there is checked."""
+    if (file := Path(sample.label or "")).suffix.lower() not in OUTLINES:
+        return (yield from _look(file.as_posix(), where, sample.page))
+    if not file.is_file():
+        yield _absent(file, where, "a file of outlines")
+    elif file.stat().st_size == 0:
+        yield Fault(where, f"'{sample.label}', an empty file", "outlines of objects; copy the file again")
+    return None
+
+
+def _absent(file: Path, where: str, wanted: str) -> Fault:
+    found = f"'{file.as_posix()}', which {'is a folder' if file.is_dir() else 'does not exist'}"
+    return Fault(where, found, f"{wanted}; correct the path in the sheet, or put the file there")
+
+
 def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
     """The header of a file, None if it cannot be had."""
     file = Path(path)
     if not file.is_file():
-        found = f"'{path}', which {'is a folder' if file.is_dir() else 'does not exist'}"
-        yield Fault(where, found, "an image file; correct the path in the sheet, or put the file there")
+        yield _absent(file, where, "an image file")
         return None
     try:
         status = file.stat()

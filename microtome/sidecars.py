@@ -8,13 +8,12 @@
       "caption": "Mean and standard deviation over the six held-out slices.",
       "note":    "Phantom data; not comparable with the published values.",
       "units":   "fraction",
-      "order":   2,
       "columns": [{"key": "v_rand", "label": "Rand score", "unit": "", "better": "high",
                    "format": ".3f", "kind": "number"}]
     }
 
-``units`` is of all cells, or an object by column (``{"seconds": "s", "v_rand": "fraction"}``); ``order``
-is the place in the report, small first; without ``title`` the study's title of the table is shown.
+``units`` is of all cells, or an object by column (``{"seconds": "s", "v_rand": "fraction"}``); without
+``title`` the study's title of the table is shown. The place in the report is the one in the study file.
 ``columns`` are the fields of `microtome.tables.frame.Column`: the page then prints the columns as the
 Markdown and LaTeX do (rounded, with ``± sd``, the best in bold); without them, the cells of the TSV as they
 stand. `of_table` makes all of it.
@@ -24,8 +23,7 @@ stand. `of_table` makes all of it.
     {
       "title":   "Figure 3: segmentations",
       "caption": "One held-out slice, its truth and the six losses.",
-      "kind":    "segmentation_grid",
-      "order":   3
+      "kind":    "segmentation_grid"
     }
 
 Every key but ``caption`` may be absent; keys this page does not know are left alone.
@@ -38,9 +36,6 @@ from typing import Any
 
 from microtome.tables.frame import Column, Table
 
-LAST = 1_000_000
-"""Order of what gives none: after all that does."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TableSidecar:
@@ -50,19 +45,17 @@ class TableSidecar:
         caption: What the table shows, in a sentence or two.
         note: What the reader must know to read it rightly; may be empty.
         units: Unit of all cells, or unit by column.
-        order: Place in the report, small first.
         title: Heading; empty: the title the study gives.
         columns: Columns to print, in order; empty: all, as they stand.
 
     Example:
-        >>> parse_table(dump(TableSidecar(caption="Scores.", units="fraction", order=2))).units
+        >>> parse_table(dump(TableSidecar(caption="Scores.", units="fraction"))).units
         'fraction'
     """
 
     caption: str
     note: str = ""
     units: str | Mapping[str, str] = ""
-    order: int = LAST
     title: str = ""
     columns: tuple[Column, ...] = ()
 
@@ -82,25 +75,22 @@ class FigureSidecar:
         caption: What the figure shows.
         kind: Kind of figure, as in the study file.
         title: Heading; empty: the title the study gives.
-        order: Place in the report, small first.
 
     Example:
-        >>> parse_figure('{"caption": "Losses by epoch.", "kind": "curves", "order": 1}').kind
+        >>> parse_figure('{"caption": "Losses by epoch.", "kind": "curves"}').kind
         'curves'
     """
 
     caption: str
     kind: str = ""
     title: str = ""
-    order: int = LAST
 
 
-def of_table(table: Table, *, order: int, title: str = "") -> TableSidecar:
+def of_table(table: Table, *, title: str = "") -> TableSidecar:
     """Describe a table.
 
     Args:
         table: The table.
-        order: Its place in the report.
         title: Heading; empty: the title the study gives.
 
     Returns:
@@ -111,7 +101,6 @@ def of_table(table: Table, *, order: int, title: str = "") -> TableSidecar:
         caption=table.caption,
         note=table.note,
         units=units,
-        order=order,
         title=title,
         columns=table.columns,
     )
@@ -127,12 +116,11 @@ def dump(sidecar: TableSidecar | FigureSidecar) -> str:
         JSON, ending in a newline.
 
     Example:
-        >>> print(dump(FigureSidecar(caption="c", kind="k", title="t", order=1)), end="")
+        >>> print(dump(FigureSidecar(caption="c", kind="k", title="t")), end="")
         {
           "caption": "c",
           "kind": "k",
-          "title": "t",
-          "order": 1
+          "title": "t"
         }
     """
     return json.dumps(asdict(sidecar), indent=2, ensure_ascii=False) + "\n"
@@ -161,7 +149,6 @@ def parse_table(text: str) -> TableSidecar:
         caption=_text(found, "caption"),
         note=_text(found, "note"),
         units=units,
-        order=_order(found),
         title=_text(found, "title"),
         columns=_columns(found),
     )
@@ -181,7 +168,7 @@ def parse_figure(text: str) -> FigureSidecar:
     """
     found = _object(text)
     caption, kind, title = (_text(found, key) for key in ("caption", "kind", "title"))
-    return FigureSidecar(caption=caption, kind=kind, title=title, order=_order(found))
+    return FigureSidecar(caption=caption, kind=kind, title=title)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -202,14 +189,6 @@ def _text(found: Mapping[str, Any], key: str) -> str:
         msg = f"{key} is {value!r}; expected a text"
         raise ValueError(msg)
     return value
-
-
-def _order(found: Mapping[str, Any]) -> int:
-    order = found.get("order", LAST)
-    if isinstance(order, bool) or not isinstance(order, int):
-        msg = f"order is {order!r}; expected a whole number"
-        raise ValueError(msg)
-    return order
 
 
 def _columns(found: Mapping[str, Any]) -> tuple[Column, ...]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 IGNORE = 255
+LISTED = 8
+"""Unknown values that a message names."""
 
 
 def semantic_target(
@@ -14,7 +16,7 @@ def semantic_target(
     """Map label values to class indices.
 
     Args:
-        label: (H, W) integers as stored.
+        label: (H, W) as stored: integers, or floating-point numbers without fractions.
         classes: Class name to label value, in class order.
         ignore: Label values that mean 'not labelled'.
         name: What the label is called in messages.
@@ -23,7 +25,7 @@ def semantic_target(
         (H, W) uint8 class indices, `IGNORE` where not labelled.
 
     Raises:
-        ValueError: The label has channels, or values that no class has.
+        ValueError: The label has channels, or values (fractions among them) that no class has.
 
     Example:
         >>> semantic_target(np.array([[0, 255]], np.uint8), {"membrane": 0, "cell": 255})
@@ -34,15 +36,26 @@ def semantic_target(
         raise ValueError(msg)
     values, counts = np.unique(label, return_counts=True)
     known = {value: index for index, value in enumerate(classes.values())} | dict.fromkeys(ignore, IGNORE)
-    unknown = [(int(v), int(c)) for v, c in zip(values, counts, strict=True) if int(v) not in known]
+    unknown = [(v, c) for v, c in zip(values.tolist(), counts.tolist(), strict=True) if v not in known]
     if unknown:
-        found = ", ".join(f"{value} ({count} pixels)" for value, count in unknown[:8])
-        wanted = ", ".join(f"{value} = {key}" for key, value in classes.items())
-        values_found = f"the value{'s' if len(unknown) > 1 else ''} {found}"
-        msg = f"{name} holds {values_found}; data.classes knows {wanted}. Correct the label or the classes."
+        found = ", ".join(
+            f"{value:.10g} ({count} pixel{'s' * (count > 1)})" for value, count in unknown[:LISTED]
+        )
+        more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+        msg = (
+            f"{name} holds the value{'s' * (len(unknown) > 1)} {found}{more}; {_known(classes, ignore)}. "
+            "Correct the label, data.classes or data.ignore."
+        )
         raise ValueError(msg)
-    table = np.array([known[int(value)] for value in values], np.uint8)
+    table = np.array([known[value] for value in values.tolist()], np.uint8)
     return table[np.searchsorted(values, label)]
+
+
+def _known(classes: Mapping[str, int], ignore: Sequence[int]) -> str:
+    """Say which label values a study knows."""
+    wanted = ", ".join(f"{value} = {key}" for key, value in classes.items())
+    ignored = f"data.ignore holds {', '.join(map(str, ignore))}" if ignore else "data.ignore is empty"
+    return f"data.classes knows {wanted}; {ignored}"
 
 
 def class_fractions(target: np.ndarray, count: int) -> np.ndarray:

@@ -1,9 +1,13 @@
-# A trained run on new images: snakemake apply --config study=membranes run=bce images=FOLDER
+# A trained run on other images than the study's, and out of the repository.
+#   snakemake apply           --config study=nuclei run=exp_9 images=FOLDER
+#   snakemake evaluate_folder --config study=nuclei run=exp_9 images=FOLDER labels=FOLDER
+#   snakemake export_model    --config study=nuclei run=exp_9 export=FOLDER
 rule apply_run:
     input:
         images=new_images,
         weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
         calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
+        stains=applied_stains,
     output:
         folder=directory(at.run("applied/{folder}")),
     log:
@@ -25,6 +29,72 @@ rule apply_run:
         "../scripts/apply_run.py"
 
 
+rule evaluate_applied:
+    input:
+        applied=at.run("applied/{folder}"),
+        images=new_images,
+        labels=new_labels,
+    output:
+        folder=directory(at.run("evaluated/{folder}")),
+    log:
+        at.log("evaluate_applied", "study", "split", "run", "seed", "folder"),
+    benchmark:
+        at.times("evaluate_applied", "study", "split", "run", "seed", "folder")
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(3000),
+        runtime=120,
+    params:
+        state=lambda wildcards: plan(wildcards).evaluate_applied(
+            wildcards.split, wildcards.run, int(wildcards.seed)
+        ),
+    message:
+        "{wildcards.study}: evaluate {wildcards.run} on the images in {wildcards.folder}"
+    script:
+        "../scripts/evaluate_applied.py"
+
+
+rule export_run:
+    input:
+        weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
+        cards=lambda wildcards: applied_files(wildcards, "card.json"),
+        calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
+        stains=applied_stains,
+        metrics=at.run("metrics.tsv"),
+    output:
+        archive=f"{OPTIONS.export or 'exports'}/{{study}}-{{run}}-{{split}}-seed{{seed}}.zip",
+    log:
+        at.log("export_run", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("export_run", "study", "split", "run", "seed")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(1000),
+        runtime=30,
+    params:
+        state=lambda wildcards: plan(wildcards).export_run(
+            wildcards.run, DATASETS.get(str(plan(wildcards).study.data.dataset))
+        ),
+    message:
+        "{wildcards.study}: pack {wildcards.run} for use elsewhere"
+    script:
+        "../scripts/export_run.py"
+
+
 rule apply:
     input:
-        applied_folder,
+        lambda wildcards: asked_for(at.run("applied/{folder}"), "images"),
+
+
+rule evaluate_folder:
+    input:
+        lambda wildcards: asked_for(at.run("evaluated/{folder}"), "images", "labels"),
+
+
+rule export_model:
+    input:
+        lambda wildcards: asked_for(rules.export_run.output.archive, "export"),

@@ -13,7 +13,8 @@ from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
 from microtome.layout import Layout, make_importable
 from microtome.plan import run_kind
-from microtome.planning import check_apply, list_images, load_plans, report_state
+from microtome.planning import load_plans, report_state
+from microtome.requests import check_asked, list_images, pair_labels
 
 make_importable(Path(workflow.basedir))
 try:
@@ -60,6 +61,25 @@ def folders(kind, *parts):
         return expand(
             at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=batches
         )
+
+    return inputs
+
+
+def images_of(wildcards):
+    """The folder name of the images that a run sees, with a {batch}: as imported, or stain-normalized."""
+    stain = plan(wildcards).study.runs[wildcards.run].stain
+    return f"stains/{stain}/images/{{batch}}" if stain else "images/{batch}"
+
+
+def seen_images(*parts):
+    """An input function: the images that a run sees, of one batch or of all batches of these parts."""
+
+    def inputs(wildcards):
+        name = at.study(images_of(wildcards))
+        if not parts:
+            return name.format(study=wildcards.study, batch=wildcards.batch)
+        batches = plan(wildcards).batches_of(wildcards.split, *parts)
+        return expand(name, study=wildcards.study, batch=batches)
 
     return inputs
 
@@ -157,8 +177,13 @@ def entry_maps(section):
 
 
 def new_images(wildcards):
-    """The images that `apply` is run on."""
+    """The images that a run is applied to."""
     return list_images(Path(str(OPTIONS.images)))
+
+
+def new_labels(wildcards):
+    """Their labels, in the same order."""
+    return list(pair_labels(new_images(wildcards), Path(str(OPTIONS.labels))).values())
 
 
 def applied_files(wildcards, name):
@@ -171,19 +196,27 @@ def applied_files(wildcards, name):
     return expand(at.run(name), run=runs, **keys)
 
 
-def applied_folder(wildcards):
-    """What `apply` makes; stops with a message where an option is missing or wrong."""
+def applied_stains(wildcards):
+    """The stain targets of the runs whose maps `apply` needs."""
+    stains = plan(wildcards).applied_stains(wildcards.run)
+    return expand(
+        at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
+    )
+
+
+def asked_for(pattern, *needed):
+    """What the options study, run, split and seed ask for; stops with a message where one is missing or wrong."""
     try:
-        check_apply(OPTIONS, PLANS)
+        check_asked(OPTIONS, PLANS, needed)
     except ConfigurationError as error:
         raise WorkflowError(str(error)) from None
-    keys = {
-        "study": OPTIONS.study,
-        "split": OPTIONS.split,
-        "run": OPTIONS.run,
-        "seed": OPTIONS.seed,
-    }
-    return at.run("applied/{folder}").format(folder=Path(OPTIONS.images).name, **keys)
+    return pattern.format(
+        study=OPTIONS.study,
+        split=OPTIONS.split,
+        run=OPTIONS.run,
+        seed=OPTIONS.seed,
+        folder=Path(str(OPTIONS.images)).name,
+    )
 
 
 def all_of(section):

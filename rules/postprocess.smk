@@ -20,3 +20,27 @@ rule segment:
         "{wildcards.study}: segment {wildcards.batch} of {wildcards.run}"
     script:
         "../scripts/segment.py"
+
+
+rule export_objects:
+    input:
+        segmentations=at.run("segmentations/{batch}"),
+        images=at.study("images/{batch}"),
+    output:
+        folder=directory(at.run("objects/{batch}")),
+    log:
+        at.log("export_objects", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("export_objects", "study", "split", "run", "seed", "batch")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=60,
+    params:
+        state=lambda wildcards: plan(wildcards).export_objects(wildcards.run),
+    message:
+        "{wildcards.study}: objects of {wildcards.batch} found by {wildcards.run}"
+    script:
+        "../scripts/export_objects.py"

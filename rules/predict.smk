@@ -2,7 +2,7 @@
 rule predict:
     input:
         weights=at.run("model.safetensors"),
-        images=at.study("images/{batch}"),
+        images=seen_images(),
     output:
         folder=directory(at.run("predictions/{batch}")),
     log:

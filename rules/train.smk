@@ -1,7 +1,7 @@
 # Training. The checkpoint lies outside the declared outputs, so that a killed job resumes.
 rule train:
     input:
-        images=folders("images", "train", "val"),
+        images=seen_images("train", "val"),
         targets=folders("targets", "train", "val"),
         patches=lambda wildcards: [
             f"{path}.parquet" for path in folders("patches", "train", "val")(wildcards)

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Turn a batch of labels into class indices."""
+"""Turn a batch of labels into class indices, objects and markers."""
 
 from pathlib import Path
 
 from microtome.job import job
-from microtome.stages.images import rasterize_targets
+from microtome.stages.targets import rasterize_targets
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     rasterize_targets(
         options["samples"],
         Path(options["root"]),
         Path(snakemake.output.folder),
-        classes=dict(options["classes"]),
-        ignore=options["ignore"],
+        targets=options["targets"],
     )

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from microtome.job import job
-from microtome.stages.simulate import simulate_em
+from microtome.stages.simulate import simulate
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    simulate_em(options, Path(snakemake.output.folder))
+    simulate(options, Path(snakemake.output.folder))

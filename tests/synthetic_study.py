@@ -16,11 +16,10 @@ THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(11))
 EPOCHS = 12
 
 
-def card(run, *, data_source="phantom", scale="demo", seed=0, network=None, loss="bce", label=None, **more):
+def card(run, *, data_source="phantom", scale="demo", seed=0, network=None, loss="bce", **more):
     return {
         "study": "membranes",
         "run": run,
-        "label": label or run,
         "split": "published",
         "seed": seed,
         "scale": scale,
@@ -125,8 +124,8 @@ def write_study(
     """Write six U-Net runs, a calibrated N4 and an ensemble, with maps of three test samples."""
     folder, rng = Path(folder), np.random.default_rng(0)
     if pictures is None:
-        labels = {f"{k:02d}": membrane_label(size, seed=k) for k in range(3)}
-        pictures = {name: (membrane_image(label), label) for name, label in labels.items()}
+        cells = {f"{k:02d}": membrane_label(size, seed=k) for k in range(3)}
+        pictures = {name: (membrane_image(label), label) for name, label in cells.items()}
     for name, (image, label) in pictures.items():
         images.write(folder / f"images/0/{name}.tif", image)
         images.write(folder / f"targets/0/{name}.tif", label)
@@ -134,10 +133,8 @@ def write_study(
         loss: f"U-Net, {text}"
         for loss, text in zip(LOSSES, ("BCE", "Dice", "Dice + BCE", "focal", "IoU", "Tversky"), strict=True)
     }
-    runs = []
-    for level, (run, label) in enumerate(
-        {**names, "n4": "Ciresan N4", "mcdnn": "Ensemble of window networks"}.items()
-    ):
+    labels, runs = {**names, "n4": "Ciresan N4", "mcdnn": "Ensemble of window networks"}, []
+    for level, run in enumerate(labels):
         path = folder / "runs/published" / run / "seed-0"
         network = None
         if run == "n4":
@@ -146,7 +143,7 @@ def write_study(
             network = {"name": "ensemble", "members": ["n4"]}
         loss = run if run in LOSSES else "cross_entropy"
         seconds = {"train": 80.0 + 3 * level, "validate": 9.0}
-        own = card(run, label=label, network=network, loss=loss, data_source=data_source, seconds=seconds)
+        own = card(run, network=network, loss=loss, data_source=data_source, seconds=seconds)
         curve = None if run == "mcdnn" else history(0.1 + 0.03 * level)
         write_run(path, own, metrics(run, run_values(run, pictures, rng, level)), curve)
         for index, (name, (_, label_map)) in enumerate(pictures.items()):
@@ -159,4 +156,5 @@ def write_study(
             calibration = {"coefficients": [0.02, 1.9, -1.35, 0.42], "pixels": 262144, "residual": 0.012}
             (path / "calibration.json").write_text(json.dumps(calibration))
         runs.append(path)
-    return load_runs(runs), sorted(folder.glob("images/0/*.tif")), sorted(folder.glob("targets/0/*.tif"))
+    pictures, targets = (sorted(folder.glob(f"{kind}/0/*.tif")) for kind in ("images", "targets"))
+    return load_runs(runs, labels=labels), pictures, targets

@@ -199,3 +199,35 @@ def test_batches_that_do_not_fit_are_refused():
         augment(image.to(torch.uint8), image, Augmentation(), seed=0)
     with pytest.raises(ValueError, match="square"):
         augment(image, image, Augmentation(rotate90=0.5), seed=0)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    chances=st.tuples(*[st.sampled_from([0.0, 0.3, 1.0])] * 3),
+    count=st.integers(1, 6),
+)
+def test_flips_and_turns_are_those_of_the_whole_batch_bit_for_bit(seed, chances, count):
+    """Only the images drawn are changed; the oracle changes all and picks."""
+    horizontal, vertical, turned = chances
+    images = torch.rand(count, 2, 6, 6, generator=torch.Generator().manual_seed(seed))
+    targets = (images[:, :1] * 9).to(torch.int64)
+    settings_ = Augmentation(horizontal_flip=horizontal, vertical_flip=vertical, rotate90=turned)
+    generator, expected = torch.Generator().manual_seed(seed), [images.clone(), targets.clone()]
+
+    def pick(chosen, change):
+        expected[:] = [torch.where(chosen.view(-1, 1, 1, 1), change(batch), batch) for batch in expected]
+
+    if horizontal:
+        pick(torch.rand(count, generator=generator) < horizontal, lambda batch: batch.flip(3))
+    if vertical:
+        pick(torch.rand(count, generator=generator) < vertical, lambda batch: batch.flip(2))
+    if turned:
+        chosen = torch.rand(count, generator=generator) < turned
+        turns = torch.randint(1, 4, (count,), generator=generator) * chosen
+        for quarter in (1, 2, 3):
+            pick(turns == quarter, lambda batch, quarter=quarter: batch.rot90(quarter, (2, 3)))
+    before = images.clone(), targets.clone()
+    found = augment(images, targets, settings_, seed=seed)
+    assert all(map(torch.equal, found, expected))
+    assert all(batch.is_contiguous() for batch in found)
+    assert all(map(torch.equal, (images, targets), before))

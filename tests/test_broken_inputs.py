@@ -144,7 +144,7 @@ CASES = {
         "A label with a value that no class has",
         pixels("data/own/label-1.png", one_other_value),
         "'label-1.png' of sample s1 holds the value 7 (8 pixels); data.classes knows 0 = membrane, "
-        "255 = cell. Correct the label or the classes.",
+        "255 = cell; data.ignore is empty. Correct the label, data.classes or data.ignore.",
         "rasterize_targets",
     ),
 }

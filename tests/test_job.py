@@ -228,6 +228,7 @@ def test_an_expected_error_is_one_message(
     assert "Traceback" not in shown
     assert "Traceback" in path.read_text(encoding="utf-8")
     assert type(error).__name__ in path.read_text(encoding="utf-8")
+    assert path.read_text(encoding="utf-8").splitlines()[-1] == f"error: {error}", "Snakemake shows the log"
 
 
 @pytest.mark.parametrize("error", [KeyError("options"), RuntimeError("out of memory"), ZeroDivisionError()])

@@ -15,14 +15,16 @@ from pydantic import BaseModel
 
 from microtome import provenance
 from microtome.config.base import ConfigurationError
+from microtome.config.phantoms import EMPhantomData, HEPhantomData
 from microtome.config.run import Run
-from microtome.config.study import Data, EMPhantomData, Evaluate, Patches, Study
+from microtome.config.stain import StainNormalization
+from microtome.config.study import Data, Evaluate, Patches, Study, Targets
 from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan, run_kind
 from microtome.planning import load_plans, report_state
 from microtome.registry import entry_names
 from tests.workflow.cases import listed
-from tests.workflow.workspace import mini_study
+from tests.workflow.workspace import he_study, mini_study
 
 Content = dict[str, Any]
 NETWORKS = set(entry_names(str(provenance.ROOT / "microtome/networks/__init__.py")))
@@ -43,6 +45,15 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _study() -> Content:
     """A study with a plain, a calibrated and an ensemble run."""
     return mini_study()
+
+
+def _objects() -> Content:
+    """A study of objects, with a run whose stains are normalized and an ensemble."""
+    study = he_study()
+    study["runs"]["other"] = {**copy.deepcopy(study["runs"]["marked"]), "stain": "reinhard"}
+    study["runs"]["both"] = {"members": ["marked", "other"], "segment": {"mask_threshold": 0.2}}
+    study["stains"]["reinhard"] = {"method": "reinhard", "target": "tile-001"}
+    return study
 
 
 def _plan(content: Content) -> StudyPlan:
@@ -79,6 +90,9 @@ def _states(plan: StudyPlan) -> dict[str, str]:
     for section, rule in (("tables", "tabulate"), ("figures", "draw")):
         for name in getattr(plan.study, section):
             states[f"{rule} {name}"] = plan.entry(section, name)
+    for stain in plan.study.stains:
+        states[f"fit_stain {stain}"] = plan.fit_stain(stain)
+        states[f"normalize_stain {stain}"] = plan.normalize_stain(stain)
     for split in plan.splits:
         states[f"split {split}"] = plan.split(split)
     for split, run, seed in plan.evaluated():
@@ -92,6 +106,9 @@ def _run_states(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, s
         "segment": plan.segment(run),
         "evaluate": plan.evaluate(split, run, seed),
         "apply": plan.apply(run),
+        "evaluate_applied": plan.evaluate_applied(split, run, seed),
+        "export_run": plan.export_run(run, None),
+        "export_objects": plan.export_objects(run),
     }
     if plan.study.runs[run].is_ensemble:
         return both | {"average": plan.average(run), "ensemble": plan.ensemble(split, run, seed)}
@@ -110,8 +127,10 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
 RUN = "runs__tversky__"
 WINDOWS = "runs__n4__"
 ENTRIES = "tabulate {comparison,loss,layers} \n draw {curves,panel} \n report_page"
-ALL_EVALUATED = "evaluate {dice,tversky,n4,mean}"
-APPLIED = "apply {dice,tversky,n4,mean}"
+RUNS = "{dice,tversky,n4,mean}"
+ALL_EVALUATED = f"{{evaluate,evaluate_applied}} {RUNS}"
+APPLIED = f"apply {RUNS}"
+AT_WILL = "apply,evaluate_applied,export_run,export_objects"
 BATCHES = "{train-0,val-0,test-0}"
 
 RUN_OPTIONS: dict[str, tuple[object, str]] = {
@@ -133,7 +152,7 @@ RUN_OPTIONS: dict[str, tuple[object, str]] = {
     "runs__mean__members": (["dice", "n4"], "average mean \n ensemble mean \n apply mean"),
     "runs__mean__segment__threshold": (0.7, "segment mean \n apply mean"),
 }
-"""Options of a run: a new value, and the jobs whose state changes with it."""
+"""Options of a run: a new value, and the jobs whose state changes with it, beside those that export it."""
 
 LABELS: dict[str, tuple[object, str]] = {
     RUN + "label": ("New", "tabulate {comparison,loss} \n draw curves \n report_page"),
@@ -144,15 +163,15 @@ LABELS: dict[str, tuple[object, str]] = {
 
 STUDY_OPTIONS: dict[str, tuple[object, str]] = {
     "title": ("New", "report_page"),
-    "paper": ("p1_hyperspectral", ENTRIES),
+    "paper": ("p1_hyperspectral", f"{ENTRIES} \n export_run {RUNS}"),
     "patches__size": (48, f"extract_patches {BATCHES}"),
     "patches__stride": (16, f"extract_patches {BATCHES}"),
-    "data__ignore": ([7], f"rasterize_targets {BATCHES}"),
+    "data__ignore": ([7], f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}"),
     "data__classes": (
         {"membrane": 0, "cell": 1},
-        f"rasterize_targets {BATCHES}",
+        f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}",
     ),
-    "data__mpp": (0.5, APPLIED),
+    "data__mpp": (0.5, f"{APPLIED} \n export_objects {RUNS}"),
     "data__phantom__seed": (1, "simulate"),
     "data__phantom__size": (96, "simulate"),
     "data__phantom__difficulty": (2.0, "simulate"),
@@ -169,24 +188,86 @@ STUDY_OPTIONS: dict[str, tuple[object, str]] = {
 """Options of the study beside its runs."""
 
 OPTIONS = RUN_OPTIONS | LABELS | STUDY_OPTIONS
-RETRAINS = pytest.mark.xfail(reason="the card holds the label, so a new label trains again", strict=True)
-REDRAWS = pytest.mark.xfail(
-    reason="sidecars hold the order, so an entry in front remakes the others", strict=True
-)
+
+MARKED = "runs__marked__"
+ALONE = "runs__alone__"
+SPCN = "stains__spcn__"
+OBJECT_RUNS = "{marked,alone,other,both}"
+FITTED = "{fit_stain,normalize_stain} spcn \n apply {marked,both}"
+OBJECT_OPTIONS: dict[str, tuple[object, str]] = {
+    MARKED + "stain": ("reinhard", "train marked \n apply {marked,both}"),
+    MARKED + "network__encoder": ("resnet34", "train marked \n predict marked \n apply {marked,both}"),
+    MARKED + "loss__weight": (0.25, "train marked"),
+    MARKED + "input__zoom": (0.5, "train marked \n predict marked \n apply {marked,both}"),
+    MARKED + "sampler__copies": (2, "train marked"),
+    MARKED + "sampler__holdout": (0.5, "train marked"),
+    MARKED + "augment__border": ("zero", "train marked"),
+    MARKED + "augment__target_rounding": ("floor", "train marked"),
+    MARKED + "augment__stain": (0.1, "train marked"),
+    MARKED + "segment__marker_threshold": (0.5, "segment marked \n apply marked"),
+    ALONE + "outputs": (["mask", "centre_marker"], "train alone"),
+    ALONE + "segment__markers": ("distance", "segment alone \n apply alone"),
+    "runs__both__segment__min_object_area": (9, "segment both \n apply both"),
+}
+"""The same of runs of objects."""
+
+OBJECT_STUDY_OPTIONS: dict[str, tuple[object, str]] = {
+    SPCN + "method": ("macenko", FITTED),
+    SPCN + "preset": ("authors", FITTED),
+    SPCN + "train_lambda": (0.05, FITTED),
+    SPCN + "encode_lambda": (0.05, FITTED),
+    SPCN + "luminosity": (0.8, FITTED),
+    SPCN + "percentile": (95.0, FITTED),
+    SPCN + "percentile_over": ("tissue", FITTED),
+    SPCN + "max_gain": (None, FITTED),
+    SPCN + "max_iterations": (7, FITTED),
+    SPCN + "tolerance": (0.1, FITTED),
+    SPCN + "subsample": (500, FITTED),
+    SPCN + "seed": (3, FITTED),
+    SPCN + "fallback": ("error", FITTED),
+    SPCN + "target": ("tile-001", "fit_stain spcn"),
+    "targets__convention": ("matlab", f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
+    "targets__marker_element": ("disk", f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
+    "targets__centre_radius": (2, f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
+    "evaluate__metrics": (["instances"], f"{{evaluate,evaluate_applied}} {OBJECT_RUNS}"),
+    "data__mpp": (0.5, f"apply {OBJECT_RUNS} \n export_objects {OBJECT_RUNS}"),
+    "data__phantom__seed": (1, "simulate"),
+    "data__phantom__size": (96, "simulate"),
+    "data__phantom__difficulty": (2.0, "simulate"),
+    "data__phantom__touching": (0.1, "simulate"),
+    "data__phantom__concentrations": (True, "simulate"),
+}
 
 
-@pytest.mark.parametrize(
-    "keys", [pytest.param(keys, marks=[RETRAINS] if keys in LABELS else []) for keys in OPTIONS]
-)
+def _expected(keys: str, jobs: str) -> frozenset[str]:
+    """A package to be used elsewhere holds all options of its runs."""
+    section, run, *_ = f"{keys}__".split("__")
+    ensembles = {"dice": ["mean"], "tversky": ["mean"], "marked": ["both"]}
+    names = [run, *ensembles.get(run, [])] if section == "runs" else []
+    return listed(jobs) | {f"export_run {name}" for name in names}
+
+
+@pytest.mark.parametrize("keys", OPTIONS)
 def test_an_option_changes_the_states_that_use_it(keys: str) -> None:
     value, jobs = OPTIONS[keys]
     before, after = (_states(_plan(content)) for content in (_study(), _with(_study(), **{keys: value})))
-    assert _changed(before, after) == listed(jobs)
+    assert _changed(before, after) == _expected(keys, jobs)
+
+
+@pytest.mark.parametrize("keys", OBJECT_OPTIONS | OBJECT_STUDY_OPTIONS)
+def test_an_option_of_objects_changes_the_states_that_use_it(keys: str) -> None:
+    value, jobs = (OBJECT_OPTIONS | OBJECT_STUDY_OPTIONS)[keys]
+    study = _objects()
+    if keys == ALONE + "outputs":  # what must change with it, and changes other states, is there before
+        two = {"network__out_channels": 2, "outputs": ["mask", "shape_marker"], "segment__markers": "predicted"}
+        study = _with(study, **{ALONE + key: chosen for key, chosen in two.items()})
+    before, after = (_states(_plan(content)) for content in (study, _with(study, **{keys: value})))
+    assert _changed(before, after) == _expected(keys, jobs)
 
 
 def test_the_table_above_has_every_option_of_a_run() -> None:
     """An option added to a run must say whose state it is."""
-    covered = {keys.split("__")[2] for keys in [*RUN_OPTIONS, *LABELS]}
+    covered = {keys.split("__")[2] for keys in [*RUN_OPTIONS, *LABELS, *OBJECT_OPTIONS]}
     assert covered | {"seeds"} == set(Run.model_fields)
 
 
@@ -194,6 +275,9 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
     ("model", "prefix", "elsewhere"),
     [
         (Patches, "patches__", set()),
+        (Targets, "targets__", {"kind"}),
+        (StainNormalization, SPCN, set()),
+        (HEPhantomData, "data__phantom__", {"kind", "hospitals", "organs", "tiles", "images"}),
         (Evaluate, "evaluate__", {"parts"}),
         (EMPhantomData, "data__phantom__", {"kind", "slices", "block"}),
         (
@@ -208,7 +292,8 @@ def test_the_table_above_has_every_option_of_the_study(
     model: type[BaseModel], prefix: str, elsewhere: set[str]
 ) -> None:
     """Options left out change which samples, splits and jobs there are; see the tests below."""
-    covered = {keys.removeprefix(prefix).split("__")[0] for keys in OPTIONS if keys.startswith(prefix)}
+    known = OPTIONS | OBJECT_STUDY_OPTIONS
+    covered = {keys.removeprefix(prefix).split("__")[0] for keys in known if keys.startswith(prefix)}
     assert covered & set(model.model_fields) | elsewhere == set(model.model_fields)
 
 
@@ -237,7 +322,7 @@ def test_a_test_slice_leaves_training_alone() -> None:
     )
     changed = _changed(_states(before), _states(after))
     prepared = "simulate \n write_sheet \n split main \n {import_images,rasterize_targets} test-0 \n"
-    assert changed == listed(prepared + ALL_EVALUATED)
+    assert changed == listed(f"{prepared} evaluate {RUNS}")
 
 
 def test_a_training_slice_changes_what_trains_and_calibrates() -> None:
@@ -262,7 +347,7 @@ def test_batches_are_the_unit_of_work() -> None:
 def test_a_run_is_added_without_touching_others() -> None:
     before = _states(_plan(_study()))
     after = _states(_plan(_with(_study(), runs__iou={"loss": {"name": "iou"}})))
-    expected = "{train,predict,segment,evaluate,apply} iou \n tabulate comparison \n report_page"
+    expected = f"{{train,predict,segment,evaluate,{AT_WILL}}} iou \n tabulate comparison \n report_page"
     assert _changed(before, after) == listed(expected)
 
 
@@ -270,7 +355,7 @@ def test_entries_made_of_all_runs_follow_the_runs() -> None:
     study = _study()
     del study["runs"]["n4"]
     changed = _changed(_states(_plan(_study())), _states(_plan(study)))
-    gone = "{train,predict,segment,evaluate,apply,fit,calibrate} n4"
+    gone = f"{{train,predict,segment,evaluate,fit,calibrate,{AT_WILL}}} n4"
     assert changed == listed(f"{gone} \n tabulate comparison \n report_page")
 
 
@@ -281,7 +366,6 @@ def test_a_new_entry_changes_no_other() -> None:
     assert changed == {"draw another", "report_page"}
 
 
-@REDRAWS
 def test_an_entry_in_front_changes_no_other() -> None:
     study = _study()
     entry = {"kind": "loss_curves", "runs": ["dice"]}

@@ -13,7 +13,8 @@ from PIL import Image
 from pytest import fixture, mark, raises
 
 from microtome.config.base import ConfigurationError
-from microtome.config.study import Data, EMPhantomData
+from microtome.config.phantoms import EMPhantomData
+from microtome.config.study import Data
 from microtome.samples import (
     check_files,
     check_labels,

@@ -25,7 +25,7 @@ PAPER = "p4_unet_isbi"
 def record(run, values, *, seed=0, split="published", **more):
     frame = metrics(run, values, seed=seed, split=split)
     own = {**card(run, seed=seed, **more), "split": split}
-    return RunRecord(run, own["label"], seed, split, own, None, frame, Path("nowhere"))
+    return RunRecord(run, run, seed, split, own, None, frame, Path("nowhere"))
 
 
 def inputs(*records, **more):
@@ -138,11 +138,11 @@ def test_tsv_keeps_precision_and_can_carry_comments():
 
 
 def test_save_table_writes_all_formats_and_the_sidecar(tmp_path):
-    paths = save_table(small_table(data_kinds=("phantom",)), tmp_path / "deep/table", order=4)
+    paths = save_table(small_table(data_kinds=("phantom",)), tmp_path / "deep/table")
     assert sorted(paths) == ["json", "md", "tex", "tsv"]
     sidecar = json.loads(paths["json"].read_text())
     assert sidecar["caption"] == "A #1 title (phantom data)"
-    assert (sidecar["units"], sidecar["order"], sidecar["note"]) == ({"value": "s"}, 4, "A note_")
+    assert (sidecar["units"], sidecar["note"]) == ({"value": "s"}, "A note_")
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == sorted(
         p.name for p in paths.values()
     )
@@ -287,9 +287,9 @@ def test_activations_at_minus_one_zero_and_one():
 def test_comparison_of_a_run_with_an_ensemble():
     values = scores("v_rand", 0.9, 0.8)
     a = record("a", values, network={"name": "unet", "parameters": 1234})
-    m = record("m", values, network={"name": "ensemble", "members": ["a"]})
+    m = record("m", values, network={"name": "ensemble", "members": ["a", "b"], "parameters": 3000})
     table = tables.tabulate("comparison", inputs(a, m), columns=["v_rand"])
-    assert table.frame["parameters"].tolist()[0] == 1234
+    assert table.frame["parameters"].tolist() == [1234, 3000]
     assert np.isnan(table.frame["seconds"].iloc[1])
     assert "1,234" in to_markdown(table)
 

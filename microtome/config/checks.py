@@ -26,6 +26,7 @@ GIVEN = frozenset({"title", "runs", "rows", "run"})
 PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "str": ("text", (str,)),
     "bool": ("true or false", (bool,)),
+    "Sequence[str]": ("a list of names, such as [a, b]", (list, tuple)),
     "int": ("a whole number", (int,)),
     "float": ("a number", (int, float)),
     "int | None": ("a whole number or null", (int, NoneType)),
@@ -251,9 +252,9 @@ def _check_entry(study: Study, section: str, name: str, entry: Entry, places: Pl
             yield Fault(places((section, name, option)), f"unknown option '{option}'", nearest(option, known))
             continue
         expected = _option_type(section, entry.kind, option)
-        if expected and not isinstance(entry.options[option], expected[1]):
-            found = f"{entry.options[option]!r}"
-            yield Fault(places((section, name, option)), found, expected[0])
+        value = entry.options[option]
+        if expected and not _is_of(value, expected[1]):
+            yield Fault(places((section, name, option)), repr(value), expected[0])
 
 
 def _unknown_losses(study: Study, places: Places) -> Iterator[Fault]:
@@ -261,6 +262,11 @@ def _unknown_losses(study: Study, places: Places) -> Iterator[Fault]:
         if loss not in SIGMOID_LOSSES:
             where = places(("evaluate", "losses", str(number)))
             yield Fault(where, f"'{loss}'", nearest(loss, SIGMOID_LOSSES))
+
+
+def _is_of(value: object, types: tuple[type, ...]) -> bool:
+    """Whether a value is of one of the types; true and false are no numbers."""
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
 
 
 def _option_type(section: str, kind: str, option: str) -> tuple[str, tuple[type, ...]] | None:

@@ -12,6 +12,7 @@ from microtome.config import yaml_lines
 from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
 from microtome.config.checks import check_dataset, check_study
 from microtome.config.faults import describe
+from microtome.config.instance_checks import check_instances
 from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import Workflow
 from microtome.config.yaml_lines import Keys, Node, Places, merge
@@ -120,6 +121,12 @@ def load_studies(names: Iterable[str], scale: str, *, folder: Path = STUDY_FOLDE
     return studies
 
 
+def places_of(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Places:
+    """Say where the options of a study that loads stand, for faults that show only beside its samples."""
+    path = folder / f"{name}.yaml"
+    return Places(path, _merged(yaml_lines.read(path), scale))
+
+
 @dataclass(frozen=True)
 class _Draft:
     """A study file at one scale, perhaps with faults."""
@@ -193,7 +200,7 @@ def _at_scale(tree: Node, scale: str, name: str, path: Path) -> tuple[Study | No
         study = Study.model_validate(content | {"name": name})
     except ValidationError as error:
         return None, places, faults + describe(error, Study, places, top=TOP_LEVEL)
-    return study, places, faults + check_study(study, places)
+    return study, places, [*faults, *check_study(study, places), *check_instances(study, places)]
 
 
 def _unused(merged: Node, places: Places) -> list[Fault]:

@@ -28,6 +28,18 @@ class DiceBCE(Section):
     smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
 
 
+class BCEDice(Section):
+    """Binary cross entropy plus a Dice loss of each output map of each sample (USE-Net)."""
+
+    name: Literal["bce_dice"] = Field("bce_dice", description="this loss")
+    weight: float = Field(
+        0.5, ge=0, le=1, description="weight of the cross entropy; the Dice loss has the rest"
+    )
+    squared: bool = Field(
+        False, description="squared denominators, as the paper's equation has them; its code has not"
+    )
+
+
 class IoU(Section):
     """Soft Jaccard loss over the flattened batch."""
 
@@ -62,7 +74,7 @@ class CrossEntropy(Section):
 
 
 Loss = Annotated[
-    BCE | Dice | DiceBCE | IoU | Tversky | Focal | CrossEntropy,
+    BCE | BCEDice | Dice | DiceBCE | IoU | Tversky | Focal | CrossEntropy,
     Field(discriminator="name"),
 ]
-SIGMOID_LOSSES = frozenset({"bce", "dice", "dicebce", "iou", "tversky", "focal"})
+SIGMOID_LOSSES = frozenset({"bce", "bce_dice", "dice", "dicebce", "iou", "tversky", "focal"})

@@ -36,11 +36,58 @@ class Calibration(Section):
     median_radius: NonNegativeInt = Field(0, description="radius of the median filter after it, pixels")
 
 
-class Segment(Section):
-    """From probability map to label map."""
+class Threshold(Section):
+    """The positive class where its probability is above a threshold."""
 
-    kind: Literal["threshold", "argmax"] = Field(
-        "threshold",
-        description="threshold: positive class above `threshold`; argmax: largest of several maps",
-    )
+    kind: Literal["threshold"] = Field("threshold", description="one probability map, one threshold")
     threshold: Probability = Field(0.5, description="probability of the positive class")
+
+
+class ArgMax(Section):
+    """The most probable of several classes."""
+
+    kind: Literal["argmax"] = Field("argmax", description="the largest of several probability maps")
+
+
+class Watershed(Section):
+    """Objects by marker watershed, as published with USE-Net (see `microtome.watershed`)."""
+
+    kind: Literal["watershed"] = Field("watershed", description="objects from a mask and markers")
+    mask_threshold: Probability = Field(0.1, description="probability above which a pixel is object")
+    marker_threshold: Probability = Field(0.1, description="probability above which a pixel is marker")
+    quantize: bool = Field(True, description="compare 8-bit values cut off, as the authors' code does")
+    min_mask_area: NonNegativeInt = Field(50, description="smaller parts of the mask are removed, pixels")
+    min_marker_area: NonNegativeInt = Field(20, description="smaller markers are removed, pixels")
+    min_object_area: NonNegativeInt = Field(
+        50, description="smaller objects are removed after the cut, pixels"
+    )
+    max_hole_area: NonNegativeInt = Field(100, description="smaller holes are filled, pixels")
+    dilation_radius: NonNegativeInt = Field(
+        1, description="each object grows by a disk of this radius (1: a cross), pixels"
+    )
+    markers: Literal["predicted", "eroded", "distance"] = Field(
+        "predicted",
+        description="predicted: second output of the network; for networks with a mask alone, eroded: parts "
+        "of the mask shrunk by their area, distance: maxima of the distance to the border",
+    )
+    h: PositiveFloat = Field(1.0, description="markers `distance`: height of a maximum, pixels")
+    surface: Literal["flat", "intensity", "distance"] = Field(
+        "flat", description="what is flooded: a plain (the authors), mask probability, distance to the border"
+    )
+    scope: Literal["image", "component"] = Field(
+        "image",
+        description="image: zones grow over the whole image (the authors); component: within the mask",
+    )
+    flooding: Literal["queue", "rings"] = Field(
+        "queue",
+        description="queue: as scikit-image; rings: faster, the rule for ties is local, flat surface only",
+    )
+    reach: PositiveInt | None = Field(
+        None, description="flooding `rings`: zones end so many pixels from their marker; null: nowhere"
+    )
+    tile: PositiveInt | None = Field(
+        None, description="side of the tiles of large images (needs `rings` and `reach`); null: whole images"
+    )
+
+
+Segment = Annotated[Threshold | ArgMax | Watershed, Field(discriminator="kind")]

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: MIT
 """A run: one arm of an ablation, from sampling to segmentation."""
 
-from pydantic import Field, NonNegativeInt
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
 
 from microtome.config.base import Section
 from microtome.config.losses import Loss
 from microtome.config.networks import Network
-from microtome.config.prediction import Calibration, Predict, Segment
+from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
 from microtome.config.training import Training
+
+Output = Literal["mask", "shape_marker", "centre_marker"]
 
 
 class Run(Section):
@@ -20,6 +25,15 @@ class Run(Section):
         (), description="an ensemble: the runs whose probability maps are averaged"
     )
     loss: Loss | None = Field(None, description="null only for an ensemble")
+    stain: str | None = Field(
+        None, description="name of the study's stain normalization whose images are used; null: none"
+    )
+    outputs: tuple[Output, ...] = Field(
+        ("mask",),
+        min_length=1,
+        max_length=2,
+        description="what each sigmoid output of the network learns; markers need targets.kind `instances`",
+    )
     input: Input = Field(Input(), description="scaling of the pixels")
     sampler: Sampler = Field(PatchSampler(), description="what an epoch consists of")
     window: Window = Field(Window(), description="what a sliding-window network sees")
@@ -27,8 +41,15 @@ class Run(Section):
     training: Training = Field(Training(), description="optimizer, schedule, stopping")
     predict: Predict = Field(Predict(), description="how whole images are predicted")
     calibration: Calibration = Field(Calibration(), description="from predicted value to frequency")
-    segment: Segment = Field(Segment(), description="from probability map to label map")
+    segment: Segment = Field(Threshold(), description="from probability map to label map")
     seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training for each seed")
+
+    @field_validator("sampler", "segment", mode="before")
+    @classmethod
+    def _with_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Options without a kind are those of the default."""
+        kind = cls.model_fields[str(info.field_name)].default.kind
+        return {"kind": kind, **value} if isinstance(value, Mapping) else value
 
     @property
     def is_ensemble(self) -> bool:

@@ -3,7 +3,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from microtome.config.base import Section
 
@@ -16,6 +16,9 @@ class Input(Section):
     scale: PositiveFloat = Field(255.0, description="largest pixel value: 255 for 8 bits, 65535 for 16")
     mean: float = Field(0.5, description="subtracted after scaling")
     std: PositiveFloat = Field(0.5, description="divided by after that")
+    zoom: PositiveFloat = Field(
+        1.0, description="windows and whole images are resized by this factor (bilinear) for the network"
+    )
 
 
 class PatchSampler(Section):
@@ -26,6 +29,16 @@ class PatchSampler(Section):
         None, description="random square inside each window, in pixels; null: the whole window"
     )
     repeats: PositiveInt = Field(1, description="times each window is drawn in an epoch")
+    copies: NonNegativeInt | None = Field(
+        None,
+        description="augmented copies of each window, drawn once and the same in every epoch, beside the "
+        "window itself; null: new augmentation each epoch",
+    )
+    holdout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="share of the windows and copies of `train` and `val` that validates, drawn at random as "
+        "published with USE-Net (copies of one image on both sides); 0: the part `val` validates",
+    )
 
 
 class BalancedWindows(Section):
@@ -69,6 +82,17 @@ class Augment(Section):
     )
     speckle: NonNegativeFloat = Field(0.0, description="largest standard deviation of multiplicative noise")
     intensity_shift: NonNegativeFloat = Field(0.0, description="added constant, images in 0..1")
+    stain: NonNegativeFloat = Field(
+        0.0, description="H&E: factor 1 ± this and shift ± this/10 of each stain's density"
+    )
+    border: Literal["reflect", "zero"] = Field(
+        "reflect", description="beyond the border images and targets are mirrored, or 0"
+    )
+    target_rounding: Literal["nearest", "floor", "round"] = Field(
+        "nearest",
+        description="targets of 0 and 1 under interpolation: nearest pixel; floor: 1 only where wholly "
+        "inside (published with USE-Net); round: 1 from one half",
+    )
 
 
 class Window(Section):

@@ -1,30 +1,16 @@
 # SPDX-License-Identifier: MIT
 """A study: what the data are, which runs are trained, which tables and figures come out."""
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.base import Section
+from microtome.config.phantoms import EMPhantomData, Part, Phantom
 from microtome.config.run import Run
-
-Part = Literal["train", "val", "test"]
-
-
-class EMPhantomData(Section):
-    """Electron-microscopy phantom: serial sections of neuropil with known membranes."""
-
-    kind: Literal["em"] = Field("em", description="the simulator")
-    seed: NonNegativeInt = Field(0, description="fixes every draw")
-    size: PositiveInt = Field(256, description="pixels of a side")
-    difficulty: NonNegativeFloat = Field(
-        1.0, description="0: clean; 1: like the ISBI 2012 stack; above: harder"
-    )
-    block: PositiveInt = Field(2, description="neighbouring slices that stay in one part")
-    slices: dict[Part, PositiveInt] = Field(
-        {"train": 8, "val": 2, "test": 2}, description="slices of each part, in order"
-    )
+from microtome.config.stain import StainNormalization
 
 
 class Data(Section):
@@ -51,8 +37,14 @@ class Data(Section):
         description="class name: its value in the label images, in class order"
     )
     ignore: tuple[NonNegativeInt, ...] = Field((), description="label values that mean 'not labelled'")
-    phantom: EMPhantomData = Field(EMPhantomData(), description="what is simulated")
+    phantom: Phantom = Field(EMPhantomData(), description="what is simulated; without `kind`, em")
     batch_size: PositiveInt = Field(8, description="samples per job, before and after training")
+
+    @field_validator("phantom", mode="before")
+    @classmethod
+    def _with_kind(cls, value: Any) -> Any:
+        """Options without a kind are those of the EM phantom."""
+        return {"kind": EMPhantomData().kind, **value} if isinstance(value, Mapping) else value
 
 
 class Split(Section):
@@ -72,6 +64,21 @@ class Split(Section):
     seed: NonNegativeInt = Field(0, description="fixes the draw; not used by `column`")
 
 
+class Targets(Section):
+    """What labels are turned into."""
+
+    kind: Literal["semantic", "instances"] = Field(
+        "semantic", description="semantic: class values; instances: each object has an id (or a polygon)"
+    )
+    convention: Literal["pixel_centre", "matlab"] = Field(
+        "pixel_centre", description="polygons: where a vertex lies; matlab: poly2mask, one pixel up and left"
+    )
+    marker_element: Literal["octagon", "disk"] = Field(
+        "octagon", description="shape markers: MATLAB's strel('disk', r), an octagon, or a true disk"
+    )
+    centre_radius: PositiveInt = Field(3, description="centre markers: radius of the disk, pixels")
+
+
 class Patches(Section):
     """The windows of an image that training sees."""
 
@@ -82,7 +89,7 @@ class Patches(Section):
 class Evaluate(Section):
     """What is measured on each image."""
 
-    metrics: tuple[Literal["boundaries", "overlap", "losses"], ...] = Field(
+    metrics: tuple[Literal["boundaries", "overlap", "losses", "instances"], ...] = Field(
         ("overlap",), description="families of metrics"
     )
     parts: tuple[Part, ...] = Field(("test",), description="parts of the split that are measured")
@@ -119,6 +126,10 @@ class Study(Section):
     title: str = Field(description="heading in the report")
     data: Data = Field(description="where images and labels come from")
     split: Split = Field(Split(), description="how samples are divided")
+    targets: Targets = Field(Targets(), description="what labels are turned into")
+    stains: dict[str, StainNormalization] = Field(
+        {}, description="stain normalization by name; runs choose one with `stain`"
+    )
     patches: Patches = Field(Patches(), description="the windows that training sees")
     runs: dict[str, Run] = Field(
         min_length=1,

@@ -35,9 +35,18 @@ class Workflow(Section):
     )
     results: str = Field("results", description="folder of everything computed")
     resources: str = Field("resources", description="folder of fetched data sets")
-    study: str | None = Field(None, description="`apply`: the study whose run is applied")
-    run: str | None = Field(None, description="`apply`: the run")
-    seed: int = Field(0, ge=0, description="`apply`: its seed")
-    split: str = Field("main", description="`apply`: the split it was trained on")
-    images: str | None = Field(None, description="`apply`: a folder of new images (PNG, TIFF, JPEG)")
+    study: str | None = Field(
+        None, description="`apply`, `evaluate_folder`, `export_model`: the study of the run"
+    )
+    run: str | None = Field(None, description="likewise: the run")
+    seed: int = Field(0, ge=0, description="likewise: its seed")
+    split: str = Field("main", description="likewise: the split it was trained on")
+    images: str | None = Field(
+        None, description="`apply`, `evaluate_folder`: a folder of new images (PNG, TIFF, JPEG)"
+    )
+    labels: str | None = Field(
+        None,
+        description="`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, XML, GeoJSON)",
+    )
+    export: str | None = Field(None, description="`export_model`: the folder that gets the packed model")
     offline: bool = Field(False, description="never download")

@@ -29,6 +29,8 @@ class Context:
         classes: Class names in order.
         thresholds: For sweeps.
         losses: Loss name to its options.
+        truth_instances: (H, W) int32 ids of the true objects, 0 = background; None: it has no objects.
+        segmented_instances: The same of the segmentation.
     """
 
     truth: np.ndarray
@@ -37,6 +39,8 @@ class Context:
     classes: Sequence[str]
     thresholds: Sequence[float] = ()
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    truth_instances: np.ndarray | None = None
+    segmented_instances: np.ndarray | None = None
 
     @property
     def valid(self) -> np.ndarray:

@@ -16,7 +16,22 @@ if TYPE_CHECKING:
     from microtome.figures.result import FigureResult
 
 SUPPORT = frozenset(
-    {"cells", "colors", "inputs", "panels", "result", "save", "style", "trace", "u_diagram", "chain_diagram"}
+    {
+        "cells",
+        "chain_diagram",
+        "choice",
+        "colors",
+        "flow_diagram",
+        "inputs",
+        "objects",
+        "panels",
+        "pictures",
+        "result",
+        "save",
+        "style",
+        "trace",
+        "u_diagram",
+    }
 )
 """Modules of this folder that are no kinds."""
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The architecture of a network, drawn from the built model: a U, or a chain for window networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +11,8 @@ from microtome.figures.chain_diagram import draw_chain
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.result import FigureResult
 from microtome.figures.style import styled
-from microtome.figures.trace import trace
-from microtome.figures.u_diagram import draw_u
+from microtome.figures.trace import Step, Traced, trace
+from microtome.figures.u_diagram import draw_u, halvings
 from microtome.networks import build, parameter_count
 from microtome.tables.layers import has_layer_table, layers_of
 
@@ -41,16 +41,31 @@ def draw(
     if has_layer_table(chosen["name"]):
         return _chain(chosen)
     traced = trace(chosen, size=size)
-    steps = traced.steps
-    levels = sum(step.kind == "pool" for step in steps)
-    caption = (
-        f"The network {chosen['name']} as built, for an image of {size}×{size} pixels: {levels} halvings, at "
-        f"most "
-        f"{max(step.channels for step in steps):,} channels, {traced.parameters:,} parameters. "
-        "White boxes are copied from the contracting path."
-    )
+    outputs = () if network else _outputs_of(inputs, run)
+    drawing = draw_u(traced.steps, traced.companions, outputs)
+    return FigureResult(drawing, _data(traced.steps), _caption(chosen["name"], traced, size, outputs))
+
+
+def _data(steps: Sequence[Step]) -> pd.DataFrame:
+    """One row per step; what only stages have is left out where there are none."""
     data = pd.DataFrame([asdict(step) for step in steps])
-    return FigureResult(draw_u(steps, traced.companions), data, caption)
+    return data if data["blocks"].any() else data.drop(columns=["blocks", "label"])
+
+
+def _caption(name: str, traced: Traced, size: int, outputs: Sequence[str]) -> str:
+    steps = traced.steps
+    stages = [step for step in steps if step.kind == "stage"]
+    sentences = [
+        f"The network {name} as built, for an image of {size}×{size} pixels: {halvings(steps)} halvings, at "
+        f"most {max(step.channels for step in steps):,} channels, {traced.parameters:,} parameters.",
+        "White boxes are copied from the contracting path.",
+    ]
+    if stages:
+        blocks = ", ".join(str(stage.blocks) for stage in stages)
+        sentences.append(f"The stages of the contracting path have {blocks} {stages[0].label}s.")
+    if len(outputs) > 1:
+        sentences.append(f"The outputs are independent sigmoids: {', '.join(outputs)}.")
+    return " ".join(sentences)
 
 
 def _chain(network: Mapping[str, Any]) -> FigureResult:
@@ -63,6 +78,12 @@ def _chain(network: Mapping[str, Any]) -> FigureResult:
         f"and classifies its central pixel; {parameter_count(model):,} parameters."
     )
     return FigureResult(draw_chain(layers), pd.DataFrame(layers), caption)
+
+
+def _outputs_of(inputs: FigureInputs, run: str) -> tuple[str, ...]:
+    """What the outputs of a run's network are, in words."""
+    record = inputs.select([run] if run else ())[0]
+    return tuple(str(name).replace("_", " ") for name in record.card.get("outputs") or ())
 
 
 def _network_of(inputs: FigureInputs, run: str) -> dict[str, Any]:

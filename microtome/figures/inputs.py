@@ -11,6 +11,10 @@ from microtome.records import RunRecord
 PREDICTIONS = "predictions"
 SEGMENTATIONS = "segmentations"
 RAW_PREDICTIONS = "raw_predictions"
+INSTANCES = "instances"
+TARGET_FOLDERS = {"instances": INSTANCES, "shape_marker": "shape_markers", "centre_marker": "centre_markers"}
+"""Folder beside a target, by what it holds of the same sample."""
+STAIN_TARGET = "target.json"
 TEST = "test"
 
 
@@ -24,6 +28,12 @@ class SampleSources:
         predictions: Probability map by run.
         segmentations: Segmentation (class ids) by run.
         raw_predictions: Probability map before calibration, by run, for runs that calibrate.
+        instances: True objects (ids), or None.
+        shape_marker: Shape markers of the true objects, or None.
+        centre_marker: Centre markers of the true objects, or None.
+        segmented: Objects found (ids), by run.
+        normalized: Image after stain normalization, by the name of the normalization.
+        stain_reports: What a stain normalization says of the image (JSON), by its name.
     """
 
     image: Path | None = None
@@ -31,6 +41,12 @@ class SampleSources:
     predictions: Mapping[str, Path] = field(default_factory=dict)
     segmentations: Mapping[str, Path] = field(default_factory=dict)
     raw_predictions: Mapping[str, Path] = field(default_factory=dict)
+    instances: Path | None = None
+    shape_marker: Path | None = None
+    centre_marker: Path | None = None
+    segmented: Mapping[str, Path] = field(default_factory=dict)
+    normalized: Mapping[str, Path] = field(default_factory=dict)
+    stain_reports: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,11 @@ class FigureInputs:
         data_kind: Where the study's images come from: ``phantom``, ``public`` or ``own``.
         classes: Names of the classes; the position is the class id.
         positive: Name of the class whose probability a network with one output predicts; the last by default.
+        groups: Group (organ, clinic) by sample.
+        settings: Parts of the study that schematic drawings tell of: ``stains`` (by name) and ``runs`` (by
+            name: ``stain``, ``outputs``, ``sampler``, ``augment``, ``network``, ``loss``, ``segment``), as
+            in the study file.
+        stain_targets: Profile of the target image (JSON), by the name of the stain normalization.
     """
 
     runs: Sequence[RunRecord] = ()
@@ -52,6 +73,9 @@ class FigureInputs:
     data_kind: str = "phantom"
     classes: tuple[str, ...] = ("membrane", "cell")
     positive: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    stain_targets: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def positive_class(self) -> str:
@@ -131,17 +155,27 @@ class FigureInputs:
         Raises:
             ValueError: There is no such sample.
         """
-        if name:
-            found = [name] if name in self.sources else []
-        else:
-            found = [key for key, files in self.sources.items() if _has(files, run, needs)]
+        named = [name] if name in self.sources else []
+        found = named if name else self.candidates(run=run, needs=needs)
         if not found:
             wanted = repr(name) if name else f"with {list(needs)} of run {run!r}" if needs else "at all"
             msg = f"no files of sample {wanted}; the samples at hand: {sorted(self.sources)}"
             raise ValueError(msg)
+        return found[0], self.sources[found[0]]
+
+    def candidates(self, *, run: str = "", needs: Sequence[str] = ()) -> list[str]:
+        """List the samples that have what is needed.
+
+        Args:
+            run: Run whose maps are needed, and whose test part comes first.
+            needs: Names of attributes of `SampleSources`.
+
+        Returns:
+            Names in alphabetical order, samples of the run's test part before others.
+        """
+        found = [key for key, files in self.sources.items() if _has(files, run, needs)]
         tested = self._test_samples(run)
-        chosen = min(found, key=lambda key: (key not in tested, key))
-        return chosen, self.sources[chosen]
+        return sorted(found, key=lambda key: (key not in tested, key))
 
     def _test_samples(self, run: str) -> set[str]:
         frames = [record.metrics for record in self.runs if not run or record.run == run]
@@ -175,37 +209,75 @@ def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> P
 
 
 def find_sources(
-    runs: Sequence[RunRecord], images: Iterable[str | Path], targets: Iterable[str | Path] = ()
+    runs: Sequence[RunRecord],
+    images: Iterable[str | Path],
+    targets: Iterable[str | Path] = (),
+    *,
+    stains: Mapping[str, Iterable[str | Path]] | None = None,
 ) -> dict[str, SampleSources]:
-    """Find the files of each sample: those given, and what lies in the run folders.
+    """Find the files of each sample: those given, and what lies beside them and in the run folders.
 
     Of several seeds or splits of a run the first record that holds the sample is taken.
 
     Args:
         runs: Run records.
         images: Images, named after their samples.
-        targets: Targets, named after their samples.
+        targets: Targets, named after their samples; true objects and markers lie in folders beside them.
+        stains: Normalized images by the name of the stain normalization, named after their samples; the
+            report of an image lies beside it.
 
     Returns:
         Files by sample, for the samples of `images`.
     """
     target_by_sample = {Path(path).stem: Path(path) for path in targets}
-    found = {name: _files(runs, name) for name in (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS)}
+    maps = {name: _files(runs, f"{name}/*") for name in (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS)}
+    segmented = _files(runs, f"{SEGMENTATIONS}/*/{INSTANCES}")
+    normalized: dict[str, dict[str, Path]] = {}
+    for name, paths in (stains or {}).items():
+        for path in map(Path, paths):
+            normalized.setdefault(path.stem, {})[name] = path
     return {
         path.stem: SampleSources(
             image=path,
             target=target_by_sample.get(path.stem),
-            predictions=found[PREDICTIONS].get(path.stem, {}),
-            segmentations=found[SEGMENTATIONS].get(path.stem, {}),
-            raw_predictions=found[RAW_PREDICTIONS].get(path.stem, {}),
+            **{name: found.get(path.stem, {}) for name, found in maps.items()},
+            **_beside(target_by_sample.get(path.stem)),
+            segmented=segmented.get(path.stem, {}),
+            normalized=normalized.get(path.stem, {}),
+            stain_reports=_reports(normalized.get(path.stem, {})),
         )
         for path in sorted(Path(image) for image in images)
     }
 
 
+def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
+    """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one.
+
+    Args:
+        runs: Run records.
+
+    Returns:
+        Group by sample.
+    """
+    frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
+    return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
+
+
 def _files(runs: Sequence[RunRecord], folder: str) -> dict[str, dict[str, Path]]:
     files: dict[str, dict[str, Path]] = {}
     for record in runs:
-        for path in sorted((record.folder / folder).glob("*/*.tif")):
+        for path in sorted(record.folder.glob(f"{folder}/*.tif")):
             files.setdefault(path.stem, {}).setdefault(record.run, path)
     return files
+
+
+def _beside(target: Path | None) -> dict[str, Path]:
+    if target is None:
+        return {}
+    found = {what: target.parent / folder / target.name for what, folder in TARGET_FOLDERS.items()}
+    return {what: path for what, path in found.items() if path.is_file()}
+
+
+def _reports(normalized: Mapping[str, Path]) -> dict[str, Path]:
+    found = {name: path.with_suffix(".json") for name, path in normalized.items()}
+    return {name: path for name, path in found.items() if path.is_file()}

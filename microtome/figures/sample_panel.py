@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from microtome import images
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.panels import IGNORE, read_image, read_probability, scale_bar, show_classes, show_image
+from microtome.figures.panels import (
+    IGNORE,
+    outputs_of,
+    pixel_size,
+    read_image,
+    read_probability,
+    scale_bar,
+    show_classes,
+    show_image,
+)
 from microtome.figures.result import FigureResult
 from microtome.figures.style import DOUBLE_COLUMN, letter, new_figure, styled
 
@@ -40,7 +49,7 @@ def draw(
         run: The run; the first by default.
         sample: The sample; by default the first test sample that has what is shown.
         threshold: The positive class is where its probability is above this.
-        mpp: Pixel size in micrometres, for a scale bar.
+        mpp: Pixel size in micrometres, for a scale bar; by default what the image's file says.
 
     Returns:
         The figure. Its data: run, sample, class, pixels and shares in output and label, mean probability.
@@ -50,9 +59,8 @@ def draw(
     """
     record = inputs.select([run] if run else ())[0]
     name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
-    probability = read_probability(
-        file_of(sources.predictions, record.run, sample=name, what="prediction"), inputs
-    )
+    path = file_of(sources.predictions, record.run, sample=name, what="prediction")
+    probability = read_probability(path, inputs, outputs=outputs_of(record))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
     check_same_size(name, image=image, prediction=probability, label=label)
     output = binarise(probability, inputs, threshold)
@@ -62,7 +70,7 @@ def draw(
         [image, probability, output, label],
         titles,
         ("image", "probability", "classes", "classes"),
-        mpp=mpp,
+        mpp=pixel_size(sources.image, mpp),
         data_kind=inputs.data_kind,
     )
     data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)

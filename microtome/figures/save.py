@@ -8,7 +8,7 @@ from pathlib import Path
 
 from microtome.figures.result import FigureResult
 from microtome.figures.style import styled
-from microtome.sidecars import LAST, FigureSidecar, dump
+from microtome.sidecars import FigureSidecar, dump
 
 FORMATS = ("svg", "pdf", "png")
 TSV_FORMAT = "%.10g"
@@ -26,7 +26,6 @@ def save_figure(
     *,
     kind: str = "",
     title: str = "",
-    order: int = LAST,
     formats: Sequence[str] = FORMATS,
 ) -> dict[str, Path]:
     """Write a figure and the data behind it, each file at once or not at all.
@@ -38,7 +37,6 @@ def save_figure(
         stem: Path without suffix; its folder is made.
         kind: Kind of the figure, for the sidecar.
         title: Heading in the report; empty for the study's.
-        order: Place in the report, small first.
         formats: Formats to write, of `FORMATS`.
 
     Returns:
@@ -53,9 +51,7 @@ def save_figure(
         raise ValueError(msg)
     contents = {name: render(result, name) for name in formats}
     contents["tsv"] = data_text(result).encode("utf-8")
-    contents["json"] = dump(
-        FigureSidecar(caption=result.caption, kind=kind, title=title, order=order)
-    ).encode("utf-8")
+    contents["json"] = dump(FigureSidecar(caption=result.caption, kind=kind, title=title)).encode("utf-8")
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
         _write(paths[name], content)

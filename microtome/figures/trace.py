@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a built network does to the shape of its input, seen by hooks on its layers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,11 +9,14 @@ import torch
 from torch import nn
 
 from microtome import networks
+from microtome.networks._resnet import Stage
 
-Kind = Literal["input", "convolution", "pool", "up", "output"]
+Kind = Literal["input", "convolution", "stage", "pool", "up", "output"]
 CONVOLUTIONS = (nn.Conv2d,)
 UPSAMPLINGS = (nn.ConvTranspose2d, nn.Upsample)
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
+STAGES = (Stage,)
+"""Chains of blocks that are one step; the layers inside are not looked at."""
 COMPANIONS = {
     nn.BatchNorm2d: "batch normalisation",
     nn.InstanceNorm2d: "instance normalisation",
@@ -22,7 +25,13 @@ COMPANIONS = {
     nn.LeakyReLU: "leaky ReLU",
     nn.Tanh: "tanh",
 }
-TRACED = CONVOLUTIONS + UPSAMPLINGS + POOLINGS
+TRACED = CONVOLUTIONS + UPSAMPLINGS + POOLINGS + STAGES
+KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
+    (CONVOLUTIONS, "convolution"),
+    (UPSAMPLINGS, "up"),
+    (STAGES, "stage"),
+    (POOLINGS, "pool"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,8 @@ class Step:
         kernel: Side of its kernel; 0 where there is none.
         taken: Channels of its input.
         copied: Of these, channels that come by a skip connection.
+        blocks: Number of blocks of a stage.
+        label: What the blocks of a stage are called, or how an up-sampling interpolates.
     """
 
     kind: Kind
@@ -44,6 +55,8 @@ class Step:
     kernel: int
     taken: int
     copied: int = 0
+    blocks: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,7 @@ def trace(network: Mapping[str, Any], *, size: int) -> Traced:
     options = dict(network)
     with torch.device("meta"):
         model = networks.build(options.pop("name"), **options)
-        image = torch.zeros(1, int(options.get("in_channels", 1)), size, size)
+        image = torch.zeros(1, int(getattr(model, "in_channels", 1)), size, size)
     found = {type(layer) for layer in model.modules()}
     companions = tuple(name for kind, name in COMPANIONS.items() if kind in found)
     return Traced(trace_model(model.eval(), image), networks.parameter_count(model), companions)
@@ -92,10 +105,9 @@ def trace(network: Mapping[str, Any], *, size: int) -> Traced:
 def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
     """Follow an image through a network.
 
-    Convolutions, transposed convolutions, up-sampling and pooling layers are seen by hooks; a change of size
-    between
-    two layers is a pooling or up-sampling that is no layer. More channels going in than came out just before
-    mean a skip connection by concatenation.
+    Convolutions, transposed convolutions, up-sampling and pooling layers and stages of residual blocks are
+    seen by hooks; a change of size between two layers is a pooling or up-sampling that is no layer. More
+    channels going in than came out just before mean a skip connection by concatenation.
 
     Args:
         model: The network.
@@ -124,7 +136,7 @@ def _calls(model: nn.Module, image: torch.Tensor) -> list[Call]:
     def record(layer: nn.Module, taken: tuple[torch.Tensor, ...], given: torch.Tensor) -> None:
         calls.append(Call(layer, tuple(taken[0].shape[1:3]), tuple(given.shape[1:3])))
 
-    hooks = [layer.register_forward_hook(record) for layer in model.modules() if isinstance(layer, TRACED)]
+    hooks = [layer.register_forward_hook(record) for layer in _layers(model)]
     try:
         with torch.no_grad():
             model(image)
@@ -132,6 +144,15 @@ def _calls(model: nn.Module, image: torch.Tensor) -> list[Call]:
         for hook in hooks:
             hook.remove()
     return calls
+
+
+def _layers(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers that are steps, without those inside another."""
+    for part in module.children():
+        if isinstance(part, TRACED):
+            yield part
+        else:
+            yield from _layers(part)
 
 
 def _steps(before: Step, call: Call) -> list[Step]:
@@ -144,11 +165,7 @@ def _steps(before: Step, call: Call) -> list[Step]:
         steps.append(Step(unseen, before.channels, taken_size, 0, before.channels))
         before = steps[-1]
     copied = max(taken - before.channels, 0)
-    kind = (
-        "convolution"
-        if isinstance(call.layer, CONVOLUTIONS)
-        else "up"
-        if isinstance(call.layer, UPSAMPLINGS)
-        else "pool"
-    )
-    return [*steps, Step(kind, given, given_size, side, taken, copied)]
+    kind = next(kind for types, kind in KINDS if isinstance(call.layer, types))
+    blocks = len(call.layer) if kind == "stage" else 0
+    label = str(getattr(call.layer, "label", getattr(call.layer, "mode", "")))
+    return [*steps, Step(kind, given, given_size, side, taken, copied, blocks, label)]

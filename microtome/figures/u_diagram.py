@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
-from microtome.figures.colors import BLUE, GREEN, GREY, SKY, VERMILLION
+from microtome.figures.colors import BLUE, GREEN, GREY, PURPLE, SKY, VERMILLION
 from microtome.figures.style import DOUBLE_COLUMN, new_figure
 from microtome.figures.trace import Step
 
@@ -22,12 +23,25 @@ SHRINK = 0.68
 LEVEL_GAP = 0.50
 WIDTH_BASE, WIDTH_STEP = 0.07, 0.035
 SIDE_ROOM, ABOVE, BELOW = 0.32, 0.3, 0.12
-LEGEND_HEIGHT = 0.36
+LEGEND_COLUMNS = 3
+LEGEND_ROW, LEGEND_MARGIN = 0.13, 0.10
 LABEL_GAP = 0.05
 TEXT = 5.6
+DRIFT = 0.12
+"""How far a halving that is no pooling moves to the right."""
+COPY_ROOM = 0.75
+"""Room, at least, for the arrow of a skip connection and its text."""
 FACE, COPY_FACE, EDGE_COLOR = "#CFE3F3", "#FFFFFF", "#3B6E91"
-OUTPUT_FACE = "#CDEBDF"
-COLORS = {"convolution": BLUE, "pool": VERMILLION, "up": GREEN, "output": SKY, "copy": GREY}
+STAGE_FACE, OUTPUT_FACE = "#F4DDEA", "#CDEBDF"
+COLORS = {
+    "convolution": BLUE,
+    "stage": PURPLE,
+    "pool": VERMILLION,
+    "up": GREEN,
+    "output": SKY,
+    "copy": GREY,
+}
+FACES = {"input": OUTPUT_FACE, "output": OUTPUT_FACE, "stage": STAGE_FACE}
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Box:
         width: Width, by its channels.
         copied: Width of the part that comes by a skip connection, to the left of `x`.
         is_left: Whether it belongs to the contracting path.
+        is_smaller: Whether the image is smaller than before the step.
     """
 
     step: Step
@@ -49,6 +64,7 @@ class Box:
     width: float
     copied: float = 0.0
     is_left: bool = True
+    is_smaller: bool = False
 
     @property
     def middle(self) -> float:
@@ -56,12 +72,13 @@ class Box:
         return self.x + self.width / 2
 
 
-def draw_u(steps: Sequence[Step], companions: Sequence[str] = ()) -> Figure:
+def draw_u(steps: Sequence[Step], companions: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
     """Draw the U.
 
     Args:
         steps: Traced steps.
         companions: What stands beside the convolutions, for the legend.
+        outputs: Names of the output's channels, written below it.
 
     Returns:
         The figure; architectures show no data and carry no tag.
@@ -74,9 +91,11 @@ def draw_u(steps: Sequence[Step], companions: Sequence[str] = ()) -> Figure:
     width = right - left
     bottom = tops[-1] + _height(levels - 1) + BELOW
     drawn = DOUBLE_COLUMN * (bottom + ABOVE) / width
-    figure = new_figure(DOUBLE_COLUMN, drawn + LEGEND_HEIGHT)
+    handles = _handles(steps, companions)
+    legend = LEGEND_MARGIN + LEGEND_ROW * -(-len(handles) // LEGEND_COLUMNS)
+    figure = new_figure(DOUBLE_COLUMN, drawn + legend)
     figure.set_layout_engine("none")
-    share = LEGEND_HEIGHT / (drawn + LEGEND_HEIGHT)
+    share = legend / (drawn + legend)
     axes = figure.add_axes((0, share, 1, 1 - share))
     axes.set(xlim=(left, right), ylim=(bottom, -ABOVE), aspect="equal")
     axes.set_axis_off()
@@ -89,14 +108,13 @@ def draw_u(steps: Sequence[Step], companions: Sequence[str] = ()) -> Figure:
     for level in range(levels - 1):
         box = [box for box in boxes if box.level == level][-1]
         _write_size(axes, box, box.x + box.width + LABEL_GAP, tops[level] + _height(level), "left")
-    figure.legend(
-        handles=_handles(steps, companions), loc="lower center", ncols=3, fontsize=6, handlelength=1.6
-    )
+    _write_outputs(axes, boxes[-1], outputs, tops)
+    figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=6, handlelength=1.6)
     return figure
 
 
 def lay_out(steps: Sequence[Step]) -> list[Box]:
-    """Place the feature maps: right after a convolution, straight down or up after a change of size.
+    """Place the feature maps: right after a convolution, down or up after a change of size.
 
     Args:
         steps: Traced steps.
@@ -112,14 +130,35 @@ def lay_out(steps: Sequence[Step]) -> list[Box]:
         width = _width(step.channels)
         copied = _width(steps[index + 1].copied) if index + 1 in copies else 0.0
         has_risen = bool(boxes) and (not boxes[-1].is_left or step.kind == "up")
-        box = Box(step, level, 0.0, width, copied, is_left=not has_risen)
-        boxes.append(replace(box, x=_place(boxes[-1], box) if boxes else 0.0))
+        is_smaller = bool(boxes) and level > boxes[-1].level
+        box = Box(step, level, 0.0, width, copied, is_left=not has_risen, is_smaller=is_smaller)
+        boxes.append(replace(box, x=_place(boxes, box) if boxes else 0.0))
     return boxes
 
 
-def _place(before: Box, box: Box) -> float:
-    if box.step.kind in ("pool", "up"):
-        return before.middle - box.width / 2
+def halvings(steps: Sequence[Step]) -> int:
+    """How often an image is halved on its way.
+
+    Args:
+        steps: Traced steps, the input first.
+
+    Returns:
+        The logarithm, to the base 2, of the largest size over the smallest.
+    """
+    return round(np.log2(steps[0].size / min(step.size for step in steps)))
+
+
+def _place(boxes: Sequence[Box], box: Box) -> float:
+    before, kind = boxes[-1], box.step.kind
+    straight = before.middle - box.width / 2
+    if kind == "up":
+        beside = [other.x + other.width for other in boxes if other.is_left and other.level == box.level]
+        free = max(beside, default=-np.inf) + COPY_ROOM + box.copied
+        return max(straight, free)
+    if kind == "pool":
+        return straight
+    if box.is_smaller:
+        return straight + DRIFT
     return before.x + before.width + ARROW
 
 
@@ -140,14 +179,17 @@ def _tops(levels: int) -> list[float]:
 
 def _draw_box(axes: Axes, box: Box, top: float) -> None:
     height = _height(box.level)
-    face = OUTPUT_FACE if box.step.kind in ("input", "output") else FACE
+    face = FACES.get(box.step.kind, FACE)
     style = {"edgecolor": EDGE_COLOR, "linewidth": 0.6}
     axes.add_patch(Rectangle((box.x, top), box.width, height, facecolor=face, **style))
     if box.copied:
         axes.add_patch(Rectangle((box.x - box.copied, top), box.copied, height, facecolor=COPY_FACE, **style))
     total = box.step.channels
     axes.text(box.middle, top - 0.05, str(total), ha="center", va="bottom", fontsize=TEXT)
-    if box.step.kind in ("input", "pool"):
+    if box.step.blocks:
+        blocks = f"×{box.step.blocks}"
+        axes.text(box.middle, top + height / 2, blocks, ha="center", va="center", fontsize=TEXT)
+    if box.step.kind in ("input", "pool") or box.is_smaller:
         _write_size(axes, box, box.x - LABEL_GAP, top + height, "right")
 
 
@@ -155,22 +197,28 @@ def _write_size(axes: Axes, box: Box, x: float, y: float, side: str) -> None:
     axes.text(x, y, f"{box.step.size}²", ha=side, va="bottom", fontsize=TEXT, color=GREY, rotation=90)
 
 
+def _write_outputs(axes: Axes, box: Box, outputs: Sequence[str], tops: Sequence[float]) -> None:
+    lowest = tops[box.level] + _height(box.level) + LABEL_GAP
+    text = "\n".join(outputs)
+    axes.text(box.x + box.width + SIDE_ROOM / 2, lowest, text, ha="right", va="top", fontsize=TEXT)
+
+
 def _draw_arrow(axes: Axes, before: Box, after: Box, tops: Sequence[float]) -> None:
     color = COLORS[after.step.kind]
-    if after.step.kind == "pool":
-        start, end = (
-            (before.middle, tops[before.level] + _height(before.level)),
-            (after.middle, tops[after.level] - 0.2),
-        )
+    lower, side = tops[before.level] + _height(before.level), before.x + before.width
+    if after.step.kind == "pool" or after.is_smaller:
+        start = (min(max(after.middle, before.x), side) if after.is_smaller else before.middle, lower)
+        _arrow(axes, start, (after.middle, tops[after.level] - 0.2), color)
+    elif after.step.kind == "up" and after.middle > side:
+        start = (side, tops[before.level] + _height(before.level) / 2)
+        end = (after.middle, tops[after.level] + _height(after.level))
+        _arrow(axes, start, end, color, connectionstyle="angle,angleA=0,angleB=90")
     elif after.step.kind == "up":
-        start, end = (
-            (before.middle, tops[before.level] - 0.2),
-            (after.middle, tops[after.level] + _height(after.level)),
-        )
+        start = (before.middle, tops[before.level] - 0.2)
+        _arrow(axes, start, (after.middle, tops[after.level] + _height(after.level)), color)
     else:
         level = tops[after.level] + _height(after.level) / 2
-        start, end = (before.x + before.width, level), (after.x, level)
-    _arrow(axes, start, end, color)
+        _arrow(axes, (side, level), (after.x, level), color)
 
 
 def _draw_copy(axes: Axes, box: Box, boxes: Sequence[Box], tops: Sequence[float]) -> None:
@@ -196,23 +244,29 @@ def _copied_channels(box: Box, boxes: Sequence[Box]) -> int:
     return boxes[list(boxes).index(box) + 1].step.copied
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
+def _arrow(
+    axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, **options: Any
+) -> None:
     style = {"arrowstyle": "-|>", "mutation_scale": 5.5, "shrinkA": 0.8, "shrinkB": 0.8, "linewidth": 0.9}
-    axes.add_patch(FancyArrowPatch(start, end, color=color, **style))
+    axes.add_patch(FancyArrowPatch(start, end, color=color, **style, **options))
 
 
 def _handles(steps: Sequence[Step], companions: Sequence[str]) -> list[Line2D | Patch]:
     kernels = {kind: _kernels(steps, kind) for kind in ("convolution", "pool", "up", "output")}
+    blocks = [step.label for step in steps if step.kind == "stage"]
+    ways = {step.label for step in steps if step.kind == "up" and step.label}
     texts = {
         "convolution": ", ".join((f"convolution{kernels['convolution']}", *companions)),
+        "stage": f"stage of ×n {blocks[0]}s" if blocks else "",
         "pool": f"max pooling{kernels['pool']}",
-        "up": f"up-convolution{kernels['up']}",
+        "up": f"{', '.join(sorted(ways))} up-sampling" if ways else f"up-convolution{kernels['up']}",
         "copy": "copy and concatenate",
         "output": f"convolution{kernels['output']}",
     }
     lines = [
         Line2D([], [], color=COLORS[key], label=text, marker=">", markevery=(1, 2), markersize=3)
         for key, text in texts.items()
+        if text
     ]
     maps = Patch(
         facecolor=FACE, edgecolor=EDGE_COLOR, label="feature maps; above: channels, beside: side in pixels"

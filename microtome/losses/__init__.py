@@ -3,8 +3,8 @@
 
 Every loss is called as `loss(logits, target, valid=None)` and returns a scalar.
 
-* Sigmoid family (`bce`, `dice`, `dicebce`, `iou`, `tversky`, `focal`): logits (N, C, *S), target of the same
-  shape with values 0 and 1, `valid` bool broadcastable to it.
+* Sigmoid family (`bce`, `bce_dice`, `dice`, `dicebce`, `iou`, `tversky`, `focal`): logits (N, C, *S), target
+  of the same shape with values 0 and 1, `valid` bool broadcastable to it.
 * Softmax family (`cross_entropy`): logits (N, K, *S), target (N, *S) with class numbers, `valid` bool (N,
   *S).
 

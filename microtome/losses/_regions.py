@@ -26,7 +26,7 @@ class Masked(NamedTuple):
 
 
 class SoftCounts(NamedTuple):
-    """Soft counts of a flattened batch, scalars: Σpq, Σp(1 - q), Σ(1 - p)q; p = sigmoid(logit), q truth."""
+    """Soft counts Σpq, Σp(1 - q), Σ(1 - p)q; p = sigmoid(logit), q truth; scalars, or (N, C)."""
 
     true_positive: torch.Tensor
     false_positive: torch.Tensor
@@ -91,7 +91,7 @@ def expand_valid(valid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return valid.expand(shape)
 
 
-def soft_counts(masked: Masked) -> SoftCounts:
+def soft_counts(masked: Masked, *, each_map: bool = False) -> SoftCounts:
     """Soft true positives, false positives and false negatives.
 
     False counts are summed themselves rather than taken as differences of large sums, which keeps small
@@ -99,18 +99,32 @@ def soft_counts(masked: Masked) -> SoftCounts:
 
     Args:
         masked: see `mask`.
+        each_map: count in each channel of each sample, instead of in the whole batch.
 
     Returns:
-        Three scalars.
+        Three scalars; three tensors (N, C) if `each_map`.
     """
     positive, negative = masked.logits.sigmoid(), (-masked.logits).sigmoid()
     if masked.weight is not None:
         positive, negative = positive * masked.weight, negative * masked.weight
+    total = map_sums if each_map else torch.sum
     return SoftCounts(
-        (positive * masked.target).sum(),
-        (positive * (1 - masked.target)).sum(),
-        (negative * masked.target).sum(),
+        total(positive * masked.target),
+        total(positive * (1 - masked.target)),
+        total(negative * masked.target),
     )
+
+
+def map_sums(values: torch.Tensor) -> torch.Tensor:
+    """Sum over the pixels of each map.
+
+    Args:
+        values: (N, C, *S).
+
+    Returns:
+        (N, C).
+    """
+    return values.flatten(2).sum(2) if values.ndim > 2 else values
 
 
 def mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
@@ -151,7 +165,7 @@ def region_loss(counts: SoftCounts, *, alpha: float, beta: float, smooth: float)
         smooth: added to both sides of the fraction; positive.
 
     Returns:
-        A scalar from 0 to below 1.
+        From 0 to below 1; of the shape of the counts.
     """
     wrong = alpha * counts.false_positive + beta * counts.false_negative
     return wrong / (counts.true_positive + wrong + smooth)

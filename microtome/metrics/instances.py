@@ -53,6 +53,68 @@ class PanopticQuality:
     false_negatives: int
 
 
+@dataclass(frozen=True)
+class InstanceScores:
+    """Every score of one image, from one pass over its pixels; rules for empty images as in the module.
+
+    Attributes:
+        aji: Aggregated Jaccard Index (Kumar).
+        aji_plus: The same with one-to-one pairs.
+        panoptic: Panoptic quality and its counts.
+        precision: Matched / predicted objects; 0 if only the truth has objects.
+        recall: Matched / true objects; 0 if only the prediction has objects.
+        dice: Of the pixels in any object.
+        truth_objects: True objects.
+        predicted_objects: Predicted objects.
+    """
+
+    aji: float
+    aji_plus: float
+    panoptic: PanopticQuality
+    precision: float
+    recall: float
+    dice: float
+    truth_objects: int
+    predicted_objects: int
+
+
+def score(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> InstanceScores:
+    """All scores of an image from one contingency table.
+
+    Args:
+        truth: True objects, integer labels, 0 = background, shape (H, W).
+        prediction: Predicted objects, same shape.
+        iou: Matching threshold, 0.5 to 1.
+
+    Returns:
+        AJI, AJI+, panoptic quality, precision and recall of objects, Dice of the foreground, and counts.
+
+    Raises:
+        ValueError: As `panoptic_quality`.
+
+    Example:
+        >>> found = score(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]]))
+        >>> found.aji, found.panoptic.pq, found.precision, round(found.dice, 3)
+        (0.5, 0.5, 0.5, 0.667)
+    """
+    _check_iou(iou)
+    table = contingency(truth, prediction)
+    panoptic = _panoptic(table, iou)
+    foreground = int(table.truth_areas.sum() + table.prediction_areas.sum())
+    nothing = 0.0 if foreground else float("nan")
+    matched, true, predicted = panoptic.true_positives, table.truth_ids.size, table.prediction_ids.size
+    return InstanceScores(
+        aji=_aggregate(table, _best(table)),
+        aji_plus=_aggregate(table, _assign(table)),
+        panoptic=panoptic,
+        precision=matched / predicted if predicted else nothing,
+        recall=matched / true if true else nothing,
+        dice=2 * int(table.overlaps.sum()) / foreground if foreground else float("nan"),
+        truth_objects=true,
+        predicted_objects=predicted,
+    )
+
+
 def aji(truth: Labels, prediction: Labels) -> float:
     """Aggregated Jaccard Index (Kumar): every true object takes its best prediction, which may be used again.
 
@@ -72,9 +134,7 @@ def aji(truth: Labels, prediction: Labels) -> float:
         0.5
     """
     table = contingency(truth, prediction)
-    order = np.lexsort((table.columns, -table.ious, table.rows))
-    _, first = np.unique(table.rows[order], return_index=True)
-    return _aggregate(table, order[first])
+    return _aggregate(table, _best(table))
 
 
 def aji_plus(truth: Labels, prediction: Labels) -> float:
@@ -116,20 +176,8 @@ def panoptic_quality(truth: Labels, prediction: Labels, *, iou: float = MATCH_IO
         >>> panoptic_quality(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]])).pq
         0.5
     """
-    if not MATCH_IOU <= iou < 1:
-        msg = f"iou is {iou}, expected {MATCH_IOU} <= iou < 1; below, an object could match twice"
-        raise ValueError(msg)
-    table = contingency(truth, prediction)
-    matched = table.ious[table.ious > iou]
-    objects = table.truth_ids.size + table.prediction_ids.size
-    return PanopticQuality(
-        pq=2 * float(matched.sum()) / objects if objects else float("nan"),
-        sq=float(matched.mean()) if matched.size else float("nan"),
-        dq=2 * matched.size / objects if objects else float("nan"),
-        true_positives=matched.size,
-        false_positives=table.prediction_ids.size - matched.size,
-        false_negatives=table.truth_ids.size - matched.size,
-    )
+    _check_iou(iou)
+    return _panoptic(contingency(truth, prediction), iou)
 
 
 def object_f1(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> float:
@@ -151,6 +199,32 @@ def object_f1(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> f
         0.5
     """
     return panoptic_quality(truth, prediction, iou=iou).dq
+
+
+def _check_iou(iou: float) -> None:
+    if not MATCH_IOU <= iou < 1:
+        msg = f"iou is {iou}, expected {MATCH_IOU} <= iou < 1; below, an object could match twice"
+        raise ValueError(msg)
+
+
+def _panoptic(table: Contingency, iou: float) -> PanopticQuality:
+    matched = table.ious[table.ious > iou]
+    objects = table.truth_ids.size + table.prediction_ids.size
+    return PanopticQuality(
+        pq=2 * float(matched.sum()) / objects if objects else float("nan"),
+        sq=float(matched.mean()) if matched.size else float("nan"),
+        dq=2 * matched.size / objects if objects else float("nan"),
+        true_positives=matched.size,
+        false_positives=table.prediction_ids.size - matched.size,
+        false_negatives=table.truth_ids.size - matched.size,
+    )
+
+
+def _best(table: Contingency) -> Pairs:
+    """For each true object with an overlap, its pair of largest IoU, the first of equals."""
+    order = np.lexsort((table.columns, -table.ious, table.rows))
+    _, first = np.unique(table.rows[order], return_index=True)
+    return order[first]
 
 
 def _aggregate(table: Contingency, chosen: Pairs) -> float:

@@ -49,7 +49,12 @@ MEMBRANES = (
     Entry("p4.n4", "ciresan", (1, 95, 95)),
     Entry("p4.n_w65", "ciresan", (1, 65, 65), {"variant": "w65"}),
 )
-CATALOGUE = (*MEMBRANES,)
+NUCLEI = (
+    Entry("p3.r18", "usenet", (3, 992, 992), {"encoder": "resnet18"}),
+    Entry("p3.r50", "usenet", (3, 992, 992), {"encoder": "resnet50"}),
+    Entry("p3.ser50", "usenet", (3, 992, 992)),
+)
+CATALOGUE = (*MEMBRANES, *NUCLEI)
 
 
 def measure(entry: Entry) -> Size:

@@ -11,15 +11,18 @@ the middle of each section.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 from microtome.phantoms import em_rendering
-from microtome.phantoms.em_geometry import Tubes, cut, grow_tubes, interface_distance, smooth_noise
+from microtome.phantoms.em_geometry import Tubes, cut, grow_tubes, interface_distance
+from microtome.phantoms.noise import smooth_noise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
 MEMBRANE, CELL = 0, 255
@@ -125,6 +128,27 @@ def simulate(settings: EMPhantom) -> EMVolume:
         labels.append(np.where(truth > 0, CELL, MEMBRANE).astype(np.uint8))
         cells.append(truth)
     return EMVolume(np.stack(images), np.stack(labels), np.stack(cells))
+
+
+def files(options: Mapping[str, Any]) -> Iterator[tuple[str, NDArray]]:
+    """Simulate a stack and name the file of each slice.
+
+    Args:
+        options: `microtome.config.phantoms.EMPhantomData` as a mapping.
+
+    Yields:
+        `images/NNN.tif`, `labels/NNN.tif` and the instance truth `cells/NNN.tif`, each with its array.
+    """
+    settings = EMPhantom(
+        slices=sum(options["slices"].values()),
+        size=(options["size"], options["size"]),
+        seed=options["seed"],
+        difficulty=options["difficulty"],
+    )
+    volume = simulate(settings)
+    for folder, stack in (("images", volume.images), ("labels", volume.labels), ("cells", volume.cells)):
+        for number, array in enumerate(stack):
+            yield f"{folder}/{number:03d}.tif", array
 
 
 def _truth(

@@ -61,8 +61,8 @@ class StudyMeta:
         data_source: ``"phantom"``, ``"public"`` or ``"own"``.
         description: A sentence or two on data and task.
         runs: Runs the study asks for; those without a card are shown first, as not produced.
-        tables: Title by name of the tables it asks for.
-        figures: Title by name of the figures it asks for.
+        tables: Title by name of the tables it asks for, in the order to show them.
+        figures: Title by name of the figures it asks for, in the order to show them.
         splits: Names of its splits.
         classes: Class names, in class order.
         group_by: Column of ``samples.tsv`` whose value never sits in two parts, counted per part.

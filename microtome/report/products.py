@@ -20,7 +20,7 @@ Sidecar = TypeVar("Sidecar", TableSidecar, FigureSidecar)
 
 
 def read_tables(folder: Path, titles: Mapping[str, str], *, root: Path) -> tuple[TableInput, ...]:
-    """Read every table that is expected or there, by the order their sidecars give.
+    """Read every table that is expected or there: in the study's order, then the others by name.
 
     Args:
         folder: ``{study}/tables``.
@@ -31,14 +31,13 @@ def read_tables(folder: Path, titles: Mapping[str, str], *, root: Path) -> tuple
         The tables; those not produced carry the reason.
     """
     names = _names(folder, titles, formats=TABLE_FORMATS)
-    found = [(_read_table(folder, name, titles, root=root)) for name in names]
-    return tuple(table for _, table in sorted(found, key=lambda pair: pair[0]))
+    return tuple(_read_table(folder, name, titles, root=root) for name in names)
 
 
 def read_figures(
     folder: Path, titles: Mapping[str, str], *, root: Path, budget: int
 ) -> tuple[FigureInput, ...]:
-    """Read every figure that is expected or there, by the order their sidecars give.
+    """Read every figure that is expected or there: in the study's order, then the others by name.
 
     Args:
         folder: ``{study}/figures``.
@@ -50,8 +49,7 @@ def read_figures(
         The figures; those not produced carry the reason.
     """
     names = _names(folder, titles, formats=FIGURE_FORMATS)
-    found = [_read_figure(folder, name, titles, root=root, budget=budget) for name in names]
-    return tuple(figure for _, figure in sorted(found, key=lambda pair: pair[0]))
+    return tuple(_read_figure(folder, name, titles, root=root, budget=budget) for name in names)
 
 
 def links_to(paths: Mapping[str, Path], *, root: Path) -> tuple[Link, ...]:
@@ -81,11 +79,11 @@ def _names(folder: Path, titles: Mapping[str, str], *, formats: tuple[str, ...])
     return list(dict.fromkeys([*titles, *there]))
 
 
-def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> tuple[int, TableInput]:
-    """Read one table; the first of the pair sorts it."""
+def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> TableInput:
+    """Read one table."""
     sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_table, TableSidecar(caption=""))
     header, rows, problem = read_cells(folder / f"{name}.tsv", sidecar.columns)
-    table = TableInput(
+    return TableInput(
         name=name,
         title=sidecar.title or titles.get(name) or name,
         header=header,
@@ -98,18 +96,17 @@ def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Pat
         problems=tuple(filter(None, (problem,))) or problems,
         expected=name in titles,
     )
-    return sidecar.order, table
 
 
 def _read_figure(
     folder: Path, name: str, titles: Mapping[str, str], *, root: Path, budget: int
-) -> tuple[int, FigureInput]:
-    """Read one figure; the first of the pair sorts it."""
+) -> FigureInput:
+    """Read one figure."""
     sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_figure, FigureSidecar(caption=""))
     title = sidecar.title or titles.get(name) or name
     alt = f"{title}. {sidecar.caption}".strip()
     picture = _read_picture(folder / f"{name}.png", label=title, alt=alt, budget=budget)
-    figure = FigureInput(
+    return FigureInput(
         name=name,
         title=title,
         picture=picture,
@@ -119,7 +116,6 @@ def _read_figure(
         problems=tuple(filter(None, (picture.problem,))) or problems,
         expected=name in titles,
     )
-    return sidecar.order, figure
 
 
 def _files(folder: Path, name: str, formats: tuple[str, ...]) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from microtome import environment, images, probability_calibration
 from microtome.job import finished_folder, write_json
 from microtome.stages.folders import find_sample, read_map
 
-IDENTITY = ("study", "run", "label", "split", "seed", "scale", "data_source")
+IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
 def average_batch(members: Sequence[Path], folder: Path) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from microtome import images
 from microtome.evaluation._context import Context, Measure
 from microtome.job import finished_file
-from microtome.stages.folders import find_sample, read_map
+from microtome.stages.folders import INSTANCES, find_sample, read_map
 
 Options = Mapping[str, Any]
 Measures = dict[str, list[Measure]]
@@ -54,6 +55,7 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
             **identity,
             "part": part,
             "sample": sample,
+            "group": options["groups"][sample],
             "class": m.class_name,
             "metric": m.metric,
             "value": m.value,
@@ -67,14 +69,23 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
 
 
 def _context(options: Options, sample: str, files: EvaluatedFiles) -> Context:
+    truth, segmentation = find_sample(files.targets, sample), find_sample(files.segmentations, sample)
     return Context(
-        truth=images.read(find_sample(files.targets, sample)),
+        truth=images.read(truth),
+        truth_instances=_instances(truth),
         probability=read_map(find_sample(files.maps, sample)),
-        segmentation=images.read(find_sample(files.segmentations, sample)),
+        segmentation=images.read(segmentation),
+        segmented_instances=_instances(segmentation),
         classes=options["classes"],
         thresholds=options["thresholds"],
         losses=options["losses"],
     )
+
+
+def _instances(path: Path) -> np.ndarray | None:
+    """The map of objects beside a class map, where there is one."""
+    beside = path.parent / INSTANCES / path.name
+    return images.read(beside) if beside.is_file() else None
 
 
 def _finished(families: Sequence[ModuleType], measures: Measures) -> Measures:

@@ -46,4 +46,4 @@ def make_figure(
     if options["runs"] and "run" in known:
         chosen["run"] = options["runs"][0]
     result = figures.draw(options["kind"], inputs, **chosen)
-    save_figure(result, stem, kind=options["kind"], title=options["title"], order=options["order"])
+    save_figure(result, stem, kind=options["kind"], title=options["title"])

@@ -8,6 +8,9 @@ import numpy as np
 
 from microtome import images
 
+INSTANCES = "instances"
+"""Folder of the maps of objects, beside the class maps."""
+
 
 def read_map(path: Path) -> np.ndarray:
     """A probability map (K, H, W)."""

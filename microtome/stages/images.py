@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Import images and labels into the workflow's own format."""
+"""Import images into the workflow's own format."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Any
 
 from microtome import images
 from microtome.job import finished_folder
-from microtome.targets import semantic_target
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -30,26 +29,3 @@ def import_images(samples: Sequence[Row], root: Path, folder: Path) -> None:
             array = images.as_channels_first(images.read(root / row["image"], page=row["page"]))
             images.write(partial / f"{row['sample']}.tif", array, mpp=row["mpp"])
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
-
-
-def rasterize_targets(
-    samples: Sequence[Row], root: Path, folder: Path, *, classes: Mapping[str, int], ignore: Sequence[int]
-) -> None:
-    """Read labels and write class indices.
-
-    Args:
-        samples: Rows with sample, label, page, mpp; rows without a label are passed over.
-        root: Folder that the rows' paths start from.
-        folder: Written whole or not at all.
-        classes: Class name to label value.
-        ignore: Label values that mean 'not labelled'.
-    """
-    with finished_folder(folder) as partial:
-        for row in samples:
-            if row["label"] is None:
-                continue
-            label = images.read(root / row["label"], page=row["page"])
-            target = semantic_target(
-                label, classes, ignore=ignore, name=f"label '{row['label']}' of sample {row['sample']}"
-            )
-            images.write(partial / f"{row['sample']}.tif", target, mpp=row["mpp"])

@@ -15,6 +15,7 @@ from microtome.config.sampling import Input, Window
 from microtome.devices import choose_device, repeatable
 from microtome.inference import DIHEDRAL, optimize_for_inference, predict
 from microtome.job import finished_folder
+from microtome.resize import restored, zoomed
 from microtome.windows import WindowTransform, predict_by_windows
 
 Options = Mapping[str, Any]
@@ -64,20 +65,30 @@ def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.nda
     """The probability map of one image, by the way that suits the network."""
     settings, window = Predict(**options["predict"]), Window(**options["window"])
     if not hasattr(model, "window"):
-        return _overlap_tile(model, path, options, settings, activation="sigmoid")
+        source = images.open_source(path)
+        maps = _overlap_tile(model, _zoomed(source, options), options, settings, activation="sigmoid")
+        return maps if maps.shape[1:] == source.shape[1:] else restored(maps, source.shape[1:])
     if window.foveate or window.nonuniform:
         image = images.open_source(path)
         pixels = _normalized(image.read(0, 0, *image.shape[1:]), options)
         transform = WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
         return predict_by_windows(model, pixels, transform=transform, stride=window.stride)[-1:]
-    return _overlap_tile(
-        model.dense(), path, options, settings, activation="softmax", margin=model.window // 2
-    )[-1:]
+    source, margin = images.open_source(path), model.window // 2
+    return _overlap_tile(model.dense(), source, options, settings, activation="softmax", margin=margin)[-1:]
+
+
+def _zoomed(source: images.WindowSource, options: Options) -> images.WindowSource:
+    """The image at the size that the network sees it in."""
+    zoom = options["input"]["zoom"]
+    if zoom == 1:
+        return source
+    pixels = torch.from_numpy(source.read(0, 0, *source.shape[1:]).astype(np.float32))
+    return images.ArraySource(zoomed(pixels[None], zoom)[0].numpy())
 
 
 def _overlap_tile(
     model: torch.nn.Module,
-    path: Path,
+    source: images.WindowSource,
     options: Options,
     settings: Predict,
     *,
@@ -87,7 +98,7 @@ def _overlap_tile(
     """Overlap-tile prediction of one image."""
     return predict(
         model,
-        images.open_source(path),
+        source,
         window=settings.window,
         overlap=settings.overlap,
         weights=settings.weights,

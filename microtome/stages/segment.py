@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Turn probability maps into label maps."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,28 +10,38 @@ import numpy as np
 
 from microtome import images
 from microtome.job import finished_folder
-from microtome.stages.folders import read_map
+from microtome.stages.folders import INSTANCES, read_map
+from microtome.watershed import WatershedSettings, separate, separate_tiled
+
+Options = Mapping[str, Any]
+
+MOST_MAPS = 2
+"""A watershed takes a mask and a marker."""
 
 
-def segment_batch(options: Mapping[str, Any], source: Path, folder: Path) -> None:
+def segment_batch(options: Options, source: Path, folder: Path) -> None:
     """Turn every probability map in a folder into a map of class indices.
 
     Args:
         options: The rule's options (see `plan.StudyPlan.segment`): `threshold` calls class 1 what exceeds it,
-            `argmax` takes the most probable of several classes.
+            `argmax` takes the most probable of several classes, `watershed` separates objects (class 1).
         source: Folder of probability maps (K, H, W).
-        folder: Gets one label map (H, W) uint8 a map.
+        folder: Gets one label map (H, W) uint8 a map; of a watershed also `instances/`, (H, W) int32 object
+            numbers.
 
     Raises:
-        ValueError: The kind does not fit the number of maps.
+        ValueError: The kind does not fit the number of maps, or the watershed cannot take a map or an option.
     """
     with finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
+            if options["kind"] == "watershed":
+                _write_objects(path, options, partial)
+                continue
             labels = _labels(read_map(path), options, path)
             images.write(partial / path.name, labels, mpp=images.header(path).mpp)
 
 
-def _labels(probability: np.ndarray, options: Mapping[str, Any], path: Path) -> np.ndarray:
+def _labels(probability: np.ndarray, options: Options, path: Path) -> np.ndarray:
     """Class indices (H, W) of one map."""
     wanted = "argmax" if len(probability) > 1 else "threshold"
     if options["kind"] != wanted:
@@ -39,3 +50,28 @@ def _labels(probability: np.ndarray, options: Mapping[str, Any], path: Path) -> 
     if wanted == "argmax":
         return probability.argmax(0).astype(np.uint8)
     return (probability[0] > options["threshold"]).astype(np.uint8)
+
+
+def _write_objects(path: Path, options: Options, folder: Path) -> None:
+    """Write the class map and the object numbers of one map."""
+    header = images.header(path)
+    if header.channels > MOST_MAPS:
+        msg = f"{path} holds {header.channels} maps, segment.kind watershed takes a mask and at most a marker"
+        raise ValueError(msg)
+    settings = WatershedSettings(**{name: value for name, value in options.items() if name != "kind"})
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".watershed-") as scratch:
+        try:
+            objects = _objects(path, settings, Path(scratch))
+        except ValueError as error:
+            msg = f"{path}: {error}"
+            raise ValueError(msg) from error
+        images.write(folder / path.name, (objects > 0).astype(np.uint8), mpp=header.mpp, labels=True)
+        images.write(folder / INSTANCES / path.name, objects, mpp=header.mpp, labels=True)
+
+
+def _objects(path: Path, settings: WatershedSettings, scratch: Path) -> np.ndarray:
+    """Object numbers (H, W); with tiles, a file in `scratch`."""
+    if settings.tile is not None:
+        return separate_tiled(images.open_source(path), settings, scratch=scratch)
+    mask, *marker = read_map(path)
+    return separate(mask, *(marker if settings.markers == "predicted" else ()), settings=settings)

@@ -1,32 +1,31 @@
 # SPDX-License-Identifier: MIT
 """Simulate a phantom study."""
 
+import importlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from microtome import images
 from microtome.job import finished_folder
-from microtome.phantoms.em import EMPhantom, simulate
+
+PHANTOMS = "microtome.phantoms"
 
 
-def simulate_em(options: Mapping[str, Any], folder: Path) -> None:
-    """Write the slices of an EM phantom and their labels.
+def simulate(options: Mapping[str, Any], folder: Path) -> None:
+    """Write what a phantom simulates: images, labels and further truth.
 
     Args:
-        options: `config.study.EMPhantomData` as a mapping.
-        folder: Gets `images/NNN.tif`, `labels/NNN.tif` and the instance truth `cells/NNN.tif`.
+        options: A model of `microtome.config.phantoms` as a mapping. Its `kind` is the module of
+            `microtome.phantoms` whose `files` yields the name and content of each file.
+        folder: Gets these files: arrays as OME-TIFF, mappings as JSON.
     """
-    size = options["size"]
-    settings = EMPhantom(
-        slices=sum(options["slices"].values()),
-        size=(size, size),
-        seed=options["seed"],
-        difficulty=options["difficulty"],
-    )
-    volume = simulate(settings)
+    phantom = importlib.import_module(f"{PHANTOMS}.{options['kind']}")
     with finished_folder(folder) as partial:
-        for kind, stack in (("images", volume.images), ("labels", volume.labels), ("cells", volume.cells)):
-            (partial / kind).mkdir()
-            for number, array in enumerate(stack):
-                images.write(partial / kind / f"{number:03d}.tif", array)
+        for name, content in phantom.files(options):
+            path = partial / name
+            if isinstance(content, Mapping):
+                path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            else:
+                images.write(path, content)

@@ -45,7 +45,7 @@ def make_table(
     if options["title"] and "title" in known:
         chosen["title"] = options["title"]
     table = tables.tabulate(options["kind"], inputs, **chosen)
-    save_table(table, stem, title=options["title"], order=options["order"])
+    save_table(table, stem, title=options["title"])
 
 
 def _pixels(split: Path, targets: Paths, classes: Sequence[str]) -> pd.DataFrame:

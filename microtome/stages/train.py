@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from microtome.augment import Augmentation
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable
-from microtome.images import open_source
+from microtome.images import StackedSource, open_source
 from microtome.job import finished_file, write_json
 from microtome.stages.folders import find_sample
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
@@ -27,6 +27,7 @@ from microtome.training.tasks import BinaryTask, Task, WindowTask
 from microtome.windows import WindowTransform, input_window
 
 Options = Mapping[str, Any]
+IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain", "outputs")
 DIGEST = 16
 """Characters of a hash that are kept."""
 
@@ -45,10 +46,16 @@ class TrainingFiles:
     images: tuple[Path, ...]
     targets: tuple[Path, ...]
 
-    def labelled(self, sample: str) -> Labelled:
-        """The image and the target of a sample."""
-        image, target = (find_sample(folders, sample) for folders in (self.images, self.targets))
-        return Labelled(in_memory(open_source(image)), in_memory(open_source(target)))
+    def labelled(self, sample: str, outputs: Sequence[str]) -> Labelled:
+        """The image and the target of a sample, one map for each output of the network."""
+        maps = [in_memory(open_source(path)) for path in self.target_files(sample, outputs)]
+        target = maps[0] if len(maps) == 1 else StackedSource(tuple(maps))
+        return Labelled(in_memory(open_source(find_sample(self.images, sample))), target)
+
+    def target_files(self, sample: str, outputs: Sequence[str]) -> list[Path]:
+        """The target of each output: the class map for the mask, the folder of the kind for markers."""
+        mask = find_sample(self.targets, sample)
+        return [mask if name == "mask" else mask.parent / f"{name}s" / mask.name for name in outputs]
 
     def index(self, samples: Iterable[str]) -> list[tuple[str, int, int, int]]:
         """The windows of some samples."""
@@ -92,6 +99,7 @@ def train_run(
     with repeatable(threads):
         torch.manual_seed(options["seed"])
         model = networks.build(**options["network"])
+        weights = networks.initialize(model, options["network"])
         trainer = Trainer(
             model,
             losses.build(**options["loss"]),
@@ -102,7 +110,7 @@ def train_run(
         )
         sources = [_batches(options, files, part, model) for part in ("train", "val")]
         result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
-    card = _card(result, trainer, options) | {"threads": threads, "digests": digests}
+    card = _card(result, trainer, options, weights) | {"threads": threads, "digests": digests}
     _write(result, folder, card)
     checkpoint.unlink(missing_ok=True)
 
@@ -125,9 +133,10 @@ def _transform(options: Options) -> WindowTransform:
 
 def _batches(options: Options, files: TrainingFiles, part: str, model: torch.nn.Module) -> BatchSource:
     """The batches of a part; validation is drawn in a fixed way."""
-    names, training = options["parts"][part], part == "train"
-    images = {name: files.labelled(name) for name in names}
     size, sampler, seed = options["training"]["batch_size"], options["sampler"], options["seed"]
+    holdout, training = sampler.get("holdout", 0), part == "train"
+    names = [*options["parts"]["train"], *options["parts"]["val"]] if holdout else options["parts"][part]
+    images = {name: files.labelled(name, options["outputs"]) for name in names}
     if sampler["kind"] == "balanced_windows":
         window = input_window(model.window, _transform(options))
         count = sampler["per_epoch" if training else "validation"]
@@ -137,20 +146,24 @@ def _batches(options: Options, files: TrainingFiles, part: str, model: torch.nn.
         msg = f"the patch index holds no window of the {part} samples {', '.join(names)}; have they labels?"
         raise ValueError(msg)
     crop = sampler["crop"] if training else None
-    return PatchBatches(images, windows, size, crop, repeats, seed, shuffle=training)
+    share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
+    copies = sampler["copies"] if training or holdout else None
+    return PatchBatches(
+        images, windows, size, crop, repeats, seed, shuffle=training, copies=copies, share=share
+    )
 
 
-def _card(result: Fit, trainer: Trainer, options: Options) -> dict[str, Any]:
+def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict[str, Any]:
     """What a reader must know of a trained run."""
     network = dict(options["network"])
     best = result.history[result.best_epoch - 1]
     return {
-        **{key: options[key] for key in ("study", "run", "label", "split", "seed", "scale", "data_source")},
+        **{key: options[key] for key in IDENTITY},
         "network": {
             "name": network.pop("name"),
             "options": network,
             "parameters": networks.parameter_count(trainer.model),
-            "weights": "random initialisation",
+            "weights": weights,
         },
         "loss": options["loss"],
         "training": {key: options[key] for key in ("training", "sampler", "augment", "input", "window")},
@@ -198,7 +211,7 @@ def _data_digest(options: Options, files: TrainingFiles) -> str:
     for part in ("train", "val"):
         names = options["parts"][part]
         for name in names:
-            for folders in (files.images, files.targets):
-                digest.update(find_sample(folders, name).read_bytes())
+            for path in (find_sample(files.images, name), *files.target_files(name, options["outputs"])):
+                digest.update(path.read_bytes())
         digest.update(json.dumps(files.index(names)).encode())
     return digest.hexdigest()[:DIGEST]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from microtome.tables.frame import Table
     from microtome.tables.inputs import TableInputs
 
-SUPPORT = frozenset({"frame", "inputs", "numbers", "published", "render", "rows", "save"})
+SUPPORT = frozenset({"frame", "inputs", "numbers", "published", "render", "rows", "save", "settings"})
 """Modules of this folder that are no kinds."""
 
 

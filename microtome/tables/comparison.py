@@ -46,7 +46,7 @@ def tabulate(
         interval: Whether to add 95 % bootstrap intervals.
 
     Returns:
-        The table; an ensemble has neither parameters nor seconds of its own.
+        The table; an ensemble has the parameters of its members together, and no seconds of its own.
 
     Raises:
         ValueError: A run or a metric asked for does not exist.
@@ -58,10 +58,7 @@ def tabulate(
     trained = [[record for record in group if not record.is_ensemble] for group in records]
     nothing = float("nan")
     frame = table.frame.assign(
-        parameters=[
-            float(group[0].card["network"].get("parameters", nothing)) if group else nothing
-            for group in trained
-        ],
+        parameters=[float(group[0].card["network"].get("parameters", nothing)) for group in records],
         seconds=[
             sum(record.seconds for record in group) / len(group) if group else nothing for group in trained
         ],

@@ -124,7 +124,7 @@ def _published_row(rows: Mapping[str, Any], row: Row) -> Mapping[str, Any]:
     if row.published is not None and row.published not in rows:
         msg = f"row {row.run!r} names the published row {row.published!r}; the table has {sorted(rows)}"
         raise ValueError(msg)
-    loss = str(row.records[0].card.get("loss", {}).get("name", ""))
+    loss = str(row.records[0].card.get("loss", {}).get("name", "")) if row.records else ""
     keys = [key for key in (row.published, row.run, loss) if key in rows]
     return rows[keys[0]] if keys else {}
 

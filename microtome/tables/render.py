@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from microtome.sidecars import LAST, TableSidecar
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
 
 MISSING = "–"
@@ -68,7 +67,7 @@ def to_tsv(table: Table, *, comments: bool = False) -> str:
     Args:
         table: The table.
         comments: Whether caption, units and note stand above the header in lines that begin with ``#``
-            (`parse_tsv` skips them). Left out by default: the sidecar of the table holds them (`sidecar`).
+            (`parse_tsv` skips them). Left out by default: the sidecar of the table holds them.
 
     Returns:
         The text, ending in a line break.
@@ -89,22 +88,6 @@ def units_of(table: Table) -> dict[str, str]:
         Unit by column of the frame.
     """
     return {column.key: column.unit for column in table.columns if column.unit}
-
-
-def sidecar(table: Table, *, title: str = "", order: int = LAST) -> TableSidecar:
-    """Give caption, note and units as the report reads them.
-
-    Args:
-        table: The table.
-        title: Heading in the report; empty for the study's.
-        order: Place in the report, small first.
-
-    Returns:
-        The sidecar (`microtome.sidecars.dump` makes it JSON).
-    """
-    return TableSidecar(
-        caption=table.caption, note=table.note, units=units_of(table), order=order, title=title
-    )
 
 
 def parse_tsv(text: str) -> pd.DataFrame:

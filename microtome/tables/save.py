@@ -4,19 +4,18 @@
 import os
 from pathlib import Path
 
-from microtome.sidecars import LAST, dump
+from microtome.sidecars import dump, of_table
 from microtome.tables.frame import Table
-from microtome.tables.render import sidecar, to_latex, to_markdown, to_tsv
+from microtome.tables.render import to_latex, to_markdown, to_tsv
 
 
-def save_table(table: Table, stem: str | Path, *, title: str = "", order: int = LAST) -> dict[str, Path]:
+def save_table(table: Table, stem: str | Path, *, title: str = "") -> dict[str, Path]:
     """Write a table in all formats, each file at once or not at all.
 
     Args:
         table: The table.
         stem: Path without suffix; its folder is made. Its name is the label in LaTeX.
         title: Heading in the report; empty for the study's.
-        order: Place in the report, small first.
 
     Returns:
         Path by format: ``tsv``, ``md``, ``tex``, ``json``.
@@ -25,7 +24,7 @@ def save_table(table: Table, stem: str | Path, *, title: str = "", order: int = 
         "tsv": to_tsv(table),
         "md": to_markdown(table),
         "tex": to_latex(table, label=f"tab:{Path(stem).name}"),
-        "json": dump(sidecar(table, title=title, order=order)),
+        "json": dump(of_table(table, title=title)),
     }
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():

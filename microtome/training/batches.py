@@ -2,7 +2,7 @@
 """Batches of windows from images, in an order that depends on the seed and the epoch alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -18,20 +18,27 @@ IN_MEMORY = 64 * 2**20
 """Images up to this size, bytes, are held in memory."""
 
 
+HOLDOUT, COPY = 1, 2
+"""Keys that keep the draws of the held-out share and of fixed copies apart from those of epochs."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """Windows of images with their labels.
 
     Attributes:
         images: (N, C, H, W) float32, pixel values as stored.
-        labels: (N, 1, H, W) int64 class indices, `IGNORE` where unlabelled; (N, 1, 1, 1) if only the class of
-            the central pixel is asked for.
+        labels: (N, T, H, W) int64 class indices, `IGNORE` where unlabelled, one map for each output of the
+            network; (N, 1, 1, 1) if only the class of the central pixel is asked for.
         samples: Names of the samples the windows come from.
+        draws: Where the windows are fixed copies: the seed of each one's augmentation, None for a window as
+            it is; empty where every epoch augments anew.
     """
 
     images: Tensor
     labels: Tensor
     samples: tuple[str, ...]
+    draws: tuple[int | None, ...] = ()
 
 
 class BatchSource(Protocol):
@@ -81,6 +88,8 @@ class PatchBatches:
         repeats: Times each window is drawn in an epoch.
         seed: Of order and crops.
         shuffle: False for validation: the index's order, crops in the centre.
+        copies: Fixed augmented copies beside each window; None augments anew in each epoch.
+        share: Which of all windows and copies are drawn, as a range of their random order, 0 to 1.
     """
 
     images: Mapping[str, Labelled]
@@ -90,6 +99,8 @@ class PatchBatches:
     repeats: int = 1
     seed: int = 0
     shuffle: bool = True
+    copies: int | None = None
+    share: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -107,16 +118,46 @@ class PatchBatches:
 
     def __len__(self) -> int:
         """Batches of an epoch."""
-        return -(-len(self.windows) * self.repeats // self.batch_size)
+        return -(-len(self.items) * self.repeats // self.batch_size)
+
+    @cached_property
+    def items(self) -> np.ndarray:
+        """What an epoch draws from: (n, 2) window and copy, copy 0 being the window itself.
+
+        Raises:
+            ValueError: The share holds nothing.
+        """
+        copies = 1 + (self.copies or 0)
+        every = np.stack(np.meshgrid(np.arange(len(self.windows)), np.arange(copies), indexing="ij"), -1)
+        every = every.reshape(-1, 2)
+        if self.share == (0.0, 1.0):
+            return every
+        order = np.random.default_rng([self.seed, 0, 0, HOLDOUT]).permutation(len(every))
+        first, last = (round(edge * len(every)) for edge in self.share)
+        if first == last:
+            msg = (
+                f"{len(every)} windows and copies cannot be shared out so that {self.share[0]:g} to "
+                f"{self.share[1]:g} of them are some; raise sampler.holdout or sampler.copies"
+            )
+            raise ValueError(msg)
+        return every[np.sort(order[first:last])]
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch."""
         generator = np.random.default_rng([self.seed, number])
-        order = np.tile(np.arange(len(self.windows)), self.repeats)
+        order = np.tile(np.arange(len(self.items)), self.repeats)
         if self.shuffle:
             order = generator.permutation(order)
         for start in range(0, len(order), self.batch_size):
-            yield _stack([self._draw(int(i), generator) for i in order[start : start + self.batch_size]])
+            chosen = self.items[order[start : start + self.batch_size]]
+            batch = _stack([self._draw(int(window), generator) for window, _ in chosen])
+            yield batch if self.copies is None else replace(batch, draws=self._draws(chosen))
+
+    def _draws(self, chosen: np.ndarray) -> tuple[int | None, ...]:
+        """The augmentation seed of each window or copy."""
+        return tuple(
+            epoch_seed(self.seed, COPY, int(window), int(copy)) if copy else None for window, copy in chosen
+        )
 
     def _draw(self, number: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
         """Read one window, cropped."""

@@ -7,8 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from microtome.augment import Augmentation, augment
+from microtome.augment import Augmentation, augment, round_targets
 from microtome.config.sampling import Input
+from microtome.resize import zoomed
 from microtome.targets import IGNORE
 from microtome.training.batches import Batch
 from microtome.windows import WindowTransform, transform_windows
@@ -48,23 +49,41 @@ def normalize(images: Tensor, settings: Input) -> Tensor:
 def _augmented(
     batch: Batch, settings: Input, augmentation: Augmentation, seed: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Augment the pixels in 0..1 and normalise them."""
+    """Augment the pixels in 0..1, resize and normalise them."""
     images, labels = batch.images / settings.scale, batch.labels
-    if seed is not None:
+    if batch.draws:
+        images, labels = _fixed_copies(images, labels, augmentation, batch.draws)
+    elif seed is not None:
         images, labels = augment(images, labels, augmentation, seed=seed)
+    if settings.zoom != 1:
+        images = zoomed(images, settings.zoom)
+        labels = round_targets(zoomed(labels.float(), settings.zoom), augmentation.target_rounding)
     return normalize(images * settings.scale, settings), labels
+
+
+def _fixed_copies(
+    images: Tensor, labels: Tensor, augmentation: Augmentation, draws: tuple[int | None, ...]
+) -> tuple[Tensor, Tensor]:
+    """Augment each window with a seed of its own, those without one not at all."""
+    pairs = [
+        (images[i : i + 1], labels[i : i + 1])
+        if seed is None
+        else augment(images[i : i + 1], labels[i : i + 1], augmentation, seed=seed)
+        for i, seed in enumerate(draws)
+    ]
+    return torch.cat([image for image, _ in pairs]), torch.cat([label for _, label in pairs])
 
 
 @dataclass(frozen=True)
 class BinaryTask:
-    """One sigmoid output: the class `positive` against the rest (SPEC B.5: cell against membrane)."""
+    """Sigmoid outputs, each of the class `positive` against the rest: a mask, or a mask and a marker."""
 
     settings: Input
     augmentation: Augmentation
     positive: int = 1
 
     def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
-        """Targets are float (N, 1, H, W)."""
+        """Targets are float (N, T, H, W)."""
         inputs, labels = _augmented(batch, self.settings, self.augmentation, seed)
         return Prepared(inputs, (labels == self.positive).float(), labels != IGNORE)
 

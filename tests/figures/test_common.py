@@ -67,14 +67,14 @@ def test_settings_are_left_as_they_were(study):
 
 def test_save_writes_all_formats_without_dates(tmp_path, study):
     result = figures.draw("worked_relu", study)
-    paths = save_figure(result, tmp_path / "deep/figure_18", kind="worked_relu", title="ReLU", order=3)
+    paths = save_figure(result, tmp_path / "deep/figure_18", kind="worked_relu", title="ReLU")
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == [
         f"figure_18.{suffix}" for suffix in ("json", "pdf", "png", "svg", "tsv")
     ]
     assert b"<dc:date>" not in paths["svg"].read_bytes()
     assert b"CreationDate" not in paths["pdf"].read_bytes()
     assert paths["png"].read_bytes().startswith(b"\x89PNG")
-    expected = {"caption": result.caption, "kind": "worked_relu", "title": "ReLU", "order": 3}
+    expected = {"caption": result.caption, "kind": "worked_relu", "title": "ReLU"}
     assert json.loads(paths["json"].read_text()) == expected
     pd.testing.assert_frame_equal(pd.read_csv(paths["tsv"], sep="\t"), result.data, check_dtype=False)
     bytes_before = {name: path.read_bytes() for name, path in paths.items()}
@@ -83,7 +83,6 @@ def test_save_writes_all_formats_without_dates(tmp_path, study):
         tmp_path / "deep/figure_18",
         kind="worked_relu",
         title="ReLU",
-        order=3,
     )
     assert {name: path.read_bytes() for name, path in paths.items()} == bytes_before
 

@@ -143,12 +143,6 @@ class SigmoidContract(LossContract):
         narrow = valid[:, :1]
         assert loss(logits, target, narrow).item() == loss(logits, target, narrow.expand_as(logits)).item()
 
-    def test_flattens_the_batch(self, loss):
-        logits, target, _ = self.case()
-        assert loss(logits, target).item() == pytest.approx(
-            loss(logits.reshape(1, 1, 1, -1), target.reshape(1, 1, 1, -1)).item(), rel=1e-12
-        )
-
     def test_large_batches_stay_accurate_in_float32(self, loss):
         logits, target, _ = random_case(7, (4, 1, 256, 256), scale=0.1)
         logits = logits + (target * 2 - 1) * 7  # nearly perfect: 1 - (almost 1) would cancel
@@ -156,77 +150,128 @@ class SigmoidContract(LossContract):
         assert loss(logits.float(), target).item() == pytest.approx(want, rel=1e-4)
 
 
-class TestBCE(SigmoidContract):
+class FlatContract(SigmoidContract):
+    def test_flattens_the_batch(self, loss):
+        logits, target, _ = self.case()
+        assert loss(logits, target).item() == pytest.approx(
+            loss(logits.reshape(1, 1, 1, -1), target.reshape(1, 1, 1, -1)).item(), rel=1e-12
+        )
+
+
+class TestBCE(FlatContract):
     name = "bce"
 
     def expected(self, logits, target, valid):
         return oracle.bce(logits, target, valid)
 
 
-class TestDice(SigmoidContract):
+class TestDice(FlatContract):
     name = "dice"
 
     def expected(self, logits, target, valid):
         return oracle.dice(logits, target, valid)
 
 
-class TestDiceWithOtherSmoothing(SigmoidContract):
+class TestDiceWithOtherSmoothing(FlatContract):
     name, options = "dice", {"smooth": 3.5}
 
     def expected(self, logits, target, valid):
         return oracle.dice(logits, target, valid, smooth=3.5)
 
 
-class TestDiceBCE(SigmoidContract):
+class TestDiceBCE(FlatContract):
     name = "dicebce"
 
     def expected(self, logits, target, valid):
         return oracle.dicebce(logits, target, valid)
 
 
-class TestIoU(SigmoidContract):
+class TestBCEDice(SigmoidContract):
+    name = "bce_dice"
+
+    def expected(self, logits, target, valid):
+        return oracle.bce_dice(logits, target, valid, **self.options)
+
+    def test_every_map_counts_alike(self, loss):
+        """The mean over parts of equal size; a flattened loss has another value."""
+        logits, target, _ = self.case()
+        parts = [
+            loss(logits[n : n + 1, c : c + 1], target[n : n + 1, c : c + 1]).item()
+            for n in range(logits.shape[0])
+            for c in range(logits.shape[1])
+        ]
+        assert loss(logits, target).item() == pytest.approx(np.mean(parts), rel=1e-12)
+        flat = loss(logits.reshape(1, 1, 1, -1), target.reshape(1, 1, 1, -1)).item()
+        assert flat != pytest.approx(np.mean(parts), rel=1e-4)
+
+    def test_maps_without_a_valid_pixel_do_not_count(self, loss):
+        logits, target, valid = self.case()
+        valid[1, 0] = False
+        want = self.expected(logits.numpy(), target.numpy(), valid.numpy())
+        assert loss(logits, target, valid).item() == pytest.approx(want, rel=1e-12)
+        valid[1] = False
+        rest = [0, 2]
+        assert loss(logits, target, valid).item() == pytest.approx(
+            loss(logits[rest], target[rest], valid[rest]).item(), rel=1e-12
+        )
+
+    def test_one_map(self, loss):
+        logits, target, valid = random_case(3, (2, 1, 6, 4))
+        want = self.expected(logits.numpy(), target.numpy(), valid.numpy())
+        assert loss(logits, target, valid).item() == pytest.approx(want, rel=1e-12)
+
+
+class TestBCEDiceSquared(TestBCEDice):
+    options = {"squared": True, "weight": 0.3}
+
+
+class TestBCEDiceOfDiceAlone(TestBCEDice):
+    options = {"weight": 0.0}
+
+
+class TestIoU(FlatContract):
     name = "iou"
 
     def expected(self, logits, target, valid):
         return oracle.iou(logits, target, valid)
 
 
-class TestTversky(SigmoidContract):
+class TestTversky(FlatContract):
     name = "tversky"
 
     def expected(self, logits, target, valid):
         return oracle.tversky(logits, target, valid)
 
 
-class TestTverskyWithOtherWeights(SigmoidContract):
+class TestTverskyWithOtherWeights(FlatContract):
     name, options = "tversky", {"alpha": 0.9, "beta": 0.2, "smooth": 2.0}
 
     def expected(self, logits, target, valid):
         return oracle.tversky(logits, target, valid, **self.options)
 
 
-class TestFocalBatchMean(SigmoidContract):
+class TestFocalBatchMean(FlatContract):
     name = "focal"
 
     def expected(self, logits, target, valid):
         return oracle.focal_batch_mean(logits, target, valid)
 
 
-class TestFocalBatchMeanSmallGamma(SigmoidContract):
+class TestFocalBatchMeanSmallGamma(FlatContract):
     name, options = "focal", {"gamma": 0.5, "alpha": 0.3}
 
     def expected(self, logits, target, valid):
         return oracle.focal_batch_mean(logits, target, valid, gamma=0.5, alpha=0.3)
 
 
-class TestFocalPerPixel(SigmoidContract):
+class TestFocalPerPixel(FlatContract):
     name, options = "focal", {"form": "per_pixel"}
 
     def expected(self, logits, target, valid):
         return oracle.focal_per_pixel(logits, target, valid)
 
 
-class TestFocalPerPixelSmallGamma(SigmoidContract):
+class TestFocalPerPixelSmallGamma(FlatContract):
     name, options = "focal", {"form": "per_pixel", "gamma": 0.5, "alpha": 0.3}
 
     def expected(self, logits, target, valid):
@@ -264,7 +309,16 @@ class TestWeightedCrossEntropyByCount(TestCrossEntropy):
 
 
 def test_registry_lists_files_and_not_shared_parts():
-    assert losses.names() == ("bce", "cross_entropy", "dice", "dicebce", "focal", "iou", "tversky")
+    assert losses.names() == (
+        "bce",
+        "bce_dice",
+        "cross_entropy",
+        "dice",
+        "dicebce",
+        "focal",
+        "iou",
+        "tversky",
+    )
 
 
 def test_unknown_name_suggests_the_nearest():
@@ -279,6 +333,8 @@ def test_unknown_name_suggests_the_nearest():
     [
         ("dice", {"smooth": 0}, "smooth=0 must be positive"),
         ("dicebce", {"smooth": -1.0}, "smooth=-1.0 must be positive"),
+        ("bce_dice", {"weight": 1.1}, r"weight=1.1 must be a finite number from 0.0 to 1.0"),
+        ("bce_dice", {"weight": math.nan}, "weight=nan must be"),
         ("iou", {"smooth": math.nan}, "smooth=nan must be positive"),
         ("tversky", {"alpha": -0.1}, "alpha=-0.1 must be"),
         ("tversky", {"beta": math.inf}, "beta=inf must be"),
@@ -319,6 +375,25 @@ def test_cross_entropy_counts_its_class_weights():
         losses.build("cross_entropy", class_weight=[1, 2, 3])(
             torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
         )
+
+
+def test_binary_losses_of_two_maps_are_the_mean_over_both():
+    """Mask and marker are two independent sigmoids: neither loss compares the maps."""
+    logits, target, _ = random_case(5, (2, 2, 6, 4))
+    for name in ("bce", "bce_dice"):
+        loss = losses.build(name)
+        alone = [loss(logits[:, c : c + 1], target[:, c : c + 1]).item() for c in (0, 1)]
+        assert loss(logits, target).item() == pytest.approx(np.mean(alone), rel=1e-12)
+
+
+def test_bce_dice_by_hand():
+    """Two pixels with p = ½, one true: TP = FP = FN = ½, so T = 1.5 / 2; squared, T = 3 / 3.5."""
+    logits, target = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])
+    linear, squared = (
+        losses.build("bce_dice", weight=0.25, squared=s)(logits, target).item() for s in (False, True)
+    )
+    assert linear == pytest.approx(0.25 * math.log(2) + 0.75 * (1 - 1.5 / 2), rel=1e-6)
+    assert squared == pytest.approx(0.25 * math.log(2) + 0.75 * (1 - 3 / 3.5), rel=1e-6)
 
 
 def uniform_batch(entropy):

@@ -21,6 +21,9 @@ SIZES = {
     "p4.unet_classic": (31_042_369, 385),
     "p4.n4": (219_290, 0.24),
     "p4.n_w65": (270_746, 0.10),
+    "p3.r18": (14_329_346, 162),
+    "p3.r50": (32_522_242, 320),
+    "p3.ser50": (35_037_186, 320),
 }
 
 
@@ -104,7 +107,7 @@ def test_padding_mirrors_and_repeats():
 
 
 def test_registry_lists_files_and_not_shared_parts():
-    assert {"unet", "ciresan"} <= set(networks.names())
+    assert {"unet", "ciresan", "usenet"} <= set(networks.names())
     assert not [name for name in networks.names() if name.startswith("_")]
 
 

@@ -12,7 +12,8 @@ from scipy import ndimage
 from microtome import images
 from microtome.phantoms import em_geometry
 from microtome.phantoms.em import EMPhantom, simulate
-from microtome.phantoms.em_geometry import cut, grow_tubes, interface_distance, smooth_noise
+from microtome.phantoms.em_geometry import cut, grow_tubes, interface_distance
+from microtome.phantoms.noise import smooth_noise
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Losses of the membrane study, written out in NumPy float64 from their formulas without shared code."""
+"""Losses of the studies, written out in NumPy float64 from their formulas without shared code."""
 
 import numpy as np
 
@@ -22,6 +22,20 @@ def dice(logits, target, valid=None, smooth=1.0):
 
 def dicebce(logits, target, valid=None, smooth=1.0):
     return dice(logits, target, valid, smooth) + bce(logits, target, valid)
+
+
+def bce_dice(logits, target, valid=None, weight=0.5, squared=False):
+    """Map by map, with the Dice coefficient as 2I / (A + B) with 2 added to both."""
+    keep = np.ones(logits.shape, bool) if valid is None else np.broadcast_to(valid, logits.shape)
+    losses = []
+    for sample in range(logits.shape[0]):
+        for channel in range(logits.shape[1]):
+            used = keep[sample, channel]
+            if used.any():
+                p, q = _flat(logits[sample, channel], target[sample, channel], used)
+                size = np.sum(p**2) + np.sum(q**2) if squared else np.sum(p) + np.sum(q)
+                losses.append(1 - (2 * np.sum(p * q) + 2) / (size + 2))
+    return weight * bce(logits, target, valid) + (1 - weight) * np.mean(losses)
 
 
 def iou(logits, target, valid=None, smooth=1.0):

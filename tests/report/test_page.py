@@ -81,9 +81,12 @@ def test_all_tables_and_figures_are_there(page):
     assert "0.910 ± 0.012" in page.words
 
 
-def test_tables_come_in_the_order_of_their_sidecars(page):
-    ids = [name for name in page.ids if "-table-table-" in name]
-    assert ids == [f"study-membranes-table-table-{number}" for number in (2, 1, 3)]
+@pytest.mark.parametrize("order", [(1, 2, 3), (2, 1, 3), (3, 2)])
+def test_tables_come_in_the_order_of_the_study_then_the_others(results, order):
+    meta = replace(tree.META, tables={f"table_{number}": "" for number in order})
+    ids = [name for name in built(results, meta).ids if "-table-table-" in name]
+    others = tuple(number for number in (1, 2) if number not in order)
+    assert ids == [f"study-membranes-table-table-{number}" for number in order + others]
 
 
 def test_what_is_missing_is_said_with_its_reason(page):
@@ -191,7 +194,7 @@ def test_a_table_the_study_does_not_ask_for_is_labelled(results):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"note": ""}', '{"caption": 3}', '{"caption": "c", "order": "x"}']
+    "text", ["[]", "{", '{"note": ""}', '{"caption": 3}', '{"caption": "c", "units": 3}']
 )
 def test_a_wrong_sidecar_is_said_and_its_table_still_shown(results, text):
     (results / "membranes" / "tables" / "table_1.json").write_text(text)

@@ -191,7 +191,6 @@ def write_tables(folder):
             "caption": f"Seconds of twelve epochs {EVIL}.",
             "note": "Phantom data.",
             "units": "seconds",
-            "order": 2,
         },
     )
     spread = [[label, 0.9 + 0.01 * number, 0.0123, 2] for number, label in enumerate(RUNS.values())]
@@ -200,7 +199,7 @@ def write_tables(folder):
         {"key": "label", "label": "Model", "kind": "text"},
         {"key": "v_rand", "label": "Rand score", "unit": "fraction", "better": "high"},
     ]
-    write_json(folder / "table_2.json", {"caption": "Mean over seeds.", "order": 1, "columns": columns})
+    write_json(folder / "table_2.json", {"caption": "Mean over seeds.", "columns": columns})
 
 
 def write_figure(folder):
@@ -218,7 +217,6 @@ def write_figure(folder):
         "caption": "Validation loss by epoch.",
         "kind": "curves",
         "title": "Figure 1: losses",
-        "order": 1,
     }
     write_json(folder / "figure_1.json", caption)
 

@@ -20,7 +20,6 @@ SHAPES = {"s3": (40, 56), "s4": (33, 47)}
 IDENTITY = {
     "study": "m",
     "run": "r",
-    "label": "R",
     "split": "one",
     "seed": 3,
     "scale": "demo",

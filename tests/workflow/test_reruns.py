@@ -9,11 +9,6 @@ from tests.workflow.cases import CASES, Case, listed
 from tests.workflow.conftest import Complete
 from tests.workflow.workspace import DryRunServer, Workspace
 
-KNOWN = {
-    "name that is printed": pytest.mark.xfail(reason="the card holds the label", strict=True),
-    "new figure in front": pytest.mark.xfail(reason="sidecars hold the order of entries", strict=True),
-}
-
 
 def _reasons(jobs: list) -> str:
     return "\n".join(f"{job}: {job.reason[:300]}" for job in jobs)
@@ -33,10 +28,7 @@ def test_dry_runs_see_jobs(server: DryRunServer, copy: Workspace) -> None:
     assert {"simulate", "train dice", "own train dice", "draw panel", "report_page"} <= set(names)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=KNOWN.get(case.name, ()), id=case.name.replace(" ", "_")) for case in CASES],
-)
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name.replace(" ", "_")) for case in CASES])
 def test_only_what_depends_runs_again(case: Case, server: DryRunServer, copy: Workspace) -> None:
     before = _contents(copy.root)
     case.change(copy)

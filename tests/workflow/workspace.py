@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A copy of the repository with two miniature studies, in which Snakemake runs."""
+"""A copy of the repository with three miniature studies, in which Snakemake runs."""
 
 import json
 import os
@@ -21,9 +21,10 @@ JOBS = ".jobs.jsonl"
 """Where the logger plugin lists the jobs of a dry run, in the workspace."""
 NOT_COPIED = ("tests", "docs", "benchmarks", ".ci")
 GENERATED = frozenset({"results", "resources", "logs", ".snakemake", "__pycache__"})
-TARGETS = frozenset({"all", "tables", "figures", "report", "apply"})
+TARGETS = frozenset({"all", "tables", "figures", "report", "apply", "evaluate_folder", "export_model"})
 """Rules that only name files."""
-SHOWN = ("run", "batch", "name")
+STUDIES = ("mini", "own", "he")
+SHOWN = ("stain", "run", "batch", "name")
 """Wildcards that tell jobs apart; study, split and seed have one value here."""
 OWN_PARTS = ("train", "train", "val", "test")
 EPOCHS = 24
@@ -42,7 +43,7 @@ class Job:
     reason: str
 
     def __str__(self) -> str:
-        study = ["own"] if self.wildcards.get("study") == "own" else []
+        study = [name for name in STUDIES[1:] if self.wildcards.get("study") == name]
         return " ".join([*study, self.rule, *(self.wildcards[key] for key in SHOWN if key in self.wildcards)])
 
 
@@ -175,9 +176,10 @@ def make_workspace(root: Path) -> Workspace:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, root / name)
     workspace = Workspace(root)
-    workspace.write("config/config.yaml", "scale: demo\nstudies: [mini, own]\ndevice: cpu\n")
+    workspace.write("config/config.yaml", f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: cpu\n")
     workspace.write_study("mini", mini_study())
     workspace.write_study("own", own_study())
+    workspace.write_study("he", he_study())
     write_own_files(workspace, OWN_PARTS)
     return workspace
 
@@ -267,6 +269,46 @@ def own_study() -> Content:
                 "training": {"epochs": 1},
             }
         },
+        "scales": {"demo": {}},
+    }
+
+
+def he_study() -> Content:
+    """A study of objects on a phantom: a run with normalized stains and a marker, one with neither."""
+    images = {"train": 2, "val": 1, "test": 1}
+    return {
+        "paper": "p3_usenet",
+        "title": "Objects",
+        "data": {
+            "source": "phantom",
+            "phantom": {"kind": "he", "size": SIZE, "hospitals": 2, "images": images},
+            "channels": 3,
+            "classes": {"background": 0, "nucleus": 1},
+        },
+        "targets": {"kind": "instances"},
+        "stains": {"spcn": {"target": "tile-000"}},
+        "patches": {"size": SIZE, "stride": SIZE},
+        "defaults": {
+            "network": {"name": "usenet", "encoder": "resnet18", "width": 2},
+            "loss": {"name": "bce_dice"},
+            "training": {"epochs": 1},
+            "segment": {"kind": "watershed"},
+        },
+        "runs": {
+            "marked": {
+                "label": "With a marker",
+                "stain": "spcn",
+                "outputs": ["mask", "shape_marker"],
+                "sampler": {"copies": 1},
+                "augment": {"horizontal_flip": 0.5},
+            },
+            "alone": {
+                "label": "Mask alone",
+                "network": {"out_channels": 1},
+                "segment": {"markers": "eroded"},
+            },
+        },
+        "evaluate": {"metrics": ["instances", "overlap"]},
         "scales": {"demo": {}},
     }
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""Options of each phantom. A model's `kind` is the module in `microtome.phantoms` that simulates it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from microtome.config.base import Section
+
+Part = Literal["train", "val", "test"]
+Organ = Literal["breast", "kidney", "liver", "prostate", "bladder", "colon", "stomach", "lung", "brain"]
+LARGEST_TILE = 4096
+"""Pixels of a side; the nuclei of such a tile still fit 16-bit labels."""
+
+
+class EMPhantomData(Section):
+    """Electron-microscopy phantom: serial sections of neuropil with known membranes."""
+
+    kind: Literal["em"] = Field("em", description="the simulator")
+    seed: NonNegativeInt = Field(0, description="fixes every draw")
+    size: PositiveInt = Field(256, description="pixels of a side")
+    difficulty: NonNegativeFloat = Field(
+        1.0, description="0: clean; 1: like the ISBI 2012 stack; above: harder"
+    )
+    block: PositiveInt = Field(2, description="neighbouring slices that stay in one part")
+    slices: dict[Part, PositiveInt] = Field(
+        {"train": 8, "val": 2, "test": 2}, description="slices of each part, in order"
+    )
+
+
+class HEPhantomData(Section):
+    """H&E phantom: tiles of several organs and hospitals with known nuclei and stains."""
+
+    kind: Literal["he"] = Field("he", description="the simulator")
+    seed: NonNegativeInt = Field(0, description="fixes every draw")
+    size: Annotated[int, Field(ge=64, le=LARGEST_TILE)] = Field(256, description="side, pixels of 0.25 µm")
+    difficulty: NonNegativeFloat = Field(
+        1.0, description="0: clean, all hospitals alike; 1: like MoNuSeg 2018; above: harder"
+    )
+    touching: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.25, description="share of nuclei that are put against another, or partly under it"
+    )
+    hospitals: PositiveInt = Field(
+        4, description="sites, each with its stains and scanner; the last is seen in test alone"
+    )
+    organs: tuple[Organ, ...] = Field(
+        ("breast", "kidney", "prostate", "colon"), min_length=1, description="kinds of tissue, in turn"
+    )
+    tiles: PositiveInt = Field(1, description="images of each patient; a patient has one hospital and organ")
+    images: dict[Part, PositiveInt] = Field(
+        {"train": 8, "val": 2, "test": 4}, description="images of each part, in order"
+    )
+    concentrations: bool = Field(False, description="whether the true stain concentrations are written too")
+
+
+Phantom = Annotated[EMPhantomData | HEPhantomData, Field(discriminator="kind")]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Weighted sum of binary cross entropy and a Dice loss that is taken map by map.
+
+`dicebce` flattens the batch before it takes the Dice loss; here each output map of each sample has its own,
+and their mean is taken, so that a map with few positive pixels (markers) counts as much as one with many.
+"""
+
+import torch
+from torch import nn
+
+from microtome.losses._regions import (
+    Masked,
+    map_sums,
+    mask,
+    mean,
+    mean_bce,
+    region_loss,
+    require_number,
+    soft_counts,
+)
+
+SMOOTH = 1.0
+"""Added to the true positives, and to the whole of which they are a part (CIVA-Lab/USE-Net)."""
+
+
+class BCEDiceLoss(nn.Module):
+    """λ·BCE + (1 - λ)·Dice; see `build`."""
+
+    def __init__(self, *, weight: float, squared: bool) -> None:
+        super().__init__()
+        require_number("bce_dice", most=1.0, weight=weight)
+        self.weight, self.squared = weight, squared
+
+    def forward(
+        self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Scalar loss; see `microtome.losses` for the arguments."""
+        masked = mask(logits, target, valid)
+        dice = map_dice(masked, squared=self.squared)
+        return self.weight * mean_bce(masked) + (1 - self.weight) * dice
+
+
+def map_dice(masked: Masked, *, squared: bool) -> torch.Tensor:
+    """Mean of the Dice losses of the maps that have any valid pixel.
+
+    Args:
+        masked: (N, C, *S); see `microtome.losses._regions.mask`.
+        squared: squared denominators.
+
+    Returns:
+        A scalar; 0 if nothing is valid.
+    """
+    if squared:
+        losses = _squared_dice(masked)
+    else:
+        losses = region_loss(soft_counts(masked, each_map=True), alpha=0.5, beta=0.5, smooth=SMOOTH)
+    counted = None if masked.weight is None else (map_sums(masked.weight) > 0).to(losses.dtype)
+    return mean(losses, counted)
+
+
+def _squared_dice(masked: Masked) -> torch.Tensor:
+    """1 - (Σpq + s) / (½Σp² + ½Σq² + s) of each map, as ½Σ(p - q)² over the same denominator."""
+    positive, negative = masked.logits.sigmoid(), (-masked.logits).sigmoid()
+    error = positive * (1 - masked.target) - negative * masked.target
+    size = positive.square() + masked.target.square()
+    if masked.weight is not None:
+        error, size = error * masked.weight, size * masked.weight
+    return map_sums(error.square()) / (map_sums(size) + 2 * SMOOTH)
+
+
+def build(*, weight: float = 0.5, squared: bool = False) -> BCEDiceLoss:
+    """Build λ·BCE + (1 - λ)·Dice.
+
+    With p = sigmoid(logit), truth q, and TP = Σpq, FP = Σp(1 - q), FN = Σ(1 - p)q over the valid pixels of
+    one map of one sample, the Dice loss is 1 - (TP + 1) / (TP + ½FP + ½FN + 1), averaged over samples and
+    channels, and the cross entropy is averaged over samples, channels and pixels. That is what the code of
+    CIVA-Lab/USE-Net computes. The equation printed in the publication has squared denominators,
+    1 - (2Σpq + 2) / (Σp² + Σq² + 2), and leaves out the "1 -" and the smoothing.
+
+    Args:
+        weight: λ, from 0 (Dice only) to 1 (cross entropy only).
+        squared: the printed denominators.
+
+    Returns:
+        A module called as `loss(logits, target, valid=None)`.
+
+    Raises:
+        ValueError: `weight` is not from 0 to 1.
+
+    Example:
+        >>> round(build()(torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)).item(), 4)
+        0.5004
+    """
+    return BCEDiceLoss(weight=weight, squared=squared)

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""Public ImageNet weights of the encoders: found, verified, and loaded without running any code they hold.
+
+The name of each file ends in the first hexadecimal digits of its SHA-256 (eight for torchvision's, thirteen
+for that of SE-ResNet-50); the files' full digests are not published, so these digits are what is verified.
+"""
+
+import pickle
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from microtome.datasets.fetch import MIRROR_VARIABLE, mirror_folder, sha256
+
+IMAGENET = "imagenet"
+FOLDER = "weights"
+IMAGENET_WIDTH, IMAGENET_CHANNELS = 64, 3
+CLASSIFIER = "fc."
+COUNTER = "num_batches_tracked"
+"""How many batches a normalisation has seen; older files lack it, and nothing depends on it."""
+SAFETENSORS = ".safetensors"
+TIMEOUT_SECONDS = 60
+DIGITS = 16
+LISTED = 6
+
+
+class WeightsError(ValueError):
+    """Weights that cannot be had or do not fit; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A published file.
+
+    Attributes:
+        name: file name, which ends in the first digits of the file's SHA-256.
+        folder: URL of the folder it is in.
+    """
+
+    name: str
+    folder: str
+
+    @property
+    def url(self) -> str:
+        """Where it is published."""
+        return f"{self.folder}/{self.name}"
+
+    @property
+    def digits(self) -> str:
+        """First hexadecimal digits of its SHA-256."""
+        return Path(self.name).stem.rpartition("-")[2]
+
+
+TORCHVISION = "https://download.pytorch.org/models"
+SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
+FILES = {
+    "resnet18": WeightFile("resnet18-f37072fd.pth", TORCHVISION),
+    "resnet34": WeightFile("resnet34-b627a593.pth", TORCHVISION),
+    "resnet50": WeightFile("resnet50-0676ba61.pth", TORCHVISION),
+    "seresnet50": WeightFile("seresnet50-60a8950a85b2b.pkl", SENET),
+}
+"""ImageNet-1k weights by encoder (torchvision: IMAGENET1K_V1)."""
+
+
+def require_fit(weights: str | None, *, width: int, in_channels: int, owner: str) -> None:
+    """Check that the ImageNet weights can fit the sizes of an encoder.
+
+    Args:
+        weights: None, `imagenet`, or a file, of which nothing is known yet.
+        width: channels of the first convolution.
+        in_channels: channels of the images.
+        owner: name of the network, for the message.
+
+    Raises:
+        ValueError: they cannot, or `weights` is no text.
+
+    Example:
+        >>> require_fit("imagenet", width=64, in_channels=3, owner="usenet")
+    """
+    if weights is not None and (not isinstance(weights, str) or not weights):
+        msg = f"{owner}: weights={weights!r} must be null, 'imagenet' or the path of a file."
+        raise ValueError(msg)
+    if weights == IMAGENET and (width, in_channels) != (IMAGENET_WIDTH, IMAGENET_CHANNELS):
+        msg = (
+            f"{owner}: weights='imagenet' are those of a network with width {IMAGENET_WIDTH} and in_channels "
+            f"{IMAGENET_CHANNELS}, found width={width} and in_channels={in_channels}. Set these, or "
+            f"weights to null."
+        )
+        raise ValueError(msg)
+
+
+def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: bool = False) -> Path:
+    """Find a file of weights, and fetch it if it is nowhere.
+
+    ImageNet weights are looked for in the folder `weights` of the mirror and in the cache of `torch.hub`,
+    into which they are downloaded; each copy is verified by the digits in its name.
+
+    Args:
+        weights: `imagenet`, or the path of a local file.
+        encoder: one of `FILES`.
+        mirror: folder with copies of public data; None: `$MICROTOME_DATA`.
+        offline: never download.
+
+    Returns:
+        The file.
+
+    Raises:
+        WeightsError: there is no such file and it cannot be downloaded; the message names the reasons and the
+            places that it may be put.
+        FetchError: the mirror folder does not exist.
+    """
+    if weights != IMAGENET:
+        if not Path(weights).is_file():
+            msg = f"weights: there is no file '{weights}'; give the path of a file, 'imagenet' or null."
+            raise WeightsError(msg)
+        return Path(weights)
+    published = FILES[encoder]
+    mirror = mirror_folder(mirror)
+    cache = Path(torch.hub.get_dir()) / "checkpoints" / published.name
+    places = [*([mirror / FOLDER / published.name] if mirror is not None else []), cache]
+    reasons = []
+    for place in places:
+        problem = _problem(place, published.digits)
+        if not problem:
+            return place
+        reasons.append(f"{place}: {problem}")
+    try:
+        return _download(published, cache, offline=offline)
+    except (OSError, ValueError) as error:
+        reasons.append(str(error))
+    raise WeightsError(_instructions(published, places, mirror, reasons))
+
+
+def describe(weights: str, file: Path) -> str:
+    """Say in a few words what weights are.
+
+    Args:
+        weights: `imagenet`, or the path of a file.
+        file: the file they were read from.
+
+    Returns:
+        `ImageNet (…)` with the name of the published file, or the file's name and the start of its SHA-256.
+    """
+    if weights == IMAGENET:
+        return f"ImageNet ({file.name})"
+    return f"{file.name} (SHA-256 {sha256(file)[:DIGITS]})"
+
+
+def load_into(encoder: nn.Module, file: Path) -> None:
+    """Replace the weights of an encoder by those of a file.
+
+    The keys of a classifier (`fc.…`) are left out; every other must fit.
+
+    Args:
+        encoder: has the parameter names of the file; changed in place.
+        file: state dictionary written by `torch.save`, or `.safetensors`.
+
+    Raises:
+        WeightsError: the file holds something else, or other keys or shapes; the encoder is then unchanged.
+    """
+    found = {key: value for key, value in read(file).items() if not key.startswith(CLASSIFIER)}
+    wanted = encoder.state_dict()
+    missing = [key for key in wanted if key not in found and not key.endswith(COUNTER)]
+    unexpected = [key for key in found if key not in wanted]
+    shapes = [
+        f"{key} {tuple(found[key].shape)}, expected {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in found and found[key].shape != value.shape
+    ]
+    if missing or unexpected or shapes:
+        kinds = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+        faults = "; ".join(f"{len(keys)} {kind}: {_first(keys)}" for kind, keys in kinds.items() if keys)
+        msg = (
+            f"weights '{file}' do not fit this encoder ({faults}). Choose its encoder, width and in_channels."
+        )
+        raise WeightsError(msg)
+    encoder.load_state_dict(found, strict=False)
+
+
+def read(file: Path) -> dict[str, torch.Tensor]:
+    """Read a state dictionary; nothing but tensors is ever unpickled.
+
+    Args:
+        file: written by `torch.save`, or `.safetensors`.
+
+    Returns:
+        Tensors by name, on the CPU.
+
+    Raises:
+        WeightsError: the file is broken, or holds anything else.
+    """
+    try:
+        content = _load(file)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        msg = f"weights '{file}' cannot be read as tensors alone ({reason}); save a plain state_dict()."
+        raise WeightsError(msg) from error
+    named = isinstance(content, Mapping) and content and all(isinstance(key, str) for key in content)
+    if not named or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        msg = (
+            f"weights '{file}' hold a {type(content).__name__} that is no dictionary of named tensors; "
+            f"save a plain state_dict()."
+        )
+        raise WeightsError(msg)
+    return dict(content)
+
+
+def _load(file: Path) -> object:
+    if file.suffix == SAFETENSORS:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise ValueError(str(error)) from error
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _problem(path: Path, digits: str) -> str:
+    """Say what is wrong with a copy of a published file, or nothing."""
+    if not path.is_file():
+        return "absent"
+    digest = sha256(path)
+    return "" if digest.startswith(digits) else f"found SHA-256 {digest}, expected one that starts {digits}"
+
+
+def _download(published: WeightFile, target: Path, *, offline: bool) -> Path:
+    """Fetch a published file; it appears under its name only when complete and verified."""
+    if offline:
+        msg = f"offline, and {published.url} needs the network"
+        raise WeightsError(msg)
+    import pooch
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)(published.url, str(draft), None)
+        problem = _problem(draft, published.digits)
+        if problem:
+            msg = f"{published.url}: {problem}"
+            raise WeightsError(msg)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    return target
+
+
+def _instructions(published: WeightFile, places: list[Path], mirror: Path | None, reasons: list[str]) -> str:
+    """Tell the user why a file could not be had, where to get it and where to put it."""
+    elsewhere = "" if mirror else f", or into a folder {FOLDER} under ${MIRROR_VARIABLE}"
+    return "\n".join(
+        [
+            f"weights: '{published.name}' could not be had.",
+            *(f"  {reason}" for reason in reasons),
+            f"Get it from {published.url} and put it into {places[0].parent}{elsewhere}.",
+        ]
+    )
+
+
+def _first(keys: list[str]) -> str:
+    more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
+    return ", ".join(keys[:LISTED]) + more

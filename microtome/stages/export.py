@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Pack a trained run: weights, cards, stain target and metrics in one archive, for use elsewhere."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from microtome.job import finished_file
+from microtome.metrics.summary import summarize
+
+MEMBER_FILES = ("model.safetensors", "card.json", "calibration.json", "history.tsv")
+ROW = "| {part} | {class} | {metric} | {mean:.4f} | {sd:.4f} | {n:.0f} |"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Time of every member, so that equal content gives equal bytes."""
+
+
+def export_run(
+    options: Mapping[str, Any],
+    *,
+    members: Sequence[Path],
+    stains: Sequence[Path],
+    metrics: Path,
+    archive: Path,
+) -> None:
+    """Write a ZIP archive with everything that applying the run needs, and a README that says what it is.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.export_run`).
+        members: Folders of the trained runs: one, or those of an ensemble.
+        stains: Stain targets that the runs use.
+        metrics: Metrics of the run, summed up in the README.
+        archive: Written whole or not at all.
+    """
+    content = {
+        f"{member.parent.name}/{name}": (member / name).read_bytes()
+        for member in members
+        for name in MEMBER_FILES
+        if (member / name).is_file()
+    }
+    content |= {f"stains/{path.parent.name}.json": path.read_bytes() for path in stains}
+    content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
+    content["metrics.tsv"] = metrics.read_bytes()
+    cards = [json.loads((member / "card.json").read_text(encoding="utf-8")) for member in members]
+    content["README.md"] = _readme(options, cards, summarize(pd.read_csv(metrics, sep="\t"))).encode()
+    with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
+        for name, data in sorted(content.items()):
+            packed.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+
+
+def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summary: pd.DataFrame) -> str:
+    """What a stranger must know of the model."""
+    dataset = options["dataset"]
+    lines = [
+        f"# {options['label']} ({cards[0]['study']}, {cards[0]['scale']} scale)",
+        "",
+        *(["The mean of the maps of these runs:", ""] if len(cards) > 1 else []),
+        *(_described(card) for card in cards),
+        "",
+        *([f"Data: {dataset['citation']} Licence: {dataset['licence']}.", ""] if dataset else []),
+        "Made with Microtome. `run.json` holds the options, each `card.json` the record of a training; the",
+        "weights are safetensors (no pickle). `snakemake apply` and `evaluate_folder` use such runs.",
+        "",
+        "## Metrics on images that were not trained on",
+        "",
+        "| part | class | metric | mean | sd | images |",
+        "|---|---|---|---|---|---|",
+        *(ROW.format(**row) for row in summary.to_dict("records")),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _described(card: Mapping[str, Any]) -> str:
+    """A trained network in one line."""
+    network = card["network"]
+    chosen = ", ".join(f"{name} {value}" for name, value in network["options"].items() if value is not None)
+    return (
+        f"- `{card['run']}`: network `{network['name']}` ({chosen}), {network['parameters']:,} parameters, "
+        f"start: {network['weights']}; trained on {card['samples']['train']} images "
+        f"({card['data_source']} data), "
+        f"{card['epochs_run']} epochs, best epoch {card['best_epoch']}, seed {card['seed']}."
+    )

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Objects of a batch for QuPath (GeoJSON) and as a table."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from microtome import images, objects, stain
+from microtome.job import finished_folder
+from microtome.stages.folders import find_sample
+from microtome.stain.profile import FORMAT
+
+logger = logging.getLogger(__name__)
+Options = Mapping[str, Any]
+
+SHARED = ("method", "preset", "parameters", "fallback", "warnings")
+"""What a stain report says once for the source and the target."""
+RGB = 3
+
+
+def export_objects(
+    options: Options, segmentations: Path, source: Path, folder: Path, *, stains: Path | None = None
+) -> None:
+    """Measure the objects of every image of a batch and write them with their outlines.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.export_objects`): `mpp` (pixel size in µm or None: as
+            the image says) and `class`, the objects' class.
+        segmentations: Batch folder with `instances/{sample}.tif`.
+        source: Batch folder of the images as imported, `{sample}.tif`.
+        folder: Gets `{sample}.geojson` and `{sample}.tsv`. Written whole or not at all.
+        stains: Folder with a stain report `{sample}.json` an image; its source profile tells the stains
+            apart. Without one, the image's own stains are fitted.
+
+    Raises:
+        FileNotFoundError: The batch has no `instances/`, or an image is missing.
+        ValueError: An image and its objects differ in size.
+    """
+    found = sorted((segmentations / "instances").glob("*.tif"))
+    if not found:
+        msg = f"no objects in {segmentations / 'instances'}; set segment.kind to one that finds objects"
+        raise FileNotFoundError(msg)
+    with finished_folder(folder) as partial:
+        for path in found:
+            sample, image = path.stem, find_sample([source], path.stem)
+            labels, pixels = images.read(path), images.read(image)
+            mpp = options["mpp"] or images.header(image).mpp
+            report = (stains or source) / f"{sample}.json"
+            rgb = pixels if pixels.ndim == RGB and pixels.dtype == np.uint8 else None
+            densities = None if rgb is None else _densities(rgb, report)
+            table = objects.measure(labels, image=rgb, densities=densities, mpp=mpp)
+            outlined = objects.as_geojson(labels, table, classification=options["class"], name=sample)
+            text = json.dumps(outlined, ensure_ascii=False, allow_nan=False) + "\n"
+            (partial / f"{sample}.geojson").write_text(text, encoding="utf-8")
+            (partial / f"{sample}.tsv").write_text(objects.to_tsv_text(table), encoding="utf-8", newline="\n")
+            logger.info("%s: %d objects", sample, len(table))
+
+
+def _densities(rgb: np.ndarray, report: Path) -> np.ndarray:
+    """Concentrations of hematoxylin and eosin (2, H, W); not a number where they cannot be told apart."""
+    try:
+        profile = _reported(report) or stain.fit(rgb)
+        return stain.concentrations(rgb, profile)
+    except stain.StainError as error:
+        logger.warning("%s: stain densities are left empty: %s", report.stem, error)
+        return np.full((2, *rgb.shape[:2]), np.nan, np.float32)
+
+
+def _reported(report: Path) -> stain.StainProfile | None:
+    """The image's profile in its stain report; None without one (no report, or a method without stains)."""
+    if not report.is_file():
+        return None
+    content = json.loads(report.read_text(encoding="utf-8"))
+    if "stain_matrix" not in content.get("source", {}):
+        return None
+    shared = {key: content[key] for key in SHARED if key in content}
+    return stain.StainProfile.from_json({"format": FORMAT, **content["source"], **shared})

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Stain normalization: the target once, then each image."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from microtome import images, stain
+from microtome.job import finished_folder, write_json
+from microtome.stages.folders import find_sample
+
+logger = logging.getLogger(__name__)
+Options = Mapping[str, Any]
+
+
+def fit_stain(options: Options, source: Path, path: Path) -> None:
+    """Fit the stain that all images are to have.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.fit_stain`).
+        source: Folder that holds the target image.
+        path: Gets the profile as JSON.
+
+    Raises:
+        StainError: The stains of the target cannot be told apart.
+    """
+    rgb = read_rgb(find_sample([source], options["target"]))
+    profile = stain.fit_target(rgb, options["method"], **options["parameters"])
+    write_json(path, {"target": options["target"], "profile": profile.as_json()})
+
+
+def normalize_batch(options: Options, target: Path, source: Path, folder: Path) -> None:
+    """Give every image of a folder the stain of the target.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.normalize_stain`).
+        target: The profile that `fit_stain` wrote.
+        source: Folder of RGB images.
+        folder: Gets each image under its name, and beside it a report (JSON).
+
+    Raises:
+        StainError: The stains of an image cannot be told apart and `fallback` is `error`.
+    """
+    profile = json.loads(target.read_text(encoding="utf-8"))["profile"]
+    with finished_folder(folder) as partial:
+        for path in sorted(source.glob("*.tif")):
+            normalized, report = _normalized(read_rgb(path), profile, options, path)
+            images.write(partial / path.name, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
+            write_json(partial / f"{path.stem}.json", {"sample": path.stem, **report})
+
+
+def _normalized(
+    rgb: np.ndarray, profile: Options, options: Options, path: Path
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """One image with its report, where the stains it lacks were taken from the target or not."""
+    normalized, report = stain.apply(rgb, profile)
+    if report["fallback"] and options["fallback"] == "error":
+        msg = f"{path}: {report['fallback']}; leave the image out, or set fallback: target in `stains`"
+        raise stain.StainError(msg)
+    for text in filter(None, [report["fallback"], *report["warnings"]]):
+        logger.warning("%s: %s", path.stem, text)
+    return normalized, report
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """An RGB image (H, W, 3) uint8."""
+    return images.read(path)

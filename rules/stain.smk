@@ -1,0 +1,55 @@
+# Stain normalization: the target is fitted once, then each image is given its stain.
+wildcard_constraints:
+    stain="[A-Za-z0-9_-]+",
+
+
+rule fit_stain:
+    input:
+        images=lambda wildcards: at.study("images/{batch}").format(
+            study=wildcards.study,
+            batch=plan(wildcards).batch_of(
+                plan(wildcards).study.stains[wildcards.stain].target
+            ),
+        ),
+    output:
+        profile=at.study("stains/{stain}/target.json"),
+    log:
+        at.log("fit_stain", "study", "stain"),
+    benchmark:
+        at.times("fit_stain", "study", "stain")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(3000),
+        runtime=60,
+    params:
+        state=lambda wildcards: plan(wildcards).fit_stain(wildcards.stain),
+    message:
+        "{wildcards.study}: fit the stain of the target of {wildcards.stain}"
+    script:
+        "../scripts/fit_stain.py"
+
+
+rule normalize_stain:
+    input:
+        target=at.study("stains/{stain}/target.json"),
+        images=at.study("images/{batch}"),
+    output:
+        folder=directory(at.study("stains/{stain}/images/{batch}")),
+    log:
+        at.log("normalize_stain", "study", "stain", "batch"),
+    benchmark:
+        at.times("normalize_stain", "study", "stain", "batch")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(3000),
+        runtime=120,
+    params:
+        state=lambda wildcards: plan(wildcards).normalize_stain(wildcards.stain),
+    message:
+        "{wildcards.study}: normalize the stain of {wildcards.batch} ({wildcards.stain})"
+    script:
+        "../scripts/normalize_stain.py"

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+"""Pack a trained run for use elsewhere."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.export import export_run
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    export_run(
+        options,
+        members=[Path(path).parent for path in snakemake.input.weights],
+        stains=[Path(path) for path in snakemake.input.stains],
+        metrics=Path(snakemake.input.metrics),
+        archive=Path(snakemake.output.archive),
+    )

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Fit the stain that all images are to have."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.stain import fit_stain
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    fit_stain(options, Path(snakemake.input.images), Path(snakemake.output.profile))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""From probability maps to label maps and objects, and from objects to the table of metrics."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microtome import images
+from microtome.config.prediction import Watershed
+from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
+from microtome.stages.segment import segment_batch
+from microtome.watershed import WatershedSettings, separate
+from tests.test_watershed import tissue
+
+
+@pytest.fixture
+def maps(tmp_path):
+    """Maps of two images of different sizes: mask and marker."""
+    for name, shape in (("a", (90, 110)), ("b", (70, 64))):
+        mask, marker, _ = tissue(len(name) + shape[0], shape)
+        images.write(tmp_path / f"maps/{name}.tif", np.stack((mask, marker)), mpp=0.25)
+    return tmp_path / "maps"
+
+
+def segment(maps, folder="found", **options):
+    segment_batch(Watershed(**options).model_dump(), maps, maps.parent / folder)
+    return maps.parent / folder
+
+
+def test_a_watershed_writes_classes_and_objects(maps):
+    folder = segment(maps)
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")) == [
+        *("a.tif", "b.tif", "instances", "instances/a.tif", "instances/b.tif")
+    ]
+    for name in ("a", "b"):
+        objects, classes = images.read(folder / f"instances/{name}.tif"), images.read(folder / f"{name}.tif")
+        assert (objects.dtype, classes.dtype) == (np.int32, np.uint8)
+        assert np.array_equal(objects, separate(*np.moveaxis(images.read(maps / f"{name}.tif"), -1, 0)))
+        assert np.array_equal(classes, objects > 0)
+        assert images.header(folder / f"instances/{name}.tif").mpp == pytest.approx(0.25)
+
+
+def test_tiles_write_the_same_bytes(maps):
+    whole = segment(maps, flooding="rings", reach=20)
+    tiled = segment(maps, "tiled", flooding="rings", reach=20, tile=32)
+    for path in sorted(whole.rglob("*.tif")):
+        assert (tiled / path.relative_to(whole)).read_bytes() == path.read_bytes()
+    assert len(list(tiled.rglob("*"))) == len(list(whole.rglob("*")))
+
+
+def test_options_of_the_study_are_the_settings():
+    """Same names, same defaults."""
+    options = Watershed().model_dump()
+    assert options.pop("kind") == "watershed"
+    assert WatershedSettings(**options) == WatershedSettings()
+
+
+def test_a_mask_alone_needs_other_markers(maps, tmp_path):
+    images.write(tmp_path / "mask/a.tif", images.read(maps / "a.tif")[..., 0])
+    with pytest.raises(ValueError, match=r"a\.tif: there is a mask map alone.*set markers to eroded"):
+        segment(tmp_path / "mask")
+    folder = segment(tmp_path / "mask", markers="eroded")
+    assert images.read(folder / "instances/a.tif").max() > 1
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_markers_of_the_mask_pass_over_a_predicted_marker(maps, tmp_path):
+    images.write(tmp_path / "mask/a.tif", images.read(maps / "a.tif")[..., 0])
+    alone = segment(tmp_path / "mask", "alone", markers="eroded")
+    both = segment(maps, "both", markers="eroded")
+    name = "instances/a.tif"
+    assert np.array_equal(images.read(alone / name), images.read(both / name))
+
+
+def test_maps_that_a_kind_cannot_take_are_named(tmp_path):
+    images.write(tmp_path / "maps/a.tif", np.full((4, 8, 8), 0.25, np.float32))
+    with pytest.raises(ValueError, match=r"a\.tif holds 4 maps, segment.kind watershed takes"):
+        segment(tmp_path / "maps")
+    images.write(tmp_path / "nan/a.tif", np.full((2, 8, 8), np.nan, np.float32))
+    with pytest.raises(ValueError, match=r"a\.tif: the mask map holds nan at row 0, column 0"):
+        segment(tmp_path / "nan")
+
+
+def evaluate(maps, folder, targets):
+    options = dict.fromkeys(("study", "split", "run"), "x") | {
+        "seed": 0,
+        "metrics": ["instances", "overlap"],
+        "thresholds": [],
+        "losses": {},
+        "classes": ["background", "nucleus"],
+        "samples": {"a": "test", "b": "test"},
+        "groups": {"a": "liver", "b": ""},
+    }
+    evaluate_run(options, EvaluatedFiles([maps], [folder], [targets]), maps.parent / "metrics.tsv")
+    return pd.read_csv(maps.parent / "metrics.tsv", sep="\t")
+
+
+def test_objects_beside_targets_and_segmentations_are_evaluated(maps):
+    folder = segment(maps)
+    table = evaluate(maps, folder, folder).set_index(["sample", "class", "metric"])["value"]
+    assert (table["a", "all", "aji"], table["b", "all", "pq"]) == (1, 1)
+    assert table["a", "all", "predicted_objects"] == images.read(folder / "instances/a.tif").max()
+    assert table["a", "nucleus", "dice"] == 1
+
+
+def test_targets_without_objects_are_an_error(maps):
+    folder = segment(maps)
+    for name in ("a", "b"):
+        images.write(maps.parent / f"classes/{name}.tif", images.read(folder / f"{name}.tif"))
+    with pytest.raises(ValueError, match="the target has no map of objects"):
+        evaluate(maps, folder, maps.parent / "classes")
