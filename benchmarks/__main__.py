@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
 
-CASES = ("stitching", "unet_prediction", "dense_ciresan", "gpu_prediction", "instances", "watershed")
+CASES = ("stitching", "unet_prediction", "dense_ciresan", "gpu_prediction", "instances", "watershed", "stain")
 OUTPUT = Path("results/benchmarks.tsv")
 FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")
 FIELDS += ("threads", "load", "note")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 REPEATS = 5
-METRICS = {"seconds": "s", "cpu_seconds": "s CPU", "peak_mb": "MB"}
+METRICS = {"seconds": "s", "cpu_seconds": "s CPU", "peak_mb": "MB", "error": "error"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Comparison:
         ours: Name of a variant.
         peer: Name of a variant, or a fixed amount in the metric's unit that must not be exceeded.
         target: Least ratio peer / ours; None: for information.
-        metric: `seconds`, `cpu_seconds` or `peak_mb`.
+        metric: `seconds`, `cpu_seconds`, `peak_mb` or `error`.
         beyond: Variant whose time is taken off both (what neither can avoid); None: nothing.
     """
 

@@ -84,5 +84,5 @@ CASE = Case(
         Comparison("tiles of 512 over the whole 4000²", "tiled_large", "rings_large", None),
         Comparison("tiles of 512 over the whole 4000²", "tiled_large", "rings_large", None, "peak_mb"),
     ],
-    note="error: pixels in which tiles differ from the whole; their memory counts file pages that can be dropped",
+    note="error: pixels in which tiles differ from the whole; their memory counts file pages",
 )

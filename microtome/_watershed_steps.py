@@ -105,7 +105,7 @@ def lines_between(
     wanted: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Lines between the zones of the markers; valid where the mask (or `wanted`) is."""
-    domain = mask if settings.scope == "component" else None
+    domain = mask if settings.scope == "component" or settings.surface != "flat" else None
     sources = markers if domain is None else np.where(domain, markers, 0)
     if settings.flooding == "rings":
         return ring_lines(sources, mask if wanted is None else wanted, domain=domain, reach=settings.reach)

@@ -321,9 +321,21 @@ class StudyPlan:
             "paper": self.study.paper,
             "data_kind": self.data_kind,
         }
+        if entry.images or entry.stains or entry.objects:
+            options["groups"] = {sample.sample: sample.group for sample in self.samples.values()}
+        if entry.stains and runs:
+            options["settings"] = self._settings(runs)
         rule = {"tables": "tabulate", "figures": "draw"}[section]
         kind = f"microtome.{section}.{entry.kind}"
         return self._state(rule, options, modules=(kind, *_networks_built(kind, entry)))
+
+    def _settings(self, runs: Iterable[str]) -> dict[str, Any]:
+        """What a drawing of the chain tells of the runs."""
+        fields = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
+        return {
+            "stains": {name: stain.model_dump(mode="json") for name, stain in self.study.stains.items()},
+            "runs": {name: self.study.runs[name].model_dump(mode="json", include=fields) for name in runs},
+        }
 
     def labels(self) -> dict[str, str]:
         """Run name to the name printed."""

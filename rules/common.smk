@@ -176,6 +176,40 @@ def entry_maps(section):
     return inputs
 
 
+def entry_stains(section, name=""):
+    """An input function: folders of stain-normalized images, or files, if the table or figure shows stains."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if not getattr(found.study, section)[wildcards.name].stains:
+            return []
+        pattern = at.study("stains/{stain}/" + (name or "images/{batch}"))
+        keys = {"study": wildcards.study, "stain": found.study.stains}
+        return expand(pattern, **keys, batch=found.batches)
+
+    return inputs
+
+
+def entry_objects(section):
+    """An input function: folders of measured objects, if the table or figure is made of them."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if not getattr(found.study, section)[wildcards.name].objects:
+            return []
+        runs = found.entry_runs(section, wildcards.name)
+        return [
+            at.run(f"objects/{batch}").format(
+                study=wildcards.study, split=split, run=run, seed=seed
+            )
+            for split, run, seed in found.evaluated()
+            if run in runs
+            for batch in found.batches_of(split, *found.study.evaluate.parts)
+        ]
+
+    return inputs
+
+
 def new_images(wildcards):
     """The images that a run is applied to."""
     return list_images(Path(str(OPTIONS.images)))

@@ -47,6 +47,8 @@ rule tabulate:
             if plan(wildcards).study.tables[wildcards.name].images
             else []
         ),
+        stains=entry_stains("tables"),
+        objects=entry_objects("tables"),
         published="config/published.yaml",
     output:
         sidecar=at.study("tables/{name}.json"),
@@ -84,6 +86,8 @@ rule draw:
         images=entry_images("figures", "images"),
         targets=entry_images("figures", "targets"),
         maps=entry_maps("figures"),
+        stains=entry_stains("figures"),
+        stain_targets=entry_stains("figures", "target.json"),
         published="config/published.yaml",
     output:
         sidecar=at.study("figures/{name}.json"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from microtome.job import job
 from microtome.stages.figures import make_figure
+from microtome.stages.folders import by_stain
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     make_figure(
@@ -12,6 +13,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         runs=[Path(card).parent for card in snakemake.input.cards],
         images=[Path(path) for path in snakemake.input.images],
         targets=[Path(path) for path in snakemake.input.targets],
+        stains=by_stain(snakemake.input.stains),
         published=Path(snakemake.input.published),
         stem=Path(snakemake.output.sidecar).with_suffix(""),
     )

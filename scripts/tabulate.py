@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from microtome.job import job
+from microtome.stages.folders import by_stain
 from microtome.stages.tables import make_table
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
@@ -12,6 +13,8 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         runs=[Path(card).parent for card in snakemake.input.cards],
         splits=[Path(path) for path in snakemake.input.splits],
         targets=[Path(path) for path in snakemake.input.targets],
+        stains=by_stain(snakemake.input.stains),
+        objects=[Path(path) for path in snakemake.input.objects],
         published=Path(snakemake.input.published),
         stem=Path(snakemake.output.sidecar).with_suffix(""),
     )

@@ -8,10 +8,11 @@ import pandas as pd
 from scipy import ndimage
 
 from microtome import images, stain
-from microtome.figures.inputs import FigureInputs, find_sources, groups_of
+from microtome.figures.inputs import FigureInputs, find_sources
 from microtome.job import write_json
 from microtome.metrics.instances import aji, panoptic_quality
 from microtome.records import load_runs
+from microtome.tables.numbers import groups_of
 from tests.synthetic_study import card, history, write_run
 
 ORGANS = ("liver", "kidney", "brain")

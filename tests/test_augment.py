@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from microtome.augment import Augmentation, augment
+from microtome import augment as module
+from microtome.augment import HED, Augmentation, augment, round_targets
 
 GEOMETRY = {
     "horizontal_flip": {"horizontal_flip": 0.5},
@@ -184,6 +185,10 @@ def test_noise_has_the_strength_drawn():
         ({"scale": (1.2, 0.8)}, r"scale=\(1.2, 0.8\)"),
         ({"elastic_sigma": 0.0}, "elastic_sigma=0.0"),
         ({"target_fill": "zero"}, "target_fill='zero'"),
+        ({"border": "wrap"}, "border='wrap', expected 'reflect' or 'zero'"),
+        ({"target_rounding": "ceil"}, "target_rounding='ceil', expected 'nearest' or 'floor' or 'round'"),
+        ({"target_rounding": "floor", "target_fill": "ignore"}, "target_fill='ignore' with interpolated"),
+        ({"stain": -0.1}, "stain=-0.1"),
     ],
 )
 def test_settings_out_of_range_are_named(options, match):
@@ -231,3 +236,162 @@ def test_flips_and_turns_are_those_of_the_whole_batch_bit_for_bit(seed, chances,
     assert all(map(torch.equal, found, expected))
     assert all(batch.is_contiguous() for batch in found)
     assert all(map(torch.equal, (images, targets), before))
+
+
+def shifted_by(monkeypatch, rows, columns):
+    """Let every warp sample so many pixels below and to the right."""
+    positions = module._affine
+
+    def moved(count, size, settings, generator):
+        none = Augmentation()
+        return positions(count, size, none, generator) + torch.tensor([rows, columns])
+
+    monkeypatch.setattr(module, "_affine", moved)
+
+
+def square(low=6, high=14, size=20):
+    labels = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+    labels[..., low:high, low:high] = 1
+    return labels
+
+
+WARPS = {"rotation": 1.0}
+"""Something that interpolates; what it does is replaced by a shift."""
+
+
+@pytest.mark.parametrize(
+    ("rounding", "rows", "columns"),
+    [
+        ("floor", (6, 13), (6, 14)),
+        ("round", (5, 14), (6, 14)),
+    ],
+)
+def test_half_a_pixel_erodes_or_keeps_what_is_half_covered(monkeypatch, rounding, rows, columns):
+    """Half a pixel down: the first and last row of the square are half covered."""
+    shifted_by(monkeypatch, 0.5, 0.0)
+    labels = square()
+    _, found = augment(labels.float(), labels, Augmentation(**WARPS, target_rounding=rounding), seed=0)
+    expected = torch.zeros_like(labels)
+    expected[..., rows[0] : rows[1], columns[0] : columns[1]] = 1
+    assert torch.equal(found, expected)
+    assert found.dtype == labels.dtype
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "floor", "round"])
+def test_whole_pixels_leave_every_rounding_alike(monkeypatch, rounding):
+    shifted_by(monkeypatch, -2.0, 3.0)
+    labels = square()
+    images, found = augment(labels.float(), labels, Augmentation(**WARPS, target_rounding=rounding), seed=0)
+    assert torch.equal(found, labels.roll((2, -3), (2, 3)))
+    assert torch.allclose(images, found.float(), atol=1e-5)
+
+
+@given(seed=st.integers(0, 2**32), angle=st.floats(1, 90))
+@settings(max_examples=15, deadline=None)
+def test_floor_lies_within_round_and_both_are_a_threshold_of_the_interpolated_mask(seed, angle):
+    labels = (smooth((2, 1, 40, 40), seed=seed % 1000, sigma=3.0) > 0.5).to(torch.uint8)
+    chosen = {"rotation": angle, "translate": 0.2, "border": "zero"}
+    soft, floor = augment(labels.float(), labels, Augmentation(**chosen, target_rounding="floor"), seed=seed)
+    _, middle = augment(labels.float(), labels, Augmentation(**chosen, target_rounding="round"), seed=seed)
+    assert torch.equal(floor.bool(), (soft * 255).round() >= 255)
+    assert torch.equal(middle.bool(), soft >= 0.5)
+    assert not (floor > middle).any()
+
+
+def test_targets_that_cannot_be_interpolated_are_refused():
+    labels = square()
+    labels[..., 0, 0] = 255
+    for rounding in ("floor", "round"):
+        with pytest.raises(ValueError, match="found targets with values from 0 to 25.*, expected 0 and 1"):
+            augment(labels.float(), labels, Augmentation(**WARPS, target_rounding=rounding), seed=0)
+    with pytest.raises(ValueError, match="values from -1 to 1"):
+        round_targets(torch.tensor([-1.0, 1.0]), "round")
+    assert round_targets(torch.zeros(0, 1, 2, 2), "floor").shape == (0, 1, 2, 2)
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "floor", "round"])
+def test_zero_border_makes_images_and_targets_zero_outside(monkeypatch, rounding):
+    shifted_by(monkeypatch, 0.0, 7.0)
+    images, labels = torch.rand(2, 3, 16, 16) + 0.1, torch.ones(2, 2, 16, 16, dtype=torch.int64)
+    chosen = Augmentation(**WARPS, border="zero", target_rounding=rounding)
+    found, targets = augment(images, labels, chosen, seed=0)
+    assert torch.allclose(found[..., :9], images[..., 7:], atol=1e-5)
+    assert not found[..., 9:].any()
+    assert (targets[..., :9] == 1).all()
+    assert not targets[..., 9:].any()
+
+
+def test_reflected_border_has_no_zeros_where_the_image_has_none(monkeypatch):
+    shifted_by(monkeypatch, 0.0, 7.0)
+    images, labels = torch.rand(2, 3, 16, 16) + 0.1, torch.ones(2, 1, 16, 16, dtype=torch.int64)
+    found, targets = augment(images, labels, Augmentation(**WARPS), seed=0)
+    assert found.min() >= 0.1 - 1e-6
+    assert (targets == 1).all()
+    assert torch.allclose(found[..., 9:], images[..., 15 - torch.arange(1, 8)], atol=1e-5)
+
+
+def test_outside_a_zero_border_can_be_ignored_in_targets(monkeypatch):
+    shifted_by(monkeypatch, 0.0, 7.0)
+    labels = torch.ones(1, 1, 16, 16, dtype=torch.int64)
+    chosen = Augmentation(**WARPS, border="zero", target_fill="ignore")
+    images, targets = augment(labels.float(), labels, chosen, seed=0)
+    assert not images[..., 9:].any()
+    assert (targets[..., 9:] == 255).all()
+
+
+def densities(images):
+    """Amounts of haematoxylin, eosin and the rest, by NumPy."""
+    vectors = np.array(HED) / np.linalg.norm(HED, axis=1, keepdims=True)
+    optical = -np.log(images.double().numpy())
+    return np.einsum("nchw,ck->nkhw", optical, np.linalg.inv(vectors))
+
+
+def stained_image(count=1, seed=0):
+    """Amounts that stay well within 0..1 after any change that the tests draw."""
+    generator = np.random.default_rng(seed)
+    amounts = generator.uniform(0.1, 0.6, (count, 3, 8, 9))
+    vectors = np.array(HED) / np.linalg.norm(HED, axis=1, keepdims=True)
+    return torch.from_numpy(np.exp(-np.einsum("nkhw,kc->nchw", amounts, vectors)).astype(np.float32))
+
+
+@given(seed=st.integers(0, 2**32), strength=st.floats(0.01, 0.2))
+@settings(max_examples=20, deadline=None)
+def test_densities_of_stains_are_scaled_and_shifted_as_drawn(seed, strength):
+    images = stained_image(3)
+    before = images.clone()
+    found, targets = augment(images, images[:, :1], Augmentation(stain=strength), seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    factor, shift = ((torch.rand((3, 3), generator=generator).numpy() * 2 - 1) * strength for _ in range(2))
+    expected = densities(images) * (1 + factor)[:, :, None, None] + shift[:, :, None, None] / 10
+    assert np.allclose(densities(found), expected, atol=1e-4)
+    assert targets.data_ptr() == images[:, :1].data_ptr()
+    assert torch.equal(images, before)
+
+
+def test_no_strength_leaves_stains_alone():
+    images = stained_image(2)
+    assert augment(images, images, Augmentation(stain=0.0), seed=0)[0] is images
+    assert torch.allclose(module._change_stain(images, 0.0, torch.Generator()), images, atol=1e-6)
+
+
+def test_black_and_white_stay_finite_and_within_range():
+    images = torch.cat([torch.zeros(8, 3, 4, 4), torch.ones(8, 3, 4, 4)])
+    found, _ = augment(images, images, Augmentation(stain=0.5), seed=0)
+    assert torch.isfinite(found).all()
+    assert 0 <= float(found.min()) <= float(found.max()) <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_stains_are_of_rgb_images(channels):
+    images = torch.rand(1, channels, 4, 4)
+    with pytest.raises(ValueError, match=f"needs RGB images, found {channels} channels"):
+        augment(images, images, Augmentation(stain=0.1), seed=0)
+
+
+def test_stain_augmentation_leaves_the_draws_of_others_alone():
+    images = stained_image(2)
+    chosen = {"rotation": 30.0, "horizontal_flip": 0.5}
+    plain, with_stain = (
+        augment(images, images, Augmentation(**chosen, stain=strength), seed=5)[1] for strength in (0.0, 0.2)
+    )
+    assert torch.equal(plain, with_stain)

@@ -259,7 +259,8 @@ def test_an_option_of_objects_changes_the_states_that_use_it(keys: str) -> None:
     value, jobs = (OBJECT_OPTIONS | OBJECT_STUDY_OPTIONS)[keys]
     study = _objects()
     if keys == ALONE + "outputs":  # what must change with it, and changes other states, is there before
-        two = {"network__out_channels": 2, "outputs": ["mask", "shape_marker"], "segment__markers": "predicted"}
+        two = {"outputs": ["mask", "shape_marker"], "network__out_channels": 2}
+        two["segment__markers"] = "predicted"
         study = _with(study, **{ALONE + key: chosen for key, chosen in two.items()})
     before, after = (_states(_plan(content)) for content in (study, _with(study, **{keys: value})))
     assert _changed(before, after) == _expected(keys, jobs)

@@ -13,7 +13,7 @@ from PIL import Image
 from pytest import fixture, mark, raises
 
 from microtome.config.base import ConfigurationError
-from microtome.config.phantoms import EMPhantomData
+from microtome.config.phantoms import EMPhantomData, HEPhantomData
 from microtome.config.study import Data
 from microtome.samples import (
     check_files,
@@ -224,11 +224,17 @@ def test_what_is_written_is_read(tmp_path_factory, found, data):
 
 @mark.parametrize("path", sorted((REPOSITORY / "config/samples").glob("*.tsv")), ids=lambda path: path.stem)
 def test_the_sheets_of_the_project(path):
-    samples = read_sheet(path, DATA)
-    assert len(samples) in (24, 30)
+    unit = path.read_text(encoding="utf-8").split("\t")[1]
+    samples = read_sheet(path, DATA.model_copy(update={"group_by": unit}))
+    assert len(samples) in (24, 30, 44)
     assert all(sample.label for sample in samples)
     units = [sample.unit for sample in samples]
-    assert units == sorted(units, key=lambda unit: int(unit[1:])), "blocks are runs of neighbours"
+    if unit == "block":
+        assert units == sorted(units, key=lambda unit: int(unit[1:])), "blocks are runs of neighbours"
+    else:
+        assert all(sample.group and sample.mpp == 0.25 for sample in samples)
+        parts = {sample.sample: sample.part for sample in samples}
+        assert check_parts(parts, samples, path, unit) == []
 
 
 @fixture
@@ -281,6 +287,29 @@ def test_faults_of_files(files):
     assert len(found) == len(expected)
     for fault, start in zip(found, expected, strict=True):
         assert fault.startswith(start)
+
+
+def test_outlines_are_looked_for_and_not_into(files):
+    for name in ("a.xml", "b.GeoJSON", "c.json"):
+        (files / name).write_text("not looked into", encoding="utf-8")
+        assert check(files, f"a\ta.png\t{name}\tb0\t0\n") == []
+    (files / "empty.xml").touch()
+    (files / "folder.geojson").mkdir()
+    rows = "a\ta.png\tempty.xml\tb0\t0\nb\tb.png\tnone.xml\tb0\t0\nc\tc.json\tfolder.geojson\tb0\t0\n"
+    expected = [
+        "2 label: found 'empty.xml', an empty file; expected outlines of objects; copy the file again",
+        "3 label: found 'none.xml', which does not exist; expected a file of outlines; correct the path in",
+        "4 image: found 'c.json', which cannot be read (",
+        "4 label: found 'folder.geojson', which is a folder; expected a file of outlines",
+    ]
+    for fault, start in zip(check(files, rows), expected, strict=True):
+        assert fault.startswith(start)
+
+
+def test_instance_labels_of_any_numbers_are_labels(files):
+    Image.fromarray(np.full((6, 8), 40000, np.uint16)).save(files / "deep.png")
+    tifffile.imwrite(files / "deep.tif", np.full((6, 8), 70000, np.int32), photometric="minisblack")
+    assert check(files, "a\ta.png\tdeep.png\tb0\t0\nb\tb.png\tdeep.tif\tb1\t0\n") == []
 
 
 def test_pages_of_a_stack(files):
@@ -338,3 +367,11 @@ def test_phantom_sheet_keeps_blocks_whole(train, val, test, block):
     assert check_parts(parts, samples, Path("x"), "block") == []
     sizes = [sum(s.unit == unit for s in samples) for unit in {s.unit for s in samples}]
     assert max(sizes) <= block
+
+
+def test_the_sheet_of_the_he_phantom_splits_by_patient():
+    samples = phantom_sheet(HEPhantomData(tiles=2, images={"train": 5, "val": 2, "test": 4}))
+    parts = {sample.sample: sample.part for sample in samples}
+    assert check_parts(parts, samples, Path("x"), "patient") == []
+    assert {sample.mpp for sample in samples} == {0.25}
+    assert len({sample.unit for sample in samples}) == 3 + 1 + 2

@@ -44,7 +44,7 @@ class HEPhantomData(Section):
         4, description="sites, each with its stains and scanner; the last is seen in test alone"
     )
     organs: tuple[Organ, ...] = Field(
-        ("breast", "kidney", "prostate", "colon"), min_length=1, description="kinds of tissue, in turn"
+        ("breast", "kidney", "prostate", "colon"), description="kinds of tissue, in turn; empty: all"
     )
     tiles: PositiveInt = Field(1, description="images of each patient; a patient has one hospital and organ")
     images: dict[Part, PositiveInt] = Field(

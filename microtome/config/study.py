@@ -70,8 +70,10 @@ class Targets(Section):
     kind: Literal["semantic", "instances"] = Field(
         "semantic", description="semantic: class values; instances: each object has an id (or a polygon)"
     )
-    convention: Literal["pixel_centre", "matlab"] = Field(
-        "pixel_centre", description="polygons: where a vertex lies; matlab: poly2mask, one pixel up and left"
+    convention: Literal["pixel_centre", "first_pixel", "matlab"] = Field(
+        "pixel_centre",
+        description="polygons: the pixel (0, 0) has its centre at (0.5, 0.5), or at (0, 0) (first_pixel), or pixels "
+        "are those of MATLAB's poly2mask",
     )
     marker_element: Literal["octagon", "disk"] = Field(
         "octagon", description="shape markers: MATLAB's strel('disk', r), an octagon, or a true disk"
@@ -111,6 +113,8 @@ class Entry(Section):
         (), description="runs it is made of, in order; `all`, or none"
     )
     images: bool = Field(False, description="whether it shows images of the evaluated parts")
+    stains: bool = Field(False, description="whether it shows stain-normalized images or their reports")
+    objects: bool = Field(False, description="whether it is made of the objects that the runs found")
 
     @property
     def options(self) -> dict[str, Any]:

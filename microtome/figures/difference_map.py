@@ -38,7 +38,7 @@ def draw(
         inputs: Run records and files of the samples.
         run: The run; the first by default.
         sample: The sample; by default the first test sample that has what is shown.
-        of: Class whose outcomes are shown; the first class (membrane) by default.
+        of: Class whose outcomes are shown; the first class that is not `background` by default.
         mpp: Pixel size in micrometres, for a scale bar.
 
     Returns:
@@ -49,7 +49,7 @@ def draw(
     """
     record = inputs.select([run] if run else ())[0]
     name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
-    shown = of or inputs.classes[0]
+    shown = of or inputs.shown_class
     label = images.read(needed(sources, "target", name))
     output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
     check_same_size(name, label=label, segmentation=output)

@@ -15,6 +15,7 @@ INSTANCES = "instances"
 TARGET_FOLDERS = {"instances": INSTANCES, "shape_marker": "shape_markers", "centre_marker": "centre_markers"}
 """Folder beside a target, by what it holds of the same sample."""
 STAIN_TARGET = "target.json"
+BACKGROUND = "background"
 TEST = "test"
 
 
@@ -81,6 +82,11 @@ class FigureInputs:
     def positive_class(self) -> str:
         """The class whose probability a network with one output predicts."""
         return self.positive or self.classes[-1]
+
+    @property
+    def shown_class(self) -> str:
+        """The class whose outcomes are shown where none is named: the first that is not the background."""
+        return next((name for name in self.classes if name != BACKGROUND), self.classes[0])
 
     def class_id(self, name: str) -> int:
         """Give the id of a class.
@@ -227,8 +233,9 @@ def find_sources(
             report of an image lies beside it.
 
     Returns:
-        Files by sample, for the samples of `images`.
+        Files by sample, for the samples of `images`, and for those that only `stains` holds.
     """
+    image_by_sample = {Path(path).stem: Path(path) for path in images}
     target_by_sample = {Path(path).stem: Path(path) for path in targets}
     maps = {name: _files(runs, f"{name}/*") for name in (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS)}
     segmented = _files(runs, f"{SEGMENTATIONS}/*/{INSTANCES}")
@@ -237,30 +244,17 @@ def find_sources(
         for path in map(Path, paths):
             normalized.setdefault(path.stem, {})[name] = path
     return {
-        path.stem: SampleSources(
-            image=path,
-            target=target_by_sample.get(path.stem),
-            **{name: found.get(path.stem, {}) for name, found in maps.items()},
-            **_beside(target_by_sample.get(path.stem)),
-            segmented=segmented.get(path.stem, {}),
-            normalized=normalized.get(path.stem, {}),
-            stain_reports=_reports(normalized.get(path.stem, {})),
+        sample: SampleSources(
+            image=image_by_sample.get(sample),
+            target=target_by_sample.get(sample),
+            **{name: found.get(sample, {}) for name, found in maps.items()},
+            **_beside(target_by_sample.get(sample)),
+            segmented=segmented.get(sample, {}),
+            normalized=normalized.get(sample, {}),
+            stain_reports=_reports(normalized.get(sample, {})),
         )
-        for path in sorted(Path(image) for image in images)
+        for sample in sorted({*image_by_sample, *normalized})
     }
-
-
-def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
-    """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one.
-
-    Args:
-        runs: Run records.
-
-    Returns:
-        Group by sample.
-    """
-    frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
-    return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
 
 
 def _files(runs: Sequence[RunRecord], folder: str) -> dict[str, dict[str, Path]]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from microtome.figures.choice import choose_samples, data_sentence
-from microtome.figures.inputs import FigureInputs, file_of
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of
 from microtome.figures.panels import pixel_size, read_image, scale_bar, show_image
 from microtome.figures.pictures import (
     INCHES_PER_LETTER,
@@ -80,7 +80,7 @@ def draw(
     )
     pairs = [_pair(inputs, name, sample) for sample, _ in chosen]
     figure, target, panels = _grid(inputs, [before for before, _ in pairs], crop)
-    is_picture = _draw_target(target, inputs, content, crop)
+    is_picture = _draw_target(target, inputs, name, content, crop)
     method = STAINS.get(content["profile"].get("method", ""), name)
     for index, (column, (sample, _), pair) in enumerate(zip(panels.T, chosen, pairs, strict=True)):
         for axes, picture in zip(column, pair, strict=True):
@@ -201,12 +201,13 @@ def _middle(array: NDArray, side: int) -> NDArray:
     return array[top : array.shape[0] - top, left : array.shape[1] - left]
 
 
-def _draw_target(axes: Axes, inputs: FigureInputs, content: Mapping[str, Any], crop: int) -> bool:
+def _draw_target(axes: Axes, inputs: FigureInputs, stain: str, content: Mapping[str, Any], crop: int) -> bool:
     """Show the target, or its stains where its image is not at hand; whether it is a picture."""
-    sources = inputs.sources.get(content["target"])
+    sources = inputs.sources.get(content["target"], SampleSources())
+    path = sources.image or sources.normalized.get(stain)  # the target normalized to itself changes little
     matrix = content["profile"].get("stain_matrix")
-    if sources is not None and sources.image is not None:
-        show_image(axes, _middle(read_image(sources.image), crop))
+    if path is not None:
+        show_image(axes, _middle(read_image(path), crop))
     elif matrix is not None:
         show_image(axes, stain_colours(np.asarray(matrix), DENSITIES))
         axes.set(aspect="auto", box_aspect=0.6, yticks=[0, 1], yticklabels=["H", "E"])
@@ -217,7 +218,7 @@ def _draw_target(axes: Axes, inputs: FigureInputs, content: Mapping[str, Any], c
         return False
     letter(axes, "a", "target")
     axes.set_xlabel(content["target"], fontsize=LABEL_SIZE)
-    return sources is not None
+    return path is not None
 
 
 def _row(inputs: FigureInputs, stain: str, sample: str, before: NDArray, after: NDArray) -> dict[str, object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Slices sorted by a score, worst first: input, output, difference."""
+"""Images sorted by a score, worst first: input, output, difference."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +10,7 @@ from microtome.figures.colors import GREY
 from microtome.figures.difference_map import OUTCOMES, TONES, outcome_map, show_outcomes
 from microtome.figures.inputs import FigureInputs, file_of
 from microtome.figures.panels import read_image, show_classes, show_image
+from microtome.figures.pictures import write_row_label
 from microtome.figures.result import FigureResult
 from microtome.figures.sample_panel import check_same_size, needed
 from microtome.figures.style import DOUBLE_COLUMN, new_figure, styled
@@ -20,7 +21,16 @@ COUNT = 4
 LEGEND_HEIGHT = 0.32
 TITLE_HEIGHT = 0.2
 PANEL = 1.6
-SYMBOLS = {"v_rand": r"$V_{\mathrm{Rand}}$", "v_info": r"$V_{\mathrm{Info}}$"}
+SYMBOLS = {
+    "v_rand": r"$V_{\mathrm{Rand}}$",
+    "v_info": r"$V_{\mathrm{Info}}$",
+    "aji": "AJI",
+    "aji_plus": "AJI+",
+    "pq": "PQ",
+    "dice": "Dice",
+}
+LONG = 10
+"""Letters of a name that is written along its row rather than in front of it."""
 TITLES = ("input", "output", "label", "difference, {of}")
 
 
@@ -36,7 +46,7 @@ def draw(
     lowest_first: bool = True,
     of: str = "",
 ) -> FigureResult:
-    """Draw the slices on which a run does worst.
+    """Draw the images on which a run does worst.
 
     Args:
         inputs: Run records and files of the samples.
@@ -44,19 +54,19 @@ def draw(
         metric: Score to sort by.
         class_name: Class of the score.
         part: Part of the split that was evaluated.
-        count: How many slices to draw; the data list all of them.
+        count: How many images to draw; the data list all of them.
         lowest_first: Whether a low score is bad.
-        of: Class whose outcomes are shown; the first class (membrane) by default.
+        of: Class whose outcomes are shown; the first class that is not `background` by default.
 
     Returns:
-        The figure. Its data: rank, sample, value, for all slices, worst first.
+        The figure. Its data: rank, sample, value, for all images, worst first.
 
     Raises:
         ValueError: The run, the metric or a file is missing.
     """
     record = inputs.select([run] if run else ())[0]
     ranking = rank(record, metric, class_name=class_name, part=part, lowest_first=lowest_first)
-    shown = of or inputs.classes[0]
+    shown = of or inputs.shown_class
     rows = ranking.head(count)
     shape = images.header(needed(inputs.sample(rows["sample"].iloc[0])[1], "image", ""))
     height = PANEL * shape.height / shape.width * len(rows) + TITLE_HEIGHT + LEGEND_HEIGHT
@@ -64,8 +74,12 @@ def draw(
     panels = figure.subplots(len(rows), len(TITLES), squeeze=False)
     for axes, row in zip(panels, rows.itertuples(), strict=True):
         _draw_row(axes, inputs, record, row.sample, shown)
-        text = f"{row.sample}\n{SYMBOLS.get(metric, metric)} {row.value:.3f}"
-        axes[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=6, linespacing=1.5)
+        score = f"{SYMBOLS.get(metric, metric)} {row.value:.3f}"
+        if len(row.sample) > LONG:
+            write_row_label(axes[0], inputs, row.sample, more=score)
+        else:
+            style = {"rotation": 0, "ha": "right", "va": "center", "labelpad": 6, "linespacing": 1.5}
+            axes[0].set_ylabel(f"{row.sample}\n{score}", **style)
     for axes, title in zip(panels[0], TITLES, strict=True):
         axes.set_title(title.format(of=shown))
     tones = dict(zip(OUTCOMES, TONES, strict=True))
@@ -73,8 +87,9 @@ def draw(
         Patch(facecolor=tone, edgecolor=GREY, linewidth=0.4, label=name) for name, tone in tones.items()
     ]
     figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
+    name = metric if metric.startswith("v_") else SYMBOLS.get(metric, metric)
     caption = (
-        f"Slices on which {record.label} does worst, by {metric} (mean over seeds), worst first: {len(rows)} "
+        f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
         f"of "
         f"{len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
         f"{ranking['value'].iloc[-1]:.3f}."

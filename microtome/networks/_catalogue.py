@@ -54,7 +54,20 @@ NUCLEI = (
     Entry("p3.r50", "usenet", (3, 992, 992), {"encoder": "resnet50"}),
     Entry("p3.ser50", "usenet", (3, 992, 992)),
 )
-CATALOGUE = (*MEMBRANES, *NUCLEI)
+CUBE = (16, 256, 256)
+MELANOMA = (
+    Entry("p0.hypernet", "hypernet", CUBE),
+    Entry("p0.hypernet_alldual", "hypernet", CUBE, {"variant": "alldual"}),
+    Entry("p0.hypernet_alldilated", "hypernet", CUBE, {"variant": "alldilated"}),
+    Entry("p0.hypernet_maxpool", "hypernet", CUBE, {"variant": "maxpool"}),
+    Entry("p0.vnet", "vnet", CUBE),
+    Entry("p0.vnet_k3", "vnet", CUBE, {"kernel": 3}),
+    Entry("p0.cnn2d_rgb", "cnn2d", (3, 256, 256), {"in_channels": 3}),
+    Entry("p0.cnn2d_rgb_k3", "cnn2d", (3, 256, 256), {"in_channels": 3, "kernel": 3}),
+    Entry("p0.cnn2d_hyper", "cnn2d", CUBE),
+    Entry("p0.cnn2d_hyper_k3", "cnn2d", CUBE, {"kernel": 3}),
+)
+CATALOGUE = (*MEMBRANES, *NUCLEI, *MELANOMA)
 
 
 def measure(entry: Entry) -> Size:

@@ -62,7 +62,7 @@ def simulate(settings: HEPhantomData, tile: Tile, hospital: Hospital) -> HETile:
         >>> settings = HEPhantomData(size=64, seed=1)
         >>> tile = he_tiles(settings)[0]
         >>> found = simulate(settings, tile, sites(settings)[tile.hospital])
-        >>> found.image.shape, found.labels.max() > 2
+        >>> found.image.shape, int(found.labels.max()) > 2
         ((64, 64, 3), True)
     """
     rng = np.random.default_rng([settings.seed, FOR_TILES, tile.number])

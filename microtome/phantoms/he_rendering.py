@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LEVELS = {EPITHELIAL: 1.25, STROMAL: 1.30, LYMPHOCYTE: 1.85}  # haematoxylin of a nucleus
 LEVEL_SPREAD = 0.24  # of its logarithm
 CLUMPS = (4.5, 2.3)  # wavelengths of the chromatin, pixels
-CLUMPED, CLUMPED_MORE = 0.24, 0.34  # contrast of the chromatin: of dark nuclei, and more in vesicular ones
+CLUMPED, CLUMPED_MORE = 0.22, 0.30  # contrast of the chromatin: of dark nuclei, and more in vesicular ones
 PALING = 0.55  # of the middle of a vesicular nucleus
 RIM, RIM_WIDTH = 0.45, 1.1
 NUCLEOLI, NUCLEOLUS, NUCLEOLUS_RADIUS = 1.3, 0.8, 1.5  # expected number, haematoxylin, pixels

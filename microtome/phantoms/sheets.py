@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import lcm
 from typing import Any, get_args
 
-from microtome.config.phantoms import EMPhantomData, HEPhantomData, Part
+from microtome.config.phantoms import EMPhantomData, HEPhantomData, Organ, Part
 
 Row = dict[str, Any]
 PARTS = get_args(Part)
@@ -109,7 +109,7 @@ def he_tiles(phantom: HEPhantomData) -> list[Tile]:
 
 def _patients(phantom: HEPhantomData) -> Iterator[tuple[str, int, str, int]]:
     """Part, hospital, organ and number of tiles of each patient."""
-    organs, seen, learnt = phantom.organs, max(phantom.hospitals - 1, 1), 0
+    organs, seen, learnt = phantom.organs or get_args(Organ), max(phantom.hospitals - 1, 1), 0
     for part in PARTS:
         images = phantom.images.get(part, 0)
         for turn, first in enumerate(range(0, images, phantom.tiles)):

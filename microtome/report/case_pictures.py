@@ -15,19 +15,23 @@ from microtome.report.thumbnails import (
     show_errors,
     show_image,
     show_labels,
+    show_object_errors,
     show_probability,
 )
 
 SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
+OBJECTS = "instances"
+"""Folder, in that of a batch, with maps of object ids."""
 Files = Mapping[str, Path]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Files of one study by sample: images, targets, and by run the folders of its seeds."""
+    """Files of one study by sample: images, targets, true objects if any; by run the folders of its seeds."""
 
     images: Files
     targets: Files
+    objects: Files
     runs: Mapping[str, tuple[Path, ...]]
 
 
@@ -50,23 +54,25 @@ def add_pictures(
     sources = Sources(
         images=index(folder / "images"),
         targets=index(folder / "targets"),
+        objects=index(folder / "targets", below=OBJECTS),
         runs=_folders(folder, runs),
     )
     first = [replace(row, pictures=_pictures(row, cases, sources)) for row in cases.rows[:most]]
     return replace(cases, rows=(*first, *cases.rows[most:]))
 
 
-def index(folder: Path) -> dict[str, Path]:
-    """Find the TIFF files below a folder by the name of their sample.
+def index(folder: Path, *, below: str = "") -> dict[str, Path]:
+    """Find the TIFF files of a folder's batches by the name of their sample.
 
     Args:
         folder: ``images``, ``targets``, ``predictions`` or ``segmentations`` with ``{batch}/{sample}.tif``.
+        below: Folder in that of each batch, for ``{batch}/{below}/{sample}.tif``.
 
     Returns:
         File by sample; empty if the folder does not exist.
     """
     found = {}
-    for path in sorted(folder.rglob("*.tif*")):
+    for path in sorted(folder.glob(f"*/{below}/*.tif*" if below else "*/*.tif*")):
         suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
         if suffix:
             found[path.name.removesuffix(suffix)] = path
@@ -88,7 +94,7 @@ def _pictures(row: CaseRow, cases: CaseInput, sources: Sources) -> tuple[Picture
     best, worst = given[0][0], (min if cases.higher_is_better else max)(given, key=lambda pair: pair[1])[0]
     pictures = [
         _picture("input", row.sample, sources.images, show_image),
-        _picture("truth", row.sample, sources.targets, show_labels),
+        _picture("truth", row.sample, {**sources.targets, **sources.objects}, show_labels),
         *_outputs("best run", best, row.sample, sources),
     ]
     if worst != best:
@@ -101,7 +107,10 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     folders = sources.runs.get(run, ())
     predictions = _merged([index(folder / "predictions") for folder in folders])
     segmentations = _merged([index(folder / "segmentations") for folder in folders])
-    errors = _errors_against(sources.targets.get(sample))
+    objects = _merged([index(folder / "segmentations", below=OBJECTS) for folder in folders])
+    errors = _errors_against(sources.targets.get(sample), show_errors)
+    if sample in objects and sample in sources.objects:
+        segmentations, errors = objects, _errors_against(sources.objects[sample], show_object_errors)
     return [
         _picture(f"{role}: {run}", sample, predictions, show_probability),
         _picture(f"errors of {run}", sample, segmentations, errors),
@@ -113,14 +122,16 @@ def _merged(files: Sequence[Files]) -> dict[str, Path]:
     return {sample: path for found in reversed(files) for sample, path in found.items()}
 
 
-def _errors_against(target: Path | None) -> Callable[[np.ndarray], np.ndarray]:
+def _errors_against(
+    target: Path | None, compare: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
     """Make the comparison with a target file."""
 
     def show(segmentation: np.ndarray) -> np.ndarray:
         if target is None:
             msg = "there is no truth to compare with"
             raise ValueError(msg)
-        return show_errors(segmentation, load_overview(target))
+        return compare(segmentation, load_overview(target))
 
     return show
 

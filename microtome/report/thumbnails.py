@@ -9,6 +9,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from microtome.metrics.contingency import contingency
+from microtome.metrics.instances import MATCH_IOU
 from microtome.report.inputs import Picture
 from microtome.report.limits import FIGURE_WIDTHS, SOURCE_PIXELS, THUMBNAIL, THUMBNAIL_BYTES
 
@@ -27,6 +29,8 @@ COLOURS = (
 IGNORE_COLOUR = (150, 150, 150)
 RIGHT_COLOUR = (225, 228, 232)
 WRONG_COLOUR = (208, 48, 62)
+MATCHED_COLOUR, EXTRA_COLOUR, MISSED_COLOUR = (0, 158, 115), WRONG_COLOUR, (0, 114, 178)
+"""Objects found rightly, found where there is none, and missed."""
 MAX_CLASSES = len(COLOURS)
 PERCENTILES = (1.0, 99.0)
 THUMBNAIL_QUALITIES = (70, 40, 10)
@@ -146,6 +150,34 @@ def show_errors(segmentation: np.ndarray, truth: np.ndarray) -> np.ndarray:
         raise ValueError(msg)
     wrong = np.where((segmentation != truth)[..., None], WRONG_COLOUR, RIGHT_COLOUR)
     return np.where((truth == IGNORE)[..., None], IGNORE_COLOUR, wrong).astype(np.uint8)
+
+
+def show_object_errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Colour objects by outcome: matched (IoU above 0.5) green, found where there is none red, missed blue.
+
+    Args:
+        found: ``(H, W)`` integer ids of the objects found.
+        truth: ``(H, W)`` integer ids of the true objects.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+
+    Raises:
+        ValueError: The two differ in shape, or are not label maps.
+
+    Example:
+        >>> show_object_errors(np.array([[5, 0]]), np.array([[0, 7]])).tolist()
+        [[[208, 48, 62], [0, 114, 178]]]
+    """
+    table = contingency(truth, found)
+    pairs = table.ious > MATCH_IOU
+    matched = table.prediction_ids[table.columns[pairs]]
+    hit = table.truth_ids[table.rows[pairs]]
+    shown = np.full((*truth.shape, RGB_CHANNELS), RIGHT_COLOUR, np.uint8)
+    shown[(truth > 0) & ~np.isin(truth, hit)] = MISSED_COLOUR
+    shown[(found > 0) & ~np.isin(found, matched)] = EXTRA_COLOUR
+    shown[np.isin(found, matched)] = MATCHED_COLOUR
+    return shown
 
 
 def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str, longest: int = THUMBNAIL) -> Picture:

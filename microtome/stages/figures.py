@@ -3,42 +3,58 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from microtome import figures
-from microtome.figures.inputs import FigureInputs, find_sources
+from microtome.figures.inputs import STAIN_TARGET, FigureInputs, find_sources
 from microtome.figures.save import save_figure
 from microtome.records import load_runs
+from microtome.tables.numbers import groups_of
 
 Paths = Sequence[Path]
+NO_STAINS: Mapping[str, Paths] = MappingProxyType({})
 
 
 def make_figure(
-    options: Mapping[str, Any], *, runs: Paths, images: Paths, targets: Paths, published: Path, stem: Path
+    options: Mapping[str, Any],
+    *,
+    runs: Paths,
+    images: Paths,
+    targets: Paths,
+    published: Path,
+    stem: Path,
+    stains: Mapping[str, Paths] = NO_STAINS,
 ) -> None:
     """Draw one figure and write it as SVG, PDF and PNG, with the data behind it and JSON for the report.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.entry`).
+        options: The rule's options (see `plan.StudyPlan.entry`). `groups`, where given, is the group (organ,
+            clinic) of each sample, else that of the runs' metrics is taken; `settings` are
+            `FigureInputs.settings`.
         runs: Run folders, in the order of the figure.
         images: Batch folders of images.
         targets: Batch folders of targets.
         published: Published values.
         stem: Path of the figure without suffix.
+        stains: Batch folders of normalized images (``stains/{name}/images/{batch}``) by the name of the
+            stain normalization; the target's profile lies in ``stains/{name}``.
     """
     records = load_runs(runs, labels=options["labels"]) if runs else []
-    files = {
-        name: [p for folder in folders for p in sorted(folder.glob("*.tif"))]
-        for name, folders in (("images", images), ("targets", targets))
-    }
+    normalized = {name: _files(folders) for name, folders in stains.items()}
     inputs = FigureInputs(
         runs=records,
-        sources=find_sources(records, files["images"], files["targets"]),
+        sources=find_sources(records, _files(images), _files(targets), stains=normalized),
         published=yaml.safe_load(published.read_text(encoding="utf-8")),
         data_kind=options["data_kind"],
         classes=tuple(options["classes"]),
+        groups=options.get("groups") or groups_of(records),
+        settings=options.get("settings") or {},
+        stain_targets={
+            name: folders[0].parent.parent / STAIN_TARGET for name, folders in stains.items() if folders
+        },
     )
     known, chosen = figures.options(options["kind"]), dict(options["options"])
     if options["runs"] and "runs" in known:
@@ -47,3 +63,7 @@ def make_figure(
         chosen["run"] = options["runs"][0]
     result = figures.draw(options["kind"], inputs, **chosen)
     save_figure(result, stem, kind=options["kind"], title=options["title"])
+
+
+def _files(folders: Paths) -> list[Path]:
+    return [path for folder in folders for path in sorted(folder.glob("*.tif"))]

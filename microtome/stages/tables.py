@@ -1,42 +1,69 @@
 # SPDX-License-Identifier: MIT
 """Make tables from run folders."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
 from microtome import images, tables
-from microtome.records import load_runs
+from microtome.objects import measure
+from microtome.records import RunRecord, load_runs
 from microtome.tables.data import count_pixels
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import TRUTH, TableInputs
+from microtome.tables.numbers import groups_of
 from microtome.tables.save import save_table
+from microtome.tables.stain_report import flatten
 
 Options = Mapping[str, Any]
 Paths = Sequence[Path]
+INSTANCES = "instances"
+COUNTED, MEASURED = "instance_data", "morphometry"
+"""Kinds that need the true objects counted, or measured."""
+NO_STAINS: Mapping[str, Paths] = MappingProxyType({})
 
 
 def make_table(
-    options: Options, *, runs: Paths, splits: Paths, targets: Paths, published: Path, stem: Path
+    options: Options,
+    *,
+    runs: Paths,
+    splits: Paths,
+    targets: Paths,
+    published: Path,
+    stem: Path,
+    stains: Mapping[str, Paths] = NO_STAINS,
+    objects: Paths = (),
 ) -> None:
     """Make one table and write it as TSV, Markdown, LaTeX, and JSON for the report.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.entry`).
+        options: The rule's options (see `plan.StudyPlan.entry`). `groups`, where given, is the group (organ,
+            clinic) of each sample; else that of the runs' metrics is taken.
         runs: Run folders, in the order of the rows.
         splits: Splits of the study.
-        targets: Batch folders of targets, where the table counts pixels.
+        targets: Batch folders of targets, where the table counts pixels or objects.
         published: Published values.
         stem: Path of the table without suffix.
+        stains: Batch folders of stain reports, by the name of the stain normalization.
+        objects: Batch folders of the objects that runs found (``objects/{batch}`` in a run folder).
     """
+    kind, records = options["kind"], load_runs(runs, labels=options["labels"]) if runs else []
+    groups = options.get("groups") or groups_of(records)
+    is_about_pixels = targets and kind not in (COUNTED, MEASURED)
     inputs = TableInputs(
-        runs=load_runs(runs, labels=options["labels"]) if runs else (),
+        runs=records,
         published=yaml.safe_load(published.read_text(encoding="utf-8")),
         paper=options["paper"],
         data_kind=options["data_kind"],
-        pixels=_pixels(splits[0], targets, options["classes"]) if targets else None,
+        pixels=_pixels(splits[0], targets, options["classes"]) if is_about_pixels else None,
+        counts=_counts(splits[0], targets, groups) if kind == COUNTED and targets else None,
+        objects=_objects(records, objects, targets, groups) if kind == MEASURED else None,
+        stains=_stains(stains, groups),
     )
     known = tables.options(options["kind"])
     chosen = dict(options["options"])
@@ -62,3 +89,54 @@ def _pixels(split: Path, targets: Paths, classes: Sequence[str]) -> pd.DataFrame
         for path in files
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def _counts(split: Path, targets: Paths, groups: Mapping[str, str]) -> pd.DataFrame:
+    """True objects per sample, with its part and group."""
+    parts = pd.read_csv(split, sep="\t", dtype=str).set_index("sample")["part"]
+    rows = [
+        {
+            "sample": path.stem,
+            "part": parts[path.stem],
+            "group": groups.get(path.stem, ""),
+            "objects": int(np.count_nonzero(np.unique(images.read(path)))),
+        }
+        for path in _instance_files(targets)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _objects(
+    records: Sequence[RunRecord], folders: Paths, targets: Paths, groups: Mapping[str, str]
+) -> pd.DataFrame | None:
+    """Objects that the runs found (of the first seed that holds an image), and true ones if there are any."""
+    runs = {record.folder.resolve(): record.run for record in records}
+    found: dict[tuple[str, str], pd.DataFrame] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.tsv")):
+            key = runs[folder.parent.parent.resolve()], path.stem
+            found.setdefault(key, pd.read_csv(path, sep="\t"))
+    for path in _instance_files(targets):
+        found[TRUTH, path.stem] = measure(images.read(path), mpp=images.header(path).mpp)
+    nothing = pd.DataFrame({"id": [None]}, dtype="float64")
+    frames = [
+        (frame if len(frame) else nothing).assign(run=run, sample=sample, group=groups.get(sample, ""))
+        for (run, sample), frame in found.items()
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else None
+
+
+def _instance_files(targets: Paths) -> list[Path]:
+    return [path for folder in targets for path in sorted((folder / INSTANCES).glob("*.tif"))]
+
+
+def _stains(folders: Mapping[str, Paths], groups: Mapping[str, str]) -> pd.DataFrame | None:
+    """The stain reports, one row per image."""
+    rows = [
+        {"stain": name, "sample": path.stem, "group": groups.get(path.stem, "")}
+        | flatten(json.loads(path.read_text(encoding="utf-8")))
+        for name, batches in folders.items()
+        for folder in batches
+        for path in sorted(folder.glob("*.json"))
+    ]
+    return pd.DataFrame(rows) if rows else None

@@ -50,11 +50,12 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Non
 def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> None:
     header = images.header(root / row["image"])
     shape = (header.height, header.width)
-    labels = instances.read_instances(root / row["label"], shape, convention=targets["convention"])
+    found = instances.load_instances(root / row["label"], shape, convention=targets["convention"])
+    labels, element = found.labels, targets["marker_element"]
     maps = {
         ".": (labels > 0).astype(np.uint8),
         "instances": labels,
-        "shape_markers": instances.shape_markers(labels, element=targets["marker_element"]),
+        "shape_markers": instances.shape_markers(labels, areas=found.areas, element=element),
         "centre_markers": instances.centre_markers(labels, radius=targets["centre_radius"]),
     }
     for name, array in maps.items():

@@ -83,7 +83,7 @@ def tabulate(
 def _grouped(record: RunRecord) -> RunRecord:
     """The record with the group of each image as text."""
     if "group" not in record.metrics:
-        msg = f"the metrics of run {record.run!r} have no column group; fill it in the sample sheet, evaluate again"
+        msg = f"the metrics of run {record.run!r} lack the column group; fill the sheet's, evaluate again"
         raise ValueError(msg)
     groups = record.metrics["group"].astype(object).where(record.metrics["group"].notna(), NO_GROUP)
     return replace(record, metrics=record.metrics.assign(group=groups.astype(str).replace("", NO_GROUP)))
@@ -94,7 +94,8 @@ def _in_part(record: RunRecord, part: str) -> set[str]:
 
 
 def _row(row: Row, group: str, metrics: Sequence[MetricColumn], *, part: str, ddof: int) -> dict[str, Any]:
-    records = [_only(record, group) for record in row.records]
+    members = [record for record in row.records if group in (ALL_GROUPS, *_in_part(record, part))]
+    records = [_only(record, group) for record in members]
     values: dict[str, Any] = {"group": group, "run": row.run, "label": row.label}
     counts = []
     for metric in metrics:

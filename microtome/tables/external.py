@@ -47,7 +47,8 @@ def tabulate(
     """
     printed = published_table(inputs.published, inputs.paper, published)["rows"]
     if not any(column in row for row in printed.values()):
-        msg = f"published table {published!r} has no column {column!r}; its first row: {next(iter(printed.values()), {})}"
+        known = sorted({name for row in printed.values() for name in row})
+        msg = f"published table {published!r} has no column {column!r}; its columns: {known}"
         raise ValueError(msg)
     chosen = select_rows(inputs.runs, rows)
     frame = pd.DataFrame(

@@ -30,7 +30,8 @@ class TableInputs:
         unlabelled: Name of the class that stands for pixels without a label.
         counts: True objects per sample (`COUNT_COLUMNS`), for the kind ``instance_data``.
         objects: Measured objects, one row each (`OBJECT_COLUMNS`, then those of `microtome.objects.measure`);
-            true ones have the run `TRUTH`. For the kind ``morphometry``.
+            true ones have the run `TRUTH`, and an image without objects has one row with no `id`. For the
+            kind ``morphometry``.
         stains: Stain reports, one row per image (`STAIN_COLUMNS`, then those of
             `microtome.tables.stain_report.flatten`), for the kind ``stain_report``.
     """

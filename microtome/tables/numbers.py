@@ -95,6 +95,19 @@ def summarize(
     return Summary(mean, sd, count, float(found["low"]), float(found["high"]))
 
 
+def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
+    """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one.
+
+    Args:
+        runs: Run records.
+
+    Returns:
+        Group by sample.
+    """
+    frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
+    return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
+
+
 def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -> pd.DataFrame:
     in_part = record.metrics[record.metrics["part"] == part]
     chosen = in_part[(in_part["metric"] == metric) & (in_part["class"] == class_name)]

@@ -36,6 +36,8 @@ _LATEX_ESCAPES = {
     "≥": r"$\geq$",
     "…": r"\ldots{}",
     "→": r"$\rightarrow$",
+    "✓": r"$\checkmark$",
+    "°": r"$^\circ$",
 }
 _LATEX_PATTERN = re.compile("|".join(re.escape(character) for character in _LATEX_ESCAPES))
 _MARKDOWN_PATTERN = re.compile(r"([\\|*_`<>\[\]])")
@@ -133,7 +135,8 @@ def to_latex(table: Table, *, label: str = "") -> str:
         label: Label for cross-references, e.g. ``"tab:loss"``.
 
     Returns:
-        The text, ending in a line break. It needs ``\usepackage{booktabs}``.
+        The text, ending in a line break. It needs ``\usepackage{booktabs}``, and ``amssymb`` where there are
+        check marks.
     """
     alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
     header = [escape_latex(_heading(column)) for column in table.columns]

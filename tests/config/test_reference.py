@@ -10,7 +10,7 @@ from pytest import fixture, mark, raises
 from microtome.__main__ import main
 from microtome.config import reference
 from microtome.config.load import load_study
-from tests.workflow.workspace import REPOSITORY, mini_study, own_study
+from tests.workflow.workspace import REPOSITORY, he_study, mini_study, own_study
 
 
 @fixture(scope="module")
@@ -37,7 +37,7 @@ def test_schema_takes_the_studies(path, study_validator):
     study_validator.validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-@mark.parametrize("study", [mini_study(), own_study()], ids=["mini", "own"])
+@mark.parametrize("study", [mini_study(), own_study(), he_study()], ids=["mini", "own", "he"])
 def test_schema_takes_what_the_models_take(study, study_validator):
     study_validator.validate(study)
 
@@ -58,6 +58,10 @@ def test_schema_takes_the_configuration():
         {"runs": {"a": {"loss": {"name": "dcie"}}}},
         {"scales": {"demoo": {}}},
         {"scales": {"demo": {"runs": {"a": "omitt"}}}},
+        {"targets": {"kind": "instance"}},
+        {"stains": {"a": {"method": "spnc", "target": "slice-000"}}},
+        {"runs": {"a": {"segment": {"kind": "watersheds"}}}},
+        {"runs": {"a": {"outputs": ["mask", "marker"]}}},
         {"tables": {"a": {"kind": "tiem"}}},
         {"tables": {"a": {"kind": "time", "publishd": "x"}}},
     ],

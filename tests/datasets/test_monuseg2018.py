@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The MoNuSeg 2018 adapter on miniature copies of both layouts, and on the real images where they are at hand."""
+"""The MoNuSeg 2018 adapter on miniature copies of both layouts, and on the real images if at hand."""
 
 import csv
 import os

@@ -4,6 +4,7 @@ import pytest
 
 from microtome import images
 from microtome.figures.inputs import FigureInputs, find_sources
+from tests.synthetic_nuclei import write_nuclei
 from tests.synthetic_study import write_study
 
 
@@ -12,6 +13,12 @@ def study(tmp_path_factory):
     """A small phantom study with six U-Nets, a calibrated N4 and an ensemble."""
     runs, pictures, targets = write_study(tmp_path_factory.mktemp("study"), size=48)
     return FigureInputs(runs=runs, sources=find_sources(runs, pictures, targets), data_kind="phantom")
+
+
+@pytest.fixture(scope="session")
+def nuclei(tmp_path_factory):
+    """A small phantom study of stained nuclei: objects, markers, stain reports, two runs."""
+    return write_nuclei(tmp_path_factory.mktemp("nuclei"), size=64)
 
 
 @pytest.fixture

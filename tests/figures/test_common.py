@@ -30,17 +30,28 @@ EXAMPLES = {
     "worked_relu": {},
     "worst_cases": {"count": 1},
 }
+NUCLEI = {
+    "instance_results": {"run": "shape", "count": 2, "crop": 48},
+    "instance_targets": {"count": 2},
+    "marker_comparison": {},
+    "pipeline": {"run": "shape"},
+    "stain_panels": {"count": 2},
+    "stain_vectors": {},
+}
+"""Kinds drawn from the study of stained nuclei."""
 RASTERIZED = {"loss_curves", "sample_panel"}
 SHOW_NO_DATA = {"activations", "architecture", "worked_convolution", "worked_relu"}
 
 
 def test_every_kind_has_an_example():
-    assert set(EXAMPLES) == set(figures.names())
+    assert {*EXAMPLES, *NUCLEI} == set(figures.names())
 
 
-@pytest.mark.parametrize("kind", sorted(EXAMPLES))
-def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, study):
-    first, second = (figures.draw(kind, study, **EXAMPLES[kind]) for _ in range(2))
+@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI}))
+def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, study, nuclei):
+    inputs = nuclei if kind in NUCLEI else study
+    options = {**EXAMPLES, **NUCLEI}[kind]
+    first, second = (figures.draw(kind, inputs, **options) for _ in range(2))
     assert render(first, "svg") == render(second, "svg")
     if kind in RASTERIZED:
         assert render(first, "png") == render(second, "png")

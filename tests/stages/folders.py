@@ -24,6 +24,8 @@ IDENTITY = {
     "seed": 3,
     "scale": "demo",
     "data_source": "phantom",
+    "stain": None,
+    "outputs": ["mask"],
 }
 WINDOWS = {"kind": "balanced_windows", "per_epoch": 30, "validation": 10}
 PLAIN = {"foveate": False, "nonuniform": False, "stride": 1}
@@ -31,7 +33,7 @@ RUNS = {
     "unet": {
         "network": {"name": "unet", "width": 4},
         "loss": {"name": "dicebce"},
-        "sampler": {"kind": "patches", "crop": 32, "repeats": 2},
+        "sampler": {"kind": "patches", "crop": 32, "repeats": 2, "copies": None, "holdout": 0},
         "training": {"epochs": 2, "batch_size": 3, "optimizer": {"name": "adam", "lr": 0.01}},
         "window": PLAIN,
         "predict": {"window": 32, "overlap": 0.5, "weights": "gaussian"},
@@ -66,7 +68,7 @@ def options(run, **changes):
         "classes": CLASSES,
         "parts": {part: PARTS[part] for part in ("train", "val")},
     }
-    base |= {"input": {"scale": 255, "mean": 0.5, "std": 0.5}, "augment": {"horizontal_flip": 0.5}}
+    base |= {"input": {"scale": 255, "mean": 0.5, "std": 0.5, "zoom": 1}, "augment": {"horizontal_flip": 0.5}}
     return base | RUNS[run] | changes
 
 
@@ -111,6 +113,7 @@ def evaluate(root: Path, folder: Path, **changes) -> pd.DataFrame:
         "losses": {"bce": {"name": "bce"}, "dice": {"name": "dice"}},
         "classes": CLASSES,
         "samples": {name: part for part in ("val", "test") for name in PARTS[part]},
+        "groups": {name: f"group {name}" for name in ("s2", "s3", "s4")},
     }
     files = EvaluatedFiles([folder / "predictions"], [folder / "segmentations"], [root / "targets"])
     evaluate_run(chosen | changes, files, folder / "metrics.tsv")

@@ -9,7 +9,7 @@ from microtome.metrics.boundaries import boundary_scores
 from microtome.stages.folders import read_map
 from tests.stages import folders
 
-KEYS = ["study", "split", "run", "seed", "part", "sample", "class", "metric"]
+KEYS = ["study", "split", "run", "seed", "part", "sample", "group", "class", "metric"]
 
 
 @pytest.mark.parametrize("run", list(folders.RUNS))
@@ -23,6 +23,7 @@ def test_one_row_for_each_image_class_and_metric(root, runs, run):
         ("test", "s3"),
         ("test", "s4"),
     }
+    assert all(table["group"] == "group " + table["sample"])
     counts = table.groupby("sample").size()
     assert counts.nunique() == 1
     assert {"v_rand", "v_info", "pixel_error", "accuracy", "loss_bce", "loss_dice"} <= set(table["metric"])

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microtome.images import ArraySource
+from microtome.images import ArraySource, StackedSource
 from microtome.training.batches import (
     BalancedWindowBatches,
     Labelled,
@@ -214,3 +214,112 @@ def test_small_images_are_held_in_memory():
     assert isinstance(held, ArraySource)
     assert np.array_equal(held.read(1, 2, 3, 4), source.read(1, 2, 3, 4))
     assert in_memory(source, limit=20 * 23 * 2 - 1) is source
+
+
+WINDOWS = [(f"s{k}", y, x, 8) for k in range(3) for y in (0, 12) for x in (0, 7, 15)]
+
+
+def keys(batches, number=0):
+    """(window, draw) of every item of an epoch."""
+    origins = {(name, y, x): index for index, (name, y, x, _) in enumerate(WINDOWS)}
+    return [
+        (origins[name, y, x], draw)
+        for batch in batches.epoch(number)
+        for name, (_, y, x), draw in zip(batch.samples, place(batch.images), batch.draws, strict=True)
+    ]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    copies=st.integers(0, 7),
+    holdout=st.floats(0.05, 0.6),
+    seed=st.integers(0, 99),
+    number=st.integers(0, 3),
+)
+def test_shares_complement_each_other(copies, holdout, seed, number):
+    train, held = (
+        PatchBatches(coded(), WINDOWS, 5, seed=seed, shuffle=shuffle, copies=copies, share=share)
+        for shuffle, share in ((True, (0.0, 1 - holdout)), (False, (1 - holdout, 1.0)))
+    )
+    everything = PatchBatches(coded(), WINDOWS, 5, seed=seed, copies=copies)
+    count = len(WINDOWS) * (1 + copies)
+    assert len(everything.items) == count
+    assert len(held.items) == count - round((1 - holdout) * count)
+    found = [keys(batches, number) for batches in (train, held)]
+    assert Counter([*found[0], *found[1]]) == Counter(keys(everything)), "disjoint, and everything together"
+    assert [len(train), len(held)] == [-(-len(part) // 5) for part in found]
+
+
+def test_the_share_is_drawn_by_the_seed_alone():
+    def held(**changes):
+        options = {"seed": 4, "copies": 3, "share": (0.8, 1.0), "shuffle": False} | changes
+        return PatchBatches(coded(), WINDOWS, 5, **options).items.tolist()
+
+    assert held() == held(shuffle=True) == held()
+    assert held() != held(seed=5)
+    assert sorted(held()) == held(), "validation goes in order"
+
+
+def test_the_share_is_another_draw_than_the_order_of_an_epoch():
+    count = len(WINDOWS)
+    for number in range(5):
+        order = np.random.default_rng([0, number]).permutation(count)
+        held = PatchBatches(coded(), WINDOWS, 5, seed=0, share=(0.5, 1.0)).items[:, 0]
+        assert sorted(order[count // 2 :]) != held.tolist()
+
+
+def test_shares_without_copies_are_augmented_anew():
+    batches = PatchBatches(coded(), WINDOWS, 5, share=(0.0, 0.5))
+    assert {batch.draws for batch in batches.epoch(0)} == {()}
+    assert len(batches) == 2
+
+
+def test_an_empty_share_is_refused():
+    batches = PatchBatches(coded(), WINDOWS[:3], 5, copies=0, share=(0.9, 1.0))
+    with pytest.raises(
+        ValueError, match=r"3 windows and copies cannot be shared out so that 0.9 to 1 of them"
+    ):
+        len(batches)
+
+
+def test_copies_are_the_same_in_every_epoch_and_differ_from_one_another():
+    batches = PatchBatches(coded(), WINDOWS, 4, seed=2, copies=3)
+    first, second = keys(batches, 0), keys(batches, 1)
+    assert first != second, "in another order"
+    assert sorted(first, key=str) == sorted(second, key=str)
+    for window in range(len(WINDOWS)):
+        draws = [draw for key, draw in first if key == window]
+        assert draws.count(None) == 1, "the window itself"
+        assert len(set(draws)) == 4
+    drawn = [draw for _, draw in first if draw is not None]
+    assert len(set(drawn)) == len(drawn) == 3 * len(WINDOWS)
+    other = keys(PatchBatches(coded(), WINDOWS, 4, seed=3, copies=3), 0)
+    assert not {draw for _, draw in other if draw is not None} & set(drawn)
+
+
+def test_more_copies_keep_those_that_were_there():
+    few, many = (set(keys(PatchBatches(coded(), WINDOWS, 4, seed=2, copies=n))) for n in (2, 5))
+    assert few < many
+
+
+def test_no_copies_are_windows_that_are_never_augmented():
+    batches = PatchBatches(coded(), WINDOWS, 4, copies=0)
+    assert sorted(keys(batches)) == [(number, None) for number in range(len(WINDOWS))]
+
+
+def test_copies_are_repeated_as_windows_are():
+    found = Counter(keys(PatchBatches(coded(), WINDOWS, 4, copies=1, repeats=3)))
+    assert len(found) == 2 * len(WINDOWS)
+    assert set(found.values()) == {3}
+
+
+def test_labels_of_several_maps_are_cut_alike():
+    (image,) = (found.image for found in coded(1).values())
+    maps = [(image.array % divisor).astype(np.uint8) for divisor in (3, 5)]
+    stacked = StackedSource(tuple(ArraySource(found) for found in maps))
+    (batch,) = PatchBatches({"s0": Labelled(image, stacked)}, [("s0", 3, 4, 6), ("s0", 16, 18, 6)], 2).epoch(
+        0
+    )
+    assert batch.labels.shape == (2, 2, 6, 6)
+    for channel, divisor in enumerate((3, 5)):
+        assert torch.equal(batch.labels[:, channel], batch.images[:, 0].long() % divisor)

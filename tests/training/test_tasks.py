@@ -86,3 +86,99 @@ def test_memory_format():
     assert to_device(prepared, torch.device("cpu"), channels_last=False).inputs.is_contiguous()
     volume = type(found)(torch.zeros(1, 2, 3, 4, 5), found.target, found.valid)
     assert to_device(volume, torch.device("cpu"), channels_last=True).inputs.is_contiguous()
+
+
+def labelled(maps=2, count=3, size=24, draws=()):
+    """RGB windows with masks and markers of 0 and 1: a square and a smaller one."""
+    images = torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0)) * 255
+    labels = torch.zeros(count, maps, size, size, dtype=torch.int64)
+    for number in range(maps):
+        labels[:, number, 5 + 2 * number : 17 - 2 * number, 4 + 2 * number : 18 - 2 * number] = 1
+    return Batch(images, labels, tuple("abcdef"[:count]), draws)
+
+
+def test_two_maps_give_two_targets():
+    given = labelled()
+    found = BinaryTask(Input(), Augmentation()).prepare(given, seed=None)
+    assert found.target.shape == (3, 2, 24, 24)
+    assert found.target.dtype == torch.float32
+    assert torch.equal(found.target, given.labels.float())
+    assert found.valid.all()
+
+
+def test_the_maps_of_a_window_share_its_geometry():
+    turning = Augmentation(horizontal_flip=0.5, rotation=180, translate=0.2, target_rounding="round")
+    both = BinaryTask(Input(), turning).prepare(labelled(), seed=7).target
+    for number in range(2):
+        given = labelled()
+        alone = Batch(given.images, given.labels[:, number : number + 1], given.samples)
+        found = BinaryTask(Input(), turning).prepare(alone, seed=7).target
+        assert torch.equal(found[:, 0], both[:, number])
+
+
+@pytest.mark.parametrize(("size", "zoom", "expected"), [(125, 0.992, 124), (24, 0.5, 12), (24, 1.5, 36)])
+def test_zoom_changes_the_size_of_images_and_targets(size, zoom, expected):
+    """1000 pixels become 992 as 125 become 124."""
+    found = BinaryTask(Input(zoom=zoom), Augmentation()).prepare(labelled(size=size), seed=None)
+    assert found.inputs.shape == (3, 3, expected, expected)
+    assert found.target.shape == found.valid.shape == (3, 2, expected, expected)
+    assert set(found.target.unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "floor", "round"])
+def test_zoomed_targets_are_rounded_as_the_settings_say(rounding):
+    settings, given = Input(zoom=0.75, mean=0.2, std=0.4), labelled()
+    found = BinaryTask(settings, Augmentation(target_rounding=rounding)).prepare(given, seed=None)
+    soft = torch.nn.functional.interpolate(
+        given.labels.float(), (18, 18), mode="bilinear", align_corners=False
+    )
+    expected = soft >= (1 - 0.5 / 255 if rounding == "floor" else 0.5)
+    assert soft[soft < 1].max() > 0
+    assert torch.equal(found.target, expected.float())
+    pixels = torch.nn.functional.interpolate(given.images, (18, 18), mode="bilinear", align_corners=False)
+    assert torch.allclose(found.inputs, (pixels / 255 - 0.2) / 0.4, atol=1e-5)
+
+
+def test_zoom_refuses_pixels_that_are_not_labelled():
+    with pytest.raises(ValueError, match="interpolate only masks without ignored pixels"):
+        BinaryTask(Input(zoom=0.5), Augmentation()).prepare(batch(size=8), seed=None)
+
+
+EVERYTHING = Augmentation(horizontal_flip=0.5, rotation=40, brightness=0.3, stain=0.1)
+
+
+def test_fixed_copies_are_augmented_by_their_own_draw_and_originals_not_at_all():
+    given = labelled(draws=(None, 11, 12))
+    found = BinaryTask(Input(), EVERYTHING).prepare(given, seed=5)
+    plain = BinaryTask(Input(), Augmentation()).prepare(labelled(), seed=None)
+    assert torch.allclose(found.inputs[0], plain.inputs[0])
+    assert torch.equal(found.target[0], plain.target[0])
+    for number, seed in ((1, 11), (2, 12)):
+        one = given.images[number : number + 1] / 255, given.labels[number : number + 1]
+        images, labels = augment(*one, EVERYTHING, seed=seed)
+        assert torch.allclose(found.inputs[number], (images[0] - 0.5) / 0.5, atol=1e-5)
+        assert torch.equal(found.target[number], labels[0].float())
+        assert not torch.allclose(found.inputs[number], plain.inputs[number])
+
+
+@pytest.mark.parametrize("seed", [None, 0, 99])
+def test_fixed_copies_depend_on_nothing_else(seed):
+    """Not on the epoch, not on whether they train or validate, not on their neighbours in the batch."""
+    task = BinaryTask(Input(), EVERYTHING)
+    found = task.prepare(labelled(draws=(3, 4, 5)), seed=seed)
+    again = task.prepare(labelled(draws=(3, 4, 5)), seed=1)
+    assert torch.equal(found.inputs, again.inputs)
+    given = labelled(draws=(3, 4, 5))
+    alone = Batch(given.images[1:2], given.labels[1:2], ("b",), (4,))
+    assert torch.allclose(task.prepare(alone, seed=seed).inputs[0], found.inputs[1], atol=1e-6)
+
+
+def test_windows_without_draws_are_augmented_by_the_seed():
+    task = BinaryTask(Input(), EVERYTHING)
+    first, second = (task.prepare(labelled(), seed=seed).inputs for seed in (1, 2))
+    assert not torch.equal(first, second)
+
+
+def test_networks_of_windows_take_the_centre_of_the_first_map():
+    found = WindowTask(Input(), FLIPS, WindowTransform(), 9).prepare(batch(one_label=True), seed=1)
+    assert torch.equal(found.target, batch(one_label=True).labels[:, 0, 0, 0])

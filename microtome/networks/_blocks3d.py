@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Parts of networks that take the bands of an image as the depth of a volume (N, C, D, H, W)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from numbers import Integral
+
+import torch
+from torch import nn
+
+from microtome.networks._blocks import pad_to_multiple, require_images
+
+Triple = tuple[int, int, int]
+FLAT: Triple = (1, 1, 1)
+STRIDE = 2
+"""Each level has half the depth, height and width of the one above."""
+
+
+def bn_conv_relu(
+    in_channels: int, out_channels: int, kernel: int, *, dilation: Triple = FLAT, halves: bool = False
+) -> nn.Sequential:
+    """Batch normalisation, 3-D convolution with bias, ReLU: "BN before each convolution, ReLU after".
+
+    The normalisation cannot be folded into the convolution: the zeros of the padding are not normalised.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: side of the kernel; odd, unless `halves`.
+        dilation: distances of the kernel's taps along bands, rows and columns.
+        halves: whether the convolution has no padding and a stride of 2.
+
+    Returns:
+        A module mapping (N, in_channels, D, H, W) to (N, out_channels, D, H, W), or to half of each size.
+    """
+    padding = (0, 0, 0) if halves else tuple(kernel // 2 * step for step in dilation)
+    stride = STRIDE if halves else 1
+    return nn.Sequential(
+        nn.BatchNorm3d(in_channels),
+        nn.Conv3d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
+        nn.ReLU(inplace=True),  # nothing needs the convolution's output, and volumes are large
+    )
+
+
+def bn_conv_relu_chain(
+    *channels: int, kernel: int, dilations: Sequence[Triple] | None = None
+) -> nn.Sequential:
+    """Several `bn_conv_relu` in a row.
+
+    Args:
+        *channels: channels before the first and after each convolution, so one more than convolutions.
+        kernel: side of the kernels.
+        dilations: of each convolution; None: no dilation.
+
+    Returns:
+        A module mapping (N, channels[0], D, H, W) to (N, channels[-1], D, H, W).
+    """
+    pairs = list(pairwise(channels))
+    steps = [FLAT] * len(pairs) if dilations is None else dilations
+    layers = [
+        bn_conv_relu(*pair, kernel, dilation=dilation) for pair, dilation in zip(pairs, steps, strict=True)
+    ]
+    return nn.Sequential(*layers)
+
+
+class Residual(nn.Module):
+    """x + body(x); an x with a single channel counts for every channel of the body."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        """The sum, of the shape of the body's output."""
+        return volumes + self.body(volumes)
+
+
+class BandHead(nn.Module):
+    """From features of every band to logits of every pixel: Conv3d 1³ to one channel, then Conv2d over bands.
+
+    The bands, of which each is one map then, become the channels of the 2-D convolution.
+    """
+
+    def __init__(self, in_channels: int, bands: int, classes: int, *, kernel: int = 1) -> None:
+        super().__init__()
+        self.out = nn.Conv3d(in_channels, 1, 1)
+        self.head = nn.Conv2d(bands, classes, kernel, padding=kernel // 2)
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        """(N, in_channels, bands, H, W) to (N, classes, H, W)."""
+        return self.head(self.out(volumes).squeeze(1))
+
+
+def as_volumes(images: torch.Tensor, bands: int, multiple: int, *, owner: str) -> torch.Tensor:
+    """Check images, mirror them up to sizes that divide, and make their bands the depth.
+
+    Args:
+        images: (N, bands, H, W).
+        bands: what the network was built for.
+        multiple: what H and W must divide by.
+        owner: name of the network, for the message.
+
+    Returns:
+        (N, 1, bands, H', W').
+
+    Raises:
+        ValueError: another number of axes or bands, or no pixels.
+    """
+    require_images(images, bands, owner=owner)
+    return pad_to_multiple(images, multiple).unsqueeze(1)
+
+
+def require_odd(owner: str, **kernels: int) -> None:
+    """Check sides of kernels whose padding must be the same on both sides.
+
+    Args:
+        owner: name of the network, for the message.
+        **kernels: the options by name.
+
+    Raises:
+        ValueError: one of them is not an odd integer of at least 1.
+    """
+    for option, value in kernels.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1 or value % 2 == 0:
+            msg = f"{owner}: {option}={value!r} must be an odd integer of at least 1."
+            raise ValueError(msg)
+
+
+def require_counts(owner: str, option: str, counts: Sequence[int], length: int) -> tuple[int, ...]:
+    """Check an option that counts something at each of several places.
+
+    Args:
+        owner: name of the network, for the message.
+        option: name of the option.
+        counts: the value given.
+        length: how many numbers it must have.
+
+    Returns:
+        The numbers, as a tuple.
+
+    Raises:
+        ValueError: another length, or a number that is no integer of at least 1.
+    """
+    found = tuple(counts) if isinstance(counts, list | tuple) else ()
+    whole = all(isinstance(count, Integral) and not isinstance(count, bool) for count in found)
+    if len(found) != length or not whole or min(found) < 1:
+        msg = f"{owner}: {option}={counts!r} must be {length} integers of at least 1."
+        raise ValueError(msg)
+    return found
+
+
+def require_bands(owner: str, bands: int, multiple: int) -> None:
+    """Check that the bands can be halved as often as the network does.
+
+    Args:
+        owner: name of the network, for the message.
+        bands: should be a positive multiple of `multiple`.
+        multiple: product of all halvings.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if isinstance(bands, bool) or not isinstance(bands, Integral) or bands < 1 or bands % multiple:
+        msg = (
+            f"{owner}: bands={bands!r} must be a multiple of {multiple}, as every level has half the bands "
+            f"of the one above; choose that many bands."
+        )
+        raise ValueError(msg)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""The stage that simulates: the files of each phantom are the ones its sheet names."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from microtome import images
+from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.config.study import Data
+from microtome.samples import check_files, phantom_sheet, resolve
+from microtome.stages.simulate import simulate
+
+PHANTOMS = {
+    "em": EMPhantomData(size=64, slices={"train": 2, "test": 1}),
+    "he": HEPhantomData(size=64, images={"train": 2, "test": 1}, hospitals=2, concentrations=True),
+}
+CHANNELS = {"em": 1, "he": 3}
+
+
+@pytest.fixture(params=PHANTOMS)
+def kind(request):
+    return request.param
+
+
+def written(kind, folder):
+    simulate(PHANTOMS[kind].model_dump(mode="json"), folder)
+    return folder
+
+
+def test_the_files_of_the_sheet_are_there_and_fit(kind, tmp_path):
+    folder = written(kind, tmp_path / "raw")
+    data = Data(source="phantom", channels=CHANNELS[kind], classes={"a": 0, "b": 1})
+    samples = resolve(phantom_sheet(PHANTOMS[kind]), folder)
+    assert len(samples) == 3
+    assert check_files(samples, tmp_path / "sheet.tsv", data) == []
+
+
+def test_equal_options_give_equal_bytes(kind, tmp_path):
+    first, second = (
+        {path.relative_to(folder): hashlib.sha256(path.read_bytes()).digest() for path in folder.rglob("*.*")}
+        for folder in (written(kind, tmp_path / "one"), written(kind, tmp_path / "two"))
+    )
+    assert first == second
+
+
+def test_further_truth_of_the_he_phantom(tmp_path):
+    folder = written("he", tmp_path / "raw")
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    assert [tile["hospital"] for tile in truth["tiles"]] == [0, 0, 1]
+    assert images.read(folder / "labels/000.tif").max() == truth["tiles"][0]["nuclei"]
+    assert images.read(folder / "concentrations/002.tif").dtype == np.float32
+
+
+def test_nothing_is_left_of_a_phantom_that_fails(tmp_path):
+    options = PHANTOMS["em"].model_dump(mode="json") | {"size": 8}
+    with pytest.raises(ValueError, match="size="):
+        simulate(options, tmp_path / "raw")
+    assert list(tmp_path.iterdir()) == []
