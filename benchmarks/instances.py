@@ -99,5 +99,5 @@ CASE = Case(
         Comparison("AJI, AJI+ and PQ together", "all_scores", "hover_net", None),
         Comparison("5000², 15,000 nuclei: below 2 GB", "large", MOST_MB, 1.0, "peak_mb"),
     ],
-    note="hover_net: its algorithm written anew; at 5000² its masks would take 750 GB; memory: beyond the maps",
+    note="hover_net: its algorithm written anew; its masks would take 750 GB at 5000²; memory: beyond maps",
 )

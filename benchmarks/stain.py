@@ -74,7 +74,7 @@ def microtome(quick: bool, *, side: int, noise: float) -> Prepared:
 
 
 def staintools(quick: bool, *, side: int, noise: float, capped: bool) -> Prepared:
-    """The same by StainTools: as it is, or with a number of mini-batches instead of one second of learning."""
+    """The same by StainTools: as it is, or with some mini-batches instead of one second of learning."""
     import spams
     from staintools import StainNormalizer
     from staintools.stain_extraction.vahadane_stain_extractor import VahadaneStainExtractor
@@ -184,7 +184,7 @@ CASE = Case(
     needs={name: no_staintools for name in _variants() if name.startswith("staintools")},
     comparisons=_comparisons(),
     note=(
-        "both fit the target, fit the image and transform it, with StainTools' parameters; StainTools stops "
-        f"learning after 1 s of wall time, so it is measured with {MINI_BATCHES} mini-batches too; codes: s per Mpx"
+        "both fit the target, fit the image and transform it, with StainTools' parameters; StainTools learns for 1 s "
+        f"of wall time, so it is measured with {MINI_BATCHES} mini-batches too; codes: s per Mpx"
     ),
 )

@@ -23,8 +23,8 @@ What the program leaves to chance, the order in which equal heights are flooded,
   `microtome._watershed_flood`). It is several times as fast, and tiles give exactly the whole image's result.
 
 `scope="component"` floods within the mask: there a component without marker stays whole, and one marker never
-splits. Surfaces that are not flat are flooded so in any case: the background is higher than the mask anyway, and
-scikit-image needs a minute for 1000² pixels of it.
+splits. Surfaces that are not flat are flooded so in any case: the background is higher than the mask anyway,
+and scikit-image can need a minute for 1000² pixels of it.
 """
 
 from __future__ import annotations

@@ -333,6 +333,12 @@ def test_every_kind_has_a_title_option():
         "comparison",
         "paired_tests",
         "data",
+        "ablation",
+        "by_group",
+        "external",
+        "instance_data",
+        "morphometry",
+        "stain_report",
     } == set(tables.names())
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from microtome import images
 from microtome.augment import Augmentation, augment
 from microtome.figures.choice import data_sentence
 from microtome.figures.flow_diagram import Stage, draw_flow
@@ -94,11 +95,12 @@ def _settings(inputs: FigureInputs, run: str) -> dict[str, Any]:
 
 
 def _window(sources: SampleSources, run: str, sample: str, crop: int) -> Window:
+    """A square, so that pictures may be turned."""
     path = sources.segmented.get(run) or sources.instances
-    if path is not None:
-        return densest_window(read_labels(path), crop)
-    shape = read_image(needed(sources, "image", sample)).shape[:2]
-    return densest_window(np.ones(shape, np.uint8), crop)
+    header = images.header(needed(sources, "image", sample))
+    short = min(header.height, header.width)
+    labels = np.ones((header.height, header.width), np.uint8) if path is None else read_labels(path)
+    return densest_window(labels, min(crop or short, short))
 
 
 def _stages(
@@ -134,7 +136,8 @@ def _normalized(inputs: FigureInputs, stain: str, sources: SampleSources, window
 
 
 def _augmented(settings: Mapping[str, Any], picture: NDArray) -> Stage:
-    copies = settings["sampler"].get("copies")
+    copies, repeats = (settings["sampler"].get(key) for key in ("copies", "repeats"))
+    often = "anew in\neach epoch" if repeats in (None, 1) else f"anew, {repeats}×\nper epoch"
     known = {item.name for item in fields(Augmentation)}
     options = {key: value for key, value in settings["augment"].items() if key in known and value is not None}
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
@@ -145,7 +148,7 @@ def _augmented(settings: Mapping[str, Any], picture: NDArray) -> Stage:
         pictures,
         below=_augmentation(settings["augment"]),
         arrow="augment",
-        under_arrow=f"{copies} copies\nof each" if copies else "anew in\neach epoch",
+        under_arrow=f"{copies} copies\nof each" if copies else often,
     )
 
 

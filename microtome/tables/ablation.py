@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Ablation of an instance study: settings of each run as check marks, its scores, published ones beside."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,14 +37,14 @@ DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
 )
 MARK = "✓"
 NOT_RUN = "not run at this scale"
-UNSEEN = "anew each epoch"
-"""In place of a number of images, where each epoch augments anew."""
+PER_EPOCH = "{}× per epoch"
+"""In place of a number of images, where each epoch augments them anew."""
 KINDS = ("stain", "images", "backbone", "loss", "output")
 COMBINED_LOSSES = {"bce_dice": ("bce", "dice"), "dicebce": ("dice", "bce")}
 PUBLISHED_OUTPUTS = {"center": "centre_marker", "shape": "shape_marker"}
 NOTE = (
     "Mean ± sample sd over the images of part {part}. N: images that training draws from, augmented copies "
-    "included."
+    "included; k× per epoch: each image is drawn k times per epoch, augmented anew."
 )
 
 Settings = Mapping[str, tuple[Any, ...]]
@@ -118,7 +119,7 @@ def _images(card: Mapping[str, Any]) -> int | str:
     """How many images training draws from."""
     sampler, samples = card.get("training", {}).get("sampler", {}), card.get("samples", {})
     if sampler.get("copies") is None:
-        return UNSEEN
+        return PER_EPOCH.format(sampler.get("repeats", 1))
     parts = ("train", "val") if sampler.get("holdout") else ("train",)
     return sum(samples.get(part, 0) for part in parts) * (sampler["copies"] + 1)
 
@@ -179,9 +180,13 @@ def _mark_columns(settings: Sequence[Settings]) -> dict[tuple[str, Any], Column]
     return columns
 
 
+def _column_key(kind: str, level: Any) -> str:
+    return re.sub(r"\W+", "_", f"{kind}_{level}")
+
+
 def _label(kind: str, level: Any) -> str:
     if kind == "images":
-        return f"N = {level:,}" if isinstance(level, int) else f"N {level}"
+        return f"N = {level:,}" if isinstance(level, int) else f"N: {level}"
     names = {"stain": stain_name, "loss": loss_name, "output": output_name}
     return names[kind](level) if kind in names else encoder_name({"name": level, "encoder": level})
 

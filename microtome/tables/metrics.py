@@ -35,7 +35,7 @@ class MetricColumn:
         scale: Factor on every value, e.g. 100 for per cent.
         format: Format specification.
         unit: Unit, for the heading.
-        published: Column of the published table; by default the metric's name, where the table has it.
+        published: Column of the published table; by default the metric's name; None: none is published.
     """
 
     metric: str
@@ -45,7 +45,7 @@ class MetricColumn:
     scale: float = 1.0
     format: str = ".3f"
     unit: str = ""
-    published: str = ""
+    published: str | None = ""
 
     @property
     def key(self) -> str:
@@ -143,7 +143,7 @@ def add_published_columns(
     head, printed = heading(inputs), []
     for metric in metrics:
         printed.append(metric.column)
-        if not table:
+        if not table or metric.published is None:
             continue
         key = f"{PUBLISHED}_{metric.key}"
         name = metric.published or metric.metric

@@ -20,7 +20,7 @@ from microtome.figures.save import render
 from microtome.figures.stain_vectors import angle
 from microtome.figures.style import styled
 from microtome.metrics.instances import panoptic_quality
-from tests.synthetic_nuclei import ORGANS, STAIN, found_objects
+from tests.synthetic_nuclei import ORGANS, STAIN, found_objects, stained
 from tests.synthetic_nuclei import nuclei as draw_nuclei
 
 
@@ -223,6 +223,19 @@ def test_the_pipeline_leaves_out_what_a_run_does_without(nuclei):
     assert result.data["pictures"].tolist() == [1, 0, 0, 1]
     assert "predict" not in texts(result)
     assert render(result, "svg")
+
+
+def test_pictures_of_oblong_images_can_be_turned(nuclei, tmp_path):
+    labels = draw_nuclei(64)[:40]
+    images.write(tmp_path / "a.tif", stained(labels))
+    images.write(tmp_path / "b.tif", labels)
+    sources = {"a": SampleSources(image=tmp_path / "a.tif", instances=tmp_path / "b.tif")}
+    turned = {"runs": {"shape": {"stain": None, "augment": {"rotate90": 1.0}, "sampler": {"repeats": 3}}}}
+    for crop in (0, 50):
+        result = figures.draw(
+            "pipeline", replace(nuclei, sources=sources, settings=turned), run="shape", crop=crop
+        )
+        assert "anew, 3× per epoch, quarter turns" in result.data["detail"].tolist()
 
 
 def test_an_empty_stage_is_a_frame():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -118,6 +119,34 @@ def test_contingency_in_blocks_equals_one_pass(monkeypatch):
     for pair in zip(truth.ravel().tolist(), prediction.ravel().tolist(), strict=True):
         expected[pair] = expected.get(pair, 0) + 1
     assert {(int(a), int(b)): int(n) for a, b, n in zip(*whole, strict=True)} == expected
+
+
+def test_one_pass_gives_every_score():
+    for seed in range(20):
+        truth, prediction = label_pair(seed)
+        found = instances.score(truth, prediction)
+        assert found.aji == instances.aji(truth, prediction)
+        assert found.aji_plus == instances.aji_plus(truth, prediction)
+        assert found.panoptic == instances.panoptic_quality(truth, prediction)
+        assert found.precision == found.panoptic.true_positives / found.predicted_objects
+        assert found.recall == found.panoptic.true_positives / found.truth_objects
+    with pytest.raises(ValueError, match="match twice"):
+        instances.score(truth, prediction, iou=0.2)
+
+
+def test_15000_nuclei_in_5000_squared_take_less_than_2_gb():
+    truth = np.zeros((5000, 5000), np.int32)
+    plates = np.arange(1, 125 * 120 + 1, dtype=np.int32).reshape(125, 120).repeat(40, 0).repeat(40, 1)
+    truth[:, : plates.shape[1]] = np.where(np.arange(5000)[:, None] % 40 < 33, plates, 0)
+    prediction = np.roll(truth, 2, axis=0)
+    tracemalloc.start()
+    found = instances.score(truth, prediction)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.truth_objects == 15000
+    assert found.panoptic.true_positives == 15000
+    assert found.aji == pytest.approx(31 / 35)
+    assert peak < 0.1e9  # far below 2 GB
 
 
 def test_caller_keeps_its_arrays():

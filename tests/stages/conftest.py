@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""A study of five images, trained and predicted once for all tests of the stages."""
+"""Two small studies, each made once for all tests of the stages."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
-from tests.stages import folders
+from microtome.plan import StudyPlan
+from tests.stages import folders, objects
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +26,31 @@ def runs(root, tmp_path_factory):
         found[run] = folders.train(root, run, tmp_path_factory.mktemp(run))
         folders.predict(root, run, found[run])
     return found
+
+
+@dataclass(frozen=True)
+class ObjectStudy:
+    """A study of objects, trained and evaluated.
+
+    Attributes:
+        plan: Its plan.
+        root: Folder of the study.
+        runs: Run name to folder.
+        metrics: Run name to the table of metrics.
+    """
+
+    plan: StudyPlan
+    root: Path
+    runs: dict[str, Path]
+    metrics: dict[str, pd.DataFrame]
+
+
+@pytest.fixture(scope="session")
+def found(tmp_path_factory):
+    """Every stage of a study of objects, done once."""
+    root = tmp_path_factory.mktemp("objects")
+    plan = objects.plan_of(objects.study(), root)
+    objects.prepare(plan, root)
+    runs = {run: objects.train(plan, root, run) for run in ("marked", "alone", "marked_too")}
+    metrics = {run: objects.evaluate(plan, root, run, folder) for run, folder in runs.items()}
+    return ObjectStudy(plan, root, runs, metrics)

@@ -3,6 +3,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
@@ -120,3 +121,11 @@ def test_the_package_itself():
     peer.fit(TARGET.copy())
     difference = np.abs(peer.transform(SOURCE.copy()).astype(int) - normalized)
     assert difference.mean() < 3  # it stops by the clock, so never the same twice
+
+
+def test_requirements_pin_what_is_added():
+    lines = (Path(__file__).parents[2] / "requirements-stain.txt").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("#")]
+    assert kept[0] == "-r requirements.txt"
+    assert {line.partition("==")[0] for line in kept[1:]} == {"opencv-python", "spams-bin", "staintools"}
+    assert all("==" in line for line in kept[1:])

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Errors of cubes: what was found, what was expected, and the remedy."""
+
+from pathlib import Path
+
+
+class CubeError(ValueError):
+    """A cube cannot be read or written exactly.
+
+    Args:
+        path: The file.
+        found: What was found.
+        expected: What was expected.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, path: Path | str, *, found: str, expected: str, remedy: str) -> None:
+        super().__init__(f"{path}: found {found}, expected {expected}; {remedy}.")
+        self.path, self.found, self.expected, self.remedy = Path(path), found, expected, remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the parts, so that a pool of processes can hand it back."""
+        parts = {"found": self.found, "expected": self.expected, "remedy": self.remedy}
+        return _again, (type(self), self.path, parts)
+
+
+class EnviError(CubeError):
+    """An ENVI header or its data file is at fault."""
+
+
+def _again(kind: type[CubeError], path: Path, parts: dict[str, str]) -> CubeError:
+    return kind(path, **parts)
