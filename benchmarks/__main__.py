@@ -13,7 +13,16 @@ from pathlib import Path
 
 from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
 
-CASES = ("stitching", "unet_prediction", "dense_ciresan", "gpu_prediction", "instances", "watershed", "stain")
+CASES = (
+    "stitching",
+    "unet_prediction",
+    "dense_ciresan",
+    "gpu_prediction",
+    "instances",
+    "watershed",
+    "stain",
+    "cubes",
+)
 OUTPUT = Path("results/benchmarks.tsv")
 FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")
 FIELDS += ("threads", "load", "note")

@@ -184,7 +184,7 @@ CASE = Case(
     needs={name: no_staintools for name in _variants() if name.startswith("staintools")},
     comparisons=_comparisons(),
     note=(
-        "both fit the target, fit the image and transform it, with StainTools' parameters; StainTools learns for 1 s "
-        f"of wall time, so it is measured with {MINI_BATCHES} mini-batches too; codes: s per Mpx"
+        "both fit target and image and transform it, with the parameters of StainTools, which learns for "
+        f"1 s of wall time, so it is measured with {MINI_BATCHES} mini-batches too; codes: s per Mpx"
     ),
 )

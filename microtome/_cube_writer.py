@@ -56,7 +56,7 @@ class CubeWriter:
         self._height, self._width = height, width
         self._wavelengths, self._metadata = wavelengths, dict(metadata or {})
         self._stored = self._dtype.newbyteorder("<")
-        self._rows: dict[int, int] = {}
+        self._rows: dict[int, dict[int, int]] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> CubeWriter:
@@ -68,7 +68,7 @@ class CubeWriter:
         return self
 
     def write(self, band: int, row: int, values: NDArray) -> None:
-        """Write rows of a band; threads may do so at the same time.
+        """Write rows of a band, over those written before; threads may do so at the same time.
 
         Args:
             band: Index of the band, from 0.
@@ -92,7 +92,7 @@ class CubeWriter:
             count = os.pwrite(self._file, left, offset)
             left, offset = left[count:], offset + count
         with self._lock:
-            self._rows[band] = self._rows.get(band, 0) + rows
+            self._rows.setdefault(band, {})[row] = rows
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,9 +107,10 @@ class CubeWriter:
 
     def _finish(self) -> None:
         bands = len(self._rows)
-        whole = all(self._rows.get(band) == self._height for band in range(bands))
+        there = [sum(self._rows.get(band, {}).values()) for band in range(bands)]
+        whole = all(rows == self._height for rows in there)
         if not bands or not whole:
-            found = f"{sum(self._rows.values())} rows in {bands} bands"
+            found = f"{sum(there)} rows in {bands} bands"
             remedy = "write every row of every band once"
             raise EnviError(self._path, found=found, expected=f"bands of {self._height} rows", remedy=remedy)
         text = self._header(bands)

@@ -195,7 +195,25 @@ def test_stitcher_holds_less_than_two_windows_however_high_the_image():
     )
     stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
     assert stitcher.ring.shape == (3, 24, 64)
-    assert stitcher.tile.shape == (3, 24, 24)
+    assert stitcher.tile.shape == (3, 16, 64)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 24), (200, 16)])
+def test_wide_images_are_done_row_by_row(width, height):
+    """A group has as many rows of windows as fill some batches; each costs memory."""
+    axes = (
+        inference.grid.plan_axis(length, 16, overlap=8, border=0, weights="gaussian", sigma=None)
+        for length in (100, width)
+    )
+    rows, columns = axes
+    grid = inference.layout.Grid(
+        rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=4
+    )
+    assert grid.height == height
+    sizes = [len(batch) for group in range(len(grid.groups)) for batch in grid.batches(group)]
+    assert sum(sizes) == grid.mask.size
+    assert max(sizes) == 4
+    assert np.mean(sizes) > 3
 
 
 def test_skipped_windows_are_neither_read_nor_predicted():

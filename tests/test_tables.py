@@ -337,7 +337,9 @@ def test_every_kind_has_a_title_option():
         "by_group",
         "external",
         "instance_data",
+        "magnification",
         "morphometry",
+        "relative_changes",
         "stain_report",
     } == set(tables.names())
 

@@ -11,8 +11,8 @@ from types import NoneType
 import yaml
 
 from microtome.config.base import Fault, nearest
-from microtome.config.losses import SIGMOID_LOSSES
-from microtome.config.networks import WINDOW_NETWORKS
+from microtome.config.losses import SIGMOID_LOSSES, SOFTMAX_LOSSES
+from microtome.config.networks import SOFTMAX_NETWORKS, WINDOW_NETWORKS
 from microtome.config.run import Run
 from microtome.config.study import Data, Entry, Study
 from microtome.config.yaml_lines import Places
@@ -218,13 +218,21 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
     if sliding != (run.sampler.kind == "balanced_windows"):
         expected = f"'{'balanced_windows' if sliding else 'patches'}', which network '{network.name}' needs"
         yield Fault(places.inside((*here, "sampler", "kind"), 2), f"'{run.sampler.kind}'", expected)
-    if sliding == (loss.name in SIGMOID_LOSSES):
-        kind = "'cross_entropy'" if sliding else "one of " + ", ".join(sorted(SIGMOID_LOSSES))
-        expected = f"{kind}, which network '{network.name}' needs"
+    softmax = network.name in SOFTMAX_NETWORKS
+    losses = SOFTMAX_LOSSES if softmax else SIGMOID_LOSSES
+    if loss.name not in losses:
+        expected = f"one of {', '.join(sorted(losses))}, which network '{network.name}' needs"
         yield Fault(places.inside((*here, "loss", "name"), 2), f"'{loss.name}'", expected)
+    if softmax and not sliding and run.segment.kind != "argmax":
+        expected = f"'argmax', as network '{network.name}' gives a probability map for each class"
+        yield Fault(places.inside((*here, "segment", "kind"), 2), f"'{run.segment.kind}'", expected)
+    if getattr(loss, "positive", 0) >= len(study.data.classes):
+        expected = f"the number of a class, at most {len(study.data.classes) - 1}"
+        yield Fault(places.inside((*here, "loss", "positive"), 2), str(loss.positive), expected)
     if network.in_channels != study.data.channels and not _all_channels(study):
+        option = "bands" if "bands" in type(network).model_fields else "in_channels"
         expected = f"data.channels = {study.data.channels}"
-        yield Fault(places.inside((*here, "network", "in_channels"), 2), str(network.in_channels), expected)
+        yield Fault(places.inside((*here, "network", option), 2), str(network.in_channels), expected)
     outputs = getattr(network, "classes", None)
     if outputs is not None and outputs != len(study.data.classes):
         expected = f"{len(study.data.classes)}, the number of data.classes"

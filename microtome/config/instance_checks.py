@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from microtome.config.base import Fault, nearest
-from microtome.config.networks import WINDOW_NETWORKS
+from microtome.config.networks import SOFTMAX_NETWORKS, WINDOW_NETWORKS
 from microtome.config.run import Output, Run
 from microtome.config.study import Study
 from microtome.config.yaml_lines import Places
@@ -102,9 +102,9 @@ def _check_pixels(study: Study, name: str, run: Run, places: Places) -> Iterator
 
 
 def _check_windows(name: str, run: Run, places: Places) -> Iterator[Fault]:
-    """Networks that classify windows have one output and one size; copies that stay the same have no crop."""
+    """Networks that classify pixels have one output, those of windows one size; fixed copies have no crop."""
     here = ("runs", name)
-    if run.network.name in WINDOW_NETWORKS and len(run.outputs) > 1:
+    if run.network.name in SOFTMAX_NETWORKS and len(run.outputs) > 1:
         expected = f"mask alone, as network '{run.network.name}' classifies pixels"
         yield Fault(places.inside((*here, "outputs"), 2), ", ".join(run.outputs), expected)
     if run.network.name in WINDOW_NETWORKS and run.input.zoom != 1:

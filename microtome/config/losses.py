@@ -3,7 +3,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 
 from microtome.config.base import Section
 
@@ -73,8 +73,46 @@ class CrossEntropy(Section):
     name: Literal["cross_entropy"] = Field("cross_entropy", description="this loss")
 
 
+class WeightedCrossEntropy(Section):
+    """Softmax cross entropy; the weight of the positive class follows each batch's errors (Hyper-net)."""
+
+    name: Literal["weighted_cross_entropy"] = Field("weighted_cross_entropy", description="this loss")
+    positive: NonNegativeInt = Field(1, description="number of the positive class")
+    counts: Literal["hard", "soft"] = Field(
+        "hard", description="errors of the most probable class, or sums of probabilities"
+    )
+    momentum: float = Field(
+        0.0, ge=0, lt=1, description="share of the mean of earlier batches in the weight; 0: this batch alone"
+    )
+    largest: float = Field(10.0, ge=1, description="upper limit of the weight")
+
+
+class Lovasz(Section):
+    """Lovász-Softmax over the whole batch, mean of the classes that are present."""
+
+    name: Literal["lovasz"] = Field("lovasz", description="this loss")
+
+
+class Compound(WeightedCrossEntropy):
+    """Weighted cross entropy plus Lovász-Softmax (Hyper-net)."""
+
+    name: Literal["compound"] = Field("compound", description="this loss")
+    weight: NonNegativeFloat = Field(1.0, description="weight of Lovász-Softmax; 1 in the paper")
+
+
 Loss = Annotated[
-    BCE | BCEDice | Dice | DiceBCE | IoU | Tversky | Focal | CrossEntropy,
+    BCE
+    | BCEDice
+    | Dice
+    | DiceBCE
+    | IoU
+    | Tversky
+    | Focal
+    | CrossEntropy
+    | WeightedCrossEntropy
+    | Lovasz
+    | Compound,
     Field(discriminator="name"),
 ]
 SIGMOID_LOSSES = frozenset({"bce", "bce_dice", "dice", "dicebce", "iou", "tversky", "focal"})
+SOFTMAX_LOSSES = frozenset({"cross_entropy", "weighted_cross_entropy", "lovasz", "compound"})

@@ -6,11 +6,11 @@ import pandas as pd
 from microtome.evaluation._context import Context, Measure
 from microtome.metrics import overlap
 
-METRICS = ("dice", "iou", "sensitivity", "specificity", "precision")
+METRICS = ("dice", "iou", "sensitivity", "specificity", "false_positive_rate", "precision")
 
 
 def measure(context: Context) -> list[Measure]:
-    """Dice, IoU, sensitivity, specificity and precision of each class; the accuracy of the image."""
+    """The metrics of `METRICS` of each class, and the accuracy of the image."""
     counts = overlap.confusion_counts(context.truth, context.segmentation, classes=list(context.classes))
     values: dict[str, pd.Series] = {name: getattr(overlap, name)(counts) for name in METRICS}
     found = [Measure(str(c), name, float(series[c])) for name, series in values.items() for c in series.index]

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 SUPPORT = frozenset(
     {
+        "block_diagram",
         "cells",
         "chain_diagram",
         "choice",
         "colors",
+        "cubes",
+        "feature_hooks",
         "flow_diagram",
         "inputs",
         "objects",

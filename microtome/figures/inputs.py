@@ -66,6 +66,9 @@ class FigureInputs:
             name: ``stain``, ``outputs``, ``sampler``, ``augment``, ``network``, ``loss``, ``segment``), as
             in the study file.
         stain_targets: Profile of the target image (JSON), by the name of the stain normalization.
+        cubes: Calibrated cube (ENVI header) by sample; what calibration says of it lies beside it (JSON).
+        raw_cubes: Cube as it was recorded, by sample, where cubes were calibrated.
+        bands: Chosen bands and their scores (``bands.tsv``), or None.
     """
 
     runs: Sequence[RunRecord] = ()
@@ -77,6 +80,9 @@ class FigureInputs:
     groups: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     stain_targets: Mapping[str, Path] = field(default_factory=dict)
+    cubes: Mapping[str, Path] = field(default_factory=dict)
+    raw_cubes: Mapping[str, Path] = field(default_factory=dict)
+    bands: Path | None = None
 
     @property
     def positive_class(self) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Training and validation loss by epoch, one panel per run, the best epoch marked."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,9 @@ from microtome.records import RunRecord
 
 PANEL_HEIGHT = 1.55
 LEGEND_HEIGHT = 0.25
+LINE_HEIGHT = 0.12
+INCHES_PER_LETTER = 0.075
+"""Width of a letter of a title, its panel's letter and the axis beside it counted in."""
 COLUMNS = 3
 TRAIN, VALIDATION = BLUE, VERMILLION
 
@@ -44,10 +48,14 @@ def draw(
     names = list(dict.fromkeys(record.run for record in records))
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
-    figure = new_figure(DOUBLE_COLUMN, rows * PANEL_HEIGHT + LEGEND_HEIGHT, data_kind=inputs.data_kind)
+    titles = {record.run: _title(record.label, columns) for record in records}
+    lines = max(title.count("\n") for title in titles.values())
+    height = rows * (PANEL_HEIGHT + lines * LINE_HEIGHT) + LEGEND_HEIGHT
+    figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for index, (axes, name) in enumerate(zip(panels, names, strict=False)):
-        _panel(axes, data[data["run"] == name], chr(ord("a") + index), logarithmic)
+        _panel(axes, data[data["run"] == name], logarithmic)
+        letter(axes, chr(ord("a") + index), titles[name])
         axes.set_xlabel("epoch" if index + columns >= len(names) else "")
         axes.set_ylabel("loss" if index % columns == 0 else "")
     for axes in panels[len(names) :]:
@@ -72,7 +80,12 @@ def _curve(record: RunRecord) -> pd.DataFrame:
     return curve
 
 
-def _panel(axes: Axes, curves: pd.DataFrame, name: str, logarithmic: bool) -> None:
+def _title(label: str, columns: int) -> str:
+    """A label in lines that fit above a panel."""
+    return textwrap.fill(label, int(DOUBLE_COLUMN / columns / INCHES_PER_LETTER))
+
+
+def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:
     for _, curve in curves.groupby("seed"):
         axes.plot(curve["epoch"], curve["train_loss"], color=TRAIN)
         validated = curve.dropna(subset="val_loss")  # not every epoch need be validated
@@ -89,7 +102,6 @@ def _panel(axes: Axes, curves: pd.DataFrame, name: str, logarithmic: bool) -> No
         highest = np.nanmax(curves[["train_loss", "val_loss"]].to_numpy())
         axes.set_ylim(0, 1.06 * highest)
         axes.yaxis.set_major_locator(MaxNLocator(5))
-    letter(axes, name, str(curves["label"].iloc[0]))
 
 
 def _handles() -> list[Line2D]:

@@ -46,7 +46,7 @@ class BandPrediction:
                 while following < group:
                     yield from stitcher.finish(following)
                     following += 1
-                stitcher.add(group, members, maps)
+                stitcher.add(members, maps)
                 del maps  # before the next forward pass, so that its memory is used again
                 done += len(members)
                 if self.progress is not None:

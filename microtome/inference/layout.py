@@ -12,9 +12,19 @@ from numpy.typing import NDArray
 
 from microtome.inference.grid import Axis
 
+GROUP_BATCHES = 4
+"""Batches that a group of rows of windows has, at least, so that few of them are smaller than asked for."""
+BLOCK_WINDOWS = 4
+"""Width of a block, in windows: wide ones are added to the ring less often, narrow ones stay in a cache."""
 
-def group_windows(axis: Axis) -> tuple[range, ...]:
-    """Divide the windows of an axis into groups of neighbours that all overlap: less than two windows long.
+
+def group_windows(axis: Axis, *, reach: int = 1, most: int | None = None) -> tuple[range, ...]:
+    """Divide the windows of an axis into groups of neighbours.
+
+    Args:
+        axis: The windows.
+        reach: A group is less than `reach` + 1 windows long: with 1 all its windows overlap.
+        most: Most windows of a group.
 
     Example:
         >>> from microtome.inference.grid import plan_axis
@@ -23,7 +33,8 @@ def group_windows(axis: Axis) -> tuple[range, ...]:
         ((0, 4, 8, 12, 16), (range(0, 4), range(4, 5)))
     """
     steps, count = np.diff(axis.starts), len(axis.starts)
-    size = axis.window // int(steps.max()) if steps.size else 1
+    size = reach * axis.window // int(steps.max()) if steps.size else 1
+    size = min(size, most or size)
     return tuple(range(first, min(first + size, count)) for first in range(0, count, size))
 
 
@@ -45,13 +56,13 @@ class Grid:
 
     @cached_property
     def groups(self) -> tuple[range, ...]:
-        """Rows of windows that are predicted together."""
-        return group_windows(self.rows)
+        """Rows of windows that are predicted together: as few as fill some batches, as they cost memory."""
+        return group_windows(self.rows, most=math.ceil(GROUP_BATCHES * self.batch / len(self.columns.starts)))
 
     @cached_property
     def blocks(self) -> tuple[range, ...]:
         """Columns of windows that are added up together."""
-        return group_windows(self.columns)
+        return group_windows(self.columns, reach=BLOCK_WINDOWS)
 
     def span(self, group: int) -> tuple[int, int]:
         """First image row of a group of rows of windows and the row behind its last; may lie outside."""

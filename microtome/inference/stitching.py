@@ -2,8 +2,8 @@
 """Adding up overlapping windows in a band that holds one group of rows of windows.
 
 Groups arrive from top to bottom. Once a group is complete, the image rows above the next one are final and
-leave the band. So the memory, less than K · 2 window · (width + 2 window) · 4 bytes (half of it where windows
-do not overlap), does not depend on the image's height.
+leave the band. So the memory does not depend on the image's height: K · window · width · 4 bytes where the
+image is wide, less than twice that where it is narrow, and a tile of K · window · 5 window · 4 bytes at most.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ from microtome.inference.layout import Grid
 class BandStitcher:
     """Weighted mean of overlapping windows.
 
-    Memory traffic is what stitching costs. So the windows of a block (a few rows by a few columns) are added
-    up in a compact *tile* first, and each tile is added once to a *ring* of image rows (row y at position
-    y mod height).
+    Memory traffic is what stitching costs. So the windows of one row and a few columns (a *block*) are added
+    up in a compact *tile* first, with their column weights. Each tile then goes once, with its row weights,
+    to a *ring* of image rows (row y at position y mod height). No map of weights is made.
 
     Args:
         grid: The windows.
@@ -32,33 +32,30 @@ class BandStitcher:
         self.grid, self.fill = grid, fill
         self.classes, self.device = example.shape[1], example.device
         self.period = min(grid.height, rows.length)
-        self.tile = self._zeros(grid.height, grid.width)
+        self.tile = self._zeros(rows.window, grid.width)
         self.ring = self._zeros(self.period, columns.length)
-        self.weights = torch.empty((rows.window, columns.window), device=self.device)
-        self.group, self.block, self.used = 0, 0, False
+        self.open: tuple[int, int] | None = None
         self.block_of = [number for number, block in enumerate(grid.blocks) for _ in block]
         self.row_shares = [rows.share(index) for index in range(len(rows.starts))]
-        self.column_shares = [columns.share(index) for index in range(len(columns.starts))]
         self.row_weights = [self._on_device(share.values)[:, None] for share in self.row_shares]
-        self.column_weights = [self._on_device(share.values) for share in self.column_shares]
+        self.across = [self._across(index) for index in range(len(columns.starts))]
 
-    def add(self, group: int, members: Sequence[tuple[int, int]], maps: torch.Tensor) -> None:
+    def add(self, members: Sequence[tuple[int, int]], maps: torch.Tensor) -> None:
         """Add windows of one group; groups must come in order, and windows in the order of the group.
 
         Args:
-            group: Index of the group.
             members: Row and column of each window.
             maps: (N, K, window, window) float32.
         """
-        self.group = group
         for (row, column), values in zip(members, maps.contiguous(), strict=True):
             if not self.grid.surrounded(row, column):
                 self._add_partial(row, column, values)
                 continue
-            if self.block_of[column] != self.block:
-                self._close_block()
-                self.block = self.block_of[column]
-            self._add_whole(row, column, values)
+            if (row, self.block_of[column]) != self.open:
+                self._close_tile()
+                self.open = (row, self.block_of[column])
+            inside, window, weights = self.across[column]
+            self.tile[:, :, inside].addcmul_(values[:, :, window], weights)
 
     def finish(self, group: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Close a group.
@@ -67,7 +64,7 @@ class BandStitcher:
             First image row and values (K, rows, width) of image rows that are final now, in order. They are
             parts of the ring and change when the iteration goes on.
         """
-        self._close_block()
+        self._close_tile()
         first, stop = self.grid.boundary(group), self.grid.boundary(group + 1)
         for ring, part in self._pieces(slice(first, stop)):
             band, start = self.ring[:, ring], first + part.start
@@ -83,17 +80,11 @@ class BandStitcher:
             size = (self.classes, min(self.period, stop - first), self.grid.columns.length)
             yield first, torch.full(size, self.fill, device=self.device)
 
-    def _add_whole(self, row: int, column: int, values: torch.Tensor) -> None:
-        """Add a window to the tile."""
-        down, across = self.row_shares[row], self.column_shares[column]
-        top = down.first - self.grid.span(self.group)[0]
-        left = across.first - self.grid.block_span(self.block)[0]
-        height, width = len(down.values), len(across.values)
-        weights = self.weights[:height, :width]
-        torch.mul(self.row_weights[row], self.column_weights[column], out=weights)
-        target = self.tile[:, top : top + height, left : left + width]
-        target.addcmul_(values[:, down.window, across.window], weights)
-        self.used = True
+    def _across(self, column: int) -> tuple[slice, slice, torch.Tensor]:
+        """Columns of the tile and of the window that a window is added to and from, and their weights."""
+        share = self.grid.columns.share(column)
+        left = share.first - self.grid.block_span(self.block_of[column])[0]
+        return slice(left, left + len(share.values)), share.window, self._on_device(share.values)
 
     def _add_partial(self, row: int, column: int, values: torch.Tensor) -> None:
         """Add a window beside a skipped one to the ring."""
@@ -104,19 +95,19 @@ class BandStitcher:
         for ring, part in self._pieces(y):
             self.ring[:, ring, x].addcmul_(values[:, part], weights[part])
 
-    def _close_block(self) -> None:
+    def _close_tile(self) -> None:
         """Add the tile to the ring and empty it."""
-        if not self.used:
+        if self.open is None:
             return
-        top, bottom = self.grid.span(self.group)
-        left, right = self.grid.block_span(self.block)
-        y = slice(max(top, 0), min(bottom, self.grid.rows.length))
+        row, block = self.open
+        share, weights = self.row_shares[row], self.row_weights[row]
+        left, right = self.grid.block_span(block)
         x = slice(max(left, 0), min(right, self.grid.columns.length))
-        tile = self.tile[:, y.start - top : y.stop - top, x.start - left : x.stop - left]
-        for ring, part in self._pieces(y):
-            self.ring[:, ring, x].add_(tile[:, part])
+        tile = self.tile[:, share.window, x.start - left : x.stop - left]
+        for ring, part in self._pieces(share.image):
+            self.ring[:, ring, x].addcmul_(tile[:, part], weights[part])
         self.tile.zero_()
-        self.used = False
+        self.open = None
 
     def _pieces(self, image: slice) -> Iterator[tuple[slice, slice]]:
         """Split a range of image rows where the ring wraps: (rows of the ring, rows of the range)."""

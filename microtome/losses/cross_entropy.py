@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from microtome.losses._regions import expand_valid
+from microtome.losses._classes import IGNORE, labelled
 from microtome.registry import require_choice
 
-IGNORE = 255
 NORMALIZATIONS = ("weights", "count")
 
 
@@ -41,41 +40,23 @@ class CrossEntropyLoss(nn.Module):
         Raises:
             ValueError: shapes or dtypes that do not fit, or another number of classes than class weights.
         """
-        self._check(logits, target)
-        labelled = (
-            torch.ones_like(target, dtype=torch.bool) if valid is None else expand_valid(valid, target.shape)
-        )
-        if self.ignore is not None:
-            labelled = labelled & (target != self.ignore)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        logits = torch.where(
-            labelled.unsqueeze(1), logits, torch.zeros((), dtype=logits.dtype, device=logits.device)
-        )
-        classes = torch.where(
-            labelled, target, torch.zeros((), dtype=target.dtype, device=target.device)
-        ).long()
-        weight = labelled.to(logits.dtype)
-        entropy = functional.cross_entropy(logits, classes, reduction="none")
+        given = labelled(logits, target, valid, ignore=self.ignore, owner="cross_entropy")
+        self._check_weights(logits.shape[1])
+        weight = given.mask.to(given.logits.dtype)
+        entropy = functional.cross_entropy(given.logits, given.classes, reduction="none")
         count = weight.sum().clamp_min(1)
         if self.class_weight is None:
             return (entropy * weight).sum() / count
-        weight = weight * self.class_weight.to(logits)[classes]
+        weight = weight * self.class_weight.to(weight)[given.classes]
         total = weight.sum()
         divisor = (
             torch.where(total > 0, total, torch.ones_like(total)) if self.normalize == "weights" else count
         )
         return (entropy * weight).sum() / divisor
 
-    def _check(self, logits: torch.Tensor, target: torch.Tensor) -> None:
-        wanted = (logits.shape[0], *logits.shape[2:]) if logits.ndim > 1 else None
-        if tuple(target.shape) != wanted or target.is_floating_point() or target.dtype == torch.bool:
-            msg = (
-                f"cross_entropy takes logits (N, K, *S) and integer classes (N, *S), found logits "
-                f"{tuple(logits.shape)} and a target {tuple(target.shape)} of {target.dtype}."
-            )
-            raise ValueError(msg)
-        if self.class_weight is not None and len(self.class_weight) != logits.shape[1]:
-            msg = f"cross_entropy has {len(self.class_weight)} class weights for {logits.shape[1]} classes."
+    def _check_weights(self, classes: int) -> None:
+        if self.class_weight is not None and len(self.class_weight) != classes:
+            msg = f"cross_entropy has {len(self.class_weight)} class weights for {classes} classes."
             raise ValueError(msg)
 
 

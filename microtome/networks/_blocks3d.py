@@ -36,7 +36,7 @@ def bn_conv_relu(
     padding = (0, 0, 0) if halves else tuple(kernel // 2 * step for step in dilation)
     stride = STRIDE if halves else 1
     return nn.Sequential(
-        nn.BatchNorm3d(in_channels),
+        nn.BatchNorm3d(in_channels) if in_channels > 1 else SingleNorm(in_channels),
         nn.Conv3d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
         nn.ReLU(inplace=True),  # nothing needs the convolution's output, and volumes are large
     )
@@ -61,6 +61,14 @@ def bn_conv_relu_chain(
         bn_conv_relu(*pair, kernel, dilation=dilation) for pair, dilation in zip(pairs, steps, strict=True)
     ]
     return nn.Sequential(*layers)
+
+
+class SingleNorm(nn.BatchNorm3d):
+    """Batch normalisation of one channel, whose output keeps its place in memory; see `with_channel`."""
+
+    def forward(self, volumes: torch.Tensor) -> torch.Tensor:
+        """(N, 1, D, H, W), normalised."""
+        return with_channel(super().forward(volumes).squeeze(1))
 
 
 class Residual(nn.Module):
@@ -94,6 +102,9 @@ class BandHead(nn.Module):
 def as_volumes(images: torch.Tensor, bands: int, multiple: int, *, owner: str) -> torch.Tensor:
     """Check images, mirror them up to sizes that divide, and make their bands the depth.
 
+    On a CPU the volumes, and by that all features, are laid out channels last, in which 3-D convolutions of
+    few channels take half the time in training and two thirds in prediction.
+
     Args:
         images: (N, bands, H, W).
         bands: what the network was built for.
@@ -107,7 +118,17 @@ def as_volumes(images: torch.Tensor, bands: int, multiple: int, *, owner: str) -
         ValueError: another number of axes or bands, or no pixels.
     """
     require_images(images, bands, owner=owner)
-    return pad_to_multiple(images, multiple).unsqueeze(1)
+    return with_channel(pad_to_multiple(images, multiple))
+
+
+def with_channel(maps: torch.Tensor) -> torch.Tensor:
+    """Give maps (N, D, H, W) a channel axis, (N, 1, D, H, W), as the last in memory on a CPU.
+
+    PyTorch tells by the strides whether the one channel is the first or the last.
+    """
+    if maps.device.type != "cpu":
+        return maps.unsqueeze(1)
+    return maps.contiguous().unsqueeze(-1).movedim(-1, 1)
 
 
 def require_odd(owner: str, **kernels: int) -> None:

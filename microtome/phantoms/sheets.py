@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from math import lcm
 from typing import Any, get_args
 
-from microtome.config.phantoms import EMPhantomData, HEPhantomData, Organ, Part
+from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData, Organ, Part
 
 Row = dict[str, Any]
 PARTS = get_args(Part)
 HE_MPP = 0.25
 """Micrometres per pixel of an H&E tile, as at 40x."""
+CUBE_MPP = {"10x": 1.0, "20x": 0.5}
+"""Micrometres per pixel of a hyperspectral scene, by magnification."""
 SIDES = 2
 """Test patients come from the unseen hospital and from the others in turn."""
 
@@ -43,7 +45,39 @@ class Tile:
         return f"tile-{self.number:03d}"
 
 
-def sheet_rows(phantom: EMPhantomData | HEPhantomData) -> list[Row]:
+@dataclass(frozen=True)
+class Scene:
+    """One scene of the melanoma phantom.
+
+    Attributes:
+        number: Its place in the phantom, from 0.
+        part: `train`, `val` or `test`.
+        patient_number: Whose skin it is, from 0.
+        magnification: `10x` or `20x`.
+    """
+
+    number: int
+    part: str
+    patient_number: int
+    magnification: str
+
+    @property
+    def sample(self) -> str:
+        """Name of the scene in the sample sheet."""
+        return f"scene-{self.number:03d}"
+
+    @property
+    def patient(self) -> str:
+        """Name of the patient."""
+        return f"patient-{self.patient_number:03d}"
+
+    @property
+    def session(self) -> str:
+        """Name of the session, whose dark and blank cubes the scene shares with others."""
+        return f"{self.patient}-{self.magnification}"
+
+
+def sheet_rows(phantom: EMPhantomData | HEPhantomData | CubePhantomData) -> list[Row]:
     """The rows of a phantom's sample sheet: the fields of `microtome.samples.Sample` that it fills.
 
     Example:
@@ -51,7 +85,11 @@ def sheet_rows(phantom: EMPhantomData | HEPhantomData) -> list[Row]:
         ['train', 'train', 'test']
         >>> sheet_rows(HEPhantomData(images={"train": 1, "test": 1}))[1]["unit"]
         'hospital-3-patient-001'
+        >>> sheet_rows(CubePhantomData())[1]["blank"]
+        'blank/patient-000-20x.hdr'
     """
+    if isinstance(phantom, CubePhantomData):
+        return _cube_rows(phantom)
     return _em_rows(phantom) if isinstance(phantom, EMPhantomData) else _he_rows(phantom)
 
 
@@ -81,6 +119,43 @@ def _he_rows(phantom: HEPhantomData) -> list[Row]:
         }
         for tile in he_tiles(phantom)
     ]
+
+
+def _cube_rows(phantom: CubePhantomData) -> list[Row]:
+    """Scenes in order, parts in order."""
+    return [
+        {
+            **_files(scene.sample, scene.number),
+            "unit": scene.patient,
+            "group": scene.magnification,
+            "part": scene.part,
+            "mpp": CUBE_MPP[scene.magnification],
+            "cube": f"cubes/{scene.number:03d}.hdr",
+            "dark": f"dark/{scene.session}.hdr",
+            "blank": f"blank/{scene.session}.hdr",
+        }
+        for scene in cube_scenes(phantom)
+    ]
+
+
+def cube_scenes(phantom: CubePhantomData) -> list[Scene]:
+    """Which patient and magnification each scene of the melanoma phantom has.
+
+    A patient is in one part only; its scenes are taken at 10x and 20x in turn.
+
+    Example:
+        >>> scenes = cube_scenes(CubePhantomData(images={"train": 3, "test": 1}))
+        >>> [scene.session for scene in scenes]
+        ['patient-000-10x', 'patient-000-20x', 'patient-001-10x', 'patient-002-10x']
+    """
+    scenes: list[Scene] = []
+    magnifications, patient = list(CUBE_MPP), -1
+    for part in PARTS:
+        for place in range(phantom.images.get(part, 0)):
+            turn = place % phantom.fields
+            patient += turn == 0
+            scenes.append(Scene(len(scenes), part, patient, magnifications[turn % len(magnifications)]))
+    return scenes
 
 
 def _files(sample: str, number: int) -> Row:

@@ -6,19 +6,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from microtome import environment, images, probability_calibration
 from microtome.job import finished_folder, write_json
 from microtome.stages.folders import find_sample, read_map
+from microtome.uncertainty import Activation, measure
 
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
-def average_batch(members: Sequence[Path], folder: Path) -> None:
+def average_batch(
+    members: Sequence[Path],
+    folder: Path,
+    *,
+    uncertainty: Path | None = None,
+    activation: Activation = "sigmoid",
+) -> None:
     """Average the probability maps of several runs.
 
     Args:
         members: The same batch folder of each run.
         folder: Gets the means.
+        uncertainty: Gets what `write_uncertainty` writes; None: nothing.
+        activation: Of the networks behind the maps; only for their uncertainty.
     """
     with finished_folder(folder) as partial:
         for path in sorted(members[0].glob("*.tif")):
@@ -26,6 +37,35 @@ def average_batch(members: Sequence[Path], folder: Path) -> None:
             images.write(
                 partial / path.name, probability_calibration.ensemble(maps), mpp=images.header(path).mpp
             )
+
+    if uncertainty is not None:
+        write_uncertainty(members, uncertainty, activation=activation)
+
+
+def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Activation = "sigmoid") -> None:
+    """Write where several runs, or several seeds of one, doubt.
+
+    Args:
+        members: The same batch folder of each run or seed, of maps (K, H, W).
+        folder: Gets a float32 image for each sample: predictive entropy, then mutual information, nat (see
+            `microtome.uncertainty`). (2, H, W) for softmax maps and a single sigmoid output; of K sigmoid
+            outputs the K entropies, then the K mutual informations.
+        activation: Of the networks behind the maps, `sigmoid` or `softmax`.
+
+    Raises:
+        FileNotFoundError: A member lacks a sample.
+        ValueError: Maps of different shapes, or that do not fit the activation; names the sample.
+    """
+    with finished_folder(folder) as partial:
+        for path in sorted(members[0].glob("*.tif")):
+            maps = [read_map(find_sample([member], path.stem)) for member in members]
+            try:
+                found = measure(maps, activation=activation)
+            except ValueError as error:
+                msg = f"sample '{path.stem}': {error}"
+                raise ValueError(msg) from error
+            channels = np.concatenate([found.entropy, found.mutual_information])
+            images.write(partial / path.name, channels, mpp=images.header(path).mpp)
 
 
 def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) -> None:

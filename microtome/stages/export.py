@@ -13,7 +13,6 @@ from microtome.job import finished_file
 from microtome.metrics.summary import summarize
 
 MEMBER_FILES = ("model.safetensors", "card.json", "calibration.json", "history.tsv")
-ROW = "| {part} | {class} | {metric} | {mean:.4f} | {sd:.4f} | {n:.0f} |"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of every member, so that equal content gives equal bytes."""
 
@@ -68,7 +67,7 @@ def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summ
         "",
         "| part | class | metric | mean | sd | images |",
         "|---|---|---|---|---|---|",
-        *(ROW.format(**row) for row in summary.to_dict("records")),
+        *(_row(row) for row in summary.to_dict("records")),
     ]
     return "\n".join(lines) + "\n"
 
@@ -83,3 +82,9 @@ def _described(card: Mapping[str, Any]) -> str:
         f"({card['data_source']} data), "
         f"{card['epochs_run']} epochs, best epoch {card['best_epoch']}, seed {card['seed']}."
     )
+
+
+def _row(row: Mapping[Any, Any]) -> str:
+    """A metric as a row of the table; what has no value (one image has no sd) is a dash."""
+    mean, sd = ("–" if pd.isna(row[key]) else f"{row[key]:.4f}" for key in ("mean", "sd"))
+    return f"| {row['part']} | {row['class']} | {row['metric']} | {mean} | {sd} | {row['n']} |"

@@ -16,6 +16,7 @@ from microtome.tables.numbers import groups_of
 
 Paths = Sequence[Path]
 NO_STAINS: Mapping[str, Paths] = MappingProxyType({})
+NO_CUBES: Mapping[str, Path] = MappingProxyType({})
 
 
 def make_figure(
@@ -27,6 +28,9 @@ def make_figure(
     published: Path,
     stem: Path,
     stains: Mapping[str, Paths] = NO_STAINS,
+    cubes: Paths = (),
+    raw_cubes: Mapping[str, Path] = NO_CUBES,
+    bands: Path | None = None,
 ) -> None:
     """Draw one figure and write it as SVG, PDF and PNG, with the data behind it and JSON for the report.
 
@@ -41,6 +45,9 @@ def make_figure(
         stem: Path of the figure without suffix.
         stains: Batch folders of normalized images (``stains/{name}/images/{batch}``) by the name of the
             stain normalization; the target's profile lies in ``stains/{name}``.
+        cubes: Batch folders of calibrated cubes.
+        raw_cubes: Cube as it was recorded, by sample.
+        bands: Table of chosen bands.
     """
     records = load_runs(runs, labels=options["labels"]) if runs else []
     normalized = {name: _files(folders) for name, folders in stains.items()}
@@ -55,6 +62,9 @@ def make_figure(
         stain_targets={
             name: folders[0].parent.parent / STAIN_TARGET for name, folders in stains.items() if folders
         },
+        cubes={path.stem: path for folder in cubes for path in sorted(folder.glob("*.hdr"))},
+        raw_cubes=raw_cubes,
+        bands=bands,
     )
     known, chosen = figures.options(options["kind"]), dict(options["options"])
     if options["runs"] and "runs" in known:

@@ -49,7 +49,8 @@ def predict_batch(
         options: The rule's options (see `plan.StudyPlan.predict`).
         weights: `model.safetensors`.
         source: Folder of images.
-        folder: Gets one probability map (K, H, W) float32 an image; K = 1 is of the positive class.
+        folder: Gets one probability map (K, H, W) float32 an image; K = 1 is of the positive class, otherwise
+            K are the sigmoid outputs or, of softmax networks, the classes.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
     """
@@ -66,7 +67,8 @@ def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.nda
     settings, window = Predict(**options["predict"]), Window(**options["window"])
     if not hasattr(model, "window"):
         source = images.open_source(path)
-        maps = _overlap_tile(model, _zoomed(source, options), options, settings, activation="sigmoid")
+        activation = getattr(model, "activation", "sigmoid")
+        maps = _overlap_tile(model, _zoomed(source, options), options, settings, activation=activation)
         return maps if maps.shape[1:] == source.shape[1:] else restored(maps, source.shape[1:])
     if window.foveate or window.nonuniform:
         image = images.open_source(path)

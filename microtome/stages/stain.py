@@ -28,8 +28,12 @@ def fit_stain(options: Options, source: Path, path: Path) -> None:
     Raises:
         StainError: The stains of the target cannot be told apart.
     """
-    rgb = read_rgb(find_sample([source], options["target"]))
-    profile = stain.fit_target(rgb, options["method"], **options["parameters"])
+    image = find_sample([source], options["target"])
+    try:
+        profile = stain.fit_target(images.read(image), options["method"], **options["parameters"])
+    except stain.StainError as error:
+        msg = f"{image}: {error}; or choose another target in the study's `stains`"
+        raise stain.StainError(msg) from error
     write_json(path, {"target": options["target"], "profile": profile.as_json()})
 
 
@@ -43,29 +47,27 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         folder: Gets each image under its name, and beside it a report (JSON).
 
     Raises:
-        StainError: The stains of an image cannot be told apart and `fallback` is `error`.
+        StainError: An image is not RGB of 8 bits, or its stains cannot be told apart and `fallback` is
+            `error`.
     """
     profile = json.loads(target.read_text(encoding="utf-8"))["profile"]
     with finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
-            normalized, report = _normalized(read_rgb(path), profile, options, path)
+            normalized, report = _normalized(path, profile, options)
             images.write(partial / path.name, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
             write_json(partial / f"{path.stem}.json", {"sample": path.stem, **report})
 
 
-def _normalized(
-    rgb: np.ndarray, profile: Options, options: Options, path: Path
-) -> tuple[np.ndarray, dict[str, Any]]:
+def _normalized(path: Path, profile: Options, options: Options) -> tuple[np.ndarray, dict[str, Any]]:
     """One image with its report, where the stains it lacks were taken from the target or not."""
-    normalized, report = stain.apply(rgb, profile)
+    try:
+        normalized, report = stain.apply(images.read(path), profile)
+    except stain.StainError as error:
+        msg = f"{path}: {error}"
+        raise stain.StainError(msg) from error
     if report["fallback"] and options["fallback"] == "error":
         msg = f"{path}: {report['fallback']}; leave the image out, or set fallback: target in `stains`"
         raise stain.StainError(msg)
     for text in filter(None, [report["fallback"], *report["warnings"]]):
         logger.warning("%s: %s", path.stem, text)
     return normalized, report
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """An RGB image (H, W, 3) uint8."""
-    return images.read(path)

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from microtome import environment, losses, networks
 from microtome.augment import Augmentation
+from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable
@@ -23,7 +24,7 @@ from microtome.job import finished_file, write_json
 from microtome.stages.folders import find_sample
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
 from microtome.training.loop import Fit, Trainer, fit
-from microtome.training.tasks import BinaryTask, Task, WindowTask
+from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
 from microtome.windows import WindowTransform, input_window
 
 Options = Mapping[str, Any]
@@ -116,14 +117,15 @@ def train_run(
 
 
 def _task(options: Options, model: torch.nn.Module) -> Task:
-    """The task that belongs to the sampler."""
+    """The task that belongs to the sampler and the loss."""
     settings, augmentation = (
         Input(**options["input"]),
         Augmentation(**Augment(**options["augment"]).model_dump()),
     )
     if options["sampler"]["kind"] == "balanced_windows":
         return WindowTask(settings, augmentation, _transform(options), model.window)
-    return BinaryTask(settings, augmentation)
+    kind = SoftmaxTask if options["loss"]["name"] in SOFTMAX_LOSSES else BinaryTask
+    return kind(settings, augmentation)
 
 
 def _transform(options: Options) -> WindowTransform:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from microtome.tables.frame import Table
     from microtome.tables.inputs import TableInputs
 
-SUPPORT = frozenset({"frame", "inputs", "numbers", "published", "render", "rows", "save", "settings"})
+SUPPORT = frozenset(
+    {"frame", "inputs", "numbers", "published", "rates", "render", "rows", "save", "settings"}
+)
 """Modules of this folder that are no kinds."""
 
 

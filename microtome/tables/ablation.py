@@ -174,9 +174,7 @@ def _mark_columns(settings: Sequence[Settings]) -> dict[tuple[str, Any], Column]
         levels = {level for found in settings for level in found[kind]}
         known = [level for level in orders.get(kind, ()) if level in levels]
         for level in (*known, *sorted(levels - set(known), key=lambda item: (isinstance(item, str), item))):
-            columns[kind, level] = Column(
-                f"{kind}_{level}".replace(" ", "_"), _label(kind, level), kind="text"
-            )
+            columns[kind, level] = Column(_column_key(kind, level), _label(kind, level), kind="text")
     return columns
 
 

@@ -49,6 +49,7 @@ def tabulate(
     group = frame["group"].astype(object).where(frame["group"].notna(), NO_GROUP).astype(str)
     frame = frame.assign(group=group.replace("", NO_GROUP))
     labels = _labels(inputs, frame, rows)
+    frame = _comparable(frame, labels)
     area, unit = _area(frame)
     found = []
     for name in (*sorted(frame["group"].unique()), ALL_GROUPS):
@@ -92,6 +93,13 @@ def _area(frame: pd.DataFrame) -> tuple[str, str]:
     """The column of the area and its unit: micrometres only where the pixel size of all images is known."""
     there = frame[frame["id"].notna()]
     return next(((key, unit) for key, unit in AREAS if key in there and there[key].notna().all()), AREAS[-1])
+
+
+def _comparable(frame: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
+    """The objects of what is shown, the true ones only of images that a run shown has measured."""
+    shown = frame[frame["run"].isin(labels)]
+    found = shown.loc[shown["run"] != TRUTH, "sample"]
+    return shown if found.empty else shown[shown["sample"].isin(found)]
 
 
 def _truth_beside(in_group: pd.DataFrame, chosen: pd.DataFrame) -> int:

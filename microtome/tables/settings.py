@@ -10,8 +10,24 @@ ENCODERS = {
     "resnet50": "ResNet-50",
     "seresnet50": "SE-ResNet-50",
 }
-NETWORKS = {"usenet": "USE-Net", "unet": "U-Net", "ciresan": "Ciresan"}
-LOSSES = {"bce": "BCE", "dice": "Dice", "bce_dice": "BCE + Dice", "dicebce": "Dice + BCE"}
+NETWORKS = {
+    "usenet": "USE-Net",
+    "unet": "U-Net",
+    "ciresan": "Ciresan",
+    "hypernet": "Hyper-net",
+    "vnet": "V-net",
+    "cnn2d": "2D CNN",
+}
+LOSSES = {
+    "bce": "BCE",
+    "dice": "Dice",
+    "bce_dice": "BCE + Dice",
+    "dicebce": "Dice + BCE",
+    "cross_entropy": "cross entropy",
+    "weighted_cross_entropy": "weighted cross entropy",
+    "lovasz": "Lovász-Softmax",
+    "compound": "compound",
+}
 OUTPUTS = {"mask": "mask", "shape_marker": "shape marker", "centre_marker": "centre marker"}
 STAINS = {"spcn": "SPCN", "macenko": "Macenko", "reinhard": "Reinhard", "staintools": "StainTools"}
 

@@ -9,7 +9,7 @@ to it, flushed to the disk, and renamed.
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Checkpoint:
         history: One row per epoch.
         resumed: How often this run was resumed before.
         started: When the run first started, ISO 8601.
+        loss: State of the loss, where it has one.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Checkpoint:
     history: tuple[dict[str, float], ...]
     resumed: int = 0
     started: str = ""
+    loss: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -55,7 +57,12 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         checkpoint: What is written.
     """
     slots, scalars = _split_optimizer(checkpoint.optimizer)
-    parts = {"model/": checkpoint.model, "best/": checkpoint.best, "optimizer/": slots}
+    parts = {
+        "model/": checkpoint.model,
+        "best/": checkpoint.best,
+        "optimizer/": slots,
+        "loss/": checkpoint.loss,
+    }
     meta = {
         "format": FORMAT,
         "key": checkpoint.key,
@@ -110,6 +117,7 @@ def load(path: Path, key: str) -> Checkpoint | None:
             history=tuple(meta["history"]),
             resumed=meta["resumed"] + 1,
             started=meta["started"],
+            loss=_below(tensors, "loss/"),
         )
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, error)

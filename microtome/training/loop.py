@@ -3,6 +3,7 @@
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,7 +38,8 @@ class Fit:
     Attributes:
         weights: State of the best epoch, on the CPU.
         history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate,
-            train_seconds, val_seconds of each epoch; an epoch that was interrupted and repeated counts once.
+            train_seconds, val_seconds of each epoch, then the means over training windows of what the loss
+            logs (its `logged()`); an epoch that was interrupted and repeated counts once.
         best_epoch: The epoch with the lowest validation loss, from 1; the first if several share it.
         resumed: How often training was resumed from a checkpoint.
         started: When training first started, ISO 8601.
@@ -138,7 +140,7 @@ def fit(
 
 def validate(trainer: Trainer, batches: BatchSource) -> float:
     """The mean loss over the validation windows; see `fit`."""
-    trainer.model.eval()
+    _set_mode(trainer, training=False)
     mean = _Mean()
     with torch.inference_mode():
         for step in _steps(trainer, batches):
@@ -166,6 +168,8 @@ def _start(
     found = checkpoints.load(checkpoint, key) if checkpoint else None
     if found:
         checkpoints.restore(trainer.model, optimizer, found)
+        if found.loss:
+            trainer.loss.load_state_dict(found.loss)
         logger.info("resumed after epoch %d of %d", found.epoch, trainer.settings.epochs)
         return found
     weights, now = _copy(trainer.model), datetime.now(UTC).isoformat(timespec="seconds")
@@ -185,7 +189,7 @@ def _epoch(
     set_learning_rate(optimizer, rate)
     torch.manual_seed(epoch_seed(trainer.seed, number))
     start = time.perf_counter()
-    train_loss = _train(trainer, optimizer, train, number)
+    train_loss, logged = _train(trainer, optimizer, train, number)
     middle = time.perf_counter()
     due = (number + 1) % settings.validate_every == 0 or number + 1 == settings.epochs
     val_loss = validate(trainer, validation) if due else float("nan")
@@ -197,27 +201,45 @@ def _epoch(
         "learning_rate": rate,
         "train_seconds": middle - start,
         "val_seconds": end - middle,
-    }
+    } | logged
     logger.info(
         "epoch %d: train %.5f, validation %.5f, %.1f s", number + 1, train_loss, val_loss, end - start
     )
     history = (*state.history, row)
     model = _copy(trainer.model)
+    loss = _copy(trainer.loss) if isinstance(trainer.loss, torch.nn.Module) else {}
     best = model if _best_epoch(history) == number + 1 else state.best
     return replace(
-        state, epoch=number + 1, model=model, best=best, optimizer=optimizer.state_dict(), history=history
+        state,
+        epoch=number + 1,
+        model=model,
+        best=best,
+        optimizer=optimizer.state_dict(),
+        history=history,
+        loss=loss,
     )
 
 
-def _train(trainer: Trainer, optimizer: torch.optim.Optimizer, batches: BatchSource, epoch: int) -> float:
-    """One pass of training; the mean loss over windows."""
-    trainer.model.train()
-    mean = _Mean()
+def _train(
+    trainer: Trainer, optimizer: torch.optim.Optimizer, batches: BatchSource, epoch: int
+) -> tuple[float, dict[str, float]]:
+    """One pass of training; the means over windows of the loss and of what it logs."""
+    _set_mode(trainer, training=True)
+    mean, others = _Mean(), defaultdict(_Mean)
     for step in _steps(trainer, batches, epoch=epoch):
         with explained(step.where, step.batch, trainer.device):
             value = _update(trainer, optimizer, step)
         mean.add(value, len(step.batch.samples))
-    return mean.value
+        for name, other in getattr(trainer.loss, "logged", dict)().items():
+            others[name].add(other, len(step.batch.samples))
+    return mean.value, {name: other.value for name, other in others.items()}
+
+
+def _set_mode(trainer: Trainer, *, training: bool) -> None:
+    """Training or evaluation mode of the model, and of the loss if it is a module."""
+    for part in (trainer.model, trainer.loss):
+        if isinstance(part, torch.nn.Module):
+            part.train(training)
 
 
 def _update(trainer: Trainer, optimizer: torch.optim.Optimizer, step: "_Step") -> float:

@@ -89,6 +89,35 @@ class BinaryTask:
 
 
 @dataclass(frozen=True)
+class SoftmaxTask:
+    """One of several classes for each pixel.
+
+    Attributes:
+        settings: Scaling of the pixels.
+        augmentation: What may happen to a window.
+    """
+
+    settings: Input
+    augmentation: Augmentation
+
+    def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
+        """Targets are int64 (N, H, W).
+
+        Raises:
+            ValueError: There is more than one map of labels.
+        """
+        if batch.labels.shape[1] != 1:
+            msg = (
+                f"found {batch.labels.shape[1]} label maps, expected one: a softmax output says which class "
+                "a pixel is of; set outputs to [mask]"
+            )
+            raise ValueError(msg)
+        inputs, labels = _augmented(batch, self.settings, self.augmentation, seed)
+        classes = labels[:, 0].long()
+        return Prepared(inputs, classes, classes != IGNORE)
+
+
+@dataclass(frozen=True)
 class WindowTask:
     """A class for the centre of each window (Ciresan et al. 2012).
 

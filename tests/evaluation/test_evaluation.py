@@ -118,6 +118,7 @@ def test_overlap_counts_labelled_pixels(ignore):
         assert found[name, "iou"] == pytest.approx(both / np.sum(a | b))
         assert found[name, "sensitivity"] == pytest.approx(both / a.sum())
         assert found[name, "specificity"] == pytest.approx(np.sum(~a & ~b) / np.sum(~a))
+        assert found[name, "false_positive_rate"] == pytest.approx(np.sum(~a & b) / np.sum(~a))
         assert found[name, "precision"] == pytest.approx(both / b.sum())
     assert found["all", "accuracy"] == pytest.approx(np.mean(truth == prediction))
 

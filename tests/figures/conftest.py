@@ -4,6 +4,7 @@ import pytest
 
 from microtome import images
 from microtome.figures.inputs import FigureInputs, find_sources
+from tests.synthetic_melanoma import write_melanoma
 from tests.synthetic_nuclei import write_nuclei
 from tests.synthetic_study import write_study
 
@@ -19,6 +20,12 @@ def study(tmp_path_factory):
 def nuclei(tmp_path_factory):
     """A small phantom study of stained nuclei: objects, markers, stain reports, two runs."""
     return write_nuclei(tmp_path_factory.mktemp("nuclei"), size=64)
+
+
+@pytest.fixture(scope="session")
+def melanoma(tmp_path_factory):
+    """A small phantom study of cubes: calibrated and raw, chosen bands, five runs, weights."""
+    return write_melanoma(tmp_path_factory.mktemp("melanoma"), size=48)
 
 
 @pytest.fixture

@@ -39,18 +39,28 @@ NUCLEI = {
     "stain_vectors": {},
 }
 """Kinds drawn from the study of stained nuclei."""
+MELANOMA = {
+    "band_images": {"others": 4},
+    "cube_pipeline": {"run": "hypernet_ce"},
+    "feature_maps": {"run": "hypernet_ce", "crop": 32},
+    "melanoma_panels": {},
+    "rate_bars": {},
+    "roc": {"pixels": 2000},
+    "spectra": {},
+}
+"""Kinds drawn from the study of cubes."""
 RASTERIZED = {"loss_curves", "sample_panel"}
 SHOW_NO_DATA = {"activations", "architecture", "worked_convolution", "worked_relu"}
 
 
 def test_every_kind_has_an_example():
-    assert {*EXAMPLES, *NUCLEI} == set(figures.names())
+    assert {*EXAMPLES, *NUCLEI, *MELANOMA} == set(figures.names())
 
 
-@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI}))
-def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, study, nuclei):
-    inputs = nuclei if kind in NUCLEI else study
-    options = {**EXAMPLES, **NUCLEI}[kind]
+@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI, *MELANOMA}))
+def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, study, nuclei, melanoma):
+    inputs = nuclei if kind in NUCLEI else melanoma if kind in MELANOMA else study
+    options = {**EXAMPLES, **NUCLEI, **MELANOMA}[kind]
     first, second = (figures.draw(kind, inputs, **options) for _ in range(2))
     assert render(first, "svg") == render(second, "svg")
     if kind in RASTERIZED:

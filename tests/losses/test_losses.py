@@ -312,12 +312,15 @@ def test_registry_lists_files_and_not_shared_parts():
     assert losses.names() == (
         "bce",
         "bce_dice",
+        "compound",
         "cross_entropy",
         "dice",
         "dicebce",
         "focal",
         "iou",
+        "lovasz",
         "tversky",
+        "weighted_cross_entropy",
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -112,6 +112,7 @@ def test_odd_losses_are_drawn(losses):
     ElementTree.fromstring(draw("<&>", [history(losses)]))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20))
 def test_names_are_escaped_in_drawings(name):
     root = ElementTree.fromstring(draw(name, [history([1.0, 2.0])]))
@@ -125,6 +126,7 @@ def test_cells_that_stand_in_the_file_are_not_changed():
     assert [cell.kind for cell in rows[0]] == ["text", "number"]
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.dictionaries(st.text(), st.text(), max_size=3))
 def test_sidecars_round_trip(caption, note, units):
     sidecar = sidecars.TableSidecar(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
-from tests.workflow.workspace import OWN_PARTS, Workspace, write_own_files
+from tests.workflow.workspace import OWN_PARTS, STUDIES, Workspace, write_own_files
 
 DAY = 86_400
 TVERSKY = "microtome/losses/tversky.py"
@@ -64,7 +64,32 @@ MINI = (
 
 EVALUATION = "\nevaluate {dice,tversky,n4,mean}\n" + SHOWN_UNETS
 OWN_AFTER_TRAINING = "own predict dice test-0 \n own segment dice test-0 \n own evaluate dice"
-TRAINING = "train {dice,tversky,n4} \n ensemble mean" + MINI + "own train dice \n" + OWN_AFTER_TRAINING
+HE_OBJECTS = """
+    he segment {marked,alone} test-0
+    he export_objects marked test-0
+    he evaluate {marked,alone}
+    report_page
+"""
+HE_AFTER_TRAINING = "he predict {marked,alone} test-0" + HE_OBJECTS
+HE_TRAINING = "he train {marked,alone} \n" + HE_AFTER_TRAINING
+"""The study of objects, each of its runs."""
+
+MARKED_OBJECTS = """
+    he segment marked test-0
+    he export_objects marked test-0
+    he evaluate marked
+    report_page
+"""
+MARKED_RUN = "he train marked \n he predict marked test-0" + MARKED_OBJECTS
+STAINED = "he fit_stain spcn \n he normalize_stain spcn {train-0,val-0,test-0} \n" + MARKED_RUN
+"""The run whose stains are normalized."""
+
+ALL_AFTER_TRAINING = f"{MINI} {OWN_AFTER_TRAINING} {HE_AFTER_TRAINING}"
+TRAINING = (
+    "train {dice,tversky,n4} \n ensemble mean"
+    + MINI
+    + f"own train dice \n {OWN_AFTER_TRAINING} \n {HE_TRAINING}"
+)
 
 
 @dataclass(frozen=True)
@@ -154,7 +179,7 @@ def other_machine(workspace: Workspace) -> None:
     """Another device, other thread counts."""
     workspace.write(
         "config/config.yaml",
-        "scale: demo\nstudies: [mini, own]\ndevice: auto\nthreads: {train: 2, predict: 2}\n",
+        f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: auto\nthreads: {{train: 2, predict: 2}}\n",
     )
 
 
@@ -266,13 +291,23 @@ CODE = [
         """,
     ),
     Case("optimizers", code("microtome/training/optimizers.py"), TRAINING),
-    Case("prediction", code("microtome/inference/stitching.py"), MINI + OWN_AFTER_TRAINING),
+    Case("prediction", code("microtome/inference/stitching.py"), ALL_AFTER_TRAINING),
     Case(
         "segmentation script",
         code("scripts/segment.py"),
-        "segment {dice,tversky,n4,mean} test-0 \n own segment dice test-0 \n own evaluate dice" + EVALUATION,
+        "segment {dice,tversky,n4,mean} test-0 \n own segment dice test-0 \n own evaluate dice"
+        + EVALUATION
+        + HE_OBJECTS,
     ),
     Case("metric of membranes", code("microtome/metrics/boundaries.py"), EVALUATION),
+    Case(
+        "metric of objects",
+        code("microtome/evaluation/instances.py"),
+        "he evaluate {marked,alone} \n report_page",
+    ),
+    Case("stain normalization", code("microtome/stain/spcn.py"), STAINED),
+    Case("objects as they are exported", code("microtome/objects.py"), "he export_objects marked test-0"),
+    Case("network of objects", code("microtome/networks/usenet.py"), HE_TRAINING),
     Case("one figure", code("microtome/figures/loss_curves.py"), "draw curves \n report_page"),
     Case("one table", code("microtome/tables/layers.py"), "tabulate layers \n report_page"),
     Case("template of the report", append("microtome/report/templates/page.html.j2", "\n"), "report_page"),
@@ -329,6 +364,34 @@ OPTIONS = [
         "patch size",
         option("mini", "patches.size", 48),
         "extract_patches {train-0,val-0} \n train {dice,tversky,n4} \n ensemble mean" + MINI,
+    ),
+]
+
+OBJECT_OPTIONS = [
+    Case("sparsity of stains", option("he", "stains.spcn.train_lambda", 0.05), STAINED),
+    Case("target of stains", option("he", "stains.spcn.target", "tile-001"), STAINED),
+    Case("stain of a run taken away", option("he", "runs.marked.stain", None), MARKED_RUN),
+    Case("copies of a run", option("he", "runs.marked.sampler.copies", 2), MARKED_RUN),
+    Case("threshold of markers", option("he", "runs.marked.segment.marker_threshold", 0.2), MARKED_OBJECTS),
+    Case(
+        "stain of another run",
+        option("he", "runs.alone.stain", "spcn"),
+        """
+        he train alone
+        he predict alone test-0
+        he segment alone test-0
+        he evaluate alone
+        report_page
+        """,
+    ),
+    Case(
+        "radius of centre markers",
+        option("he", "targets.centre_radius", 2),
+        """
+        he rasterize_targets {train-0,val-0,test-0}
+        he extract_patches {train-0,val-0}
+        """
+        + HE_TRAINING,
     ),
 ]
 
@@ -398,4 +461,4 @@ DATA = [
     ),
 ]
 
-CASES = [*NOTHING, *CODE, *OPTIONS, *DATA]
+CASES = [*NOTHING, *CODE, *OPTIONS, *OBJECT_OPTIONS, *DATA]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workflow.workspace import DryRunServer, Workspace, make_workspace
+from tests.workflow.workspace import EVERYTHING, DryRunServer, Workspace, make_workspace
 
 HERE = Path(__file__).parent
 
@@ -43,10 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DryRunServer]:
 
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
-    """Run both miniature studies to the end, once."""
+    """Run the miniature studies to the end, once."""
     imports = tmp_path_factory.mktemp("imports")
     workspace = make_workspace(tmp_path_factory.mktemp("complete"))
-    workspace.run("-c2", MICROTOME_TEST_IMPORTS=str(imports))
+    workspace.run("-c2", *EVERYTHING, MICROTOME_TEST_IMPORTS=str(imports))
     return Complete(workspace, imports)
 
 

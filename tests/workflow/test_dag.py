@@ -13,7 +13,7 @@ from microtome.config.load import load_workflow
 from microtome.plan import StudyPlan
 from microtome.planning import load_plans, report_state
 from tests.workflow.conftest import Complete
-from tests.workflow.workspace import Workspace, make_workspace
+from tests.workflow.workspace import STUDIES, Workspace, make_workspace
 
 SECONDS = 5.0
 """User time of a dry run of the demo study, at most (DESIGN 2)."""
@@ -31,6 +31,9 @@ STUDY_RULES = {
     "fit_calibration": ("split", "run"),
     "calibrate_predictions": ("run",),
     "segment": ("run",),
+    "fit_stain": ("stain",),
+    "normalize_stain": ("stain",),
+    "export_objects": ("run",),
     "evaluate": ("split", "run", "seed"),
 }
 """Rules whose state is a method of the plan of that name, and the wildcards that it takes."""
@@ -75,7 +78,7 @@ def test_forbidden_imports_are_seen(demo: Workspace) -> None:
 def test_states_cover_what_jobs_imported(complete: Complete, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every module that a job of the complete run loaded lies in the closure that its state hashes."""
     monkeypatch.chdir(complete.workspace.root)
-    plans = load_plans(load_workflow({"scale": "demo", "studies": ["mini", "own"]}))
+    plans = load_plans(load_workflow({"scale": "demo", "studies": list(STUDIES)}))
     scopes = _record_scopes(monkeypatch)
     records = list(_records(complete.imports))
     assert {rule for rule, _, _ in records} >= {*STUDY_RULES, *OTHER_METHODS, *SECTIONS, "report_page"}

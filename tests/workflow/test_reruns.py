@@ -7,7 +7,7 @@ import pytest
 
 from tests.workflow.cases import CASES, Case, listed
 from tests.workflow.conftest import Complete
-from tests.workflow.workspace import DryRunServer, Workspace
+from tests.workflow.workspace import EVERYTHING, DryRunServer, Workspace
 
 
 def _reasons(jobs: list) -> str:
@@ -15,7 +15,7 @@ def _reasons(jobs: list) -> str:
 
 
 def test_a_finished_run_has_nothing_to_do(complete: Complete, server: DryRunServer) -> None:
-    jobs = complete.workspace.jobs(server)
+    jobs = complete.workspace.jobs(server, *EVERYTHING)
     assert not jobs, _reasons(jobs)
 
 
@@ -23,16 +23,17 @@ def test_dry_runs_see_jobs(server: DryRunServer, copy: Workspace) -> None:
     """The reader of dry runs is not blind: without results, every job is listed once."""
     for path in sorted((copy.root / "results").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    names = [str(job) for job in copy.jobs(server)]
-    assert len(names) == len(set(names)) == 50
+    names = [str(job) for job in copy.jobs(server, *EVERYTHING)]
+    assert len(names) == len(set(names)) == 74
     assert {"simulate", "train dice", "own train dice", "draw panel", "report_page"} <= set(names)
+    assert {"he simulate", "he normalize_stain spcn val-0", "he export_objects marked test-0"} <= set(names)
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name.replace(" ", "_")) for case in CASES])
 def test_only_what_depends_runs_again(case: Case, server: DryRunServer, copy: Workspace) -> None:
     before = _contents(copy.root)
     case.change(copy)
-    jobs = copy.jobs(server)
+    jobs = copy.jobs(server, *EVERYTHING)
     assert {str(job) for job in jobs} == listed(case.jobs), _reasons(jobs)
     assert len(jobs) == len(listed(case.jobs))
     assert before == _contents(copy.root), "a dry run changed results"

@@ -24,6 +24,9 @@ GENERATED = frozenset({"results", "resources", "logs", ".snakemake", "__pycache_
 TARGETS = frozenset({"all", "tables", "figures", "report", "apply", "evaluate_folder", "export_model"})
 """Rules that only name files."""
 STUDIES = ("mini", "own", "he")
+OBJECTS = "results/demo/he/runs/main/marked/seed-0/objects/test-0"
+EVERYTHING = ("all", OBJECTS)
+"""What the tests ask for: the report, and the objects of a run."""
 SHOWN = ("stain", "run", "batch", "name")
 """Wildcards that tell jobs apart; study, split and seed have one value here."""
 OWN_PARTS = ("train", "train", "val", "test")

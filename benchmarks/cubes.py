@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""Hyperspectral cubes: calibration disk to disk, the first component, mutual information of the bands."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.harness import Case, Comparison, Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+SHAPE, QUICK_SHAPE = (60, 1024, 1024), (8, 128, 128)
+BINS = 256
+PERCENTILES = (0.1, 99.9)
+KINDS = {"frames": None, "lines": 1}
+"""How the references are kept: full frames, or lines averaged along the columns."""
+
+
+def recording(quick: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Raw, dark and blank counts of a 12-bit camera."""
+    import numpy as np
+
+    bands, height, width = QUICK_SHAPE if quick else SHAPE
+    rng = np.random.default_rng(0)
+    tissue = rng.uniform(0.2, 1.0, (height, width)).astype(np.float32)
+    dark = rng.integers(90, 110, (bands, height, width), dtype=np.uint16)
+    raw, blank = np.empty_like(dark), np.empty_like(dark)
+    for band in range(bands):
+        light = np.float32(1500 + 30 * band)
+        blank[band] = dark[band] + np.uint16(light)
+        raw[band] = dark[band] + (light * tissue ** np.float32(0.3 + band / bands)).astype(np.uint16)
+    return raw, dark, blank
+
+
+def files(quick: bool, kind: str) -> tuple[Path, tempfile.TemporaryDirectory]:
+    """A folder with the recording as ENVI files, and what keeps it alive."""
+    from microtome.envi import write_cube
+
+    keep = tempfile.TemporaryDirectory()
+    folder = Path(keep.name)
+    raw, dark, blank = recording(quick)
+    write_cube(folder / "raw.hdr", raw)
+    axis = KINDS[kind]
+    for name, array in (("dark", dark), ("blank", blank)):
+        stored = array if axis is None else array.mean(axis, keepdims=True).astype(array.dtype)
+        write_cube(folder / f"{name}.hdr", stored)
+    return folder, keep
+
+
+def error_of(folder: Path, kind: str, quick: bool) -> float:
+    """Largest difference of the file written from double precision, in three bands."""
+    import numpy as np
+
+    from microtome.envi import open_cube
+
+    found = open_cube(folder / "out.hdr")
+    cubes = {name: open_cube(folder / f"{name}.hdr") for name in ("raw", "dark", "blank")}
+    worst = 0.0
+    for band in (0, found.bands // 2, found.bands - 1):
+        raw, dark, blank = (cube.read_band(band).astype(float) for cube in cubes.values())
+        truth = np.clip((raw - dark) / (blank - dark), 0, 1.5)
+        worst = max(worst, float(np.abs(found.read_band(band) - truth).max()))
+    return worst
+
+
+def ours_calibrated(quick: bool, *, kind: str) -> Prepared:
+    from microtome.calibration import calibrate_files
+
+    folder, keep = files(quick, kind)
+    names = [folder / f"{name}.hdr" for name in ("raw", "dark", "blank", "out")]
+    return Prepared(lambda: (calibrate_files(*names), keep), lambda _: error_of(folder, kind, quick))
+
+
+def spectral_calibrated(quick: bool, *, kind: str) -> Prepared:
+    """Spectral Python loads and saves, NumPy divides: as its users calibrate."""
+    import numpy as np
+    from spectral.io import envi
+
+    folder, keep = files(quick, kind)
+
+    def run() -> Any:
+        raw, dark, blank = (
+            np.asarray(envi.open(folder / f"{name}.hdr", folder / f"{name}.img").load())
+            for name in ("raw", "dark", "blank")
+        )
+        found = np.clip((raw - dark) / (blank - dark), 0, 1.5).astype(np.float32)
+        envi.save_image(str(folder / "out.hdr"), found, interleave="bsq", ext="img", force=True)
+        return keep
+
+    return Prepared(run, lambda _: error_of(folder, kind, quick))
+
+
+def copied(quick: bool, *, kind: str) -> Prepared:
+    """A plain read of the same files and a write of as many bytes."""
+    import numpy as np
+
+    folder, keep = files(quick, kind)
+
+    def run() -> Any:
+        for name in ("dark", "blank"):
+            np.fromfile(folder / f"{name}.img", np.uint16)
+        counts = np.fromfile(folder / "raw.img", np.uint16)
+        np.empty(counts.size, np.float32).tofile(folder / "out.img")
+        return keep
+
+    return Prepared(run)
+
+
+def transmittance(quick: bool) -> np.ndarray:
+    """A calibrated cube (bands, H, W) float32, as tissue gives it: few sources and noise."""
+    import numpy as np
+
+    bands, height, width = QUICK_SHAPE if quick else SHAPE
+    rng = np.random.default_rng(0)
+    sources = rng.gamma(2.0, 0.2, (3, height * width)).astype(np.float32)
+    mixing = rng.random((bands, 3), np.float32)
+    cube = np.exp(-mixing @ sources)
+    cube += rng.normal(0, 0.01, cube.shape).astype(np.float32)
+    return cube.reshape(bands, height, width)
+
+
+def ours_component(quick: bool) -> Prepared:
+    from microtome.bands import principal_component
+
+    cube = transmittance(quick)
+    return Prepared(lambda: principal_component(cube).loading, partial(apart, cube), warm=True)
+
+
+def spectral_component(quick: bool) -> Prepared:
+    import numpy as np
+    import spectral
+
+    cube = transmittance(quick)
+    image = np.ascontiguousarray(np.moveaxis(cube, 0, -1))
+    run = partial(spectral.principal_components, image)
+    return Prepared(lambda: run().eigenvectors[:, 0], partial(apart, cube), warm=True)
+
+
+def apart(cube: np.ndarray, loading: np.ndarray) -> float:
+    """1 - |cos| between a loading and that of the covariance in double precision."""
+    import numpy as np
+
+    spectra = cube.reshape(len(cube), -1).astype(np.float64)
+    spectra -= spectra.mean(1, keepdims=True)
+    truth = np.linalg.eigh(spectra @ spectra.T)[1][:, -1]
+    return float(1 - abs(truth @ np.real(loading)))
+
+
+def ours_information(quick: bool) -> Prepared:
+    from microtome.bands import mutual_information, principal_component
+
+    cube = transmittance(quick)
+    reference = principal_component(cube).score
+    return Prepared(lambda: mutual_information(cube, reference, BINS), partial(differs, cube, reference))
+
+
+def sklearn_information(quick: bool) -> Prepared:
+    from microtome.bands import principal_component
+
+    cube = transmittance(quick)
+    reference = principal_component(cube).score
+    return Prepared(lambda: their_information(cube, reference), partial(differs, cube, reference))
+
+
+def their_information(cube: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """NumPy's percentiles and digitize, then scikit-learn."""
+    import numpy as np
+    from sklearn.metrics import mutual_info_score
+
+    def codes(image: np.ndarray) -> np.ndarray:
+        flat = image.ravel()
+        low, high = np.percentile(flat, PERCENTILES, method="nearest")
+        return np.digitize(flat, np.linspace(low, high, BINS + 1)[1:-1])
+
+    other = codes(reference)
+    return np.array([mutual_info_score(codes(band), other) for band in cube])
+
+
+def differs(cube: np.ndarray, reference: np.ndarray, found: np.ndarray) -> float:
+    """Largest difference from scikit-learn on the same bin numbers, in three bands."""
+    from sklearn.metrics import mutual_info_score
+
+    from microtome.bands import quantize
+
+    other, some = quantize(reference, BINS), (0, len(cube) // 2, len(cube) - 1)
+    return max(abs(mutual_info_score(quantize(cube[band], BINS), other) - found[band]) for band in some)
+
+
+def _variants() -> dict[str, Callable[[bool], Prepared]]:
+    found: dict[str, Callable[[bool], Prepared]] = {}
+    for kind in KINDS:
+        found[f"microtome {kind}"] = partial(ours_calibrated, kind=kind)
+        found[f"spectral {kind}"] = partial(spectral_calibrated, kind=kind)
+        found[f"copy {kind}"] = partial(copied, kind=kind)
+    return found | {
+        "component": ours_component,
+        "spectral component": spectral_component,
+        "information": ours_information,
+        "scikit-learn information": sklearn_information,
+    }
+
+
+def _comparisons() -> list[Comparison]:
+    found = []
+    for kind in KINDS:
+        ours, bytes_of_bands = f"microtome {kind}", 4 * 4 * SHAPE[1] * SHAPE[2] / 1e6
+        found += [
+            Comparison(
+                f"calibration, references as {kind}, over Spectral Python", ours, f"spectral {kind}", 10
+            ),
+            Comparison(f"calibration, {kind}, over a plain read and write", ours, f"copy {kind}", 0.8),
+            Comparison(f"calibration, {kind}, four bands of memory", ours, bytes_of_bands, 1.0, "peak_mb"),
+        ]
+    return [
+        *found,
+        Comparison("first component, over Spectral Python", "component", "spectral component", 10),
+        Comparison("first component: 1 - |cos| within 1e-9", "component", 1e-9, 1.0, "error"),
+        Comparison("mutual information, over scikit-learn", "information", "scikit-learn information", 10),
+        Comparison("mutual information: equal within 1e-9", "information", 1e-9, 1.0, "error"),
+    ]
+
+
+CASE = Case(
+    name="cubes",
+    title="60 bands of 1024², uint16: calibration disk to disk, first component, mutual information",
+    variants=_variants(),
+    needs={
+        **{f"spectral {kind}": "spectral" for kind in KINDS},
+        "spectral component": "spectral",
+        "scikit-learn information": "sklearn",
+        "information": "sklearn",
+    },
+    comparisons=_comparisons(),
+    note="files stay in the page cache; error: largest difference from double precision",
+)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Cross entropy in which the weight of the positive class follows the errors of the batch.
+
+For the study `melanoma`: missed melanoma weighs more the more of the errors it makes up.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from microtome.losses._classes import IGNORE, Labelled, labelled
+from microtome.losses._regions import require_number
+from microtome.registry import require_choice
+
+COUNTS = ("hard", "soft")
+LARGEST = 10.0
+
+
+class WeightedCrossEntropyLoss(nn.Module):
+    """Mean of -w_y·ln softmax(logits)_y, w = α for the positive class and 1 for the others; see `build`.
+
+    Attributes:
+        alpha: weight α in the last batch, a scalar tensor without gradient; None before the first.
+    """
+
+    def __init__(
+        self, *, positive: int, counts: str, momentum: float, largest: float, ignore: int | None
+    ) -> None:
+        super().__init__()
+        require_choice("counts", counts, COUNTS, owner="weighted_cross_entropy")
+        require_number("weighted_cross_entropy", positive=positive)
+        require_number("weighted_cross_entropy", most=1 - 1e-6, momentum=momentum)
+        require_number("weighted_cross_entropy", least=1.0, largest=largest)
+        self.positive, self.counts, self.ignore = positive, counts, ignore
+        self.momentum, self.largest = momentum, largest
+        self.alpha: torch.Tensor | None = None
+        # NaN until the first batch; only with momentum there is something to save
+        self.register_buffer("smoothed", torch.tensor(torch.nan), persistent=momentum > 0)
+
+    def forward(
+        self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Scalar loss; see `microtome.losses` for the arguments.
+
+        Raises:
+            ValueError: shapes or dtypes that do not fit, or no logits for the positive class.
+        """
+        given = labelled(logits, target, valid, ignore=self.ignore, owner="weighted_cross_entropy")
+        if self.positive >= logits.shape[1]:
+            msg = (
+                f"weighted_cross_entropy: positive={self.positive} is no class of logits "
+                f"{tuple(logits.shape)}, which has {logits.shape[1]} classes."
+            )
+            raise ValueError(msg)
+        return self.of_labelled(given)
+
+    def of_labelled(self, given: Labelled) -> torch.Tensor:
+        """The loss of checked input, see `microtome.losses._classes.labelled`; sets `alpha`."""
+        self.alpha = self._smooth(self._batch_alpha(given))
+        entropy = functional.cross_entropy(given.logits, given.classes, reduction="none")
+        weight = given.mask.to(entropy.dtype)
+        weighted = torch.where(given.classes == self.positive, self.alpha, 1.0) * weight * entropy
+        return weighted.sum() / weight.sum().clamp_min(1)
+
+    def logged(self) -> dict[str, float]:
+        """What the history of training has beside the loss: α of the last batch."""
+        return {} if self.alpha is None else {"alpha": float(self.alpha)}
+
+    @torch.no_grad()
+    def _batch_alpha(self, given: Labelled) -> torch.Tensor:
+        """(FN + FP + 1) / (FP + 1) of the batch, at most `largest`."""
+        truth, mask = given.classes == self.positive, given.mask
+        if self.counts == "hard":
+            predicted = (given.logits.argmax(1) == self.positive).to(given.logits.dtype)
+        else:
+            predicted = given.logits.softmax(1)[:, self.positive]
+        false_positive = (predicted * (mask & ~truth)).sum()
+        false_negative = ((1 - predicted) * (mask & truth)).sum()
+        return ((false_negative + false_positive + 1) / (false_positive + 1)).clamp(1, self.largest)
+
+    @torch.no_grad()
+    def _smooth(self, alpha: torch.Tensor) -> torch.Tensor:
+        """The running mean, which only training changes."""
+        if not self.momentum:
+            return alpha
+        before = self.smoothed.to(alpha)
+        before = torch.where(before.isnan(), alpha, before)
+        if not self.training:
+            return before
+        self.smoothed = self.momentum * before + (1 - self.momentum) * alpha
+        return self.smoothed
+
+
+def build(
+    *,
+    positive: int = 1,
+    counts: str = "hard",
+    momentum: float = 0.0,
+    largest: float = LARGEST,
+    ignore: int | None = IGNORE,
+) -> WeightedCrossEntropyLoss:
+    """Build the cross entropy with adaptive weight.
+
+    With the false negatives FN and false positives FP of the positive class among the labelled pixels of the
+    batch, α = (FN + FP + 1) / (FP + 1) = 1 + FN / (FP + 1), at most `largest`: the weight as the publication
+    of Hyper-net prints it (its equation 3), with 1 added to both sides against 0/0. (Its text describes the
+    inverse, under which missed pixels would weigh less the more they are.) No gradient passes through α. The
+    loss is the sum over the pixels, divided by their number and not by their weights.
+
+    Args:
+        positive: number of the positive class.
+        counts: of `hard` predictions (the most probable class), or `soft` ones (sums of probabilities).
+        momentum: share of the mean of earlier batches in α; 0: the batch alone. In evaluation mode that mean
+            is used and stays as it is.
+        largest: upper limit of α.
+        ignore: class number that means "not labelled"; None: there is none.
+
+    Returns:
+        A module called as `loss(logits, target, valid=None)` with logits (N, K, *S) and target (N, *S).
+
+    Raises:
+        ValueError: an option outside its range.
+
+    Example:
+        >>> loss = build()
+        >>> logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
+        >>> value = loss(logits, torch.tensor([1, 1, 0]))
+        >>> loss.logged()  # two missed, one falsely found: 4 / 2
+        {'alpha': 2.0}
+    """
+    return WeightedCrossEntropyLoss(
+        positive=positive, counts=counts, momentum=momentum, largest=largest, ignore=ignore
+    )

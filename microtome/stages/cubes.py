@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: MIT
+"""Hyperspectral cubes: calibration, band scores, the choice of bands, and the bands that networks see."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microtome import bands, calibration, images, spectra
+from microtome.envi import Cube, open_cube
+from microtome.job import finished_file, finished_folder, write_json
+
+logger = logging.getLogger(__name__)
+Options = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+THUMBNAIL = 320
+"""Longer side of the picture in the quality report, pixels, at most."""
+SHARED = "shared_"
+"""Prefix of the columns that hold what a band shares with each band."""
+SCORES = ("sample", "band", "wavelength_nm", "mutual_information", "loading", "explained")
+WAVELENGTH_TOLERANCE = 1.0
+"""nm; cubes whose bands differ by more are not of one study."""
+
+
+class BandError(ValueError):
+    """Score tables or cubes do not go together; the message says how, and the remedy."""
+
+
+def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: Path) -> None:
+    """Calibrate the cubes of a batch.
+
+    Args:
+        options: ``calibrated``, ``scale``, ``full_scale``, ``scale_exposure`` (see `config.cubes.Cubes`).
+        rows: Rows with sample, cube, dark and blank (paths or None), and mpp if known.
+        root: Folder that the rows' paths start from.
+        folder: Gets ``{sample}.hdr`` and ``.img`` (transmittance, BSQ float32), and ``{sample}.json``
+            (see `calibration.Quality.as_json`, with ``sample``, ``kind``, ``mpp`` and ``picture``, a PNG in
+            base64).
+
+    Raises:
+        CubeError: A file cannot be read.
+        CalibrationError: References do not fit.
+    """
+    with finished_folder(folder) as partial:
+        for row in rows:
+            target = partial / f"{row['sample']}.hdr"
+            quality = _calibrated(options, row, root, target)
+            cube = open_cube(target)
+            step = max(1, -(-max(cube.height, cube.width) // THUMBNAIL))
+            report = {
+                "sample": row["sample"],
+                "kind": "transmittance" if options["calibrated"] else "counts",
+                "mpp": row.get("mpp"),
+                **quality.as_json(),
+                "picture": _as_text(spectra.render(cube, step=min(step, cube.height, cube.width))),
+                "colours": "true" if spectra.covers_visible(cube.wavelengths) else "stretched",
+            }
+            write_json(partial / f"{row['sample']}.json", report)
+            logger.info("%s: %s, %s", row["sample"], cube.shape, "; ".join(quality.warnings) or "no warnings")
+
+
+def score_batch(options: Options, cubes: Path, path: Path) -> None:
+    """Score the bands of every cube in a folder by their mutual information with the first component.
+
+    Args:
+        options: ``bins``, ``method`` (see `config.cubes.Bands`).
+        cubes: Folder of calibrated cubes.
+        path: Table with sample, band, wavelength_nm, mutual_information (nats), loading, explained; for the
+            method ``top`` also what the band shares with each band, ``shared_0`` and on.
+    """
+    frames = []
+    for header in sorted(cubes.glob("*.hdr")):
+        cube = open_cube(header)
+        values = cube.read()
+        component = bands.principal_component(values)
+        scores = bands.mutual_information(values, component.score, options["bins"])
+        frame = pd.DataFrame(
+            {
+                "sample": header.stem,
+                "band": range(cube.bands),
+                "wavelength_nm": cube.wavelengths or np.nan,
+                "mutual_information": scores,
+                "loading": component.loading,
+                "explained": component.explained,
+            }
+        )
+        if options["method"] == "top":
+            shared = bands.shared_information(values, options["bins"])
+            names = [f"{SHARED}{band}" for band in range(cube.bands)]
+            frame = pd.concat([frame, pd.DataFrame(shared, columns=names)], axis=1)
+        frames.append(frame)
+        logger.info(
+            "%s: best band %d, %.0f%% explained", header.stem, scores.argmax(), 100 * component.explained
+        )
+    if not frames:
+        msg = f"{cubes}: found no cube (*.hdr), expected at least one; calibrate the batch first"
+        raise BandError(msg)
+    with finished_file(path) as partial:
+        pd.concat(frames, ignore_index=True).to_csv(partial, sep="\t", index=False, float_format="%.10g")
+
+
+def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str], path: Path) -> None:
+    """Choose the bands by the scores of the training samples.
+
+    Args:
+        options: ``method``, ``width``, ``first``, ``penalty`` (see `config.cubes.Bands`).
+        tables: Tables of `score_batch`.
+        samples: Training samples; others are not looked at.
+        path: Table with band, wavelength_nm, mean and sd of the mutual information over the samples
+            (population sd), and selected (0 or 1).
+
+    Raises:
+        BandError: A sample has no scores, or samples have different bands.
+    """
+    scores = pd.concat([pd.read_csv(table, sep="\t", dtype={"sample": str}) for table in tables])
+    missing = sorted(set(samples) - set(scores["sample"]))
+    if missing or not samples:
+        found = f"no scores of {', '.join(missing)}" if missing else "no training sample"
+        msg = f"found {found}, expected scores of every training sample; name their cubes in the sample sheet"
+        raise BandError(msg)
+    groups = [_sorted(scores[scores["sample"] == sample]) for sample in samples]
+    for sample, group in zip(samples, groups, strict=True):
+        _check_bands(samples[0], groups[0], sample, group)
+    values = np.stack([group["mutual_information"] for group in groups])
+    chosen = _choose(options, values.mean(0), groups)
+    frame = pd.DataFrame(
+        {
+            "band": groups[0]["band"],
+            "wavelength_nm": np.mean([group["wavelength_nm"] for group in groups], axis=0),
+            "mean": values.mean(0),
+            "sd": values.std(0),
+            "selected": groups[0]["band"].isin(chosen).astype(int),
+        }
+    )
+    with finished_file(path) as partial:
+        frame.to_csv(partial, sep="\t", index=False, float_format="%.10g")
+    waves = frame.loc[frame["selected"] == 1, "wavelength_nm"]
+    logger.info("bands %s, %.1f to %.1f nm, %d samples", chosen, waves.min(), waves.max(), len(samples))
+
+
+def cut_batch(options: Options, cubes: Path, table: Path, folder: Path) -> None:
+    """Write the chosen bands of calibrated cubes as images.
+
+    Args:
+        options: Not used; all that matters is in `table`.
+        cubes: Folder of calibrated cubes with their reports.
+        table: Table of `select_bands`.
+        folder: Gets ``{sample}.tif``, (C, H, W) float32 transmittance, channels named by wavelength.
+
+    Raises:
+        BandError: A cube has other bands than the table.
+    """
+    with finished_folder(folder) as partial:
+        for header in sorted(cubes.glob("*.hdr")):
+            mpp = json.loads(header.with_suffix(".json").read_text(encoding="utf-8"))["mpp"]
+            _write_bands(partial / f"{header.stem}.tif", open_cube(header), table, mpp=mpp)
+
+
+def cut_raw_batch(options: Options, rows: Sequence[Row], root: Path, table: Path, folder: Path) -> None:
+    """Write the chosen bands of raw cubes as images, counts divided by the camera's largest value.
+
+    Args:
+        options: ``full_scale``; where the cubes are transmittance (``calibrated``), ``scale`` instead.
+        rows: Rows with sample, cube, and mpp if known.
+        root: Folder that the rows' paths start from.
+        table: Table of `select_bands`.
+        folder: Gets ``{sample}.tif``, (C, H, W) float32.
+
+    Raises:
+        BandError: A cube has other bands than the table.
+    """
+    scale = options["scale"] if options["calibrated"] else options["full_scale"]
+    with finished_folder(folder) as partial:
+        for row in rows:
+            cube = open_cube(root / row["cube"])
+            _write_bands(partial / f"{row['sample']}.tif", cube, table, mpp=row.get("mpp"), scale=scale)
+
+
+def render_batch(options: Options, cubes: Path, folder: Path) -> None:
+    """Render calibrated cubes as RGB images.
+
+    Args:
+        options: Not used.
+        cubes: Folder of calibrated cubes with their reports.
+        folder: Gets ``{sample}.tif``, RGB uint8.
+    """
+    with finished_folder(folder) as partial:
+        for header in sorted(cubes.glob("*.hdr")):
+            mpp = json.loads(header.with_suffix(".json").read_text(encoding="utf-8"))["mpp"]
+            picture = spectra.render(open_cube(header))
+            images.write(partial / f"{header.stem}.tif", np.moveaxis(picture, -1, 0), mpp=mpp)
+
+
+def _calibrated(options: Options, row: Row, root: Path, target: Path) -> calibration.Quality:
+    raw = root / row["cube"]
+    if options["calibrated"]:
+        return calibration.scale_files(raw, target, scale=options["scale"])
+    dark, blank = (None if not row.get(name) else root / row[name] for name in ("dark", "blank"))
+    if blank is None:
+        msg = (
+            f"sample {row['sample']}: found no blank reference, expected one in the column `blank`; name it, "
+            "or set `calibrated: true` if the cubes are transmittance already"
+        )
+        raise calibration.CalibrationError(msg)
+    chosen = {name: options[name] for name in ("full_scale", "scale_exposure")}
+    return calibration.calibrate_files(raw, dark, blank, target, **chosen)
+
+
+def _as_text(picture: np.ndarray) -> str:
+    """A picture as PNG in base64."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values("band", ignore_index=True)
+
+
+def _check_bands(first: str, expected: pd.DataFrame, sample: str, found: pd.DataFrame) -> None:
+    same = list(found["band"]) == list(expected["band"])
+    apart = same and (found["wavelength_nm"] - expected["wavelength_nm"]).abs().max() > WAVELENGTH_TOLERANCE
+    if not same or apart:
+        msg = (
+            f"sample {sample}: found {_span(found)}, expected {_span(expected)} as in sample {first}; a "
+            "study takes cubes of one camera setting, so leave the others out"
+        )
+        raise BandError(msg)
+
+
+def _span(frame: pd.DataFrame) -> str:
+    waves = frame["wavelength_nm"]
+    return f"{len(frame)} bands from {waves.min():g} to {waves.max():g} nm"
+
+
+def _choose(options: Options, scores: np.ndarray, groups: Sequence[pd.DataFrame]) -> list[int]:
+    width, method = options["width"], options["method"]
+    if width > len(scores):
+        msg = f"found {len(scores)} bands, expected at least `width` = {width}; set a smaller width"
+        raise BandError(msg)
+    if method == "window":
+        return list(bands.best_window(scores, width))
+    if method == "top":
+        names = [f"{SHARED}{band}" for band in range(len(scores))]
+        if not set(names) <= set(groups[0].columns):
+            msg = "found no shared information, expected it for `method: top`; score the bands again"
+            raise BandError(msg)
+        shared = np.mean([group[names].to_numpy() for group in groups], axis=0)
+        return bands.top_bands(scores, width, shared, penalty=options["penalty"])
+    first = options["first"]
+    if first + width > len(scores):
+        msg = (
+            f"found {len(scores)} bands, expected at least {first + width} for `first` = {first} and `width` "
+            f"= {width}; pin other bands"
+        )
+        raise BandError(msg)
+    return list(range(first, first + width))
+
+
+def _write_bands(path: Path, cube: Cube, table: Path, *, mpp: float | None, scale: float = 1.0) -> None:
+    frame = pd.read_csv(table, sep="\t")
+    known = frame["wavelength_nm"] if cube.wavelengths is None else np.array(cube.wavelengths)
+    if len(frame) != cube.bands or (frame["wavelength_nm"] - known).abs().max() > WAVELENGTH_TOLERANCE:
+        msg = (
+            f"{cube.path}: found {cube.bands} bands, expected {_span(frame)} as in {table}; the cubes of a "
+            "study must have the same bands"
+        )
+        raise BandError(msg)
+    chosen = frame[frame["selected"] == 1]
+    names = [
+        f"band {band}" if np.isnan(wave) else f"{wave:g} nm"
+        for band, wave in zip(chosen["band"], chosen["wavelength_nm"], strict=True)
+    ]
+    values = np.stack([cube.read_band(int(band)).astype(np.float32) for band in chosen["band"]])
+    images.write(path, values / np.float32(scale), mpp=mpp, channels=names)
