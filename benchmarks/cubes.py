@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -18,39 +19,48 @@ if TYPE_CHECKING:
 SHAPE, QUICK_SHAPE = (60, 1024, 1024), (8, 128, 128)
 BINS = 256
 PERCENTILES = (0.1, 99.9)
-KINDS = {"frames": None, "lines": 1}
-"""How the references are kept: full frames, or lines averaged along the columns."""
+KINDS = {"frames": None, "lines": 0}
+"""How the references are kept: full frames, or lines averaged over the rows."""
 
 
-def recording(quick: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Raw, dark and blank counts of a 12-bit camera."""
+def recorded(quick: bool, band: int) -> dict[str, np.ndarray]:
+    """Raw, dark and blank counts of a 12-bit camera in one band."""
     import numpy as np
 
     bands, height, width = QUICK_SHAPE if quick else SHAPE
-    rng = np.random.default_rng(0)
-    tissue = rng.uniform(0.2, 1.0, (height, width)).astype(np.float32)
-    dark = rng.integers(90, 110, (bands, height, width), dtype=np.uint16)
-    raw, blank = np.empty_like(dark), np.empty_like(dark)
-    for band in range(bands):
-        light = np.float32(1500 + 30 * band)
-        blank[band] = dark[band] + np.uint16(light)
-        raw[band] = dark[band] + (light * tissue ** np.float32(0.3 + band / bands)).astype(np.uint16)
-    return raw, dark, blank
+    rng = np.random.default_rng(band)
+    light = np.float32(1500 + 30 * band)
+    tissue = np.linspace(0.2, 1.0, height * width, dtype=np.float32).reshape(height, width)
+    dark = rng.integers(90, 110, (height, width), dtype=np.uint16)
+    raw = dark + (light * tissue ** np.float32(0.3 + band / bands)).astype(np.uint16)
+    return {"raw": raw, "dark": dark, "blank": dark + np.uint16(light)}
 
 
 def files(quick: bool, kind: str) -> tuple[Path, tempfile.TemporaryDirectory]:
-    """A folder with the recording as ENVI files, and what keeps it alive."""
+    """A folder with the recording as ENVI files, and what keeps it alive.
+
+    Another process writes them, so that the peak memory of this one is that of the calibration.
+    """
+    keep = tempfile.TemporaryDirectory()
+    writer = multiprocessing.get_context("spawn").Process(target=write_files, args=(keep.name, quick, kind))
+    writer.start()
+    writer.join()
+    if writer.exitcode:
+        msg = f"writing the cubes failed with exit code {writer.exitcode}"
+        raise RuntimeError(msg)
+    return Path(keep.name), keep
+
+
+def write_files(folder: str, quick: bool, kind: str) -> None:
     from microtome.envi import write_cube
 
-    keep = tempfile.TemporaryDirectory()
-    folder = Path(keep.name)
-    raw, dark, blank = recording(quick)
-    write_cube(folder / "raw.hdr", raw)
-    axis = KINDS[kind]
-    for name, array in (("dark", dark), ("blank", blank)):
-        stored = array if axis is None else array.mean(axis, keepdims=True).astype(array.dtype)
-        write_cube(folder / f"{name}.hdr", stored)
-    return folder, keep
+    def stored(name: str, band: int) -> np.ndarray:
+        array, axis = recorded(quick, band)[name], KINDS[kind]
+        return array if name == "raw" or axis is None else array.mean(axis, keepdims=True).astype(array.dtype)
+
+    bands = range((QUICK_SHAPE if quick else SHAPE)[0])
+    for name in ("raw", "dark", "blank"):
+        write_cube(Path(folder) / f"{name}.hdr", (stored(name, band) for band in bands))
 
 
 def error_of(folder: Path, kind: str, quick: bool) -> float:

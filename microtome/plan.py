@@ -13,14 +13,15 @@ from typing import Any
 
 from microtome import provenance, splits
 from microtome.config.run import Run
-from microtome.config.study import Entry, Study
-from microtome.registry import entry_names
+from microtome.config.study import Study
+from microtome.cube_states import CubeStates
+from microtome.run_options import calibrate_options, networks_built, predict_options, run_kind
 from microtome.samples import Sample, as_rows
 from microtome.splits import Parts
 
 
 @dataclass(frozen=True)
-class StudyPlan:
+class StudyPlan(CubeStates):
     """One study, ready to become a DAG.
 
     Attributes:
@@ -139,6 +140,13 @@ class StudyPlan:
         settings = self.study.stains[stain]
         return settings.model_dump(include={"method", "fallback"}) | {"parameters": settings.parameters}
 
+    def seen(self, split: str, run: str) -> str:
+        """The folder of the images that a run sees, with a {batch}."""
+        settings = self.study.runs[run]
+        if settings.view != "image":
+            return f"bands/{split}/{'images' if settings.view == 'bands' else 'raw'}/{{batch}}"
+        return f"stains/{settings.stain}/images/{{batch}}" if settings.stain else "images/{batch}"
+
     def batch_of(self, sample: str) -> str:
         """The batch that holds a sample."""
         return next(name for name, members in self.batches.items() if sample in members)
@@ -193,8 +201,14 @@ class StudyPlan:
         """State of `predict`."""
         settings = self.study.runs[run]
         return self._state(
-            "predict", _predict_options(settings), modules=(f"microtome.networks.{settings.network.name}",)
+            "predict", predict_options(settings), modules=(f"microtome.networks.{settings.network.name}",)
         )
+
+    def borrow_weights(self, split: str, run: str, seed: int) -> str:
+        """State of `borrow_weights`."""
+        settings = self.study.runs[run]
+        identity = {"split": split, "run": run, "seed": seed, "weights_of": settings.weights_of}
+        return self._state("borrow_weights", identity | {"view": settings.view})
 
     def applied_members(self, run: str) -> list[str]:
         """The trained runs behind a run: itself, or an ensemble's members."""
@@ -210,8 +224,8 @@ class StudyPlan:
         settings = [self.study.runs[member] for member in self.applied_members(run)]
         members = [
             {
-                "predict": _predict_options(one),
-                "calibrate": _calibrate_options(one),
+                "predict": predict_options(one),
+                "calibrate": calibrate_options(one),
                 "stain": one.stain and self._stain_options(one.stain) | {"name": one.stain},
             }
             for one in settings
@@ -254,7 +268,7 @@ class StudyPlan:
 
     def calibrate_predictions(self, run: str) -> str:
         """State of `calibrate_predictions`."""
-        return self._state("calibrate_predictions", _calibrate_options(self.study.runs[run]))
+        return self._state("calibrate_predictions", calibrate_options(self.study.runs[run]))
 
     def export_objects(self, run: str) -> str:
         """State of `export_objects`."""
@@ -327,7 +341,7 @@ class StudyPlan:
             options["settings"] = self._settings(runs)
         rule = {"tables": "tabulate", "figures": "draw"}[section]
         kind = f"microtome.{section}.{entry.kind}"
-        return self._state(rule, options, modules=(kind, *_networks_built(kind, entry)))
+        return self._state(rule, options, modules=(kind, *networks_built(kind, entry)))
 
     def _settings(self, runs: Iterable[str]) -> dict[str, Any]:
         """What a drawing of the chain tells of the runs."""
@@ -358,34 +372,3 @@ class StudyPlan:
     def __eq__(self, other: object) -> bool:
         """By identity."""
         return self is other
-
-
-def _predict_options(settings: Run) -> dict[str, Any]:
-    """What prediction depends on."""
-    return {
-        f: getattr(settings, f).model_dump(mode="json") for f in ("predict", "input", "window", "network")
-    }
-
-
-def _calibrate_options(settings: Run) -> dict[str, Any] | None:
-    """What calibrating depends on; None for a run that is not calibrated."""
-    return (
-        settings.calibration.model_dump(include={"median_radius"})
-        if run_kind(settings) == "calibrated"
-        else None
-    )
-
-
-def run_kind(run: Run) -> str:
-    """How a run's probability maps come about: `ensemble`, `calibrated` or `plain`."""
-    return "ensemble" if run.is_ensemble else "calibrated" if run.calibration.kind != "none" else "plain"
-
-
-def _networks_built(kind: str, entry: Entry) -> tuple[str, ...]:
-    """The modules of the networks that a table or a figure may build: the one it names, or any."""
-    package = provenance.module_files("microtome.networks")[-1]
-    if package not in provenance.closure(provenance.module_files(kind)):
-        return ()
-    known, network = entry_names(str(package)), entry.options.get("network")
-    name = network.get("name") if isinstance(network, Mapping) else None
-    return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))

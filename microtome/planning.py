@@ -10,7 +10,8 @@ from microtome.config.base import ConfigurationError, Fault, nearest, raise_faul
 from microtome.config.load import load_studies, places_of
 from microtome.config.study import Study
 from microtome.config.workflow import Workflow
-from microtome.plan import StudyPlan, run_kind
+from microtome.plan import StudyPlan
+from microtome.run_options import run_kind
 from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve
 
 

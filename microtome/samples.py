@@ -6,26 +6,41 @@ import io
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 from microtome.config.base import Fault, nearest, raise_faults
-from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
-from microtome.images import ImageError, ImageHeader, header
 from microtome.phantoms.sheets import sheet_rows
+from microtome.sample_files import check_files
+
+__all__ = [
+    "COLUMNS",
+    "PARTS",
+    "Sample",
+    "as_rows",
+    "check_files",
+    "check_labels",
+    "check_parts",
+    "count_parts",
+    "inspect_sheet",
+    "phantom_sheet",
+    "read_sheet",
+    "resolve",
+]
 
 REQUIRED = ("sample", "image")
 GROUPS = ("patient", "block", "volume")
 OPTIONAL = ("group", "part", "label", "page", "mpp")
-COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL)
+CUBES = ("cube", "dark", "blank")
+"""Columns of hyperspectral studies: files of the raw cube and of its references."""
+PATHS = ("image", "label", *CUBES)
+COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL, *CUBES)
 PARTS = ("train", "val", "test")
 LABELLED_PARTS = frozenset({"train", "val"})
 """Parts that a run learns from."""
-OUTLINES = frozenset({".xml", ".geojson", ".json"})
-"""Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 BY_SAMPLE = "sample"
 """Value of `group_by` by which each image stands alone."""
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -37,13 +52,16 @@ class Sample:
 
     Attributes:
         sample: Its unique name, used in file names.
-        image: The image file.
+        image: The image file; of a hyperspectral study the registered colour picture, or the cube itself.
         label: The label file; None where there is none.
         unit: What must stay in one part of a split (a patient, a block of slices).
         group: What a split balances (an organ, a clinic); may be empty.
         part: `train`, `val`, `test`, or empty where the split decides.
         page: Page of a multi-page TIFF, from 0.
         mpp: Micrometres per pixel, where the file does not say.
+        cube: Header of the raw hyperspectral cube; None where there is none.
+        dark: Header of its dark reference, the shutter being closed.
+        blank: Header of its blank reference, without a section.
         row: Line of the sheet, the header being line 1.
     """
 
@@ -55,6 +73,9 @@ class Sample:
     part: str = ""
     page: int = 0
     mpp: float | None = None
+    cube: str | None = None
+    dark: str | None = None
+    blank: str | None = None
     row: int = field(default=0, compare=False)
 
 
@@ -193,7 +214,8 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         cell.get("part", ""),
         page or 0,
         mpp,
-        number,
+        *(cell.get(column) or None for column in CUBES),
+        row=number,
     )
 
 
@@ -231,10 +253,11 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
     return faults
 
 
-def phantom_sheet(phantom: EMPhantomData | HEPhantomData) -> list[Sample]:
+def phantom_sheet(phantom: Phantom) -> list[Sample]:
     """The sheet of a phantom.
 
     Example:
+        >>> from microtome.config.phantoms import EMPhantomData
         >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
         'images/002.tif'
     """
@@ -244,110 +267,9 @@ def phantom_sheet(phantom: EMPhantomData | HEPhantomData) -> list[Sample]:
 def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
     """Make the paths of a sheet start from `root`; absolute paths stay."""
     return [
-        replace(s, image=(root / s.image).as_posix(), label=(root / s.label).as_posix() if s.label else None)
+        replace(s, **{name: (root / path).as_posix() for name in PATHS if (path := getattr(s, name))})
         for s in samples
     ]
-
-
-def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Fault]:
-    """Compare what the headers of the files say with the study and with one another.
-
-    Args:
-        samples: Samples with resolved paths.
-        sheet: The sheet, for messages.
-        data: What the study says of its data.
-
-    Returns:
-        A fault for each file that is absent, unreadable, of another size or with other channels; one fault
-        for a file that several rows name.
-    """
-    faults = [
-        (sample.row, fault)
-        for sample in samples
-        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data)
-    ]
-    rows: dict[tuple[str, str, str], list[int]] = {}
-    first: dict[tuple[str, str, str], Fault] = {}
-    for row, fault in faults:
-        key = (fault.where.rpartition(" ")[2], fault.found, fault.expected)
-        rows.setdefault(key, []).append(row)
-        first.setdefault(key, fault)
-    return [_with_rows(first[key], found) for key, found in rows.items()]
-
-
-def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
-    """A fault that stands in several rows."""
-    if len(rows) == 1:
-        return fault
-    further = f"{fault.found} (also in {len(rows) - 1} further row{'s' * (len(rows) > 2)}, to row {rows[-1]})"
-    return replace(fault, found=further)
-
-
-def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
-    image = yield from _look(sample.image, f"{where} image", sample.page)
-    label = (yield from _look_at_label(sample, f"{where} label")) if sample.label else None
-    if image and image.channels != data.channels:
-        found = f"{image.channels} channel{'s' * (image.channels > 1)} in '{sample.image}'"
-        expected = f"{data.channels}, as data.channels says; convert the image, or change the study"
-        yield Fault(f"{where} image", found, expected)
-    if label and label.channels != 1:
-        found = f"{label.channels} channels in '{sample.label}'"
-        yield Fault(f"{where} label", found, "one channel of class values; save the label as a grey image")
-    if image and label and (image.height, image.width) != (label.height, label.width):
-        sizes = [f"{header.height} x {header.width} pixels" for header in (label, image)]
-        found, expected = f"a label of {sizes[0]} ('{sample.label}')", f"{sizes[1]}, the size of its image"
-        yield Fault(f"{where} label", found, expected)
-
-
-def _look_at_label(sample: Sample, where: str) -> Generator[Fault, None, ImageHeader | None]:
-    """The header of a label image; None for outlines, of which only being there is checked."""
-    if (file := Path(sample.label or "")).suffix.lower() not in OUTLINES:
-        return (yield from _look(file.as_posix(), where, sample.page))
-    if not file.is_file():
-        yield _absent(file, where, "a file of outlines")
-    elif file.stat().st_size == 0:
-        yield Fault(where, f"'{sample.label}', an empty file", "outlines of objects; copy the file again")
-    return None
-
-
-def _absent(file: Path, where: str, wanted: str) -> Fault:
-    found = f"'{file.as_posix()}', which {'is a folder' if file.is_dir() else 'does not exist'}"
-    return Fault(where, found, f"{wanted}; correct the path in the sheet, or put the file there")
-
-
-def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
-    """The header of a file, None if it cannot be had."""
-    file = Path(path)
-    if not file.is_file():
-        yield _absent(file, where, "an image file")
-        return None
-    try:
-        status = file.stat()
-        found = _header(path, status.st_mtime_ns, status.st_size)
-    except (ImageError, OSError) as error:
-        expected = "an image that can be read; copy the file again, or correct the path"
-        yield Fault(where, f"'{path}', which cannot be read ({_reason(error, path)})", expected)
-        return None
-    if page >= found.pages:
-        pages = f"{found.pages} page{'s' * (found.pages > 1)}"
-        yield Fault(
-            f"{where.split()[0]} page",
-            f"page {page} of '{path}'",
-            f"below {found.pages}; it has {pages}, from 0",
-        )
-    return found
-
-
-@lru_cache(maxsize=65536)
-def _header(path: str, _mtime: int, _size: int) -> ImageHeader:
-    """The header of a file, read again when the file changes."""
-    return header(path)
-
-
-def _reason(error: Exception, path: str) -> str:
-    """What is wrong with a file, without its name and without the remedy."""
-    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    return text.removeprefix(f"{path}: ").split("; expected")[0].split(", expected")[0].rstrip(".")
 
 
 def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
@@ -391,8 +313,10 @@ def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) 
 
 
 def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:
-    """The samples as plain rows, for a table or a digest."""
-    return [{key: value for key, value in asdict(sample).items() if key != "row"} for sample in samples]
+    """The samples as plain rows, for a table or a digest; columns of cubes where a sample has one of them."""
+    rows = [asdict(sample) for sample in samples]
+    unused = {"row"} if any(row[name] for row in rows for name in CUBES) else {"row", *CUBES}
+    return [{key: value for key, value in row.items() if key not in unused} for row in rows]
 
 
 def count_parts(parts: dict[str, str]) -> dict[str, int]:

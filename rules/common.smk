@@ -12,7 +12,7 @@ from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
 from microtome.layout import Layout, make_importable
-from microtome.plan import run_kind
+from microtome.run_options import run_kind
 from microtome.planning import load_plans, report_state
 from microtome.requests import check_asked, list_images, pair_labels
 
@@ -42,7 +42,7 @@ wildcard_constraints:
     seed=r"\d+",
     split="[a-z0-9-]+",
     batch=r"[a-z0-9]+-\d+",
-    run=runs_of("ensemble", "calibrated", "plain"),
+    run=runs_of("ensemble", "calibrated", "plain", "borrowed"),
 
 
 def plan(wildcards):
@@ -66,9 +66,8 @@ def folders(kind, *parts):
 
 
 def images_of(wildcards):
-    """The folder name of the images that a run sees, with a {batch}: as imported, or stain-normalized."""
-    stain = plan(wildcards).study.runs[wildcards.run].stain
-    return f"stains/{stain}/images/{{batch}}" if stain else "images/{batch}"
+    """The folder name of the images that a run sees, with a {batch}."""
+    return plan(wildcards).seen(wildcards.split, wildcards.run)
 
 
 def seen_images(*parts):
@@ -116,6 +115,29 @@ def raw_files(column):
             if found.data_kind == "phantom"
             else found.files(wildcards.batch, column)
         )
+
+    return inputs
+
+
+def borrowed(name):
+    """An input function: a file of the run whose weights are borrowed."""
+
+    def inputs(wildcards):
+        source = plan(wildcards).study.runs[wildcards.run].weights_of
+        keys = {key: wildcards[key] for key in ("study", "split", "seed")}
+        return at.run(name).format(run=source, **keys)
+
+    return inputs
+
+
+def cube_files(*columns):
+    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if found.data_kind == "phantom":
+            return [str(found.root)]
+        return [file for column in columns for file in found.files(wildcards.batch, column)]
 
     return inputs
 

@@ -10,7 +10,7 @@ rule predict:
     benchmark:
         at.times("predict", "study", "split", "run", "seed", "batch")
     wildcard_constraints:
-        run=runs_of("plain"),
+        run=runs_of("plain", "borrowed"),
     conda:
         "../envs/torch.yaml"
     threads: OPTIONS.threads.predict

@@ -20,7 +20,8 @@ from microtome.config.run import Run
 from microtome.config.stain import StainNormalization
 from microtome.config.study import Data, Evaluate, Patches, Study, Targets
 from microtome.config.workflow import Workflow
-from microtome.plan import StudyPlan, run_kind
+from microtome.plan import StudyPlan
+from microtome.run_options import run_kind
 from microtome.planning import load_plans, report_state
 from microtome.registry import entry_names
 from tests.workflow.cases import listed

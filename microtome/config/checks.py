@@ -229,9 +229,10 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
     if getattr(loss, "positive", 0) >= len(study.data.classes):
         expected = f"the number of a class, at most {len(study.data.classes) - 1}"
         yield Fault(places.inside((*here, "loss", "positive"), 2), str(loss.positive), expected)
-    if network.in_channels != study.data.channels and not _all_channels(study):
+    channels, said = _channels(study, run)
+    if network.in_channels != channels and not _all_channels(study):
         option = "bands" if "bands" in type(network).model_fields else "in_channels"
-        expected = f"data.channels = {study.data.channels}"
+        expected = f"{said} = {channels}"
         yield Fault(places.inside((*here, "network", option), 2), str(network.in_channels), expected)
     outputs = getattr(network, "classes", None)
     if outputs is not None and outputs != len(study.data.classes):
@@ -239,9 +240,17 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
         yield Fault(places.inside((*here, "network", "classes"), 2), str(outputs), expected)
 
 
+def _channels(study: Study, run: Run) -> tuple[int, str]:
+    """The channels of the images that a run sees, and the option that says so."""
+    if run.view == "image" or study.cubes is None:
+        return study.data.channels, "data.channels"
+    return study.cubes.bands.width, "cubes.bands.width"
+
+
 def _all_channels(study: Study) -> set[int]:
     """The number of channels on which all networks agree, against the data; empty if they do not."""
-    counts = {run.network.in_channels for run in study.runs.values() if run.network is not None}
+    runs = [run for run in study.runs.values() if run.network is not None and run.view == "image"]
+    counts = {run.network.in_channels for run in runs}
     return counts if len(counts) == 1 and study.data.channels not in counts else set()
 
 

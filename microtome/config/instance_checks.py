@@ -11,7 +11,7 @@ from microtome.config.yaml_lines import Places
 
 RGB = 3
 OBJECT_PHANTOMS = frozenset({"he"})
-PHANTOM_CHANNELS = {"em": 1, "he": RGB}
+PHANTOM_CHANNELS = {"em": 1, "he": RGB, "cubes": RGB}
 
 
 def check_instances(study: Study, places: Places) -> Iterator[Fault]:
@@ -25,6 +25,7 @@ def check_instances(study: Study, places: Places) -> Iterator[Fault]:
         expected = f"no stains, as data.channels is {study.data.channels}; stains are of RGB images"
         yield Fault(places(("stains",)), "stain normalization", expected)
     yield from _check_kind(study, places)
+    yield from _check_views(study, places)
     for name, run in study.runs.items():
         if run.is_ensemble:
             yield from _check_members(study, name, run, places)
@@ -56,6 +57,26 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
     if study.data.source == "phantom" and study.data.channels != channels:
         expected = f"{channels}, which images of phantom '{study.data.phantom.kind}' have"
         yield Fault(places(("data", "channels")), str(study.data.channels), expected)
+
+
+def _check_views(study: Study, places: Places) -> Iterator[Fault]:
+    """What runs see of cubes, and whose weights they borrow."""
+    for name, run in study.runs.items():
+        if run.view != "image" and study.cubes is None:
+            where = places.inside(("runs", name, "view"), 1)
+            yield Fault(where, f"'{run.view}'", "'image', as the study has no `cubes`")
+        if run.view != "image" and run.stain is not None:
+            where = places.inside(("runs", name, "stain"), 1)
+            yield Fault(where, f"'{run.stain}'", f"null, as view is '{run.view}'")
+        if run.weights_of is None:
+            continue
+        lenders = [key for key, other in study.runs.items() if other.network and other.weights_of is None]
+        lender = study.runs.get(run.weights_of)
+        where = places.inside(("runs", name, "weights_of"), 1)
+        if run.weights_of not in lenders:
+            yield Fault(where, f"'{run.weights_of}'", nearest(run.weights_of, lenders))
+        elif lender.network != run.network or not set(run.seeds) <= set(lender.seeds):
+            yield Fault(where, f"'{run.weights_of}'", "a run of the same network and seeds")
 
 
 def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:

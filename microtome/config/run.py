@@ -28,6 +28,14 @@ class Run(Section):
     stain: str | None = Field(
         None, description="name of the study's stain normalization whose images are used; null: none"
     )
+    view: Literal["image", "bands", "raw"] = Field(
+        "image",
+        description="what the network sees of a cube: its RGB picture, the chosen bands calibrated, or "
+        "the same bands of the raw cube",
+    )
+    weights_of: str | None = Field(
+        None, description="the run is not trained; it predicts with the weights of this run, on its own view"
+    )
     outputs: tuple[Output, ...] = Field(
         ("mask",),
         min_length=1,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.base import Section
+from microtome.config.cubes import Cubes
 from microtome.config.phantoms import EMPhantomData, Part, Phantom
 from microtome.config.run import Run
 from microtome.config.stain import StainNormalization
@@ -72,8 +73,8 @@ class Targets(Section):
     )
     convention: Literal["pixel_centre", "first_pixel", "matlab"] = Field(
         "pixel_centre",
-        description="polygons: the pixel (0, 0) has its centre at (0.5, 0.5), or at (0, 0) (first_pixel), or pixels "
-        "are those of MATLAB's poly2mask",
+        description="polygons: the pixel (0, 0) has its centre at (0.5, 0.5), or at (0, 0) (first_pixel), "
+        "or pixels are those of MATLAB's poly2mask",
     )
     marker_element: Literal["octagon", "disk"] = Field(
         "octagon", description="shape markers: MATLAB's strel('disk', r), an octagon, or a true disk"
@@ -134,6 +135,7 @@ class Study(Section):
     stains: dict[str, StainNormalization] = Field(
         {}, description="stain normalization by name; runs choose one with `stain`"
     )
+    cubes: Cubes | None = Field(None, description="hyperspectral cubes: calibration, choice of bands")
     patches: Patches = Field(Patches(), description="the windows that training sees")
     runs: dict[str, Run] = Field(
         min_length=1,

@@ -95,7 +95,7 @@ def _cube_steps(inputs: FigureInputs, cube: Cube, name: str, band: int) -> list[
         Stage("picture", ("transmittance",), (_band(cube, band),), below=f"{cube.bands} bands", **how)
     )
     bands = Stage(
-        "stack",
+        "sheets",
         (f"{len(chosen)} bands",),
         tuple(sheets),
         below=ends,

@@ -31,7 +31,7 @@ TITLE, TEXT = 6.4, 5.4
 FACES = ("#CFE3F3", "#CDEBDF")
 EDGE = "#3B6E91"
 
-Shape = Literal["picture", "stack", "pair", "network"]
+Shape = Literal["picture", "stack", "sheets", "pair", "network"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Stage:
     """One stage of the way.
 
     Attributes:
-        shape: One picture, pictures behind each other, two above each other, or a network.
+        shape: One picture, pictures behind each other (`stack` for what only training sees, with a way
+            around it, or `sheets`), two above each other, or a network.
         titles: Title of each picture (of `pair` two), or lines in the network.
         pictures: (H, W) or (H, W, 3) in 0..1; None for an empty frame.
         below: Small lines below.

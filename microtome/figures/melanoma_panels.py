@@ -38,7 +38,7 @@ PAIR = 2
 TITLE_HEIGHT = 0.17
 FOOT = 0.31
 """Strip below the panels, inches."""
-BAR = (0.06, 0.17, 1.4, 0.07)
+BAR = (0.12, 0.17, 1.4, 0.07)
 """Left, bottom, width and height of the colour bar, inches."""
 HEAT = "cividis"
 """Colours of probabilities: even steps, also to the colour-blind."""

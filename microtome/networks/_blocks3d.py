@@ -6,9 +6,11 @@ from itertools import pairwise
 from numbers import Integral
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from microtome.networks._blocks import pad_to_multiple, require_images
+
+fx.wrap("with_channel")  # looks at the device, which the tracer of `microtome.inference.optimize` cannot
 
 Triple = tuple[int, int, int]
 FLAT: Triple = (1, 1, 1)
@@ -36,7 +38,8 @@ def bn_conv_relu(
     padding = (0, 0, 0) if halves else tuple(kernel // 2 * step for step in dilation)
     stride = STRIDE if halves else 1
     return nn.Sequential(
-        nn.BatchNorm3d(in_channels) if in_channels > 1 else SingleNorm(in_channels),
+        nn.BatchNorm3d(in_channels),
+        *([OneChannel()] if in_channels == 1 else []),
         nn.Conv3d(in_channels, out_channels, kernel, stride=stride, padding=padding, dilation=dilation),
         nn.ReLU(inplace=True),  # nothing needs the convolution's output, and volumes are large
     )
@@ -63,12 +66,12 @@ def bn_conv_relu_chain(
     return nn.Sequential(*layers)
 
 
-class SingleNorm(nn.BatchNorm3d):
-    """Batch normalisation of one channel, whose output keeps its place in memory; see `with_channel`."""
+class OneChannel(nn.Module):
+    """Volumes of one channel as they are, laid out as `with_channel` does; normalisation forgets it."""
 
     def forward(self, volumes: torch.Tensor) -> torch.Tensor:
-        """(N, 1, D, H, W), normalised."""
-        return with_channel(super().forward(volumes).squeeze(1))
+        """(N, 1, D, H, W)."""
+        return with_channel(volumes.squeeze(1))
 
 
 class Residual(nn.Module):

@@ -271,7 +271,9 @@ def build(
     require_choice("dual", dual, DUALS, owner="hypernet")
     require_choice("dilated", dilated, DILATED, owner="hypernet")
     require_choice("upsampling", upsampling, UPSAMPLINGS, owner="hypernet")
-    require_choice("resolutions", resolutions, RESOLUTIONS, owner="hypernet")
+    if resolutions not in RESOLUTIONS:
+        msg = f"hypernet: resolutions={resolutions!r} is not one of {', '.join(map(str, RESOLUTIONS))}."
+        raise ValueError(msg)
     require_odd("hypernet", kernel=kernel, up_kernel=up_kernel, head_kernel=head_kernel)
     require_positive("hypernet", width=width, classes=classes)
     layout = Layout(

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Camera and light of the melanoma phantom: from transmittance to 12-bit values, and the two references.
 
-Electrons of a pixel are Poisson distributed; to them come dark current and a fixed pattern of offsets, read
-noise, and the rounding to 12 bits. Pixels differ in response, a few are dead. Thin silicon is an etalon in the
-near infrared: its fringes drift a little between blank and scene, so that calibration leaves a trace of them.
+To a pixel's photoelectrons come their shot noise (normal, of their variance), dark current, a fixed pattern
+of offsets, read noise, and the rounding to 12 bits. Pixels differ in response; a few are dead. Thin silicon
+is an etalon in the near infrared: its fringes drift a little between blank and scene, so that calibration
+leaves a trace of them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ RESPONSE_SPREAD = 0.012
 READ_NOISE = 18.0  # electrons
 DEAD = 1e-4  # share of the pixels
 SHADING, SHADING_WAVE = 0.18, 0.04  # light that the corners lack; unevenness
+BRIGHTEST = 1.08  # of the light that `CLEAR` stands for; such a pixel is not saturated yet
 AVERAGED = 16  # frames of a reference
 FRINGE_FROM, FRINGE_FULL, FRINGE = 840.0, 1000.0, 0.10  # nm, nm, amplitude
 FRINGE_THICKNESS = 9e3  # nm
@@ -73,8 +75,8 @@ def set_up(size: int, difficulty: float, kind: References, rng: np.random.Genera
     y, x = (np.linspace(-1, 1, size) ** 2 for _ in range(2))
     shade = 1 - SHADING * (y[:, None] + x[None, :]) / 2 + SHADING_WAVE * smooth_noise(shape, size / 2, rng)
     response = 1 + RESPONSE_SPREAD * rng.standard_normal(shape)
-    dead = rng.random(shape) < DEAD * min(difficulty, 1)
-    illumination = np.where(dead, 0, shade * response).clip(0, 1.08)
+    dead = (rng.random(shape) < DEAD * min(difficulty, 1)) & (kind == "frames")
+    illumination = np.where(dead, 0, (shade * response).clip(0.1, BRIGHTEST))
     offset = OFFSET + DARK_CURRENT + OFFSET_PATTERN * rng.standard_normal(shape)
     offset = (offset + COLUMN_PATTERN * rng.standard_normal(size)).clip(8)
     thickness = 60 * smooth_noise(shape, max(size / 3, 4), rng)
@@ -85,16 +87,19 @@ def set_up(size: int, difficulty: float, kind: References, rng: np.random.Genera
 
 def _alike(plane: NDArray[np.float64], kind: References) -> NDArray[np.float32]:
     """A pattern that references of that kind can describe."""
-    if kind == "lines":
-        plane = np.broadcast_to(plane[:1], plane.shape)
-    elif kind == "averages":
-        plane = np.full(plane.shape, plane[0, 0])
+    if kind != "frames":
+        plane = np.broadcast_to(plane.mean(0 if kind == "lines" else None), plane.shape)
     return np.ascontiguousarray(plane, np.float32)
 
 
 def expose(
-    camera: Camera, band: int, transmittance: NDArray[np.float32] | float, rng: np.random.Generator, *,
-    frames: int = 1, drift: float = 0.0,
+    camera: Camera,
+    band: int,
+    transmittance: NDArray[np.float32] | float,
+    rng: np.random.Generator,
+    *,
+    frames: int = 1,
+    drift: float = 0.0,
 ) -> NDArray[np.uint16]:
     """One band of a cube.
 

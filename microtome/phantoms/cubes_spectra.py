@@ -6,14 +6,15 @@ Measured values where there are public ones:
 * haematoxylin and eosin: mean absorbance of nuclei and of eosin-rich matter in a bladder section, H&E, of the
   FDA's Hyperspectral Imaging Microscopy System (github.com/plemaillet/read_spectral_data, public domain), 380
   to 770 nm; haematoxylin is that of nuclei less 0.75 of the eosin-rich matter's;
-* melanins: power laws of the wavelength (Donner and Jensen 2006, doi:10.2312/EGWR/EGSR06/409-417); melanosomes
-  as a whole follow -3.48 (Jacques and McAuliffe 1991, doi:10.1111/j.1751-1097.1991.tb03668.x);
+* melanins: power laws of the wavelength (Donner and Jensen 2006, doi:10.2312/EGWR/EGSR06/409-417), close to
+  that of melanosomes, -3.48 (Jacques and McAuliffe 1991, doi:10.1111/j.1751-1097.1991.tb03668.x);
 * scattering: the inverse of the wavelength, as in skin (Jacques 2013, doi:10.1088/0031-9155/58/11/R37).
 
-The microscope is a model of no instrument in particular: a halogen lamp behind a heat filter, an acousto-optic
-tunable filter with a transducer for either end of its range, a silicon camera. The heat filter and the change of
-transducers leave little light below 670 nm and above 783 nm, and silicon sees ever less towards 1000 nm. What
-remains between is the range that the paper's band selection found (bands 16 to 31 of 60).
+The microscope is a model of no instrument in particular: a halogen lamp behind a heat filter, an acousto-
+optic tunable filter with a transducer for either end of its range, a silicon camera. The weak transducer
+below 670 nm and the heat filter above 783 nm leave little light, and silicon sees ever less towards 1000
+nm. Their edges are put where the paper's band selection drew them (bands 16 to 31 of 60); the phantom's
+truth is thus that choice.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ POWERS = {EUMELANIN: -3.33, PHEOMELANIN: -4.75, SCATTER: -1.0}
 LAMP_KELVIN = 3200.0
 SECOND_RADIATION = 1.4388e7  # nm K
 FILTER_PEAK, FILTER_WIDTH = 735.0, 190.0  # nm; efficiency of the tunable filter, a bell
-TRANSDUCER_EDGE, TRANSDUCER_BLUR, SHORT_TRANSDUCER = 666.5, 0.7, 0.014
+TRANSDUCER_EDGE, TRANSDUCER_BLUR, SHORT_TRANSDUCER = 666.5, 0.7, 0.02
 HEAT_EDGE, HEAT_BLUR, HEAT_LEAK = 786.0, 0.8, 0.07
 QUANTUM_NANOMETRES = (500, 550, 600, 650, 700, 750, 800, 850, 900, 950, 1000)
 QUANTUM_EFFICIENCY = (0.66, 0.67, 0.66, 0.63, 0.57, 0.49, 0.40, 0.30, 0.20, 0.11, 0.04)

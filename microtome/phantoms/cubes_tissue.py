@@ -2,9 +2,9 @@
 """Tissue of the melanoma phantom: nests of tumour in skin, and what looks like them. Lengths are micrometres.
 
 Tumour cells are large, irregular and pigmented; dust-like eumelanin fills their cytoplasm, though parts of a
-tumour may have none. What looks like tumour: nests of a naevus, whose small, regular cells hold pheomelanin, as
-dark in a colour image and almost clear beyond 670 nm; the basal layer of sun-damaged epidermis; and macrophages
-that have eaten eumelanin.
+tumour have next to none. What looks like tumour: nests of a naevus, whose cells are small and regular, and
+whose basophilic, pheomelanic pigment is a metamer, of one colour with eumelanin to three channels, but ever
+clearer beyond 670 nm; the basal layer of sun-damaged epidermis; macrophages that have eaten eumelanin.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ TUMOUR_SHARE, NAEVUS_SHARE = (0.35, 0.60), (0.25, 0.45)  # of what the epidermis
 NEST, NEST_EDGE, RIDGE = 42.0, 11.0, 26.0
 FIBRE = 7.0
 
-TUMOUR_PIGMENT, PIGMENT_OF_PATIENTS = 2.8, 0.15
-NAEVUS_PIGMENT = 2.4
+TUMOUR_PIGMENT, PIGMENT_OF_PATIENTS = 2.3, 0.15
+NAEVUS_PIGMENT = 2.3
 METAMER = (0.74, 0.26)
-"""Pheomelanin and haematoxylin that look like eumelanin of 1 to the colour camera (within 0.04 of absorbance)."""
+"""Pheomelanin and haematoxylin that look like eumelanin of 1 to the colour camera."""
 PATCH, PATCH_EDGE, BETWEEN = 22.0, 3.0, 0.06  # pigment is patchy: size, sharpness, share between patches
 CELL_SPREAD, GRAIN, GRAIN_SIZE, IN_NUCLEI = 0.40, 0.30, 2.4, 0.45
 AMELANOTIC = 0.14  # share of the tumour at difficulty 1
@@ -229,7 +229,9 @@ def _eosin(
     grain = 1 + 0.10 * smooth_noise(shape, 1.5 / mpp, rng) + 0.12 * smooth_noise(shape, 14 / mpp, rng)
     y, x = np.indices(shape, dtype=np.float32) * np.float32(mpp)
     turn = rng.uniform(0, 2 * np.pi)
-    phase = (np.cos(turn) * y + np.sin(turn) * x) * (2 * np.pi / FIBRE) + 5 * smooth_noise(shape, 40 / mpp, rng)
+    phase = (np.cos(turn) * y + np.sin(turn) * x) * (2 * np.pi / FIBRE) + 5 * smooth_noise(
+        shape, 40 / mpp, rng
+    )
     waves = np.sin(phase + 1.5 * smooth_noise(shape, 9 / mpp, rng))
     cleft = 1 / (1 + np.exp(-6 * (waves + smooth_noise(shape, 16 / mpp, rng) - 1.6)))
     bundles = (1 + 0.35 * waves) * (1 - 0.9 * cleft)
@@ -274,8 +276,8 @@ def _macrophages(kind: NDArray[np.int8], mpp: float, rng: np.random.Generator) -
         if kind[row, column] != DERMIS:
             continue
         reach = int(radius) + 2
-        box = tuple(slice(max(0, at - reach), at + reach + 1) for at in (row, column))
-        y, x = np.ogrid[box[0].start : min(side, row + reach + 1), box[1].start : min(side, column + reach + 1)]
+        box = tuple(slice(max(0, at - reach), min(side, at + reach + 1)) for at in (row, column))
+        y, x = np.ogrid[box]
         disk = (radius - np.hypot(y - row, x - column) + 0.5).clip(0, 1)
         found[box] = np.maximum(found[box], level * disk)
     return ndimage.gaussian_filter(found, 0.5 / mpp) * (kind == DERMIS)

@@ -101,7 +101,7 @@ class TestHyperNet(MelanomaContract):
     def test_features_are_channels_last_on_cpus_and_layout_is_no_matter(self, model, monkeypatch):
         settled(model, self.inputs())
         layouts = []
-        model.entry[1].register_forward_hook(
+        model.entry[0].register_forward_hook(
             lambda *given: layouts.append(given[2].is_contiguous(memory_format=LAST))
         )
         with torch.no_grad():

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.color import rgb2lab
 
@@ -120,6 +120,7 @@ def test_other_arrays_are_refused(array, message):
         colours.check_rgb(array)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 5), st.integers(1, 9)), min_size=1, max_size=40),
     st.floats(0.1, 100),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -52,6 +52,7 @@ def test_no_grid_point_is_better():
 positive = st.floats(0, 1)
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(float, (2, 3), elements=positive).filter(lambda w: (np.linalg.norm(w, axis=1) > 0.05).all()),
     hnp.arrays(float, (3, 5), elements=st.floats(-0.01, LARGEST_DENSITY)),

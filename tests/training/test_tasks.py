@@ -8,7 +8,7 @@ import torch
 from microtome.augment import Augmentation, augment
 from microtome.config.sampling import Input
 from microtome.training.batches import Batch
-from microtome.training.tasks import BinaryTask, WindowTask, normalize, to_device
+from microtome.training.tasks import BinaryTask, SoftmaxTask, WindowTask, normalize, to_device
 from microtome.windows import WindowTransform, transform_windows
 
 FLIPS = Augmentation(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.75)
@@ -48,6 +48,25 @@ def test_images_and_targets_share_their_geometry_and_the_batch_stays():
     assert not torch.equal(found.valid, given.labels != 255)
     assert torch.equal(given.images, before.images)
     assert torch.equal(given.labels, before.labels)
+
+
+def test_softmax_targets_are_classes_and_share_the_geometry():
+    given = batch()
+    found = SoftmaxTask(SETTINGS, FLIPS).prepare(given, seed=None)
+    assert found.target.dtype == torch.int64
+    assert torch.equal(found.target, given.labels[:, 0])
+    assert torch.equal(found.valid, given.labels[:, 0] != 255)
+    turned, binary = (kind(SETTINGS, FLIPS).prepare(given, seed=5) for kind in (SoftmaxTask, BinaryTask))
+    assert torch.equal(turned.inputs, binary.inputs)
+    assert torch.equal((turned.target == 1).float(), binary.target[:, 0])
+    assert not torch.equal(turned.target, found.target)
+
+
+def test_softmax_outputs_have_one_map_of_labels():
+    given = batch()
+    two = Batch(given.images, given.labels.expand(-1, 2, -1, -1), given.samples)
+    with pytest.raises(ValueError, match=r"found 2 label maps, expected one.*outputs to \[mask\]"):
+        SoftmaxTask(SETTINGS, FLIPS).prepare(two, seed=None)
 
 
 @pytest.mark.parametrize("transform", [WindowTransform(), WindowTransform(foveate=True, nonuniform=True)])

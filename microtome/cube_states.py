@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""State strings of the rules that turn raw cubes into the bands networks see; part of `plan.StudyPlan`."""
+
+from pathlib import Path
+from typing import Any
+
+from microtome.config.study import Study
+
+
+class CubeStates:
+    """States of the rules in `rules/cubes.smk`."""
+
+    study: Study
+    root: Path
+
+    def calibrate(self, batch: str) -> str:
+        """State of `calibrate`."""
+        return self._state("calibrate", self._cubes(batch, "cube", "dark", "blank"))
+
+    def score_bands(self) -> str:
+        """State of `score_bands`."""
+        return self._state("score_bands", self.study.cubes.bands.model_dump(include={"bins", "method"}))
+
+    def select_bands(self, split: str) -> str:
+        """State of `select_bands`."""
+        options = self.study.cubes.bands.model_dump(exclude={"bins"})
+        return self._state("select_bands", options | {"samples": self.members(split, "train")})
+
+    def cut_bands(self) -> str:
+        """State of `cut_bands`."""
+        return self._state("cut_bands", {})
+
+    def cut_raw(self, batch: str) -> str:
+        """State of `cut_raw`."""
+        return self._state("cut_raw", self._cubes(batch, "cube"))
+
+    def _cubes(self, batch: str, *columns: str) -> dict[str, Any]:
+        """What reading the cubes of a batch depends on."""
+        rows = [{key: row.get(key) for key in ("sample", "mpp", *columns)} for row in self.rows(batch)]
+        cubes = self.study.cubes.model_dump(exclude={"bands"})
+        return {"root": self.root.as_posix(), "samples": rows, "cubes": cubes}

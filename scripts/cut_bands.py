@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+"""Write the chosen bands of calibrated cubes."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.cubes import cut_batch
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    cut_batch(
+        options,
+        Path(snakemake.input.cubes),
+        Path(snakemake.input.bands),
+        Path(snakemake.output.folder),
+    )

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+"""Choose the bands of a split."""
+
+from pathlib import Path
+
+from microtome.job import job
+from microtome.stages.cubes import select_bands
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    select_bands(
+        options,
+        [Path(path) for path in snakemake.input.scores],
+        options["samples"],
+        Path(snakemake.output.bands),
+    )
