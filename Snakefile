@@ -1,5 +1,4 @@
-# Microtome: from raw microscopy images to trained models, metrics, tables and figures.
-# Studies are data (config/studies/*.yaml), the DAG is code (rules/*.smk). See README.md and docs/.
+# Microtome: studies are data (config/studies/*.yaml), the DAG is code (rules/*.smk). See README.md and docs/.
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -12,12 +11,12 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/entries.smk"
 include: "rules/data.smk"
 include: "rules/preprocess.smk"
 include: "rules/cubes.smk"
 include: "rules/stain.smk"
 include: "rules/train.smk"
-include: "rules/borrow.smk"
 include: "rules/predict.smk"
 include: "rules/postprocess.smk"
 include: "rules/evaluate.smk"

@@ -34,6 +34,16 @@ class CubeStates:
         """State of `cut_raw`."""
         return self._state("cut_raw", self._cubes(batch, "cube"))
 
+    def raw_cubes(self) -> dict[str, str]:
+        """The raw cube of each sample of the evaluated parts, where cubes are calibrated."""
+        if self.study.cubes.calibrated:
+            return {}
+        shown = {
+            m for split in self.splits for p in self.study.evaluate.parts for m in self.members(split, p)
+        }
+        cubes = {name: self.samples[name].cube for name in self.samples if name in shown}
+        return {name: (self.root / cube).as_posix() for name, cube in cubes.items() if cube}
+
     def _cubes(self, batch: str, *columns: str) -> dict[str, Any]:
         """What reading the cubes of a batch depends on."""
         rows = [{key: row.get(key) for key in ("sample", "mpp", *columns)} for row in self.rows(batch)]

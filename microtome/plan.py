@@ -192,7 +192,8 @@ class StudyPlan(CubeStates):
             options
             | identity
             | {"parts": parts, "classes": self.classes, "data_source": self.data_kind}
-            | {"stain": settings.stain, "outputs": settings.outputs},
+            | {"stain": settings.stain, "outputs": settings.outputs}
+            | ({"view": settings.view} if self.study.cubes else {}),
             modules=(f"microtome.networks.{settings.network.name}", f"microtome.losses.{settings.loss.name}"),
         )
 
@@ -337,6 +338,8 @@ class StudyPlan(CubeStates):
         }
         if entry.images or entry.stains or entry.objects:
             options["groups"] = {sample.sample: sample.group for sample in self.samples.values()}
+        if entry.cubes:
+            options["raw_cubes"] = self.raw_cubes()
         if entry.stains and runs:
             options["settings"] = self._settings(runs)
         rule = {"tables": "tabulate", "figures": "draw"}[section]

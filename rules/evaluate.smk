@@ -88,6 +88,8 @@ rule draw:
         maps=entry_maps("figures"),
         stains=entry_stains("figures"),
         stain_targets=entry_stains("figures", "target.json"),
+        cubes=entry_cubes("cubes/{batch}"),
+        bands=entry_cubes("bands/{split}/bands.tsv"),
         published="config/published.yaml",
     output:
         sidecar=at.study("figures/{name}.json"),

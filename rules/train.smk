@@ -32,3 +32,35 @@ rule train:
         "{wildcards.study}: train {wildcards.run} (split {wildcards.split}, seed {wildcards.seed})"
     script:
         "../scripts/train.py"
+
+
+# A run that is not trained: the weights of another run, for another view of the images.
+rule borrow_weights:
+    input:
+        weights=borrowed("model.safetensors"),
+        history=borrowed("history.tsv"),
+        card=borrowed("card.json"),
+    output:
+        weights=at.run("model.safetensors"),
+        history=at.run("history.tsv"),
+        card=at.run("card.json"),
+    log:
+        at.log("borrow_weights", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("borrow_weights", "study", "split", "run", "seed")
+    wildcard_constraints:
+        run=runs_of("borrowed"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(500),
+        runtime=10,
+    params:
+        state=lambda wildcards: plan(wildcards).borrow_weights(
+            wildcards.split, wildcards.run, int(wildcards.seed)
+        ),
+    message:
+        "{wildcards.study}: weights for {wildcards.run}"
+    script:
+        "../scripts/borrow_weights.py"

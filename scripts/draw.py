@@ -14,6 +14,9 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         images=[Path(path) for path in snakemake.input.images],
         targets=[Path(path) for path in snakemake.input.targets],
         stains=by_stain(snakemake.input.stains),
+        cubes=[Path(path) for path in snakemake.input.cubes],
+        raw_cubes={name: Path(path) for name, path in options.get("raw_cubes", {}).items()},
+        bands=next(map(Path, snakemake.input.bands), None),
         published=Path(snakemake.input.published),
         stem=Path(snakemake.output.sidecar).with_suffix(""),
     )

@@ -21,9 +21,9 @@ from microtome.config.stain import StainNormalization
 from microtome.config.study import Data, Evaluate, Patches, Study, Targets
 from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan
-from microtome.run_options import run_kind
 from microtome.planning import load_plans, report_state
 from microtome.registry import entry_names
+from microtome.run_options import run_kind
 from tests.workflow.cases import listed
 from tests.workflow.workspace import he_study, mini_study
 

@@ -24,6 +24,8 @@ SPACE = 0.34
 """Between two pictures above each other."""
 MARGIN = 0.06
 HEAD, FOOT = 0.2, 0.1
+TEXT_FOOT = 0.34
+"""Room for the lines below the pictures, where nothing else is below them."""
 DETOUR = 0.98
 """From the middle of the row to the way around the augmentation."""
 DETOUR_INSET = 0.11
@@ -75,7 +77,8 @@ def draw_flow(stages: Sequence[Stage], *, data_kind: str) -> Figure:
     """
     has_pair = any(stage.shape == "pair" for stage in stages)
     tall = 2 * SMALL + SPACE if has_pair else SIDE + 2 * SHEET
-    foot = max(FOOT, DETOUR + FOOT - tall / 2)
+    has_detour = any(stage.shape == "stack" for stage in stages)
+    foot = max(FOOT, DETOUR + FOOT - tall / 2) if has_detour else TEXT_FOOT
     width = sum(stage.width for stage in stages) + GAP * (len(stages) - 1) + 2 * MARGIN
     height = HEAD + tall + foot
     scale = DOUBLE_COLUMN / width

@@ -25,7 +25,7 @@ POINTS = 512
 """Most points of a curve that are drawn."""
 THRESHOLD = 0.5
 HEIGHT = 3.3
-LEGEND_ROW = 0.15
+LEGEND_ROW, LEGEND_MARGIN = 0.14, 0.05
 
 
 @styled
@@ -72,8 +72,9 @@ def draw(
         raise ValueError(msg)
     curves = [_curve(inputs, records[run], chosen, truth, positive) for run in order]
     data = pd.concat(curves, ignore_index=True)
-    figure = new_figure(SINGLE_COLUMN, HEIGHT + LEGEND_ROW * len(order), data_kind=inputs.data_kind)
-    axes = figure.subplots()
+    legend = LEGEND_ROW * len(order) + LEGEND_MARGIN
+    figure = new_figure(SINGLE_COLUMN, HEIGHT + legend, data_kind=inputs.data_kind)
+    axes, below = figure.subplots(2, 1, height_ratios=(HEIGHT, legend))
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle=":")
     for run, style in line_styles(order).items():
         curve = data[data["run"] == run]
@@ -83,7 +84,8 @@ def draw(
         axes.plot(point["fpr"], point["tpr"], "o", color=style["color"], markeredgecolor="white")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set(xlabel="false positive rate", ylabel="true positive rate")
-    figure.legend(loc="outside lower center", ncols=1, borderaxespad=0.9)
+    below.set_axis_off()
+    below.legend(*axes.get_legend_handles_labels(), loc="center", borderaxespad=0)
     return FigureResult(figure, data, _caption(inputs, names, truth, data, positive))
 
 

@@ -55,7 +55,7 @@ POWERS = {EUMELANIN: -3.33, PHEOMELANIN: -4.75, SCATTER: -1.0}
 LAMP_KELVIN = 3200.0
 SECOND_RADIATION = 1.4388e7  # nm K
 FILTER_PEAK, FILTER_WIDTH = 735.0, 190.0  # nm; efficiency of the tunable filter, a bell
-TRANSDUCER_EDGE, TRANSDUCER_BLUR, SHORT_TRANSDUCER = 666.5, 0.7, 0.02
+TRANSDUCER_EDGE, TRANSDUCER_BLUR, SHORT_TRANSDUCER = 666.5, 0.7, 0.015
 HEAT_EDGE, HEAT_BLUR, HEAT_LEAK = 786.0, 0.8, 0.07
 QUANTUM_NANOMETRES = (500, 550, 600, 650, 700, 750, 800, 850, 900, 950, 1000)
 QUANTUM_EFFICIENCY = (0.66, 0.67, 0.66, 0.63, 0.57, 0.49, 0.40, 0.30, 0.20, 0.11, 0.04)
@@ -75,8 +75,8 @@ def absorbances(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
         ``(5, n)``, in the order of :data:`ABSORBERS`.
 
     Example:
-        >>> stain = absorbances(WAVELENGTHS)
-        >>> bool(stain[HAEMATOXYLIN, 20] < 0.1 < stain[EUMELANIN, 20])
+        >>> stain = absorbances(WAVELENGTHS)[:, 24]
+        >>> bool(stain[HAEMATOXYLIN] < 0.1 < stain[EUMELANIN])
         True
     """
     found = np.empty((len(ABSORBERS), len(wavelengths)))

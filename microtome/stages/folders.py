@@ -19,7 +19,7 @@ def read_map(path: Path) -> np.ndarray:
 
 
 def by_stain(folders: Iterable[str | Path]) -> dict[str, list[Path]]:
-    """Batch folders of normalized images, `stains/{name}/images/{batch}`, by the name of the normalization."""
+    """Batch folders of normalized images, `stains/{name}/images/{batch}`, by name."""
     found: dict[str, list[Path]] = {}
     for folder in map(Path, folders):
         found.setdefault(folder.parent.parent.name, []).append(folder)

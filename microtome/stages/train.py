@@ -160,7 +160,7 @@ def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict
     network = dict(options["network"])
     best = result.history[result.best_epoch - 1]
     return {
-        **{key: options[key] for key in IDENTITY},
+        **{key: options[key] for key in (*IDENTITY, "view") if key in options},
         "network": {
             "name": network.pop("name"),
             "options": network,

@@ -5,7 +5,7 @@ from pytest import mark, raises
 
 from microtome.config.base import ConfigurationError
 from microtome.config.load import load_study
-from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData
 from microtome.config.study import Data
 
 STUDY = """\
@@ -26,16 +26,20 @@ def test_the_kind_is_em_unless_another_is_named(tmp_path):
     assert load(tmp_path, "{size: 64}") == EMPhantomData(size=64)
     assert load(tmp_path, "{kind: em, block: 3}") == EMPhantomData(block=3)
     assert Data(source="phantom", classes={"a": 0}, phantom={"kind": "he"}).phantom == HEPhantomData()
+    cubes = Data(source="phantom", classes={"a": 0}, phantom={"kind": "cubes", "fields": 3}).phantom
+    assert cubes == CubePhantomData(fields=3)
 
 
 @mark.parametrize(
     ("phantom", "expected"),
     [
-        ("{kind: hx}", "data.phantom.kind: found 'hx'; expected 'he'? (known: em, he)"),
+        ("{kind: hx}", "data.phantom.kind: found 'hx'; expected 'he'? (known: cubes, em, he)"),
         ("{kind: he, slices: {}}", "data.phantom.slices: found unknown option 'slices'"),
         ("{hospitals: 3}", "data.phantom.hospitals: found unknown option 'hospitals'"),
         ("{kind: he, hospitals: 0}", "data.phantom.hospitals: found 0; expected a number above 0"),
         ("{kind: he, size: 16}", "data.phantom.size: found 16; expected a number, 64 or more"),
+        ("{kind: cubes, size: 16}", "data.phantom.size: found 16; expected a number, 32 or more"),
+        ("{kind: cubes, references: line}", "data.phantom.references: found 'line'; expected 'lines'?"),
         ("{kind: he, touching: 2}", "data.phantom.touching: found 2; expected a number, 1.0 or less"),
         ("{kind: he, organs: [lver]}", "'lver'; expected 'liver'?"),
         ("{kind: he, images: {trian: 1}}", "data.phantom.images.trian: found 'trian'; expected 'train'?"),

@@ -9,8 +9,8 @@ from typing import get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microtome.config.phantoms import EMPhantomData, HEPhantomData, Organ
-from microtome.phantoms.sheets import HE_MPP, he_tiles, sheet_rows
+from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData, Organ
+from microtome.phantoms.sheets import HE_MPP, cube_scenes, he_tiles, sheet_rows
 
 HEAVY = {"scipy", "skimage", "torch", "pandas"}
 counts = st.integers(1, 12)
@@ -75,6 +75,39 @@ def test_rows_of_both_phantoms():
         "part": "test",
         "mpp": HE_MPP,
     }
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 4),
+    st.fixed_dictionaries({}, optional={"train": counts, "val": counts, "test": counts}),
+)
+def test_patients_of_cubes_stay_whole_and_are_seen_at_both_magnifications(fields, images):
+    scenes = cube_scenes(CubePhantomData(fields=fields, images=images))
+    assert [scene.number for scene in scenes] == list(range(len(scenes)))
+    assert Counter(scene.part for scene in scenes) == images
+    assert len({(s.patient, s.part) for s in scenes}) == len({s.patient for s in scenes})
+    for patient in {scene.patient for scene in scenes}:
+        seen = [scene.magnification for scene in scenes if scene.patient == patient]
+        assert seen == ["10x", "20x", "10x", "20x"][: len(seen)]
+        assert len(seen) <= fields
+
+
+def test_rows_of_the_cubes_name_their_references():
+    rows = sheet_rows(CubePhantomData(images={"train": 3, "test": 1}, fields=3))
+    assert rows[1] == {
+        "sample": "scene-001",
+        "image": "images/001.tif",
+        "label": "labels/001.tif",
+        "unit": "patient-000",
+        "group": "20x",
+        "part": "train",
+        "mpp": 0.5,
+        "cube": "cubes/001.hdr",
+        "dark": "dark/patient-000-20x.hdr",
+        "blank": "blank/patient-000-20x.hdr",
+    }
+    assert rows[0]["blank"] == rows[2]["blank"] != rows[3]["blank"]
 
 
 def test_no_organs_are_all_organs():

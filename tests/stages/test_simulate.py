@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 
 from microtome import images
-from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.calibration import calibrate_files
+from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData
 from microtome.config.study import Data
+from microtome.envi import open_cube
 from microtome.samples import check_files, phantom_sheet, resolve
 from microtome.stages.simulate import simulate
 
 PHANTOMS = {
     "em": EMPhantomData(size=64, slices={"train": 2, "test": 1}),
     "he": HEPhantomData(size=64, images={"train": 2, "test": 1}, hospitals=2, concentrations=True),
+    "cubes": CubePhantomData(size=32, images={"train": 2, "test": 1}, transmittance=True),
 }
-CHANNELS = {"em": 1, "he": 3}
+CHANNELS = {"em": 1, "he": 3, "cubes": 3}
 
 
 @pytest.fixture(params=PHANTOMS)
@@ -52,6 +55,19 @@ def test_further_truth_of_the_he_phantom(tmp_path):
     assert [tile["hospital"] for tile in truth["tiles"]] == [0, 0, 1]
     assert images.read(folder / "labels/000.tif").max() == truth["tiles"][0]["nuclei"]
     assert images.read(folder / "concentrations/002.tif").dtype == np.float32
+
+
+def test_cubes_open_and_calibrate_to_their_truth(tmp_path):
+    folder = written("cubes", tmp_path / "raw")
+    raw, known = open_cube(folder / "cubes/001.hdr"), open_cube(folder / "transmittance/001.hdr")
+    assert (raw.shape, raw.wavelengths[0], raw.wavelengths[-1]) == ((60, 32, 32), 550, 992.5)
+    assert raw.exposure == 40
+    assert raw.metadata["data ceiling value"] == "4095"
+    references = (folder / f"{name}/patient-000-20x.hdr" for name in ("dark", "blank"))
+    quality = calibrate_files(folder / "cubes/001.hdr", *references, tmp_path / "calibrated.hdr")
+    assert all(warning.startswith("pixels below 0") for warning in quality.warnings), "ruined bands alone"
+    found = open_cube(tmp_path / "calibrated.hdr")
+    assert abs(found.read_band(20) - known.read_band(20)).mean() < 0.01
 
 
 def test_nothing_is_left_of_a_phantom_that_fails(tmp_path):

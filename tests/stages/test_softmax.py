@@ -30,7 +30,7 @@ CHOSEN = {
     "window": folders.PLAIN,
     "predict": {"window": 16, "overlap": 0.25, "weights": "trapezoid"},
     "outputs": ["mask"],
-    "input": {"scale": 1, "mean": 0, "std": 1},
+    "input": {"scale": 1, "mean": 0, "std": 1, "zoom": 1},
     "stain": None,
 }
 
@@ -74,7 +74,7 @@ def test_from_bands_to_class_maps(cubes, tmp_path, name):
     model = networks.build(**NETWORKS[name]).eval()
     model.load_state_dict(load_file(weights))
     with torch.no_grad():
-        expected = model(torch.from_numpy(images.read(cubes / "images/s3.tif"))[None]).softmax(1)[0]
+        expected = model(torch.from_numpy(read_map(cubes / "images/s3.tif"))[None]).softmax(1)[0]
     assert np.allclose(read_map(tmp_path / "whole/s3.tif"), expected, atol=1e-4)
 
     segment_batch({"kind": "argmax"}, tmp_path / "maps", tmp_path / "labels")
