@@ -11,7 +11,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
-include: "rules/entries.smk"
+include: "rules/inputs.smk"
 include: "rules/data.smk"
 include: "rules/preprocess.smk"
 include: "rules/cubes.smk"

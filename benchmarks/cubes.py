@@ -59,8 +59,9 @@ def write_files(folder: str, quick: bool, kind: str) -> None:
         return array if name == "raw" or axis is None else array.mean(axis, keepdims=True).astype(array.dtype)
 
     bands = range((QUICK_SHAPE if quick else SHAPE)[0])
+    waves = [550 + 7.5 * band for band in bands]
     for name in ("raw", "dark", "blank"):
-        write_cube(Path(folder) / f"{name}.hdr", (stored(name, band) for band in bands))
+        write_cube(Path(folder) / f"{name}.hdr", (stored(name, band) for band in bands), wavelengths=waves)
 
 
 def error_of(folder: Path, kind: str, quick: bool) -> float:

@@ -2,49 +2,6 @@
 #   snakemake apply           --config study=nuclei run=exp_9 images=FOLDER
 #   snakemake evaluate_folder --config study=nuclei run=exp_9 images=FOLDER labels=FOLDER
 #   snakemake export_model    --config study=nuclei run=exp_9 export=FOLDER
-def new_images(wildcards):
-    """The images that a run is applied to."""
-    return list_images(Path(str(OPTIONS.images)))
-
-
-def new_labels(wildcards):
-    """Their labels, in the same order."""
-    return list(pair_labels(new_images(wildcards), Path(str(OPTIONS.labels))).values())
-
-
-def applied_files(wildcards, name):
-    """A file of each run whose maps `apply` needs; calibrations only of calibrated runs."""
-    found = plan(wildcards)
-    runs = found.applied_members(wildcards.run)
-    if name == "calibration.json":
-        runs = [run for run in runs if run_kind(found.study.runs[run]) == "calibrated"]
-    keys = {key: wildcards[key] for key in ("study", "split", "seed")}
-    return expand(at.run(name), run=runs, **keys)
-
-
-def applied_stains(wildcards):
-    """The stain targets of the runs whose maps `apply` needs."""
-    stains = plan(wildcards).applied_stains(wildcards.run)
-    return expand(
-        at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
-    )
-
-
-def asked_for(pattern, *needed):
-    """What the options study, run, split and seed ask for; stops with a message where one is missing or wrong."""
-    try:
-        check_asked(OPTIONS, PLANS, needed)
-    except ConfigurationError as error:
-        raise WorkflowError(str(error)) from None
-    return pattern.format(
-        study=OPTIONS.study,
-        split=OPTIONS.split,
-        run=OPTIONS.run,
-        seed=OPTIONS.seed,
-        folder=Path(str(OPTIONS.images)).name,
-    )
-
-
 rule apply_run:
     input:
         images=new_images,
