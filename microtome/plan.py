@@ -336,7 +336,7 @@ class StudyPlan(CubeStates):
             "paper": self.study.paper,
             "data_kind": self.data_kind,
         }
-        if entry.images or entry.stains or entry.objects:
+        if self.has_instances and (entry.images or entry.stains or entry.objects):
             options["groups"] = {sample.sample: sample.group for sample in self.samples.values()}
         if entry.cubes:
             options["raw_cubes"] = self.raw_cubes()

@@ -270,7 +270,8 @@ def test_an_option_of_objects_changes_the_states_that_use_it(keys: str) -> None:
 def test_the_table_above_has_every_option_of_a_run() -> None:
     """An option added to a run must say whose state it is."""
     covered = {keys.split("__")[2] for keys in [*RUN_OPTIONS, *LABELS, *OBJECT_OPTIONS]}
-    assert covered | {"seeds"} == set(Run.model_fields)
+    of_cubes = {"view", "weights_of"}  # tests/test_cube_states.py
+    assert covered | of_cubes | {"seeds"} == set(Run.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
             "data__",
             {"source", "samples", "root", "dataset", "origin", "group_by", "channels", "batch_size"},
         ),
-        (Study, "", {"name", "split", "runs"}),
+        (Study, "", {"name", "split", "runs", "cubes"}),
     ],
 )
 def test_the_table_above_has_every_option_of_the_study(

@@ -267,15 +267,6 @@ def build(
         >>> build(width=2)(torch.zeros(2, 16, 9, 20)).shape
         torch.Size([2, 2, 9, 20])
     """
-    require_choice("variant", variant, VARIANTS, owner="hypernet")
-    require_choice("dual", dual, DUALS, owner="hypernet")
-    require_choice("dilated", dilated, DILATED, owner="hypernet")
-    require_choice("upsampling", upsampling, UPSAMPLINGS, owner="hypernet")
-    if resolutions not in RESOLUTIONS:
-        msg = f"hypernet: resolutions={resolutions!r} is not one of {', '.join(map(str, RESOLUTIONS))}."
-        raise ValueError(msg)
-    require_odd("hypernet", kernel=kernel, up_kernel=up_kernel, head_kernel=head_kernel)
-    require_positive("hypernet", width=width, classes=classes)
     layout = Layout(
         variant=variant,
         dual=dual,
@@ -292,11 +283,26 @@ def build(
         bands=bands,
         classes=classes,
     )
-    require_bands("hypernet", bands, layout.multiple)
-    if resolutions == BLOCKS and (variant == "alldual" or dual == "parallel"):
+    _check(layout)
+    return HyperNet(layout)
+
+
+def _check(layout: Layout) -> None:
+    """Refuse names, sizes and combinations that make no network."""
+    require_choice("variant", layout.variant, VARIANTS, owner="hypernet")
+    require_choice("dual", layout.dual, DUALS, owner="hypernet")
+    require_choice("dilated", layout.dilated, DILATED, owner="hypernet")
+    require_choice("upsampling", layout.upsampling, UPSAMPLINGS, owner="hypernet")
+    kernels = {"kernel": layout.kernel, "up_kernel": layout.up_kernel, "head_kernel": layout.head_kernel}
+    require_odd("hypernet", **kernels)
+    require_positive("hypernet", width=layout.width, classes=layout.classes)
+    if layout.resolutions not in RESOLUTIONS:
+        msg = f"hypernet: resolutions={layout.resolutions!r} is not one of 4, 5."
+        raise ValueError(msg)
+    require_bands("hypernet", layout.bands, layout.multiple)
+    if layout.resolutions == BLOCKS and (layout.variant == "alldual" or layout.dual == "parallel"):
         msg = (
-            f"hypernet: resolutions={resolutions} leaves block 5 alone at the lowest resolution, which does "
-            f"not go with variant={variant!r} and dual={dual!r}; set resolutions to 4."
+            f"hypernet: resolutions={layout.resolutions} leaves block 5 alone at the lowest resolution, "
+            f"not for variant={layout.variant!r} with dual={layout.dual!r}; set resolutions to 4."
         )
         raise ValueError(msg)
-    return HyperNet(layout)

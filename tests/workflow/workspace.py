@@ -125,7 +125,7 @@ class Workspace:
         """What a dry run would do, without the rules that only name files."""
         listing = self.root / JOBS
         listing.unlink(missing_ok=True)
-        server.run(self.root, "-n", "-c1", "--logger", "jobs", *arguments)
+        server.run(self.root, *arguments, "-n", "-c1", "--logger", "jobs")
         lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
         found = [json.loads(line) for line in lines]
         return [
