@@ -28,7 +28,7 @@ from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
 from microtome.windows import WindowTransform, input_window
 
 Options = Mapping[str, Any]
-IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain", "outputs")
+IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 DIGEST = 16
 """Characters of a hash that are kept."""
 
@@ -161,6 +161,7 @@ def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict
     best = result.history[result.best_epoch - 1]
     return {
         **{key: options[key] for key in (*IDENTITY, "view") if key in options},
+        "outputs": [] if getattr(trainer.model, "activation", None) == "softmax" else options["outputs"],
         "network": {
             "name": network.pop("name"),
             "options": network,
