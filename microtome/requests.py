@@ -73,13 +73,20 @@ def pair_labels(images: Iterable[str], folder: Path) -> dict[str, str]:
 def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Fault]:
     study = plans.get(str(workflow.study))
     if study is None:
-        return [Fault("--config study", repr(workflow.study), nearest(str(workflow.study), plans))]
+        return [_unknown("study", workflow.study, plans)]
     if workflow.run not in study.study.runs:
-        return [Fault("--config run", repr(workflow.run), nearest(str(workflow.run), study.study.runs))]
+        return [_unknown("run", workflow.run, study.study.runs)]
     if (workflow.split, workflow.run, workflow.seed) not in study.evaluated():
         found = f"split '{workflow.split}', seed {workflow.seed}"
         return [Fault("--config split, seed", found, f"a trained one of run '{workflow.run}'")]
     return []
+
+
+def _unknown(option: str, value: str | None, known: Iterable[str]) -> Fault:
+    """An option that names nothing, or is not there at all."""
+    if value is None:
+        return Fault(f"--config {option}", "nothing", f"one of: {', '.join(sorted(known))}")
+    return Fault(f"--config {option}", repr(value), nearest(value, known))
 
 
 def _image_faults(folder: str | None, images: Sequence[str]) -> list[Fault]:

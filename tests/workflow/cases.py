@@ -84,7 +84,7 @@ MARKED_RUN = "he train marked \n he predict marked test-0" + MARKED_OBJECTS
 STAINED = "he fit_stain spcn \n he normalize_stain spcn {train-0,val-0,test-0} \n" + MARKED_RUN
 """The run whose stains are normalized."""
 
-ALL_AFTER_TRAINING = f"{MINI} {OWN_AFTER_TRAINING} {HE_AFTER_TRAINING}"
+ALL_AFTER_TRAINING = f"{MINI} \n {OWN_AFTER_TRAINING} \n {HE_AFTER_TRAINING}"
 TRAINING = (
     "train {dice,tversky,n4} \n ensemble mean"
     + MINI
@@ -306,7 +306,7 @@ CODE = [
         "he evaluate {marked,alone} \n report_page",
     ),
     Case("stain normalization", code("microtome/stain/spcn.py"), STAINED),
-    Case("objects as they are exported", code("microtome/objects.py"), "he export_objects marked test-0"),
+    Case("export of objects", code("microtome/stages/objects.py"), "he export_objects marked test-0"),
     Case("network of objects", code("microtome/networks/usenet.py"), HE_TRAINING),
     Case("one figure", code("microtome/figures/loss_curves.py"), "draw curves \n report_page"),
     Case("one table", code("microtome/tables/layers.py"), "tabulate layers \n report_page"),

@@ -111,7 +111,7 @@ def test_another_threshold_does_not_predict_the_study_again(changed: Workspace, 
 @pytest.mark.parametrize(
     ("target", "options", "expected"),
     [
-        ("apply", (), "--config study: found None; expected one of: he, mini, own"),
+        ("apply", (), "--config study: found nothing; expected one of: he, mini, own"),
         (
             "evaluate_folder",
             ("--config", "study=he", "run=marked", "images=new"),
