@@ -89,9 +89,13 @@ def _unknown(option: str, value: str | None, known: Iterable[str]) -> Fault:
     return Fault(f"--config {option}", repr(value), nearest(value, known))
 
 
+def _quoted(folder: str | None) -> str:
+    return repr(folder) if folder else "nothing"
+
+
 def _image_faults(folder: str | None, images: Sequence[str]) -> list[Fault]:
     if not images:
-        return [Fault("--config images", repr(folder), "a folder with PNG, TIFF or JPEG images")]
+        return [Fault("--config images", _quoted(folder), "a folder with PNG, TIFF or JPEG images")]
     stems = [Path(image).stem for image in images]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if not twice:
@@ -103,7 +107,7 @@ def _image_faults(folder: str | None, images: Sequence[str]) -> list[Fault]:
 def _label_faults(folder: str | None, images: Sequence[str]) -> list[Fault]:
     expected = f"a folder with a label of each image's name ({', '.join(LABEL_SUFFIXES)})"
     if not folder or not Path(folder).is_dir():
-        return [Fault("--config labels", repr(folder), expected)]
+        return [Fault("--config labels", _quoted(folder), expected)]
     paired = pair_labels(images, Path(folder))
     missing = [Path(image).stem for image in images if image not in paired]
     if not missing:

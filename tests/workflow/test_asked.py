@@ -115,7 +115,7 @@ def test_another_threshold_does_not_predict_the_study_again(changed: Workspace, 
         (
             "evaluate_folder",
             ("--config", "study=he", "run=marked", "images=new"),
-            "--config labels: found None; expected a folder with a label of each image's name",
+            "--config labels: found nothing; expected a folder with a label of each image's name",
         ),
     ],
 )
