@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import Any
 
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+FILE_MODE = 0o666 & ~_UMASK
+"""Mode of a new file; libraries that write to a temporary file of their own leave it to its owner alone."""
+
+
 @contextmanager
 def job(state: str, log: str) -> Iterator[dict[str, Any]]:
     """Run a job: log to a file, and turn an expected error into one clear message.
@@ -89,6 +95,7 @@ def finished_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}{path.suffix}")
     try:
         yield partial
+        partial.chmod(FILE_MODE)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
