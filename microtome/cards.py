@@ -57,8 +57,8 @@ class _Card(_Part):
     loss: _Loss | None = None
     samples: dict[str, NonNegativeInt] = {}
     digests: dict[str, Any] = {}
-    epochs_run: NonNegativeInt = 0
-    best_epoch: NonNegativeInt = 0
+    epochs_run: NonNegativeInt | None = None
+    best_epoch: NonNegativeInt | None = None
 
 
 def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str, Any]:

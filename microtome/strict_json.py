@@ -77,8 +77,9 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits.lstrip("-")) > MOST_DIGITS:
-        msg = f"a whole number of {len(digits)} digits"
+    count = len(digits.lstrip("-"))
+    if count > MOST_DIGITS:
+        msg = f"a whole number of {count} digits"
         raise ValueError(msg)
     return int(digits)
 

@@ -13,11 +13,13 @@ from microtome.config.base import ConfigurationError, Fault
 
 Keys = tuple[str, ...]
 TEXT_TAG = "tag:yaml.org,2002:str"
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 MERGE_TAG = "tag:yaml.org,2002:merge"
 CHOICES = ("name", "kind")
 """Options that say what the other options of their section mean."""
 LONGEST = 40
 """Characters of a wrong value that a message repeats."""
+LONGEST_TAG = 80
 LARGEST_FILE = 2**20
 """Bytes; the study file of a paper has some 10 kB."""
 MOST_VALUES = 100_000
@@ -184,11 +186,15 @@ def _extent(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, in
         known: The extent of nodes by their identity; those that are being measured count nothing.
 
     Raises:
-        yaml.MarkedYAMLError: More or deeper than any study.
+        yaml.MarkedYAMLError: More or deeper than any study, or a collection that is neither list nor mapping.
     """
     if id(node) not in known:
         known[id(node)] = 0, 0
-        pairs = node.value if isinstance(node, yaml.CollectionNode) else ()
+        is_collection = isinstance(node, yaml.CollectionNode)
+        if is_collection and node.tag not in PLAIN_TAGS:
+            found = f"{node.tag[:LONGEST_TAG]} in the place of a list or a mapping"
+            raise yaml.MarkedYAMLError(problem=f"found {found}", problem_mark=node.start_mark)
+        pairs = node.value if is_collection else ()
         below = [part for pair in pairs for part in (pair if isinstance(pair, tuple) else (pair,))]
         extents = [_extent(part, known) for part in below]
         count, depth = 1 + sum(size for size, _ in extents), 1 + max((deep for _, deep in extents), default=0)
