@@ -4,6 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microtome import environment
 from microtome.cards import CARD_NAME, TRAINED_KEYS, read_card
 from microtome.records import load_run
 from microtome.report.runs import flatten
@@ -63,7 +64,9 @@ def test_the_seeds_are_sound(folder):
 
 @fuzzed
 @given(content=FILES)
-def test_a_card_is_read_or_refused(content, folder):
+def test_a_card_is_read_or_refused(content, folder, monkeypatch):
+    monkeypatch.setattr(environment, "git_state", lambda _: "")
+    monkeypatch.setattr(environment, "versions", dict)
     run = prepare(folder)
     (run / CARD_NAME).write_bytes(content)
     with bounded(ValueError):
