@@ -13,7 +13,7 @@ from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan
 from microtome.run_options import run_kind
 from microtome.sample_files import is_envi
-from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve
+from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve, sheet_root
 
 
 def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, StudyPlan]:
@@ -150,7 +150,7 @@ def _root(study: Study, workflow: Workflow) -> Path:
         return Path(workflow.results) / workflow.scale / study.name / "raw"
     if data.source == "public":
         return Path(workflow.resources) / str(data.dataset)
-    return Path(data.root) if data.root else Path(str(data.samples)).parent
+    return sheet_root(Path(str(data.samples)), data)
 
 
 def report_state(plans: Mapping[str, StudyPlan]) -> str:

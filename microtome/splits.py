@@ -20,6 +20,7 @@ from microtome.samples import (
     inspect_sheet,
     phantom_sheet,
     resolve,
+    sheet_root,
 )
 
 Parts = dict[str, str]
@@ -109,7 +110,7 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
 
 def _check_own_files(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
     """Look for the folder of the user's own files, and at the header of each."""
-    root = Path(data.root) if data.root else sheet.parent
+    root = sheet_root(sheet, data)
     if samples and not root.is_dir():
         expected = f"the folder that the paths in {sheet} start from"
         return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
@@ -193,13 +194,15 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
         counts[unit][stratum] += 1
     totals = Counter(stratum for _, stratum in members)
     held = [Counter[str]() for _ in range(k)]
+    dealt_to = [0] * k
     folds: dict[str, int] = {}
     for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
         empty = [fold for fold in range(k) if not held[fold]]
-        full = {fold for fold, count in Counter(folds.values()).items() if count >= len(units) - NOT_TESTED}
+        full = {fold for fold, count in enumerate(dealt_to) if count >= max(len(units) - NOT_TESTED, 1)}
         choice = empty if len(empty) >= len(units) - dealt else [f for f in range(k) if f not in full]
         folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
-        held[folds[unit]] += counts[unit]
+        held[folds[unit]].update(counts[unit])
+        dealt_to[folds[unit]] += 1
     return {unit: folds[unit] for unit in units}
 
 
