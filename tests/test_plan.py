@@ -289,7 +289,17 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
         (
             Data,
             "data__",
-            {"source", "samples", "root", "dataset", "origin", "group_by", "channels", "batch_size"},
+            {
+                "source",
+                "samples",
+                "root",
+                "allow_outside",
+                "dataset",
+                "origin",
+                "group_by",
+                "channels",
+                "batch_size",
+            },
         ),
         (Study, "", {"name", "split", "runs", "cubes"}),
     ],
