@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Tables on disk: TSV, Markdown, LaTeX and the sidecar that the report reads."""
 
-import os
 from pathlib import Path
 
+from microtome.job import finished_file
 from microtome.sidecars import dump, of_table
 from microtome.tables.frame import Table
 from microtome.tables.render import to_latex, to_markdown, to_tsv
@@ -28,12 +28,6 @@ def save_table(table: Table, stem: str | Path, *, title: str = "") -> dict[str, 
     }
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
-        _write(paths[name], content)
+        with finished_file(paths[name]) as partial:
+            partial.write_text(content, encoding="utf-8", newline="\n")
     return paths
-
-
-def _write(path: Path, content: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(content, encoding="utf-8", newline="\n")
-    temporary.replace(path)
