@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Other disturbances than kills at random: each takes a complete lab and leaves it complete."""
+"""Other disturbances than kills at random: each takes a complete lab, and leaves the same tables."""
 
 import os
 import shutil
@@ -26,6 +26,9 @@ PAGE = 4096
 SPARE = 8 * PAGE
 """Room on the disk that is too small."""
 CHECKPOINT = "checkpoint.safetensors"
+TRAINED = ("model.safetensors", "history.tsv", "card.json")
+EVALUATED = ("calibration.json", "raw_predictions", "predictions", "segmentations", "metrics.tsv")
+"""What is made of a trained run on the way to its metrics."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,12 @@ class Run:
     Attributes:
         study: Its study.
         name: Its name; it is trained on `main` with seed 0.
+        evaluated: Whether it is evaluated as well.
     """
 
     study: str
     name: str
+    evaluated: bool = True
 
     @property
     def folder(self) -> str:
@@ -47,8 +52,13 @@ class Run:
 
     @property
     def target(self) -> str:
-        """The file that is asked for: its metrics."""
-        return f"{RESULTS}/{SCALE}/{self.folder}/metrics.tsv"
+        """The file that is asked for."""
+        return f"{RESULTS}/{SCALE}/{self.folder}/{self.made[-1]}"
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """What is made on the way from the patches."""
+        return (*TRAINED, *EVALUATED) if self.evaluated else TRAINED
 
     @property
     def log(self) -> tuple[str, ...]:
@@ -166,8 +176,9 @@ def two_writers(lab: Lab, run: Run) -> str:
 
 
 def _forget(lab: Lab, run: Run) -> None:
-    """Delete the run; the rest stays."""
-    clear(lab.results / SCALE / run.folder)
+    """Delete the run; what others make of it stays."""
+    for name in (CHECKPOINT, *run.made):
+        clear(lab.results / SCALE / run.folder / name)
 
 
 def _fail(lab: Lab, run: Run) -> str:
