@@ -119,24 +119,25 @@ def _ends_within(workflow: Started, seconds: float) -> bool:
 
 
 def _kill(lab: Lab, workflow: Started, moment: Moment) -> str:
-    """Kill what the moment says; wait for the scheduler's end."""
+    """Kill what the moment says; wait for the scheduler's end. Without a job it is the scheduler's turn."""
     processes = workflow.descendants()
-    stopped = []
-    if moment.victim != "job" or not processes:
+    victims: list[psutil.Process] = []
+    if moment.victim == "job":
+        victims = processes[int(moment.choice * len(processes)) :][:1]
+    elif moment.victim == "all":
+        victims = processes
+    names = [_rule(one) for one in victims]
+    if moment.victim != "job" or not victims:
         workflow.process.send_signal(signal.SIGKILL)
         workflow.end()
-    if moment.victim == "job":
-        stopped = processes[int(moment.choice * len(processes)) :][:1]
-    elif moment.victim == "all":
-        stopped = processes
-    names = ", ".join(sorted({_rule(one) for one in stopped} - {""}))
-    for one in stopped:
+        names.insert(0, "the scheduler")
+    for one in victims:
         _signal(one)
     workflow.end()
-    lab.orphans += [one for one in processes if one not in stopped and one.is_running()]
-    psutil.wait_procs(stopped, timeout=PATIENCE)
-    rules = ", ".join(sorted({_rule(one) for one in lab.orphans} - {""}))
-    return "killed" + (f" {names}" if names else "") + (f" ({rules} run on)" if rules else "")
+    psutil.wait_procs(victims, timeout=PATIENCE)
+    lab.orphans += [one for one in processes if one not in victims and one.is_running()]
+    orphans = [_rule(one) for one in lab.orphans if one.is_running()]
+    return f"killed {', '.join(names)}" + (f" ({', '.join(orphans)} ran on)" if orphans else "")
 
 
 def _signal(process: psutil.Process) -> None:
@@ -147,12 +148,12 @@ def _signal(process: psutil.Process) -> None:
 
 
 def _rule(process: psutil.Process) -> str:
-    """The rule whose script a process runs."""
+    """The rule whose script a process runs, or its number."""
     try:
-        script = next((part for part in process.cmdline()[1:2] if part.endswith(".py")), "")
+        script = next((Path(part).name for part in process.cmdline()[1:2] if part.endswith(".py")), "")
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return ""
-    return Path(script).name.split(".")[1] if script.count(".") > 1 else ""
+        script = ""
+    return script.split(".")[1] if script.count(".") > 1 else f"process {process.pid}"
 
 
 def _check_finished(lab: Lab) -> None:
