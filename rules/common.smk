@@ -1,4 +1,6 @@
 # Paths, wildcards and input functions that the rules share. The plan of each study is made by the package.
+import gc
+import inspect
 import sys
 from pathlib import Path
 
@@ -17,9 +19,15 @@ from microtome.planning import load_plans, report_state
 from microtome.requests import check_asked, list_images, pair_labels
 
 make_importable(Path(workflow.basedir))
+# Jobs and files live as long as Snakemake does: looking for cycles among them is a seventh of a large dry run.
+gc.set_threshold(200_000, 20, 50)
 try:
     OPTIONS = load_workflow(config)
-    PLANS = load_plans(OPTIONS, mirror=mirror_folder(OPTIONS.mirror))
+    PLANS = load_plans(
+        OPTIONS,
+        mirror=mirror_folder(OPTIONS.mirror),
+        look_at_files=workflow.is_main_process,
+    )
 except (ConfigurationError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -155,4 +163,9 @@ def all_of(section):
 
 def grow(mem_mb):
     """A resource that grows with each attempt."""
-    return lambda wildcards, attempt: mem_mb * 2 ** (attempt - 1)
+
+    def needed(wildcards, attempt):
+        return mem_mb * 2 ** (attempt - 1)
+
+    needed.__signature__ = inspect.signature(needed)  # looked up for every job
+    return needed
