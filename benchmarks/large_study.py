@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A workspace with a study of more than 10,000 jobs, for the benchmark and the test of dry runs (no case of its own)."""
+"""A study of more than 10,000 jobs, for the benchmark and the test of dry runs (no case of its own)."""
 
 import shutil
 from pathlib import Path
