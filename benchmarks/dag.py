@@ -68,7 +68,11 @@ def _dry_run(folder: tempfile.TemporaryDirectory, *options: str) -> Callable[[],
         quiet = (contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()))
         with quiet[0], quiet[1], contextlib.suppress(SystemExit):
             importlib.import_module("snakemake.cli").main()
-        return int(TOTAL.findall(printed.getvalue())[-1])
+        counts = TOTAL.findall(printed.getvalue())
+        if not counts:
+            msg = f"the dry run failed:\n{printed.getvalue()[-2000:]}"
+            raise RuntimeError(msg)
+        return int(counts[-1])
 
     return run
 
