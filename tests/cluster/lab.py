@@ -20,7 +20,7 @@ PARTITIONS = """partitions:
     max_runtime: 1440
   gpu:
     max_runtime: 480
-    max_gpu: 2
+    max_gpu: 4
 """
 
 
@@ -104,7 +104,7 @@ def running_lab(tools: Path) -> Iterator[Lab]:
     """Start SLURM unless it runs, watch its jobs, and stop what was started."""
     present = shutil.which("sinfo") and subprocess.run(["sinfo"], capture_output=True).returncode == 0
     if not present:
-        command = [str(tools / "start-slurm"), "--no-acct", "--cpus", "8", "--gpus", "2"]
+        command = [str(tools / "start-slurm"), "--no-acct", "--cpus", "8", "--gpus", "4"]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     lab = Lab()
