@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError, safe_open
 
-from tests.cluster.lab import PARTITIONS, Lab, running_lab, wait_until
+from tests.cluster.lab import PARTITIONS, ClusterJob, Lab, running_lab, wait_until
 from tests.workflow.workspace import EPOCHS, DryRunServer, Workspace, make_workspace, mini_study
 
 HERE = Path(__file__).parent
 TOOLS = "MICROTOME_CLUSTER_TOOLS"
-PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "5")
+PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
 """The verbatim command, asking SLURM more often than a real site would like."""
 STUDY = "results/demo/mini"
 RUNS = f"{STUDY}/runs/main"
@@ -25,8 +25,8 @@ START = 35
 """Seconds that an undisturbed training may take for a time limit of one minute to let it do some epochs."""
 OUTLAST = 1.4
 """A training outlasts its time limit by this factor."""
-GRES = "cluster:\n  gpu_request: gres\n  gpu_model: a100\n"
-"""The settings of a site that serves `--gres`."""
+GRES = "cluster:\n  gpu_request: gres\n  gpu_model: a100\n  longest: 480\n"
+"""The settings of a site that serves `--gres` and has a GPU partition of eight hours."""
 MEMORY = 400
 """MB that Snakemake and PyTorch together exceed."""
 
@@ -58,12 +58,12 @@ class Submitted:
     Attributes:
         workspace: The workspace.
         records: What each script wrote down: its rule, wildcards and SLURM job.
-        jobs: SLURM job numbers of this run, first and last.
+        jobs: The SLURM jobs, by number.
     """
 
     workspace: Workspace
     records: list[dict]
-    jobs: range
+    jobs: dict[int, ClusterJob]
 
 
 @pytest.fixture(scope="session")
@@ -84,11 +84,10 @@ def submitted(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Submitted:
     """Run a small study to its report, once; the shipped profile decides everything but the partitions."""
     imports = tmp_path_factory.mktemp("imports")
     workspace = _workspace(tmp_path_factory.mktemp("submitted"))
-    before = lab.last
     workspace.run(*PROFILE, SNAKEMAKE_SLURM_PARTITIONS="partitions.yaml", MICROTOME_TEST_IMPORTS=str(imports))
-    lab.look()
+    wait_until(lambda: lab.has_done(workspace.root), "the last job's end")
     records = [json.loads(path.read_text(encoding="utf-8")) for path in imports.glob("*.json")]
-    return Submitted(workspace, records, range(before + 1, lab.last + 1))
+    return Submitted(workspace, records, lab.of(workspace.root))
 
 
 def _workspace(root: Path) -> Workspace:
@@ -96,6 +95,7 @@ def _workspace(root: Path) -> Workspace:
     workspace = make_workspace(root)
     study = mini_study()
     study["runs"]["tversky"]["training"] = {"epochs": EPOCHS}
+    del study["tables"]["layers"], study["figures"]["panel"]
     workspace.write_study("mini", study)
     workspace.write("config/config.yaml", "scale: demo\nstudies: [mini]\n")
     workspace.write("partitions.yaml", PARTITIONS)
@@ -109,14 +109,12 @@ class Disturbed:
     Attributes:
         workspace: The workspace.
         minutes: The first time limit of the training of `tversky`.
-        before: The last SLURM job before.
         cancelled: The SLURM job that was cancelled.
         reached: Epochs in its checkpoint when it was.
     """
 
     workspace: Workspace
     minutes: int
-    before: int
     cancelled: int
     reached: int
 
@@ -130,17 +128,16 @@ def disturbed(lab: Lab, submitted: Submitted, tmp_path_factory: pytest.TempPathF
     workspace.append("config/config.yaml", GRES)
     minutes = _time_limit(submitted.workspace)
     _ask_for_too_little(workspace, minutes)
-    before = lab.last
     workflow = workspace.start(
         *PROFILE,
         "tables",
         SNAKEMAKE_SLURM_PARTITIONS="partitions.yaml",
         MICROTOME_TEST_EPOCH_SECONDS=f"{OUTLAST * 60 * minutes / EPOCHS:.2f}",
     )
-    cancelled, reached = _cancel_after_an_epoch(workspace, lab, before, workflow)
+    cancelled, reached = _cancel_after_an_epoch(workspace, lab, workflow)
     assert workflow.wait(PATIENCE_OF_A_RUN) == 0, _last_words(workspace)
-    lab.look()
-    return Disturbed(workspace, minutes, before, cancelled, reached)
+    wait_until(lambda: lab.has_done(workspace.root), "the last job's end")
+    return Disturbed(workspace, minutes, cancelled, reached)
 
 
 PATIENCE_OF_A_RUN = 1200
@@ -167,7 +164,7 @@ def _ask_for_too_little(workspace: Workspace, minutes: int) -> None:
 
 
 def _cancel_after_an_epoch(
-    workspace: Workspace, lab: Lab, before: int, workflow: subprocess.Popen[str]
+    workspace: Workspace, lab: Lab, workflow: subprocess.Popen[str]
 ) -> tuple[int, int]:
     """`scancel` the training of `dice` once there is a checkpoint; its job and the epochs done."""
     path = workspace.root / RUNS / "dice/seed-0/checkpoint.safetensors"
@@ -177,7 +174,7 @@ def _cancel_after_an_epoch(
         return path.exists()
 
     wait_until(has_begun, "a checkpoint")
-    (number,) = lab.of("rule_train_wildcards_mini_main_dice", after=before)
+    (number,) = lab.of(workspace.root, "rule_train_wildcards_mini_main_dice")
     subprocess.run(["scancel", str(number)], check=True)
     wait_until(lambda: lab.jobs[number].state == "CANCELLED", "the job's end")
     return number, _epoch(path)

@@ -15,6 +15,7 @@ FIELD = re.compile(r"(?:^|\s)([A-Z][\w/:]*)=(\S*)")
 """A `Key=value` of `scontrol show job -o`."""
 PATIENCE = 600
 """Seconds to wait for anything on a busy machine."""
+UNFINISHED = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING"}
 PARTITIONS = """partitions:
   cpu:
     max_runtime: 1440
@@ -89,14 +90,17 @@ class Lab:
     def stop(self) -> None:
         self._stop.set()
 
-    def of(self, text: str, *, after: int = 0) -> dict[int, ClusterJob]:
-        """The jobs with a text in their comment and a number above `after`, in order."""
-        return {n: job for n, job in sorted(self.jobs.items()) if n > after and text in job.comment}
+    def has_done(self, folder: Path) -> bool:
+        """Whether no job of a folder is waiting, running or being cleaned up."""
+        return not {job.state for job in self.of(folder).values()} & UNFINISHED
 
-    @property
-    def last(self) -> int:
-        """The highest number so far."""
-        return max(self.jobs, default=0)
+    def of(self, folder: Path, text: str = "") -> dict[int, ClusterJob]:
+        """The jobs of a folder with a text in their comment, in order."""
+        return {
+            number: job
+            for number, job in sorted(self.jobs.items())
+            if job.fields["WorkDir"] == str(folder) and text in job.comment
+        }
 
 
 @contextmanager
