@@ -55,7 +55,8 @@ def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, in
         cluster: The site's settings.
 
     Returns:
-        Resources of a rule: `gpu` and `gpu_model` become `--gpus`, `gres` becomes `--gres`.
+        Resources of a rule: `gpu` and `gpu_model` become `--gpus`, `gres` becomes `--gres`. Several GPUs are
+        asked for on one node.
 
     Example:
         >>> gpu_request(1, device="auto", cluster=Cluster())
@@ -70,4 +71,5 @@ def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, in
     if cluster.gpu_request == "gres":
         return {"gres": ":".join(part for part in ("gpu", cluster.gpu_model, str(count)) if part)}
     model = {"gpu_model": cluster.gpu_model} if cluster.gpu_model else {}
-    return {"gpu": count} | model
+    together = {"nodes": 1} if count > 1 else {}
+    return {"gpu": count} | model | together

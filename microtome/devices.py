@@ -3,8 +3,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -38,6 +39,53 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(msg)
     logger.info("device: %s", name)
     return torch.device(name)
+
+
+def count_processes(resources: Mapping[str, Any], gpus: int) -> int:
+    """How many processes train a run: one for each GPU of the job.
+
+    Args:
+        resources: Of the job: `gpu` is their number; a job that asks for GPUs by `gres` says it there.
+        gpus: The number where neither is given, as on a CPU.
+
+    Example:
+        >>> [count_processes(found, 3) for found in ({"gpu": 2}, {"gres": "gpu:a100:4"}, {"gres": "gpu"}, {})]
+        [2, 4, 1, 3]
+    """
+    if resources.get("gpu"):
+        return int(resources["gpu"])
+    if resources.get("gres"):
+        number = str(resources["gres"]).rpartition(":")[2]
+        return int(number) if number.isdigit() else 1
+    return gpus
+
+
+def require_devices(device: torch.device, name: str, count: int) -> None:
+    """Make sure that each of several processes finds a device of its own.
+
+    Args:
+        device: What `choose_device` found.
+        name: What it was asked for; only by its name is a CPU shared by several processes.
+        count: Processes.
+
+    Raises:
+        ValueError: There are fewer GPUs.
+
+    Example:
+        >>> require_devices(torch.device("cpu"), "cpu", 2)
+    """
+    if count == 1 or device.type == name == "cpu":
+        return
+    found = {"cuda": torch.cuda.device_count, "mps": lambda: 1}.get(device.type, lambda: 0)()
+    if found < count:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is '{visible}')"
+        msg = (
+            f"a training job of {count} GPUs sees {found} of them here{hidden}; set `gpus` in "
+            "config/config.yaml to that number, or ask the scheduler for more (resources: gpu). "
+            "`device: cpu` trains with as many processes on the CPU."
+        )
+        raise ValueError(msg)
 
 
 @contextmanager

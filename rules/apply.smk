@@ -22,7 +22,9 @@ rule apply_run:
         mem_mb=grow(4000),
         runtime=lasting(240),
     params:
-        state=lambda wildcards: plan(wildcards).apply(wildcards.run),
+        state=lambda wildcards: plan(wildcards).apply(
+            wildcards.run, int(wildcards.seed)
+        ),
     message:
         "{wildcards.study}: apply {wildcards.run} to the images in {wildcards.folder}"
     script:

@@ -19,10 +19,10 @@ rule train:
     priority: 10
     conda:
         "../envs/torch.yaml"
-    threads: OPTIONS.threads.train
+    threads: OPTIONS.threads.train * OPTIONS.gpus
     resources:
-        **on_gpu(),
-        mem_mb=grow(4000),
+        **on_gpu(OPTIONS.gpus),
+        mem_mb=grow(4000 * OPTIONS.gpus),
         runtime=lasting(480),
     params:
         state=lambda wildcards: plan(wildcards).train(

@@ -22,8 +22,8 @@ def test_walltime_doubles_up_to_the_longest(minutes: int, expected: list[int]) -
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, {"gpu": 2}),
-        ({"gpu_model": "h200"}, {"gpu": 2, "gpu_model": "h200"}),
+        ({}, {"gpu": 2, "nodes": 1}),
+        ({"gpu_model": "h200"}, {"gpu": 2, "gpu_model": "h200", "nodes": 1}),
         ({"gpu_request": "gres"}, {"gres": "gpu:2"}),
         ({"gpu_request": "gres", "gpu_model": "a100"}, {"gres": "gpu:a100:2"}),
     ],

@@ -64,7 +64,7 @@ def _sections(rule: Rule, rules: dict[str, Rule]) -> dict[str, str]:
 
 def _request(name: str, sections: dict[str, str], groups: dict[str, str]) -> Request:
     text = sections["resources"]
-    memory, minutes = (re.search(rf"{word}\((\d+)\)", text) for word in ("grow", "lasting"))
+    memory, minutes = (re.search(rf"{word}\((\d+)", text) for word in ("grow", "lasting"))
     assert memory, f"rule {name} asks for memory that does not grow"
     assert minutes, f"rule {name} asks for a walltime that does not grow"
     group = groups[name].split("-")[0] if name in groups else "alone"
