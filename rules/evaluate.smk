@@ -17,7 +17,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(60),
     params:
         state=lambda wildcards: plan(wildcards).evaluate(
             wildcards.split, wildcards.run, int(wildcards.seed)
@@ -68,8 +68,8 @@ rule tabulate:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=grow(1000),
-        runtime=30,
+        mem_mb=grow(1500),
+        runtime=lasting(15),
     params:
         state=lambda wildcards: plan(wildcards).entry("tables", wildcards.name),
     message:
@@ -111,7 +111,7 @@ rule draw:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(15),
     params:
         state=lambda wildcards: plan(wildcards).entry("figures", wildcards.name),
     message:

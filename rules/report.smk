@@ -22,13 +22,12 @@ rule report_page:
         page=report(at.page, category="report", caption="../report/html.rst"),
     log:
         at.log("report_page"),
-    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=report_state(PLANS),
     message:
@@ -51,7 +50,7 @@ rule doctor:
     threads: 1
     resources:
         mem_mb=grow(1000),
-        runtime=10,
+        runtime=lasting(10),
     params:
         results=OPTIONS.results,
     message:

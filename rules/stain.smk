@@ -21,8 +21,8 @@ rule fit_stain:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=grow(3000),
-        runtime=60,
+        mem_mb=grow(2000),
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).fit_stain(wildcards.stain),
     message:
@@ -46,7 +46,7 @@ rule normalize_stain:
     threads: 1
     resources:
         mem_mb=grow(3000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).normalize_stain(wildcards.stain),
     message:
