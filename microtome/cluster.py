@@ -2,6 +2,7 @@
 """What a job asks a cluster for: memory and walltime that grow with each attempt, and GPUs."""
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any
 
 from microtome.config.workflow import Cluster
@@ -23,7 +24,7 @@ def growing_memory(mem_mb: int) -> Resource:
         >>> [growing_memory(2000)(None, attempt) for attempt in (1, 2, 3)]
         [2000, 4000, 8000]
     """
-    return lambda wildcards, attempt: mem_mb * 2 ** (attempt - 1)
+    return _resource(lambda attempt: mem_mb * 2 ** (attempt - 1))
 
 
 def growing_walltime(minutes: int, *, longest: int) -> Resource:
@@ -40,7 +41,7 @@ def growing_walltime(minutes: int, *, longest: int) -> Resource:
         >>> [growing_walltime(480, longest=1440)(None, attempt) for attempt in (1, 2, 3)]
         [480, 960, 1440]
     """
-    return lambda wildcards, attempt: min(minutes * 2 ** (attempt - 1), longest)
+    return _resource(lambda attempt: min(minutes * 2 ** (attempt - 1), longest))
 
 
 def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, int | str]:
@@ -73,3 +74,13 @@ def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, in
     model = {"gpu_model": cluster.gpu_model} if cluster.gpu_model else {}
     together = {"nodes": 1} if count > 1 else {}
     return {"gpu": count} | model | together
+
+
+def _resource(amount: Callable[[int], int]) -> Resource:
+    """A resource that goes by the attempt alone; its signature is kept, as Snakemake asks for it at every job."""
+
+    def resource(wildcards: Any, attempt: int) -> int:
+        return amount(attempt)
+
+    resource.__signature__ = signature(resource)  # type: ignore[attr-defined]
+    return resource

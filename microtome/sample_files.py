@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome._cube_faults import CubeError
 from microtome._envi_header import read_header
+from microtome._header_memory import header_of
 from microtome.config.base import Fault
-from microtome.images import ImageError, ImageHeader, header
+from microtome.images import ImageError, ImageHeader
 
 if TYPE_CHECKING:
     from microtome.config.study import Data
@@ -195,7 +195,7 @@ def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeade
         return None
     try:
         status = file.stat()
-        found = _header(path, status.st_mtime_ns, status.st_size)
+        found = header_of(path, status.st_mtime_ns, status.st_size)
     except (ImageError, OSError) as error:
         expected = "an image that can be read; copy the file again, or correct the path"
         yield Fault(where, f"'{path}', which cannot be read ({_reason(error, path)})", expected)
@@ -208,12 +208,6 @@ def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeade
             f"below {found.pages}; it has {pages}, from 0",
         )
     return found
-
-
-@lru_cache(maxsize=65536)
-def _header(path: str, _mtime: int, _size: int) -> ImageHeader:
-    """The header of a file, read again when the file changes."""
-    return header(path)
 
 
 def _reason(error: Exception, path: str) -> str:

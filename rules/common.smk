@@ -1,4 +1,5 @@
 # Paths, wildcards and input functions that the rules share. The plan of each study is made by the package.
+import gc
 import os
 import sys
 from pathlib import Path
@@ -21,9 +22,16 @@ make_importable(Path(workflow.basedir))
 os.environ.setdefault(
     "SNAKEMAKE_SLURM_PARTITIONS", str(Path(workflow.basedir, "slurm/partitions.yaml"))
 )
+
+# Jobs and files live as long as Snakemake does: looking for cycles among them is a seventh of a large dry run.
+gc.set_threshold(200_000, 20, 50)
 try:
     OPTIONS = load_workflow(config)
-    PLANS = load_plans(OPTIONS, mirror=mirror_folder(OPTIONS.mirror))
+    PLANS = load_plans(
+        OPTIONS,
+        mirror=mirror_folder(OPTIONS.mirror),
+        look_at_files=workflow.is_main_process,
+    )
 except (ConfigurationError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
