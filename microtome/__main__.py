@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Command line of the package: `python -m microtome networks | reference`."""
+"""Command line of the package: `python -m microtome networks | reference | trace`."""
 
 import argparse
 import json
@@ -33,6 +33,18 @@ def make_reference(options: argparse.Namespace) -> None:
         sys.exit(f"{found}\n\nerror: not what the models say; run `{reference.COMMAND}`")
 
 
+def trace_files(options: argparse.Namespace) -> None:
+    """Print where tables and figures come from; the exit status is 1 if anything differs since."""
+    from microtome import tracing  # needs no other command
+
+    try:
+        found = [tracing.trace(path) for path in options.paths]
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print("\n\n".join(map(tracing.describe, found)))
+    sys.exit(any(one.differences for one in found))
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser(prog="python -m microtome", description="Tools of the microtome package.")
@@ -42,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     pages = commands.add_parser("reference", help="make docs/reference/configuration.md and config/schema")
     pages.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     pages.set_defaults(run=make_reference)
+    tracing = commands.add_parser("trace", help="where a table or figure comes from, and what changed since")
+    tracing.add_argument("paths", nargs="+", metavar="PATH", help="a file of a table or figure (TSV, SVG, …)")
+    tracing.set_defaults(run=trace_files)
     return top
 
 

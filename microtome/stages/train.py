@@ -19,6 +19,7 @@ from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable
+from microtome.digests import DIGEST, of_file, of_options
 from microtome.images import StackedSource, open_source
 from microtome.job import finished_file, write_json
 from microtome.stages.folders import find_sample
@@ -29,8 +30,6 @@ from microtome.windows import WindowTransform, input_window
 
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
-DIGEST = 16
-"""Characters of a hash that are kept."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def train_run(
         ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice.
         FileNotFoundError: A sample has no image or no target.
     """
-    digests = {"config": _digest(options), "data": _data_digest(options, files), "code": code}
+    digests = {"config": of_options(options), "data": _data_digest(options, files), "code": code}
     with repeatable(threads):
         torch.manual_seed(options["seed"])
         model = networks.build(**options["network"])
@@ -199,13 +198,8 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / "history.tsv") as partial:
         history.to_csv(partial, sep="\t", index=False)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:DIGEST]
+    digest = of_file(weights)[:DIGEST]
     write_json(folder / "card.json", card | {"digests": card["digests"] | {"weights": digest}})
-
-
-def _digest(options: Options) -> str:
-    """A hash of the run's options."""
-    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST]
 
 
 def _data_digest(options: Options, files: TrainingFiles) -> str:
