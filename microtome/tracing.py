@@ -18,6 +18,7 @@ from microtome.records import CARD_NAME, ENSEMBLE, read_card
 
 State = Literal["", "unchanged", "changed", "missing"]
 WEIGHTS_NAME = "model.safetensors"
+KEYS = ("files", "config", "code", "runs", "inputs", "environment")
 SHOWN = 12
 """Characters of a digest that are printed."""
 TRAINING = "scripts/train.py"
@@ -79,7 +80,7 @@ def trace(path: str | Path) -> Trace:
     """
     path = Path(path)
     sidecar = path.with_suffix(".json")
-    content = _read(sidecar)
+    content = read(sidecar)
     record, home = content["provenance"], sidecar.parent
     try:
         steps = (
@@ -94,6 +95,35 @@ def trace(path: str | Path) -> Trace:
         msg = f"{sidecar}: its provenance is not complete ({error!r}); run its rule again"
         raise ValueError(msg) from error
     return Trace(path, steps)
+
+
+def read(sidecar: Path) -> dict[str, Any]:
+    """Read a sidecar that tells where its files come from.
+
+    Args:
+        sidecar: The JSON file beside a table or a figure.
+
+    Returns:
+        Its content; ``provenance`` holds what `microtome.lineage.record` made, and ``files``.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not JSON, or holds no provenance.
+    """
+    if not sidecar.is_file():
+        msg = f"{sidecar} does not exist; name a file of a table or a figure, as results/demo/…/tables/….tsv"
+        raise FileNotFoundError(msg)
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{sidecar} is not JSON ({error}); run its rule again"
+        raise ValueError(msg) from error
+    found = content.get("provenance") if isinstance(content, dict) else None
+    missing = [key for key in KEYS if not isinstance(found, dict) or key not in found]
+    if missing:
+        msg = f"{sidecar} lacks {missing} in 'provenance'; no sidecar of a table or figure, or an old one"
+        raise ValueError(msg)
+    return content
 
 
 def describe(found: Trace) -> str:
@@ -119,22 +149,6 @@ def describe(found: Trace) -> str:
 def _line(step: Step) -> str:
     about = ", ".join(filter(None, (step.text, WORDS[step.state])))
     return "  " * step.depth + (f"{step.name}: {about}" if about else step.name)
-
-
-def _read(sidecar: Path) -> dict[str, Any]:
-    """Read a sidecar that tells where its files come from."""
-    if not sidecar.is_file():
-        msg = f"{sidecar} does not exist; name a file of a table or a figure, as results/demo/…/tables/….tsv"
-        raise FileNotFoundError(msg)
-    try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{sidecar} is not JSON ({error}); run its rule again"
-        raise ValueError(msg) from error
-    if not isinstance(content, dict) or not isinstance(content.get("provenance"), dict):
-        msg = f"{sidecar} has no 'provenance'; no sidecar of a table or figure, or an old one"
-        raise ValueError(msg)
-    return content
 
 
 def _products(record: Mapping[str, Any], home: Path, title: str) -> Iterator[Step]:

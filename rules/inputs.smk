@@ -28,9 +28,7 @@ def entry_data(section):
         if not (entry.runs or entry.images):
             return []
         names = ["samples.tsv", *(f"splits/{split}.tsv" for split in found.splits)]
-        return ancient(
-            [at.study(name).format(study=wildcards.study) for name in names]
-        )
+        return ancient([at.study(name).format(study=wildcards.study) for name in names])
 
     return inputs
 
