@@ -206,13 +206,15 @@ def _run(run: Mapping[str, Any], home: Path, told: set[Path], known: object) -> 
         return
     try:
         card = read_card(folder / CARD_NAME)
-    except ValueError:
-        yield Step(1, f"{run['folder']}/{WEIGHTS_NAME}", f"unknown, as {CARD_NAME} cannot be read", "missing")
-        return
-    if card["network"]["name"] == ENSEMBLE:
-        yield from _members(card, folder, home, told, known)
-    else:
-        yield from _training(card, folder, home, known)
+        is_ensemble = card["network"]["name"] == ENSEMBLE
+        steps = (
+            _members(card, folder, home, told, known) if is_ensemble else _training(card, folder, home, known)
+        )
+        yield from tuple(steps)
+    except (KeyError, TypeError, ValueError):
+        why = f"unknown, as {CARD_NAME} is not a card of this version"
+        steps = (Step(1, f"{run['folder']}/{WEIGHTS_NAME}", why, "missing"),)
+    yield from steps
 
 
 def _members(
