@@ -7,6 +7,7 @@ lies on disk now. Nothing is computed again: whether the workflow would make it 
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def trace(path: str | Path) -> Trace:
     try:
         steps = (
             *_products(record, home, str(content.get("title") or sidecar.stem)),
-            *_code(record["code"], 0),
+            *_code(record["code"]),
             Step(0, "options", f"digest {record['config']}"),
             *_environment(record["environment"]),
             *_runs(record, home),
@@ -137,7 +138,8 @@ def describe(found: Trace) -> str:
     """
     lines = [_line(step) for step in found.steps]
     checked = sum(1 for step in found.steps if step.state)
-    differing = ", ".join(step.name for step in found.differences)
+    counts = Counter(step.name for step in found.differences)
+    differing = ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
     end = (
         f"{len(found.differences)} of {checked} digests are not those of the making: {differing}"
         if differing
@@ -158,11 +160,11 @@ def _products(record: Mapping[str, Any], home: Path, title: str) -> Iterator[Ste
         yield _file(1, name, home / name, digest)
 
 
-def _code(code: Mapping[str, Any], depth: int) -> Iterator[Step]:
+def _code(code: Mapping[str, Any], depth: int = 0, name: str = "code") -> Iterator[Step]:
     """The code behind a rule, as it was and as it is in this repository."""
     modules = ", ".join(code["modules"])
     text = f"{code['script']}{f' with {modules}' if modules else ''}, digest {code['digest']}"
-    yield Step(depth, "code", text, _code_state(code["script"], code["modules"], code["digest"]))
+    yield Step(depth, name, text, _code_state(code["script"], code["modules"], code["digest"]))
 
 
 def _code_state(script: str, modules: Sequence[str], digest: str) -> State:
@@ -240,7 +242,7 @@ def _training(card: Mapping[str, Any], folder: Path, home: Path, known: object) 
     yield Step(1, "training data", f"{card['data_source']}, {samples}, digest {told['data']}")
     yield Step(1, "training options", f"digest {told['config']}")
     modules = [f"microtome.networks.{network['name']}", f"microtome.losses.{card['loss']['name']}"]
-    yield from _code({"script": TRAINING, "modules": modules, "digest": told["code"]}, 1)
+    yield from _code({"script": TRAINING, "modules": modules, "digest": told["code"]}, 1, "training code")
     yield Step(1, "trained", f"{card['started']} to {card['finished']} on {card['device']}")
     yield from _environment(card, 1, known)
 

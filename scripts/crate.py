@@ -10,6 +10,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
     write_crate(
         options,
         Path(snakemake.output.metadata),
+        page=Path(snakemake.input.page),
         workflow=Path(snakemake.output.workflow),
         published=Path(snakemake.input.published),
         catalogue=Path(snakemake.input.catalogue),

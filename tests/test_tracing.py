@@ -126,12 +126,14 @@ def test_changed_code_is_found(study: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "code_digest",
         lambda script, modules: "other" if "microtome.losses.iou" in modules else real(script, modules),
     )
-    assert _changed(study) == [("code", "changed")]
+    assert _changed(study) == [("training code", "changed")]
 
 
 def test_code_that_is_gone_is_found(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
-    assert _changed(study) == [("code", "missing")] * 3
+    assert _changed(study) == [("code", "missing"), *[("training code", "missing")] * 2]
+    last = describe(trace(study / "tables/scores.tsv")).splitlines()[-1]
+    assert last == "3 of 21 digests are not those of the making: code, training code (2 times)"
 
 
 def test_members_of_an_ensemble_are_followed(study: Path) -> None:

@@ -47,13 +47,14 @@ FOLDERS = {
 
 
 def write_crate(
-    options: Options, metadata: Path, *, workflow: Path, published: Path, catalogue: Path
+    options: Options, metadata: Path, *, page: Path, workflow: Path, published: Path, catalogue: Path
 ) -> None:
     """Copy the workflow beside the results and write `ro-crate-metadata.json`.
 
     Args:
         options: The rule's options (see `planning.crate_state`).
         metadata: Where it is written: in the results folder of the scale, beside the report.
+        page: The report; the crate is published when it was written.
         workflow: Gets the copy, in the same folder.
         published: Published values, which name the papers.
         catalogue: The data set table.
@@ -65,7 +66,7 @@ def write_crate(
     crate = metadata.parent
     _copy(workflow, tuple(options["studies"]))
     papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
-    known, page = load_catalogue(catalogue), crate / "report.html"
+    known = load_catalogue(catalogue)
     studies = [
         _study(crate, name, study, papers, known.get(str(study["dataset"])))
         for name, study in options["studies"].items()
