@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.config.study import Study
+from microtome.sample_files import is_envi
 
 
 class CubeStates:
@@ -14,8 +15,14 @@ class CubeStates:
     root: Path
 
     def calibrate(self, batch: str) -> str:
-        """State of `calibrate`."""
-        return self._state("calibrate", self._cubes(batch, "cube", "dark", "blank"))
+        """State of `calibrate`, which also renders the cubes that stand in place of a picture."""
+        options, rendered = self._cubes(batch, "cube", "dark", "blank"), self.rendered(batch)
+        options["cubes"] |= {"rendered": rendered} if rendered else {}
+        return self._state("calibrate", options)
+
+    def rendered(self, batch: str) -> list[str]:
+        """The samples of a batch whose picture is rendered from their cube."""
+        return [name for name in self.batches[batch] if is_envi(self.samples[name].image)]
 
     def score_bands(self) -> str:
         """State of `score_bands`."""
@@ -24,7 +31,12 @@ class CubeStates:
     def select_bands(self, split: str) -> str:
         """State of `select_bands`."""
         options = self.study.cubes.bands.model_dump(exclude={"bins"})
-        return self._state("select_bands", options | {"samples": self.members(split, "train")})
+        return self._state("select_bands", options | {"samples": self.scored(split)})
+
+    def scored(self, split: str) -> list[str]:
+        """The samples by which bands are chosen: those of training; all, where nothing is trained."""
+        nothing_trained = self.study.split.kind == "none"
+        return list(self.samples) if nothing_trained else self.members(split, "train")
 
     def cut_bands(self) -> str:
         """State of `cut_bands`."""

@@ -40,6 +40,34 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def require_devices(device: torch.device, name: str, count: int) -> None:
+    """Make sure that each of several processes finds a device of its own.
+
+    Args:
+        device: What `choose_device` found.
+        name: What it was asked for; only by its name is a CPU shared by several processes.
+        count: Processes.
+
+    Raises:
+        ValueError: There are fewer GPUs.
+
+    Example:
+        >>> require_devices(torch.device("cpu"), "cpu", 2)
+    """
+    if count == 1 or device.type == name == "cpu":
+        return
+    found = {"cuda": torch.cuda.device_count, "mps": lambda: 1}.get(device.type, lambda: 0)()
+    if found < count:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is '{visible}')"
+        msg = (
+            f"a training job of {count} GPUs sees {found} of them here{hidden}; set `gpus` in "
+            "config/config.yaml to that number, or ask the scheduler for more (resources: gpu). "
+            "`device: cpu` trains with as many processes on the CPU."
+        )
+        raise ValueError(msg)
+
+
 @contextmanager
 def repeatable(threads: int) -> Iterator[None]:
     """Compute with a fixed number of CPU threads and, where PyTorch has them, with deterministic kernels.

@@ -15,13 +15,15 @@ from microtome import provenance, splits
 from microtome.config.run import Run
 from microtome.config.study import Study
 from microtome.cube_states import CubeStates
+from microtome.ensemble_states import EnsembleStates
 from microtome.run_options import calibrate_options, networks_built, predict_options, run_kind
+from microtome.sample_files import data_files
 from microtome.samples import Sample, as_rows
 from microtome.splits import Parts
 
 
 @dataclass(frozen=True)
-class StudyPlan(CubeStates):
+class StudyPlan(CubeStates, EnsembleStates):
     """One study, ready to become a DAG.
 
     Attributes:
@@ -63,18 +65,12 @@ class StudyPlan(CubeStates):
         """The samples of a part, in the sheet's order."""
         return [name for name in self.samples if self.splits[split][name] == part]
 
-    def seeds(self, run: str) -> tuple[int, ...]:
-        """The seeds of a run; an ensemble has those that all its members share."""
-        settings = self.study.runs[run]
-        if not settings.is_ensemble:
-            return settings.seeds
-        shared = set.intersection(*(set(self.study.runs[member].seeds) for member in settings.members))
-        return tuple(sorted(shared))
-
     def map_files(self, split: str, run: str) -> list[str]:
         """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
-        calibrated = run_kind(self.study.runs[run]) == "calibrated"
-        folders = ["predictions", "segmentations", *(["raw_predictions"] if calibrated else [])]
+        settings = self.study.runs[run]
+        calibrated = run_kind(settings) == "calibrated"
+        folders = ["predictions", "segmentations"]
+        folders += ["raw_predictions"] * calibrated + ["uncertainty"] * settings.uncertainty
         batches = self.batches_of(split, *self.study.evaluate.parts)
         return [f"{folder}/{batch}" for folder in folders for batch in batches] + [
             "calibration.json"
@@ -90,9 +86,10 @@ class StudyPlan(CubeStates):
         return as_rows(self.samples[name] for name in self.batches[batch])
 
     def files(self, batch: str, column: str) -> list[str]:
-        """The files of a batch that a rule takes as input, `column` being image or label."""
+        """The files of a batch that a rule takes as input, `column` being image, label or one of cubes."""
         found = (getattr(self.samples[name], column) for name in self.batches[batch])
-        return [(self.root / path).as_posix() for path in found if path]
+        paths = [self.root / path for path in found if path]
+        return [file.as_posix() for path in paths for file in (path, *data_files(path))]
 
     def _state(
         self, rule: str, options: Any, *, modules: tuple[str, ...] = (), files: tuple[str, ...] = ()
@@ -211,56 +208,10 @@ class StudyPlan(CubeStates):
         identity = {"split": split, "run": run, "seed": seed, "weights_of": settings.weights_of}
         return self._state("borrow_weights", identity | {"view": settings.view})
 
-    def applied_members(self, run: str) -> list[str]:
-        """The trained runs behind a run: itself, or an ensemble's members."""
-        return list(self.study.runs[run].members) or [run]
-
-    def applied_stains(self, run: str) -> list[str]:
-        """The stain normalizations of these, each once."""
-        found = [self.study.runs[member].stain for member in self.applied_members(run)]
-        return [name for name in dict.fromkeys(found) if name]
-
-    def apply(self, run: str) -> str:
-        """State of `apply_run`."""
-        settings = [self.study.runs[member] for member in self.applied_members(run)]
-        members = [
-            {
-                "predict": predict_options(one),
-                "calibrate": calibrate_options(one),
-                "stain": one.stain and self._stain_options(one.stain) | {"name": one.stain},
-            }
-            for one in settings
-        ]
-        segment = self.study.runs[run].segment.model_dump()
-        names = sorted({f"microtome.networks.{one.network.name}" for one in settings})
-        options = {"members": members, "segment": segment, "mpp": self.study.data.mpp}
-        return self._state("apply_run", options, modules=tuple(names))
-
     def evaluate_applied(self, split: str, run: str, seed: int) -> str:
         """State of `evaluate_applied`."""
         measured = self._measured(split, run, seed) | {"targets": self._target_options()}
         return self._state("evaluate_applied", measured, modules=self._measuring())
-
-    def export_run(self, run: str, dataset: Any) -> str:
-        """State of `export_run`; the data set, if it is public, is cited in the package."""
-        names = dict.fromkeys([run, *self.applied_members(run)])
-        runs = {name: self.study.runs[name].model_dump(mode="json", exclude={"seeds"}) for name in names}
-        cited = None if dataset is None else dataset.model_dump(mode="json", include={"citation", "licence"})
-        options = {"runs": runs, "label": self.labels()[run], "dataset": cited, "paper": self.study.paper}
-        return self._state("export_run", options | {"stains": self.applied_stains(run)})
-
-    def average(self, run: str) -> str:
-        """State of `average`."""
-        return self._state("average", {"members": self.study.runs[run].members})
-
-    def ensemble(self, split: str, run: str, seed: int) -> str:
-        """State of `ensemble`, which writes the card of an ensemble."""
-        settings = self.study.runs[run]
-        identity = {"study": self.study.name, "scale": self.scale, "split": split, "run": run, "seed": seed}
-        return self._state(
-            "ensemble",
-            identity | {"members": settings.members, "data_source": self.data_kind},
-        )
 
     def fit_calibration(self, split: str, run: str) -> str:
         """State of `fit_calibration`."""

@@ -12,6 +12,7 @@ from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan
 from microtome.run_options import run_kind
+from microtome.sample_files import is_envi
 from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve
 
 
@@ -50,6 +51,7 @@ def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
         raise_faults(
             check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
         )
+    raise_faults(_cube_faults(study, samples, sheet))
     parts = splits.make_splits(samples, study.split, sheet=sheet, column=data.group_by)
     raise_faults(_stain_faults(study, workflow.scale, parts))
     batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
@@ -61,6 +63,19 @@ def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
         parts,
         {name: tuple(members) for name, members in batches.items()},
     )
+
+
+def _cube_faults(study: Study, samples: list[Sample], sheet: Path) -> list[Fault]:
+    """Cubes in a study that takes pictures, and pictures without a cube in one that takes cubes."""
+    expected = "a picture, or the section `cubes` in the study file"
+    if study.cubes is None:
+        return [
+            Fault(f"{sheet}:{s.row} image", f"'{s.image}', a cube", expected)
+            for s in samples
+            if is_envi(s.image)
+        ]
+    needed = "the path of the cube, as the study has the section `cubes`"
+    return [Fault(f"{sheet}:{s.row} cube", "nothing", needed) for s in samples if not s.cube]
 
 
 def _stain_faults(study: Study, scale: str, parts: Mapping[str, splits.Parts]) -> list[Fault]:

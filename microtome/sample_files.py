@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
 """Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 ENVI = ".hdr"
+RGB = 3
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def _look_at_image(
     sample: Sample, where: str, data: Data
 ) -> Generator[Fault, None, ImageHeader | _Size | None]:
     """The header of the image, which may be a cube that a colour picture is made from."""
-    if _is_envi(sample.image):
+    if is_envi(sample.image):
+        if data.channels != RGB:
+            expected = f"a picture of {data.channels} channels, or data.channels 3: what is rendered is RGB"
+            yield Fault(f"{where} image", f"'{sample.image}', a cube", expected)
         return (yield from _look_at_cube(sample.image, f"{where} image"))
     image = yield from _look(sample.image, f"{where} image", sample.page)
     if image and image.channels != data.channels:
@@ -96,7 +100,7 @@ def _look_at_image(
 def _check_cubes(sample: Sample, where: str, image: ImageHeader | _Size | None) -> Iterator[Fault]:
     """The cube against its picture, the references against the cube."""
     cube = image if isinstance(image, _Size) else None
-    if sample.cube:
+    if sample.cube and sample.cube != sample.image:
         cube = yield from _look_at_cube(sample.cube, f"{where} cube")
         if cube and image and (cube.height, cube.width) != (image.height, image.width):
             found = f"a cube of {cube.height} x {cube.width} pixels ('{sample.cube}')"
@@ -104,7 +108,7 @@ def _check_cubes(sample: Sample, where: str, image: ImageHeader | _Size | None) 
             yield Fault(f"{where} cube", found, f"{expected}; register the two pictures first")
     for name in ("dark", "blank"):
         path = getattr(sample, name)
-        if path and not sample.cube and not _is_envi(sample.image):
+        if path and not sample.cube:
             yield Fault(
                 f"{where} {name}", f"'{path}' without a cube", "the cube in column 'cube', or nothing"
             )
@@ -116,8 +120,24 @@ def _check_cubes(sample: Sample, where: str, image: ImageHeader | _Size | None) 
                 yield Fault(f"{where} {name}", found, f"{expected}; name the reference of this recording")
 
 
-def _is_envi(path: str) -> bool:
+def is_envi(path: str) -> bool:
+    """Whether a path is that of a cube's header.
+
+    Example:
+        >>> is_envi("scene.HDR"), is_envi("scene.tif")
+        (True, False)
+    """
     return Path(path).suffix.lower() == ENVI
+
+
+def data_files(path: Path) -> list[Path]:
+    """The data file of a cube whose header this is; none of other files, or where the header is unsound."""
+    if not is_envi(path.name) or not path.is_file():
+        return []
+    try:
+        return [read_header(path).data]
+    except CubeError:
+        return []
 
 
 def _fits(reference: _Size, cube: _Size) -> bool:
@@ -136,7 +156,7 @@ def _look_at_cube(path: str, where: str) -> Generator[Fault, None, _Size | None]
         yield _absent(file, where, "a cube")
     elif file.stat().st_size == 0:
         yield Fault(where, f"'{path}', an empty file", "a cube; copy the file again")
-    elif _is_envi(path):
+    elif is_envi(path):
         try:
             found = read_header(file)
         except CubeError as error:

@@ -14,7 +14,7 @@ from microtome.config.base import Fault, nearest, raise_faults
 from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
 from microtome.phantoms.sheets import sheet_rows
-from microtome.sample_files import check_files
+from microtome.sample_files import check_files, is_envi
 
 __all__ = [
     "COLUMNS",
@@ -205,6 +205,8 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         if cell.get("mpp")
         else data.mpp
     )
+    if is_envi(cell.get("image", "")) and not cell.get("cube"):
+        cell = cell | {"cube": cell["image"]}
     return Sample(
         name,
         cell.get("image", ""),

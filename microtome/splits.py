@@ -63,6 +63,8 @@ def make_splits(
         >>> sorted(make_splits(sheet, split, sheet=Path("s.tsv"), column="block")["main"].values())
         ['test', 'train', 'train', 'train', 'val']
     """
+    if split.kind == "none":
+        return {"main": {s.sample: s.part or PARTS[-1] for s in samples}}
     by_sample = split.group_by == BY_SAMPLE
     if split.kind == "column":
         splits = {"main": _by_column(samples, sheet)}

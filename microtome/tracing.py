@@ -223,8 +223,8 @@ def _members(
     card: Mapping[str, Any], folder: Path, home: Path, told: set[Path], known: object
 ) -> Iterator[Step]:
     """The weights that an ensemble's maps come from, in the folders of its members."""
-    for name, digest in zip(card["network"]["members"], card["digests"]["members"], strict=True):
-        member = folder.parent.parent / name / folder.name
+    for one, digest in zip(card["network"]["trained"], card["digests"]["members"], strict=True):
+        member = folder.parent.parent / one["run"] / f"seed-{one['seed']}"
         weights = member / WEIGHTS_NAME
         yield _file(1, relative(weights, home.absolute()), weights, digest)
         if member not in told and (member / CARD_NAME).is_file():

@@ -22,7 +22,9 @@ rule apply_run:
         runtime=240,
         gpu=lambda wildcards: 1,
     params:
-        state=lambda wildcards: plan(wildcards).apply(wildcards.run),
+        state=lambda wildcards: plan(wildcards).apply(
+            wildcards.run, int(wildcards.seed)
+        ),
     message:
         "{wildcards.study}: apply {wildcards.run} to the images in {wildcards.folder}"
     script:

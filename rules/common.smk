@@ -98,9 +98,13 @@ def members_of(name):
     """An input function: the same file of every member of an ensemble."""
 
     def inputs(wildcards):
-        members = plan(wildcards).study.runs[wildcards.run].members
-        keys = {key: value for key, value in wildcards.items() if key != "run"}
-        return expand(at.run(name), run=members, **keys)
+        trained = plan(wildcards).trained(wildcards.run, int(wildcards.seed))
+        keys = {
+            key: value for key, value in wildcards.items() if key not in ("run", "seed")
+        }
+        return [
+            at.run(name).format(run=run, seed=seed, **keys) for run, seed in trained
+        ]
 
     return inputs
 
@@ -128,6 +132,22 @@ def borrowed(name):
         return at.run(name).format(run=source, **keys)
 
     return inputs
+
+
+def scored_batches(wildcards):
+    """The band scores that the choice of bands goes by."""
+    found = plan(wildcards)
+    samples = found.scored(wildcards.split)
+    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
+    return expand(
+        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
+    )
+
+
+def rendered_cubes(wildcards):
+    """The calibrated cubes of a batch, if pictures of it are rendered from them."""
+    cubes = at.study("cubes/{batch}").format(**wildcards)
+    return [cubes] if plan(wildcards).rendered(wildcards.batch) else []
 
 
 def cube_files(*columns):

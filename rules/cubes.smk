@@ -47,11 +47,7 @@ rule score_bands:
 
 rule select_bands:
     input:
-        scores=lambda wildcards: expand(
-            at.study("bands/scores/{batch}.tsv"),
-            study=wildcards.study,
-            batch=plan(wildcards).batches_of(wildcards.split, "train"),
-        ),
+        scores=scored_batches,
     output:
         bands=at.study("bands/{split}/bands.tsv"),
     log:

@@ -25,7 +25,7 @@ def entry_data(section):
     def inputs(wildcards):
         found = plan(wildcards)
         entry = getattr(found.study, section)[wildcards.name]
-        if not (entry.runs or entry.images):
+        if not (entry.runs or entry.images or entry.stains or entry.cubes):
             return []
         names = ["samples.tsv", *(f"splits/{split}.tsv" for split in found.splits)]
         return ancient([at.study(name).format(study=wildcards.study) for name in names])
@@ -138,11 +138,13 @@ def new_labels(wildcards):
 def applied_files(wildcards, name):
     """A file of each run whose maps `apply` needs; calibrations only of calibrated runs."""
     found = plan(wildcards)
-    runs = found.applied_members(wildcards.run)
-    if name == "calibration.json":
-        runs = [run for run in runs if run_kind(found.study.runs[run]) == "calibrated"]
-    keys = {key: wildcards[key] for key in ("study", "split", "seed")}
-    return expand(at.run(name), run=runs, **keys)
+    return [
+        at.run(name).format(
+            study=wildcards.study, split=wildcards.split, run=run, seed=seed
+        )
+        for run, seed in found.trained(wildcards.run, int(wildcards.seed))
+        if name != "calibration.json" or run_kind(found.study.runs[run]) == "calibrated"
+    ]
 
 
 def applied_stains(wildcards):

@@ -116,6 +116,31 @@ rule average:
         "../scripts/average.py"
 
 
+rule uncertainty:
+    input:
+        maps=members_of("predictions/{batch}"),
+    output:
+        folder=directory(at.run("uncertainty/{batch}")),
+    log:
+        at.log("uncertainty", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("uncertainty", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        run=runs_of("ensemble"),
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=30,
+    params:
+        state=lambda wildcards: plan(wildcards).uncertainty(wildcards.run),
+    message:
+        "{wildcards.study}: where the members of {wildcards.run} doubt on {wildcards.batch}"
+    script:
+        "../scripts/uncertainty.py"
+
+
 rule ensemble:
     input:
         cards=members_of("card.json"),

@@ -2,6 +2,7 @@
 rule import_images:
     input:
         files=raw_files("image"),
+        cubes=rendered_cubes,
     output:
         folder=directory(at.study("images/{batch}")),
     log:

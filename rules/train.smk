@@ -19,11 +19,11 @@ rule train:
     priority: 10
     conda:
         "../envs/torch.yaml"
-    threads: OPTIONS.threads.train
+    threads: OPTIONS.threads.train * OPTIONS.gpus
     resources:
-        mem_mb=grow(4000),
+        mem_mb=grow(4000 * OPTIONS.gpus),
         runtime=24 * 60,
-        gpu=lambda wildcards: 1,
+        gpu=lambda wildcards: OPTIONS.gpus,
     params:
         state=lambda wildcards: plan(wildcards).train(
             wildcards.split, wildcards.run, int(wildcards.seed)

@@ -7,4 +7,9 @@ from microtome.job import job
 from microtome.stages.images import import_images
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    import_images(options["samples"], Path(options["root"]), Path(snakemake.output.folder))
+    import_images(
+        options["samples"],
+        Path(options["root"]),
+        Path(snakemake.output.folder),
+        rendered=next(map(Path, snakemake.input.cubes), None),
+    )

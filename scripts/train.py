@@ -17,5 +17,6 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
+        processes=snakemake.resources.get("gpu", 1),
         code=json.loads(snakemake.params.state)["code"],
     )

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from microtome import images
 from microtome.records import RunRecord, load_runs
+from microtome.uncertainty import entropy
 
 LOSSES = ("bce", "dice", "dicebce", "focal", "iou", "tversky")
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(11))
@@ -148,6 +149,9 @@ def write_study(
         write_run(path, own, metrics(run, run_values(run, pictures, rng, level)), curve)
         for index, (name, (_, label_map)) in enumerate(pictures.items()):
             raw = fake_probability(label_map, 3.5 - 0.25 * level - 0.4 * index, seed=7 * level + index)
+            if run == "mcdnn":
+                doubt = np.stack([entropy(raw[None], activation="sigmoid")[0], 0.1 * raw * (1 - raw)])
+                images.write(path / f"uncertainty/0/{name}.tif", doubt.astype(np.float32))
             if run == "n4":
                 images.write(path / f"raw_predictions/0/{name}.tif", raw**2)
             images.write(path / f"predictions/0/{name}.tif", raw)

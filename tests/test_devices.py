@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from microtome.devices import choose_device, repeatable
+from microtome.devices import choose_device, repeatable, require_devices
 
 
 @pytest.fixture
@@ -41,6 +41,26 @@ def test_a_device_that_is_not_there_is_refused(machine, name):
         ValueError, match=rf"device '{name}' is not available here \(available: cpu\); set `device: auto`"
     ):
         choose_device(name)
+
+
+@pytest.mark.parametrize(("cuda", "mps", "found"), [(True, False, 1), (False, True, 1), (False, False, 0)])
+def test_fewer_gpus_than_processes_are_refused(machine, monkeypatch, cuda, mps, found):
+    machine(cuda=cuda, mps=mps)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    require_devices(choose_device("auto"), "auto", 1)
+    with pytest.raises(ValueError, match=f"job of 2 GPUs sees {found} of them here; set `gpus` in .* cpu"):
+        require_devices(choose_device("auto"), "auto", 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with pytest.raises(ValueError, match=r"\(CUDA_VISIBLE_DEVICES is '3'\)"):
+        require_devices(choose_device("auto"), "auto", 2)
+
+
+def test_enough_gpus_or_a_cpu_by_its_name_will_do(machine, monkeypatch):
+    machine(cuda=True, mps=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    require_devices(choose_device("cuda"), "cuda", 2)
+    require_devices(choose_device("cpu"), "cpu", 8)
 
 
 def state():

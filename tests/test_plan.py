@@ -107,13 +107,14 @@ def _run_states(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, s
     both = {
         "segment": plan.segment(run),
         "evaluate": plan.evaluate(split, run, seed),
-        "apply": plan.apply(run),
+        "apply": plan.apply(run, 0),
         "evaluate_applied": plan.evaluate_applied(split, run, seed),
         "export_run": plan.export_run(run, None),
         "export_objects": plan.export_objects(run),
     }
     if plan.study.runs[run].is_ensemble:
-        return both | {"average": plan.average(run), "ensemble": plan.ensemble(split, run, seed)}
+        averaged = {"average": plan.average(run), "uncertainty": plan.uncertainty(run)}
+        return both | averaged | {"ensemble": plan.ensemble(split, run, seed)}
     trained = {"train": plan.train(split, run, seed), "predict": plan.predict(run)}
     if run_kind(plan.study.runs[run]) == "plain":
         return both | trained
@@ -151,7 +152,9 @@ RUN_OPTIONS: dict[str, tuple[object, str]] = {
     WINDOWS + "calibration__bins": (99, "fit n4"),
     WINDOWS + "calibration__median_radius": (5, "calibrate n4 \n apply n4"),
     WINDOWS + "segment__kind": ("argmax", "segment n4 \n apply n4"),
-    "runs__mean__members": (["dice", "n4"], "average mean \n ensemble mean \n apply mean"),
+    "runs__mean__members": (["dice", "n4"], "{average,uncertainty,ensemble,apply} mean"),
+    "runs__mean__member_seeds": ([0, 3], "{average,uncertainty,ensemble,apply} mean"),
+    "runs__mean__uncertainty": (True, "apply mean"),
     "runs__mean__segment__threshold": (0.7, "segment mean \n apply mean"),
 }
 """Options of a run: a new value, and the jobs whose state changes with it, beside those that export it."""

@@ -116,7 +116,8 @@ def members(tmp_path):
 
 
 def test_uncertainty_is_written_beside_the_means(members, tmp_path):
-    average_batch(members, tmp_path / "mean", uncertainty=tmp_path / "uncertainty", activation="softmax")
+    average_batch(members, tmp_path / "mean")
+    write_uncertainty(members, tmp_path / "uncertainty", activation="softmax")
     expected = measure([read_map(folder / "a.tif") for folder in members], activation="softmax")
     assert sorted(path.name for path in (tmp_path / "uncertainty").iterdir()) == ["a.tif", "b.tif"]
     found = read_map(tmp_path / "uncertainty/a.tif")

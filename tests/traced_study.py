@@ -75,7 +75,8 @@ def _card(folder: Path, run: str) -> dict:
     common = identity | versions | {"data_source": "phantom", "seconds": {"train": 1.0, "validate": 0.0}}
     if run not in RUNS:
         weights = [digests.of_file(folder_of(folder, member) / "model.safetensors")[:16] for member in RUNS]
-        network = {"name": "ensemble", "members": list(RUNS), "options": {}, "parameters": 2}
+        trained = [{"run": member, "seed": 0} for member in RUNS]
+        network = {"name": "ensemble", "members": list(RUNS), "trained": trained, "parameters": 2}
         return common | {"network": network, "digests": {"members": weights}}
     weights = folder_of(folder, run) / "model.safetensors"
     write(weights, f"weights of {run}")

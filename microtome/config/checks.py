@@ -127,7 +127,7 @@ def _unused_data(study: Study, places: Places) -> Iterator[Fault]:
 
 def _check_classes(study: Study, places: Places) -> Iterator[Fault]:
     data, where = study.data, places(("data", "classes"))
-    if len(data.classes) < 2:
+    if len(data.classes) < 2 and study.runs:
         yield Fault(where, f"{len(data.classes)} class", "two or more, such as {membrane: 0, cell: 255}")
     values = [*data.classes.values(), *data.ignore]
     twice = sorted({value for value in values if values.count(value) > 1})
@@ -149,6 +149,10 @@ def _check_split(study: Study, places: Places) -> Iterator[Fault]:
         )
     if split.kind == "folds" and split.k < 2:
         yield Fault(places(("split", "k")), str(split.k), "2 or more")
+    if (split.kind == "none") == bool(study.runs):
+        found = "'none', but runs that are trained" if study.runs else f"'{split.kind}', but no runs"
+        expected = "'column', 'random' or 'folds' where runs are trained, 'none' where there are no runs"
+        yield Fault(places(("split", "kind")), found, expected)
     for option, kind in SPLIT_OPTIONS.items():
         if kind != split.kind and places.tree.get("split", option):
             yield Fault(
@@ -180,6 +184,10 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
             places(("runs", name)), f"no {lacking}", "both a network and a loss, or `members` for an ensemble"
         )
         return
+    for option in ("member_seeds", "uncertainty"):
+        if getattr(run, option):
+            expected = "nothing, as it belongs to ensembles (`members`)"
+            yield Fault(places.inside(("runs", name, option), 2), f"{option} of a trained run", expected)
     yield from _check_method(study, name, run, places)
     crop = getattr(run.sampler, "crop", None)
     if crop and crop > study.patches.size:
@@ -205,10 +213,18 @@ def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterat
     twice = sorted({member for member in run.members if run.members.count(member) > 1})
     if twice:
         yield Fault(places(("runs", name, "members")), f"{', '.join(twice)} twice", "each run once")
-    if not unknown and not set.intersection(*(set(study.runs[member].seeds) for member in run.members)):
+    if len(run.member_seeds) != len(set(run.member_seeds)):
+        yield Fault(places(("runs", name, "member_seeds")), str(list(run.member_seeds)), "each seed once")
+    if unknown:
+        return
+    shared = set.intersection(*(set(study.runs[member].seeds) for member in run.members))
+    if not run.member_seeds and not shared:
         seeds = ", ".join(f"{member} {list(study.runs[member].seeds)}" for member in run.members)
-        expected = "at least one seed that all members share"
+        expected = "at least one seed that all members share, or `member_seeds`"
         yield Fault(places(("runs", name, "members")), f"members without a common seed ({seeds})", expected)
+    if len(run.members) * max(len(run.member_seeds), 1) == 1 and run.uncertainty:
+        expected = "several members, or several `member_seeds`; one alone contradicts nobody"
+        yield Fault(places(("runs", name, "uncertainty")), "an ensemble of one", expected)
 
 
 def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:

@@ -144,3 +144,10 @@ def _check_members(study: Study, name: str, run: Run, places: Places) -> Iterato
         yield Fault(where, f"members with the outputs {found}", "members with the same outputs")
     for found in outputs if len(outputs) == 1 else ():
         yield from _check_segment(name, run, found, places)
+    networks = [study.runs[member].network for member in run.members if member in study.runs]
+    softmax = [one.name for one in networks if one and one.name in SOFTMAX_NETWORKS - WINDOW_NETWORKS]
+    if softmax and len(softmax) < len(networks):
+        others = sorted({one.name for one in networks if one} - set(softmax))
+        found = f"{', '.join(sorted(set(softmax)))} (a map for each class) and {', '.join(others)} (one map)"
+        expected = "members whose maps mean the same"
+        yield Fault(places(("runs", name, "members")), found, expected)

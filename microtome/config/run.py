@@ -24,6 +24,14 @@ class Run(Section):
     members: tuple[str, ...] = Field(
         (), description="an ensemble: the runs whose probability maps are averaged"
     )
+    member_seeds: tuple[NonNegativeInt, ...] = Field(
+        (),
+        description="an ensemble: seeds of each member that are averaged; empty: its own seed",
+    )
+    uncertainty: bool = Field(
+        False,
+        description="an ensemble: also write where members doubt (predictive entropy, mutual information)",
+    )
     loss: Loss | None = Field(None, description="null only for an ensemble")
     stain: str | None = Field(
         None, description="name of the study's stain normalization whose images are used; null: none"

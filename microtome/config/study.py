@@ -51,7 +51,10 @@ class Data(Section):
 class Split(Section):
     """How samples are divided into train, val and test."""
 
-    kind: Literal["column", "random", "folds"] = Field("column", description="column: the sheet's `part`")
+    kind: Literal["column", "random", "folds", "none"] = Field(
+        "column",
+        description="column: the sheet's `part`; none: nothing is trained, all samples are looked at",
+    )
     sizes: dict[Part, PositiveInt] = Field({}, description="random: number of groups of each part")
     group_by: Literal["patient", "block", "volume", "sample"] | None = Field(
         None,
@@ -139,8 +142,9 @@ class Study(Section):
     cubes: Cubes | None = Field(None, description="hyperspectral cubes: calibration, choice of bands")
     patches: Patches = Field(Patches(), description="the windows that training sees")
     runs: dict[str, Run] = Field(
-        min_length=1,
-        description="run name: what it changes of `defaults`; at a scale, `omit` leaves a run out",
+        {},
+        description="run name: what it changes of `defaults`; at a scale, `omit` leaves a run out. No runs: "
+        "the study only looks at its data (split.kind none)",
     )
     evaluate: Evaluate = Field(Evaluate(), description="what is measured")
     tables: dict[str, Entry] = Field({}, description="table name: its kind and options")

@@ -38,7 +38,7 @@ class Training(Section):
     """One training run."""
 
     epochs: PositiveInt = Field(100, description="passes over what the sampler draws, at most")
-    batch_size: PositiveInt = Field(4, description="windows of one optimizer step")
+    batch_size: PositiveInt = Field(4, description="windows of one optimizer step, on all GPUs together")
     optimizer: Optimizer = Field(Optimizer(), description="the optimizer and its constants")
     schedule: Schedule = Field(Schedule(), description="the learning rate over epochs")
     patience: PositiveInt | None = Field(

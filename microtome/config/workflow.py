@@ -11,7 +11,7 @@ from microtome.config.base import Section
 class Threads(Section):
     """CPU threads of one job; results are identical for identical numbers."""
 
-    train: PositiveInt = Field(1, description="of a training job")
+    train: PositiveInt = Field(1, description="of a training job, for each of its GPUs")
     predict: PositiveInt = Field(1, description="of a prediction job")
 
 
@@ -27,6 +27,11 @@ class Workflow(Section):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="where networks run; auto: a GPU if there is one"
+    )
+    gpus: PositiveInt = Field(
+        1,
+        description="GPUs of one training job (its resource `gpu`); above 1 they share each batch, and "
+        "results differ only by rounding",
     )
     threads: Threads = Field(Threads(), description="CPU threads of one job")
     mirror: str | None = Field(

@@ -11,6 +11,8 @@ from microtome.records import RunRecord
 PREDICTIONS = "predictions"
 SEGMENTATIONS = "segmentations"
 RAW_PREDICTIONS = "raw_predictions"
+UNCERTAINTY = "uncertainty"
+RUN_FOLDERS = (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS, UNCERTAINTY)
 INSTANCES = "instances"
 TARGET_FOLDERS = {"instances": INSTANCES, "shape_marker": "shape_markers", "centre_marker": "centre_markers"}
 """Folder beside a target, by what it holds of the same sample."""
@@ -29,6 +31,7 @@ class SampleSources:
         predictions: Probability map by run.
         segmentations: Segmentation (class ids) by run.
         raw_predictions: Probability map before calibration, by run, for runs that calibrate.
+        uncertainty: Where the members doubt (entropy, then mutual information, nat), by run, for ensembles.
         instances: True objects (ids), or None.
         shape_marker: Shape markers of the true objects, or None.
         centre_marker: Centre markers of the true objects, or None.
@@ -42,6 +45,7 @@ class SampleSources:
     predictions: Mapping[str, Path] = field(default_factory=dict)
     segmentations: Mapping[str, Path] = field(default_factory=dict)
     raw_predictions: Mapping[str, Path] = field(default_factory=dict)
+    uncertainty: Mapping[str, Path] = field(default_factory=dict)
     instances: Path | None = None
     shape_marker: Path | None = None
     centre_marker: Path | None = None
@@ -243,7 +247,7 @@ def find_sources(
     """
     image_by_sample = {Path(path).stem: Path(path) for path in images}
     target_by_sample = {Path(path).stem: Path(path) for path in targets}
-    maps = {name: _files(runs, f"{name}/*") for name in (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS)}
+    maps = {name: _files(runs, f"{name}/*") for name in RUN_FOLDERS}
     segmented = _files(runs, f"{SEGMENTATIONS}/*/{INSTANCES}")
     normalized: dict[str, dict[str, Path]] = {}
     for name, paths in (stains or {}).items():

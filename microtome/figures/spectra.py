@@ -30,13 +30,14 @@ from microtome.figures.cubes import (
     shrink,
     stretched,
 )
-from microtome.figures.inputs import FigureInputs
+from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.panels import pixel_size, scale_bar, show_image
 from microtome.figures.result import FigureResult
 from microtome.figures.style import DOUBLE_COLUMN, letter, new_figure, styled
 
 BAND_SHOWN = 20
 """The band of the publication's figure 1 d, and the one its labels were drawn on."""
+WHOLE = "the whole field"
 HEIGHT = 1.85
 PLOT, PICTURE = 1.55, 1.0
 """Widths of plots and pictures, relative."""
@@ -51,6 +52,7 @@ class _Opened:
     """Cubes of one sample, and its class spectra.
 
     Attributes:
+        classes: Names of the classes; of a sample without a label, one for the whole field.
         after: Calibrated cube.
         before: Raw cube, or None.
         transmittance: (classes, bands), calibrated.
@@ -58,6 +60,7 @@ class _Opened:
         blank: (bands,) mean of the white reference, or None.
     """
 
+    classes: tuple[str, ...]
     after: Cube
     before: Cube | None
     transmittance: NDArray[np.float64]
@@ -79,7 +82,8 @@ def draw(
     Args:
         inputs: Calibrated cubes with their reports, raw ones where there are any, targets, the table of
             bands.
-        sample: The sample; by default the first test sample with a cube and a target.
+        sample: The sample; by default the first test sample with a cube, those with a target first. Without
+            a target the spectra are those of the whole field.
         band: The band that is shown, from 0.
         mpp: Pixel size in micrometres, for a scale bar; by default what the image's file says.
 
@@ -89,20 +93,20 @@ def draw(
         times the mean blank (``calibrated_…``), the blank, score, chosen.
 
     Raises:
-        ValueError: There is no cube with a target, the band is none of its bands, or sizes differ.
+        ValueError: There is no cube, the band is none of its bands, or sizes differ.
     """
-    name, sources = choose_cube(inputs, sample, needs=("target",))
+    labelled = any(inputs.sources[key].target for key in inputs.cubes if key in inputs.sources)
+    name, sources = choose_cube(inputs, sample, needs=("target",) if labelled and not sample else ())
     cube = open_cube(inputs.cubes[name])
     check_band(cube, band)
-    target = read_target(sources, name, cube)
-    opened = _open(inputs, name, cube, target)
+    opened = _open(inputs, name, cube, sources)
     data = _data(inputs, opened, name)
     pictures = [(what, item) for what, item in (("before", opened.before), ("after", cube)) if item]
     has_scores = SCORE in data
     ratios = [PLOT] * (1 + has_scores) + [PICTURE * cube.width / cube.height] * len(pictures)
     figure = new_figure(DOUBLE_COLUMN, HEIGHT, data_kind=inputs.data_kind)
     panels = list(figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0])
-    _draw_spectra(panels[0], inputs, data, cube, opened)
+    _draw_spectra(panels[0], data, cube, opened)
     if has_scores:
         _draw_scores(panels[1], data, cube)
     for axes, (what, shown) in zip(panels[1 + has_scores :], pictures, strict=True):
@@ -116,8 +120,10 @@ def draw(
     return FigureResult(figure, data, caption)
 
 
-def _open(inputs: FigureInputs, name: str, cube: Cube, target: NDArray) -> _Opened:
-    count = len(inputs.classes)
+def _open(inputs: FigureInputs, name: str, cube: Cube, sources: SampleSources) -> _Opened:
+    classes = inputs.classes if sources.target else (WHOLE,)
+    target = read_target(sources, name, cube) if sources.target else np.zeros((cube.height, cube.width), int)
+    count = len(classes)
     raw = open_cube(inputs.raw_cubes[name]) if name in inputs.raw_cubes else None
     blank = mean_blank(inputs.cubes[name])
     if blank is not None and blank.size != cube.bands:
@@ -130,6 +136,7 @@ def _open(inputs: FigureInputs, name: str, cube: Cube, target: NDArray) -> _Open
         )
         raise ValueError(msg)
     return _Opened(
+        classes=classes,
         after=cube,
         before=raw,
         transmittance=class_spectra(cube, target, count),
@@ -143,7 +150,7 @@ def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
     columns: dict[str, object] = {"sample": name, BAND: np.arange(cube.bands)}
     if cube.wavelengths is not None:
         columns[WAVELENGTH] = np.asarray(cube.wavelengths)
-    for index, class_name in enumerate(inputs.classes):
+    for index, class_name in enumerate(opened.classes):
         columns[f"transmittance_{class_name}"] = opened.transmittance[index]
         if opened.raw is not None:
             columns[f"raw_{class_name}"] = opened.raw[index]
@@ -160,16 +167,16 @@ def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
     return frame.assign(**scores, **{CHOSEN: np.isin(frame[BAND], table.index[table[CHOSEN]])})
 
 
-def _draw_spectra(axes: Axes, inputs: FigureInputs, data: pd.DataFrame, cube: Cube, opened: _Opened) -> None:
+def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened) -> None:
     places, label = band_axis(cube)
     kinds = {"before": "raw", "after": "calibrated"} if opened.is_compared else {"after": "transmittance"}
-    for color, name in zip(CYCLE, inputs.classes, strict=False):
+    for color, name in zip(CYCLE, opened.classes, strict=False):
         for what, column in kinds.items():
             axes.plot(places, data[f"{column}_{name}"], color=color, linestyle=DASHES[what])
     axes.set(xlabel=label, ylabel="digital number" if opened.is_compared else "transmittance")
     axes.set_ylim(bottom=0)
     axes.set_ylim(top=axes.get_ylim()[1] * 1.32)
-    handles = [Line2D([], [], color=c, label=n) for c, n in zip(CYCLE, inputs.classes, strict=False)]
+    handles = [Line2D([], [], color=c, label=n) for c, n in zip(CYCLE, opened.classes, strict=False)]
     texts = {"before": "raw", "after": "calibrated × blank"}
     if opened.is_compared:
         handles += [Line2D([], [], color=GREY, linestyle=DASHES[w], label=texts[w]) for w in kinds]
@@ -193,15 +200,16 @@ def _draw_scores(axes: Axes, data: pd.DataFrame, cube: Cube) -> None:
 def _caption(
     inputs: FigureInputs, name: str, band: int, cube: Cube, data: pd.DataFrame, opened: _Opened
 ) -> str:
-    names = " and ".join(inputs.classes)
+    names = " and ".join(opened.classes)
     compared = " before (dashed) and after calibration, the latter times the mean blank for display"
     spectra = f"Mean spectra of {names} in sample {name}{compared if opened.is_compared else ', calibrated'}"
     scores = ""
     if SCORE in data:
         chosen = data.loc[data[CHOSEN], BAND].tolist()
         ends = f"{band_title(cube, chosen[0])} to {band_title(cube, chosen[-1])}"
-        scores = "; mean mutual information of each band and the first principal component over the training "
-        scores += f"samples (lines: standard deviation), {len(chosen)} chosen bands ({ends}) in blue"
+        scores = "; mean mutual information of each band and the first principal component over the "
+        scores += "samples that bands are chosen by (lines: standard deviation), "
+        scores += f"{len(chosen)} chosen bands ({ends}) in blue"
     both = " before and after" if opened.before is not None else " after"
     shown = f"; band {band}{both} calibration, each stretched to its own percentiles"
     return f"{spectra}{scores}{shown}. {data_sentence(inputs.data_kind)}"

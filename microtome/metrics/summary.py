@@ -13,7 +13,6 @@ from itertools import combinations, product
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import bootstrap, wilcoxon
 
 BY = ("run", "part", "class", "metric")
 UNIT = ("split", "sample")
@@ -255,6 +254,8 @@ def _interval(values: Values, settings: Bootstrap) -> tuple[float, float]:
         return float("nan"), float("nan")
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
+    from scipy.stats import bootstrap  # slow to import, and most tables and figures need none
+
     result = bootstrap(
         (values,),
         np.mean,
@@ -325,4 +326,6 @@ def _sign_flip(differences: Values) -> float:
 
 
 def _signed_rank(differences: Values) -> float:
+    from scipy.stats import wilcoxon  # see `_interval`
+
     return float(wilcoxon(differences).pvalue) if differences.any() else 1.0

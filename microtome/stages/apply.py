@@ -9,7 +9,7 @@ from typing import Any
 
 from microtome.job import finished_folder
 from microtome.stages.calibrate import calibrate_batch
-from microtome.stages.ensemble import average_batch
+from microtome.stages.ensemble import average_batch, write_uncertainty
 from microtome.stages.images import import_images
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
@@ -44,8 +44,8 @@ def apply_run(
         options: The rule's options (see `plan.StudyPlan.apply`).
         images: Image files; their names without suffix become the names of the results.
         trained: The trained runs.
-        folder: Gets `images/`, `predictions/` and `segmentations/`, one OME-TIFF an image each, and
-            `stains/{name}/` where stains are normalized.
+        folder: Gets `images/`, `predictions/`, `segmentations/` and, of ensembles that say where they doubt,
+            `uncertainty/`, one OME-TIFF an image each; and `stains/{name}/` where stains are normalized.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
     """
@@ -65,6 +65,8 @@ def apply_run(
             )
             maps.append(_calibrated(settings["calibrate"], member, raw))
         average_batch(maps, partial / "predictions")
+        if "uncertainty" in options:
+            write_uncertainty(maps, partial / "uncertainty", activation=options["uncertainty"])
         segment_batch(options["segment"], partial / "predictions", partial / "segmentations")
 
 

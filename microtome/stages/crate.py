@@ -147,17 +147,16 @@ def _runs(crate: Path, folder: Path, study: Options) -> Iterator[CrateRun]:
     for split, run, seed in study["evaluated"]:
         place = folder / f"runs/{split}/{run}/seed-{seed}"
         card, label = read_card(place / CARD_NAME), study["labels"].get(run, run)
-        is_ensemble = card["network"]["name"] == ENSEMBLE
-        others = card["network"]["members"] if is_ensemble else [card.get("weights_of")]
+        lender = [{"run": card["weights_of"], "seed": seed}] if card.get("weights_of") else []
+        others = card["network"]["trained"] if card["network"]["name"] == ENSEMBLE else lender
         weights = {"model.safetensors": card["digests"].get("weights", "")}  # large, and the card knows
         yield CrateRun(
             folder=place.relative_to(crate).as_posix(),
             label=label,
             card=card,
             sources=tuple(
-                (place.parent.parent / name / place.name).relative_to(crate).as_posix()
-                for name in others
-                if name
+                (place.parent.parent / other["run"] / f"seed-{other['seed']}").relative_to(crate).as_posix()
+                for other in others
             ),
             files=tuple(
                 _file(crate, place / name, f"{label}: {text}", weights.get(name, ""))

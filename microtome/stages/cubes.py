@@ -39,7 +39,8 @@ def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: P
     """Calibrate the cubes of a batch.
 
     Args:
-        options: ``calibrated``, ``scale``, ``full_scale``, ``scale_exposure`` (see `config.cubes.Cubes`).
+        options: ``calibrated``, ``scale``, ``full_scale``, ``scale_exposure`` (see `config.cubes.Cubes`);
+            ``rendered``, the samples that get a picture, ``{sample}.tif``, RGB uint8.
         rows: Rows with sample, cube, dark and blank (paths or None), and mpp if known.
         root: Folder that the rows' paths start from.
         folder: Gets ``{sample}.hdr`` and ``.img`` (transmittance, BSQ float32), and ``{sample}.json``
@@ -65,6 +66,9 @@ def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: P
                 "colours": "true" if spectra.covers_visible(cube.wavelengths) else "stretched",
             }
             write_json(partial / f"{row['sample']}.json", report)
+            if row["sample"] in options.get("rendered", ()):
+                picture = np.moveaxis(spectra.render(cube), -1, 0)
+                images.write(partial / f"{row['sample']}.tif", picture, mpp=row.get("mpp"))
             logger.info("%s: %s, %s", row["sample"], cube.shape, "; ".join(quality.warnings) or "no warnings")
 
 
@@ -183,21 +187,6 @@ def cut_raw_batch(options: Options, rows: Sequence[Row], root: Path, table: Path
         for row in rows:
             cube = open_cube(root / row["cube"])
             _write_bands(partial / f"{row['sample']}.tif", cube, table, mpp=row.get("mpp"), scale=scale)
-
-
-def render_batch(options: Options, cubes: Path, folder: Path) -> None:
-    """Render calibrated cubes as RGB images.
-
-    Args:
-        options: Not used.
-        cubes: Folder of calibrated cubes with their reports.
-        folder: Gets ``{sample}.tif``, RGB uint8.
-    """
-    with finished_folder(folder) as partial:
-        for header in sorted(cubes.glob("*.hdr")):
-            mpp = json.loads(header.with_suffix(".json").read_text(encoding="utf-8"))["mpp"]
-            picture = spectra.render(open_cube(header))
-            images.write(partial / f"{header.stem}.tif", np.moveaxis(picture, -1, 0), mpp=mpp)
 
 
 def _calibrated(options: Options, row: Row, root: Path, target: Path) -> calibration.Quality:

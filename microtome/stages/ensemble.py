@@ -16,20 +16,12 @@ from microtome.uncertainty import Activation, measure
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
-def average_batch(
-    members: Sequence[Path],
-    folder: Path,
-    *,
-    uncertainty: Path | None = None,
-    activation: Activation = "sigmoid",
-) -> None:
+def average_batch(members: Sequence[Path], folder: Path) -> None:
     """Average the probability maps of several runs.
 
     Args:
         members: The same batch folder of each run.
         folder: Gets the means.
-        uncertainty: Gets what `write_uncertainty` writes; None: nothing.
-        activation: Of the networks behind the maps; only for their uncertainty.
     """
     with finished_folder(folder) as partial:
         for path in sorted(members[0].glob("*.tif")):
@@ -37,9 +29,6 @@ def average_batch(
             images.write(
                 partial / path.name, probability_calibration.ensemble(maps), mpp=images.header(path).mpp
             )
-
-    if uncertainty is not None:
-        write_uncertainty(members, uncertainty, activation=activation)
 
 
 def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Activation = "sigmoid") -> None:
@@ -83,6 +72,7 @@ def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) ->
         "network": {
             "name": "ensemble",
             "members": list(options["members"]),
+            "trained": [{"run": card["run"], "seed": card["seed"]} for card in found],
             "options": {},
             "parameters": parameters,
         },

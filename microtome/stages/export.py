@@ -35,8 +35,8 @@ def export_run(
         archive: Written whole or not at all.
     """
     content = {
-        f"{member.parent.name}/{name}": (member / name).read_bytes()
-        for member in members
+        f"{folder}/{name}": (member / name).read_bytes()
+        for folder, member in _folders(members).items()
         for name in MEMBER_FILES
         if (member / name).is_file()
     }
@@ -48,6 +48,15 @@ def export_run(
     with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
         for name, data in sorted(content.items()):
             packed.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+
+
+def _folders(members: Sequence[Path]) -> dict[str, Path]:
+    """Folder of the archive to the trained run it holds: its name, and its seed where it has several."""
+    names = [member.parent.name for member in members]
+    return {
+        name if names.count(name) == 1 else f"{name}/{member.name}": member
+        for name, member in zip(names, members, strict=True)
+    }
 
 
 def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summary: pd.DataFrame) -> str:

@@ -13,19 +13,22 @@ logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 
-def import_images(samples: Sequence[Row], root: Path, folder: Path) -> None:
+def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered: Path | None = None) -> None:
     """Decode images and write them as tiled OME-TIFF.
 
     Args:
         samples: Rows with sample, image, page, mpp.
         root: Folder that the rows' paths start from.
         folder: Written whole or not at all.
+        rendered: Folder with pictures of cubes; a sample that has one there gets it.
 
     Raises:
         ImageError: An image cannot be decoded.
     """
     with finished_folder(folder) as partial:
         for row in samples:
-            array = images.as_channels_first(images.read(root / row["image"], page=row["page"]))
+            picture = rendered / f"{row['sample']}.tif" if rendered else root / row["image"]
+            path = picture if picture.is_file() else root / row["image"]
+            array = images.as_channels_first(images.read(path, page=row["page"]))
             images.write(partial / f"{row['sample']}.tif", array, mpp=row["mpp"])
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)

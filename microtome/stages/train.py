@@ -4,10 +4,10 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import torch
@@ -18,18 +18,22 @@ from microtome.augment import Augmentation
 from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
-from microtome.devices import choose_device, repeatable
+from microtome.devices import choose_device, repeatable, require_devices
 from microtome.digests import DIGEST, of_file, of_options
 from microtome.images import StackedSource, open_source
 from microtome.job import finished_file, write_json
 from microtome.stages.folders import find_sample
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
+from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
 from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
+from microtome.training.team import SOLO, Team, joined
 from microtome.windows import WindowTransform, input_window
 
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
+MODULE = "microtome.stages.train"
+"""This module, as each process of a training job on several GPUs runs it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class TrainingFiles:
     patches: tuple[Path, ...]
     images: tuple[Path, ...]
     targets: tuple[Path, ...]
+
+    @classmethod
+    def of_names(cls, **names: Sequence[str]) -> Self:
+        """The files of these names."""
+        return cls(**{kind: tuple(map(Path, found)) for kind, found in names.items()})
 
     def labelled(self, sample: str, outputs: Sequence[str]) -> Labelled:
         """The image and the target of a sample, one map for each output of the network."""
@@ -76,10 +85,12 @@ def train_run(
     device: str,
     threads: int,
     code: str = "",
+    processes: int = 1,
 ) -> None:
     """Train a run and write `model.safetensors`, `history.tsv` and `card.json`.
 
-    A checkpoint is resumed if it is of the same options, images, targets, windows and code.
+    A checkpoint is resumed if it is of the same options, images, targets, windows and code, with any number
+    of processes.
 
     Args:
         options: The rule's options (see `plan.StudyPlan.train`).
@@ -87,32 +98,93 @@ def train_run(
         folder: Where the run's files go.
         checkpoint: Written after each epoch, resumed from, deleted at the end.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        threads: CPU threads of torch.
+        threads: CPU threads of torch, of all processes together.
         code: Digest of the code behind the rule (`microtome.provenance`); a checkpoint of other code is not
             resumed.
+        processes: Above 1, so many processes share each batch, each with a GPU of its own, or all on the CPU
+            if `device` is `cpu`. Results differ from those of one process only by rounding.
 
     Raises:
-        ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice.
+        ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice;
+            of several processes, any error that one of them foresees; or there are too few GPUs.
         FileNotFoundError: A sample has no image or no target.
+        RuntimeError: One of several processes failed in a way that nobody foresaw.
     """
+    if processes <= 1:
+        with repeatable(threads):
+            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, device=device, code=code)
+        return
+    _require_shares(options, processes)
+    require_devices(choose_device(device), device, processes)
+    share = max(1, threads // processes)
+    request = {
+        "options": options,
+        "files": {kind: list(map(str, paths)) for kind, paths in asdict(files).items()},
+        "folder": str(folder),
+        "settings": {"checkpoint": str(checkpoint), "device": device, "code": code},
+        "threads": share,
+    }
+    launch(MODULE, request, processes=processes, threads=share)
+
+
+def _train_one(request: Request, rank: int, size: int) -> None:
+    """Be one of the processes of `train_run`."""
+    settings = request["settings"] | {"checkpoint": Path(request["settings"]["checkpoint"])}
+    files = TrainingFiles.of_names(**request["files"])
+    with (
+        repeatable(request["threads"]),
+        joined(rank, size, choose_device(settings["device"])) as team,
+    ):
+        _train_in(team, request["options"], files, Path(request["folder"]), **settings)
+
+
+def _train_in(
+    team: Team,
+    options: Options,
+    files: TrainingFiles,
+    folder: Path,
+    *,
+    checkpoint: Path,
+    device: str,
+    code: str,
+) -> None:
+    """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
+    threads = torch.get_num_threads() * team.size
     digests = {"config": of_options(options), "data": _data_digest(options, files), "code": code}
-    with repeatable(threads):
-        torch.manual_seed(options["seed"])
-        model = networks.build(**options["network"])
-        weights = networks.initialize(model, options["network"])
-        trainer = Trainer(
-            model,
-            losses.build(**options["loss"]),
-            _task(options, model),
-            Training(**options["training"]),
-            choose_device(device),
-            options["seed"],
-        )
-        sources = [_batches(options, files, part, model) for part in ("train", "val")]
-        result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
+    torch.manual_seed(options["seed"])
+    model = networks.build(**options["network"])
+    weights = networks.initialize(model, options["network"]) if team.is_first else ""
+    trainer = Trainer(
+        model,
+        losses.build(**options["loss"]),
+        _task(options, model),
+        Training(**options["training"]),
+        choose_device(device),
+        options["seed"],
+        team,
+    )
+    sources = [_batches(options, files, part, model) for part in ("train", "val")]
+    result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
+    if not team.is_first:
+        return
     card = _card(result, trainer, options, weights) | {"threads": threads, "digests": digests}
-    _write(result, folder, card)
+    _write(result, folder, card | ({"processes": team.size} if team.size > 1 else {}))
     checkpoint.unlink(missing_ok=True)
+
+
+def _require_shares(options: Options, processes: int) -> None:
+    """Make sure that a batch has a window for each process.
+
+    Raises:
+        ValueError: It has not.
+    """
+    windows = options["training"]["batch_size"]
+    if windows < processes:
+        msg = (
+            f"training.batch_size is {windows}, expected at least {processes} windows, one for each GPU of "
+            "the training job; raise it, or lower `gpus` in config/config.yaml"
+        )
+        raise ValueError(msg)
 
 
 def _task(options: Options, model: torch.nn.Module) -> Task:
@@ -212,3 +284,7 @@ def _data_digest(options: Options, files: TrainingFiles) -> str:
                 digest.update(path.read_bytes())
         digest.update(json.dumps(files.index(names)).encode())
     return digest.hexdigest()[:DIGEST]
+
+
+if __name__ == "__main__":
+    serve(_train_one)

@@ -17,11 +17,13 @@ from tqdm import tqdm
 from microtome.config.training import Training
 from microtome.training import checkpoint as checkpoints
 from microtome.training.ahead import ahead
+from microtome.training.batch_norm import synchronize
 from microtome.training.batches import Batch, BatchSource, epoch_seed
 from microtome.training.checkpoint import Checkpoint
 from microtome.training.faults import BatchError, TrainingDivergedError, check_finite, explained
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
 from microtome.training.tasks import Prepared, Task, to_device
+from microtome.training.team import SOLO, Team
 
 __all__ = ["BatchError", "Fit", "Trainer", "TrainingDivergedError", "fit", "validate"]
 
@@ -54,7 +56,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Everything that stays the same from epoch to epoch."""
+    """Everything that stays the same from epoch to epoch; `team` are the processes that train together."""
 
     model: torch.nn.Module
     loss: Loss
@@ -62,6 +64,7 @@ class Trainer:
     settings: Training
     device: torch.device
     seed: int = 0
+    team: Team = SOLO
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
@@ -86,11 +89,12 @@ class Trainer:
         return self.loss_on(self.task.prepare(batch, seed=seed))
 
     def loss_on(self, prepared: Prepared) -> Tensor:
-        """The loss of a prepared batch."""
-        ready = to_device(prepared, self.device, channels_last=self.channels_last)
+        """The loss of a prepared batch, all of it, though the team shares the work of the network."""
+        own = replace(prepared, inputs=prepared.inputs[self.team.share(len(prepared.inputs))])
+        ready = to_device(own, self.device, channels_last=self.channels_last)
         with self.autocast:
             output = self.model(ready.inputs)
-        return self.loss(output.float(), ready.target, ready.valid)
+        return self.loss(self.team.whole(output.float()), ready.target, ready.valid)
 
 
 def fit(
@@ -104,15 +108,18 @@ def fit(
     """Train a model and keep the weights of the epoch with the lowest validation loss.
 
     The same seed, data, settings and thread count give the same weights on a CPU, also if the run was killed
-    and resumed. The loss of an epoch is the mean over its windows of the loss of the batch they are in. For
-    losses that flatten a batch (Dice, IoU, Tversky, focal in its form `batch_mean`) this is not the loss of
-    all windows together, and it depends on the batch size. Batches without a labelled pixel do not count.
+    and resumed. Several processes give the same but for rounding: each calls this with its own place in the
+    team, and `batch_size` is of all of them together. The loss of an epoch is the mean over its windows of
+    the loss of the batch they are in. For losses that flatten a batch (Dice, IoU, Tversky, focal in its form
+    `batch_mean`) this is not the loss of all windows together, and it depends on the batch size. Batches
+    without a labelled pixel do not count.
 
     Args:
         trainer: Model, loss, task and settings; the model is trained in place.
         train: Training batches.
         validation: Validation batches, not augmented.
-        checkpoint: File written after each epoch and resumed from; None keeps no state on disk.
+        checkpoint: File written after each epoch (by the first process) and resumed from, by any number of
+            processes; None keeps no state on disk.
         key: What the run is; a checkpoint with another key is not resumed.
 
     Returns:
@@ -122,15 +129,18 @@ def fit(
         TrainingDivergedError: The loss became NaN or infinite; names the step and the samples of the batch.
         BatchError: A batch does not fit into the memory, or is too small for batch normalisation.
         ValueError: No batch has a labelled pixel, or the precision is unsafe here.
+        TeamLostError: Another process of the team ended.
     """
-    settings = trainer.settings
+    settings, team = trainer.settings, trainer.team
     _place(trainer)
     optimizer = build_optimizer(trainer.model.parameters(), settings.optimizer)
     state = _start(trainer, optimizer, checkpoint, key)
+    team.require_same(state.epoch, trainer.device)
+    team.adopt(trainer.model)
     with tqdm(total=settings.epochs, initial=state.epoch, unit="epoch", disable=None) as progress:
         while state.epoch < settings.epochs and not _should_stop(state.history, settings.patience):
             state = _epoch(trainer, optimizer, train, validation, state)
-            if checkpoint:
+            if checkpoint and team.is_first:
                 checkpoints.save(checkpoint, state)
             last = state.history[-1]
             progress.update()
@@ -152,10 +162,11 @@ def validate(trainer: Trainer, batches: BatchSource) -> float:
 
 
 def _place(trainer: Trainer) -> None:
-    """Move the model to the device, in its memory format."""
+    """Move the model to the device, in its memory format, its batch normalisation shared by the team."""
     if trainer.precision == "bf16" and trainer.device.type == "cpu" and _is_volumetric(trainer.model):
         msg = "training.precision is bf16 for a 3-D network on a CPU, where PyTorch crashes; set fp32 or auto"
         raise ValueError(msg)
+    synchronize(trainer.model, trainer.team)
     trainer.model.to(trainer.device)
     if trainer.channels_last:
         trainer.model.to(memory_format=torch.channels_last)
@@ -187,7 +198,8 @@ def _epoch(
     settings, number = trainer.settings, state.epoch
     rate = settings.optimizer.lr * learning_rate_factor(settings.schedule, number, settings.epochs)
     set_learning_rate(optimizer, rate)
-    torch.manual_seed(epoch_seed(trainer.seed, number))
+    team = trainer.team
+    torch.manual_seed(epoch_seed(trainer.seed, number, *([] if team.is_first else [team.rank])))
     start = time.perf_counter()
     train_loss, logged = _train(trainer, optimizer, train, number)
     middle = time.perf_counter()
@@ -196,8 +208,8 @@ def _epoch(
     end = time.perf_counter()
     row = {
         "epoch": number + 1,
-        "train_loss": train_loss,
-        "val_loss": val_loss,
+        "train_loss": team.agreed(train_loss, trainer.device),
+        "val_loss": team.agreed(val_loss, trainer.device),
         "learning_rate": rate,
         "train_seconds": middle - start,
         "val_seconds": end - middle,
@@ -249,6 +261,7 @@ def _update(trainer: Trainer, optimizer: torch.optim.Optimizer, step: "_Step") -
     value = float(loss.detach())
     check_finite(value, step.where, step.batch)
     loss.backward()
+    trainer.team.add_gradients(trainer.model.parameters())
     if trainer.settings.grad_clip:
         torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.settings.grad_clip)
     optimizer.step()

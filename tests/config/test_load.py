@@ -117,6 +117,43 @@ def test_members_without_a_common_seed(tmp_path, small):
     assert fault.startswith(":11 runs.c.members: found members without a common seed (a [1, 2], b [0])")
 
 
+@mark.parametrize(
+    ("run", "expected"),
+    [
+        ("{members: [a], member_seeds: [1, 1]}", ":11 runs.c.member_seeds: found [1, 1]; expected each seed"),
+        (
+            "{members: [a], uncertainty: true}",
+            ":11 runs.c.uncertainty: found an ensemble of one",
+        ),
+        (
+            "{uncertainty: true}",
+            ":11 runs.c.uncertainty: found uncertainty of a trained run",
+        ),
+        ("{member_seeds: [1]}", ":11 runs.c.member_seeds: found member_seeds of a trained run"),
+    ],
+)
+def test_faults_of_ensembles(tmp_path, small, run, expected):
+    (fault,) = faults_of(tmp_path, small.replace("  c:\n", f"  c: {run}\n"))
+    assert fault.startswith(expected)
+
+
+def test_members_of_two_kinds(tmp_path, small):
+    softmax = "{network: {name: cnn2d, in_channels: 1}, loss: {name: cross_entropy}, segment: {kind: argmax}}"
+    text = small.replace("{label: A}", softmax).replace("  c:\n", "  c: {members: [a, b]}\n")
+    found = [fault for fault in faults_of(tmp_path, text) if "runs.c" in fault]
+    assert found[0].startswith(":11 runs.c.members: found cnn2d (a map for each class) and unet (one map)")
+
+
+def test_a_study_may_only_look(tmp_path, small):
+    runs = small[small.index("defaults:") : small.index("  c:\n") + len("  c:\n")]
+    found = faults_of(tmp_path, small.replace(runs, ""))
+    assert found[0].startswith(" split.kind: found 'column', but no runs; expected 'column', 'random'")
+    text = small.replace(runs, "split: {kind: none}\n")
+    assert parse(tmp_path, text).runs == {}
+    found = faults_of(tmp_path, small + "split: {kind: none}\n")
+    assert found[0].startswith(":12 split.kind: found 'none', but runs that are trained")
+
+
 def test_a_contradiction_in_the_defaults_is_named_at_the_run(tmp_path, small):
     found = faults_of(tmp_path, small.replace("{label: A}", "{network: {name: ciresan}}"))
     assert [fault.split(": found")[0] for fault in found] == [":9 runs.a.sampler.kind", ":9 runs.a.loss.name"]

@@ -23,6 +23,7 @@ EXAMPLES = {
     "loss_curves": {"runs": ["bce", "dice"]},
     "overlap_tile": {},
     "sample_panel": {"mpp": 0.004},
+    "uncertainty": {"count": 2},
     "v_rand_curves": {},
     "window_variants": {"window": 17, "per_class": 1},
     "worked_convolution": {},

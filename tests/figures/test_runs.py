@@ -22,6 +22,22 @@ def test_loss_curves_leave_ensembles_out(study):
     assert "mcdnn" not in set(figures.draw("loss_curves", study).data["run"])
 
 
+def test_uncertainty_beside_errors(study):
+    result = figures.draw("uncertainty", study)
+    assert result.data["run"].unique().tolist() == ["mcdnn"]
+    assert result.data["error_auc"].between(0.5, 1).all()  # entropy was made high where maps are unsure
+    assert (result.data["entropy_wrong"] > result.data["entropy_right"]).all()
+    mean = result.data["error_auc"].mean()
+    assert f"the ROC curve of {mean:.3f}" in result.caption
+    with pytest.raises(ValueError, match=r"no uncertainty of sample .* by run .bce"):
+        figures.draw("uncertainty", study, run="bce", samples=result.data["sample"].tolist())
+
+
+def test_a_study_without_doubt(tiny):
+    with pytest.raises(ValueError, match="give an ensemble the option `uncertainty: true`"):
+        figures.draw("uncertainty", tiny(label=LABEL, probability=PROBABILITY))
+
+
 def test_sample_panel_counts(tiny):
     result = figures.draw("sample_panel", tiny(label=LABEL, probability=PROBABILITY))
     data = result.data.set_index("class")

@@ -43,7 +43,7 @@ def _run(study: str, name: str, source: str, **card: Any) -> CrateRun:
 
 def _study(name: str = "cells", source: str = "phantom", dataset: dict | None = None) -> CrateStudy:
     one = _run(name, "one run", source)
-    network = {"name": "ensemble", "members": ["one run"], "parameters": 7}
+    network = {"name": "ensemble", "parameters": 7}
     mean = {"split": "main", "seed": 0, "data_source": source, "network": network}
     product = CrateProduct(
         kind="table",

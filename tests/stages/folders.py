@@ -85,12 +85,11 @@ def write(root: Path) -> TrainingFiles:
     return TrainingFiles((root / "index.parquet",), (root / "images",), (root / "targets",))
 
 
-def train(root: Path, run: str, folder: Path, *, code="c", files=None, **changes) -> Path:
+def train(root: Path, run: str, folder: Path, *, code="c", files=None, processes=1, **changes) -> Path:
     files = files or TrainingFiles((root / "index.parquet",), (root / "images",), (root / "targets",))
     checkpoint = folder / "checkpoint.safetensors"
-    train_run(
-        options(run, **changes), files, folder, checkpoint=checkpoint, device="cpu", threads=1, code=code
-    )
+    settings = {"checkpoint": checkpoint, "device": "cpu", "threads": 1, "code": code}
+    train_run(options(run, **changes), files, folder, **settings, processes=processes)
     return folder
 
 

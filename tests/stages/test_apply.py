@@ -50,7 +50,7 @@ def applied(found, tmp_path_factory):
     target = found.root / "stains/spcn/target.json"
     for run, members in (("marked", ["marked"]), ("alone", ["alone"]), ("twin", ["marked", "marked_too"])):
         trained = TrainedRuns([found.runs[member] for member in members], [target] * (run != "alone"))
-        chosen = options(found.plan.apply(run))
+        chosen = options(found.plan.apply(run, 0))
         apply_run(chosen, paths, trained, folder / run, device="cpu", threads=1)
     return folder, paths
 
@@ -104,7 +104,7 @@ def test_a_known_image_is_predicted_as_in_the_study(found, tmp_path):
     shutil.copy(found.root / f"images/test-0/{TILE}.tif", path)
     for run in ("marked", "alone"):
         target = [found.root / "stains/spcn/target.json"] * (run == "marked")
-        trained, chosen = TrainedRuns([found.runs[run]], target), options(found.plan.apply(run))
+        trained, chosen = TrainedRuns([found.runs[run]], target), options(found.plan.apply(run, 0))
         apply_run(chosen, [path], trained, tmp_path / run, device="cpu", threads=1)
         for kind in ("predictions", "segmentations"):
             name = f"{TILE}.tif"

@@ -18,6 +18,7 @@ from microtome.figures.inputs import FigureInputs
 from microtome.spectra import render
 from microtome.stages import cubes
 from microtome.stages.cubes import BandError
+from microtome.stages.images import import_images
 from tests.synthetic_cubes import Recording, braces, record, write_envi, write_recording
 
 BANDS, WIDTH, FIRST = 12, 4, 5
@@ -170,10 +171,14 @@ def test_images_of_the_chosen_bands(study, tmp_path):
 
 
 def test_rendered_images(study, tmp_path):
-    root, _, _ = study
-    cubes.render_batch({}, root / "cubes/0", tmp_path / "rgb")
-    found = images.read(tmp_path / "rgb/s0.tif")
-    np.testing.assert_array_equal(found, render(open_cube(root / "cubes/0/s0.hdr")))
+    root, rows, _ = study
+    cubes.calibrate_batch(CALIBRATE | {"rendered": ["s0"]}, rows, root, tmp_path / "cubes")
+    assert [path.name for path in (tmp_path / "cubes").glob("*.tif")] == ["s0.tif"]
+    expected = render(open_cube(root / "cubes/0/s0.hdr"))
+    np.testing.assert_array_equal(images.read(tmp_path / "cubes/s0.tif"), expected)
+    samples = [{"sample": "s0", "image": "s0.hdr", "page": 0, "mpp": 0.5}]
+    import_images(samples, root, tmp_path / "images", rendered=tmp_path / "cubes")
+    np.testing.assert_array_equal(images.read(tmp_path / "images/s0.tif"), expected)
 
 
 def test_no_blank_reference(study, tmp_path):
@@ -222,7 +227,7 @@ def test_the_picture_of_the_quality(study):
 def test_transmittance_as_stored(tmp_path):
     stored = np.random.default_rng(0).integers(2000, 9000, (12, 10, 14)).astype(np.uint16)
     write_envi(tmp_path / "t.hdr", stored, wavelength=braces(np.linspace(400, 700, 12)))
-    options = CALIBRATE | {"calibrated": True, "scale": 10000.0}
+    options = CALIBRATE | {"calibrated": True, "scale": 10000.0, "rendered": ["bladder"]}
     row = {"sample": "t", "cube": "t.hdr", "dark": None, "blank": None}
     cubes.calibrate_batch(options, [row], tmp_path, tmp_path / "cubes")
     report = json.loads((tmp_path / "cubes/t.json").read_text())
@@ -238,14 +243,13 @@ def test_transmittance_as_stored(tmp_path):
 @pytest.mark.realdata
 @pytest.mark.skipif(DATA is None, reason="MICROTOME_DATA is not set")
 def test_real_transmittance(tmp_path):
-    options = CALIBRATE | {"calibrated": True, "scale": 10000.0}
+    options = CALIBRATE | {"calibrated": True, "scale": 10000.0, "rendered": ["bladder"]}
     row = {"sample": "bladder", "cube": "hsi_pathology_hims/bladder_M13_bin2.hdr"}
     cubes.calibrate_batch(options, [row], Path(DATA), tmp_path / "cubes")
     cubes.score_batch({"bins": 256, "method": "window"}, tmp_path / "cubes", tmp_path / "scores.tsv")
     cubes.select_bands(SELECT | {"width": 16}, [tmp_path / "scores.tsv"], ["bladder"], tmp_path / "bands.tsv")
     table = pd.read_csv(tmp_path / "bands.tsv", sep="\t")
     assert table["selected"].sum() == 16
-    cubes.render_batch({}, tmp_path / "cubes", tmp_path / "rgb")
-    colour = images.read(tmp_path / "rgb/bladder.tif").reshape(-1, 3).mean(0)
+    colour = images.read(tmp_path / "cubes/bladder.tif").reshape(-1, 3).mean(0)
     assert colour[1] < min(colour[0], colour[2])
     draw("cube_quality", FigureInputs(cubes={"bladder": tmp_path / "cubes/bladder.hdr"}, data_kind="public"))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from microtome import images, networks
 from microtome.records import read_card, read_history
-from microtome.stages.train import TrainingFiles
+from microtome.stages.train import TrainingFiles, train_run
 from microtome.training import loop
 from tests.stages import folders
 
@@ -107,6 +107,39 @@ def test_a_checkpoint_of_something_else_does_not_count(monkeypatch, root, tmp_pa
         folders.train(tmp_path / "study", "unet", tmp_path / "run", **changes)
     assert json.loads((tmp_path / "run/card.json").read_text())["resumed"] == 0
     assert "is of other settings, data or code" in caplog.text
+
+
+def test_two_processes_leave_the_same_files_as_one(root, runs, tmp_path):
+    sgd = folders.RUNS["unet"]["training"] | {"optimizer": {"name": "sgd", "lr": 0.05}}
+    for folder, processes in ((tmp_path / "one", 1), (tmp_path / "two", 2)):
+        folders.train(root, "unet", folder, processes=processes, training=sgd)
+    histories = [read_history(tmp_path / name / "history.tsv") for name in ("one", "two")]
+    for column in ("train_loss", "val_loss"):
+        assert histories[1][column].tolist() == pytest.approx(histories[0][column].tolist(), abs=1e-5)
+    one, two = (read_card(tmp_path / name / "card.json") for name in ("one", "two"))
+    assert set(two) == CARD | {"processes"}
+    assert (two["processes"], two["device"], two["threads"], two["resumed"]) == (2, "cpu", 2, 0)
+    alike = {"config", "data", "code"}
+    assert {key: two["digests"][key] for key in alike} == {key: one["digests"][key] for key in alike}
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [
+        "card.json",
+        "history.tsv",
+        "model.safetensors",
+    ]
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert list(one) == list(two)
+    assert all(torch.allclose(value, two[name], atol=1e-5) for name, value in one.items())
+
+
+def test_more_processes_than_windows_or_devices_are_refused(root, tmp_path):
+    with pytest.raises(ValueError, match=r"training\.batch_size is 3, expected at least 4 windows"):
+        folders.train(root, "unet", tmp_path, processes=4)
+    files = TrainingFiles((root / "index.parquet",), (root / "images",), (root / "targets",))
+    many = torch.cuda.device_count() + 2
+    training = folders.RUNS["unet"]["training"] | {"batch_size": many}
+    settings = {"checkpoint": tmp_path / "c", "device": "auto", "threads": 1, "processes": many}
+    with pytest.raises(ValueError, match=f"a training job of {many} GPUs sees . of them here"):
+        train_run(folders.options("unet", training=training), files, tmp_path, **settings)
 
 
 def test_the_state_of_pytorch_is_left_alone(root, tmp_path):

@@ -177,16 +177,17 @@ def defaults_spelled_out(workspace: Workspace) -> None:
 
 
 def other_machine(workspace: Workspace) -> None:
-    """Another device, other thread counts."""
+    """Another device, other thread counts, more GPUs."""
     workspace.write(
         "config/config.yaml",
-        f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: auto\nthreads: {{train: 2, predict: 2}}\n",
+        f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: auto\ngpus: 2\n"
+        "threads: {train: 2, predict: 2}\n",
     )
 
 
 def other_resources(workspace: Workspace) -> None:
     """More memory for training and another message."""
-    workspace.replace("rules/train.smk", "mem_mb=grow(4000)", "mem_mb=grow(9000)")
+    workspace.replace("rules/train.smk", "mem_mb=grow(4000 *", "mem_mb=grow(9000 *")
     workspace.replace("rules/train.smk", "{wildcards.study}: train", "{wildcards.study}: now train")
 
 
