@@ -168,12 +168,21 @@ def _root(study: Study, workflow: Workflow) -> Path:
 
 def report_state(plans: Mapping[str, StudyPlan]) -> str:
     """State of `report_page`: the title and paper of each study, and the names of what is shown."""
-    shown = {name: _shown(plan) for name, plan in plans.items()}
     templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
+    return provenance.state("scripts/report_page.py", _results(plans), files=files)
+
+
+def crate_state(plans: Mapping[str, StudyPlan]) -> str:
+    """State of `crate`, which describes the same results as the report shows."""
+    return provenance.state("scripts/crate.py", _results(plans))
+
+
+def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
+    """What there is to show of all studies, and the command that makes it."""
     scale = next(iter(plans.values())).scale
     command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    return provenance.state("scripts/report_page.py", {"command": command, "studies": shown}, files=files)
+    return {"command": command, "studies": {name: _shown(plan) for name, plan in plans.items()}}
 
 
 def _shown(plan: StudyPlan) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
 from microtome.layout import Layout, make_importable
 from microtome.run_options import run_kind
-from microtome.planning import load_plans, report_state
+from microtome.planning import crate_state, load_plans, report_state
 from microtome.requests import check_asked, list_images, pair_labels
 
 make_importable(Path(workflow.basedir))

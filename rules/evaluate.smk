@@ -47,6 +47,7 @@ rule tabulate:
             if plan(wildcards).study.tables[wildcards.name].images
             else []
         ),
+        data=entry_data("tables"),
         stains=entry_stains("tables"),
         objects=entry_objects("tables"),
         published="config/published.yaml",
@@ -88,6 +89,7 @@ rule draw:
         maps=entry_maps("figures"),
         stains=entry_stains("figures"),
         stain_targets=entry_stains("figures", "target.json"),
+        data=entry_data("figures"),
         cubes=entry_cubes("cubes/{batch}"),
         bands=entry_cubes("bands/{split}/bands.tsv"),
         published="config/published.yaml",
