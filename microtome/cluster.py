@@ -77,7 +77,7 @@ def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, in
 
 
 def _resource(amount: Callable[[int], int]) -> Resource:
-    """A resource that goes by the attempt alone; Snakemake asks for its signature at every job, so it is kept."""
+    """A resource that goes by the attempt alone, with the signature that Snakemake asks for."""
 
     def resource(wildcards: Any, attempt: int) -> int:
         return amount(attempt)
