@@ -25,6 +25,10 @@ except (ConfigurationError, OSError) as error:
 
 at = Layout(OPTIONS.results, OPTIONS.scale)
 
+if OPTIONS.container:
+
+    container: OPTIONS.container
+
 
 def runs_of(*kinds):
     """A regular expression of the names of all runs of these kinds."""
