@@ -2,8 +2,11 @@
 """Headers of image files, remembered from one run of the workflow to the next.
 
 A study of 20,000 images has 40,000 files. Reading their headers takes long, looking at their sizes and times
-a second; so what a header said is kept, by path, size and modification time.
+a second; so what a header said is kept, by path, size and modification time. Readers are imported when there
+is a file to read.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -11,16 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from microtome import _image_types, _tiff, images
-from microtome._image_types import ImageHeader
 from microtome.job import finished_file
+
+if TYPE_CHECKING:
+    from microtome.images import ImageHeader
 
 Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
-READERS = (images, _tiff, _image_types)
+READERS = ("images.py", "_tiff.py", "_image_types.py")
 """Modules whose change makes what is remembered worthless."""
-FIELDS = tuple(field.name for field in fields(ImageHeader))
 _known: dict[Key, ImageHeader] = {}
 
 
@@ -35,6 +39,8 @@ def header_of(path: str, mtime: int, size: int) -> ImageHeader:
     Raises:
         ImageError: As `images.header`; errors are not remembered.
     """
+    from microtome import images
+
     key = (path, mtime, size)
     if key not in _known:
         _known[key] = images.header(path)
@@ -58,12 +64,17 @@ def remembered(file: Path) -> Iterator[None]:
 
 
 def _load(file: Path) -> dict[Key, ImageHeader]:
+    if not file.is_file():
+        return {}
+    from microtome.images import ImageHeader
+
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["readers"] != _readers_digest():
             return {}
+        names = [field.name for field in fields(ImageHeader)]
         return {
-            (path, mtime, size): ImageHeader(**dict(zip(FIELDS, values, strict=True)))
+            (path, mtime, size): ImageHeader(**dict(zip(names, values, strict=True)))
             for path, mtime, size, *values in content["headers"]
         }
     except (OSError, ValueError, KeyError, TypeError):
@@ -86,5 +97,5 @@ def _latest() -> dict[Key, ImageHeader]:
 def _readers_digest() -> str:
     digest = hashlib.sha256()
     for module in READERS:
-        digest.update(Path(str(module.__file__)).read_bytes())
+        digest.update(Path(__file__).with_name(module).read_bytes())
     return digest.hexdigest()

@@ -15,7 +15,10 @@ rule apply_run:
     benchmark:
         at.times("apply_run", "study", "split", "run", "seed", "folder")
     conda:
-        "../envs/torch.yaml"
+        environment(
+            "../envs/torch.yaml",
+            lambda wildcards: plan(wildcards).applied_stains(wildcards.run),
+        )
     threads: OPTIONS.threads.predict
     resources:
         **on_gpu(),

@@ -37,6 +37,10 @@ except (ConfigurationError, OSError) as error:
 
 at = Layout(OPTIONS.results, OPTIONS.scale)
 
+if OPTIONS.container:
+
+    container: OPTIONS.container
+
 
 def runs_of(*kinds):
     """A regular expression of the names of all runs of these kinds."""
@@ -142,36 +146,6 @@ def borrowed(name):
         source = plan(wildcards).study.runs[wildcards.run].weights_of
         keys = {key: wildcards[key] for key in ("study", "split", "seed")}
         return at.run(name).format(run=source, **keys)
-
-    return inputs
-
-
-def scored_batches(wildcards):
-    """The band scores that the choice of bands goes by."""
-    found = plan(wildcards)
-    samples = found.scored(wildcards.split)
-    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
-    return expand(
-        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
-    )
-
-
-def rendered_cubes(wildcards):
-    """The calibrated cubes of a batch, if pictures of it are rendered from them."""
-    cubes = at.study("cubes/{batch}").format(**wildcards)
-    return [cubes] if plan(wildcards).rendered(wildcards.batch) else []
-
-
-def cube_files(*columns):
-    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if found.data_kind == "phantom":
-            return [str(found.root)]
-        return [
-            file for column in columns for file in found.files(wildcards.batch, column)
-        ]
 
     return inputs
 

@@ -3,6 +3,17 @@ wildcard_constraints:
     stain="[A-Za-z0-9_-]+",
 
 
+def environment(otherwise, stains):
+    """The environment of a job: StainTools has packages that nothing else needs."""
+
+    def found(wildcards):
+        known = plan(wildcards).study.stains
+        methods = {known[name].method for name in stains(wildcards)}
+        return "../envs/stain.yaml" if "staintools" in methods else otherwise
+
+    return found
+
+
 rule fit_stain:
     input:
         images=lambda wildcards: at.study("images/{batch}").format(
@@ -18,7 +29,7 @@ rule fit_stain:
     benchmark:
         at.times("fit_stain", "study", "stain")
     conda:
-        "../envs/imaging.yaml"
+        environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
         mem_mb=grow(2000),
@@ -42,7 +53,7 @@ rule normalize_stain:
     benchmark:
         at.times("normalize_stain", "study", "stain", "batch")
     conda:
-        "../envs/imaging.yaml"
+        environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
         mem_mb=grow(3000),

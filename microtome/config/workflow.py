@@ -53,6 +53,11 @@ class Workflow(Section):
         None,
         description="folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA",
     )
+    container: str | None = Field(
+        None,
+        description="with `--sdm apptainer`: the image that all jobs run in, a file made from "
+        "containers/microtome.def or a docker:// address; ignored otherwise",
+    )
     results: str = Field("results", description="folder of everything computed")
     resources: str = Field("resources", description="folder of fetched data sets")
     study: str | None = Field(

@@ -70,6 +70,11 @@ def test_a_dry_run_imports_no_heavy_package(demo: Workspace) -> None:
     demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="torch matplotlib kornia skimage")
 
 
+def test_a_dry_run_of_phantoms_needs_snakemake_alone(demo: Workspace) -> None:
+    """Readers of images are imported where a study has files; see requirements-launcher.txt."""
+    demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="numpy pandas PIL tifffile imagecodecs")
+
+
 def test_forbidden_imports_are_seen(demo: Workspace) -> None:
     """The guard of the test above can fail."""
     done = demo.run("-n", "-c1", "--quiet", "all", check=False, MICROTOME_TEST_FORBIDDEN="pydantic")
