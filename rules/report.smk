@@ -62,7 +62,7 @@ rule crate:
     threads: 1
     resources:
         mem_mb=grow(1000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=crate_state(PLANS),
     message:
@@ -108,7 +108,7 @@ rule plan:
     threads: 1
     resources:
         mem_mb=grow(1000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         python=sys.executable,
     message:

@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from microtome.devices import count_processes
+from microtome.gpu_requests import count_gpus
 from microtome.job import job
 from microtome.stages.train import TrainingFiles, train_run
 
@@ -18,6 +18,6 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
-        processes=count_processes(dict(snakemake.resources.items()), snakemake.config.get("gpus", 1)),
+        processes=count_gpus(snakemake.resources) or snakemake.config.get("gpus", 1),
         code=json.loads(snakemake.params.state)["code"],
     )

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/how-to/cluster.md"
 HEADER = "| rule | memory (MB) | walltime (min) | GPU | submitted | why |"
 GROUPS = ("prepare", "finish", "show")
-UNLISTED = {"doctor"}
-"""Looks at the machine that it is asked on."""
+UNLISTED = {"doctor", "plan"}
+"""They answer on the machine that they are asked on."""
 
 
 @dataclass(frozen=True)

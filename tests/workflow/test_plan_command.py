@@ -49,7 +49,8 @@ def test_what_is_missing_is_estimated(copy: Workspace, server: DryRunServer) -> 
     """The runs of a study are lost: as many jobs as in a dry run, at the cost that they had."""
     for lost in ("runs", "tables", "figures"):
         shutil.rmtree(copy.root / "results/demo/mini" / lost)
-    printed, rows = _plan(copy)
+    assert _plan(copy)[1]["train"]["gpu_hours"] == "0", "on a CPU no GPU is asked for"
+    printed, rows = _plan(copy, "device=auto")
     found = _to_do(rows)
     assert found == Counter(job.rule for job in copy.jobs(server))
     assert found["train"] == 3
