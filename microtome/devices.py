@@ -3,8 +3,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -38,6 +39,25 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(msg)
     logger.info("device: %s", name)
     return torch.device(name)
+
+
+def count_processes(resources: Mapping[str, Any], gpus: int) -> int:
+    """How many processes train a run: one for each GPU of the job.
+
+    Args:
+        resources: Of the job: `gpu` is their number; a job that asks for GPUs by `gres` says it there.
+        gpus: The number where neither is given, as on a CPU.
+
+    Example:
+        >>> [count_processes(found, 3) for found in ({"gpu": 2}, {"gres": "gpu:a100:4"}, {"gres": "gpu"}, {})]
+        [2, 4, 1, 3]
+    """
+    if resources.get("gpu"):
+        return int(resources["gpu"])
+    if resources.get("gres"):
+        number = str(resources["gres"]).rpartition(":")[2]
+        return int(number) if number.isdigit() else 1
+    return gpus
 
 
 def require_devices(device: torch.device, name: str, count: int) -> None:

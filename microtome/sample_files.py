@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome._cube_faults import CubeError
+from microtome._header_memory import header_of
 from microtome.config.base import Fault
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeade
         return None
     try:
         status = file.stat()
-        found = _header(path, status.st_mtime_ns, status.st_size)
+        found = header_of(path, status.st_mtime_ns, status.st_size)
     except (ImageError, OSError) as error:
         expected = "an image that can be read; copy the file again, or correct the path"
         yield Fault(where, f"'{path}', which cannot be read ({_reason(error, path)})", expected)
@@ -216,14 +216,6 @@ def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeade
             f"below {found.pages}; it has {pages}, from 0",
         )
     return found
-
-
-@lru_cache(maxsize=65536)
-def _header(path: str, _mtime: int, _size: int) -> ImageHeader:
-    """The header of a file, read again when the file changes."""
-    from microtome.images import header
-
-    return header(path)
 
 
 def _reason(error: Exception, path: str) -> str:

@@ -20,6 +20,7 @@ from microtome.samples import (
     inspect_sheet,
     phantom_sheet,
     resolve,
+    sheet_root,
 )
 
 Parts = dict[str, str]
@@ -80,7 +81,9 @@ def make_splits(
     return splits
 
 
-def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_name) -> list[Fault]:
+def check_data(
+    data: Data, split: Split, *, sheet: Path, place: Place = option_name, look_at_files: bool = True
+) -> list[Fault]:
     """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
 
     Args:
@@ -88,6 +91,7 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
         split: How the samples are divided.
         sheet: The sample sheet; for a phantom, the study file.
         place: Says where an option stands, for messages.
+        look_at_files: Whether to read the headers.
 
     Returns:
         All faults.
@@ -97,7 +101,7 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
     else:
         samples, faults = inspect_sheet(sheet, data)
     readable = not faults
-    if data.source == "files":
+    if data.source == "files" and look_at_files:
         faults = faults + _check_own_files(samples, sheet, data, place)
     if readable:
         try:
@@ -109,7 +113,7 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
 
 def _check_own_files(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
     """Look for the folder of the user's own files, and at the header of each."""
-    root = Path(data.root) if data.root else sheet.parent
+    root = sheet_root(sheet, data)
     if samples and not root.is_dir():
         expected = f"the folder that the paths in {sheet} start from"
         return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
@@ -194,12 +198,14 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
     totals = Counter(stratum for _, stratum in members)
     held = [Counter[str]() for _ in range(k)]
     folds: dict[str, int] = {}
+    sizes = [0] * k
     for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
         empty = [fold for fold in range(k) if not held[fold]]
-        full = {fold for fold, count in Counter(folds.values()).items() if count >= len(units) - NOT_TESTED}
-        choice = empty if len(empty) >= len(units) - dealt else [f for f in range(k) if f not in full]
+        free = [fold for fold in range(k) if sizes[fold] < len(units) - NOT_TESTED]
+        choice = empty if len(empty) >= len(units) - dealt else free
         folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
-        held[folds[unit]] += counts[unit]
+        held[folds[unit]].update(counts[unit])
+        sizes[folds[unit]] += 1
     return {unit: folds[unit] for unit in units}
 
 

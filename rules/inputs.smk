@@ -16,6 +16,23 @@ def entry_inputs(section, name):
     return inputs
 
 
+def entry_data(section):
+    """An input function: the sample sheet and the splits behind a table or a figure, to be named in its sidecar.
+
+    They are ancient: what depends on them depends on the runs and images made from them.
+    """
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        entry = getattr(found.study, section)[wildcards.name]
+        if not (entry.runs or entry.images or entry.stains or entry.cubes):
+            return []
+        names = ["samples.tsv", *(f"splits/{split}.tsv" for split in found.splits)]
+        return ancient([at.study(name).format(study=wildcards.study) for name in names])
+
+    return inputs
+
+
 def entry_images(section, kind):
     """An input function: batch folders of the evaluated parts, if the table or figure shows images."""
 

@@ -32,8 +32,8 @@ rule fit_stain:
         environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
-        mem_mb=grow(3000),
-        runtime=60,
+        mem_mb=grow(2000),
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).fit_stain(wildcards.stain),
     message:
@@ -57,7 +57,7 @@ rule normalize_stain:
     threads: 1
     resources:
         mem_mb=grow(3000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).normalize_stain(wildcards.stain),
     message:

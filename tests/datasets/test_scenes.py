@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
+from microtome import __main__ as main_module
 from microtome import images
 from microtome.calibration import calibrate_files
-from microtome.datasets import ecnu_choledoch, histology_hsi_gb
+from microtome.datasets import ecnu_choledoch, histology_hsi_gb, scan
 from microtome.envi import open_cube
 from tests.synthetic_cubes import braces, record, write_envi
 
@@ -144,3 +145,32 @@ def test_labels_that_do_not_fit(choledoch):
             continue
         with pytest.raises(ValueError, match="expected"):
             ecnu_choledoch.write_labels(choledoch, [changed], choledoch / "l")
+
+
+@pytest.mark.parametrize(("dataset", "count"), [("ecnu_choledoch", 4), ("histology_hsi_gb", 4)])
+def test_a_sheet_of_a_folder(dataset, count, request, tmp_path_factory):
+    folder = request.getfixturevalue({"ecnu_choledoch": "choledoch"}.get(dataset, "glioblastoma"))
+    rows = list(csv.DictReader(io.StringIO(scan.make_sheet(dataset, folder)), delimiter="\t"))
+    assert len(rows) == count
+    for row in rows:
+        label = images.read(folder / row["label"])
+        assert label.shape == (open_cube(folder / row["cube"]).height, open_cube(folder / row["cube"]).width)
+        assert not row["label"].startswith("/")
+    elsewhere = tmp_path_factory.mktemp("labels")
+    (row, *_) = csv.DictReader(io.StringIO(scan.make_sheet(dataset, folder, elsewhere)), delimiter="\t")
+    assert row["label"] == str(elsewhere / f"{row['sample']}.png")
+
+
+def test_an_unknown_data_set(tmp_path):
+    with pytest.raises(ValueError, match="found data set 'ecnu', expected one of ecnu_choledoch, histology"):
+        scan.make_sheet("ecnu", tmp_path)
+
+
+def test_the_command_writes_the_sheet(choledoch, tmp_path_factory, capsys):
+    out = tmp_path_factory.mktemp("sheets") / "sheet.tsv"
+    assert tuple(main_module.DATASETS) == scan.DATASETS
+    main_module.main(["scan", "ecnu_choledoch", str(choledoch), "--out", str(out)])
+    assert "4 images" in capsys.readouterr().out
+    assert out.read_text(encoding="utf-8") == scan.make_sheet("ecnu_choledoch", choledoch)
+    with pytest.raises(SystemExit, match=r"error: .*found no scene"):
+        main_module.main(["scan", "histology_hsi_gb", str(out.parent), "--out", str(out)])
