@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome._cube_faults import CubeError
+from microtome._header_memory import header_of
 from microtome.config.base import Fault
 
 if TYPE_CHECKING:
@@ -194,7 +195,6 @@ def _absent(file: Path, where: str, wanted: str) -> Fault:
 
 def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
     """The header of a file, None if it cannot be had."""
-    from microtome._header_memory import header_of
     from microtome.images import ImageError
 
     file = Path(path)

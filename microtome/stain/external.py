@@ -23,7 +23,8 @@ from microtome.stain.spcn import PRESETS
 PACKAGE, SOLVER = "staintools", "spams"
 SETTINGS = PRESETS["staintools"]
 INSTALL = (
-    "run with --sdm conda, or pip install -r requirements-stain.txt, or choose preset staintools of spcn"
+    "run with --sdm conda, or pip install -r requirements-stain.txt, "
+    "or choose method spcn with preset staintools"
 )
 
 
