@@ -1,12 +1,13 @@
 # The README's two commands are `make demo` and `make test`. Needs python3.11 (or newer) and make, nothing else.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+EXAMPLES ?= 10000
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # Without cached bytecode every job would compile what it imports again, which triples its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint bench reference doctor clean
+.PHONY: help demo test fuzz lint bench reference doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -18,6 +19,12 @@ demo: .venv/run  ## run every study on phantoms and write results/demo/report.ht
 
 test: .venv/dev  ## run the test suite
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+fuzz: SEED := $(shell date +%s)
+fuzz: .venv/dev  ## feed every parser broken files (EXAMPLES each; SEED repeats a run)
+	@echo "EXAMPLES=$(EXAMPLES) SEED=$(SEED)"
+	MICROTOME_FUZZ_EXAMPLES=$(EXAMPLES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz -n $(CORES) --dist worksteal \
+		--hypothesis-seed=$(SEED) --hypothesis-show-statistics --durations=0
 
 lint: .venv/dev  ## check style
 	$(BIN)/ruff check .

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Command line of the package: `python -m microtome networks | reference | sheet`."""
+"""Command line of the package: `python -m microtome networks | reference | scan | sheet | trace`."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PARTS = ("train", "val", "test")
+DATASETS = ("ecnu_choledoch", "histology_hsi_gb", "isbi2012", "monuseg2018")
 STUDIES = ("melanoma", "bcc", "rcm", "nuclei", "membranes")
 COLUMNS = ("id", "network", "options", "parameters", "GFLOP")
 
@@ -33,6 +34,20 @@ def make_reference(options: argparse.Namespace) -> None:
         print("\n".join(changed) or "up to date")
     elif found := reference.differences(root):
         sys.exit(f"{found}\n\nerror: not what the models say; run `{reference.COMMAND}`")
+
+
+def scan_folder(options: argparse.Namespace) -> None:
+    """Write the sample sheet of a public data set's folder."""
+    from microtome.datasets.scan import make_sheet as list_images  # needs no other command
+    from microtome.job import finished_file
+
+    try:
+        text = list_images(options.dataset, options.folder, options.labels)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    with finished_file(options.out) as partial:
+        partial.write_text(text, encoding="utf-8")
+    print(f"{options.out}: {text.count(chr(10)) - 1} images; the study's data.root is {options.folder}")
 
 
 def make_sheet(options: argparse.Namespace) -> None:
@@ -79,6 +94,18 @@ def _shares(texts: Sequence[str]) -> dict[str, float]:
         raise ValueError(msg) from None
 
 
+def trace_files(options: argparse.Namespace) -> None:
+    """Print where tables and figures come from; the exit status is 1 if anything differs since."""
+    from microtome import tracing  # needs no other command
+
+    try:
+        found = [tracing.trace(path) for path in options.paths]
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print("\n\n".join(map(tracing.describe, found)))
+    sys.exit(any(one.differences for one in found))
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser(prog="python -m microtome", description="Tools of the microtome package.")
@@ -88,6 +115,14 @@ def parser() -> argparse.ArgumentParser:
     pages = commands.add_parser("reference", help="make docs/reference/configuration.md and config/schema")
     pages.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     pages.set_defaults(run=make_reference)
+    scan = commands.add_parser("scan", help="the sample sheet of a public data set's folder")
+    scan.add_argument("dataset", choices=DATASETS, help="which data set")
+    scan.add_argument("folder", type=Path, metavar="FOLDER", help="its folder, as published")
+    scan.add_argument("--out", required=True, type=Path, metavar="FILE", help="the sheet (TSV)")
+    scan.add_argument(
+        "--labels", type=Path, metavar="FOLDER", help="for labels that are drawn; FOLDER/labels"
+    )
+    scan.set_defaults(run=scan_folder)
     sheet = commands.add_parser("sheet", help="a sample sheet of any size, to plan and try a large study")
     sheet.add_argument("--study", required=True, choices=STUDIES, help="kind of data")
     sheet.add_argument("--out", required=True, type=Path, metavar="FILE", help="the sheet (TSV)")
@@ -102,6 +137,9 @@ def parser() -> argparse.ArgumentParser:
     sheet.add_argument("--seed", type=int, default=0, help="who has how many images (default: 0)")
     sheet.add_argument("--files", action="store_true", help="also write tiny images and labels beside it")
     sheet.set_defaults(run=make_sheet)
+    tracing = commands.add_parser("trace", help="where a table or figure comes from, and what changed since")
+    tracing.add_argument("paths", nargs="+", metavar="PATH", help="a file of a table or figure (TSV, SVG, …)")
+    tracing.set_defaults(run=trace_files)
     return top
 
 

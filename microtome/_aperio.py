@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+LONGEST = 40
+"""Characters of the file that a message repeats."""
 DEEPEST = 64
 """Nested elements; ImageScope's files have 5."""
 AREA_TYPES = {"", "0", "1"}
@@ -41,7 +43,8 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
     """
     root, lines = _tree(path, content)
     if root.tag != "Annotations":
-        msg = f"{path}: found XML whose root is <{root.tag}>, expected {SKELETON}; export it from ImageScope."
+        root_tag = root.tag[:LONGEST]
+        msg = f"{path}: found XML whose root is <{root_tag}>, expected {SKELETON}; export it from ImageScope."
         raise AnnotationError(msg)
     layers = root.findall("Annotation")
     if not any(layer.find("Regions") is not None for layer in layers):
@@ -55,14 +58,15 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
         for region in layer.findall("Regions/Region"):
             number += 1
             name = region.get("Id") or str(number)
-            where = f"{path}, region {name} (line {lines[region]})"
+            where = f"{path}, region {name[:LONGEST]} (line {lines[region]})"
             yield where, _polygon(region, name=name, layer=layer.get("Name", ""), where=where)
 
 
 def _polygon(region: ET.Element, *, name: str, layer: str, where: str) -> Polygon | None:
-    if region.get("Type", "") not in AREA_TYPES:
+    kind = region.get("Type", "")
+    if kind not in AREA_TYPES:
         msg = (
-            f"{where}: found Type {region.get('Type')!r}, expected 0 (polygon) or 1 (rectangle), whose "
+            f"{where}: found Type {kind[:LONGEST]!r}, expected 0 (polygon) or 1 (rectangle), whose "
             "vertices are an outline; delete the region or draw it as a polygon."
         )
         raise AnnotationError(msg)
@@ -88,7 +92,7 @@ def _polygon(region: ET.Element, *, name: str, layer: str, where: str) -> Polygo
 def _number(attributes: Mapping[str, str], axis: str, *, number: int, where: str) -> float:
     value = attributes.get(axis)
     if value is None or not NUMBER.fullmatch(value):
-        found = "no value" if value is None else repr(value[:40])
+        found = "no value" if value is None else repr(value[:LONGEST])
         msg = (
             f"{where}: vertex {number} has {found} for {axis}, expected a decimal number with a point, "
             "such as 12.5; correct the file or export it again."

@@ -6,9 +6,12 @@ Used through :mod:`microtome.envi`. A source has `shape`, `dtype` (native byte o
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import xml.etree.ElementTree as ET
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +31,13 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512)
 """Bytes; MATLAB 7.3 puts a text of 512 bytes before the HDF5 file."""
 CUBE_DIMENSIONS = 3
+MAT_NUMBERS = frozenset(
+    {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+)
+"""Classes of MATLAB that are read; structures, functions and objects never are."""
+MAT_DAMAGE = (ValueError, TypeError, NotImplementedError, OSError, EOFError, KeyError, IndexError, zlib.error)
+LARGEST_RATIO = 1032
+"""What deflate, in which MATLAB packs variables, can make of a byte at most."""
 WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "lambda", "wl", "wavelist", "bands_nm")
 NANOMETRES = re.compile(r"(\d+(?:\.\d+)?)\s*nm")
 NATIVE = "="
@@ -208,7 +218,7 @@ def open_mat(path: Path) -> tuple[Source, tuple[float, ...] | None]:
     Raises:
         CubeError: It is HDF5 (version 7.3), damaged, or holds none or several cubes.
     """
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.io.matlab import MatReadError
 
     with path.open("rb") as file:
@@ -217,8 +227,8 @@ def open_mat(path: Path) -> tuple[Source, tuple[float, ...] | None]:
         remedy = "save it with save(…, '-v7') in MATLAB, or export ENVI"
         raise CubeError(path, found="MATLAB 7.3 (HDF5)", expected="version 7 or older", remedy=remedy)
     try:
-        content = loadmat(path)
-    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError, KeyError) as error:
+        content = loadmat(path, variable_names=_numeric(path, whosmat(path)))
+    except (MatReadError, *MAT_DAMAGE) as error:
         found = f"a damaged file ({error})"
         raise CubeError(path, found=found, expected="a MATLAB file", remedy="copy it again") from error
     arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
@@ -229,6 +239,20 @@ def open_mat(path: Path) -> tuple[Source, tuple[float, ...] | None]:
         raise CubeError(path, found=found, expected="one", remedy=remedy)
     cube = np.moveaxis(next(iter(cubes.values())), -1, 0)
     return ArraySource(cube.astype(cube.dtype.newbyteorder(NATIVE))), _vector(path, arrays, len(cube))
+
+
+def _numeric(path: Path, variables: Iterable[tuple[str, tuple[int, ...], str]]) -> list[str]:
+    """Names of the variables that are plain numbers: only these are read.
+
+    Raises:
+        ValueError: They would be larger than a file of that size can hold.
+    """
+    known = [(name, math.prod(shape)) for name, shape, kind in variables if kind in MAT_NUMBERS]
+    values, most = sum(count for _, count in known), path.stat().st_size * LARGEST_RATIO
+    if values > most:
+        msg = f"{values} numbers in {path.stat().st_size} bytes"
+        raise ValueError(msg)
+    return [name for name, _ in known]
 
 
 def _is_cube(value: NDArray) -> bool:

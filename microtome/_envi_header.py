@@ -38,6 +38,10 @@ COMPLEX_TYPES = (6, 9)
 INTERLEAVES = ("bsq", "bil", "bip")
 ENDINGS = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".cube", ".bin")
 LARGEST_SIDE = 2**31 - 1
+DECIMALS = 9
+"""Of wavelengths in nm."""
+CUT = 40
+"""Characters of the header that a message repeats."""
 FRAME_OFFSETS = ("major frame offsets", "minor frame offsets")
 REMEDIES = {
     "byte order": "add a line 'byte order = 0' (little-endian, as PCs write) or 'byte order = 1' (big)",
@@ -132,7 +136,7 @@ def parse(text: str, path: Path) -> dict[str, str]:
     lines = iter(text.removeprefix("\ufeff").splitlines())
     first = next(lines, "").strip()
     if not first.startswith(MAGIC):
-        raise _fault(path, f"a first line {first[:40]!r}", f"{MAGIC!r}", "give the ENVI header (.hdr)")
+        raise _fault(path, f"a first line {first[:CUT]!r}", f"{MAGIC!r}", "give the ENVI header (.hdr)")
     fields: dict[str, str] = {}
     for line in lines:
         if line.lstrip().startswith(";") or "=" not in line:
@@ -142,7 +146,7 @@ def parse(text: str, path: Path) -> dict[str, str]:
         if value.startswith("{"):
             value = _braced(value, lines, key, path)
         if fields.get(key, value) != value:
-            found = f"the field '{key}' twice, as {fields[key][:40]!r} and {value[:40]!r}"
+            found = f"the field '{key[:CUT]}' twice, as {fields[key][:CUT]!r} and {value[:CUT]!r}"
             raise _fault(path, found, "it once", "delete the wrong line")
         fields[key] = value
     return fields
@@ -170,7 +174,7 @@ def checked(fields: Mapping[str, str], path: Path) -> Header:
     offset = _count(fields, "header offset", path, 0) if fields.get("header offset") else 0
     interleave = fields["interleave"].lower()
     if interleave not in INTERLEAVES:
-        raise _fault(path, f"interleave = {interleave[:40]}", ", ".join(INTERLEAVES), REMEDIES["interleave"])
+        raise _fault(path, f"interleave = {interleave[:CUT]}", ", ".join(INTERLEAVES), REMEDIES["interleave"])
     return Header(
         path=path,
         data=path,
@@ -199,7 +203,7 @@ def exposure_of(fields: Mapping[str, str], path: Path) -> float | None:
     match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*([a-zµμ]*)", text)
     value = _number(match[1]) * MILLISECONDS.get(match[2], math.nan) if match else math.nan
     if not 0 < value < math.inf:
-        raise _fault(path, f"{name} = {text[:40]}", "a time such as 20 ms", "correct or delete the field")
+        raise _fault(path, f"{name} = {text[:CUT]}", "a time such as 20 ms", "correct or delete the field")
     return value
 
 
@@ -226,7 +230,9 @@ def _braced(value: str, lines: object, key: str, path: Path) -> str:
     while "}" not in parts[-1]:
         line = next(lines, None)
         if line is None:
-            raise _fault(path, f"an open brace at '{key}'", "a closing brace", "add '}' after the last value")
+            raise _fault(
+                path, f"an open brace at '{key[:CUT]}'", "a closing brace", "add '}' after the last value"
+            )
         if not line.lstrip().startswith(";"):
             parts.append(line.strip())
     text = " ".join(parts)
@@ -248,7 +254,7 @@ def _count(fields: Mapping[str, str], name: str, path: Path, least: int) -> int:
     text = fields[name]
     if not (text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= LARGEST_SIDE):
         expected = f"a whole number from {least} to {LARGEST_SIDE}"
-        raise _fault(path, f"{name} = {text[:40]}", expected, "correct the header")
+        raise _fault(path, f"{name} = {text[:CUT]}", expected, "correct the header")
     return int(text)
 
 
@@ -259,11 +265,17 @@ def _dtype(fields: Mapping[str, str], path: Path) -> np.dtype:
         kind = " (complex)" if code in map(str, COMPLEX_TYPES) else ""
         expected = ", ".join(f"{number} ({name})" for number, name in known.items())
         raise _fault(
-            path, f"data type = {code[:40]}{kind}", f"one of {expected}", "save the cube as uint16 or float32"
+            path,
+            f"data type = {code[:CUT]}{kind}",
+            f"one of {expected}",
+            "save the cube as uint16 or float32",
         )
     if order not in ("0", "1"):
         raise _fault(
-            path, f"byte order = {order[:40]}", "0 (little-endian) or 1 (big-endian)", REMEDIES["byte order"]
+            path,
+            f"byte order = {order[:CUT]}",
+            "0 (little-endian) or 1 (big-endian)",
+            REMEDIES["byte order"],
         )
     return np.dtype(known[code]).newbyteorder("<" if order == "0" else ">")
 
@@ -274,7 +286,7 @@ def _wavelengths(fields: Mapping[str, str], bands: int, path: Path) -> tuple[flo
     if not values or unit in NO_WAVELENGTHS:
         return None
     if unit not in NANOMETRES and unit not in UNKNOWN_UNITS:
-        raise _fault(path, f"wavelength units = {unit[:40]}", "nm or µm", "convert the wavelengths to nm")
+        raise _fault(path, f"wavelength units = {unit[:CUT]}", "nm or µm", "convert the wavelengths to nm")
     if len(values) != bands:
         found = f"{len(values)} wavelengths for {bands} bands"
         raise _fault(path, found, "one for each band", "correct 'bands' or complete 'wavelength'")
@@ -305,7 +317,12 @@ def ordered_nanometres(values: list[float], unit: str, path: Path) -> tuple[floa
             found = f"wavelength {two:g} of band {band + 1} {what} after {one:g}"
             remedy = "put bands and wavelengths into order and save the cube again"
             raise _fault(path, found, "wavelengths that rise (or fall) from band to band", remedy)
-    return tuple(round(value * factor, 9) for value in values)
+    found = tuple(round(value * factor, DECIMALS) for value in values)
+    if not 0 < min(found) <= max(found) < math.inf or len(set(found)) < len(found):
+        remedy = "correct 'wavelength' or 'wavelength units'"
+        stated = f"wavelengths from {min(values):g} to {max(values):g}"
+        raise _fault(path, stated, "nanometres or micrometres of light", remedy)
+    return found
 
 
 def _numbers(text: str, name: str, path: Path) -> list[float]:
@@ -313,7 +330,7 @@ def _numbers(text: str, name: str, path: Path) -> list[float]:
     values = [_number(part) for part in parts]
     wrong = next((part for part, value in zip(parts, values, strict=True) if math.isnan(value)), None)
     if wrong is not None:
-        raise _fault(path, f"{wrong[:40]!r} in '{name}'", "numbers", "correct the header")
+        raise _fault(path, f"{wrong[:CUT]!r} in '{name}'", "numbers", "correct the header")
     return values
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2
+LONGEST = 40
+"""Characters of a wrong value that a message repeats."""
 
 
 def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
@@ -42,7 +45,7 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
         raise AnnotationError(msg) from error
     for number, feature in enumerate(_features(path, document), start=1):
         name = _text(feature.get("id")) if isinstance(feature, Mapping) else ""
-        where = f"{path}, feature {number}" + (f" (id {name})" if name else "")
+        where = f"{path}, feature {number}" + (f" (id {name[:LONGEST]})" if name else "")
         yield where, _polygon(feature, name=name or str(number), where=where)
 
 
@@ -55,8 +58,8 @@ def _features(path: Path, document: Any) -> list[Any]:
     if kind == "FeatureCollection" and isinstance(document.get("features"), list):
         return document["features"]
     msg = (
-        f"{path}: found JSON of type {kind!r}, expected a FeatureCollection, a list of features or one "
-        "Feature; export it from QuPath with 'Export objects as GeoJSON'."
+        f"{path}: found JSON of type {_quoted(kind)}, expected a FeatureCollection, a list of features or "
+        "one Feature; export it from QuPath with 'Export objects as GeoJSON'."
     )
     raise AnnotationError(msg)
 
@@ -64,14 +67,14 @@ def _features(path: Path, document: Any) -> list[Any]:
 def _polygon(feature: Any, *, name: str, where: str) -> Polygon | None:
     if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
         found = feature.get("type") if isinstance(feature, Mapping) else type(feature).__name__
-        msg = f"{where}: found {found!r}, expected an object of type 'Feature'; export the file again."
+        msg = f"{where}: found {_quoted(found)}, expected an object of type 'Feature'; export the file again."
         raise AnnotationError(msg)
     geometry = feature.get("nucleusGeometry") or feature.get("geometry")
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     if kind not in KINDS:
         msg = (
-            f"{where}: found the geometry {kind!r}, expected {' or '.join(KINDS)}, which have an area; "
-            "delete points and lines or draw the region as a polygon."
+            f"{where}: found the geometry {_quoted(kind)}, expected {' or '.join(KINDS)}, which have an area"
+            "; delete points and lines or draw the region as a polygon."
         )
         raise AnnotationError(msg)
     coordinates = geometry.get("coordinates")
@@ -103,14 +106,9 @@ def _part(rings: Any, *, where: str) -> tuple[NDArray[np.float64], ...]:
     return tuple(ring for ring in found if ring is not None)
 
 
-def _ring(ring: Any, *, where: str) -> NDArray[np.float64] | None:
-    positions = _listed(ring, "positions", where=where)
-    return checked_ring([_position(position, where=where) for position in positions], where=where)
-
-
 def _listed(value: Any, what: str, *, where: str) -> list[Any]:
     if not isinstance(value, list):
-        msg = f"{where}: found {value!r:.40} where a list of {what} was expected; export the file again."
+        msg = f"{where}: found {_quoted(value)} where a list of {what} was expected; export the file again."
         raise AnnotationError(msg)
     return value
 
@@ -119,7 +117,7 @@ def _position(value: Any, *, where: str) -> list[float]:
     numbers = value[:FEWEST_AXES] if isinstance(value, list) else []
     good = [number for number in numbers if isinstance(number, int | float) and not isinstance(number, bool)]
     if len(good) < FEWEST_AXES:
-        msg = f"{where}: found {value!r:.40}, expected a position [x, y]; export the file again."
+        msg = f"{where}: found {_quoted(value)}, expected a position [x, y]; export the file again."
         raise AnnotationError(msg)
     return [_float(number) for number in good]
 
@@ -142,4 +140,11 @@ def _classification(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None or isinstance(value, Mapping | list) else str(value)
+    """A name or number as text; halves of surrogate pairs, which no file can hold, become question marks."""
+    text = "" if value is None or isinstance(value, Mapping | list) else str(value)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _quoted(value: Any) -> str:
+    """The beginning of a value, however long or deep it is."""
+    return reprlib.repr(value)[:LONGEST]

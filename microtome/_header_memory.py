@@ -2,8 +2,11 @@
 """Headers of image files, remembered from one run of the workflow to the next.
 
 A study of 20,000 images has 40,000 files. Reading their headers takes long, looking at their sizes and times
-a second; so what a header said is kept, by path, size and modification time.
+a second; so what a header said is kept, by path, size and modification time. The readers of images are
+imported when a header is asked for, not before.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -11,17 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from microtome import _image_types, _tiff, images
-from microtome._image_types import ImageHeader
 from microtome.job import finished_file
+
+if TYPE_CHECKING:
+    from microtome.images import ImageHeader
 
 Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
-READERS = (images, _tiff, _image_types)
+Values = tuple[Any, ...]
+"""The fields of a header, in order."""
+READERS = ("images", "_tiff", "_image_types")
 """Modules whose change makes what is remembered worthless."""
-FIELDS = tuple(field.name for field in fields(ImageHeader))
-_known: dict[Key, ImageHeader] = {}
+_known: dict[Key, Values] = {}
 
 
 def header_of(path: str, mtime: int, size: int) -> ImageHeader:
@@ -35,10 +41,13 @@ def header_of(path: str, mtime: int, size: int) -> ImageHeader:
     Raises:
         ImageError: As `images.header`; errors are not remembered.
     """
+    from microtome import images
+
     key = (path, mtime, size)
     if key not in _known:
-        _known[key] = images.header(path)
-    return _known[key]
+        _known[key] = astuple(images.header(path))
+    names = (field.name for field in fields(images.ImageHeader))
+    return images.ImageHeader(**dict(zip(names, _known[key], strict=True)))
 
 
 @contextmanager
@@ -57,27 +66,24 @@ def remembered(file: Path) -> Iterator[None]:
                 _save(file)
 
 
-def _load(file: Path) -> dict[Key, ImageHeader]:
+def _load(file: Path) -> dict[Key, Values]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["readers"] != _readers_digest():
             return {}
-        return {
-            (path, mtime, size): ImageHeader(**dict(zip(FIELDS, values, strict=True)))
-            for path, mtime, size, *values in content["headers"]
-        }
+        return {(path, mtime, size): tuple(values) for path, mtime, size, *values in content["headers"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 
 def _save(file: Path) -> None:
-    rows = [[*key, *astuple(found)] for key, found in _latest().items()]
+    rows = [[*key, *values] for key, values in _latest().items()]
     with finished_file(file) as partial:
         text = json.dumps({"readers": _readers_digest(), "headers": rows})
         partial.write_text(text, encoding="utf-8")
 
 
-def _latest() -> dict[Key, ImageHeader]:
+def _latest() -> dict[Key, Values]:
     """One header for each path, the one that was read last."""
     last = {key[0]: key for key in _known}
     return {key: _known[key] for key in last.values()}
@@ -85,6 +91,6 @@ def _latest() -> dict[Key, ImageHeader]:
 
 def _readers_digest() -> str:
     digest = hashlib.sha256()
-    for module in READERS:
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for name in READERS:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

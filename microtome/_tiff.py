@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DAMAGE = (tifffile.TiffFileError, OSError, RuntimeError, ValueError, IndexError, KeyError, struct.error)
 PIXEL_AXES = "YXSC"
+DOCUMENT_TYPE = "<!DOCTYPE"
 LARGEST_MPP = 100.0  # a printer's 72 dpi is 353 µm: no microscope image
 MICROMETRES = {
     "m": 1e6,
@@ -44,9 +45,10 @@ def open_checked(path: Path) -> tifffile.TiffFile:
     logger = logging.getLogger("tifffile")
     logger.addFilter(_quiet)
     try:
-        tiff = tifffile.TiffFile(path)
+        tiff = tifffile.TiffFile(path, _multifile=False)  # never opens other files that OME-XML names
         try:
             _check_chain(tiff, path)
+            _check_description(tiff, path)
         except BaseException:
             tiff.close()
             raise
@@ -85,6 +87,18 @@ def _check_chain(tiff: tifffile.TiffFile, path: Path) -> None:
         )
 
 
+def _check_description(tiff: tifffile.TiffFile, path: Path) -> None:
+    """Refuse document types, without which XML has no entities, before anything parses the description."""
+    if DOCUMENT_TYPE in _description(tiff):
+        msg = f"{path}: found XML metadata with a document type ({DOCUMENT_TYPE}>), expected plain OME-XML."
+        raise ImageError(msg)
+
+
+def _description(tiff: tifffile.TiffFile) -> str:
+    tags = tiff.pages[0].tags
+    return str(tags["ImageDescription"].value) if "ImageDescription" in tags else ""
+
+
 def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
     """Describe the first image series of an open TIFF (see :func:`microtome.images.header`)."""
     series = first_series(tiff, path)
@@ -113,10 +127,10 @@ def first_series(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries
 def pixel_size(tiff: tifffile.TiffFile) -> float | None:
     """Return the pixel size in µm from OME, Aperio, ImageJ or resolution tags; None if unknown."""
     tags = tiff.pages[0].tags
-    description = tags["ImageDescription"].value if "ImageDescription" in tags else ""
+    description = _description(tiff)
     if tiff.is_ome:
         return _ome_pixel_size(tiff.ome_metadata)
-    aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", str(description))
+    aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", description)
     if aperio:
         return _plausible(float(aperio[1]), float(aperio[1]))
     if "XResolution" not in tags or "YResolution" not in tags:

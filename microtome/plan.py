@@ -281,10 +281,12 @@ class StudyPlan(CubeStates, EnsembleStates):
     def entry(self, section: str, name: str) -> str:
         """State of `tabulate` or `draw`."""
         entry = getattr(self.study, section)[name]
-        runs = self.entry_runs(section, name)
+        runs, kind = self.entry_runs(section, name), f"microtome.{section}.{entry.kind}"
+        modules = (kind, *networks_built(kind, entry))
         options = {
             "name": name,
             "kind": entry.kind,
+            "modules": modules,
             "title": entry.title,
             "options": entry.options,
             "runs": runs,
@@ -301,8 +303,7 @@ class StudyPlan(CubeStates, EnsembleStates):
         if entry.stains and runs:
             options["settings"] = self._settings(runs)
         rule = {"tables": "tabulate", "figures": "draw"}[section]
-        kind = f"microtome.{section}.{entry.kind}"
-        return self._state(rule, options, modules=(kind, *networks_built(kind, entry)))
+        return self._state(rule, options, modules=modules)
 
     def _settings(self, runs: Iterable[str]) -> dict[str, Any]:
         """What a drawing of the chain tells of the runs."""

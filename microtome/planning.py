@@ -14,7 +14,7 @@ from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan
 from microtome.run_options import run_kind
 from microtome.sample_files import is_envi
-from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve
+from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve, sheet_root
 
 HEADERS = Path(".snakemake/microtome-headers.json")
 """What the headers of image files said, beside Snakemake's own memory."""
@@ -163,17 +163,26 @@ def _root(study: Study, workflow: Workflow) -> Path:
         return Path(workflow.results) / workflow.scale / study.name / "raw"
     if data.source == "public":
         return Path(workflow.resources) / str(data.dataset)
-    return Path(data.root) if data.root else Path(str(data.samples)).parent
+    return sheet_root(Path(str(data.samples)), data)
 
 
 def report_state(plans: Mapping[str, StudyPlan]) -> str:
     """State of `report_page`: the title and paper of each study, and the names of what is shown."""
-    shown = {name: _shown(plan) for name, plan in plans.items()}
     templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
+    return provenance.state("scripts/report_page.py", _results(plans), files=files)
+
+
+def crate_state(plans: Mapping[str, StudyPlan]) -> str:
+    """State of `crate`, which describes the same results as the report shows."""
+    return provenance.state("scripts/crate.py", _results(plans))
+
+
+def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
+    """What there is to show of all studies, and the command that makes it."""
     scale = next(iter(plans.values())).scale
     command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    return provenance.state("scripts/report_page.py", {"command": command, "studies": shown}, files=files)
+    return {"command": command, "studies": {name: _shown(plan) for name, plan in plans.items()}}
 
 
 def _shown(plan: StudyPlan) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The record of one trained run: its card, its training history and its metrics, read from its folder."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-CARD_NAME = "card.json"
+from microtome.cards import CARD_NAME, ENSEMBLE, read_card
+
 HISTORY_NAME = "history.tsv"
 METRICS_NAME = "metrics.tsv"
-CARD_KEYS = ("study", "run", "split", "seed", "scale", "data_source", "network", "seconds")
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds")
 METRICS_COLUMNS = ("study", "split", "run", "seed", "part", "sample", "class", "metric", "value")
-DATA_SOURCES = ("phantom", "public", "own")
-ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -117,35 +114,6 @@ def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None
         raise ValueError(msg)
     chosen = labels or {}
     return [_relabel(record, chosen.get(record.run, record.label)) for record in records]
-
-
-def read_card(path: str | Path) -> dict[str, Any]:
-    """Read and check a run card.
-
-    Args:
-        path: Path of ``card.json``.
-
-    Returns:
-        The card.
-
-    Raises:
-        FileNotFoundError: The file is missing.
-        ValueError: It is not JSON, lacks a key of `CARD_KEYS`, or names an unknown data source.
-    """
-    path = _existing(path)
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        msg = f"{path} is not JSON ({error}); train the run again"
-        raise ValueError(msg) from error
-    missing = [key for key in CARD_KEYS if key not in card]
-    if missing:
-        msg = f"{path} lacks {missing}; a run card holds {list(CARD_KEYS)}"
-        raise ValueError(msg)
-    if card["data_source"] not in DATA_SOURCES:
-        msg = f"{path}: data_source is {card['data_source']!r}, expected one of {list(DATA_SOURCES)}"
-        raise ValueError(msg)
-    return card
 
 
 def read_history(path: str | Path) -> pd.DataFrame:

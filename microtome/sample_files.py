@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the headers of a sample's files say, compared with the study and with one another."""
+"""What the headers of a sample's files say, compared with the study and with one another.
+
+Readers are imported when there is a file to read: a workflow of phantoms needs Snakemake and no more.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome._cube_faults import CubeError
-from microtome._envi_header import read_header
 from microtome._header_memory import header_of
 from microtome.config.base import Fault
-from microtome.images import ImageError, ImageHeader
 
 if TYPE_CHECKING:
     from microtome.config.study import Data
+    from microtome.images import ImageHeader
     from microtome.samples import Sample
 
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
@@ -134,6 +136,8 @@ def data_files(path: Path) -> list[Path]:
     """The data file of a cube whose header this is; none of other files, or where the header is unsound."""
     if not is_envi(path.name) or not path.is_file():
         return []
+    from microtome._envi_header import read_header
+
     try:
         return [read_header(path).data]
     except CubeError:
@@ -151,6 +155,8 @@ def _shape(cube: _Size) -> str:
 
 def _look_at_cube(path: str, where: str) -> Generator[Fault, None, _Size | None]:
     """The size of a cube, None if it cannot be had; other files than ENVI headers are only looked for."""
+    from microtome._envi_header import read_header
+
     file = Path(path)
     if not file.is_file():
         yield _absent(file, where, "a cube")
@@ -189,6 +195,8 @@ def _absent(file: Path, where: str, wanted: str) -> Fault:
 
 def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
     """The header of a file, None if it cannot be had."""
+    from microtome.images import ImageError
+
     file = Path(path)
     if not file.is_file():
         yield _absent(file, where, "an image file")

@@ -15,6 +15,7 @@ from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
 from microtome.phantoms.sheets import sheet_rows
 from microtome.sample_files import check_files, is_envi
+from microtome.sample_paths import check_path
 
 __all__ = [
     "COLUMNS",
@@ -29,6 +30,7 @@ __all__ = [
     "phantom_sheet",
     "read_sheet",
     "resolve",
+    "sheet_root",
 ]
 
 REQUIRED = ("sample", "image")
@@ -43,7 +45,12 @@ LABELLED_PARTS = frozenset({"train", "val"})
 """Parts that a run learns from."""
 BY_SAMPLE = "sample"
 """Value of `group_by` by which each image stands alone."""
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+LARGEST_SHEET = 256 * 2**20
+"""Bytes; a row has some 200."""
+LARGEST_PAGE = 10**6
+QUOTED = 60
+"""Characters of a cell that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
         data: What the study says of its data.
 
     Returns:
-        The rows that have a name and an image, and every fault of every row.
+        The rows that have a name and an image, without paths that may not be opened, and every fault of every
+        row.
     """
     rows, faults = _read_rows(path)
     if faults:
@@ -128,6 +136,8 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         return [], [Fault(str(path), found, "a sample sheet (TSV) there")]
+    if (size := path.stat().st_size) > LARGEST_SHEET:
+        return [], [Fault(str(path), f"{size} bytes", f"a sample sheet of at most {LARGEST_SHEET}")]
     rows: list[tuple[int, list[str]]] = []
     reader = None
     try:
@@ -164,7 +174,7 @@ def _check_columns(path: Path, names: list[str], group_by: str) -> list[Fault]:
         if not name:
             faults.append(Fault(here, f"column {number} without a name", "a name, or no such column"))
         elif name not in COLUMNS:
-            faults.append(Fault(here, f"unknown column '{name}'", nearest(name, COLUMNS)))
+            faults.append(Fault(here, f"unknown column '{name[:QUOTED]}'", nearest(name[:QUOTED], COLUMNS)))
         elif name in names[: number - 1]:
             faults.append(Fault(here, f"the column '{name}' a second time", "each column once"))
     return faults
@@ -187,11 +197,15 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
     name = cell.get("sample", "")
     if not NAME.fullmatch(name):
         expected = "a name of letters (a to z), digits, '-', '_' and '.', as it becomes a file name"
-        faults.append(Fault(f"{where} sample", repr(name) if name else "nothing", expected))
+        faults.append(Fault(f"{where} sample", repr(name[:QUOTED]) if name else "nothing", expected))
     if not cell.get("image"):
         faults.append(Fault(f"{where} image", "nothing", "the path of the image"))
+    for column in PATHS:
+        wrong = _refused(cell, column, path, where, data)
+        faults += wrong
+        cell = cell | {column: ""} if wrong else cell
     if cell.get("part", "") not in ("", *PARTS):
-        faults.append(Fault(f"{where} part", repr(cell["part"]), "train, val, test, or nothing"))
+        faults.append(Fault(f"{where} part", repr(cell["part"][:QUOTED]), "train, val, test, or nothing"))
     unit = name if data.group_by == BY_SAMPLE else cell.get(data.group_by, "")
     if not unit and data.group_by != BY_SAMPLE:
         faults.append(
@@ -221,14 +235,22 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
     )
 
 
+def _refused(cell: dict[str, str], column: str, sheet: Path, where: str, data: Data) -> list[Fault]:
+    """Why the path in a column may not be opened; empty if it may, or there is none."""
+    if not cell.get(column):
+        return []
+    root = sheet_root(sheet, data)
+    return check_path(cell[column], root, f"{where} {column}", allow_outside=data.allow_outside)
+
+
 def _number(text: str, kind: type, where: str, expected: str, faults: list[Fault]) -> float | int | None:
-    """Read a number that is not negative; a float must be above 0."""
+    """Read a number that is not negative; a float must be above 0 and finite."""
     try:
         value = kind(text)
     except ValueError:
         value = -1
-    if value < 0 or (kind is float and not 0 < value < float("inf")):
-        faults.append(Fault(where, repr(text), expected))
+    if not (0 <= value <= LARGEST_PAGE if kind is int else 0 < value < float("inf")):
+        faults.append(Fault(where, repr(text[:QUOTED]), expected))
         return None
     return value
 
@@ -250,7 +272,7 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
         first = places.setdefault(place, sample.row)
         if sample.image and first != sample.row:
             page = f" (page {sample.page})" if sample.page else ""
-            found = f"'{sample.image}'{page}, also in row {first}"
+            found = f"'{sample.image[:QUOTED]}'{page}, also in row {first}"
             faults.append(Fault(f"{path}:{sample.row} image", found, "each image once"))
     return faults
 
@@ -266,8 +288,19 @@ def phantom_sheet(phantom: Phantom) -> list[Sample]:
     return [Sample(**row) for row in sheet_rows(phantom)]
 
 
+def sheet_root(sheet: Path, data: Data) -> Path:
+    """Folder that the paths of a sheet start from and stay in, as far as the study says it.
+
+    Example:
+        >>> data = Data(source="files", samples="data/mine/s.tsv", classes={"a": 0})
+        >>> sheet_root(Path("data/mine/s.tsv"), data).as_posix()
+        'data/mine'
+    """
+    return Path(data.root) if data.root else sheet.parent
+
+
 def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
-    """Make the paths of a sheet start from `root`; absolute paths stay."""
+    """Make the paths of a sheet start from `root`; absolute paths (`data.allow_outside`) stay."""
     return [
         replace(s, **{name: (root / path).as_posix() for name in PATHS if (path := getattr(s, name))})
         for s in samples

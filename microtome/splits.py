@@ -20,6 +20,7 @@ from microtome.samples import (
     inspect_sheet,
     phantom_sheet,
     resolve,
+    sheet_root,
 )
 
 Parts = dict[str, str]
@@ -112,7 +113,7 @@ def check_data(
 
 def _check_own_files(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
     """Look for the folder of the user's own files, and at the header of each."""
-    root = Path(data.root) if data.root else sheet.parent
+    root = sheet_root(sheet, data)
     if samples and not root.is_dir():
         expected = f"the folder that the paths in {sheet} start from"
         return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
@@ -203,7 +204,7 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
         free = [fold for fold in range(k) if sizes[fold] < len(units) - NOT_TESTED]
         choice = empty if len(empty) >= len(units) - dealt else free
         folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
-        held[folds[unit]] += counts[unit]
+        held[folds[unit]].update(counts[unit])
         sizes[folds[unit]] += 1
     return {unit: folds[unit] for unit in units}
 

@@ -15,6 +15,8 @@ import yaml
 from snakemake.api import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings, SnakemakeApi
 from snakemake.settings.enums import Quietness, RerunTrigger
 
+from microtome.gpu_requests import count_gpus
+
 PROFILE = Path("profiles/default/config.yaml")
 CONSTRAINT = re.compile(r"\{(\w+),[^{}]*\}")
 """A wildcard with its regular expression."""
@@ -63,7 +65,7 @@ def _described(dag: Any) -> list[dict[str, Any]]:
             "wildcards": dict(job.wildcards.items()),
             "to_do": bool(dag.needrun(job)),
             "threads": job.threads,
-            "gpus": int(job.resources.get("gpu", 0)),
+            "gpus": count_gpus(job.resources),
             "outputs": [str(path) for path in job.output],
             "benchmark": str(job.benchmark) if job.benchmark else None,
             "patterns": {

@@ -254,3 +254,41 @@ def test_both_formats_say_the_same(scratch, vertices):
         scratch.write_text(content)
         found.append(read_polygons(scratch)[0].rings[0])
     assert found[0].tolist() == found[1].tolist() == [[*vertex] for vertex in vertices]
+
+
+LAUGHS = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(9))
+
+
+def test_entities_are_never_expanded(write):
+    """A billion laughs: 10 kB that stand for 10 GB."""
+    text = f'<!DOCTYPE a [<!ENTITY a0 "ha">{LAUGHS}]><Annotations Name="&a9;"/>'
+    with pytest.raises(AnnotationError, match="document type"):
+        read_polygons(write(text))
+
+
+def test_files_that_entities_name_are_never_read(write, tmp_path):
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    text = (
+        f'<!DOCTYPE a [<!ENTITY b SYSTEM "{(tmp_path / "secret").as_uri()}">]><Annotations>&b;</Annotations>'
+    )
+    with pytest.raises(AnnotationError, match="document type") as caught:
+        read_polygons(write(text))
+    assert "secret" not in str(caught.value).removeprefix(str(tmp_path))
+
+
+def test_names_that_no_file_can_hold_are_changed(write):
+    """JSON may escape half a surrogate pair, which UTF-8 has no bytes for."""
+    made = json.dumps(feature(name="x")).replace('"x"', '"\\ud800"').replace("PathDetectionObject", "\\udc00")
+    (found,) = read_polygons(write(made, "a.geojson"))
+    assert (found.text, found.region) == ("?", "?")
+
+
+@pytest.mark.parametrize("where", ["type", "geometry"])
+def test_values_nested_deep_are_quoted_short(write, where):
+    """As deep as the parser of JSON goes, Python's `repr` does not."""
+    deep = "[" * 900 + "]" * 900
+    text = '{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[@]]}}'
+    text = f'{{"type": {deep}}}' if where == "type" else text.replace("@", deep)
+    with pytest.raises(AnnotationError) as caught:
+        read_polygons(write(text, "a.geojson"))
+    assert len(str(caught.value)) < 500

@@ -130,6 +130,28 @@ def test_a_fault_names_file_found_expected_and_remedy(path, fields, message):
     assert "cube." in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("waves", "unit"),
+    [
+        (["1", "2", "3", "4", "1e306"], "um"),
+        (["1e-12", "2e-12", "3e-12", "4e-12", "5e-12"], "nm"),
+        (["500", "500.0000000001", "501", "502", "503"], "nm"),
+    ],
+)
+def test_wavelengths_that_are_none_in_nanometres(path, waves, unit):
+    """Infinite, 0, or the same for two bands once they are in nm."""
+    write_envi(path, CUBE, wavelength=f"{{{', '.join(waves)}}}", wavelength_units=unit)
+    with pytest.raises(EnviError, match=r"wavelengths from .* expected nanometres or micrometres of light"):
+        open_cube(path)
+
+
+def test_messages_stay_short(path):
+    path.write_text("ENVI\n" + "x" * 10**6 + " = {", encoding="utf-8")
+    with pytest.raises(EnviError, match="an open brace") as caught:
+        open_cube(path)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
 def test_a_field_that_comes_twice(path):
     write_envi(path, CUBE)
     path.write_text(path.read_text() + "bands = 5\n")
@@ -279,6 +301,33 @@ def test_matlab(tmp_path):
     np.testing.assert_array_equal(cube.read(), CUBE)
     assert cube.wavelengths == WAVES
     np.testing.assert_array_equal(cube.read_rows(1, 2), CUBE[:, 1:2])
+
+
+def test_of_a_matlab_file_only_numbers_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "cube.mat"
+    cells = np.empty(2, object)
+    cells[:] = ["a", np.ones(3)]
+    content = {"hsi": np.moveaxis(CUBE, 0, -1), "cells": cells, "s": {"b": 1}, "wavelength": np.array(WAVES)}
+    scipy.io.savemat(path, content)
+    asked = []
+    real = scipy.io.loadmat
+    monkeypatch.setattr(
+        scipy.io, "loadmat", lambda file, **options: asked.append(options) or real(file, **options)
+    )
+    assert open_cube(path).wavelengths == WAVES
+    assert asked == [{"variable_names": ["hsi", "wavelength"]}]
+
+
+def test_a_matlab_file_that_promises_more_than_it_can_hold(tmp_path):
+    """A kilobyte packed so that reading it would need gigabytes."""
+    path = tmp_path / "cube.mat"
+    scipy.io.savemat(path, {"hsi": np.zeros((4, 4, 4), np.uint8)})
+    content = path.read_bytes()
+    sides = np.array([4, 4, 4], "<i4").tobytes()
+    assert content.count(sides) == 1
+    path.write_bytes(content.replace(sides, np.array([4000, 4000, 4000], "<i4").tobytes()))
+    with pytest.raises(CubeError, match=r"damaged file \(64000000000 numbers in"):
+        open_cube(path)
 
 
 def test_matlab_faults(tmp_path):

@@ -82,7 +82,7 @@ def test_other_readers_are_not_believed(image: Path, tmp_path: Path, monkeypatch
     memory = tmp_path / "headers.json"
     with remembered(memory):
         _look(image)
-    monkeypatch.setattr(_header_memory, "READERS", (_header_memory,))
+    monkeypatch.setattr(_header_memory, "READERS", ("_header_memory",))
     assert _header_memory._load(memory) == {}
 
 

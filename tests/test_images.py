@@ -2,6 +2,7 @@
 """Reading and writing images, against tifffile, Pillow and NumPy as independent readers."""
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -360,3 +361,38 @@ def test_write_png_takes_grey_and_rgb_only(tmp_path):
 def test_importing_the_door_loads_no_torch():
     code = "import sys, microtome.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+LAUGHS = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(9))
+
+
+@pytest.mark.parametrize("entities", [LAUGHS, '<!ENTITY a9 SYSTEM "file:///etc/passwd">'])
+def test_ome_xml_with_a_document_type_is_refused(tmp_path, entities):
+    xml = f'<?xml version="1.0"?><!DOCTYPE OME [<!ENTITY a0 "ha">{entities}]><OME><Image Name="&a9;"/></OME>'
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((8, 9), np.uint8), description=xml, metadata=None)
+    for read in (images.header, images.read, images.open_source):
+        with pytest.raises(ImageError, match=r"document type \(<!DOCTYPE>\), expected plain OME-XML"):
+            read(tmp_path / "x.tif")
+
+
+def test_ome_xml_cannot_name_other_files(tmp_path):
+    """A data set of several files would open any TIFF that its XML names, wherever it lies."""
+    (tmp_path / "inside").mkdir()
+    secret = np.full((8, 9), 77, np.uint8)
+    tifffile.imwrite(tmp_path / "secret.ome.tif", secret, ome=True, metadata={"axes": "YX"})
+    with tifffile.TiffFile(tmp_path / "secret.ome.tif") as tiff:
+        named = re.search(r'UUID="(urn:uuid:[^"]+)"', tiff.ome_metadata)[1]
+    pixels = '<Pixels DimensionOrder="XYCZT" Type="uint8" SizeX="9" SizeY="8" SizeC="1" SizeZ="1" SizeT="2">'
+    planes = (
+        '<TiffData FirstT="0" IFD="0" PlaneCount="1"><UUID FileName="a.ome.tif">urn:uuid:1</UUID></TiffData>'
+        '<TiffData FirstT="1" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="../secret.ome.tif">{named}</UUID></TiffData>'
+    )
+    ome = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:1"'
+    xml = f'<?xml version="1.0"?><OME {ome}><Image ID="Image:0">{pixels}{planes}</Pixels></Image></OME>'
+    path = tmp_path / "inside/a.ome.tif"
+    tifffile.imwrite(path, np.zeros((8, 9), np.uint8), description=xml, metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        assert (tiff.series[0].asarray() == 77).any(), "the library alone would read it"
+    assert images.header(path).pages == 1
+    assert not images.read(path).any()

@@ -36,7 +36,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
 EVERY_CLASS = "all"
 """What metrics call the classes together."""
-OWNERS = {"phantom": "phantom", "dataset": "public", "root": "files", "origin": "files"}
+OWNERS = {
+    "phantom": "phantom",
+    "dataset": "public",
+    "root": "files",
+    "origin": "files",
+    "allow_outside": "files",
+}
 """Options of `data` that only one source has."""
 SPLIT_OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validation": "folds"}
 """Options of `split` that only one kind has."""

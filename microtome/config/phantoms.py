@@ -11,6 +11,8 @@ Part = Literal["train", "val", "test"]
 Organ = Literal["breast", "kidney", "liver", "prostate", "bladder", "colon", "stomach", "lung", "brain"]
 LARGEST_TILE = 4096
 """Pixels of a side; the nuclei of such a tile still fit 16-bit labels."""
+Images = Annotated[int, Field(gt=0, le=100_000)]
+"""Images of a part; their sheet is made with the DAG, so it has to end."""
 
 
 class EMPhantomData(Section):
@@ -23,7 +25,7 @@ class EMPhantomData(Section):
         1.0, description="0: clean; 1: like the ISBI 2012 stack; above: harder"
     )
     block: PositiveInt = Field(2, description="neighbouring slices that stay in one part")
-    slices: dict[Part, PositiveInt] = Field(
+    slices: dict[Part, Images] = Field(
         {"train": 8, "val": 2, "test": 2}, description="slices of each part, in order"
     )
 
@@ -47,7 +49,7 @@ class HEPhantomData(Section):
         ("breast", "kidney", "prostate", "colon"), description="kinds of tissue, in turn; empty: all"
     )
     tiles: PositiveInt = Field(1, description="images of each patient; a patient has one hospital and organ")
-    images: dict[Part, PositiveInt] = Field(
+    images: dict[Part, Images] = Field(
         {"train": 8, "val": 2, "test": 4}, description="images of each part, in order"
     )
     concentrations: bool = Field(False, description="whether the true stain concentrations are written too")
@@ -65,7 +67,7 @@ class CubePhantomData(Section):
         1.0, description="0: no look-alikes, every tumour cell pigmented; above 1: more of both, and noise"
     )
     fields: PositiveInt = Field(2, description="scenes of each patient, at 10x and 20x in turn")
-    images: dict[Part, PositiveInt] = Field(
+    images: dict[Part, Images] = Field(
         {"train": 6, "val": 2, "test": 4}, description="scenes of each part, in order"
     )
     references: Literal["frames", "lines", "averages"] = Field(

@@ -6,12 +6,14 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic_core import PydanticCustomError
 
 from microtome.config.base import Section
 from microtome.config.cubes import Cubes
 from microtome.config.phantoms import EMPhantomData, Part, Phantom
 from microtome.config.run import Run
 from microtome.config.stain import StainNormalization
+from microtome.sample_paths import unfit_for_files
 
 
 class Data(Section):
@@ -23,6 +25,9 @@ class Data(Section):
     samples: PurePosixPath | None = Field(None, description="sample sheet (TSV); not used by a phantom")
     root: str | None = Field(
         None, description="files: folder that the sheet's paths start from; null: the sheet's folder"
+    )
+    allow_outside: bool = Field(
+        False, description="files: whether paths of the sheet may be absolute or lead out of `root` by `..`"
     )
     origin: Literal["own", "public"] = Field(
         "own",
@@ -40,6 +45,16 @@ class Data(Section):
     ignore: tuple[NonNegativeInt, ...] = Field((), description="label values that mean 'not labelled'")
     phantom: Phantom = Field(EMPhantomData(), description="what is simulated; without `kind`, em")
     batch_size: PositiveInt = Field(8, description="samples per job, before and after training")
+
+    @field_validator("samples", "root")
+    @classmethod
+    def _can_be_a_file(cls, value: PurePosixPath | str | None) -> PurePosixPath | str | None:
+        """A path that a file can have."""
+        unfit = unfit_for_files(str(value)) if value else ""
+        if unfit:
+            kind, text = "path", "the path of a file, not {unfit}"
+            raise PydanticCustomError(kind, text, {"unfit": unfit})
+        return value
 
     @field_validator("phantom", mode="before")
     @classmethod
@@ -60,7 +75,7 @@ class Split(Section):
         None,
         description="what is drawn; null: data.group_by. `sample` reproduces a published frame permutation",
     )
-    k: PositiveInt = Field(5, description="folds: their number")
+    k: Annotated[int, Field(gt=0, le=100)] = Field(5, description="folds: their number")
     stratify: bool = Field(True, description="folds: balance the sheet's `group` column")
     validation: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.125, description="folds: share of the training groups"

@@ -7,14 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.constructor import SafeConstructor
+from yaml.constructor import ConstructorError, SafeConstructor
 
 from microtome.config.base import ConfigurationError, Fault
 
 Keys = tuple[str, ...]
+TEXT_TAG = "tag:yaml.org,2002:str"
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 MERGE_TAG = "tag:yaml.org,2002:merge"
 CHOICES = ("name", "kind")
 """Options that say what the other options of their section mean."""
+LONGEST = 40
+"""Characters of a wrong value that a message repeats."""
+LONGEST_TAG = 80
+LARGEST_FILE = 2**20
+"""Bytes; the study file of a paper has some 10 kB."""
+MOST_VALUES = 100_000
+"""Of a file with its aliases written out; a study has some hundreds."""
+DEEPEST = 50
+"""Nested mappings and lists; a study has 7."""
 NAMED = (("runs",), ("tables",), ("figures",))
 """Mappings whose keys are the user's names; a dot in them is a mistake, not a way to reach deeper."""
 
@@ -112,12 +123,17 @@ def read(path: Path) -> Node:
         The mapping.
 
     Raises:
-        ConfigurationError: The file is absent, is not YAML, is not a mapping or has a key twice.
+        ConfigurationError: The file is absent, too large, is not YAML, is not a mapping or has a key twice.
     """
     if not path.is_file():
         raise ConfigurationError([Fault(str(path), "no such file", "a YAML file there")])
+    if (size := path.stat().st_size) > LARGEST_FILE:
+        raise ConfigurationError([Fault(str(path), f"{size} bytes", f"at most {LARGEST_FILE} of YAML")])
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8-sig")
+        root = yaml.compose(text, Loader=_Loader)
+        if root:
+            _extent(root, {})
         builder = _Builder(str(path))
         tree = builder.build(root, ()) if root else Node(None, 1)
     except UnicodeDecodeError as error:
@@ -136,6 +152,89 @@ def read(path: Path) -> Node:
         found = "nothing" if tree.content is None else type(tree.plain).__name__
         raise ConfigurationError([Fault(str(path), found, "a mapping of options (key: value)")])
     return tree
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader, which calls itself for each level, with an end to it."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        """Compose a node and all below it.
+
+        Raises:
+            yaml.MarkedYAMLError: It lies too deep.
+        """
+        if self.depth == DEEPEST:
+            raise _too_deep(self.peek_event().start_mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _too_deep(mark_: yaml.Mark) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"nested more than {DEEPEST} deep", problem_mark=mark_)
+
+
+def _extent(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values a node has with its aliases written out, and how deep they are nested.
+
+    Args:
+        node: The node.
+        known: The extent of nodes by their identity; those that are being measured count nothing.
+
+    Raises:
+        yaml.MarkedYAMLError: More or deeper than any study, or a collection that is neither list nor mapping.
+    """
+    if id(node) not in known:
+        known[id(node)] = 0, 0
+        is_collection = isinstance(node, yaml.CollectionNode)
+        if is_collection and node.tag not in PLAIN_TAGS:
+            found = f"{node.tag[:LONGEST_TAG]} in the place of a list or a mapping"
+            raise yaml.MarkedYAMLError(problem=f"found {found}", problem_mark=node.start_mark)
+        pairs = node.value if is_collection else ()
+        below = [part for pair in pairs for part in (pair if isinstance(pair, tuple) else (pair,))]
+        extents = [_extent(part, known) for part in below]
+        count, depth = 1 + sum(size for size, _ in extents), 1 + max((deep for _, deep in extents), default=0)
+        if depth > DEEPEST:
+            raise _too_deep(node.start_mark)
+        if count > MOST_VALUES:
+            found = f"aliases that stand for more than {MOST_VALUES} values"
+            raise yaml.MarkedYAMLError(problem=found, problem_mark=node.start_mark)
+        known[id(node)] = count, depth
+    return known[id(node)]
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """The value of a scalar.
+
+    Raises:
+        yaml.MarkedYAMLError: It is none of its kind (the date 2026-02-30), or a text that no file can hold.
+    """
+    try:
+        value = SafeConstructor().construct_object(node)
+        str(value).encode("utf-8")
+    except yaml.YAMLError:
+        raise
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        found = f"{str(node.value)[:LONGEST]!r}, which is no {node.tag.rpartition(':')[2]}"
+        raise ConstructorError(problem=found, problem_mark=node.start_mark) from error
+    return value
+
+
+def _name(node: yaml.Node) -> str:
+    """The text of a key.
+
+    Raises:
+        yaml.MarkedYAMLError: It is a list, a mapping, or a text that no file can hold.
+    """
+    if not isinstance(node, yaml.ScalarNode):
+        raise yaml.MarkedYAMLError(
+            problem="a list or a mapping in the place of a key", problem_mark=node.start_mark
+        )
+    return str(_scalar(yaml.ScalarNode(TEXT_TAG, node.value, node.start_mark)))
 
 
 @dataclass
@@ -162,7 +261,7 @@ class _Builder:
         elif isinstance(node, yaml.SequenceNode):
             content = [self.build(item, (*keys, str(number))) for number, item in enumerate(node.value)]
         else:
-            content = SafeConstructor().construct_object(node)
+            content = _scalar(node)
         self.built[id(node)] = Node(content, line, keys)
         return self.built[id(node)]
 
@@ -170,7 +269,7 @@ class _Builder:
         """The content of a mapping: merge keys first, then plain keys, then keys with dots."""
         brought, plain, dotted = [], {}, []
         for key, value in node.value:
-            name, line = str(key.value), key.start_mark.line + 1
+            name, line = _name(key), key.start_mark.line + 1
             if key.tag == MERGE_TAG:
                 brought += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif "." in name.strip(".") and keys not in NAMED and keys[-1:] != ("classes",):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import lzma
 import os
 import secrets
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,16 @@ CHUNK = 2**20
 TIMEOUT_SECONDS = 60
 LISTED = 12
 DRAFTS = ".fetching"
+
+ARCHIVE_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -233,7 +245,7 @@ def _extract(
     try:
         with _member(local, archive.format, member) as stream:
             _store(stream, destination / file.path, file)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError, RuntimeError) as error:
+    except ARCHIVE_DAMAGE as error:
         msg = f"archive {archive.name}: member '{member}' cannot be read ({error})"
         raise FetchError(msg) from error
 

@@ -95,15 +95,15 @@ def sheet_rows(phantom: EMPhantomData | HEPhantomData | CubePhantomData) -> list
 
 def _em_rows(phantom: EMPhantomData) -> list[Row]:
     """Slices in order, parts in order, blocks of neighbours."""
-    parts = [part for part in PARTS for _ in range(phantom.slices.get(part, 0))]
+    places = [(part, place) for part in PARTS for place in range(phantom.slices.get(part, 0))]
     return [
         {
             **_files(f"slice-{number:03d}", number),
-            "unit": f"{part}-block-{(number - parts.index(part)) // phantom.block}",
+            "unit": f"{part}-block-{place // phantom.block}",
             "group": "phantom",
             "part": part,
         }
-        for number, part in enumerate(parts)
+        for number, (part, place) in enumerate(places)
     ]
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Ensembles: runs made of other runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from microtome import environment, images, probability_calibration
+from microtome.cards import read_card
 from microtome.job import finished_folder, write_json
 from microtome.stages.folders import find_sample, read_map
 from microtome.uncertainty import Activation, measure
@@ -64,19 +64,23 @@ def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) ->
         options: The rule's options (see `plan.StudyPlan.ensemble`).
         cards: Cards of the members.
         path: `card.json`.
+
+    Raises:
+        ValueError: A card is damaged.
     """
-    found = [json.loads(card.read_text(encoding="utf-8")) for card in cards]
-    seconds = {part: sum(card["seconds"][part] for card in found) for part in ("train", "validate")}
-    parameters = sum(card["network"]["parameters"] for card in found)
+    found = [read_card(card) for card in cards]
+    seconds = {part: sum(card["seconds"].get(part, 0.0) for card in found) for part in ("train", "validate")}
+    parameters = sum(card["network"].get("parameters", 0) for card in found)
     content = {key: options[key] for key in IDENTITY} | {
         "network": {
             "name": "ensemble",
             "members": list(options["members"]),
+            "trained": [{"run": card["run"], "seed": card["seed"]} for card in found],
             "options": {},
             "parameters": parameters,
         },
         "seconds": seconds,
-        "digests": {"members": [card["digests"]["weights"] for card in found]},
+        "digests": {"members": [card.get("digests", {}).get("weights", "") for card in found]},
         "git_commit": environment.git_state(Path.cwd()),
         "versions": environment.versions(),
     }

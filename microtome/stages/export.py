@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from microtome.cards import CARD_NAME, TRAINED_KEYS, read_card
 from microtome.job import finished_file
 from microtome.metrics.summary import summarize
 
-MEMBER_FILES = ("model.safetensors", "card.json", "calibration.json", "history.tsv")
+MEMBER_FILES = ("model.safetensors", CARD_NAME, "calibration.json", "history.tsv")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of every member, so that equal content gives equal bytes."""
 
@@ -33,6 +34,9 @@ def export_run(
         stains: Stain targets that the runs use.
         metrics: Metrics of the run, summed up in the README.
         archive: Written whole or not at all.
+
+    Raises:
+        ValueError: A card is damaged, or of no trained run.
     """
     content = {
         f"{folder}/{name}": (member / name).read_bytes()
@@ -43,7 +47,7 @@ def export_run(
     content |= {f"stains/{path.parent.name}.json": path.read_bytes() for path in stains}
     content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
     content["metrics.tsv"] = metrics.read_bytes()
-    cards = [json.loads((member / "card.json").read_text(encoding="utf-8")) for member in members]
+    cards = [read_card(member / CARD_NAME, keys=TRAINED_KEYS) for member in members]
     content["README.md"] = _readme(options, cards, summarize(pd.read_csv(metrics, sep="\t"))).encode()
     with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
         for name, data in sorted(content.items()):
@@ -83,11 +87,11 @@ def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summ
 
 def _described(card: Mapping[str, Any]) -> str:
     """A trained network in one line."""
-    network = card["network"]
+    network = {"options": {}, "parameters": 0, "weights": "unknown"} | card["network"]
     chosen = ", ".join(f"{name} {value}" for name, value in network["options"].items() if value is not None)
     return (
         f"- `{card['run']}`: network `{network['name']}` ({chosen}), {network['parameters']:,} parameters, "
-        f"start: {network['weights']}; trained on {card['samples']['train']} images "
+        f"start: {network['weights']}; trained on {card['samples'].get('train', 0)} images "
         f"({card['data_source']} data), "
         f"{card['epochs_run']} epochs, best epoch {card['best_epoch']}, seed {card['seed']}."
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from microtome import images, networks
 from microtome.config.prediction import Predict
@@ -16,6 +15,7 @@ from microtome.devices import choose_device, repeatable
 from microtome.inference import DIHEDRAL, optimize_for_inference, predict
 from microtome.job import finished_folder
 from microtome.resize import restored, zoomed
+from microtome.weights import load_weights
 from microtome.windows import WindowTransform, predict_by_windows
 
 Options = Mapping[str, Any]
@@ -29,14 +29,10 @@ def load_model(weights: Path, network: Options) -> torch.nn.Module:
         network: Its name and options.
 
     Raises:
-        ValueError: The weights are of another network.
+        WeightsFileError: The file is damaged, or the weights are of another network.
     """
     model = networks.build(**network)
-    try:
-        model.load_state_dict(load_file(weights))
-    except RuntimeError as error:
-        msg = f"{weights} holds the weights of another network than {dict(network)}; train it again ({error})"
-        raise ValueError(msg) from error
+    load_weights(model, weights, network=str(dict(network)))
     return model.eval()
 
 

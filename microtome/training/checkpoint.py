@@ -2,24 +2,65 @@
 """Checkpoints: everything a training run needs to go on as if it had not been interrupted.
 
 A checkpoint is a safetensors file: tensors of the model, of its best epoch and of the optimizer, and JSON for
-the rest. No pickle is read or written. The file under its name is always complete: a new one is written next
-to it, flushed to the disk, and renamed.
+the rest, under one checksum. No pickle is read or written. The file under its name is always complete: a new
+one is written next to it, flushed to the disk, and renamed.
 """
 
+import hashlib
+import inspect
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from microtome import strict_json
+
 logger = logging.getLogger(__name__)
-FORMAT = 2
+FORMAT = 3
+CHECKSUM_DIGITS = 64
+LONGEST_REASON = 200
+"""Characters of a library's error that a warning repeats."""
+GIVEN_EACH_EPOCH = "lr"
+"""The one option of an optimizer that training changes."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that does not fit the run it is to be resumed by."""
+
+
+class _Group(BaseModel):
+    """Options of an optimizer; the numbers of its parameters."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    params: list[NonNegativeInt] = []
+
+
+class _Optimizer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    param_groups: list[_Group]
+    state: dict[str, dict[str, Any]]
+
+
+class _Meta(BaseModel):
+    """What is no tensor."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: int
+    key: str
+    epoch: NonNegativeInt
+    optimizer: _Optimizer
+    history: list[dict[str, float | None]]
+    resumed: int = Field(ge=0, le=10**9)
+    started: str
 
 
 @dataclass(frozen=True)
@@ -79,8 +120,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         for prefix, tensors in parts.items()
         for name, value in tensors.items()
     }
+    text = json.dumps(meta)
     try:
-        save_file(copies, partial, metadata={"microtome": json.dumps(meta)})
+        save_file(copies, partial, metadata={"microtome": _checksum(text, copies) + text})
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -102,12 +144,13 @@ def load(path: Path, key: str) -> Checkpoint | None:
         return None
     try:
         meta, tensors = _read(path)
-        if (meta["format"], meta["key"]) != (FORMAT, key):
+        if (meta.get("format"), meta.get("key")) != (FORMAT, key):
             logger.warning(
                 "checkpoint %s is of other settings, data or code; training starts from the beginning",
                 path,
             )
             return None
+        _Meta.model_validate(meta)
         return Checkpoint(
             key=key,
             epoch=meta["epoch"],
@@ -120,12 +163,35 @@ def load(path: Path, key: str) -> Checkpoint | None:
             loss=_below(tensors, "loss/"),
         )
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-        logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, error)
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, reason)
         return None
 
 
-def restore(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpoint: Checkpoint) -> None:
-    """Load a checkpoint into a model and its optimizer; tensors take the memory format of the parameters."""
+def restore(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    checkpoint: Checkpoint,
+    *,
+    loss: torch.nn.Module | None = None,
+) -> None:
+    """Load a checkpoint into a model and its optimizer; tensors take the memory format of the parameters.
+
+    Args:
+        model: Changed in place, as are the others.
+        optimizer: Of the model's parameters.
+        checkpoint: What `load` found.
+        loss: The loss, if it has a state that is to be restored.
+
+    Raises:
+        CheckpointError: It is of another model, optimizer or loss; nothing is changed then.
+    """
+    for kind, found in (("model", checkpoint.model), ("best", checkpoint.best)):
+        _check_tensors(kind, found, model.state_dict())
+    _check_optimizer(checkpoint.optimizer, optimizer)
+    if loss is not None and checkpoint.loss:
+        _check_tensors("loss", checkpoint.loss, loss.state_dict())
+        loss.load_state_dict(checkpoint.loss)
     model.load_state_dict(checkpoint.model)
     optimizer.load_state_dict(checkpoint.optimizer)
     for parameter, slots in optimizer.state.items():
@@ -135,10 +201,99 @@ def restore(model: torch.nn.Module, optimizer: torch.optim.Optimizer, checkpoint
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What is no tensor, and the tensors, as they were written."""
     with safe_open(path, framework="pt") as file:
-        meta = json.loads((file.metadata() or {})["microtome"])
+        stated = (file.metadata() or {})["microtome"]
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    checksum, text = stated[:CHECKSUM_DIGITS], stated[CHECKSUM_DIGITS:]
+    if checksum != _checksum(text, tensors):
+        msg = "its content does not fit its checksum"
+        raise ValueError(msg)
+    meta = strict_json.parse(text)
+    if not isinstance(meta, dict):
+        msg = f"found a {type(meta).__name__}, expected the state of a run"
+        raise ValueError(msg)
     return meta, tensors
+
+
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the text and the name, type, shape and bytes of each tensor."""
+    digest = hashlib.sha256(text.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        if value.numel():
+            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _check_tensors(kind: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Compare names, shapes and types.
+
+    Raises:
+        CheckpointError: Some differ.
+    """
+    other = sorted(found.keys() ^ wanted.keys())
+    other += [
+        name
+        for name in found.keys() & wanted.keys()
+        if (found[name].shape, found[name].dtype) != (wanted[name].shape, wanted[name].dtype)
+    ]
+    if other:
+        msg = (
+            f"the checkpoint's {kind} differs in {len(other)} tensors, such as {other[0][:LONGEST_REASON]!r}"
+        )
+        raise CheckpointError(msg)
+
+
+def _check_optimizer(found: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    """Compare the options but the learning rate, and what is kept for each parameter.
+
+    Raises:
+        CheckpointError: Some differ.
+    """
+    groups = optimizer.state_dict()["param_groups"]
+    same = [_fixed(group) for group in found["param_groups"]] == [_fixed(group) for group in groups]
+    if not same or not all(_is_number(group.get(GIVEN_EACH_EPOCH)) for group in found["param_groups"]):
+        msg = "the checkpoint is of another optimizer, or of one with other options"
+        raise CheckpointError(msg)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    wanted = _slots(optimizer)
+    for number, slots in found["state"].items():
+        if not 0 <= number < len(parameters) or not _slots_fit(slots, wanted, parameters[number]):
+            msg = f"the checkpoint's optimizer keeps other values for parameter {number}"
+            raise CheckpointError(msg)
+
+
+def _slots(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """What an optimizer keeps for a parameter: of its twin, after a step on a vector of one number."""
+    kind, dummy = type(optimizer), torch.nn.Parameter(torch.zeros(1))
+    known = inspect.signature(kind).parameters
+    twin = kind([dummy], **{name: value for name, value in optimizer.defaults.items() if name in known})
+    dummy.grad = torch.zeros(1)
+    twin.step()
+    return dict(twin.state[dummy])
+
+
+def _slots_fit(found: Mapping[str, Any], wanted: Mapping[str, Any], parameter: Tensor) -> bool:
+    """Whether values are kept under the same names, as numbers or in the shape of the parameter."""
+    return found.keys() == wanted.keys() and all(
+        _slot_fits(found[name], value, parameter) for name, value in wanted.items()
+    )
+
+
+def _slot_fits(found: Any, wanted: Any, parameter: Tensor) -> bool:
+    if not isinstance(wanted, Tensor):
+        return type(found) is type(wanted)
+    shape = parameter.shape if wanted.dim() else wanted.shape
+    return isinstance(found, Tensor) and found.is_floating_point() and found.shape == shape
+
+
+def _fixed(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in group.items() if key != GIVEN_EACH_EPOCH}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -162,7 +317,7 @@ def _join_optimizer(tensors: dict[str, Tensor], scalars: dict[str, Any]) -> dict
         number, slot = name.split("/", 1)
         state[int(number)][slot] = value
     groups = [
-        {key: tuple(v) if key == "betas" else v for key, v in group.items()}
+        {key: tuple(v) if key == "betas" and isinstance(v, list) else v for key, v in group.items()}
         for group in scalars["param_groups"]
     ]
     return {"state": state, "param_groups": groups}

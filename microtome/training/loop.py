@@ -19,7 +19,7 @@ from microtome.training import checkpoint as checkpoints
 from microtome.training.ahead import ahead
 from microtome.training.batch_norm import synchronize
 from microtome.training.batches import Batch, BatchSource, epoch_seed
-from microtome.training.checkpoint import Checkpoint
+from microtome.training.checkpoint import Checkpoint, CheckpointError
 from microtome.training.faults import BatchError, TrainingDivergedError, check_finite, explained
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
 from microtome.training.tasks import Prepared, Task, to_device
@@ -178,11 +178,14 @@ def _start(
     """The state to go on from: the checkpoint's, or that before the first epoch."""
     found = checkpoints.load(checkpoint, key) if checkpoint else None
     if found:
-        checkpoints.restore(trainer.model, optimizer, found)
-        if found.loss:
-            trainer.loss.load_state_dict(found.loss)
-        logger.info("resumed after epoch %d of %d", found.epoch, trainer.settings.epochs)
-        return found
+        loss = trainer.loss if isinstance(trainer.loss, torch.nn.Module) else None
+        try:
+            checkpoints.restore(trainer.model, optimizer, found, loss=loss)
+        except CheckpointError as error:
+            logger.warning("%s; training starts from the beginning", error)
+        else:
+            logger.info("resumed after epoch %d of %d", found.epoch, trainer.settings.epochs)
+            return found
     weights, now = _copy(trainer.model), datetime.now(UTC).isoformat(timespec="seconds")
     return Checkpoint(key, 0, weights, weights, optimizer.state_dict(), (), started=now)
 

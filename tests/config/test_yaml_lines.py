@@ -4,7 +4,7 @@
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import fixture, mark, raises
+from pytest import fixture, mark, param, raises
 
 from microtome.config.base import ConfigurationError, nearest
 from microtome.config.yaml_lines import Places, merge, read
@@ -186,3 +186,60 @@ def test_nearest_names_a_known_name_first(known, data):
 def test_nearest_without_a_likeness_lists_all():
     assert nearest("qq", ["alpha", "beta"]) == "one of: alpha, beta"
     assert nearest("qq", []) == "one of: none"
+
+
+def refused(file, text):
+    with raises(ConfigurationError) as caught:
+        load(file, text)
+    return str(caught.value)
+
+
+DEEP = {
+    "lists": "[" * 100_000,
+    "mappings": "a: " + "{a: " * 60 + "1" + "}" * 60,
+    "lines": "- " * 5000,
+    "keys": "? " * 5000,
+}
+
+
+def test_aliases_cannot_grow_without_end(file):
+    """A billion laughs: each line stands for nine times the one before."""
+    lines = ["a0: &a0 [x]", *(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(12))]
+    assert "aliases that stand for more than 100000 values" in refused(file, "\n".join(lines))
+
+
+def test_aliases_cannot_nest_without_end(file):
+    lines = ["a0: &a0 [x]", *(f"a{n + 1}: &a{n + 1} [*a{n}]" for n in range(2000))]
+    assert "nested more than 50 deep" in refused(file, "\n".join(lines))
+
+
+@mark.parametrize("text", DEEP.values(), ids=DEEP)
+def test_nesting_has_an_end(file, text):
+    assert "nested more than 50 deep" in refused(file, text)
+
+
+@mark.parametrize(
+    ("text", "found"),
+    [
+        ("a: 2026-02-30", "'2026-02-30', which is no timestamp"),
+        ("a: !!int x", "'x', which is no int"),
+        ("a: 0b_", "'0b_', which is no int"),
+        ("a: !!bool 3", "'3', which is no bool"),
+        ("a: !!float ''", "'', which is no float"),
+        param(f"a: {'9' * 5000}", "which is no int", id="digits"),
+        ('a: "\\ud800"', "which is no str"),
+        ('"\\ud800": 1', "which is no str"),
+        ("? [a, b]\n: 1", "a list or a mapping in the place of a key"),
+        ("? {a: b}\n: 1", "a list or a mapping in the place of a key"),
+        ("a: !!python/object/apply:os.system [ls]", "tag:yaml.org,2002:python/object/apply:os.system"),
+        ("a: !!python/name:os.system ''", "could not determine a constructor"),
+        ("a: !!set {b}", "found tag:yaml.org,2002:set"),
+    ],
+)
+def test_values_that_are_none(file, text, found):
+    assert found in refused(file, f"ok: 1\n{text}\n")
+    assert len(refused(file, f"ok: 1\n{text}\n")) < 400 + len(str(file))
+
+
+def test_a_file_that_is_too_large_is_not_read(file):
+    assert "at most 1048576 of YAML" in refused(file, "a: 1\n" + "# x\n" * 300_000)

@@ -220,3 +220,40 @@ def test_entries_that_contradict_themselves_are_refused():
         DatasetEntry(name="x", title="t", licence="l", citation="c", files=[file])
     with pytest.raises(ValueError, match="listed twice"):
         DatasetEntry(name="x", title="t", licence="l", citation="c", files=[file | {"archive": None}] * 2)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_bomb_is_left_when_it_is_larger_than_listed(kind, tmp_path):
+    """64 MiB of zeros in 64 kB: nothing beyond the listed size is written."""
+    path = tmp_path / "bomb"
+    content = bytes(64 * 2**20)
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("c.txt", content)
+    else:
+        with tarfile.open(path, "w:gz") as archive:
+            info = tarfile.TarInfo("c.txt")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    packed = path.read_bytes()
+    box = DatasetArchive(name="bomb", sha256=digest(packed), size=len(packed), url=path.as_uri(), format=kind)
+    file = DatasetFile(path="c.txt", sha256=digest(b"third"), size=5, archive="bomb")
+    listed = DatasetEntry(name="d", title="t", licence="l", citation="c", files=[file], archives=[box])
+    with pytest.raises(FetchError, match="found 6 or more bytes"):
+        fetch(listed, tmp_path / "out", offline=True)
+    kept = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.name != "bomb"]
+    assert kept == []
+
+
+def test_a_member_whose_stream_is_damaged_is_named(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("c.txt", b"third" * 1000)
+    content = bytearray(path.read_bytes())
+    content[35:45] = b"\xff" * 10
+    path.write_bytes(content)
+    box = DatasetArchive(name="a.zip", sha256=digest(content), size=len(content), url=path.as_uri())
+    file = DatasetFile(path="c.txt", sha256=digest(b"x"), size=5000, archive="a.zip")
+    listed = DatasetEntry(name="d", title="t", licence="l", citation="c", files=[file], archives=[box])
+    with pytest.raises(FetchError, match=r"member 'c.txt' cannot be read"):
+        fetch(listed, tmp_path / "out", offline=True)

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from microtome import images, networks
-from microtome.records import read_card, read_history
+from microtome.cards import read_card
+from microtome.records import read_history
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.training import loop
 from tests.stages import folders

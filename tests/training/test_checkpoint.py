@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Checkpoints: what is written is what is read, or nothing is."""
 
+import dataclasses
 import json
 import logging
 import tempfile
@@ -16,6 +17,8 @@ from torch import nn
 
 from microtome.training import checkpoint as checkpoints
 from microtome.training.checkpoint import Checkpoint
+from microtome.training.loop import fit
+from tests.training.problems import KEY, parts, trainer
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.uint8, torch.bool)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False)
@@ -156,6 +159,63 @@ def test_garbage_is_refused(written, content, caplog):
 def test_foreign_tensors_are_refused(written, meta, caplog):
     save_file({"model/weight": torch.zeros(2)}, written, metadata=meta and {"microtome": meta})
     assert refused(written, caplog)
+
+
+def test_every_changed_byte_is_noticed(written, caplog):
+    """Also in the tensors, where any bytes are numbers."""
+    content = written.read_bytes()
+    for place in range(0, len(content), 7):
+        written.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        assert refused(written, caplog), place
+
+
+def test_a_warning_names_the_reason_in_one_line(written, caplog):
+    written.write_bytes(written.read_bytes()[:-1])
+    assert refused(written, caplog)
+    assert len(caplog.messages[0].splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "change", ["shape", "missing", "another", "type", "options", "slots", "groups", "rate"]
+)
+def test_a_checkpoint_of_another_model_or_optimizer_is_refused_and_changes_nothing(change):
+    model, optimizer = trained(torch.optim.Adam, lr=0.1)
+    weights = dict(model.state_dict())
+    state = optimizer.state_dict()
+    state = {"state": dict(state["state"]), "param_groups": [dict(group) for group in state["param_groups"]]}
+    if change == "shape":
+        weights["0.weight"] = weights["0.weight"][:1]
+    elif change == "missing":
+        del weights["0.weight"]
+    elif change == "another":
+        weights["more"] = torch.zeros(1)
+    elif change == "type":
+        weights["0.weight"] = weights["0.weight"].double()
+    elif change == "options":
+        state["param_groups"][0]["eps"] = 1.0
+    elif change == "groups":
+        state["param_groups"] = []
+    elif change == "rate":
+        state["param_groups"][0]["lr"] = None
+    elif change == "slots":
+        state["state"][0] = {"step": torch.tensor(1.0)}
+    other, fresh = trained(torch.optim.Adam, lr=0.1)
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    found = Checkpoint("key", 3, weights, dict(model.state_dict()), state, ())
+    with pytest.raises(checkpoints.CheckpointError):
+        checkpoints.restore(other, fresh, found)
+    assert equal(dict(other.state_dict()), before)
+
+
+def test_training_starts_anew_if_the_checkpoint_does_not_fit(tmp_path, caplog):
+    path, settings = tmp_path / "c", {"checkpoint": tmp_path / "c", "key": KEY}
+    fit(trainer(epochs=1), *parts(), **settings)
+    state = checkpoints.load(path, KEY)
+    checkpoints.save(path, dataclasses.replace(state, model={"x": torch.zeros(1)}))
+    with caplog.at_level(logging.WARNING):
+        done = fit(trainer(epochs=2), *parts(), **settings)
+    assert (done.resumed, len(done.history)) == (0, 2)
+    assert "differs in" in caplog.text
 
 
 def test_a_failed_write_leaves_the_last_checkpoint(written, monkeypatch):

@@ -50,7 +50,8 @@ def test_what_is_missing_is_estimated(copy: Workspace, server: DryRunServer) -> 
     for lost in ("runs", "tables", "figures"):
         shutil.rmtree(copy.root / "results/demo/mini" / lost)
     (copy.root / "results/demo/report.html").unlink()  # else nothing would be missed
-    printed, rows = _plan(copy)
+    assert _plan(copy)[1]["train"]["gpu_hours"] == "0", "on a CPU no GPU is asked for"
+    printed, rows = _plan(copy, "device=auto")
     found = _to_do(rows)
     assert found == Counter(job.rule for job in copy.jobs(server))
     assert found["train"] == 3

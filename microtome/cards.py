@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Run cards (`card.json`): what a reader must know of a trained run, checked whoever wrote them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+
+from microtome import strict_json
+
+CARD_NAME = "card.json"
+CARD_KEYS = ("study", "run", "split", "seed", "scale", "data_source", "network", "seconds")
+TRAINED_KEYS = (*CARD_KEYS, "samples", "epochs_run", "best_epoch")
+"""Keys of a run that was trained, not made of others."""
+DataSource = Literal["phantom", "public", "own"]
+DATA_SOURCES = get_args(DataSource)
+ENSEMBLE = "ensemble"
+LISTED = 4
+"""Faults of a card that a message lists."""
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+
+
+class _Part(BaseModel):
+    """A part of a card: types are those of JSON, keys that are not known are left alone."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+
+class _Network(_Part):
+    name: Name
+    options: dict[str, Any] = {}
+    parameters: NonNegativeInt = 0
+    weights: str = ""
+
+
+class _Seconds(_Part):
+    __pydantic_extra__: dict[str, Seconds]
+    train: Seconds
+    validate_: Annotated[float, Field(ge=0, le=1e12, alias="validate")]
+
+
+class _Loss(_Part):
+    name: Name = "?"
+
+
+class _Card(_Part):
+    study: Name
+    run: Name
+    split: Name
+    seed: NonNegativeInt
+    scale: Name
+    data_source: DataSource
+    network: _Network
+    seconds: _Seconds
+    loss: _Loss | None = None
+    samples: dict[str, NonNegativeInt] = {}
+    digests: dict[str, Any] = {}
+    epochs_run: NonNegativeInt | None = None
+    best_epoch: NonNegativeInt | None = None
+
+
+def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str, Any]:
+    """Read and check a run card.
+
+    Args:
+        path: Path of ``card.json``.
+        keys: Keys that it must have.
+
+    Returns:
+        The card: the keys that are known have the types of their use, others are as they stand.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        ValueError: It is not JSON, lacks a key, names an unknown data source, or a value has the wrong type.
+
+    Example:
+        >>> import json, tempfile
+        >>> card = dict(study="s", run="r", split="main", seed=0, scale="demo", data_source="phantom")
+        >>> seconds, file = {"train": 1.5, "validate": 0.5}, Path(tempfile.mkdtemp()) / "card.json"
+        >>> _ = file.write_text(json.dumps(card | {"network": {"name": "unet"}, "seconds": seconds}))
+        >>> read_card(file)["network"]
+        {'name': 'unet'}
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"{path} does not exist; a run folder holds {CARD_NAME}, history.tsv and metrics.tsv"
+        raise FileNotFoundError(msg)
+    try:
+        card = strict_json.read(path)
+    except ValueError as error:
+        msg = f"{error}; train the run again"
+        raise ValueError(msg) from error
+    if not isinstance(card, dict):
+        msg = f"{path} holds a {type(card).__name__}; a run card is an object with {list(CARD_KEYS)}"
+        raise ValueError(msg)
+    missing = [key for key in keys if key not in card]
+    if missing:
+        msg = f"{path} lacks {missing}; a run card holds {list(keys)}"
+        raise ValueError(msg)
+    if card["data_source"] not in DATA_SOURCES:
+        found = str(card["data_source"])[:40]
+        msg = f"{path}: data_source is {found!r}, expected one of {list(DATA_SOURCES)}"
+        raise ValueError(msg)
+    try:
+        _Card.model_validate(card)
+    except ValidationError as error:
+        details = error.errors()[:LISTED]
+        found = "; ".join(f"{'.'.join(map(str, detail['loc']))[:80]}: {detail['msg']}" for detail in details)
+        msg = f"{path} is no run card ({found}); train the run again"
+        raise ValueError(msg) from error
+    return card
