@@ -172,3 +172,14 @@ def lasting(minutes):
 def on_gpu(count=1):
     """The resources of a rule whose jobs run networks."""
     return cluster.gpu_request(count, device=OPTIONS.device, cluster=OPTIONS.cluster)
+
+
+def environment(otherwise, stains):
+    """The environment of a job: StainTools has packages that nothing else needs."""
+
+    def found(wildcards):
+        known = plan(wildcards).study.stains
+        methods = {known[name].method for name in stains(wildcards)}
+        return "../envs/stain.yaml" if "staintools" in methods else otherwise
+
+    return found

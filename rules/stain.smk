@@ -3,17 +3,6 @@ wildcard_constraints:
     stain="[A-Za-z0-9_-]+",
 
 
-def environment(otherwise, stains):
-    """The environment of a job: StainTools has packages that nothing else needs."""
-
-    def found(wildcards):
-        known = plan(wildcards).study.stains
-        methods = {known[name].method for name in stains(wildcards)}
-        return "../envs/stain.yaml" if "staintools" in methods else otherwise
-
-    return found
-
-
 rule fit_stain:
     input:
         images=lambda wildcards: at.study("images/{batch}").format(

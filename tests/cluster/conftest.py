@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from safetensors import SafetensorError, safe_open
 
 from tests.cluster.lab import PARTITIONS, ClusterJob, Lab, running_lab, wait_until
-from tests.workflow.workspace import EPOCHS, DryRunServer, Workspace, make_workspace, mini_study
+from tests.workflow.workspace import (
+    EPOCHS,
+    DryRunServer,
+    Workspace,
+    epochs_done,
+    make_workspace,
+    mini_study,
+)
 
 HERE = Path(__file__).parent
 TOOLS = "MICROTOME_CLUSTER_TOOLS"
@@ -177,15 +183,7 @@ def _cancel_after_an_epoch(
     (number,) = lab.of(workspace.root, "rule_train_wildcards_mini_main_dice")
     subprocess.run(["scancel", str(number)], check=True)
     wait_until(lambda: lab.jobs[number].state == "CANCELLED", "the job's end")
-    return number, _epoch(path)
-
-
-def _epoch(path: Path) -> int:
-    try:
-        with safe_open(path, framework="np") as file:
-            return json.loads(file.metadata()["microtome"])["epoch"]
-    except (FileNotFoundError, SafetensorError):
-        return 0
+    return number, epochs_done(path)
 
 
 def _last_words(workspace: Workspace) -> str:

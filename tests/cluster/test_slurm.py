@@ -14,9 +14,9 @@ from tests.cluster.conftest import MEMORY, PROFILE, RUNS, STUDY, Disturbed, Subm
 from tests.cluster.lab import Lab
 from tests.workflow.workspace import EPOCHS, DryRunServer, Workspace
 
-ON_LOGIN_NODE = {"split", "write_sheet", "ensemble"}
+ON_LOGIN_NODE = {"split", "write_sheet", "ensemble", "crate"}
 ON_GPU = {"train", "predict", "predict_raw"}
-SCRIPTS = 34
+SCRIPTS = 35
 """Jobs of the study, each of which runs one script."""
 SUBMISSIONS = 21
 """What they are for SLURM; see `groups` in slurm/config.yaml."""
