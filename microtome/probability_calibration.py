@@ -106,15 +106,19 @@ class Calibration:
             The same calibration.
 
         Raises:
-            ValueError: If a key is missing or unknown, or the polynomial is not monotone.
+            ValueError: If it is no mapping, a key is missing or unknown, a value is no number, or the
+                polynomial is not monotone.
         """
-        if set(values) != set(cls.__dataclass_fields__):
-            msg = (
-                f"a calibration has {sorted(cls.__dataclass_fields__)}, found {sorted(values)}; fit it again"
-            )
+        if not isinstance(values, Mapping) or set(values) != set(cls.__dataclass_fields__):
+            found = sorted(values) if isinstance(values, Mapping) else type(values).__name__
+            msg = f"a calibration has {sorted(cls.__dataclass_fields__)}, found {found}; fit it again"
             raise ValueError(msg)
-        coefficients = tuple(float(value) for value in values["coefficients"])
-        return cls(coefficients, int(values["pixels"]), float(values["residual"]))
+        try:
+            coefficients = tuple(float(value) for value in values["coefficients"])
+            return cls(coefficients, int(values["pixels"]), float(values["residual"]))
+        except (TypeError, OverflowError) as error:
+            msg = f"a calibration holds numbers, found others ({error}); fit it again"
+            raise ValueError(msg) from error
 
 
 def histogram(

@@ -18,11 +18,11 @@ rule fit_stain:
     benchmark:
         at.times("fit_stain", "study", "stain")
     conda:
-        "../envs/imaging.yaml"
+        environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
-        mem_mb=grow(3000),
-        runtime=60,
+        mem_mb=grow(2000),
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).fit_stain(wildcards.stain),
     message:
@@ -42,11 +42,11 @@ rule normalize_stain:
     benchmark:
         at.times("normalize_stain", "study", "stain", "batch")
     conda:
-        "../envs/imaging.yaml"
+        environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
         mem_mb=grow(3000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).normalize_stain(wildcards.stain),
     message:

@@ -185,3 +185,20 @@ def test_ensemble_is_the_mean_and_takes_a_generator():
         calibration.ensemble([])
     with pytest.raises(ValueError, match="map 2 has shape"):
         calibration.ensemble([maps[0], maps[0][:, :4]])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        3,
+        [],
+        {"coefficients": None, "pixels": 1, "residual": 0.1},
+        {"coefficients": [0, None], "pixels": 1, "residual": 0.1},
+        {"coefficients": [0, 1], "pixels": None, "residual": 0.1},
+        {"coefficients": [0, 1], "pixels": float("inf"), "residual": 0.1},
+        {"coefficients": [0, 10**400], "pixels": 1, "residual": 0.1},
+    ],
+)
+def test_what_is_no_calibration_is_refused(values):
+    with pytest.raises(ValueError, match="fit it again"):
+        calibration.Calibration.from_dict(values)

@@ -7,6 +7,7 @@ for that of SE-ResNet-50); the files' full digests are not published, so these d
 
 import pickle
 import secrets
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,21 @@ CLASSIFIER = "fc."
 COUNTER = "num_batches_tracked"
 """How many batches a normalisation has seen; older files lack it, and nothing depends on it."""
 SAFETENSORS = ".safetensors"
+DAMAGE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    AssertionError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    EOFError,
+    OSError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What PyTorch raises for files that are broken or hold more than tensors."""
 TIMEOUT_SECONDS = 60
 DIGITS = 16
 LISTED = 6
@@ -195,7 +211,7 @@ def read(file: Path) -> dict[str, torch.Tensor]:
     """
     try:
         content = _load(file)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         reason = str(error).partition("\n")[0]
         msg = f"weights '{file}' cannot be read as tensors alone ({reason}); save a plain state_dict()."
         raise WeightsError(msg) from error

@@ -8,7 +8,7 @@ from microtome import environment
 from microtome.report.benchmarks import files, read_benchmarks
 from microtome.report.case_pictures import add_pictures
 from microtome.report.cases import rank
-from microtome.report.inputs import ReportInputs, StudyInputs, StudyMeta
+from microtome.report.inputs import ReportInputs, RunInput, StudyInputs, StudyMeta
 from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES, THUMBNAIL_BYTES
 from microtome.report.products import figure_names, read_figures, read_tables
 from microtome.report.runs import read_runs, unexpected_runs
@@ -87,15 +87,15 @@ def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> Stud
         figures=read_figures(folder / "figures", meta.figures, root=root, budget=budget),
         splits=read_splits(folder, meta.splits, group_by=meta.group_by, root=root),
         cases=add_pictures(rank(runs, meta), folder, runs, most=cases),
-        problems=_study_problems(folder, meta),
+        problems=_study_problems(folder, runs),
     )
 
 
-def _study_problems(folder: Path, meta: StudyMeta) -> tuple[str, ...]:
+def _study_problems(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:
     """Say what is wrong with a study as a whole."""
     if not folder.is_dir():
         return (f"not produced: the folder {folder.name} does not exist; run the study at this scale",)
-    stale = unexpected_runs(folder, meta.runs)
+    stale = unexpected_runs(folder, runs)
     notes = [f"{name} is on disk, but the study does not ask for it; it is not shown" for name in stale]
     if not (folder / "samples.tsv").is_file():
         notes.append("not produced: samples.tsv does not exist, so groups per part are not counted")

@@ -51,17 +51,23 @@ def read_run(folder: Path, expected: ExpectedRun, *, root: Path) -> RunInput:
     return RunInput(expected, card, history, metrics, links_to(names, root=root), problems)
 
 
-def unexpected_runs(folder: Path, expected: Sequence[ExpectedRun]) -> tuple[str, ...]:
+def unexpected_runs(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:
     """List the runs on disk that the study does not ask for (left from an older study file).
 
     Args:
         folder: The study's folder.
-        expected: The runs it asks for.
+        runs: The runs it asks for; seeds that were trained for an ensemble alone are asked for too.
 
     Returns:
         Their folders, relative to the study's.
     """
-    known = {run.folder for run in expected}
+    known = {run.expected.folder for run in runs}
+    for run in runs:
+        network = (run.card or {}).get("network") or {}
+        place = Path(run.expected.folder).parent.parent
+        known |= {
+            (place / one["run"] / f"seed-{one['seed']}").as_posix() for one in network.get("trained") or ()
+        }
     there = sorted(
         card.parent.relative_to(folder).as_posix() for card in folder.glob(f"runs/*/*/*/{CARD_NAME}")
     )

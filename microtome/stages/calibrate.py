@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Calibrate probability maps."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from microtome import images, probability_calibration
+from microtome import images, probability_calibration, strict_json
 from microtome.job import finished_folder, write_json
 from microtome.stages.folders import find_sample, read_map
 from microtome.targets import IGNORE
@@ -57,7 +56,7 @@ def calibrate_batch(options: Options, calibration: Path, source: Path, folder: P
         source: Folder of probability maps.
         folder: Gets the calibrated maps.
     """
-    curve = probability_calibration.Calibration.from_dict(json.loads(calibration.read_text()))
+    curve = probability_calibration.Calibration.from_dict(strict_json.read(calibration))
     with finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
             values = probability_calibration.apply(curve, read_map(path))

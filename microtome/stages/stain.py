@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Stain normalization: the target once, then each image."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from microtome import images, stain
+from microtome import images, stain, strict_json
 from microtome.job import finished_folder, write_json
 from microtome.stages.folders import find_sample
 
@@ -50,7 +49,11 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         StainError: An image is not RGB of 8 bits, or its stains cannot be told apart and `fallback` is
             `error`.
     """
-    profile = json.loads(target.read_text(encoding="utf-8"))["profile"]
+    content = strict_json.read(target)
+    if not isinstance(content, dict) or not isinstance(content.get("profile"), dict):
+        msg = f"{target}: found no `profile`, expected what fit_stain writes; fit it again"
+        raise stain.StainError(msg)
+    profile = content["profile"]
     with finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
             normalized, report = _normalized(path, profile, options)

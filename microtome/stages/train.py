@@ -22,6 +22,7 @@ from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable, require_devices
+from microtome.digests import DIGEST, of_file, of_options
 from microtome.images import StackedSource, open_source
 from microtome.job import finished_file, require_writable, write_json
 from microtome.stages.folders import find_sample
@@ -37,8 +38,6 @@ Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 MODULE = "microtome.stages.train"
 """This module, as each process of a training job on several GPUs runs it."""
-DIGEST = 16
-"""Characters of a hash that are kept."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def _train_in(
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
-    digests = {"config": _digest(options), "data": _data_digest(options, files), "code": code}
+    digests = {"config": of_options(options), "data": _data_digest(options, files), "code": code}
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
@@ -193,10 +192,10 @@ def _is_done(options: Options, files: TrainingFiles, folder: Path, code: str) ->
     if not all(path.is_file() for path in (weights, history, card)):
         return False
     digests = {
-        "config": _digest(options),
+        "config": of_options(options),
         "data": _data_digest(options, files),
         "code": code,
-        "weights": _file_digest(weights),
+        "weights": of_file(weights)[:DIGEST],
     }
     try:
         return read_card(card, keys=(*TRAINED_KEYS, "digests"))["digests"] == digests
@@ -298,9 +297,7 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
         meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
         tensors = {name: value.contiguous() for name, value in result.weights.items()}
         try:
-            save_file(
-                tensors, partial, metadata={"microtome": json.dumps(meta)}
-            )  # others have no order
+            save_file(tensors, partial, metadata={"microtome": json.dumps(meta)})  # others have no order
         except SafetensorError as error:
             msg = f"the weights {weights} could not be written ({error})"
             raise OSError(msg) from error
@@ -308,16 +305,8 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / "history.tsv") as partial:
         history.to_csv(partial, sep="\t", index=False)
-    write_json(folder / CARD_NAME, card | {"digests": card["digests"] | {"weights": _file_digest(weights)}})
-
-
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:DIGEST]
-
-
-def _digest(options: Options) -> str:
-    """A hash of the run's options."""
-    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST]
+    digest = of_file(weights)[:DIGEST]
+    write_json(folder / CARD_NAME, card | {"digests": card["digests"] | {"weights": digest}})
 
 
 def _data_digest(options: Options, files: TrainingFiles) -> str:

@@ -68,7 +68,10 @@ def memory() -> Iterator[None]:
     lines = (line.split() for line in STATUS.read_text(encoding="utf-8").splitlines())
     used = next(int(words[1]) * 1024 for words in lines if words[0] == "VmData:")
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (used + MOST_BYTES, hard))
+    limit = used + MOST_BYTES
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+    )
     try:
         yield
     finally:

@@ -258,7 +258,9 @@ def test_files_of_anything_else_are_refused(tmp_path, capsys, content, message):
 
 @pytest.mark.parametrize("name", ["own.pth", "own.pkl", "own.safetensors"])
 @pytest.mark.parametrize(
-    "content", [b"", b"no weights", pickle.dumps(Code(), protocol=2)], ids=["empty", "text", "code"]
+    "content",
+    [b"", b"no weights", pickle.dumps(Code(), protocol=2), b"\x80\x02.", b"\x80\x02a.", b"\x80\x02K\x01R."],
+    ids=["empty", "text", "code", "nothing", "no list", "no function"],
 )
 def test_broken_files_are_named(tmp_path, capsys, name, content):
     (tmp_path / name).write_bytes(content)

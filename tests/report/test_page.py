@@ -188,6 +188,17 @@ def test_runs_the_study_does_not_ask_for_are_named(results):
     )
 
 
+def test_seeds_trained_for_an_ensemble_are_asked_for(results):
+    """Runs that are on disk because an ensemble averages them are nothing left over."""
+    card = results / "membranes/runs/main/ensemble/seed-0/card.json"
+    content = json.loads(card.read_text(encoding="utf-8"))
+    content["network"]["trained"] = [{"run": "unet_bce", "seed": 0}, {"run": "unet_dice", "seed": 0}]
+    card.write_text(json.dumps(content), encoding="utf-8")
+    runs = [run for run in tree.META.runs if run.name not in ("unet_bce", "unet_dice")]
+    assert len(runs) < len(tree.META.runs)
+    assert "does not ask for it" not in built(results, replace(tree.META, runs=tuple(runs))).words
+
+
 def test_a_table_the_study_does_not_ask_for_is_labelled(results):
     meta = replace(tree.META, tables={"table_2": "Table 2"})
     assert "On disk, but the study file does not ask for it." in built(results, meta).words

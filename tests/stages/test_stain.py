@@ -122,3 +122,10 @@ def test_images_that_are_not_rgb_are_named(batch, tmp_path, array):
 def test_a_missing_target_is_named(batch):
     with pytest.raises(FileNotFoundError, match="no file of sample 'n7'"):
         fit_stain(options() | {"target": "n7"}, batch, batch.parent / "target.json")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"profile": 3}', "{", '{"profile": {}, "profile": {}}'])
+def test_a_damaged_target_is_refused(batch, tmp_path, content):
+    (tmp_path / "target.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"target\.json"):
+        normalize_batch({"fallback": "target"}, tmp_path / "target.json", batch, tmp_path / "out")

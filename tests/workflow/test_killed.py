@@ -13,10 +13,9 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from safetensors import safe_open
 
 from tests.workflow.conftest import Complete
-from tests.workflow.workspace import EPOCHS, Workspace
+from tests.workflow.workspace import EPOCHS, Workspace, epochs_done
 
 STUDY = "results/demo/mini"
 RUN = f"{STUDY}/runs/main/dice/seed-0"
@@ -100,12 +99,7 @@ def _wait_for_epoch(workspace: Workspace, script: psutil.Process, epoch: int) ->
 
 
 def _epoch(workspace: Workspace) -> int:
-    """Epochs in the checkpoint; 0 without one. It is replaced as a whole, so it can be read at any time."""
-    path = workspace.root / RUN / "checkpoint.safetensors"
-    if not path.exists():
-        return 0
-    with safe_open(path, framework="np") as file:
-        return json.loads(file.metadata()["microtome"])["epoch"]
+    return epochs_done(workspace.root / RUN / "checkpoint.safetensors")
 
 
 def _assert_same_results(unbroken: Path, resumed: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image
+from safetensors import safe_open
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).parent / "plugins"
@@ -171,6 +172,16 @@ class Workspace:
     def write_study(self, name: str, content: Content, *, flow: bool = False) -> None:
         text = yaml.safe_dump(content, sort_keys=False, default_flow_style=flow)
         self.write(f"config/studies/{name}.yaml", text)
+
+
+def epochs_done(checkpoint: Path) -> int:
+    """Epochs in a checkpoint; 0 without one. It is replaced as a whole, so it can be read at any time."""
+    try:
+        with safe_open(checkpoint, framework="np") as file:
+            stated = file.metadata()["microtome"]
+    except FileNotFoundError:
+        return 0
+    return json.loads(stated[stated.index("{") :])["epoch"]  # a checksum stands before the JSON
 
 
 def make_workspace(root: Path) -> Workspace:
