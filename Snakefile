@@ -28,6 +28,7 @@ rule all:
     default_target: True
     input:
         at.page,
+        at.crate,
 
 
 rule tables:

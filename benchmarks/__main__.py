@@ -22,6 +22,7 @@ CASES = (
     "watershed",
     "stain",
     "cubes",
+    "dag",
 )
 OUTPUT = Path("results/benchmarks.tsv")
 FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")

@@ -18,8 +18,9 @@ RANGE = (0.1, 99.9)
 """Percentiles between which values are binned; what lies beyond falls into the outermost bins."""
 SAMPLE = 64
 """One of so many pixels is looked at to guess a percentile."""
-CHUNK = 16_384
-"""Pixels whose covariance is summed in single precision before it is added in double."""
+CHUNK = 4096
+"""Pixels whose products are summed in single precision before they are added in double."""
+NOT_FINITE = "the cube has values that are not finite; calibrate it, or fill them first"
 
 Values = npt.NDArray[np.floating]
 
@@ -56,13 +57,11 @@ def principal_component(cube: Values) -> Principal:
         >>> principal_component(np.stack([ramp, 2 * ramp])).explained
         1.0
     """
-    _check_cube(cube)
+    _check_shape(cube)
     spectra = cube.reshape(len(cube), -1)
-    mean = spectra.mean(1, dtype=np.float64)
-    covariance = np.zeros((len(cube), len(cube)))
-    for start in range(0, spectra.shape[1], CHUNK):
-        part = (spectra[:, start : start + CHUNK] - mean[:, None]).astype(np.float32)
-        covariance += part @ part.T
+    mean, covariance = _moments(spectra)
+    if not np.isfinite(mean).all():
+        raise ValueError(NOT_FINITE)
     values, vectors = np.linalg.eigh(covariance)
     loading = vectors[:, -1] * (1 if vectors[:, -1].sum() >= 0 else -1)
     score = loading.astype(np.float32) @ spectra.astype(np.float32, copy=False) - np.float32(loading @ mean)
@@ -219,10 +218,31 @@ def _checked(scores: Sequence[float] | Values, width: int) -> npt.NDArray[np.flo
     return found
 
 
-def _check_cube(cube: Values) -> None:
+def _moments(spectra: Values) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean (bands,) and scatter matrix (bands, bands) of spectra (bands, N), in one pass over them.
+
+    What is summed is the difference from a guess of the mean, so that single precision suffices in a chunk.
+    """
+    bands, count = spectra.shape
+    buffer = np.empty((bands, min(CHUNK, count)), np.float32)
+    sums, products = np.zeros(bands), np.zeros((bands, bands))
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found in the mean
+        near = spectra[:, ::SAMPLE].mean(1).astype(np.float32)
+        for start in range(0, count, CHUNK):
+            part = spectra[:, start : start + CHUNK]
+            part = np.subtract(part, near[:, None], out=buffer[:, : part.shape[1]], casting="same_kind")
+            sums += part.sum(1)
+            products += part @ part.T
+        return near + sums / count, products - np.outer(sums, sums) / count
+
+
+def _check_shape(cube: Values) -> None:
     if cube.ndim != 3 or len(cube) < 2 or not cube[0].size:
         msg = f"found a cube of shape {cube.shape}, expected (bands, H, W) with two bands or more"
         raise ValueError(msg)
+
+
+def _check_cube(cube: Values) -> None:
+    _check_shape(cube)
     if not np.isfinite(cube.sum(dtype=np.float64)):
-        msg = "the cube has values that are not finite; calibrate it, or fill them first"
-        raise ValueError(msg)
+        raise ValueError(NOT_FINITE)

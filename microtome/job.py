@@ -11,6 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+FILE_MODE = 0o666 & ~_UMASK
+"""Mode of a new file; libraries that write to a temporary file of their own leave it to its owner alone."""
+
 
 @contextmanager
 def job(state: str, log: str) -> Iterator[dict[str, Any]]:
@@ -89,6 +94,7 @@ def finished_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}{path.suffix}")
     try:
         yield partial
+        partial.chmod(FILE_MODE)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

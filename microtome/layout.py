@@ -32,6 +32,11 @@ class Layout:
         """The report."""
         return f"{self.root}/report.html"
 
+    @property
+    def crate(self) -> str:
+        """What describes all results of the scale as an RO-Crate."""
+        return f"{self.root}/ro-crate-metadata.json"
+
     def study(self, name: str) -> str:
         """A file or folder of a study."""
         return f"{self.root}/{{study}}/{name}"

@@ -52,10 +52,12 @@ class StudyPlan(CubeStates, EnsembleStates):
         """Class names in order."""
         return list(self.study.data.classes)
 
-    def batches_of(self, split: str, *parts: str) -> list[str]:
+    @cache  # noqa: B019 (a plan lives as long as the process)
+    def batches_of(self, split: str, *parts: str) -> tuple[str, ...]:
         """The batches that hold samples of these parts of a split."""
         wanted = self.splits[split]
-        return [name for name, members in self.batches.items() if any(wanted[m] in parts for m in members)]
+        found = (name for name, members in self.batches.items() if any(wanted[m] in parts for m in members))
+        return tuple(found)
 
     def labelled(self, batches: Iterable[str]) -> list[str]:
         """Those of some batches that hold a labelled sample."""
@@ -103,7 +105,7 @@ class StudyPlan(CubeStates, EnsembleStates):
             "simulate", phantom.model_dump(mode="json"), modules=(f"microtome.phantoms.{phantom.kind}",)
         )
 
-    @cache  # noqa: B019 (a plan lives as long as the process)
+    @cache  # noqa: B019
     def import_images(self, batch: str) -> str:
         """State of `import_images`."""
         return self._state("import_images", self._raw(batch, "label"))
@@ -128,6 +130,7 @@ class StudyPlan(CubeStates, EnsembleStates):
         target = {"target": self.study.stains[stain].target}
         return self._state("fit_stain", self._stain_options(stain) | target)
 
+    @cache  # noqa: B019
     def normalize_stain(self, stain: str) -> str:
         """State of `normalize_stain`."""
         return self._state("normalize_stain", self._stain_options(stain))
@@ -159,6 +162,7 @@ class StudyPlan(CubeStates, EnsembleStates):
         rows = [{key: value for key, value in row.items() if key not in unused} for row in self.rows(batch)]
         return {"root": self.root.as_posix(), "samples": rows}
 
+    @cache  # noqa: B019
     def extract_patches(self) -> str:
         """State of `extract_patches`."""
         return self._state("extract_patches", self.study.patches.model_dump() | {"classes": self.classes})
@@ -218,14 +222,17 @@ class StudyPlan(CubeStates, EnsembleStates):
         options = self.study.runs[run].calibration.model_dump(include={"kind", "bins"})
         return self._state("fit_calibration", options | {"samples": self.members(split, "val")})
 
+    @cache  # noqa: B019
     def calibrate_predictions(self, run: str) -> str:
         """State of `calibrate_predictions`."""
         return self._state("calibrate_predictions", calibrate_options(self.study.runs[run]))
 
+    @cache  # noqa: B019
     def export_objects(self, run: str) -> str:
         """State of `export_objects`."""
         return self._state("export_objects", {"mpp": self.study.data.mpp, "class": self.classes[-1]})
 
+    @cache  # noqa: B019
     def segment(self, run: str) -> str:
         """State of `segment`."""
         return self._state("segment", self.study.runs[run].segment.model_dump())
@@ -274,10 +281,12 @@ class StudyPlan(CubeStates, EnsembleStates):
     def entry(self, section: str, name: str) -> str:
         """State of `tabulate` or `draw`."""
         entry = getattr(self.study, section)[name]
-        runs = self.entry_runs(section, name)
+        runs, kind = self.entry_runs(section, name), f"microtome.{section}.{entry.kind}"
+        modules = (kind, *networks_built(kind, entry))
         options = {
             "name": name,
             "kind": entry.kind,
+            "modules": modules,
             "title": entry.title,
             "options": entry.options,
             "runs": runs,
@@ -294,8 +303,7 @@ class StudyPlan(CubeStates, EnsembleStates):
         if entry.stains and runs:
             options["settings"] = self._settings(runs)
         rule = {"tables": "tabulate", "figures": "draw"}[section]
-        kind = f"microtome.{section}.{entry.kind}"
-        return self._state(rule, options, modules=(kind, *networks_built(kind, entry)))
+        return self._state(rule, options, modules=modules)
 
     def _settings(self, runs: Iterable[str]) -> dict[str, Any]:
         """What a drawing of the chain tells of the runs."""

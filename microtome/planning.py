@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome import provenance, splits
+from microtome._header_memory import remembered
 from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
 from microtome.config.load import load_studies, places_of
 from microtome.config.study import Study
@@ -15,22 +16,34 @@ from microtome.run_options import run_kind
 from microtome.sample_files import is_envi
 from microtome.samples import Sample, check_files, phantom_sheet, read_sheet, resolve, sheet_root
 
+HEADERS = Path(".snakemake/microtome-headers.json")
+"""What the headers of image files said, beside Snakemake's own memory."""
 
-def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, StudyPlan]:
+
+def load_plans(
+    workflow: Workflow, *, mirror: Path | None = None, look_at_files: bool = True
+) -> dict[str, StudyPlan]:
     """Load every study that is to run.
 
     Args:
         workflow: The options of the workflow.
         mirror: Folder that holds public data sets; headers are checked there before anything is fetched.
+        look_at_files: Whether to read the headers of image files. A job of the workflow need not, as the
+            process that started it did.
 
     Raises:
         ConfigurationError: With the faults of all studies and sample sheets together.
     """
-    studies = load_studies(workflow.studies, workflow.scale)
+    with remembered(HEADERS):
+        return _load_plans(workflow, mirror, look_at_files=look_at_files)
+
+
+def _load_plans(workflow: Workflow, mirror: Path | None, *, look_at_files: bool) -> dict[str, StudyPlan]:
+    studies = load_studies(workflow.studies, workflow.scale, look_at_files=look_at_files)
     plans, faults = {}, []
     for name, study in studies.items():
         try:
-            plans[name] = _plan(study, workflow, mirror)
+            plans[name] = _plan(study, workflow, mirror, look_at_files=look_at_files)
         except ConfigurationError as error:
             faults += error.faults
             continue
@@ -40,14 +53,14 @@ def load_plans(workflow: Workflow, *, mirror: Path | None = None) -> dict[str, S
     return plans
 
 
-def _plan(study: Study, workflow: Workflow, mirror: Path | None) -> StudyPlan:
+def _plan(study: Study, workflow: Workflow, mirror: Path | None, *, look_at_files: bool) -> StudyPlan:
     data = study.data
     sheet = Path(str(data.samples)) if data.source != "phantom" else Path(f"config/studies/{study.name}.yaml")
     samples = phantom_sheet(data.phantom) if data.source == "phantom" else read_sheet(sheet, data)
     root = _root(study, workflow)
-    if data.source == "files":
+    if data.source == "files" and look_at_files:
         raise_faults(check_files(resolve(samples, root), sheet, data))
-    elif data.source == "public":
+    elif data.source == "public" and look_at_files:
         raise_faults(
             check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
         )
@@ -155,12 +168,21 @@ def _root(study: Study, workflow: Workflow) -> Path:
 
 def report_state(plans: Mapping[str, StudyPlan]) -> str:
     """State of `report_page`: the title and paper of each study, and the names of what is shown."""
-    shown = {name: _shown(plan) for name, plan in plans.items()}
     templates = sorted((provenance.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(provenance.ROOT).as_posix() for path in templates if path.is_file()]
+    return provenance.state("scripts/report_page.py", _results(plans), files=files)
+
+
+def crate_state(plans: Mapping[str, StudyPlan]) -> str:
+    """State of `crate`, which describes the same results as the report shows."""
+    return provenance.state("scripts/crate.py", _results(plans))
+
+
+def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
+    """What there is to show of all studies, and the command that makes it."""
     scale = next(iter(plans.values())).scale
     command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    return provenance.state("scripts/report_page.py", {"command": command, "studies": shown}, files=files)
+    return {"command": command, "studies": {name: _shown(plan) for name, plan in plans.items()}}
 
 
 def _shown(plan: StudyPlan) -> dict[str, Any]:

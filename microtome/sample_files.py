@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""What the headers of a sample's files say, compared with the study and with one another."""
+"""What the headers of a sample's files say, compared with the study and with one another.
+
+Readers are imported when there is a file to read: a workflow of phantoms needs Snakemake and no more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome._cube_faults import CubeError
-from microtome._envi_header import read_header
+from microtome._header_memory import header_of
 from microtome.config.base import Fault
-from microtome.images import ImageError, ImageHeader, header
 
 if TYPE_CHECKING:
     from microtome.config.study import Data
+    from microtome.images import ImageHeader
     from microtome.samples import Sample
 
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
@@ -134,6 +136,8 @@ def data_files(path: Path) -> list[Path]:
     """The data file of a cube whose header this is; none of other files, or where the header is unsound."""
     if not is_envi(path.name) or not path.is_file():
         return []
+    from microtome._envi_header import read_header
+
     try:
         return [read_header(path).data]
     except CubeError:
@@ -151,6 +155,8 @@ def _shape(cube: _Size) -> str:
 
 def _look_at_cube(path: str, where: str) -> Generator[Fault, None, _Size | None]:
     """The size of a cube, None if it cannot be had; other files than ENVI headers are only looked for."""
+    from microtome._envi_header import read_header
+
     file = Path(path)
     if not file.is_file():
         yield _absent(file, where, "a cube")
@@ -189,13 +195,15 @@ def _absent(file: Path, where: str, wanted: str) -> Fault:
 
 def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
     """The header of a file, None if it cannot be had."""
+    from microtome.images import ImageError
+
     file = Path(path)
     if not file.is_file():
         yield _absent(file, where, "an image file")
         return None
     try:
         status = file.stat()
-        found = _header(path, status.st_mtime_ns, status.st_size)
+        found = header_of(path, status.st_mtime_ns, status.st_size)
     except (ImageError, OSError) as error:
         expected = "an image that can be read; copy the file again, or correct the path"
         yield Fault(where, f"'{path}', which cannot be read ({_reason(error, path)})", expected)
@@ -208,12 +216,6 @@ def _look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeade
             f"below {found.pages}; it has {pages}, from 0",
         )
     return found
-
-
-@lru_cache(maxsize=65536)
-def _header(path: str, _mtime: int, _size: int) -> ImageHeader:
-    """The header of a file, read again when the file changes."""
-    return header(path)
 
 
 def _reason(error: Exception, path: str) -> str:

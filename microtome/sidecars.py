@@ -26,15 +26,20 @@ stand. `of_table` makes all of it.
       "kind":    "segmentation_grid"
     }
 
-Every key but ``caption`` may be absent; keys this page does not know are left alone.
+Every key but ``caption`` may be absent; keys this page does not know are left alone. ``provenance`` says what
+the files were made from (`microtome.lineage`) and what they are, each by its SHA-256.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
+from microtome.digests import of_bytes
 from microtome.tables.frame import Column, Table
+
+NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +111,19 @@ def of_table(table: Table, *, title: str = "") -> TableSidecar:
     )
 
 
-def dump(sidecar: TableSidecar | FigureSidecar) -> str:
+def dump(
+    sidecar: TableSidecar | FigureSidecar,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    files: Mapping[str, bytes] = NO_FILES,
+) -> str:
     """Write a sidecar as JSON text.
 
     Args:
         sidecar: The sidecar.
+        provenance: What the table or figure is made from (`microtome.lineage.record`); None: not told.
+        files: Contents of the files that the sidecar stands beside, by name; their digests go into the
+            provenance.
 
     Returns:
         JSON, ending in a newline.
@@ -123,7 +136,11 @@ def dump(sidecar: TableSidecar | FigureSidecar) -> str:
           "title": "t"
         }
     """
-    return json.dumps(asdict(sidecar), indent=2, ensure_ascii=False) + "\n"
+    content = asdict(sidecar)
+    if provenance is not None:
+        told = {name: of_bytes(data) for name, data in files.items()}
+        content |= {"provenance": {"files": told, **provenance}}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_table(text: str) -> TableSidecar:

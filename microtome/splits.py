@@ -81,7 +81,9 @@ def make_splits(
     return splits
 
 
-def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_name) -> list[Fault]:
+def check_data(
+    data: Data, split: Split, *, sheet: Path, place: Place = option_name, look_at_files: bool = True
+) -> list[Fault]:
     """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
 
     Args:
@@ -89,6 +91,7 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
         split: How the samples are divided.
         sheet: The sample sheet; for a phantom, the study file.
         place: Says where an option stands, for messages.
+        look_at_files: Whether to read the headers.
 
     Returns:
         All faults.
@@ -98,7 +101,7 @@ def check_data(data: Data, split: Split, *, sheet: Path, place: Place = option_n
     else:
         samples, faults = inspect_sheet(sheet, data)
     readable = not faults
-    if data.source == "files":
+    if data.source == "files" and look_at_files:
         faults = faults + _check_own_files(samples, sheet, data, place)
     if readable:
         try:
@@ -194,15 +197,15 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
         counts[unit][stratum] += 1
     totals = Counter(stratum for _, stratum in members)
     held = [Counter[str]() for _ in range(k)]
-    dealt_to = [0] * k
     folds: dict[str, int] = {}
+    sizes = [0] * k
     for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
         empty = [fold for fold in range(k) if not held[fold]]
-        full = {fold for fold, count in enumerate(dealt_to) if count >= max(len(units) - NOT_TESTED, 1)}
-        choice = empty if len(empty) >= len(units) - dealt else [f for f in range(k) if f not in full]
+        free = [fold for fold in range(k) if sizes[fold] < len(units) - NOT_TESTED]
+        choice = empty if len(empty) >= len(units) - dealt else free
         folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
         held[folds[unit]].update(counts[unit])
-        dealt_to[folds[unit]] += 1
+        sizes[folds[unit]] += 1
     return {unit: folds[unit] for unit in units}
 
 

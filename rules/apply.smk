@@ -15,12 +15,15 @@ rule apply_run:
     benchmark:
         at.times("apply_run", "study", "split", "run", "seed", "folder")
     conda:
-        "../envs/torch.yaml"
+        environment(
+            "../envs/torch.yaml",
+            lambda wildcards: plan(wildcards).applied_stains(wildcards.run),
+        )
     threads: OPTIONS.threads.predict
     resources:
+        **on_gpu(),
         mem_mb=grow(4000),
-        runtime=240,
-        gpu=lambda wildcards: 1,
+        runtime=lasting(240),
     params:
         state=lambda wildcards: plan(wildcards).apply(
             wildcards.run, int(wildcards.seed)
@@ -47,7 +50,7 @@ rule evaluate_applied:
     threads: 1
     resources:
         mem_mb=grow(3000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).evaluate_applied(
             wildcards.split, wildcards.run, int(wildcards.seed)
@@ -76,7 +79,7 @@ rule export_run:
     threads: 1
     resources:
         mem_mb=grow(1000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).export_run(
             wildcards.run, DATASETS.get(str(plan(wildcards).study.data.dataset))

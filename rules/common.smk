@@ -1,4 +1,6 @@
 # Paths, wildcards and input functions that the rules share. The plan of each study is made by the package.
+import gc
+import os
 import sys
 from pathlib import Path
 
@@ -6,24 +8,38 @@ sys.path.insert(0, workflow.basedir)
 
 from snakemake.exceptions import WorkflowError
 
-from microtome import provenance
+from microtome import cluster, provenance
 from microtome.config.base import ConfigurationError
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
 from microtome.layout import Layout, make_importable
 from microtome.run_options import run_kind
-from microtome.planning import load_plans, report_state
+from microtome.planning import crate_state, load_plans, report_state
 from microtome.requests import check_asked, list_images, pair_labels
 
 make_importable(Path(workflow.basedir))
+os.environ.setdefault(
+    "SNAKEMAKE_SLURM_PARTITIONS", str(Path(workflow.basedir, "slurm/partitions.yaml"))
+)
+
+# Jobs and files live as long as Snakemake does: looking for cycles among them is a seventh of a large dry run.
+gc.set_threshold(200_000, 20, 50)
 try:
     OPTIONS = load_workflow(config)
-    PLANS = load_plans(OPTIONS, mirror=mirror_folder(OPTIONS.mirror))
+    PLANS = load_plans(
+        OPTIONS,
+        mirror=mirror_folder(OPTIONS.mirror),
+        look_at_files=workflow.is_main_process,
+    )
 except (ConfigurationError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 at = Layout(OPTIONS.results, OPTIONS.scale)
+
+if OPTIONS.container:
+
+    container: OPTIONS.container
 
 
 def runs_of(*kinds):
@@ -134,36 +150,6 @@ def borrowed(name):
     return inputs
 
 
-def scored_batches(wildcards):
-    """The band scores that the choice of bands goes by."""
-    found = plan(wildcards)
-    samples = found.scored(wildcards.split)
-    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
-    return expand(
-        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
-    )
-
-
-def rendered_cubes(wildcards):
-    """The calibrated cubes of a batch, if pictures of it are rendered from them."""
-    cubes = at.study("cubes/{batch}").format(**wildcards)
-    return [cubes] if plan(wildcards).rendered(wildcards.batch) else []
-
-
-def cube_files(*columns):
-    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if found.data_kind == "phantom":
-            return [str(found.root)]
-        return [
-            file for column in columns for file in found.files(wildcards.batch, column)
-        ]
-
-    return inputs
-
-
 def all_of(section):
     """Every table or figure of every study."""
     return [
@@ -174,5 +160,15 @@ def all_of(section):
 
 
 def grow(mem_mb):
-    """A resource that grows with each attempt."""
-    return lambda wildcards, attempt: mem_mb * 2 ** (attempt - 1)
+    """Memory that grows with each attempt."""
+    return cluster.growing_memory(mem_mb)
+
+
+def lasting(minutes):
+    """A walltime that grows with each attempt, up to what the cluster allows."""
+    return cluster.growing_walltime(minutes, longest=OPTIONS.cluster.longest)
+
+
+def on_gpu(count=1):
+    """The resources of a rule whose jobs run networks."""
+    return cluster.gpu_request(count, device=OPTIONS.device, cluster=OPTIONS.cluster)

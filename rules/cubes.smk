@@ -13,7 +13,7 @@ rule calibrate:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).calibrate(wildcards.batch),
     message:
@@ -36,7 +36,7 @@ rule score_bands:
     threads: 1
     resources:
         mem_mb=grow(4000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).score_bands(),
     message:
@@ -59,7 +59,7 @@ rule select_bands:
     threads: 1
     resources:
         mem_mb=grow(1000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).select_bands(wildcards.split),
     message:
@@ -83,7 +83,7 @@ rule cut_bands:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(60),
     params:
         state=lambda wildcards: plan(wildcards).cut_bands(),
     message:
@@ -107,7 +107,7 @@ rule cut_raw:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(60),
     params:
         state=lambda wildcards: plan(wildcards).cut_raw(wildcards.batch),
     message:

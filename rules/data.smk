@@ -27,7 +27,7 @@ for key in sorted(
         threads: 1
         resources:
             mem_mb=grow(500),
-            runtime=240,
+            runtime=lasting(240),
         params:
             state=provenance.state(
                 "scripts/fetch.py", DATASETS[key].model_dump(mode="json")
@@ -50,7 +50,7 @@ rule simulate:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).simulate(),
     message:

@@ -17,7 +17,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(60),
     params:
         state=lambda wildcards: plan(wildcards).evaluate(
             wildcards.split, wildcards.run, int(wildcards.seed)
@@ -47,6 +47,7 @@ rule tabulate:
             if plan(wildcards).study.tables[wildcards.name].images
             else []
         ),
+        data=entry_data("tables"),
         stains=entry_stains("tables"),
         objects=entry_objects("tables"),
         published="config/published.yaml",
@@ -68,8 +69,8 @@ rule tabulate:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=grow(1000),
-        runtime=30,
+        mem_mb=grow(1500),
+        runtime=lasting(15),
     params:
         state=lambda wildcards: plan(wildcards).entry("tables", wildcards.name),
     message:
@@ -88,6 +89,7 @@ rule draw:
         maps=entry_maps("figures"),
         stains=entry_stains("figures"),
         stain_targets=entry_stains("figures", "target.json"),
+        data=entry_data("figures"),
         cubes=entry_cubes("cubes/{batch}"),
         bands=entry_cubes("bands/{split}/bands.tsv"),
         published="config/published.yaml",
@@ -111,7 +113,7 @@ rule draw:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(15),
     params:
         state=lambda wildcards: plan(wildcards).entry("figures", wildcards.name),
     message:

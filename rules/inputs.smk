@@ -1,4 +1,4 @@
-# Input functions of tables and figures, and of what is asked for by name (apply, evaluate_folder, export_model).
+# Input functions of cubes, of tables and figures, and of what is asked for by name (apply, evaluate_folder, export_model).
 def entry_inputs(section, name):
     """An input function: what a table or a figure is made of, in files or batch folders called `name`."""
 
@@ -12,6 +12,23 @@ def entry_inputs(section, name):
             expand(at.run(name), study=wildcards.study, split=s, run=r, seed=i)[0]
             for s, r, i in keys
         ]
+
+    return inputs
+
+
+def entry_data(section):
+    """An input function: the sample sheet and the splits behind a table or a figure, to be named in its sidecar.
+
+    They are ancient: what depends on them depends on the runs and images made from them.
+    """
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        entry = getattr(found.study, section)[wildcards.name]
+        if not (entry.runs or entry.images or entry.stains or entry.cubes):
+            return []
+        names = ["samples.tsv", *(f"splits/{split}.tsv" for split in found.splits)]
+        return ancient([at.study(name).format(study=wildcards.study) for name in names])
 
     return inputs
 
@@ -103,6 +120,36 @@ def entry_objects(section):
             for split, run, seed in found.evaluated()
             if run in runs
             for batch in found.batches_of(split, *found.study.evaluate.parts)
+        ]
+
+    return inputs
+
+
+def scored_batches(wildcards):
+    """The band scores that the choice of bands goes by."""
+    found = plan(wildcards)
+    samples = found.scored(wildcards.split)
+    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
+    return expand(
+        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
+    )
+
+
+def rendered_cubes(wildcards):
+    """The calibrated cubes of a batch, if pictures of it are rendered from them."""
+    cubes = at.study("cubes/{batch}").format(**wildcards)
+    return [cubes] if plan(wildcards).rendered(wildcards.batch) else []
+
+
+def cube_files(*columns):
+    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if found.data_kind == "phantom":
+            return [str(found.root)]
+        return [
+            file for column in columns for file in found.files(wildcards.batch, column)
         ]
 
     return inputs

@@ -13,7 +13,7 @@ rule segment:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(20),
     params:
         state=lambda wildcards: plan(wildcards).segment(wildcards.run),
     message:
@@ -37,7 +37,7 @@ rule export_objects:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(15),
     params:
         state=lambda wildcards: plan(wildcards).export_objects(wildcards.run),
     message:

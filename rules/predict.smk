@@ -15,9 +15,9 @@ rule predict:
         "../envs/torch.yaml"
     threads: OPTIONS.threads.predict
     resources:
-        mem_mb=grow(3000),
-        runtime=120,
-        gpu=lambda wildcards: 1,
+        **on_gpu(),
+        mem_mb=grow(4000),
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).predict(wildcards.run),
     message:
@@ -54,7 +54,7 @@ rule fit_calibration:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).fit_calibration(
             wildcards.split, wildcards.run
@@ -82,7 +82,7 @@ rule calibrate_predictions:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).calibrate_predictions(wildcards.run),
     message:
@@ -107,7 +107,7 @@ rule average:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).average(wildcards.run),
     message:
@@ -132,7 +132,7 @@ rule uncertainty:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).uncertainty(wildcards.run),
     message:
@@ -158,7 +158,7 @@ rule ensemble:
     threads: 1
     resources:
         mem_mb=grow(500),
-        runtime=10,
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).ensemble(
             wildcards.split, wildcards.run, int(wildcards.seed)

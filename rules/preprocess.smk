@@ -14,7 +14,7 @@ rule import_images:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(20),
     params:
         state=lambda wildcards: plan(wildcards).import_images(wildcards.batch),
     message:
@@ -37,7 +37,7 @@ rule rasterize_targets:
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=60,
+        runtime=lasting(20),
     params:
         state=lambda wildcards: plan(wildcards).rasterize_targets(wildcards.batch),
     message:
@@ -59,7 +59,7 @@ rule write_sheet:
     threads: 1
     resources:
         mem_mb=grow(500),
-        runtime=10,
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).sheet(),
     message:
@@ -81,7 +81,7 @@ rule split:
     threads: 1
     resources:
         mem_mb=grow(500),
-        runtime=10,
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).split(wildcards.split),
     message:
@@ -103,8 +103,8 @@ rule extract_patches:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=grow(2000),
-        runtime=60,
+        mem_mb=grow(1000),
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).extract_patches(),
     message:

@@ -22,19 +22,53 @@ rule report_page:
         page=report(at.page, category="report", caption="../report/html.rst"),
     log:
         at.log("report_page"),
-    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=grow(2000),
-        runtime=30,
+        runtime=lasting(30),
     params:
         state=report_state(PLANS),
     message:
         "write {output.page}"
     script:
         "../scripts/report_page.py"
+
+
+# All results as an RO-Crate: what every file is and what made it from what. Written after the report.
+rule crate:
+    input:
+        page=at.page,
+        tables=all_of("tables"),
+        figures=all_of("figures"),
+        sheets=rules.report_page.input.sheets,
+        splits=rules.report_page.input.splits,
+        metrics=rules.report_page.input.metrics,
+        cards=[
+            path.replace("metrics.tsv", "card.json")
+            for path in rules.report_page.input.metrics
+        ],
+        published="config/published.yaml",
+        catalogue="config/datasets.yaml",
+    output:
+        metadata=at.crate,
+        workflow=directory(f"{at.root}/workflow"),
+    log:
+        at.log("crate"),
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(1000),
+        runtime=lasting(30),
+    params:
+        state=crate_state(PLANS),
+    message:
+        "write {output.metadata}"
+    script:
+        "../scripts/crate.py"
 
 
 rule report:
@@ -51,10 +85,33 @@ rule doctor:
     threads: 1
     resources:
         mem_mb=grow(1000),
-        runtime=10,
+        runtime=lasting(10),
     params:
         results=OPTIONS.results,
     message:
         "look at this machine"
     script:
         "../scripts/doctor.py"
+
+
+# Computes nothing, so it needs no --cores.
+if "plan" in sys.argv and workflow.resource_settings.cores is None:
+    workflow.resource_settings.cores = 1
+
+
+rule plan:
+    log:
+        "logs/plan.log",
+    localrule: True
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(1000),
+        runtime=lasting(30),
+    params:
+        python=sys.executable,
+    message:
+        "estimate what is still to do"
+    script:
+        "../scripts/plan.py"

@@ -3,6 +3,17 @@ wildcard_constraints:
     stain="[A-Za-z0-9_-]+",
 
 
+def environment(otherwise, stains):
+    """The environment of a job: StainTools has packages that nothing else needs."""
+
+    def found(wildcards):
+        known = plan(wildcards).study.stains
+        methods = {known[name].method for name in stains(wildcards)}
+        return "../envs/stain.yaml" if "staintools" in methods else otherwise
+
+    return found
+
+
 rule fit_stain:
     input:
         images=lambda wildcards: at.study("images/{batch}").format(
@@ -18,11 +29,11 @@ rule fit_stain:
     benchmark:
         at.times("fit_stain", "study", "stain")
     conda:
-        "../envs/imaging.yaml"
+        environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
-        mem_mb=grow(3000),
-        runtime=60,
+        mem_mb=grow(2000),
+        runtime=lasting(30),
     params:
         state=lambda wildcards: plan(wildcards).fit_stain(wildcards.stain),
     message:
@@ -42,11 +53,11 @@ rule normalize_stain:
     benchmark:
         at.times("normalize_stain", "study", "stain", "batch")
     conda:
-        "../envs/imaging.yaml"
+        environment("../envs/imaging.yaml", lambda wildcards: [wildcards.stain])
     threads: 1
     resources:
         mem_mb=grow(3000),
-        runtime=120,
+        runtime=lasting(120),
     params:
         state=lambda wildcards: plan(wildcards).normalize_stain(wildcards.stain),
     message:

@@ -21,9 +21,9 @@ rule train:
         "../envs/torch.yaml"
     threads: OPTIONS.threads.train * OPTIONS.gpus
     resources:
+        **on_gpu(OPTIONS.gpus),
         mem_mb=grow(4000 * OPTIONS.gpus),
-        runtime=24 * 60,
-        gpu=lambda wildcards: OPTIONS.gpus,
+        runtime=lasting(480),
     params:
         state=lambda wildcards: plan(wildcards).train(
             wildcards.split, wildcards.run, int(wildcards.seed)
@@ -54,8 +54,8 @@ rule borrow_weights:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=grow(500),
-        runtime=10,
+        mem_mb=grow(1000),
+        runtime=lasting(10),
     params:
         state=lambda wildcards: plan(wildcards).borrow_weights(
             wildcards.split, wildcards.run, int(wildcards.seed)

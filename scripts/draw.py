@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Draw a figure of a study."""
 
+import json
 from pathlib import Path
 
 from microtome.job import job
@@ -18,5 +19,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         raw_cubes={name: Path(path) for name, path in options.get("raw_cubes", {}).items()},
         bands=next(map(Path, snakemake.input.bands), None),
         published=Path(snakemake.input.published),
+        inputs=[Path(path) for path in snakemake.input],
+        code=json.loads(snakemake.params.state)["code"],
         stem=Path(snakemake.output.sidecar).with_suffix(""),
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Make a table of a study."""
 
+import json
 from pathlib import Path
 
 from microtome.job import job
@@ -16,5 +17,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         stains=by_stain(snakemake.input.stains),
         objects=[Path(path) for path in snakemake.input.objects],
         published=Path(snakemake.input.published),
+        inputs=[Path(path) for path in snakemake.input],
+        code=json.loads(snakemake.params.state)["code"],
         stem=Path(snakemake.output.sidecar).with_suffix(""),
     )

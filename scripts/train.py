@@ -4,6 +4,7 @@
 import json
 from pathlib import Path
 
+from microtome.gpu_requests import count_gpus
 from microtome.job import job
 from microtome.stages.train import TrainingFiles, train_run
 
@@ -17,6 +18,6 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
-        processes=snakemake.resources.get("gpu", 1),
+        processes=count_gpus(snakemake.resources) or snakemake.config.get("gpus", 1),
         code=json.loads(snakemake.params.state)["code"],
     )

@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DIRECTIVES = ("log", "benchmark", "threads", "resources", "message", "conda", "params", "script")
 RESOURCES = ("mem_mb", "runtime")
 OTHER_ACTIONS = ("shell", "run", "wrapper", "notebook", "cwl", "template_engine")
-WITHOUT_BENCHMARK = frozenset({"report_page", "doctor"})
-WITHOUT_STATE = frozenset({"doctor"})
+WITHOUT_BENCHMARK = frozenset({"report_page", "crate", "doctor", "plan"})
+WITHOUT_STATE = frozenset({"doctor", "plan"})
 OWN = frozenset({"output", "log", "benchmark"})
 """What a rule made from another must not inherit."""
 LONGEST = {"Snakefile": 45, "rules": 200, "scripts": 30, "microtome": 400}

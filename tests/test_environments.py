@@ -2,7 +2,7 @@
 """Environments: one pin a package everywhere, nothing left unpinned, every import of every script there."""
 
 import ast
-import re
+import importlib.util
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -11,18 +11,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from microtome import provenance
 from tests.lint_workflow import ROOT, Rule, workflow_rules
+from tests.pins import claimed, dependencies, environment, requirements
 
 ENVIRONMENTS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 MANAGER = ("snakemake", "snakemake-executor-plugin-slurm", "Pygments")
 """What runs the workflow rather than its jobs: Snakemake, its SLURM plugin, and what `--report` needs."""
-GPU_BUILD = re.compile(r"^(nvidia-|cuda-|triton)")
-"""Packages that only the CUDA build of torch asks for."""
 CHOSEN_AT_RUN_TIME = {
     "simulate": ("phantoms",),
     "train": ("networks", "losses"),
@@ -32,71 +30,29 @@ CHOSEN_AT_RUN_TIME = {
     "draw": ("figures", "networks"),
 }
 """Folders of the package from which a rule imports by name."""
+READERS = ("numpy", "tifffile", "imagecodecs", "pillow")
+"""What making the DAG imports as soon as a study has files of its own, whose headers are read."""
+DOWNLOADS = {"pooch"}
+"""What the catalogue of data sets imports in jobs, never while the DAG is made."""
+OPTIONAL = ("opencv-python", "spams-bin", "staintools")
+"""Only for `method: staintools`."""
 UNSEEN = {"parquet": "pyarrow"}
 """Packages that another package imports for us: a word in the code, and what it needs."""
 
-Pins = dict[str, str]
-
-
-def _pins(lines: Iterable[str]) -> Pins:
-    """Canonical name to version; a package must be pinned once, exactly."""
-    found: Pins = {}
-    for line in lines:
-        requirement = Requirement(line)
-        (specifier,) = requirement.specifier
-        name = canonicalize_name(requirement.name)
-        assert specifier.operator == "==", f"{line}: not pinned"
-        assert name not in found, f"{line}: pinned twice"
-        found[name] = specifier.version
-    return found
-
-
-def _requirements(name: str) -> Pins:
-    lines = (
-        line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
-    )
-    return _pins(line for line in lines if line and not line.startswith("-"))
-
-
-@cache
-def _environment(name: str) -> Pins:
-    content = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text(encoding="utf-8"))
-    (pip,) = (entry["pip"] for entry in content["dependencies"] if isinstance(entry, dict))
-    return _pins(pip)
-
-
-def _dependencies(names: Iterable[str]) -> set[str]:
-    """The packages and everything that they ask for on this machine, by what is installed."""
-    found: set[tuple[str, str]] = set()
-    waiting = [(canonicalize_name(name), "") for name in names]
-    while waiting:
-        name, extra = entry = waiting.pop()
-        if entry not in found and not GPU_BUILD.match(name):
-            found.add(entry)
-            waiting += _asked_for(name, extra)
-    return {name for name, _ in found}
-
-
-def _asked_for(name: str, extra: str) -> Iterator[tuple[str, str]]:
-    for text in metadata.requires(name) or ():
-        requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
-            yield from ((canonicalize_name(requirement.name), other) for other in ("", *requirement.extras))
-
-
-PINNED = _requirements("requirements.txt")
+PINNED = requirements("requirements.txt")
+STAINTOOLS = requirements("requirements-stain.txt")
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_an_environment_has_the_pins_of_requirements(name: str) -> None:
-    here = _environment(name)
-    assert {package: PINNED.get(package) for package in here} == here
+    here = environment(name)
+    assert {package: (PINNED | STAINTOOLS).get(package) for package in here} == here
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_an_environment_pins_all_that_its_packages_ask_for(name: str) -> None:
-    here = _environment(name)
-    assert _dependencies(here) - set(here) == set()
+    here = environment(name)
+    assert dependencies(set(here) - set(OPTIONAL)) - set(here) == set()
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -111,12 +67,48 @@ def test_an_environment_is_one_conda_can_make(name: str) -> None:
 
 def test_requirements_are_the_union() -> None:
     """One virtual environment holds every environment and the workflow manager, and nothing else."""
-    union = {package for name in ENVIRONMENTS for package in _environment(name)}
-    assert set(PINNED) == union | _dependencies(MANAGER)
+    union = {package for name in ENVIRONMENTS for package in environment(name)}
+    assert set(PINNED) == (union | dependencies(MANAGER)) - set(OPTIONAL)
+
+
+def test_staintools_comes_on_top() -> None:
+    """Jobs that may normalize with StainTools can also do all that others do with torch."""
+    assert set(STAINTOOLS) == set(OPTIONAL)
+    assert environment("stain") == environment("torch") | STAINTOOLS
+    for name in set(ENVIRONMENTS) - {"stain"}:
+        assert set(OPTIONAL) & set(environment(name)) == set()
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("staintools"), reason="staintools is not installed")
+def test_staintools_asks_for_nothing_else() -> None:
+    assert dependencies(OPTIONAL) - set(environment("stain")) == set()
+
+
+def test_the_launcher_has_snakemake_and_readers() -> None:
+    """What starts a workflow whose rules bring their environments is as pinned as these, and small."""
+    launcher = requirements("requirements-launcher.txt")
+    assert {package: PINNED.get(package) for package in launcher} == launcher
+    assert set(launcher) == dependencies((*MANAGER, *READERS))
+    assert {"torch", "scipy", "scikit-image", "matplotlib"} & set(launcher) == set()
+
+
+def test_the_launcher_has_all_that_making_the_dag_imports() -> None:
+    """Also what is imported only where a study has files."""
+    rules = (ROOT / "rules/common.smk").read_text(encoding="utf-8")
+    modules = [name for name in _imported(ast.parse(_plain(rules)).body) if name.startswith("microtome.")]
+    assert "microtome.planning" in modules
+    files = provenance.closure(file for name in modules for file in provenance.module_files(name))
+    needed = {package for file in files for package in _packages(file)}
+    assert needed - set(requirements("requirements-launcher.txt")) == DOWNLOADS
+
+
+def _plain(rules: str) -> str:
+    """The imports of a rule file, as Python."""
+    return "\n".join(line for line in rules.splitlines() if line.startswith(("import ", "from ")))
 
 
 def test_development_adds_and_changes_nothing() -> None:
-    added = _requirements("requirements-dev.txt")
+    added = requirements("requirements-dev.txt")
     assert set(added) & set(PINNED) == set()
     lines = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()
     assert "-r requirements.txt" in lines
@@ -137,10 +129,14 @@ def _rules() -> list[Rule]:
 RULES = _rules()
 
 
-def _claimed(rule: Rule) -> str:
-    found = re.search(r'"\.\./envs/(\w+)\.yaml"', rule.sections["conda"])
-    assert found, f"{rule.where}: {rule.sections['conda']}"
-    return found.group(1)
+CHOOSERS = {"environment(": "stain"}
+"""Functions that choose among environments by what a job does, and what they may choose instead."""
+
+
+def _chosen(rule: Rule) -> set[str]:
+    """All environments that jobs of a rule may have."""
+    others = {name for call, name in CHOOSERS.items() if rule.sections["conda"].strip().startswith(call)}
+    return {claimed(rule)} | others
 
 
 def _script(rule: Rule) -> Path:
@@ -149,13 +145,14 @@ def _script(rule: Rule) -> Path:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_a_rule_claims_an_environment_that_exists(rule: Rule) -> None:
-    assert _claimed(rule) in ENVIRONMENTS
+    assert _chosen(rule) <= set(ENVIRONMENTS)
+    assert all(set(environment(claimed(rule))) <= set(environment(name)) for name in _chosen(rule))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_an_environment_has_all_that_a_script_imports(rule: Rule) -> None:
     """Also what functions import when they are called, and what modules chosen by name import."""
-    pins = _environment(_claimed(rule))
+    pins = environment(claimed(rule))
     missing = {
         f"{package} ({path.relative_to(ROOT)})"
         for path in _closure(rule)
@@ -166,12 +163,19 @@ def test_an_environment_has_all_that_a_script_imports(rule: Rule) -> None:
 
 
 def test_every_environment_is_used() -> None:
-    assert {_claimed(rule) for rule in RULES} == set(ENVIRONMENTS)
+    assert set().union(*map(_chosen, RULES)) == set(ENVIRONMENTS)
+
+
+def test_every_rule_that_normalizes_stains_may_use_staintools() -> None:
+    """All whose code reaches StainTools from their script, by a call that takes the method from the study."""
+    found = {rule.name for rule in RULES if "stain" in _chosen(rule)}
+    module = ROOT / "microtome/stages/stain.py"
+    assert found == {rule.name for rule in RULES if module in _closure(rule)}
 
 
 def test_light_rules_do_not_wait_for_torch() -> None:
     """Environments by role: what only reads and writes images needs neither torch nor matplotlib."""
-    assert {"torch", "matplotlib"} & set(_environment("imaging")) == set()
+    assert {"torch", "matplotlib"} & set(environment("imaging")) == set()
 
 
 def _closure(rule: Rule) -> set[Path]:

@@ -110,6 +110,15 @@ def test_an_error_leaves_the_file_before(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["metrics.tsv"]
 
 
+def test_others_may_read_what_a_library_kept_to_its_owner(tmp_path):
+    with finished_file(tmp_path / "model.safetensors") as partial:
+        partial.write_bytes(b"weights")
+        partial.chmod(0o600)
+    (tmp_path / "plain").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_a_file_that_is_not_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), finished_file(tmp_path / "metrics.tsv"):
         pass

@@ -23,6 +23,7 @@ def _fields(pattern: str) -> list[str]:
     ("pattern", "expected"),
     [
         (AT.page, "results/demo/report.html"),
+        (AT.crate, "results/demo/ro-crate-metadata.json"),
         (AT.study("samples.tsv"), "results/demo/{study}/samples.tsv"),
         (AT.run("card.json"), "results/demo/{study}/runs/{split}/{run}/seed-{seed}/card.json"),
         (AT.log("train", "study", "run"), "logs/demo/train/{study}/{run}.log"),

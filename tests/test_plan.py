@@ -21,7 +21,7 @@ from microtome.config.stain import StainNormalization
 from microtome.config.study import Data, Evaluate, Patches, Study, Targets
 from microtome.config.workflow import Workflow
 from microtome.plan import StudyPlan
-from microtome.planning import load_plans, report_state
+from microtome.planning import crate_state, load_plans, report_state
 from microtome.registry import entry_names
 from microtome.run_options import run_kind
 from tests.workflow.cases import listed
@@ -83,6 +83,7 @@ def _states(plan: StudyPlan) -> dict[str, str]:
         "simulate": plan.simulate(),
         "write_sheet": plan.sheet(),
         "report_page": report_state({"mini": plan}),
+        "crate": crate_state({"mini": plan}),
     }
     for batch in plan.batches:
         states[f"import_images {batch}"] = plan.import_images(batch)
@@ -289,7 +290,17 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
         (
             Data,
             "data__",
-            {"source", "samples", "root", "dataset", "origin", "group_by", "channels", "batch_size"},
+            {
+                "source",
+                "samples",
+                "root",
+                "allow_outside",
+                "dataset",
+                "origin",
+                "group_by",
+                "channels",
+                "batch_size",
+            },
         ),
         (Study, "", {"name", "split", "runs", "cubes"}),
     ],
@@ -369,7 +380,7 @@ def test_a_new_entry_changes_no_other() -> None:
     entry = {"kind": "loss_curves", "runs": ["dice"]}
     after = _with(_study(), figures__another=entry)
     changed = _changed(_states(_plan(_study())), _states(_plan(after)))
-    assert changed == {"draw another", "report_page"}
+    assert changed == {"draw another", "report_page", "crate"}
 
 
 def test_an_entry_in_front_changes_no_other() -> None:
@@ -377,7 +388,7 @@ def test_an_entry_in_front_changes_no_other() -> None:
     entry = {"kind": "loss_curves", "runs": ["dice"]}
     study["figures"] = {"another": entry} | study["figures"]
     changed = _changed(_states(_plan(_study())), _states(_plan(study)))
-    assert changed == {"draw another", "report_page"}
+    assert changed == {"draw another", "report_page", "crate"}
 
 
 def test_the_same_study_written_otherwise_has_the_same_states() -> None:

@@ -99,8 +99,16 @@ def load_study(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Study:
     return draft.finished()
 
 
-def load_studies(names: Iterable[str], scale: str, *, folder: Path = STUDY_FOLDER) -> dict[str, Study]:
+def load_studies(
+    names: Iterable[str], scale: str, *, folder: Path = STUDY_FOLDER, look_at_files: bool = True
+) -> dict[str, Study]:
     """Load several studies.
+
+    Args:
+        names: Names of study files.
+        scale: The scale.
+        folder: Holds the study files.
+        look_at_files: Whether to read the headers of the user's own files.
 
     Raises:
         ConfigurationError: With the faults of all study files and of their sample sheets. A sheet is checked
@@ -114,7 +122,7 @@ def load_studies(names: Iterable[str], scale: str, *, folder: Path = STUDY_FOLDE
         except ConfigurationError as error:
             faults += error.faults
             continue
-        faults += draft.faults + _data_faults(draft)
+        faults += draft.faults + _data_faults(draft, look_at_files=look_at_files)
         if not faults:
             studies[name] = draft.finished()
     raise_faults(faults)
@@ -243,7 +251,7 @@ def _run(defaults: Node, run: Node) -> Node:
     return replace(merged, line=run.line, written=run.written)
 
 
-def _data_faults(draft: _Draft) -> list[Fault]:
+def _data_faults(draft: _Draft, *, look_at_files: bool) -> list[Fault]:
     """The faults of a study's sample sheet, as far as what the study says of its data can be understood."""
     plain = draft.places.tree.plain
     try:
@@ -255,4 +263,4 @@ def _data_faults(draft: _Draft) -> list[Fault]:
         return []
     sheet = Path(str(data.samples)) if data.source != "phantom" else draft.places.path
     faults = check_dataset(data, draft.places) if data.dataset else []
-    return faults + check_data(data, split, sheet=sheet, place=draft.places)
+    return faults + check_data(data, split, sheet=sheet, place=draft.places, look_at_files=look_at_files)

@@ -15,6 +15,20 @@ class Threads(Section):
     predict: PositiveInt = Field(1, description="of a prediction job")
 
 
+class Cluster(Section):
+    """What differs from cluster to cluster; jobs that run elsewhere do not look at it."""
+
+    gpu_request: Literal["gpus", "gres"] = Field(
+        "gpus", description="how SLURM is asked for GPUs: `--gpus=1`, or `--gres=gpu:1`"
+    )
+    gpu_model: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_.]+$", description="type of GPU as the site calls it, such as a100"
+    )
+    longest: PositiveInt = Field(
+        1440, description="minutes that the site lets a job run at most; walltimes grow up to it"
+    )
+
+
 class Workflow(Section):
     """The whole workflow."""
 
@@ -34,9 +48,15 @@ class Workflow(Section):
         "results differ only by rounding",
     )
     threads: Threads = Field(Threads(), description="CPU threads of one job")
+    cluster: Cluster = Field(Cluster(), description="what differs from cluster to cluster")
     mirror: str | None = Field(
         None,
         description="folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA",
+    )
+    container: str | None = Field(
+        None,
+        description="with `--sdm apptainer`: the image that all jobs run in, a file made from "
+        "containers/microtome.def or a docker:// address; ignored otherwise",
     )
     results: str = Field("results", description="folder of everything computed")
     resources: str = Field("resources", description="folder of fetched data sets")

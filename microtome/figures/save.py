@@ -3,8 +3,9 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from microtome.figures.result import FigureResult
 from microtome.figures.style import styled
@@ -27,6 +28,7 @@ def save_figure(
     kind: str = "",
     title: str = "",
     formats: Sequence[str] = FORMATS,
+    provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Path]:
     """Write a figure and the data behind it, each file at once or not at all.
 
@@ -38,6 +40,7 @@ def save_figure(
         kind: Kind of the figure, for the sidecar.
         title: Heading in the report; empty for the study's.
         formats: Formats to write, of `FORMATS`.
+        provenance: What the figure is made from, for the sidecar (`microtome.lineage.record`).
 
     Returns:
         Path by format, ``tsv`` and ``json`` included.
@@ -51,7 +54,9 @@ def save_figure(
         raise ValueError(msg)
     contents = {name: render(result, name) for name in formats}
     contents["tsv"] = data_text(result).encode("utf-8")
-    contents["json"] = dump(FigureSidecar(caption=result.caption, kind=kind, title=title)).encode("utf-8")
+    files = {f"{Path(stem).name}.{name}": content for name, content in contents.items()}
+    described = FigureSidecar(caption=result.caption, kind=kind, title=title)
+    contents["json"] = dump(described, provenance=provenance, files=files).encode("utf-8")
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
         _write(paths[name], content)

@@ -75,6 +75,7 @@ def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) ->
         "network": {
             "name": "ensemble",
             "members": list(options["members"]),
+            "trained": [{"run": card["run"], "seed": card["seed"]} for card in found],
             "options": {},
             "parameters": parameters,
         },

@@ -8,13 +8,14 @@ from typing import Any
 
 import yaml
 
-from microtome import figures
+from microtome import figures, lineage
 from microtome.figures.inputs import STAIN_TARGET, FigureInputs, find_sources
 from microtome.figures.save import save_figure
 from microtome.records import load_runs
 from microtome.tables.numbers import groups_of
 
 Paths = Sequence[Path]
+SCRIPT = "scripts/draw.py"
 NO_STAINS: Mapping[str, Paths] = MappingProxyType({})
 NO_CUBES: Mapping[str, Path] = MappingProxyType({})
 
@@ -31,6 +32,8 @@ def make_figure(
     cubes: Paths = (),
     raw_cubes: Mapping[str, Path] = NO_CUBES,
     bands: Path | None = None,
+    inputs: Paths = (),
+    code: str = "",
 ) -> None:
     """Draw one figure and write it as SVG, PDF and PNG, with the data behind it and JSON for the report.
 
@@ -48,10 +51,12 @@ def make_figure(
         cubes: Batch folders of calibrated cubes.
         raw_cubes: Cube as it was recorded, by sample.
         bands: Table of chosen bands.
+        inputs: Everything that the rule reads, for the record in the sidecar.
+        code: Digest of the code behind the rule, for the same.
     """
     records = load_runs(runs, labels=options["labels"]) if runs else []
     normalized = {name: _files(folders) for name, folders in stains.items()}
-    inputs = FigureInputs(
+    shown = FigureInputs(
         runs=records,
         sources=find_sources(records, _files(images), _files(targets), stains=normalized),
         published=yaml.safe_load(published.read_text(encoding="utf-8")),
@@ -71,8 +76,9 @@ def make_figure(
         chosen["runs"] = options["runs"]
     if options["runs"] and "run" in known:
         chosen["run"] = options["runs"][0]
-    result = figures.draw(options["kind"], inputs, **chosen)
-    save_figure(result, stem, kind=options["kind"], title=options["title"])
+    result = figures.draw(options["kind"], shown, **chosen)
+    origin = lineage.record(options, script=SCRIPT, code=code, runs=records, inputs=inputs, home=stem.parent)
+    save_figure(result, stem, kind=options["kind"], title=options["title"], provenance=origin)
 
 
 def _files(folders: Paths) -> list[Path]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from microtome import images, tables
+from microtome import images, lineage, tables
 from microtome.objects import measure
 from microtome.records import RunRecord, load_runs
 from microtome.tables.data import count_pixels
@@ -23,6 +23,7 @@ from microtome.tables.stain_report import flatten
 Options = Mapping[str, Any]
 Paths = Sequence[Path]
 INSTANCES = "instances"
+SCRIPT = "scripts/tabulate.py"
 COUNTED, MEASURED = "instance_data", "morphometry"
 """Kinds that need the true objects counted, or measured."""
 NO_STAINS: Mapping[str, Paths] = MappingProxyType({})
@@ -38,6 +39,8 @@ def make_table(
     stem: Path,
     stains: Mapping[str, Paths] = NO_STAINS,
     objects: Paths = (),
+    inputs: Paths = (),
+    code: str = "",
 ) -> None:
     """Make one table and write it as TSV, Markdown, LaTeX, and JSON for the report.
 
@@ -51,11 +54,13 @@ def make_table(
         stem: Path of the table without suffix.
         stains: Batch folders of stain reports, by the name of the stain normalization.
         objects: Batch folders of the objects that runs found (``objects/{batch}`` in a run folder).
+        inputs: Everything that the rule reads, for the record in the sidecar.
+        code: Digest of the code behind the rule, for the same.
     """
     kind, records = options["kind"], load_runs(runs, labels=options["labels"]) if runs else []
     groups = options.get("groups") or groups_of(records)
     is_about_pixels = targets and kind not in (COUNTED, MEASURED)
-    inputs = TableInputs(
+    shown = TableInputs(
         runs=records,
         published=yaml.safe_load(published.read_text(encoding="utf-8")),
         paper=options["paper"],
@@ -71,8 +76,9 @@ def make_table(
         chosen["rows"] = options["runs"]
     if options["title"] and "title" in known:
         chosen["title"] = options["title"]
-    table = tables.tabulate(options["kind"], inputs, **chosen)
-    save_table(table, stem, title=options["title"])
+    table = tables.tabulate(options["kind"], shown, **chosen)
+    origin = lineage.record(options, script=SCRIPT, code=code, runs=records, inputs=inputs, home=stem.parent)
+    save_table(table, stem, title=options["title"], provenance=origin)
 
 
 def _pixels(split: Path, targets: Paths, classes: Sequence[str]) -> pd.DataFrame:

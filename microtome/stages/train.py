@@ -19,6 +19,7 @@ from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable, require_devices
+from microtome.digests import DIGEST, of_file, of_options
 from microtome.images import StackedSource, open_source
 from microtome.job import finished_file, write_json
 from microtome.stages.folders import find_sample
@@ -33,8 +34,6 @@ Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 MODULE = "microtome.stages.train"
 """This module, as each process of a training job on several GPUs runs it."""
-DIGEST = 16
-"""Characters of a hash that are kept."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def _train_in(
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
-    digests = {"config": _digest(options), "data": _data_digest(options, files), "code": code}
+    digests = {"config": of_options(options), "data": _data_digest(options, files), "code": code}
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
@@ -271,13 +270,8 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / "history.tsv") as partial:
         history.to_csv(partial, sep="\t", index=False)
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:DIGEST]
+    digest = of_file(weights)[:DIGEST]
     write_json(folder / "card.json", card | {"digests": card["digests"] | {"weights": digest}})
-
-
-def _digest(options: Options) -> str:
-    """A hash of the run's options."""
-    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST]
 
 
 def _data_digest(options: Options, files: TrainingFiles) -> str:

@@ -22,7 +22,10 @@ from microtome.stain.spcn import PRESETS
 
 PACKAGE, SOLVER = "staintools", "spams"
 SETTINGS = PRESETS["staintools"]
-INSTALL = "pip install -r requirements-stain.txt, or choose method spcn with preset staintools"
+INSTALL = (
+    "run with --sdm conda, or pip install -r requirements-stain.txt, "
+    "or choose method spcn with preset staintools"
+)
 
 
 def fit_staintools(rgb: Rgb, *, fallback: StainProfile | None = None) -> StainProfile:

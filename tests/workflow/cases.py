@@ -16,14 +16,15 @@ TVERSKY = "microtome/losses/tversky.py"
 
 
 def listed(text: str) -> frozenset[str]:
-    """One job a line; `{a,b}` stands for each of its members.
+    """One job a line; `{a,b}` stands for each of its members. The crate follows the report.
 
     Example:
         >>> sorted(listed("predict {dice,n4} test-0"))
         ['predict dice test-0', 'predict n4 test-0']
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return frozenset(job for line in lines for job in _expanded(line))
+    jobs = frozenset(job for line in lines for job in _expanded(line))
+    return jobs | {"crate"} if "report_page" in jobs else jobs
 
 
 def _expanded(line: str) -> list[str]:
@@ -311,6 +312,7 @@ CODE = [
     Case("network of objects", code("microtome/networks/usenet.py"), HE_TRAINING),
     Case("one figure", code("microtome/figures/loss_curves.py"), "draw curves \n report_page"),
     Case("one table", code("microtome/tables/layers.py"), "tabulate layers \n report_page"),
+    Case("description of the results", code("microtome/report/crate.py"), "crate"),
     Case("template of the report", append("microtome/report/templates/page.html.j2", "\n"), "report_page"),
 ]
 

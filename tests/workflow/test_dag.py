@@ -11,7 +11,7 @@ import pytest
 from microtome import provenance
 from microtome.config.load import load_workflow
 from microtome.plan import StudyPlan
-from microtome.planning import load_plans, report_state
+from microtome.planning import crate_state, load_plans, report_state
 from tests.workflow.conftest import Complete
 from tests.workflow.workspace import STUDIES, Workspace, make_workspace
 
@@ -39,6 +39,8 @@ STUDY_RULES = {
 """Rules whose state is a method of the plan of that name, and the wildcards that it takes."""
 OTHER_METHODS = {"write_sheet": "sheet", "predict_raw": "predict"}
 SECTIONS = {"tabulate": "tables", "draw": "figures"}
+WHOLE = {"report_page": report_state, "crate": crate_state}
+"""Rules of all studies together."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,11 @@ def test_a_dry_run_imports_no_heavy_package(demo: Workspace) -> None:
     demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="torch matplotlib kornia skimage")
 
 
+def test_a_dry_run_of_phantoms_needs_snakemake_alone(demo: Workspace) -> None:
+    """Readers of images are imported where a study has files; see requirements-launcher.txt."""
+    demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="numpy pandas PIL tifffile imagecodecs")
+
+
 def test_forbidden_imports_are_seen(demo: Workspace) -> None:
     """The guard of the test above can fail."""
     done = demo.run("-n", "-c1", "--quiet", "all", check=False, MICROTOME_TEST_FORBIDDEN="pydantic")
@@ -81,7 +88,7 @@ def test_states_cover_what_jobs_imported(complete: Complete, monkeypatch: pytest
     plans = load_plans(load_workflow({"scale": "demo", "studies": list(STUDIES)}))
     scopes = _record_scopes(monkeypatch)
     records = list(_records(complete.imports))
-    assert {rule for rule, _, _ in records} >= {*STUDY_RULES, *OTHER_METHODS, *SECTIONS, "report_page"}
+    assert {rule for rule, _, _ in records} >= {*STUDY_RULES, *OTHER_METHODS, *SECTIONS, *WHOLE}
     missing = {}
     for rule, wildcards, modules in records:
         scopes.clear()
@@ -113,8 +120,8 @@ def _record_scopes(monkeypatch: pytest.MonkeyPatch) -> list[set[Path]]:
 
 
 def _make_state(rule: str, wildcards: dict[str, str], plans: dict[str, StudyPlan]) -> None:
-    if rule == "report_page":
-        report_state(plans)
+    if rule in WHOLE:
+        WHOLE[rule](plans)
         return
     plan = plans[wildcards["study"]]
     if rule in SECTIONS:

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Looks into the processes that a test starts: forbids imports, or writes down what a job imported."""
+"""Looks into the processes that a test starts: forbids imports or writes them down, slows training."""
 
 import atexit
 import json
 import os
 import sys
+import time
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 FORBIDDEN = frozenset(os.environ.get("MICROTOME_TEST_FORBIDDEN", "").split()) - {""}
 RECORDS = os.environ.get("MICROTOME_TEST_IMPORTS")
+EPOCH_SECONDS = float(os.environ.get("MICROTOME_TEST_EPOCH_SECONDS", "0"))
+"""Added to each epoch, where its checkpoint is flushed to the disk."""
 
 
 class ForbiddenImports(MetaPathFinder):
@@ -28,10 +31,18 @@ def record_imports() -> None:
     if job is not None and RECORDS:
         modules = sorted(name for name in sys.modules if name.partition(".")[0] == "microtome")
         content = {"rule": job.rule, "wildcards": dict(job.wildcards.items()), "modules": modules}
+        content["slurm"] = os.environ.get("SLURM_JOB_ID")
         Path(RECORDS, f"{os.getpid()}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def slow_fsync(descriptor, flush=os.fsync):
+    flush(descriptor)
+    time.sleep(EPOCH_SECONDS)
 
 
 if FORBIDDEN:
     sys.meta_path.insert(0, ForbiddenImports())
 if RECORDS:
     atexit.register(record_imports)
+if EPOCH_SECONDS:
+    os.fsync = slow_fsync
