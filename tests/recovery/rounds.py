@@ -20,8 +20,10 @@ MOST_JOBS = 4
 LONGEST = 4.0
 """A kill comes after fewer finished jobs than that, and then so many seconds at most."""
 MOST_REMOVED = 3
-REMOVABLE = ("runs/*/*/*", "tables", "figures", "images", "targets", "patches", "runs/*/*/*/predictions")
-"""Results that a round may have to make again, below a study."""
+REMOVABLE = ("runs/*/*/*", "runs/*/*/*/predictions", "images", "targets", "patches")
+"""Results that a round may have to make again, below a study; those that it needs for `ENDS`."""
+ENDS = ("*/tables", "*/figures", "report.html")
+"""What everything else leads to."""
 
 
 @dataclass(frozen=True)
@@ -175,11 +177,13 @@ def _check_finished(lab: Lab) -> None:
 
 
 def _remove_some(lab: Lab, dice: random.Random) -> str:
-    """Delete a few results, so that there is something to do."""
-    found = sorted(
-        path for pattern in REMOVABLE for path in (lab.results / SCALE).glob(f"*/{pattern}") if path.is_dir()
-    )
+    """Delete a few results, and all tables and figures, so that there is something to do.
+
+    Snakemake does not make again what is missing if everything made of it is there.
+    """
+    scale = lab.results / SCALE
+    found = sorted(path for pattern in REMOVABLE for path in scale.glob(f"*/{pattern}") if path.is_dir())
     chosen = dice.sample(found, min(len(found), dice.randint(1, MOST_REMOVED)))
-    for path in chosen:
+    for path in [*chosen, *(path for name in ENDS for path in scale.glob(name))]:
         clear(path)
-    return " and ".join(str(path.relative_to(lab.results / SCALE)) for path in chosen)
+    return " and ".join(str(path.relative_to(scale)) for path in chosen)

@@ -121,9 +121,11 @@ def second_scheduler(lab: Lab, run: Run) -> str:
     _forget(lab, run)
     with no_process_left(lab):
         first = lab.start(run.target)
-        first.script("train")
+        script = first.script("train")
+        script.suspend()  # so that the first one does not finish meanwhile
         second = lab.start(run.target)
         _require(second.end() != 0, "a second Snakemake went to work beside the first")
+        script.resume()
         _require(LOCKED in second.said and "lock" in second.said.lower(), f"unclear:\n{second.said[-2000:]}")
         _require(first.end() == 0, f"the first one failed:\n{first.said[-3000:]}")
         lab.require_same()
