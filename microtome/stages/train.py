@@ -296,9 +296,8 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     with finished_file(weights) as partial:
         meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
         tensors = {name: value.contiguous() for name, value in result.weights.items()}
-        said = {"microtome": json.dumps(meta)}  # one entry: several have no order
         try:
-            save_file(tensors, partial, metadata=said)
+            save_file(tensors, partial, metadata={"microtome": json.dumps(meta)})  # others have no order
         except SafetensorError as error:
             msg = f"the weights {weights} could not be written ({error})"
             raise OSError(msg) from error
