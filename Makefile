@@ -7,7 +7,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # Without cached bytecode every job would compile what it imports again, which triples its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test fuzz lint bench reference doctor clean
+.PHONY: help demo test fuzz recovery lint bench reference doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -25,6 +25,12 @@ fuzz: .venv/dev  ## feed every parser broken files (EXAMPLES each; SEED repeats 
 	@echo "EXAMPLES=$(EXAMPLES) SEED=$(SEED)"
 	MICROTOME_FUZZ_EXAMPLES=$(EXAMPLES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz -n $(CORES) --dist worksteal \
 		--hypothesis-seed=$(SEED) --hypothesis-show-statistics --durations=0
+
+recovery: ROUNDS := 30
+recovery: SEED := 0
+recovery: STUDY := mini
+recovery: .venv/dev  ## kill, fill the disk, damage files: 30 rounds (ROUNDS, SEED, STUDY)
+	$(BIN)/python -m tests.recovery --rounds $(ROUNDS) --seed $(SEED) --study $(STUDY)
 
 lint: .venv/dev  ## check style
 	$(BIN)/ruff check .

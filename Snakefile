@@ -24,6 +24,10 @@ include: "rules/report.smk"
 include: "rules/apply.smk"
 
 
+onstart:
+    require_results()
+
+
 rule all:
     default_target: True
     input:

@@ -13,6 +13,7 @@ from microtome.config.base import ConfigurationError
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
+from microtome.job import remedy, require_writable
 from microtome.layout import Layout, make_importable
 from microtome.run_options import run_kind
 from microtome.planning import crate_state, load_plans, report_state
@@ -40,6 +41,14 @@ at = Layout(OPTIONS.results, OPTIONS.scale)
 if OPTIONS.container:
 
     container: OPTIONS.container
+
+
+def require_results():
+    """Make sure that results can be written, before any job."""
+    try:
+        require_writable(Path(at.root))
+    except OSError as error:
+        raise WorkflowError(" ".join([f"{error}.", *remedy(error)])) from None
 
 
 def runs_of(*kinds):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Jobs: outputs that appear whole or not at all, logs, and errors a reader can act on."""
 
+import errno
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from microtome.images import ImageError
-from microtome.job import finished_file, finished_folder, job, write_json
+from microtome.job import finished_file, finished_folder, job, require_writable, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STATE = json.dumps({"code": "0", "options": {"threshold": 0.5}})
@@ -167,6 +168,35 @@ def test_a_killed_job_leaves_no_output(tmp_path: Path) -> None:
     with finished_folder(folder) as partial:
         (partial / "b.tif").write_text("whole")
     assert _names(folder) == ["b.tif"]
+    with finished_file(path) as file:
+        file.write_text("whole")
+    assert _names(tmp_path / "out") == ["batch", "metrics.tsv"], "what the killed job had begun is gone"
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    """Only what nobody writes any more is deleted, and only under the names of this very output."""
+    others = [f".a.tsv.partial-{os.getppid()}.tsv", ".b.tsv.partial-999999999.tsv", ".a.tsv.lock"]
+    for name in [*others, ".a.tsv.partial-999999999.tsv"]:
+        (tmp_path / name).write_text("begun")
+    write_json(tmp_path / "a.tsv", {})
+    assert _names(tmp_path) == sorted(["a.tsv", *others])
+
+
+def test_a_folder_is_replaced_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While old files are deleted, the folder under the final name is the new one."""
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    (folder / "old.tif").write_text("old")
+    seen, unlink = [], Path.unlink
+
+    def spy(path: Path, missing_ok: bool = False) -> None:
+        seen.append((path.name, _names(folder)))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", spy)
+    with finished_folder(folder) as partial:
+        (partial / "new.tif").write_text("new")
+    assert seen == [("old.tif", ["new.tif"])]
 
 
 def test_a_job_gets_its_options(tmp_path: Path) -> None:
@@ -238,6 +268,48 @@ def test_an_expected_error_is_one_message(
     assert "Traceback" in path.read_text(encoding="utf-8")
     assert type(error).__name__ in path.read_text(encoding="utf-8")
     assert path.read_text(encoding="utf-8").splitlines()[-1] == f"error: {error}", "Snakemake shows the log"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.tif"), "The disk is full: make room"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "a.tif"), "The disk is full: make room"),
+        (OSError("4096 requested and 1024 written"), "The disk is full: make room"),
+        (OSError("I/O error: No space left on device (os error 28)"), "The disk is full: make room"),
+        (OSError(errno.EROFS, "Read-only file system", "a.tif"), "cannot be written to: make it writable"),
+    ],
+)
+def test_errors_of_the_disk_come_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    path = tmp_path / "job.log"
+    with pytest.raises(SystemExit), job(STATE, str(path)):
+        raise ImageError("cannot write 'a.tif'") from error
+    last = path.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.startswith("error: cannot write 'a.tif'")
+    assert said in last
+    assert said in capsys.readouterr().err
+
+
+def test_a_log_on_a_full_disk_does_not_hide_the_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    path = tmp_path / "job.log"
+    path.symlink_to("/dev/full")
+    with pytest.raises(SystemExit), job(STATE, str(path)):
+        raise OSError(errno.ENOSPC, "No space left on device", "a.tif")
+    assert "The disk is full" in capsys.readouterr().err
+
+
+def test_a_folder_is_tried_before_long_work(tmp_path: Path) -> None:
+    require_writable(tmp_path / "runs/seed-0")
+    assert _names(tmp_path / "runs/seed-0") == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        require_writable(tmp_path / "file")
 
 
 @pytest.mark.parametrize("error", [KeyError("options"), RuntimeError("out of memory"), ZeroDivisionError()])

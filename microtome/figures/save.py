@@ -2,13 +2,13 @@
 """Figures on disk: SVG, PDF and PNG, and the data behind them; the same drawing gives the same bytes."""
 
 import io
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from microtome.figures.result import FigureResult
 from microtome.figures.style import styled
+from microtome.job import finished_file
 from microtome.sidecars import FigureSidecar, dump
 
 FORMATS = ("svg", "pdf", "png")
@@ -59,7 +59,8 @@ def save_figure(
     contents["json"] = dump(described, provenance=provenance, files=files).encode("utf-8")
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
-        _write(paths[name], content)
+        with finished_file(paths[name]) as partial:
+            partial.write_bytes(content)
     return paths
 
 
@@ -91,10 +92,3 @@ def data_text(result: FigureResult) -> str:
         The text, ending in a line break.
     """
     return result.data.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)

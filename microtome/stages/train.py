@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,17 +12,19 @@ from typing import Any, Self
 
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from microtome import environment, losses, networks
 from microtome.augment import Augmentation
+from microtome.cards import CARD_NAME, TRAINED_KEYS, read_card
 from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable, require_devices
 from microtome.digests import DIGEST, of_file, of_options
 from microtome.images import StackedSource, open_source
-from microtome.job import finished_file, write_json
+from microtome.job import finished_file, require_writable, write_json
 from microtome.stages.folders import find_sample
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
 from microtome.training.launch import Request, launch, serve
@@ -30,6 +33,7 @@ from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
 from microtome.training.team import SOLO, Team, joined
 from microtome.windows import WindowTransform, input_window
 
+logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 MODULE = "microtome.stages.train"
@@ -108,8 +112,14 @@ def train_run(
         ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice;
             of several processes, any error that one of them foresees; or there are too few GPUs.
         FileNotFoundError: A sample has no image or no target.
+        OSError: The folder cannot be written to, or its disk is full.
         RuntimeError: One of several processes failed in a way that nobody foresaw.
     """
+    if _is_done(options, files, folder, code):
+        logger.info("an earlier process of this job has finished it; there is nothing left to do")
+        checkpoint.unlink(missing_ok=True)
+        return
+    require_writable(folder)  # rather now than after the first epoch
     if processes <= 1:
         with repeatable(threads):
             _train_in(SOLO, options, files, folder, checkpoint=checkpoint, device=device, code=code)
@@ -170,6 +180,27 @@ def _train_in(
     card = _card(result, trainer, options, weights) | {"threads": threads, "digests": digests}
     _write(result, folder, card | ({"processes": team.size} if team.size > 1 else {}))
     checkpoint.unlink(missing_ok=True)
+
+
+def _is_done(options: Options, files: TrainingFiles, folder: Path, code: str) -> bool:
+    """Whether the run stands there already, whole.
+
+    Snakemake deletes it before the job, so only a process that a killed workflow left running can have
+    written it, while this one waited for it to end.
+    """
+    weights, history, card = (folder / name for name in ("model.safetensors", "history.tsv", CARD_NAME))
+    if not all(path.is_file() for path in (weights, history, card)):
+        return False
+    digests = {
+        "config": of_options(options),
+        "data": _data_digest(options, files),
+        "code": code,
+        "weights": of_file(weights)[:DIGEST],
+    }
+    try:
+        return read_card(card, keys=(*TRAINED_KEYS, "digests"))["digests"] == digests
+    except ValueError:
+        return False
 
 
 def _require_shares(options: Options, processes: int) -> None:
@@ -265,13 +296,17 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     with finished_file(weights) as partial:
         meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
         tensors = {name: value.contiguous() for name, value in result.weights.items()}
-        save_file(tensors, partial, metadata={"microtome": json.dumps(meta)})  # several entries have no order
+        try:
+            save_file(tensors, partial, metadata={"microtome": json.dumps(meta)})  # others have no order
+        except SafetensorError as error:
+            msg = f"the weights {weights} could not be written ({error})"
+            raise OSError(msg) from error
     history = pd.DataFrame(result.history)
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / "history.tsv") as partial:
         history.to_csv(partial, sep="\t", index=False)
     digest = of_file(weights)[:DIGEST]
-    write_json(folder / "card.json", card | {"digests": card["digests"] | {"weights": digest}})
+    write_json(folder / CARD_NAME, card | {"digests": card["digests"] | {"weights": digest}})
 
 
 def _data_digest(options: Options, files: TrainingFiles) -> str:

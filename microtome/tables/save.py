@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Tables on disk: TSV, Markdown, LaTeX and the sidecar that the report reads."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from microtome.job import finished_file
 from microtome.sidecars import dump, of_table
 from microtome.tables.frame import Table
 from microtome.tables.render import to_latex, to_markdown, to_tsv
@@ -36,12 +36,6 @@ def save_table(
     contents["json"] = sidecar.encode("utf-8")
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
-        _write(paths[name], content)
+        with finished_file(paths[name]) as partial:
+            partial.write_bytes(content)
     return paths
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)

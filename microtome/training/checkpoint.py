@@ -23,6 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from microtome import strict_json
+from microtome.job import finished_file
 
 logger = logging.getLogger(__name__)
 FORMAT = 3
@@ -96,6 +97,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Args:
         path: The file; a checkpoint that is there is replaced.
         checkpoint: What is written.
+
+    Raises:
+        OSError: The disk is full or cannot be written; the file that was there stays.
     """
     slots, scalars = _split_optimizer(checkpoint.optimizer)
     parts = {
@@ -113,21 +117,20 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "resumed": checkpoint.resumed,
         "started": checkpoint.started,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")  # one name: what a killed job leaves is overwritten
     copies = {
         prefix + name: value.detach().cpu().contiguous().clone()
         for prefix, tensors in parts.items()
         for name, value in tensors.items()
     }
     text = json.dumps(meta)
-    try:
-        save_file(copies, partial, metadata={"microtome": _checksum(text, copies) + text})
+    with finished_file(path) as partial:
+        try:
+            save_file(copies, partial, metadata={"microtome": _checksum(text, copies) + text})
+        except SafetensorError as error:
+            msg = f"the checkpoint {path} could not be written ({error})"
+            raise OSError(msg) from error
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path: Path, key: str) -> Checkpoint | None:

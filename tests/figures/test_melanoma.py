@@ -117,11 +117,18 @@ def test_cubes_that_come_calibrated_have_no_before(tmp_path, melanoma):
 def test_faults_of_spectra_are_named(melanoma):
     with pytest.raises(ValueError, match=f"bands 0 to {BANDS - 1}, not 60"):
         figures.draw("spectra", melanoma, band=60)
-    swapped = replace(melanoma, sources={"m0": replace(melanoma.sources["m0"], target=None)})
-    with pytest.raises(ValueError, match="has no target"):
-        figures.draw("spectra", swapped, sample="m0")
-    with pytest.raises(ValueError, match=r"with .'target'."):
-        figures.draw("spectra", swapped)
+    with pytest.raises(ValueError, match="no calibrated cube at all"):
+        figures.draw("spectra", replace(melanoma, cubes={}))
+
+
+def test_spectra_of_a_field_without_a_label(melanoma):
+    """They are those of all pixels; labelled samples come first where there are any."""
+    unlabelled = replace(melanoma, sources={"m0": replace(melanoma.sources["m0"], target=None)})
+    data = figures.draw("spectra", unlabelled).data
+    values = open_cube(melanoma.cubes["m0"]).read()
+    np.testing.assert_allclose(data["transmittance_the whole field"], values.mean((1, 2)), rtol=1e-5)
+    assert "transmittance_melanoma" not in data
+    assert "transmittance_melanoma" in figures.draw("spectra", melanoma).data
 
 
 def test_other_sizes_are_refused(tmp_path, melanoma):

@@ -14,6 +14,13 @@ IN_MEMORY = Path("/dev/shm")
 """Where it exists, files of examples never wait for a disk."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A long example that fails is reported all the same."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:Generating overly large repr"))
+
+
 @pytest.fixture(autouse=True)
 def _bounded() -> Iterator[None]:
     logging.disable(logging.CRITICAL)

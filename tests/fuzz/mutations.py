@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Broken files: sound ones with bytes flipped, cut out, doubled and spliced, trees with nodes exchanged."""
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ MOST_EDITS = 6
 DEEPEST_PATH = 8
 LONGEST_NOISE = 200
 LONGEST_SPAN = 400
+DEEP = 60
+"""Levels; more than YAML and cards may have."""
 SHARE = 5
 """Edited files for one that is noise alone."""
 MARKS = (
@@ -211,7 +214,5 @@ def _changed(tree: Tree, what: str, path: Sequence[int], name: str, value: Any) 
     if what == "wrap":
         return {name: tree} if isinstance(value, dict) else [tree]
     if what == "deepen":
-        for _ in range(200):
-            tree = [tree]
-        return tree
+        return functools.reduce(lambda below, _: [below], range(DEEP), value)
     return value

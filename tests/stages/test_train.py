@@ -110,6 +110,23 @@ def test_a_checkpoint_of_something_else_does_not_count(monkeypatch, root, tmp_pa
     assert "is of other settings, data or code" in caplog.text
 
 
+@pytest.mark.parametrize("change", ["", "code", "weights", "history", "card"])
+def test_what_an_earlier_process_finished_is_not_done_again(root, runs, tmp_path, caplog, change):
+    shutil.copytree(runs["unet"], tmp_path / "run")
+    (tmp_path / "run/checkpoint.safetensors").write_bytes(b"left by the process that finished")
+    if change in ("weights", "history", "card"):
+        names = {"weights": "model.safetensors", "history": "history.tsv", "card": "card.json"}
+        (tmp_path / "run" / names[change]).unlink()
+    before = (runs["unet"] / "card.json").read_bytes()
+    with caplog.at_level(logging.INFO):
+        folders.train(root, "unet", tmp_path / "run", **({"code": "other"} if change == "code" else {}))
+    assert ("nothing left to do" in caplog.text) == (change == "")
+    assert ((tmp_path / "run/card.json").read_bytes() == before) == (change == "")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        path.name for path in runs["unet"].iterdir()
+    }
+
+
 def test_two_processes_leave_the_same_files_as_one(root, runs, tmp_path):
     sgd = folders.RUNS["unet"]["training"] | {"optimizer": {"name": "sgd", "lr": 0.05}}
     for folder, processes in ((tmp_path / "one", 1), (tmp_path / "two", 2)):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -237,3 +238,19 @@ def test_tied_weights_are_written(tmp_path):
     model[1].weight = model[0].weight
     checkpoints.save(tmp_path / "c", state_of(model, torch.optim.SGD(model.parameters(), lr=0.1)))
     assert equal(dict(model.state_dict()), checkpoints.load(tmp_path / "c", "key").model)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    written = Checkpoint("key", 1, {}, {}, {"state": {}, "param_groups": []}, ())
+    checkpoints.save(path, written)
+
+    def fail(_, partial, **__):
+        partial.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoints, "save_file", fail)
+    with pytest.raises(OSError, match=r"c could not be written .*No space left"):
+        checkpoints.save(path, dataclasses.replace(written, epoch=2))
+    assert checkpoints.load(path, "key").epoch == 1
+    assert [found.name for found in tmp_path.iterdir()] == ["c"]
