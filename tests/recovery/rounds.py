@@ -15,7 +15,7 @@ from tests.recovery.lab import PATIENCE, SCALE, BrokenRecoveryError, Lab, Starte
 
 Victim = Literal["scheduler", "job", "all"]
 VICTIMS: tuple[Victim, ...] = ("scheduler", "job", "all")
-"""Snakemake alone, whose jobs run on; one process of one job; everything at once, as a power cut does."""
+"""Snakemake alone, whose jobs run on; one process of one job; all of them, as when a machine ends."""
 MOST_JOBS = 4
 LONGEST = 4.0
 """A kill comes after fewer finished jobs than that, and then so many seconds at most."""
