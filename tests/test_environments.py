@@ -74,7 +74,8 @@ def test_requirements_are_the_union() -> None:
 def test_staintools_comes_on_top() -> None:
     """Jobs that may normalize with StainTools can also do all that others do with torch."""
     assert set(STAINTOOLS) == set(OPTIONAL)
-    assert environment("stain") == environment("torch") | STAINTOOLS
+    asked_for = {package: PINNED[package] for package in dependencies(["matplotlib"])}
+    assert environment("stain") == environment("torch") | STAINTOOLS | asked_for
     for name in set(ENVIRONMENTS) - {"stain"}:
         assert set(OPTIONAL) & set(environment(name)) == set()
 
@@ -171,6 +172,12 @@ def test_every_rule_that_normalizes_stains_may_use_staintools() -> None:
     found = {rule.name for rule in RULES if "stain" in _chosen(rule)}
     module = ROOT / "microtome/stages/stain.py"
     assert found == {rule.name for rule in RULES if module in _closure(rule)}
+
+
+def test_torch_finds_what_it_looks_for() -> None:
+    """It takes `tabulate` where there is one, so that jobs would take Snakemake's own."""
+    for name in ENVIRONMENTS:
+        assert ("tabulate" in environment(name)) == ("torch" in environment(name))
 
 
 def test_light_rules_do_not_wait_for_torch() -> None:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,9 @@ from tests.lint_workflow import ROOT
 from tests.pins import dependencies, requirements
 from tests.workflow.workspace import Workspace, environment_of
 
-PLUGINS = Path(__file__).parent / "conda_plugins"
+RECORDER = Path(__file__).parent / "conda_plugins/sitecustomize.py"
+"""What every environment gets, as Snakemake keeps PYTHONPATH from jobs that have one."""
+SITE_PACKAGES = f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,17 @@ class CondaLab:
         """No package but those of the launcher and of the job's own environment can be seen."""
         clean = environment_of(
             PATH=os.pathsep.join([str(self.folder / "conda/bin"), os.environ["PATH"]]),
-            PYTHONPATH=str(PLUGINS),
             MICROTOME_TEST_ORIGINS=str(self.folder / "jobs"),
             PIP_NO_INDEX="1",
             PIP_FIND_LINKS=str(self.folder / "wheels"),
             PIP_NO_COMPILE="1",
         )
-        return {key: value for key, value in clean.items() if key != "VIRTUAL_ENV"}
+        return {key: value for key, value in clean.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+
+    def watch(self) -> None:
+        """Have every environment that was made write down what its jobs import."""
+        for path in self.environments().values():
+            shutil.copy(RECORDER, path / SITE_PACKAGES)
 
     def records(self) -> list[JobRecord]:
         """What all jobs wrote down."""

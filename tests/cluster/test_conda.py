@@ -6,15 +6,18 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 from PIL import Image
 
-from tests.cluster.conda_lab import PLUGINS, CondaLab, JobRecord, make_lab
+from tests.cluster.conda_lab import SITE_PACKAGES, CondaLab, JobRecord, make_lab
 from tests.lint_workflow import Rule, workflow_rules
-from tests.pins import claimed
+from tests.pins import claimed, environment
 from tests.workflow.workspace import OBJECTS, Content, Workspace, he_study, make_workspace, mini_study
 
 TOOLS = "MICROTOME_CLUSTER_TOOLS"
@@ -32,6 +35,7 @@ ON_NEW_IMAGES = ("evaluate_folder", "export_model")
 NEW = ("--config", "study=he", "run=marked", "images=new", "labels=truth", "export=packed")
 NOT_RUN = {"fetch_{key}": "downloads", "borrow_weights": "copies files of a run"}
 """Rules that these studies have no job of, and why."""
+CONDA_BRINGS = {"pip"}
 LAUNCHER_OWNS = ("snakemake", "snakemake_interface_")
 """What a job takes from the launcher: the object `snakemake` is of these packages."""
 
@@ -70,7 +74,9 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     lab = make_lab(tmp_path_factory.mktemp("conda"), Path(os.environ[TOOLS]))
     workspace = _workspace(tmp_path_factory.mktemp("workspace"))
-    said = lab.run(workspace, "-c2", *TARGETS)
+    said = lab.run(workspace, "-c1", "--conda-create-envs-only", *TARGETS)
+    lab.watch()
+    said += lab.run(workspace, "-c2", *TARGETS)
     said += lab.run(workspace, "-c2", *ON_NEW_IMAGES, *NEW)
     said += lab.run(workspace, "-c2", *OF_CUBES, "--config", "studies=[cubes]")
     return Finished(workspace, lab, said)
@@ -127,6 +133,7 @@ def _cubes() -> Content:
             "channels": 3,
             "classes": {"normal": 0, "melanoma": 255},
         },
+        "split": {"kind": "none"},
         "cubes": {"full_scale": 4095, "bands": {"method": "window", "width": 16, "bins": 64}},
         "scales": {"demo": {}},
     }
@@ -159,6 +166,17 @@ def test_every_module_came_from_the_job_s_own_environment(finished: Finished) ->
     assert found == set()
 
 
+def test_an_environment_holds_its_pins_and_nothing_else(finished: Finished) -> None:
+    """What a package asked for without a pin would be installed all the same, in any version."""
+    for name, path in finished.lab.environments().items():
+        installed = {
+            canonicalize_name(found.name): Version(found.version).public
+            for found in metadata.distributions(path=[str(path / SITE_PACKAGES)])
+        }
+        pins = {package: Version(version).public for package, version in environment(name).items()}
+        assert {key: version for key, version in installed.items() if key not in CONDA_BRINGS} == pins
+
+
 def test_strays_are_seen() -> None:
     """The guard of the test above can fail."""
     files = {
@@ -166,6 +184,7 @@ def test_strays_are_seen() -> None:
         "yaml": "/launcher/lib/python3.11/site-packages/yaml/__init__.py",
         "snakemake.script": "/launcher/lib/python3.11/site-packages/snakemake/script/__init__.py",
         "microtome": "/work/microtome/__init__.py",
+        "torch.classes": "_classes.py",
         "json": str(Path(sysconfig.get_path("stdlib"), "json/__init__.py")),
     }
     record = JobRecord("rule", "/env", files, {})
@@ -175,7 +194,7 @@ def test_strays_are_seen() -> None:
 def test_environments_differ(finished: Finished) -> None:
     """What is named apart is apart: no job found torch because all environments have it."""
     made = finished.lab.environments()
-    folders = {name: path / "lib/python3.11/site-packages" for name, path in made.items()}
+    folders = {name: path / SITE_PACKAGES for name, path in made.items()}
     has = {
         package: {name for name, folder in folders.items() if (folder / package).is_dir()}
         for package in ("numpy", "torch", "matplotlib", "staintools")
@@ -183,7 +202,7 @@ def test_environments_differ(finished: Finished) -> None:
     assert has == {
         "numpy": {"imaging", "torch", "report", "stain"},
         "torch": {"torch", "report", "stain"},
-        "matplotlib": {"report"},
+        "matplotlib": {"report", "stain"},
         "staintools": {"stain"},
     }
 
@@ -214,11 +233,14 @@ def _expected(rule: Rule, record: JobRecord) -> str:
 
 
 def strays(record: JobRecord, workspace: Path) -> Iterator[tuple[str, str]]:
-    """Modules that are neither of the job's environment, nor of Python, the repository or Snakemake."""
+    """Modules that are neither of the job's environment, nor of Python, the repository or Snakemake.
+
+    A path that is not absolute is that of no file: PyTorch makes up some.
+    """
     standard, own = Path(sysconfig.get_path("stdlib")), Path(record.prefix)
     for name, file in record.files.items():
         path = Path(file)
-        inside = any(path.is_relative_to(place) for place in (own, workspace, PLUGINS))
+        inside = any(path.is_relative_to(place) for place in (own, workspace))
         inside |= path.is_relative_to(standard) and "site-packages" not in path.parts
-        if not inside and not name.startswith(LAUNCHER_OWNS):
+        if path.is_absolute() and not inside and not name.startswith(LAUNCHER_OWNS):
             yield name, file
