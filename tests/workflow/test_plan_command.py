@@ -70,7 +70,7 @@ def test_another_scale_is_said_to_be_one(copy: Workspace) -> None:
     assert rows["train"]["to_do"] == rows["train"]["jobs"]
     assert rows["train"]["basis"] == "demo, by name"
     assert "Taken from scale demo: in proportion to the number of images" in printed
-    assert "Unknown, and in no sum: report_page." in printed
+    assert "Unknown, and in no sum: report_page, crate." in printed
 
 
 def test_a_fault_is_told(copy: Workspace) -> None:
