@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from microtome.config.networks import SOFTMAX_NETWORKS, WINDOW_NETWORKS
+from microtome.config.networks import CLASS_MAP_NETWORKS
 from microtome.config.study import Study
 from microtome.run_options import calibrate_options, predict_options
 
@@ -89,4 +89,4 @@ class EnsembleStates:
     def _activation(self, run: str) -> str:
         """How the members' maps are to be read: K classes that sum to 1, or each output by itself."""
         names = {self.study.runs[member].network.name for member in self._members(run)}
-        return "softmax" if names <= SOFTMAX_NETWORKS - WINDOW_NETWORKS else "sigmoid"
+        return "softmax" if names <= CLASS_MAP_NETWORKS else "sigmoid"

@@ -6,10 +6,5 @@ from pathlib import Path
 from microtome.job import job
 from microtome.stages.cubes import cut_batch
 
-with job(snakemake.params.state, snakemake.log[0]) as options:
-    cut_batch(
-        options,
-        Path(snakemake.input.cubes),
-        Path(snakemake.input.bands),
-        Path(snakemake.output.folder),
-    )
+with job(snakemake.params.state, snakemake.log[0]):
+    cut_batch(Path(snakemake.input.cubes), Path(snakemake.input.bands), Path(snakemake.output.folder))

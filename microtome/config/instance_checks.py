@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from microtome.config.base import Fault, nearest
-from microtome.config.networks import SOFTMAX_NETWORKS, WINDOW_NETWORKS
+from microtome.config.networks import CLASS_MAP_NETWORKS, SOFTMAX_NETWORKS, WINDOW_NETWORKS
 from microtome.config.run import Output, Run
 from microtome.config.study import Study
 from microtome.config.yaml_lines import Places
@@ -145,7 +145,7 @@ def _check_members(study: Study, name: str, run: Run, places: Places) -> Iterato
     for found in outputs if len(outputs) == 1 else ():
         yield from _check_segment(name, run, found, places)
     networks = [study.runs[member].network for member in run.members if member in study.runs]
-    softmax = [one.name for one in networks if one and one.name in SOFTMAX_NETWORKS - WINDOW_NETWORKS]
+    softmax = [one.name for one in networks if one and one.name in CLASS_MAP_NETWORKS]
     if softmax and len(softmax) < len(networks):
         others = sorted({one.name for one in networks if one} - set(softmax))
         found = f"{', '.join(sorted(set(softmax)))} (a map for each class) and {', '.join(others)} (one map)"

@@ -184,4 +184,6 @@ class CNN2D(Section):
 
 Network = Annotated[UNet | USENet | Ciresan | HyperNet | VNet | CNN2D, Field(discriminator="name")]
 WINDOW_NETWORKS = frozenset({"ciresan"})
-SOFTMAX_NETWORKS = WINDOW_NETWORKS | {"hypernet", "vnet", "cnn2d"}
+CLASS_MAP_NETWORKS = frozenset({"hypernet", "vnet", "cnn2d"})
+"""Networks whose prediction is a probability map for each class, which sum to 1."""
+SOFTMAX_NETWORKS = WINDOW_NETWORKS | CLASS_MAP_NETWORKS

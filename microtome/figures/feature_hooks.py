@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import nn
 
 from microtome import images, networks
@@ -17,6 +16,7 @@ from microtome.figures.cubes import chosen_bands, read_bands
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of
 from microtome.figures.sample_panel import needed
 from microtome.records import RunRecord
+from microtome.weights import load_weights
 
 WEIGHTS = "model.safetensors"
 FULL_SCALE = 4095.0
@@ -68,11 +68,7 @@ def load_network(record: RunRecord) -> nn.Module:
     card = record.card["network"]
     options = {key: value for key, value in card.get("options", {}).items() if key != "name"}
     model = networks.build(card["name"], **options)
-    try:
-        model.load_state_dict(load_file(path))
-    except RuntimeError as error:
-        msg = f"{path} holds the weights of another network than {card['name']} {options}; train it again"
-        raise ValueError(msg) from error
+    load_weights(model, path, network=f"{card['name']} {options}")
     return model.eval()
 
 

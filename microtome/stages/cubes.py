@@ -151,11 +151,10 @@ def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str
     logger.info("bands %s, %.1f to %.1f nm, %d samples", chosen, waves.min(), waves.max(), len(samples))
 
 
-def cut_batch(options: Options, cubes: Path, table: Path, folder: Path) -> None:
+def cut_batch(cubes: Path, table: Path, folder: Path) -> None:
     """Write the chosen bands of calibrated cubes as images.
 
     Args:
-        options: Not used; all that matters is in `table`.
         cubes: Folder of calibrated cubes with their reports.
         table: Table of `select_bands`.
         folder: Gets ``{sample}.tif``, (C, H, W) float32 transmittance, channels named by wavelength.

@@ -151,7 +151,7 @@ def test_faults_of_the_choice(study, tmp_path):
 
 def test_images_of_the_chosen_bands(study, tmp_path):
     root, rows, made = study
-    cubes.cut_batch({}, root / "cubes/0", root / "bands.tsv", tmp_path / "cut")
+    cubes.cut_batch(root / "cubes/0", root / "bands.tsv", tmp_path / "cut")
     chosen = slice(FIRST, FIRST + WIDTH)
     found = images.read(tmp_path / "cut/s1.tif")
     np.testing.assert_array_equal(
@@ -166,7 +166,7 @@ def test_images_of_the_chosen_bands(study, tmp_path):
     short = pd.read_csv(root / "bands.tsv", sep="\t").iloc[:-1]
     short.to_csv(tmp_path / "short.tsv", sep="\t", index=False)
     with pytest.raises(BandError, match="found 12 bands, expected 11 bands"):
-        cubes.cut_batch({}, root / "cubes/0", tmp_path / "short.tsv", tmp_path / "none")
+        cubes.cut_batch(root / "cubes/0", tmp_path / "short.tsv", tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
@@ -201,7 +201,7 @@ def test_no_dark_reference_and_no_wavelengths(study, tmp_path):
     assert "no dark reference" in report["warnings"][0]
     cubes.score_batch(SCORE, tmp_path / "cubes", tmp_path / "scores.tsv")
     cubes.select_bands(SELECT, [tmp_path / "scores.tsv"], ["s0"], tmp_path / "bands.tsv")
-    cubes.cut_batch({}, tmp_path / "cubes", tmp_path / "bands.tsv", tmp_path / "cut")
+    cubes.cut_batch(tmp_path / "cubes", tmp_path / "bands.tsv", tmp_path / "cut")
     assert images.header(tmp_path / "cut/s0.tif").channels == WIDTH
     figure = draw("cube_quality", FigureInputs(cubes={"s0": tmp_path / "cubes/s0.hdr"}))
     assert figure.figure.axes[1].get_xlabel() == "band"
