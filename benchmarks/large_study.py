@@ -47,7 +47,7 @@ def write_large_study(root: Path, *, images: int) -> int:
     models = FOLDS * len(LOSSES) * SEEDS
     per_image = len(("import_images", "rasterize_targets", "extract_patches")) * images
     tested = len(("predict", "segment")) * images * len(LOSSES) * SEEDS
-    of_study = len(("write_sheet", "comparison", "loss_curves", "report_page", "all")) + FOLDS
+    of_study = len(("write_sheet", "comparison", "loss_curves", "report_page", "crate", "all")) + FOLDS
     return per_image + tested + len(("train", "evaluate")) * models + of_study
 
 

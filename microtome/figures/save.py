@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.figures.result import FigureResult
-from microtome.figures.style import styled
+from microtome.figures.style import lay_out, styled
 from microtome.job import finished_file
 from microtome.sidecars import FigureSidecar, dump
 
@@ -78,6 +78,7 @@ def render(result: FigureResult, name: str) -> bytes:
     """
     buffer = io.BytesIO()
     metadata = {**_METADATA[name], _CAPTION_KEYS[name]: result.caption}
+    lay_out(result.figure)
     result.figure.savefig(buffer, format=name, metadata=metadata)
     return buffer.getvalue()
 

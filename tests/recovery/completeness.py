@@ -16,6 +16,8 @@ from microtome.envi import open_cube
 
 MINUTES = "benchmarks"
 """Folder of the times that Snakemake takes; it writes them itself, and again if it was killed meanwhile."""
+WORKFLOW = "workflow"
+"""Folder of a scale's results that holds the workflow's own files, as they are beside the results."""
 UNFINISHED = ".partial-"
 
 
@@ -29,7 +31,7 @@ def damaged(root: Path, *, settled: bool = False) -> list[str]:
     Returns:
         A line for each file that is truncated or cannot be read.
     """
-    found = (_fault(path) for path in _results(root) if settled or MINUTES not in path.parts)
+    found = (_fault(path, root) for path in _results(root) if settled or MINUTES not in path.parts)
     return [line for line in found if line]
 
 
@@ -45,10 +47,14 @@ def _results(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _fault(path: Path) -> str:
+def _fault(path: Path, root: Path) -> str:
     """What is wrong with a file, empty if nothing is."""
+    _, *folders = path.relative_to(root).parts
     try:
-        CHECKS[path.suffix](path)
+        if folders[:1] == [WORKFLOW]:
+            _same(path, root.parent.joinpath(*folders[1:]))
+        else:
+            CHECKS[path.suffix](path)
     except FileNotFoundError:
         return ""  # a job has replaced it meanwhile
     except KeyError:
@@ -56,6 +62,12 @@ def _fault(path: Path) -> str:
     except Exception as error:  # noqa: BLE001 (each library has its own for a damaged file)
         return f"{path}: {type(error).__name__}: {error}"
     return ""
+
+
+def _same(path: Path, original: Path) -> None:
+    if path.read_bytes() != original.read_bytes():
+        msg = f"is not what {original} is"
+        raise ValueError(msg)
 
 
 def _tensors(path: Path) -> None:
