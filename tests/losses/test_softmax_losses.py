@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from microtome import losses
 from microtome.config import losses as sections
 from microtome.losses.lovasz import jaccard_gradient
-from tests.losses.test_losses import LossContract
+from tests.losses.contract import LossContract
 from tests.reference import lovasz as oracle
 
 
