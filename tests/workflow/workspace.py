@@ -51,12 +51,17 @@ class Job:
         return " ".join([*study, self.rule, *(self.wildcards[key] for key in SHOWN if key in self.wildcards)])
 
 
-def environment_of(**more: str) -> dict[str, str]:
-    """The environment of Snakemake: one thread; only the interpreter's packages and the tests' plugins."""
+def environment_of(*, cluster: bool = False, **more: str) -> dict[str, str]:
+    """The environment of Snakemake: one thread; only the interpreter's packages and the tests' plugins.
+
+    Whatever it runs, its SLURM plugin asks SLURM a question as it is imported, and waits 9 s where commands are
+    installed and no daemon answers; without `cluster` they have no configuration and give up at once.
+    """
     unwanted = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     clean = {key: value for key, value in os.environ.items() if key not in unwanted}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return clean | threads | {"PYTHONPATH": str(PLUGINS), "MICROTOME_TEST_JOBS": JOBS} | more
+    plugins = {"PYTHONPATH": str(PLUGINS), "MICROTOME_TEST_JOBS": JOBS}
+    return clean | threads | plugins | ({} if cluster else {"SLURM_CONF": os.devnull}) | more
 
 
 class DryRunServer:
@@ -103,7 +108,7 @@ class Workspace:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.root,
-            env=environment_of(**environment),
+            env=environment_of(cluster="--profile" in arguments, **environment),
             capture_output=True,
             text=True,
         )
@@ -115,7 +120,7 @@ class Workspace:
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.root,
-            env=environment_of(**environment),
+            env=environment_of(cluster="--profile" in arguments, **environment),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
