@@ -54,8 +54,8 @@ class Job:
 def environment_of(*, cluster: bool = False, **more: str) -> dict[str, str]:
     """The environment of Snakemake: one thread; only the interpreter's packages and the tests' plugins.
 
-    Whatever it runs, its SLURM plugin asks SLURM a question as it is imported, and waits 9 s where commands are
-    installed and no daemon answers; without `cluster` they have no configuration and give up at once.
+    Whatever it runs, its SLURM plugin asks SLURM a question as it is imported, and waits 9 s where commands
+    are installed and no daemon answers; without `cluster` they have no configuration and give up at once.
     """
     unwanted = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
     clean = {key: value for key, value in os.environ.items() if key not in unwanted}
