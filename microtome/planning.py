@@ -65,7 +65,9 @@ def _plan(study: Study, workflow: Workflow, mirror: Path | None, *, look_at_file
             check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
         )
     raise_faults(_cube_faults(study, samples, sheet))
-    parts = splits.make_splits(samples, study.split, sheet=sheet, column=data.group_by)
+    parts = splits.make_splits(
+        samples, study.split, sheet=sheet, column=data.group_by, needed=study.needed_parts
+    )
     raise_faults(_stain_faults(study, workflow.scale, parts))
     batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
     return StudyPlan(

@@ -40,7 +40,13 @@ def option_name(keys: tuple[str, ...]) -> str:
 
 
 def make_splits(
-    samples: Sequence[Sample], split: Split, *, sheet: Path, column: str, place: Place = option_name
+    samples: Sequence[Sample],
+    split: Split,
+    *,
+    sheet: Path,
+    column: str,
+    place: Place = option_name,
+    needed: Sequence[str] = PARTS,
 ) -> dict[str, Parts]:
     """Divide the samples.
 
@@ -50,6 +56,7 @@ def make_splits(
         sheet: The sample sheet, for messages.
         column: What must stay whole (`data.group_by`), for messages.
         place: Says where an option stands, for messages.
+        needed: Parts that may not be empty (see `Study.needed_parts`).
 
     Returns:
         For each split by name (`main`, or `fold-0`…) the part of each sample.
@@ -75,14 +82,20 @@ def make_splits(
         splits = _folds(samples, split, sheet, by_sample=by_sample, place=place)
     faults: list[Fault] = []
     for parts in splits.values():
-        faults += _check_complete(parts, sheet) + check_labels(parts, samples, sheet)
+        faults += _check_complete(parts, needed, sheet) + check_labels(parts, samples, sheet)
         faults += [] if by_sample else check_parts(parts, samples, sheet, column)
     raise_faults(faults)
     return splits
 
 
 def check_data(
-    data: Data, split: Split, *, sheet: Path, place: Place = option_name, look_at_files: bool = True
+    data: Data,
+    split: Split,
+    *,
+    sheet: Path,
+    place: Place = option_name,
+    look_at_files: bool = True,
+    needed: Sequence[str] = PARTS,
 ) -> list[Fault]:
     """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
 
@@ -92,6 +105,7 @@ def check_data(
         sheet: The sample sheet; for a phantom, the study file.
         place: Says where an option stands, for messages.
         look_at_files: Whether to read the headers.
+        needed: Parts that may not be empty (see `Study.needed_parts`).
 
     Returns:
         All faults.
@@ -105,7 +119,7 @@ def check_data(
         faults = faults + _check_own_files(samples, sheet, data, place)
     if readable:
         try:
-            make_splits(samples, split, sheet=sheet, column=data.group_by, place=place)
+            make_splits(samples, split, sheet=sheet, column=data.group_by, place=place, needed=needed)
         except ConfigurationError as error:
             faults = faults + list(error.faults)
     return faults
@@ -217,12 +231,10 @@ def _unevenness(
     return growth, held[fold].total(), fold
 
 
-def _check_complete(parts: Parts, sheet: Path) -> list[Fault]:
-    absent = [part for part in PARTS if part not in parts.values()]
-    return [
-        Fault(str(sheet), f"no sample in part '{part}'", "at least one in each of train, val and test")
-        for part in absent
-    ]
+def _check_complete(parts: Parts, needed: Sequence[str], sheet: Path) -> list[Fault]:
+    expected = f"at least one in each of {', '.join(needed[:-1])} and {needed[-1]}"
+    absent = [part for part in needed if part not in parts.values()]
+    return [Fault(str(sheet), f"no sample in part '{part}'", expected) for part in absent]
 
 
 def batches(names: Sequence[str], splits: dict[str, Parts], size: int) -> dict[str, list[str]]:

@@ -46,6 +46,18 @@ def test_column_takes_the_sheet_as_it_is():
     assert split_of(samples, kind="column") == {"main": {"s0": "train", "s1": "val", "s2": "test"}}
 
 
+def test_a_part_that_nothing_needs_may_be_empty():
+    samples = make("ab", ["train", "test"])
+    with raises(
+        ConfigurationError, match="no sample in part 'val'; expected at least one in each of train"
+    ):
+        split_of(samples, kind="column")
+    found = make_splits(samples, Split(), sheet=SHEET, column="block", needed=("train", "test"))
+    assert found == {"main": {"s0": "train", "s1": "test"}}
+    with raises(ConfigurationError, match="'test'; expected at least one in each of train and test"):
+        make_splits(samples[:1], Split(), sheet=SHEET, column="block", needed=("train", "test"))
+
+
 @relaxed
 @given(units, st.integers(0, 99), st.data())
 def test_random_keeps_units_whole_and_sizes_right(found, seed, data):

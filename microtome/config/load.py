@@ -263,4 +263,7 @@ def _data_faults(draft: _Draft, *, look_at_files: bool) -> list[Fault]:
         return []
     sheet = Path(str(data.samples)) if data.source != "phantom" else draft.places.path
     faults = check_dataset(data, draft.places) if data.dataset else []
-    return faults + check_data(data, split, sheet=sheet, place=draft.places, look_at_files=look_at_files)
+    needed = draft.study.needed_parts if draft.study else ("train", "test")
+    return faults + check_data(
+        data, split, sheet=sheet, place=draft.places, look_at_files=look_at_files, needed=needed
+    )

@@ -68,6 +68,12 @@ class Run(Section):
         return {"kind": kind, **value} if isinstance(value, Mapping) else value
 
     @property
+    def needs_validation(self) -> bool:
+        """Whether the part `val` is used: to choose by, unless windows are held out, or to calibrate."""
+        is_trained = self.network is not None and self.weights_of is None
+        return is_trained and (self.calibration.kind != "none" or not getattr(self.sampler, "holdout", 0))
+
+    @property
     def is_ensemble(self) -> bool:
         """Whether the run averages other runs."""
         return bool(self.members)

@@ -164,3 +164,9 @@ class Study(Section):
     evaluate: Evaluate = Field(Evaluate(), description="what is measured")
     tables: dict[str, Entry] = Field({}, description="table name: its kind and options")
     figures: dict[str, Entry] = Field({}, description="figure name: its kind and options")
+
+    @property
+    def needed_parts(self) -> tuple[str, ...]:
+        """Parts of a split that may not be empty."""
+        validates = "val" in self.evaluate.parts or any(run.needs_validation for run in self.runs.values())
+        return ("train", "val", "test") if validates else ("train", "test")

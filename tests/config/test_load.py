@@ -53,8 +53,23 @@ def small():
 
 @mark.parametrize("scale", SCALES)
 @mark.parametrize("path", sorted(STUDIES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_studies_load_at_every_scale(path, scale):
-    assert load_study(path.stem, scale, folder=STUDIES).runs
+def test_the_studies_load_at_every_scale(path, scale, monkeypatch):
+    """Those with a sheet of the project load with it; without its files, which are fetched or the user's."""
+    study = load_study(path.stem, scale, folder=STUDIES)
+    assert study.runs
+    if str(study.data.samples).startswith("config/"):
+        monkeypatch.chdir(REPOSITORY)
+        assert load_studies([path.stem], scale, look_at_files=False) == {path.stem: study}
+
+
+def test_what_is_held_out_needs_no_part(tmp_path, small):
+    """The part `val` may be empty where all that is trained holds windows out."""
+    held = small.replace("  training:", "  sampler: {holdout: 0.1}\n  training:")
+    assert parse(tmp_path, small).needed_parts == ("train", "val", "test")
+    assert parse(tmp_path, held).needed_parts == ("train", "test")
+    for change in ("  a: {sampler: {holdout: 0}, ", "  a: {calibration: {kind: cubic}, "):
+        assert "val" in parse(tmp_path, held.replace("  a: {", change)).needed_parts
+    assert "val" in parse(tmp_path, held + "evaluate: {parts: [val]}\n").needed_parts
 
 
 def test_a_run_is_the_defaults_with_its_changes(tmp_path, small):
