@@ -48,9 +48,7 @@ def test_column_takes_the_sheet_as_it_is():
 
 def test_a_part_that_nothing_needs_may_be_empty():
     samples = make("ab", ["train", "test"])
-    with raises(
-        ConfigurationError, match="no sample in part 'val'; expected at least one in each of train"
-    ):
+    with raises(ConfigurationError, match="no sample in part 'val'; expected at least one in each of train"):
         split_of(samples, kind="column")
     found = make_splits(samples, Split(), sheet=SHEET, column="block", needed=("train", "test"))
     assert found == {"main": {"s0": "train", "s1": "test"}}

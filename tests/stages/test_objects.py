@@ -84,9 +84,12 @@ def test_a_marker_that_is_not_trained_on_is_not_read(found, tmp_path):
     assert card(folder)["digests"] == card(found.runs["alone"])["digests"]
 
 
-def test_a_held_out_share_needs_no_other_windows_than_the_index_has(found, tmp_path):
-    """Two training tiles and one for validation, with three copies each: twelve, of which three validate."""
+@pytest.mark.parametrize("parts", [("train-0", "val-0"), ("train-0",)])
+def test_a_held_out_share_needs_no_other_windows_than_the_index_has(parts, found, tmp_path):
+    """Training tiles, and perhaps one for validation, with three copies each; a quarter of all validates."""
     chosen = options(found.plan.train("main", "marked", 0))
+    names = {"train": ["tile-000", "tile-001"], "val": ["tile-002"] if len(parts) > 1 else []}
+    chosen["parts"] = names
     folder = found.root / "runs"
     seen = []
 
@@ -97,7 +100,6 @@ def test_a_held_out_share_needs_no_other_windows_than_the_index_has(found, tmp_p
         seen.extend([train, held])
         raise Stop
 
-    parts = ("train-0", "val-0")
     files = TrainingFiles(
         tuple(found.root / f"patches/{batch}.parquet" for batch in parts),
         tuple(found.root / f"stains/spcn/images/{batch}" for batch in parts),
@@ -107,10 +109,11 @@ def test_a_held_out_share_needs_no_other_windows_than_the_index_has(found, tmp_p
         patch.setattr("microtome.stages.train.fit", fit)
         train_run(chosen, files, folder, checkpoint=tmp_path / "c", device="cpu", threads=1)
     train, held = seen
-    assert [len(train.items), len(held.items)] == [9, 3]
+    tiles = [*names["train"], *names["val"]]
+    assert [len(train.items), len(held.items)] == [3 * len(tiles), len(tiles)]
     together = {tuple(item) for part in seen for item in part.items.tolist()}
-    assert together == {(window, copy) for window in range(3) for copy in range(4)}
-    assert set(train.images) == set(held.images) == {"tile-000", "tile-001", "tile-002"}
+    assert together == {(window, copy) for window in range(len(tiles)) for copy in range(4)}
+    assert set(train.images) == set(held.images) == set(tiles)
     assert [train.shuffle, held.shuffle] == [True, False]
 
 
