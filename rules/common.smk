@@ -148,6 +148,13 @@ def raw_files(column):
     return inputs
 
 
+def outlined_images(wildcards):
+    """The images whose sizes are those of outlines; a phantom's lie in its folder."""
+    found = plan(wildcards)
+    drawn = found.has_instances and found.data_kind != "phantom"
+    return found.files(wildcards.batch, "image") if drawn else []
+
+
 def borrowed(name):
     """An input function: a file of the run whose weights are borrowed."""
 

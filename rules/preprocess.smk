@@ -26,6 +26,7 @@ rule import_images:
 rule rasterize_targets:
     input:
         files=raw_files("label"),
+        images=ancient(outlined_images),
     output:
         folder=directory(at.study("targets/{batch}")),
     log:
