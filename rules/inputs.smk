@@ -196,5 +196,5 @@ def asked_for(pattern, *needed):
         split=OPTIONS.split,
         run=OPTIONS.run,
         seed=OPTIONS.seed,
-        folder=Path(str(OPTIONS.images)).name,
+        folder=Path(str(OPTIONS.images)).resolve().name,
     )
