@@ -25,6 +25,8 @@ include: "rules/apply.smk"
 
 
 onstart:
+    gc.freeze()
+    gc.enable()
     require_results()
 
 

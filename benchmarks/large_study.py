@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""A study of more than 10,000 jobs, for the benchmark and the test of dry runs (no case of its own)."""
+"""Studies of more than 10,000 jobs, for the benchmark and the test of dry runs (no case of its own)."""
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -12,8 +15,34 @@ from microtome.sheet_generator import FORMS, plan_cohorts, sheet_rows, sheet_tex
 REPOSITORY = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "envs", "microtome", "profiles", "report", "rules", "scripts")
 STUDY = "large"
-LOSSES = ("bce", "dice", "focal", "tversky")
-FOLDS, SEEDS = 5, 2
+
+
+@dataclass(frozen=True)
+class Large:
+    """A study of one image a job.
+
+    Attributes:
+        form: Kind of data whose published proportions its cohorts have.
+        losses: Its runs.
+        seeds: Trainings of each.
+        folds: Test folds; 0: the published parts.
+    """
+
+    form: str
+    losses: tuple[str, ...]
+    seeds: int = 2
+    folds: int = 0
+
+    @property
+    def split(self) -> Mapping[str, Any]:
+        """The section of the study file."""
+        return {"kind": "folds", "k": self.folds} if self.folds else {"kind": "column"}
+
+
+CROSS_VALIDATED = Large("nuclei", ("bce", "dice", "focal", "tversky"), folds=5)
+"""Every image trains four fifths of the runs: more inputs than jobs."""
+PUBLISHED = Large("bcc", ("bce", "dice", "bce_dice", "iou", "tversky", "focal"))
+"""The shape of the study of slides: 85 of 650 train, 244 validate, 321 test."""
 
 
 def copy_workflow(root: Path) -> None:
@@ -26,32 +55,36 @@ def copy_workflow(root: Path) -> None:
             shutil.copy2(source, root / name)
 
 
-def write_large_study(root: Path, *, images: int) -> int:
-    """Write a study of one image a job, in five folds, of four losses with two seeds, and its files.
+def write_large_study(root: Path, large: Large, *, images: int) -> int:
+    """Write a study of one image a job, and its files.
 
     Args:
         root: Copy of the workflow.
-        images: Number of images, a multiple of `FOLDS`, one a patient.
+        large: Its shape.
+        images: Number of images, a multiple of its folds, one a patient.
 
     Returns:
         Number of jobs of its DAG, with `all`.
     """
     data = root / "data" / STUDY
-    form = FORMS["nuclei"]
-    rows = sheet_rows(form, plan_cohorts(form, images=images, units=images), study=STUDY)
+    form = FORMS[large.form]
+    cohorts = plan_cohorts(form, images=images, units=images)
+    rows = sheet_rows(form, cohorts, study=STUDY)
     data.mkdir(parents=True)
     (data / "samples.tsv").write_text(sheet_text(rows), encoding="utf-8")
     write_placeholders(rows, data, form)
     study = root / f"config/studies/{STUDY}.yaml"
-    study.write_text(yaml.safe_dump(_study(), sort_keys=False), encoding="utf-8")
-    models = FOLDS * len(LOSSES) * SEEDS
-    per_image = len(("import_images", "rasterize_targets", "extract_patches")) * images
-    tested = len(("predict", "segment")) * images * len(LOSSES) * SEEDS
-    of_study = len(("write_sheet", "comparison", "loss_curves", "report_page", "crate", "all")) + FOLDS
-    return per_image + tested + len(("train", "evaluate")) * models + of_study
+    study.write_text(yaml.safe_dump(_study(large), sort_keys=False), encoding="utf-8")
+    runs, tested = len(large.losses) * large.seeds, sum(c.images for c in cohorts if c.part == "test")
+    seen = images if large.folds else images - tested
+    per_image = len(("import_images", "rasterize_targets")) * images + len(("extract_patches",)) * seen
+    per_test = len(("predict", "segment")) * (images if large.folds else tested) * runs
+    per_model = len(("train", "evaluate")) * runs * max(large.folds, 1)
+    of_study = len(("write_sheet", "comparison", "loss_curves", "report_page", "crate", "all"))
+    return per_image + per_test + per_model + of_study + max(large.folds, 1)
 
 
-def _study() -> dict:
+def _study(large: Large) -> dict[str, Any]:
     """The content of the study file."""
     return {
         "paper": "p4_unet_isbi",
@@ -63,13 +96,13 @@ def _study() -> dict:
             "classes": {"background": 0, "nucleus": 1},
             "batch_size": 1,
         },
-        "split": {"kind": "folds", "k": FOLDS},
+        "split": dict(large.split),
         "patches": {"size": 16, "stride": 16},
         "defaults": {
             "network": {"name": "unet", "width": 4, "in_channels": 3},
-            "seeds": list(range(SEEDS)),
+            "seeds": list(range(large.seeds)),
         },
-        "runs": {loss: {"label": loss, "loss": {"name": loss}} for loss in LOSSES},
+        "runs": {loss: {"label": loss, "loss": {"name": loss}} for loss in large.losses},
         "tables": {"comparison": {"kind": "comparison", "title": "All runs", "runs": "all"}},
         "figures": {"curves": {"kind": "loss_curves", "title": "Curves", "runs": "all"}},
         "scales": {"demo": {}},

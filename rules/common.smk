@@ -2,10 +2,12 @@
 import gc
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
+from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
 from microtome import cluster, provenance
@@ -24,8 +26,12 @@ os.environ.setdefault(
     "SNAKEMAKE_SLURM_PARTITIONS", str(Path(workflow.basedir, "slurm/partitions.yaml"))
 )
 
-# Jobs and files live as long as Snakemake does: looking for cycles among them is a seventh of a large dry run.
-gc.set_threshold(200_000, 20, 50)
+# Jobs and files live as long as Snakemake does: no cycles are looked for until all are made (see `onstart`).
+gc.disable()
+# Three times a job Snakemake parses the path of its script, which is a tenth of a large dry run.
+if hasattr(sourcecache, "parse_uri"):
+    sourcecache.parse_uri = cache(sourcecache.parse_uri)
+
 try:
     OPTIONS = load_workflow(config)
     PLANS = load_plans(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.large_study import STUDY, write_large_study
+from benchmarks.large_study import CROSS_VALIDATED, STUDY, write_large_study
 from tests.workflow.workspace import Workspace, make_workspace
 
 IMAGES = 550
@@ -18,7 +18,7 @@ FORBIDDEN = "torch matplotlib kornia scipy"
 def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, int]:
     """A workspace with the study, and the number of its jobs."""
     workspace = make_workspace(tmp_path_factory.mktemp("large"))
-    return workspace, write_large_study(workspace.root, images=IMAGES)
+    return workspace, write_large_study(workspace.root, CROSS_VALIDATED, images=IMAGES)
 
 
 def test_ten_thousand_jobs(large: tuple[Workspace, int]) -> None:
