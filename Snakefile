@@ -25,9 +25,7 @@ include: "rules/apply.smk"
 
 
 onstart:
-    gc.freeze()
-    gc.enable()
-    require_results()
+    begin()
 
 
 rule all:

@@ -1,0 +1,99 @@
+# Input functions of batches and of runs: images, targets, patches, predictions, members of ensembles.
+def folders(kind, *parts):
+    """An input function: the batch folders of `kind` that hold samples of these parts of the split."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        batches = found.batches_of(wildcards.split, *parts)
+        if kind == "targets":
+            batches = found.labelled(batches)
+        return expand(
+            at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=batches
+        )
+
+    return inputs
+
+
+def images_of(wildcards):
+    """The folder name of the images that a run sees, with a {batch}."""
+    return plan(wildcards).seen(wildcards.split, wildcards.run)
+
+
+def seen_images(*parts):
+    """An input function: the images that a run sees, of one batch or of all batches of these parts."""
+
+    def inputs(wildcards):
+        name = at.study(images_of(wildcards))
+        if not parts:
+            return name.format(study=wildcards.study, batch=wildcards.batch)
+        batches = plan(wildcards).batches_of(wildcards.split, *parts)
+        return expand(name, study=wildcards.study, batch=batches)
+
+    return inputs
+
+
+def of_run(name, *parts):
+    """An input function: files of a run, one for each batch of these parts if the name has a {batch}."""
+
+    def inputs(wildcards):
+        parts_here = parts or plan(wildcards).study.evaluate.parts
+        batches = plan(wildcards).batches_of(wildcards.split, *parts_here)
+        return expand(at.run(name), **wildcards, batch=batches)
+
+    return inputs
+
+
+def members_of(name):
+    """An input function: the same file of every member of an ensemble."""
+
+    def inputs(wildcards):
+        trained = plan(wildcards).trained(wildcards.run, int(wildcards.seed))
+        keys = {
+            key: value for key, value in wildcards.items() if key not in ("run", "seed")
+        }
+        return [
+            at.run(name).format(run=run, seed=seed, **keys) for run, seed in trained
+        ]
+
+    return inputs
+
+
+def raw_files(column):
+    """An input function: the files of a batch, or the phantom's folder."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        return (
+            [str(found.root)]
+            if found.data_kind == "phantom"
+            else found.files(wildcards.batch, column)
+        )
+
+    return inputs
+
+
+def outlined_images(wildcards):
+    """The images whose sizes are those of outlines; a phantom's lie in its folder."""
+    found = plan(wildcards)
+    drawn = found.has_instances and found.data_kind != "phantom"
+    return found.files(wildcards.batch, "image") if drawn else []
+
+
+def borrowed(name):
+    """An input function: a file of the run whose weights are borrowed."""
+
+    def inputs(wildcards):
+        source = plan(wildcards).study.runs[wildcards.run].weights_of
+        keys = {key: wildcards[key] for key in ("study", "split", "seed")}
+        return at.run(name).format(run=source, **keys)
+
+    return inputs
+
+
+def all_of(section):
+    """Every table or figure of every study."""
+    return [
+        at.study(f"{section}/{name}.json").format(study=study)
+        for study, found in PLANS.items()
+        for name in getattr(found.study, section)
+    ]
