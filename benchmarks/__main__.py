@@ -21,6 +21,7 @@ CASES = (
     "instances",
     "watershed",
     "stain",
+    "stain_vectors",
     "cubes",
     "dag",
 )

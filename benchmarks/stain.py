@@ -23,12 +23,12 @@ LAMBDA = 0.01
 FISTA_STEPS, FISTA_PIXELS, CODE_PIXELS = 250, 100_000, 1_000_000
 
 
-def image(side: int, noise: float) -> np.ndarray:
+def image(side: int, noise: float, seed: int = 0) -> np.ndarray:
     """H&E-like RGB (side, side, 3) uint8 with known stain vectors."""
     import numpy as np
     from scipy.ndimage import gaussian_filter
 
-    rng, tile = np.random.default_rng(0), min(side, TILE)
+    rng, tile = np.random.default_rng(seed), min(side, TILE)
     spots = gaussian_filter(rng.normal(size=(tile, tile)), 3) > 0.08
     bright = gaussian_filter(rng.normal(size=(tile, tile)), 8) < -0.02
     nuclei = np.where(spots, rng.gamma(9, 0.12, (tile, tile)), 0.02 * rng.random((tile, tile)))
