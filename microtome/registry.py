@@ -8,9 +8,12 @@ are no entries.
 
 import difflib
 import importlib
+import inspect
 import pkgutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 def entry_names(package_file: str) -> tuple[str, ...]:
@@ -96,3 +99,58 @@ def require_positive(owner: str, **counts: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             msg = f"{owner}: {option}={value!r} must be an integer of at least 1."
             raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A registry whose entries each make one kind of thing, and some modules beside them.
+
+    Attributes:
+        package: dotted name of the package.
+        file: `__file__` of that package.
+        function: what an entry exposes; its keyword options are the kind's.
+        thing: what is made, e.g. `figure`.
+        support: modules of the folder that are no kinds.
+    """
+
+    package: str
+    file: str
+    function: str
+    thing: str
+    support: frozenset[str]
+
+    def names(self) -> tuple[str, ...]:
+        """List the kinds, sorted; nothing is imported to find them."""
+        return tuple(name for name in entry_names(self.file) if name not in self.support)
+
+    def options(self, kind: str) -> tuple[str, ...]:
+        """List the options that a kind takes.
+
+        Raises:
+            ValueError: the kind is unknown.
+        """
+        parameters = inspect.signature(self._function(kind)).parameters.values()
+        return tuple(item.name for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY)
+
+    def make(self, kind: str, inputs: Any, chosen: dict[str, Any]) -> Any:
+        """Make a thing.
+
+        Args:
+            kind: name of the kind.
+            inputs: what it is made of.
+            chosen: options of the kind.
+
+        Raises:
+            ValueError: the kind or an option is unknown, or the inputs lack something.
+        """
+        known = self.options(kind)
+        unknown = sorted(set(chosen) - set(known))
+        if unknown:
+            msg = f"a {self.thing} of kind {kind!r} takes no option {unknown}; it takes {list(known)}"
+            raise ValueError(msg)
+        return self._function(kind)(inputs, **chosen)
+
+    def _function(self, kind: str) -> Any:
+        require_choice("kind", kind, self.names(), owner=self.thing)
+        entry = load_entry(self.package, self.file, kind, kind=f"kind of {self.thing}")
+        return getattr(entry, self.function)

@@ -5,11 +5,9 @@ The name of a kind is the name of its module, which exposes ``tabulate(inputs, *
 Table``.
 """
 
-import inspect
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from microtome.registry import entry_names, load_entry, require_choice
+from microtome.registry import Kinds
 
 if TYPE_CHECKING:
     from microtome.tables.frame import Table
@@ -21,30 +19,9 @@ SUPPORT = frozenset(
 """Modules of this folder that are no kinds."""
 
 
-def names() -> tuple[str, ...]:
-    """List the kinds, sorted; nothing is imported to find them.
-
-    Example:
-        >>> "metrics" in names()
-        True
-    """
-    return tuple(name for name in entry_names(__file__) if name not in SUPPORT)
-
-
-def options(kind: str) -> tuple[str, ...]:
-    """List the options that a kind takes.
-
-    Args:
-        kind: Name of the kind.
-
-    Returns:
-        The names of its keyword options.
-
-    Raises:
-        ValueError: The kind is unknown.
-    """
-    parameters = inspect.signature(_module(kind).tabulate).parameters.values()
-    return tuple(item.name for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY)
+KINDS = Kinds(__name__, __file__, function="tabulate", thing="table", support=SUPPORT)
+names = KINDS.names
+options = KINDS.options
 
 
 def tabulate(kind: str, inputs: "TableInputs", **chosen: Any) -> "Table":
@@ -61,14 +38,4 @@ def tabulate(kind: str, inputs: "TableInputs", **chosen: Any) -> "Table":
     Raises:
         ValueError: The kind or an option is unknown, or the inputs lack what the table shows.
     """
-    known = options(kind)
-    unknown = sorted(set(chosen) - set(known))
-    if unknown:
-        msg = f"a table of kind {kind!r} takes no option {unknown}; it takes {list(known)}"
-        raise ValueError(msg)
-    return _module(kind).tabulate(inputs, **chosen)
-
-
-def _module(kind: str) -> ModuleType:
-    require_choice("kind", kind, names(), owner="table")
-    return load_entry(__name__, __file__, kind, kind="kind of table")
+    return KINDS.make(kind, inputs, chosen)
