@@ -24,20 +24,8 @@ from microtome.plan import StudyPlan
 from microtome.planning import crate_state, load_plans, report_state
 from microtome.registry import entry_names
 from microtome.run_options import run_kind
-from tests.plan_options import (
-    ALL_EVALUATED,
-    ALONE,
-    AT_WILL,
-    BATCHES,
-    ENTRIES,
-    LABELS,
-    OBJECT_OPTIONS,
-    OBJECT_STUDY_OPTIONS,
-    OPTIONS,
-    RUN_OPTIONS,
-    RUNS,
-    SPCN,
-)
+from tests import plan_options as table
+from tests.plan_options import BATCHES, OBJECT_OPTIONS, OPTIONS
 from tests.workflow.cases import listed
 from tests.workflow.workspace import he_study, mini_study
 
@@ -156,21 +144,21 @@ def test_an_option_changes_the_states_that_use_it(keys: str) -> None:
     assert _changed(before, after) == _expected(keys, jobs)
 
 
-@pytest.mark.parametrize("keys", OBJECT_OPTIONS | OBJECT_STUDY_OPTIONS)
+@pytest.mark.parametrize("keys", OBJECT_OPTIONS | table.OBJECT_STUDY_OPTIONS)
 def test_an_option_of_objects_changes_the_states_that_use_it(keys: str) -> None:
-    value, jobs = (OBJECT_OPTIONS | OBJECT_STUDY_OPTIONS)[keys]
+    value, jobs = (OBJECT_OPTIONS | table.OBJECT_STUDY_OPTIONS)[keys]
     study = _objects()
-    if keys == ALONE + "outputs":  # what must change with it, and changes other states, is there before
+    if keys == table.ALONE + "outputs":  # what must change with it, and changes other states, is there before
         two = {"outputs": ["mask", "shape_marker"], "network__out_channels": 2}
         two["segment__markers"] = "predicted"
-        study = _with(study, **{ALONE + key: chosen for key, chosen in two.items()})
+        study = _with(study, **{table.ALONE + key: chosen for key, chosen in two.items()})
     before, after = (_states(_plan(content)) for content in (study, _with(study, **{keys: value})))
     assert _changed(before, after) == _expected(keys, jobs)
 
 
 def test_the_table_above_has_every_option_of_a_run() -> None:
     """An option added to a run must say whose state it is."""
-    covered = {keys.split("__")[2] for keys in [*RUN_OPTIONS, *LABELS, *OBJECT_OPTIONS]}
+    covered = {keys.split("__")[2] for keys in [*table.RUN_OPTIONS, *table.LABELS, *OBJECT_OPTIONS]}
     of_cubes = {"view", "weights_of"}  # tests/test_cube_states.py
     assert covered | of_cubes | {"seeds"} == set(Run.model_fields)
 
@@ -180,7 +168,7 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
     [
         (Patches, "patches__", set()),
         (Targets, "targets__", {"kind"}),
-        (StainNormalization, SPCN, set()),
+        (StainNormalization, table.SPCN, set()),
         (HEPhantomData, "data__phantom__", {"kind", "hospitals", "organs", "tiles", "images"}),
         (Evaluate, "evaluate__", {"parts"}),
         (EMPhantomData, "data__phantom__", {"kind", "slices", "block"}),
@@ -206,7 +194,7 @@ def test_the_table_above_has_every_option_of_the_study(
     model: type[BaseModel], prefix: str, elsewhere: set[str]
 ) -> None:
     """Options left out change which samples, splits and jobs there are; see the tests below."""
-    known = OPTIONS | OBJECT_STUDY_OPTIONS
+    known = OPTIONS | table.OBJECT_STUDY_OPTIONS
     covered = {keys.removeprefix(prefix).split("__")[0] for keys in known if keys.startswith(prefix)}
     assert covered & set(model.model_fields) | elsewhere == set(model.model_fields)
 
@@ -214,7 +202,7 @@ def test_the_table_above_has_every_option_of_the_study(
 def test_class_names_are_used_where_they_are_printed_or_counted() -> None:
     before = _states(_plan(_study()))
     after = _states(_plan(_with(_study(), data__classes={"border": 0, "cell": 255})))
-    names = "train {dice,tversky,n4} \n " + ALL_EVALUATED + "\n" + ENTRIES
+    names = "train {dice,tversky,n4} \n " + table.ALL_EVALUATED + "\n" + table.ENTRIES
     expected = f"rasterize_targets {BATCHES} \n extract_patches {BATCHES} \n {names}"
     assert _changed(before, after) == listed(expected)
 
@@ -236,7 +224,7 @@ def test_a_test_slice_leaves_training_alone() -> None:
     )
     changed = _changed(_states(before), _states(after))
     prepared = "simulate \n write_sheet \n split main \n {import_images,rasterize_targets} test-0 \n"
-    assert changed == listed(f"{prepared} evaluate {RUNS}")
+    assert changed == listed(f"{prepared} evaluate {table.RUNS}")
 
 
 def test_a_training_slice_changes_what_trains_and_calibrates() -> None:
@@ -261,7 +249,7 @@ def test_batches_are_the_unit_of_work() -> None:
 def test_a_run_is_added_without_touching_others() -> None:
     before = _states(_plan(_study()))
     after = _states(_plan(_with(_study(), runs__iou={"loss": {"name": "iou"}})))
-    expected = f"{{train,predict,segment,evaluate,{AT_WILL}}} iou \n tabulate comparison \n report_page"
+    expected = f"{{train,predict,segment,evaluate,{table.AT_WILL}}} iou \n tabulate comparison \n report_page"
     assert _changed(before, after) == listed(expected)
 
 
@@ -269,7 +257,7 @@ def test_entries_made_of_all_runs_follow_the_runs() -> None:
     study = _study()
     del study["runs"]["n4"]
     changed = _changed(_states(_plan(_study())), _states(_plan(study)))
-    gone = f"{{train,predict,segment,evaluate,fit,calibrate,{AT_WILL}}} n4"
+    gone = f"{{train,predict,segment,evaluate,fit,calibrate,{table.AT_WILL}}} n4"
     assert changed == listed(f"{gone} \n tabulate comparison \n report_page")
 
 
