@@ -3,6 +3,8 @@
 
 import json
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from microtome.config.load import load_workflow
 from microtome.plan import StudyPlan
 from microtome.planning import crate_state, load_plans, report_state
 from tests.workflow.conftest import Complete
-from tests.workflow.workspace import STUDIES, Workspace, make_workspace
+from tests.workflow.workspace import STUDIES, Workspace, environment_of, make_workspace
 
 SECONDS = 5.0
 """User time of a dry run of the demo study, at most (DESIGN 2)."""
@@ -73,9 +75,23 @@ def test_a_dry_run_imports_no_heavy_package(demo: Workspace) -> None:
 def test_a_dry_run_of_phantoms_needs_snakemake_alone(demo: Workspace) -> None:
     """Readers of images are imported where a study has files; see requirements-launcher.txt.
 
-    Snakemake and its SLURM plugin themselves import pandas, NumPy and, where it is there, PIL.
+    Snakemake and its SLURM plugin themselves import pandas, NumPy and, where it is there, PIL: so what the
+    rules import, and the plans, are also made without Snakemake.
     """
     demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="tifffile imagecodecs")
+    files = [demo.root / "Snakefile", *sorted(demo.root.glob("rules/*.smk"))]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    imports = [line for line in lines if line.startswith("from microtome")]
+    assert len(imports) > 5
+    made = "assert load_plans(load_workflow({'scale': 'demo'}))"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*imports, made])],
+        cwd=demo.root,
+        env=environment_of(MICROTOME_TEST_FORBIDDEN="numpy pandas PIL tifffile imagecodecs"),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_forbidden_imports_are_seen(demo: Workspace) -> None:
