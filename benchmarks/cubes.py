@@ -52,7 +52,7 @@ def files(quick: bool, kind: str) -> tuple[Path, tempfile.TemporaryDirectory]:
 
 
 def write_files(folder: str, quick: bool, kind: str) -> None:
-    from microtome.envi import write_cube
+    from microtome.io.envi import write_cube
 
     def stored(name: str, band: int) -> np.ndarray:
         array, axis = recorded(quick, band)[name], KINDS[kind]
@@ -68,7 +68,7 @@ def error_of(folder: Path, kind: str, quick: bool) -> float:
     """Largest difference of the file written from double precision, in three bands."""
     import numpy as np
 
-    from microtome.envi import open_cube
+    from microtome.io.envi import open_cube
 
     found = open_cube(folder / "out.hdr")
     cubes = {name: open_cube(folder / f"{name}.hdr") for name in ("raw", "dark", "blank")}
@@ -81,7 +81,7 @@ def error_of(folder: Path, kind: str, quick: bool) -> float:
 
 
 def ours_calibrated(quick: bool, *, kind: str) -> Prepared:
-    from microtome.calibration import calibrate_files
+    from microtome.cubes.calibration import calibrate_files
 
     folder, keep = files(quick, kind)
     names = [folder / f"{name}.hdr" for name in ("raw", "dark", "blank", "out")]
@@ -137,7 +137,7 @@ def transmittance(quick: bool) -> np.ndarray:
 
 
 def ours_component(quick: bool) -> Prepared:
-    from microtome.bands import principal_component
+    from microtome.cubes.band_selection import principal_component
 
     cube = transmittance(quick)
     return Prepared(lambda: principal_component(cube).loading, partial(apart, cube), warm=True)
@@ -155,7 +155,7 @@ def spectral_component(quick: bool) -> Prepared:
 
 def stored(quick: bool) -> tuple[Path, tempfile.TemporaryDirectory]:
     """A calibrated cube on disk as the pipeline writes it (BSQ float32), and what keeps it alive."""
-    from microtome.envi import write_cube
+    from microtome.io.envi import write_cube
 
     keep = tempfile.TemporaryDirectory()
     cube = transmittance(quick)
@@ -166,8 +166,8 @@ def stored(quick: bool) -> tuple[Path, tempfile.TemporaryDirectory]:
 
 
 def ours_component_from_disk(quick: bool) -> Prepared:
-    from microtome.bands import principal_component
-    from microtome.envi import open_cube
+    from microtome.cubes.band_selection import principal_component
+    from microtome.io.envi import open_cube
 
     path, keep = stored(quick)
     run = partial(open_cube, path.with_suffix(".hdr"))
@@ -180,7 +180,7 @@ def spectral_component_from_disk(quick: bool) -> Prepared:
     import spectral
     from spectral.io import envi
 
-    from microtome.envi import open_cube
+    from microtome.io.envi import open_cube
 
     path, keep = stored(quick)
     check = partial(apart, open_cube(path.with_suffix(".hdr")).read())
@@ -203,7 +203,7 @@ def apart(cube: np.ndarray, loading: np.ndarray) -> float:
 
 
 def ours_information(quick: bool) -> Prepared:
-    from microtome.bands import mutual_information, principal_component
+    from microtome.cubes.band_selection import mutual_information, principal_component
 
     cube = transmittance(quick)
     reference = principal_component(cube).score
@@ -211,7 +211,7 @@ def ours_information(quick: bool) -> Prepared:
 
 
 def sklearn_information(quick: bool) -> Prepared:
-    from microtome.bands import principal_component
+    from microtome.cubes.band_selection import principal_component
 
     cube = transmittance(quick)
     reference = principal_component(cube).score
@@ -236,7 +236,7 @@ def differs(cube: np.ndarray, reference: np.ndarray, found: np.ndarray) -> float
     """Largest difference from scikit-learn on the same bin numbers, in three bands."""
     from sklearn.metrics import mutual_info_score
 
-    from microtome.bands import quantize
+    from microtome.cubes.band_selection import quantize
 
     other, some = quantize(reference, BINS), (0, len(cube) // 2, len(cube) - 1)
     return max(abs(mutual_info_score(quantize(cube[band], BINS), other) - found[band]) for band in some)

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from microtome.placeholders import write_placeholders
-from microtome.sheet_generator import FORMS, plan_cohorts, sheet_rows, sheet_text
+from benchmarks.large_sheets import FORMS, plan_cohorts, sheet_rows, sheet_text
+from benchmarks.placeholders import write_placeholders
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COPIED = ("Snakefile", "config", "envs", "microtome", "profiles", "report", "rules", "scripts")

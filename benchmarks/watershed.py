@@ -31,7 +31,7 @@ def maps(*, quick: bool, repeats: int = 1) -> NDArray:
 
 
 def whole(flooding: str, *, quick: bool, repeats: int = 1) -> Prepared:
-    from microtome.watershed import WatershedSettings, separate
+    from microtome.objects.watershed import WatershedSettings, separate
 
     mask, marker = maps(quick=quick, repeats=repeats)
     reach = REACH if flooding == "rings" else None
@@ -56,8 +56,8 @@ def tiled_large(quick: bool) -> Prepared:
     import tempfile
     from pathlib import Path
 
-    from microtome.images import ArraySource
-    from microtome.watershed import WatershedSettings, separate, separate_tiled
+    from microtome.io.images import ArraySource
+    from microtome.objects.watershed import WatershedSettings, separate, separate_tiled
 
     both = maps(quick=quick, repeats=LARGE)
     settings = WatershedSettings(flooding="rings", reach=REACH, tile=TILE)

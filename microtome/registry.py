@@ -103,25 +103,21 @@ def require_positive(owner: str, **counts: int) -> None:
 
 @dataclass(frozen=True)
 class Kinds:
-    """A registry whose entries each make one kind of thing, and some modules beside them.
+    """A registry whose entries each make one kind of thing.
 
     Attributes:
         package: dotted name of the package.
-        file: `__file__` of that package.
         function: what an entry exposes; its keyword options are the kind's.
         thing: what is made, e.g. `figure`.
-        support: modules of the folder that are no kinds.
     """
 
     package: str
-    file: str
     function: str
     thing: str
-    support: frozenset[str]
 
     def names(self) -> tuple[str, ...]:
         """List the kinds, sorted; nothing is imported to find them."""
-        return tuple(name for name in entry_names(self.file) if name not in self.support)
+        return entry_names(self._file)
 
     def options(self, kind: str) -> tuple[str, ...]:
         """List the options that a kind takes.
@@ -150,7 +146,11 @@ class Kinds:
             raise ValueError(msg)
         return self._function(kind)(inputs, **chosen)
 
+    @property
+    def _file(self) -> str:
+        return str(importlib.import_module(self.package).__file__)
+
     def _function(self, kind: str) -> Any:
         require_choice("kind", kind, self.names(), owner=self.thing)
-        entry = load_entry(self.package, self.file, kind, kind=f"kind of {self.thing}")
+        entry = load_entry(self.package, self._file, kind, kind=f"kind of {self.thing}")
         return getattr(entry, self.function)

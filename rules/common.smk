@@ -10,16 +10,18 @@ sys.path.insert(0, workflow.basedir)
 from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
-from microtome import cluster, provenance
-from microtome.config.base import ConfigurationError
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
-from microtome.job import remedy, require_writable
-from microtome.layout import Layout, make_importable
-from microtome.run_options import run_kind
-from microtome.planning import crate_state, load_plans, report_state
-from microtome.requests import check_asked, list_images, pair_labels
+from microtome.faults import ConfigurationError
+from microtome.files import require_writable
+from microtome.provenance import code
+from microtome.study.load import crate_state, load_plans, report_state
+from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
+from microtome.workflow.asked import check_asked, list_images, pair_labels
+from microtome.workflow.job import remedy
+from microtome.workflow.paths import Layout, make_importable
+from microtome.workflow.states.runs import run_kind
 
 make_importable(Path(workflow.basedir))
 os.environ.setdefault(
@@ -85,17 +87,17 @@ def plan(wildcards):
 
 def grow(mem_mb):
     """Memory that grows with each attempt."""
-    return cluster.growing_memory(mem_mb)
+    return growing_memory(mem_mb)
 
 
 def lasting(minutes):
     """A walltime that grows with each attempt, up to what the cluster allows."""
-    return cluster.growing_walltime(minutes, longest=OPTIONS.cluster.longest)
+    return growing_walltime(minutes, longest=OPTIONS.cluster.longest)
 
 
 def on_gpu(count=1):
     """The resources of a rule whose jobs run networks."""
-    return cluster.gpu_request(count, device=OPTIONS.device, cluster=OPTIONS.cluster)
+    return gpu_request(count, device=OPTIONS.device, cluster=OPTIONS.cluster)
 
 
 def environment(otherwise, stains):

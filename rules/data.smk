@@ -29,7 +29,7 @@ for key in sorted(
             mem_mb=grow(500),
             runtime=lasting(240),
         params:
-            state=provenance.state(
+            state=code.state(
                 "scripts/fetch.py", DATASETS[key].model_dump(mode="json")
             ),
         message:

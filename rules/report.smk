@@ -92,26 +92,3 @@ rule doctor:
         "look at this machine"
     script:
         "../scripts/doctor.py"
-
-
-# Computes nothing, so it needs no --cores.
-if "plan" in sys.argv and workflow.resource_settings.cores is None:
-    workflow.resource_settings.cores = 1
-
-
-rule plan:
-    log:
-        "logs/plan.log",
-    localrule: True
-    conda:
-        "../envs/imaging.yaml"
-    threads: 1
-    resources:
-        mem_mb=grow(1000),
-        runtime=lasting(30),
-    params:
-        python=sys.executable,
-    message:
-        "estimate what is still to do"
-    script:
-        "../scripts/plan.py"

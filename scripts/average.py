@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.ensemble import average_batch
+from microtome.stages.runs import average_batch
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]):
     average_batch([Path(path) for path in snakemake.input.maps], Path(snakemake.output.folder))

@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.calibrate import calibrate_batch
+from microtome.stages.predict import calibrate_batch
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     source, folder = Path(snakemake.input.maps), Path(snakemake.output.folder)

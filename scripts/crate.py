@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
 from microtome.stages.crate import write_crate
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     write_crate(

@@ -4,7 +4,7 @@
 import sys
 from pathlib import Path
 
-from microtome import doctor
+from microtome.workflow import doctor
 
 diagnosis = doctor.examine(results=Path(snakemake.params.results))
 text = doctor.render(diagnosis)

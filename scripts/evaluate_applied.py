@@ -4,8 +4,8 @@
 import sys
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.evaluate_applied import evaluate_applied
+from microtome.stages.apply import evaluate_applied
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     table = evaluate_applied(

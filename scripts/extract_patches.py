@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.patches import extract_patches
+from microtome.stages.targets import extract_patches
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     extract_patches(

@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.fetch import fetch_dataset
+from microtome.stages.images import fetch_dataset
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     fetch_dataset(options, Path(snakemake.config.get("resources", "resources")), snakemake.config)

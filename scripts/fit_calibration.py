@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.calibrate import fit_calibration
+from microtome.stages.predict import fit_calibration
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     maps, targets = ([Path(path) for path in snakemake.input[name]] for name in ("maps", "targets"))

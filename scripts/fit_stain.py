@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
 from microtome.stages.stain import fit_stain
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     fit_stain(options, Path(snakemake.input.images), Path(snakemake.output.profile))

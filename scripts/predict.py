@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
 from microtome.stages.predict import predict_batch
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     predict_batch(

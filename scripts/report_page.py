@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
 from microtome.stages.report import write_report
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     published, catalogue = Path(snakemake.input.published), Path(snakemake.input.catalogue)

@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.simulate import simulate
+from microtome.stages.images import simulate
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     simulate(options, Path(snakemake.output.folder))

@@ -4,9 +4,9 @@
 import json
 from pathlib import Path
 
-from microtome.job import job
 from microtome.stages.folders import by_stain
 from microtome.stages.tables import make_table
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     make_table(

@@ -4,9 +4,9 @@
 import json
 from pathlib import Path
 
-from microtome.gpu_requests import count_gpus
-from microtome.job import job
 from microtome.stages.train import TrainingFiles, train_run
+from microtome.workflow.job import job
+from microtome.workflow.resources import count_gpus
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     folder = Path(snakemake.output.weights).parent

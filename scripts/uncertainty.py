@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.ensemble import write_uncertainty
+from microtome.stages.runs import write_uncertainty
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     write_uncertainty(

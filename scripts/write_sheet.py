@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.job import job
-from microtome.stages.splits import write_sheet
+from microtome.stages.images import write_sheet
+from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     write_sheet(options["rows"], Path(snakemake.output.sheet))

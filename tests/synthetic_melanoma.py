@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save_file
 from scipy import ndimage
 
-from microtome import images, networks
-from microtome.envi import write_cube
+from microtome import networks
 from microtome.figures.inputs import FigureInputs, find_sources
-from microtome.job import write_json
+from microtome.files import write_json
+from microtome.io import images
+from microtome.io.envi import write_cube
 from microtome.metrics import overlap
-from microtome.records import load_runs
-from microtome.tables.numbers import groups_of
+from microtome.provenance.runs import load_runs
+from microtome.tables.parts.numbers import groups_of
 from tests.synthetic_study import card, history, write_run
 
 CLASSES = ("normal", "melanoma")

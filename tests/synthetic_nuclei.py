@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from microtome import images, stain
+from microtome import stain
 from microtome.figures.inputs import FigureInputs, find_sources
-from microtome.job import write_json
+from microtome.files import write_json
+from microtome.io import images
 from microtome.metrics.instances import aji, panoptic_quality
-from microtome.records import load_runs
-from microtome.tables.numbers import groups_of
+from microtome.provenance.runs import load_runs
+from microtome.tables.parts.numbers import groups_of
 from tests.synthetic_study import card, history, write_run
 
 ORGANS = ("liver", "kidney", "brain")

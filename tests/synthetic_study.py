@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-from microtome import images
-from microtome.records import RunRecord, load_runs
-from microtome.uncertainty import entropy
+from microtome.inference.ensemble import entropy
+from microtome.io import images
+from microtome.provenance.runs import RunRecord, load_runs
 
 LOSSES = ("bce", "dice", "dicebce", "focal", "iou", "tversky")
 THRESHOLDS = tuple(round(0.1 * step, 1) for step in range(11))

@@ -14,7 +14,7 @@ import yaml
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from microtome import provenance
+from microtome.provenance import code
 from tests.lint_workflow import ROOT, Rule, workflow_rules
 from tests.pins import claimed, dependencies, environment, requirements
 
@@ -97,8 +97,8 @@ def test_the_launcher_has_all_that_making_the_dag_imports() -> None:
     """Also what is imported only where a study has files."""
     rules = (ROOT / "rules/common.smk").read_text(encoding="utf-8")
     modules = [name for name in _imported(ast.parse(_plain(rules)).body) if name.startswith("microtome.")]
-    assert "microtome.planning" in modules
-    files = provenance.closure(file for name in modules for file in provenance.module_files(name))
+    assert "microtome.study.load" in modules
+    files = code.closure(file for name in modules for file in code.module_files(name))
     needed = {package for file in files for package in _packages(file)}
     assert needed - set(requirements("requirements-launcher.txt")) == DOWNLOADS
 
@@ -188,7 +188,7 @@ def test_light_rules_do_not_wait_for_torch() -> None:
 def _closure(rule: Rule) -> set[Path]:
     folders = CHOSEN_AT_RUN_TIME.get(_script(rule).stem, ())
     chosen = (path for folder in folders for path in (ROOT / "microtome" / folder).glob("*.py"))
-    return provenance.closure([_script(rule), *chosen])
+    return code.closure([_script(rule), *chosen])
 
 
 @cache

@@ -3,9 +3,8 @@
 
 import pytest
 
-from microtome.cluster import gpu_request
 from microtome.config.workflow import Cluster
-from microtome.gpu_requests import count_gpus
+from microtome.workflow.resources import count_gpus, gpu_request
 
 
 @pytest.mark.parametrize("form", ["gpus", "gres"])

@@ -10,12 +10,12 @@ from types import NoneType
 
 import yaml
 
-from microtome.config.base import Fault, nearest
 from microtome.config.losses import SIGMOID_LOSSES, SOFTMAX_LOSSES
 from microtome.config.networks import SOFTMAX_NETWORKS, WINDOW_NETWORKS
 from microtome.config.run import Run
 from microtome.config.study import Data, Entry, Study
-from microtome.config.yaml_lines import Places
+from microtome.config.yaml import Places
+from microtome.faults import Fault, nearest
 
 PACKAGE = Path(__file__).parent.parent
 CATALOGUE = "datasets.yaml"
@@ -322,7 +322,7 @@ def kinds(section: str) -> tuple[str, ...]:
     Args:
         section: `tables` or `figures`.
     """
-    files = sorted((PACKAGE / section).glob("*.py"))
+    files = sorted((PACKAGE / section / "kinds").glob("*.py"))
     return tuple(file.stem for file in files if not file.stem.startswith("_") and maker(section, file.stem))
 
 
@@ -335,7 +335,7 @@ def kind_options(section: str, kind: str) -> list[str]:
 @cache
 def maker(section: str, kind: str) -> ast.FunctionDef | None:
     """The function that makes a table or a figure of a kind, as syntax; None if the module is no kind."""
-    file = PACKAGE / section / f"{kind}.py"
+    file = PACKAGE / section / "kinds" / f"{kind}.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))
     named = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == MAKERS[section])
     return next(named, None) if kind != "__init__" else None

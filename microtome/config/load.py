@@ -8,15 +8,15 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from microtome.config import yaml_lines
-from microtome.config.base import ConfigurationError, Fault, nearest, raise_faults
+from microtome.config import yaml
 from microtome.config.checks import check_dataset, check_study
-from microtome.config.faults import describe
-from microtome.config.instance_checks import check_instances
+from microtome.config.checks_objects import check_instances
+from microtome.config.pydantic_faults import describe
 from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import Workflow
-from microtome.config.yaml_lines import Keys, Node, Places, merge
-from microtome.splits import check_data
+from microtome.config.yaml import Keys, Node, Places, merge
+from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
+from microtome.study.splits import check_data
 
 STUDY_FOLDER = Path("config/studies")
 SCALES = get_args(Workflow.model_fields["scale"].annotation)
@@ -52,10 +52,10 @@ def load_workflow(options: Mapping[str, Any], *, file: str = "config/config.yaml
 def _option_places(options: Mapping[str, Any], file: Path) -> Places | Any:
     """Say where a workflow option was set: in the file if it has that value, else on the command line."""
     try:
-        tree = yaml_lines.read(file)
+        tree = yaml.read(file)
     except ConfigurationError:
         tree = Node({})
-    places, given = Places(file, tree), yaml_lines.mark(options)
+    places, given = Places(file, tree), yaml.mark(options)
 
     def locate(keys: Keys) -> str:
         here, there = tree.get(*keys), given.get(*keys)
@@ -132,7 +132,7 @@ def load_studies(
 def places_of(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Places:
     """Say where the options of a study that loads stand, for faults that show only beside its samples."""
     path = folder / f"{name}.yaml"
-    return Places(path, _merged(yaml_lines.read(path), scale))
+    return Places(path, _merged(yaml.read(path), scale))
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _draft(name: str, scale: str, folder: Path) -> _Draft:
     if not path.is_file():
         known = nearest(name, (file.stem for file in folder.glob("*.yaml")))
         raise ConfigurationError([Fault(f"{folder.parent / 'config.yaml'} studies", f"'{name}'", known)])
-    tree = yaml_lines.read(path)
+    tree = yaml.read(path)
     faults = _scale_faults(tree, scale, path)
     study, places, found = _at_scale(tree, scale, name, path)
     faults += found

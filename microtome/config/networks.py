@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from microtome.config.base import Section
+from microtome.config.section import Section
 
 IMAGENET_SIZES = {"width": 64, "in_channels": 3}
 """Of the networks that the public ImageNet weights are for."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from microtome.config.base import Section
+from microtome.config.section import Section
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -50,7 +50,7 @@ class ArgMax(Section):
 
 
 class Watershed(Section):
-    """Objects by marker watershed, as published with USE-Net (see `microtome.watershed`)."""
+    """Objects by marker watershed, as published with USE-Net (see `microtome.objects.watershed`)."""
 
     kind: Literal["watershed"] = Field("watershed", description="objects from a mask and markers")
     mask_threshold: Probability = Field(0.1, description="probability above which a pixel is object")

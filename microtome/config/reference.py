@@ -278,7 +278,7 @@ def _range(schema: Mapping[str, Any]) -> str:
 def _written_default(section: str, kind: str, node: ast.expr) -> str:
     """A default as the code has it; a constant by its value if that is short."""
     if isinstance(node, ast.Name):
-        tree = ast.parse((PACKAGE / section / f"{kind}.py").read_text(encoding="utf-8"))
+        tree = ast.parse((PACKAGE / section / "kinds" / f"{kind}.py").read_text(encoding="utf-8"))
         assigned = [
             item.value for item in tree.body if isinstance(item, ast.Assign) and _names(item, node.id)
         ]

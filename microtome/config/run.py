@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
 
-from microtome.config.base import Section
 from microtome.config.losses import Loss
 from microtome.config.networks import Network
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
+from microtome.config.section import Section
 from microtome.config.training import Training
 
 Output = Literal["mask", "shape_marker", "centre_marker"]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from microtome.config.base import Section
+from microtome.config.section import Section
 
 NULLABLE = ("max_gain", "subsample")
 """Options for which null is a value of its own."""

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
-from microtome.config.base import Section
 from microtome.config.cubes import Cubes
 from microtome.config.phantoms import EMPhantomData, Part, Phantom
 from microtome.config.run import Run
+from microtome.config.section import Section
 from microtome.config.stain import StainNormalization
-from microtome.sample_paths import unfit_for_files
+from microtome.study.sheet_paths import unfit_for_files
 
 
 class Data(Section):

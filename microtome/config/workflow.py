@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from microtome.config.base import Section
+from microtome.config.section import Section
 
 
 class Threads(Section):

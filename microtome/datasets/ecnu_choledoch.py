@@ -7,7 +7,7 @@ tumour in part, with outlines; ``N`` no tumour; ``P`` nothing but tumour. In eac
 (ENVI, ``.hdr`` and ``.raw``) and ``annotation`` the outlines (``.xml``). A scene is named
 ``{patient}-{magnification}-roi{number}``; the field without tissue of the same slide,
 ``{patient}-{magnification}-blank``, is the blank reference. There is no dark reference.
-Outlines must be Aperio XML or GeoJSON (:mod:`microtome.annotations`); convert others.
+Outlines must be Aperio XML or GeoJSON (:mod:`microtome.io.annotations`); convert others.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome import images
+from microtome.io import images
 
 LABEL_VALUES = (0, 255)
 MPP = 0.004

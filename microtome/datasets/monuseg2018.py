@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome import images
+from microtome.io import images
 
 MPP = 0.25
 PATIENT = len("TCGA-XX-XXXX")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome import images, instances
-from microtome.envi import open_cube
+from microtome.io import images
+from microtome.io.envi import open_cube
+from microtome.objects import labels
 
 COLUMNS = ("sample", "patient", "group", "part", "image", "cube", "dark", "blank", "label")
 OUTLINES = (".xml", ".geojson", ".json")
@@ -91,7 +92,7 @@ def _drawn(folder: Path, scene: Scene, shape: tuple[int, int]) -> np.ndarray:
         msg = f"scene {scene.sample}: found no annotation, expected outlines of the tumour; leave it out"
         raise ValueError(msg)
     if path.suffix.lower() in OUTLINES:
-        return (instances.read_instances(path, shape) > 0).astype(np.uint8)
+        return (labels.read_instances(path, shape) > 0).astype(np.uint8)
     label = images.read(path)
     if label.shape != shape:
         msg = f"{path}: found shape {label.shape}, expected {shape} as its cube; pair it with the right scene"

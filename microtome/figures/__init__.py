@@ -13,31 +13,7 @@ if TYPE_CHECKING:
     from microtome.figures.inputs import FigureInputs
     from microtome.figures.result import FigureResult
 
-SUPPORT = frozenset(
-    {
-        "block_diagram",
-        "cells",
-        "chain_diagram",
-        "choice",
-        "colors",
-        "cubes",
-        "feature_hooks",
-        "flow_diagram",
-        "inputs",
-        "objects",
-        "panels",
-        "pictures",
-        "result",
-        "save",
-        "style",
-        "trace",
-        "u_diagram",
-    }
-)
-"""Modules of this folder that are no kinds."""
-
-
-KINDS = Kinds(__name__, __file__, function="draw", thing="figure", support=SUPPORT)
+KINDS = Kinds(f"{__name__}.kinds", function="draw", thing="figure")
 names = KINDS.names
 options = KINDS.options
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from microtome.records import RunRecord
+from microtome.provenance.runs import RunRecord
 
 PREDICTIONS = "predictions"
 SEGMENTATIONS = "segmentations"

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from microtome.figures.parts.style import lay_out, styled
 from microtome.figures.result import FigureResult
-from microtome.figures.style import lay_out, styled
-from microtome.job import finished_file
-from microtome.sidecars import FigureSidecar, dump
+from microtome.files import finished_file
+from microtome.provenance.sidecars import FigureSidecar, dump
 
 FORMATS = ("svg", "pdf", "png")
 TSV_FORMAT = "%.10g"
@@ -40,7 +40,7 @@ def save_figure(
         kind: Kind of the figure, for the sidecar.
         title: Heading in the report; empty for the study's.
         formats: Formats to write, of `FORMATS`.
-        provenance: What the figure is made from, for the sidecar (`microtome.lineage.record`).
+        provenance: What the figure is made from, for the sidecar (`microtome.provenance.record.record`).
 
     Returns:
         Path by format, ``tsv`` and ``json`` included.

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from microtome.inference.precision import Network, Precision, autocast
-from microtome.inference.views import View
+from microtome.inference.test_time_views import View
 
 Activation = Literal["sigmoid", "softmax", "none"]
 Prepare = Callable[[torch.Tensor], torch.Tensor]

@@ -1,193 +1,150 @@
 # SPDX-License-Identifier: MIT
-"""Where the windows lie along one axis, and how much each of them counts at each pixel.
-
-The weight of a window is the product of a row weight and a column weight, and the windows form a grid. So
-the sum of the weights over all windows is also a product of two sums along the axes: dividing each axis by
-its own sum, in float64, leaves *shares* that add up to one at every pixel. No count map is needed, and no
-weight underflows however narrow the Gaussian.
-"""
+"""The grid of windows over an image, which of them are wanted, and which are done together."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-Weights = Literal["constant", "trapezoid", "gaussian"]
+from microtome.inference.axis import Axis
 
-WEIGHTS: tuple[Weights, ...] = ("constant", "trapezoid", "gaussian")
-GAUSSIAN_FRACTION = 0.125
-"""Default standard deviation as a fraction of the window (MONAI's and nnU-Net's)."""
-LOWEST_LOG_WEIGHT = -300.0
-"""Weights never fall below exp(-300), so that products of two stay well inside float64."""
-NEGLIGIBLE_SHARE = 2.0**-30
-"""Shares below this change a sum of probabilities by less than float32 resolves; they are left out."""
+GROUP_BATCHES = 4
+"""Batches that a group of rows of windows has, at least, so that few of them are smaller than asked for."""
+BLOCK_WINDOWS = 4
+"""Width of a block, in windows: wide ones are added to the ring less often, narrow ones stay in a cache."""
+
+
+def group_windows(axis: Axis, *, reach: int = 1, most: int | None = None) -> tuple[range, ...]:
+    """Divide the windows of an axis into groups of neighbours.
+
+    Args:
+        axis: The windows.
+        reach: A group is less than `reach` + 1 windows long: with 1 all its windows overlap.
+        most: Most windows of a group.
+
+    Example:
+        >>> from microtome.inference.axis import plan_axis
+        >>> axis = plan_axis(32, 16, overlap=12, border=0, weights="constant", sigma=None)
+        >>> axis.starts, group_windows(axis)
+        ((0, 4, 8, 12, 16), (range(0, 4), range(4, 5)))
+    """
+    steps, count = np.diff(axis.starts), len(axis.starts)
+    size = reach * axis.window // int(steps.max()) if steps.size else 1
+    size = min(size, most or size)
+    return tuple(range(first, min(first + size, count)) for first in range(0, count, size))
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
-    """What one window contributes along one axis.
+class Grid:
+    """Windows over an image.
 
     Attributes:
-        first: First image position that it contributes to.
-        offset: The same position counted from the start of the window.
-        values: Normalised weights, float32, of this and the following positions.
+        rows: Windows along the rows.
+        columns: Windows along the columns.
+        mask: (rows, columns) bool, the windows that are wanted.
+        batch: Windows per forward pass.
     """
 
-    first: int
-    offset: int
-    values: NDArray[np.float32]
-
-    @property
-    def image(self) -> slice:
-        """Positions in the image."""
-        return slice(self.first, self.first + len(self.values))
-
-    @property
-    def window(self) -> slice:
-        """Positions in the window."""
-        return slice(self.offset, self.offset + len(self.values))
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """All windows along one axis of an image.
-
-    Attributes:
-        length: Pixels of the image.
-        starts: First pixel of each window, ascending; may lie outside the image.
-        weights: Weight of each pixel of a window, float64, positive.
-    """
-
-    length: int
-    starts: tuple[int, ...]
-    weights: NDArray[np.float64]
-
-    @property
-    def window(self) -> int:
-        """Pixels of a window."""
-        return len(self.weights)
+    rows: Axis
+    columns: Axis
+    mask: NDArray[np.bool_]
+    batch: int
 
     @cached_property
-    def total(self) -> NDArray[np.float64]:
-        """Sum of the weights of all windows at each image position."""
-        total = np.zeros(self.length)
-        for index in range(len(self.starts)):
-            inside = self.inside(index)
-            total[inside] += self.weights_at(index, inside)
-        return total
+    def groups(self) -> tuple[range, ...]:
+        """Rows of windows that are predicted together: as few as fill some batches, as they cost memory."""
+        return group_windows(self.rows, most=math.ceil(GROUP_BATCHES * self.batch / len(self.columns.starts)))
 
-    def inside(self, index: int) -> slice:
-        """The image positions that a window covers."""
-        start = self.starts[index]
-        return slice(max(start, 0), min(start + self.window, self.length))
+    @cached_property
+    def blocks(self) -> tuple[range, ...]:
+        """Columns of windows that are added up together."""
+        return group_windows(self.columns, reach=BLOCK_WINDOWS)
 
-    def weights_at(self, index: int, positions: slice) -> NDArray[np.float64]:
-        """Weights of a window at a range of image positions, 0 where it does not reach."""
-        at = np.arange(positions.start, positions.stop) - self.starts[index]
-        reached = (at >= 0) & (at < self.window)
-        return np.where(reached, self.weights[np.clip(at, 0, self.window - 1)], 0.0)
+    def span(self, group: int) -> tuple[int, int]:
+        """First image row of a group of rows of windows and the row behind its last; may lie outside."""
+        rows = self.groups[group]
+        return self.rows.starts[rows[0]], self.rows.starts[rows[-1]] + self.rows.window
 
-    def share(self, index: int) -> Share:
-        """Normalised weights of a window: over all windows they add up to 1 at each image position."""
-        inside = self.inside(index)
-        values = self.weights_at(index, inside) / self.total[inside]
-        counting = np.flatnonzero(values > NEGLIGIBLE_SHARE)
-        kept = slice(counting[0], counting[-1] + 1) if counting.size else slice(0, 0)
-        first = inside.start + kept.start
-        return Share(first, first - self.starts[index], values[kept].astype(np.float32))
+    def block_span(self, block: int) -> tuple[int, int]:
+        """The same for the image columns of a block."""
+        columns = self.blocks[block]
+        return self.columns.starts[columns[0]], self.columns.starts[columns[-1]] + self.columns.window
 
-    def neighbours(self, index: int) -> slice:
-        """The windows that share a pixel with a window, itself among them."""
-        starts, start = np.asarray(self.starts), self.starts[index]
-        low = int(np.searchsorted(starts, start - self.window, side="right"))
-        return slice(low, int(np.searchsorted(starts, start + self.window, side="left")))
+    @cached_property
+    def height(self) -> int:
+        """Image rows of the highest group."""
+        spans = [self.span(group) for group in range(len(self.groups))]
+        return max(stop - start for start, stop in spans)
 
+    @cached_property
+    def width(self) -> int:
+        """Image columns of the widest block."""
+        spans = [self.block_span(block) for block in range(len(self.blocks))]
+        return max(stop - start for start, stop in spans)
 
-def plan_axis(
-    length: int, window: int, *, overlap: int, border: int, weights: Weights, sigma: float | None
-) -> Axis:
-    """Lay windows along an axis.
+    def boundary(self, group: int) -> int:
+        """First image row that the groups above a group do not finish."""
+        if group == 0:
+            return 0
+        return self.rows.length if group == len(self.groups) else max(self.span(group)[0], 0)
 
-    Args:
-        length: Pixels of the image.
-        window: Pixels of a window.
-        overlap: Pixels that neighbours share, at least.
-        border: Pixels of mirrored surroundings to cover on either side.
-        weights: Shape of the weights.
-        sigma: See `window_weights`.
-    """
-    starts = window_starts(length, window, stride=window - overlap, border=border)
-    return Axis(length, starts, window_weights(weights, window, overlap=overlap, sigma=sigma))
+    def members(self, group: int) -> list[tuple[int, int]]:
+        """The wanted windows of a group, (row, column), block by block."""
+        blocks = (product(self.groups[group], block) for block in self.blocks)
+        return [member for block in blocks for member in block if self.mask[member]]
 
+    def batches(self, group: int) -> list[list[tuple[int, int]]]:
+        """The wanted windows of a group in batches of about equal size."""
+        members = self.members(group)
+        parts = np.array_split(np.arange(len(members)), math.ceil(len(members) / self.batch))
+        return [[members[index] for index in part] for part in parts]
 
-def window_starts(length: int, window: int, *, stride: int, border: int = 0) -> tuple[int, ...]:
-    """Spread windows evenly over an axis, from border to border, at most `stride` apart.
+    def column_spans(self, rows: Sequence[int], margin: int) -> list[tuple[int, int]]:
+        """Intervals of image columns under the wanted windows of some rows, with a margin, merged."""
+        spans: list[tuple[int, int]] = []
+        for column in np.flatnonzero(self.mask[rows].any(axis=0)).tolist():
+            start = self.columns.starts[column] - margin
+            stop = start + self.columns.window + 2 * margin
+            if spans and start <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], stop)
+            else:
+                spans.append((start, stop))
+        return spans
 
-    Args:
-        length: Pixels of the image, at least 1.
-        window: Pixels of a window.
-        stride: Largest step between neighbours, 1 to `window`.
-        border: Pixels of mirrored surroundings to cover on either side, less than `window`.
+    @cached_property
+    def complete(self) -> bool:
+        """Whether all windows are wanted."""
+        return bool(self.mask.all())
 
-    Returns:
-        First pixel of each window. A window that is larger than the image is centred on it.
-
-    Raises:
-        ValueError: A number is out of range.
-
-    Example:
-        >>> window_starts(1024, 256, stride=192), window_starts(10, 4, stride=4)
-        ((0, 192, 384, 576, 768), (0, 3, 6))
-        >>> window_starts(3, 6, stride=6)
-        (-1,)
-    """
-    if length < 1 or not 1 <= stride <= window or not 0 <= border < window:
-        msg = (
-            f"windows of {window} px with a stride of {stride} and a border of {border} px on {length} px"
-            ": expected an image, 1 <= stride <= window and 0 <= border < window"
+    def surrounded(self, row: int, column: int) -> bool:
+        """Whether no window that overlaps this one is left out."""
+        return self.complete or bool(
+            self.mask[self.rows.neighbours(row), self.columns.neighbours(column)].all()
         )
-        raise ValueError(msg)
-    spare = length + 2 * border - window
-    if spare <= 0:
-        return (-((window - length) // 2),)
-    steps = math.ceil(spare / stride)
-    return tuple((2 * step * spare + steps) // (2 * steps) - border for step in range(steps + 1))
 
+    def covered(self, first: int, stop: int) -> NDArray[np.bool_]:
+        """Which pixels of some image rows lie under a wanted window: (rows, W) bool."""
+        covered = np.zeros((stop - first, self.columns.length), bool)
+        for row, start in enumerate(self.rows.starts):
+            if start < stop and start + self.rows.window > first:
+                inside = slice(max(start - first, 0), start + self.rows.window - first)
+                for left, right in self.column_spans([row], 0):
+                    covered[inside, max(left, 0) : right] = True
+        return covered
 
-def window_weights(
-    kind: Weights, window: int, *, overlap: int = 0, sigma: float | None = None
-) -> NDArray[np.float64]:
-    """Weights of the pixels of a window along one axis, at most 1 and always positive.
+    def partial_weights(self, row: int, column: int) -> tuple[slice, slice, NDArray[np.float32]]:
+        """Image rows, image columns and weights of a window beside a skipped one.
 
-    Args:
-        kind: `constant`; `trapezoid`, which rises linearly over the overlap; `gaussian`, centred.
-        window: Pixels of the window.
-        overlap: Pixels of the trapezoid's ramp (at most half the window is used).
-        sigma: Standard deviation of the Gaussian, pixels; None: an eighth of the window.
-
-    Returns:
-        (window,) float64, symmetric.
-
-    Raises:
-        ValueError: Unknown kind or a sigma that is not positive.
-
-    Example:
-        >>> window_weights("trapezoid", 6, overlap=2).tolist()
-        [0.25, 0.75, 1.0, 1.0, 0.75, 0.25]
-    """
-    if kind not in WEIGHTS or (sigma is not None and not 0 < sigma < math.inf):
-        msg = (
-            f"weights={kind!r}, sigma={sigma}: expected one of {', '.join(WEIGHTS)} and a positive sigma (px)"
-        )
-        raise ValueError(msg)
-    centres = np.arange(window) + 0.5
-    if kind == "constant":
-        return np.ones(window)
-    if kind == "trapezoid":
-        ramp = max(min(overlap, window / 2), 1.0)
-        return np.minimum(np.minimum(centres, window - centres) / ramp, 1.0)
-    sigma = GAUSSIAN_FRACTION * window if sigma is None else sigma
-    return np.exp(np.maximum(-((centres - window / 2) ** 2) / (2 * sigma**2), LOWEST_LOG_WEIGHT))
+        The weights are normalised over the windows that remain, which no product of two axes can do.
+        """
+        y, x = self.rows.inside(row), self.columns.inside(column)
+        above, beside = self.rows.neighbours(row), self.columns.neighbours(column)
+        down = np.stack([self.rows.weights_at(index, y) for index in range(above.start, above.stop)])
+        across = np.stack([self.columns.weights_at(index, x) for index in range(beside.start, beside.stop)])
+        total = down.T @ self.mask[above, beside].astype(np.float64) @ across
+        own = np.outer(down[row - above.start], across[column - beside.start]) / total
+        return y, x, own.astype(np.float32)

@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from microtome.images import ArraySource, WindowSource, read_mirrored
-from microtome.inference.bands import BandPrediction
-from microtome.inference.delivery import Collected, delivered
+from microtome.inference.axis import Axis, Weights, plan_axis
 from microtome.inference.forward import ACTIVATIONS, Activation, Forward, Prepare, check_model
-from microtome.inference.grid import Axis, Weights, plan_axis
-from microtome.inference.layout import Grid
+from microtome.inference.grid import Grid
 from microtome.inference.precision import Network, Precision, check_precision, choose_precision
-from microtome.inference.reading import BandReader, Normalize
-from microtome.inference.views import find_views
+from microtome.inference.read_ahead import BandReader, Normalize
+from microtome.inference.strips import BandPrediction, Collected, delivered
+from microtome.inference.test_time_views import find_views
+from microtome.io.images import ArraySource, WindowSource, read_mirrored
 
 Sink = Callable[[int, NDArray[np.float32]], None]
 Wanted = Callable[[int, int, int, int], bool]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from numpy.typing import NDArray
 
-from microtome.inference.layout import Grid
+from microtome.inference.grid import Grid
 
 
 class BandStitcher:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microtome.targets import IGNORE
+from microtome.class_maps import IGNORE
 
 COUNTS = ("tp", "fp", "fn", "tn")
 ALL = "all"

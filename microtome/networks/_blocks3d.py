@@ -10,7 +10,9 @@ from torch import fx, nn
 
 from microtome.networks._blocks import pad_to_multiple, require_images
 
-fx.wrap("with_channel")  # looks at the device, which the tracer of `microtome.inference.optimize` cannot
+fx.wrap(
+    "with_channel"
+)  # looks at the device, which the tracer of `microtome.inference.fold_batch_norm` cannot
 
 Triple = tuple[int, int, int]
 FLAT: Triple = (1, 1, 1)

@@ -15,7 +15,7 @@ from microtome.networks._blocks3d import require_odd
 from microtome.networks._vshape import MULTIPLE, PLANE, VShape
 from microtome.registry import require_positive
 
-# both look at sizes in Python, which the tracer of `microtome.inference.optimize` cannot; it keeps the calls
+# both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
 fx.wrap("pad_to_multiple")
 

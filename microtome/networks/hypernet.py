@@ -36,7 +36,9 @@ from microtome.networks._blocks3d import (
 )
 from microtome.registry import require_choice, require_positive
 
-fx.wrap("as_volumes")  # looks at sizes in Python, which the tracer of `microtome.inference.optimize` cannot
+fx.wrap(
+    "as_volumes"
+)  # looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
 
 VARIANTS = ("proposed", "alldual", "alldilated", "maxpool")
 DUALS = ("serial", "parallel")

@@ -23,7 +23,7 @@ from microtome.networks._blocks import conv_bn_relu_chain, pad_to_multiple, requ
 from microtome.networks._resnet import LAYOUTS, ResNet
 from microtome.registry import require_choice, require_positive
 
-# both look at sizes in Python, which the tracer of `microtome.inference.optimize` cannot; it keeps the calls
+# both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
 fx.wrap("pad_to_multiple")
 

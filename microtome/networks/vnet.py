@@ -13,7 +13,9 @@ from microtome.networks._blocks3d import BandHead, as_volumes, require_bands, re
 from microtome.networks._vshape import MULTIPLE, VOLUME, VShape
 from microtome.registry import require_positive
 
-fx.wrap("as_volumes")  # looks at sizes in Python, which the tracer of `microtome.inference.optimize` cannot
+fx.wrap(
+    "as_volumes"
+)  # looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
 
 
 class VNet(nn.Module):

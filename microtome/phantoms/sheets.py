@@ -78,7 +78,7 @@ class Scene:
 
 
 def sheet_rows(phantom: EMPhantomData | HEPhantomData | CubePhantomData) -> list[Row]:
-    """The rows of a phantom's sample sheet: the fields of `microtome.samples.Sample` that it fills.
+    """The rows of a phantom's sample sheet: the fields of `microtome.study.sheet.Sample` that it fills.
 
     Example:
         >>> [row["part"] for row in sheet_rows(EMPhantomData(slices={"train": 2, "test": 1}))]

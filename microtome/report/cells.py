@@ -7,7 +7,7 @@ from pathlib import Path
 
 from microtome.report.inputs import Cell
 from microtome.tables.frame import Column, best_rows
-from microtome.tables.render import COMMENT, format_cell, parse_tsv
+from microtome.tables.parts.render import COMMENT, format_cell, parse_tsv
 
 Cells = tuple[Cell, ...]
 

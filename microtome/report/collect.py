@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Reading everything the report shows from a results folder."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from microtome import environment
+from microtome.provenance import environment
 from microtome.report.benchmarks import files, read_benchmarks
-from microtome.report.case_pictures import add_pictures
-from microtome.report.cases import rank
-from microtome.report.inputs import ReportInputs, RunInput, StudyInputs, StudyMeta
+from microtome.report.cases import add_pictures, rank
+from microtome.report.inputs import PartCount, ReportInputs, RunInput, SplitInput, StudyInputs, StudyMeta
 from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES, THUMBNAIL_BYTES
-from microtome.report.products import figure_names, read_figures, read_tables
+from microtome.report.products import figure_names, links_to, read_figures, read_tables
 from microtome.report.runs import read_runs, unexpected_runs
-from microtome.report.split_counts import read_splits
+from microtome.study.splits import digest
 
 PICTURES_PER_CASE = 6
 
@@ -106,3 +106,89 @@ def _no_benchmarks(folder: Path) -> tuple[str, ...]:
     if files(folder):
         return ()
     return (f"not produced: {folder.name}/ holds no benchmark file, so time and memory per rule are unknown",)
+
+
+PART_ORDER = ("train", "val", "test")
+GROUP_COLUMNS = ("unit", "patient", "block", "volume")
+
+
+def read_splits(folder: Path, names: Iterable[str], *, group_by: str, root: Path) -> tuple[SplitInput, ...]:
+    """Read the splits of a study.
+
+    Args:
+        folder: The study's folder, with ``samples.tsv`` and ``splits/{split}.tsv`` (columns sample and part).
+        names: Names of the expected splits; others on disk follow.
+        group_by: Column of the sheet that is counted beside the samples.
+        root: Folder of the page, which links start from.
+
+    Returns:
+        The splits; those not produced carry the reason.
+    """
+    units = read_units(folder / "samples.tsv", group_by)
+    there = sorted(path.stem for path in folder.glob("splits/*.tsv"))
+    paths = (folder / "splits" / f"{name}.tsv" for name in dict.fromkeys([*names, *there]))
+    return tuple(_read_split(path, units, root=root) for path in paths)
+
+
+def read_units(path: Path, group_by: str) -> dict[str, str]:
+    """Read what must stay together: the group of each sample.
+
+    Args:
+        path: The sample sheet.
+        group_by: Column of the group; else the first of `GROUP_COLUMNS` the sheet has.
+
+    Returns:
+        Group by sample; empty without a sheet or such a column.
+    """
+    try:
+        rows = _rows(path)
+    except (OSError, ValueError, csv.Error):
+        return {}
+    columns = [name for name in (group_by, *GROUP_COLUMNS) if rows and name in rows[0]]
+    return {row["sample"]: row[columns[0]] for row in rows if row.get("sample")} if columns else {}
+
+
+def count(parts: Mapping[str, str], units: Mapping[str, str]) -> tuple[PartCount, ...]:
+    """Count samples and groups by part, train before val before test before others.
+
+    Args:
+        parts: Part by sample.
+        units: Group by sample; groups are not counted if a sample has none.
+
+    Returns:
+        The counts.
+
+    Example:
+        >>> count({"a": "train", "b": "train"}, {"a": "p1", "b": "p1"})
+        (PartCount(part='train', samples=2, groups=1),)
+    """
+    found = dict.fromkeys(parts.values())
+    names = [*[part for part in PART_ORDER if part in found], *sorted(set(found) - set(PART_ORDER))]
+    return tuple(_count_part(part, [name for name in parts if parts[name] == part], units) for part in names)
+
+
+def _count_part(part: str, samples: list[str], units: Mapping[str, str]) -> PartCount:
+    groups = {units.get(sample, "") for sample in samples}
+    return PartCount(part, len(samples), None if "" in groups else len(groups))
+
+
+def _read_split(path: Path, units: Mapping[str, str], *, root: Path) -> SplitInput:
+    """Read one split; without parts, and saying why, if that fails."""
+    try:
+        rows = _rows(path)
+        parts = {row["sample"]: row["part"] for row in rows}
+    except FileNotFoundError:
+        return SplitInput(path.stem, problem=f"not produced: splits/{path.name} does not exist")
+    except KeyError as error:
+        return SplitInput(path.stem, problem=f"not shown: splits/{path.name} lacks the column {error}")
+    except (OSError, ValueError, csv.Error) as error:
+        return SplitInput(path.stem, problem=f"not shown: splits/{path.name} cannot be read ({error})")
+    if not parts:
+        return SplitInput(path.stem, problem=f"not shown: splits/{path.name} has no rows")
+    (link,) = links_to({"TSV": path}, root=root)
+    return SplitInput(path.stem, count(parts, units), digest(parts), link)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))

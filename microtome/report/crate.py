@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from microtome.records import ENSEMBLE
+from microtome.provenance.runs import ENSEMBLE
 from microtome.report.crate_inputs import CrateFile, CrateInputs, CrateProduct, CrateRun, CrateStudy
 
 Entity = dict[str, Any]

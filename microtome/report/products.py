@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from microtome.provenance.sidecars import FigureSidecar, TableSidecar, parse_figure, parse_table
 from microtome.report.cells import read_cells
 from microtome.report.inputs import FigureInput, Link, Picture, TableInput
 from microtome.report.limits import TABLE_ROWS
 from microtome.report.thumbnails import encode_figure
-from microtome.sidecars import FigureSidecar, TableSidecar, parse_figure, parse_table
 
 TABLE_FORMATS = ("tsv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")

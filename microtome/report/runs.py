@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microtome.cards import CARD_NAME, ENSEMBLE, read_card
-from microtome.records import HISTORY_NAME, METRICS_NAME, read_history, read_metrics
+from microtome.provenance.cards import CARD_NAME, ENSEMBLE, read_card
+from microtome.provenance.runs import HISTORY_NAME, METRICS_NAME, read_history, read_metrics
 from microtome.report.inputs import STATUS_ORDER, ExpectedRun, RunInput
 from microtome.report.products import links_to
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from microtome import digests, environment, provenance, tracing
 from microtome.datasets.catalogue import load_catalogue
-from microtome.job import finished_folder, write_json
-from microtome.records import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
+from microtome.files import finished_folder, sha256_of_file, write_json
+from microtome.provenance import code, environment, trace
+from microtome.provenance.runs import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
 from microtome.report.crate import build_crate
 from microtome.report.crate_inputs import CrateFile, CrateInputs, CrateProduct, CrateRun, CrateStudy
 
@@ -71,7 +71,7 @@ def write_crate(
         _study(crate, name, study, papers, known.get(str(study["dataset"])))
         for name, study in options["studies"].items()
     ]
-    machine, git = environment.machine(), environment.git_state(provenance.ROOT)
+    machine, git = environment.machine(), environment.git_state(code.ROOT)
     inputs = CrateInputs(
         scale=crate.name,
         command=options["command"],
@@ -92,8 +92,8 @@ def _copy(workflow: Path, studies: Sequence[str]) -> None:
     """Copy the rules, environments and configuration of the workflow."""
     patterns = (*COPIED, *(f"config/studies/{name}.yaml" for name in studies))
     with finished_folder(workflow) as partial:
-        for path in (path for pattern in patterns for path in sorted(provenance.ROOT.glob(pattern))):
-            place = partial / path.relative_to(provenance.ROOT)
+        for path in (path for pattern in patterns for path in sorted(code.ROOT.glob(pattern))):
+            place = partial / path.relative_to(code.ROOT)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
 
@@ -113,7 +113,7 @@ def _file(crate: Path, path: Path, name: str, sha256: str = "") -> CrateFile:
         path=path.relative_to(crate).as_posix(),
         size=path.stat().st_size,
         name=name,
-        sha256=sha256 or digests.of_file(path),
+        sha256=sha256 or sha256_of_file(path),
     )
 
 
@@ -168,7 +168,7 @@ def _runs(crate: Path, folder: Path, study: Options) -> Iterator[CrateRun]:
 
 def _product(crate: Path, sidecar: Path, kind: Any, title: str, told: Mapping[str, str]) -> CrateProduct:
     """A table or a figure, as its sidecar tells of it; `told` are the sources that the crate describes."""
-    content = tracing.read(sidecar)
+    content = trace.read(sidecar)
     record, shown = content["provenance"], content.get("title") or title or sidecar.stem
     home = sidecar.parent.relative_to(crate).as_posix()
     paths = [run["folder"] for run in record["runs"]] + [item["path"] for item in record["inputs"]]

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microtome import bands, calibration, images, spectra
-from microtome.envi import Cube, open_cube
-from microtome.job import finished_file, finished_folder, write_json
+from microtome.cubes import band_selection, calibration, rgb
+from microtome.files import finished_file, finished_folder, write_json
+from microtome.io import images
+from microtome.io.envi import Cube, open_cube
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -62,12 +63,12 @@ def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: P
                 "kind": "transmittance" if options["calibrated"] else "counts",
                 "mpp": row.get("mpp"),
                 **quality.as_json(),
-                "picture": _as_text(spectra.render(cube, step=min(step, cube.height, cube.width))),
-                "colours": "true" if spectra.covers_visible(cube.wavelengths) else "stretched",
+                "picture": _as_text(rgb.render(cube, step=min(step, cube.height, cube.width))),
+                "colours": "true" if rgb.covers_visible(cube.wavelengths) else "stretched",
             }
             write_json(partial / f"{row['sample']}.json", report)
             if row["sample"] in options.get("rendered", ()):
-                picture = np.moveaxis(spectra.render(cube), -1, 0)
+                picture = np.moveaxis(rgb.render(cube), -1, 0)
                 images.write(partial / f"{row['sample']}.tif", picture, mpp=row.get("mpp"))
             logger.info("%s: %s, %s", row["sample"], cube.shape, "; ".join(quality.warnings) or "no warnings")
 
@@ -85,8 +86,8 @@ def score_batch(options: Options, cubes: Path, path: Path) -> None:
     for header in sorted(cubes.glob("*.hdr")):
         cube = open_cube(header)
         values = cube.read()
-        component = bands.principal_component(values)
-        scores = bands.mutual_information(values, component.score, options["bins"])
+        component = band_selection.principal_component(values)
+        scores = band_selection.mutual_information(values, component.score, options["bins"])
         frame = pd.DataFrame(
             {
                 "sample": header.stem,
@@ -98,7 +99,7 @@ def score_batch(options: Options, cubes: Path, path: Path) -> None:
             }
         )
         if options["method"] == "top":
-            shared = bands.shared_information(values, options["bins"])
+            shared = band_selection.shared_information(values, options["bins"])
             names = [f"{SHARED}{band}" for band in range(cube.bands)]
             frame = pd.concat([frame, pd.DataFrame(shared, columns=names)], axis=1)
         frames.append(frame)
@@ -238,14 +239,14 @@ def _choose(options: Options, scores: np.ndarray, groups: Sequence[pd.DataFrame]
         msg = f"found {len(scores)} bands, expected at least `width` = {width}; set a smaller width"
         raise BandError(msg)
     if method == "window":
-        return list(bands.best_window(scores, width))
+        return list(band_selection.best_window(scores, width))
     if method == "top":
         names = [f"{SHARED}{band}" for band in range(len(scores))]
         if not set(names) <= set(groups[0].columns):
             msg = "found no shared information, expected it for `method: top`; score the bands again"
             raise BandError(msg)
         shared = np.mean([group[names].to_numpy() for group in groups], axis=0)
-        return bands.top_bands(scores, width, shared, penalty=options["penalty"])
+        return band_selection.top_bands(scores, width, shared, penalty=options["penalty"])
     first = options["first"]
     if first + width > len(scores):
         msg = (

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microtome import images
-from microtome.evaluation._context import Context, Measure
-from microtome.job import finished_file
+from microtome.files import finished_file
+from microtome.io import images
+from microtome.metrics.families._context import Context, Measure
 from microtome.stages.folders import INSTANCES, find_sample, read_map
 
 Options = Mapping[str, Any]
@@ -45,7 +45,7 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
         msg = "the evaluated parts hold no sample; see evaluate.parts and the split"
         raise ValueError(msg)
     identity = {key: options[key] for key in ("study", "split", "run", "seed")}
-    families = [importlib.import_module(f"microtome.evaluation.{name}") for name in options["metrics"]]
+    families = [importlib.import_module(f"microtome.metrics.families.{name}") for name in options["metrics"]]
     parts: dict[str, Measures] = {}
     for sample, part in options["samples"].items():
         context = _context(options, sample, files)

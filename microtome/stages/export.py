@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from microtome.cards import CARD_NAME, TRAINED_KEYS, read_card
-from microtome.job import finished_file
+from microtome.files import finished_file
 from microtome.metrics.summary import summarize
+from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, read_card
 
 MEMBER_FILES = ("model.safetensors", CARD_NAME, "calibration.json", "history.tsv")
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
-from microtome import figures, lineage
+from microtome import figures
 from microtome.figures.inputs import STAIN_TARGET, FigureInputs, find_sources
 from microtome.figures.save import save_figure
-from microtome.records import load_runs
-from microtome.tables.numbers import groups_of
+from microtome.provenance import record
+from microtome.provenance.runs import load_runs
+from microtome.tables.parts.numbers import groups_of
 
 Paths = Sequence[Path]
 SCRIPT = "scripts/draw.py"
@@ -77,7 +78,7 @@ def make_figure(
     if options["runs"] and "run" in known:
         chosen["run"] = options["runs"][0]
     result = figures.draw(options["kind"], shown, **chosen)
-    origin = lineage.record(options, script=SCRIPT, code=code, runs=records, inputs=inputs, home=stem.parent)
+    origin = record.record(options, script=SCRIPT, code=code, runs=records, inputs=inputs, home=stem.parent)
     save_figure(result, stem, kind=options["kind"], title=options["title"], provenance=origin)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome import images
+from microtome.io import images
 
 INSTANCES = "instances"
 """Folder of the maps of objects, beside the class maps."""

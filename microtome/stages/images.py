@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Import images into the workflow's own format."""
 
+import importlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from microtome import images
-from microtome.job import finished_folder
+import pandas as pd
+
+from microtome.datasets.catalogue import DatasetEntry
+from microtome.datasets.fetch import fetch, mirror_folder
+from microtome.files import finished_file, finished_folder
+from microtome.io import images
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -32,3 +38,69 @@ def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered:
             array = images.as_channels_first(images.read(path, page=row["page"]))
             images.write(partial / f"{row['sample']}.tif", array, mpp=row["mpp"])
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
+
+
+def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[str, Any]) -> None:
+    """Bring a data set to the resources folder and verify each file.
+
+    Args:
+        options: The rule's options: the entry of the data set table.
+        resources: Folder of fetched data sets.
+        config: `mirror` and `offline` of the workflow.
+    """
+    entry = DatasetEntry.model_validate(options)
+    fetch(
+        entry,
+        resources / entry.name,
+        mirror=mirror_folder(config.get("mirror")),
+        offline=bool(config.get("offline")),
+    )
+
+
+PHANTOMS = "microtome.phantoms"
+
+
+def simulate(options: Mapping[str, Any], folder: Path) -> None:
+    """Write what a phantom simulates: images, labels and further truth.
+
+    Args:
+        options: A model of `microtome.config.phantoms` as a mapping. Its `kind` is the module of
+            `microtome.phantoms` whose `files` yields the name and content of each file.
+        folder: Gets these files: arrays as OME-TIFF, mappings as JSON, text and bytes as they are.
+    """
+    phantom = importlib.import_module(f"{PHANTOMS}.{options['kind']}")
+    with finished_folder(folder) as partial:
+        for name, content in phantom.files(options):
+            path = partial / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            elif isinstance(content, str):
+                path.write_text(content, encoding="utf-8")
+            elif isinstance(content, Mapping):
+                path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            else:
+                images.write(path, content)
+
+
+def write_split(rows: Sequence[Mapping[str, str]], digest: str, path: Path) -> None:
+    """Write sample, unit, group and part of each sample, and the hash of the split in every row.
+
+    Args:
+        rows: One mapping a sample.
+        digest: See `splits.digest`.
+        path: The TSV.
+    """
+    with finished_file(path) as partial:
+        pd.DataFrame(list(rows)).assign(hash=digest).to_csv(partial, sep="\t", index=False)
+
+
+def write_sheet(rows: Sequence[Mapping[str, object]], path: Path) -> None:
+    """Write the sample sheet as the workflow understood it.
+
+    Args:
+        rows: One mapping a sample.
+        path: The TSV.
+    """
+    with finished_file(path) as partial:
+        pd.DataFrame(list(rows)).to_csv(partial, sep="\t", index=False)

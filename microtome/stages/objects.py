@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from microtome import images, objects, stain
-from microtome.job import finished_folder
+from microtome import stain
+from microtome.files import finished_folder
+from microtome.io import images
+from microtome.objects import measure
 from microtome.stages.folders import find_sample
 from microtome.stain.profile import FORMAT
 
@@ -52,11 +54,11 @@ def export_objects(
             report = (stains or source) / f"{sample}.json"
             rgb = pixels if pixels.ndim == RGB and pixels.dtype == np.uint8 else None
             densities = None if rgb is None else _densities(rgb, report)
-            table = objects.measure(labels, image=rgb, densities=densities, mpp=mpp)
-            outlined = objects.as_geojson(labels, table, classification=options["class"], name=sample)
+            table = measure.measure(labels, image=rgb, densities=densities, mpp=mpp)
+            outlined = measure.as_geojson(labels, table, classification=options["class"], name=sample)
             text = json.dumps(outlined, ensure_ascii=False, allow_nan=False) + "\n"
             (partial / f"{sample}.geojson").write_text(text, encoding="utf-8")
-            (partial / f"{sample}.tsv").write_text(objects.to_tsv_text(table), encoding="utf-8", newline="\n")
+            (partial / f"{sample}.tsv").write_text(measure.to_tsv_text(table), encoding="utf-8", newline="\n")
             logger.info("%s: %d objects", sample, len(table))
 
 

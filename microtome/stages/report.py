@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from microtome.datasets.catalogue import load_catalogue
-from microtome.job import finished_file
+from microtome.files import finished_file
 from microtome.report.collect import collect
 from microtome.report.inputs import Citation, ExpectedRun, StudyMeta
 from microtome.report.page import build_report

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from microtome import images
-from microtome.job import finished_folder
+from microtome.files import finished_folder
+from microtome.io import images
+from microtome.objects.watershed import WatershedSettings, separate, separate_tiled
 from microtome.stages.folders import INSTANCES, read_map
-from microtome.watershed import WatershedSettings, separate, separate_tiled
 
 Options = Mapping[str, Any]
 

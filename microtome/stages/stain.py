@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from microtome import images, stain, strict_json
-from microtome.job import finished_folder, write_json
+from microtome import stain, strict_json
+from microtome.files import finished_folder, write_json
+from microtome.io import images
 from microtome.stages.folders import find_sample
 
 logger = logging.getLogger(__name__)

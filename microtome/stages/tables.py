@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from microtome import images, lineage, tables
-from microtome.objects import measure
-from microtome.records import RunRecord, load_runs
-from microtome.tables.data import count_pixels
+from microtome import tables
+from microtome.io import images
+from microtome.objects.measure import measure
+from microtome.provenance import record as lineage
+from microtome.provenance.runs import RunRecord, load_runs
 from microtome.tables.inputs import TRUTH, TableInputs
-from microtome.tables.numbers import groups_of
-from microtome.tables.save import save_table
-from microtome.tables.stain_report import flatten
+from microtome.tables.kinds.data import count_pixels
+from microtome.tables.kinds.stain_report import flatten
+from microtome.tables.parts.numbers import groups_of
+from microtome.tables.parts.save import save_table
 
 Options = Mapping[str, Any]
 Paths = Sequence[Path]

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from microtome import images, instances
-from microtome.job import finished_folder
-from microtome.targets import semantic_target
+from microtome.class_maps import semantic_target
+from microtome.files import finished_file, finished_folder
+from microtome.io import images
+from microtome.objects import labels as instances
+from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -61,3 +64,19 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> No
     for name, array in maps.items():
         images.write(folder / name / f"{row['sample']}.tif", array, mpp=row["mpp"], labels=True)
     logger.info("%s: %d objects", row["sample"], len(np.unique(labels[labels > 0])))
+
+
+def extract_patches(targets: Path, path: Path, *, classes: Sequence[str], size: int, stride: int) -> None:
+    """Index the windows of every target in a folder as Parquet.
+
+    Args:
+        targets: Batch folder of targets.
+        path: The index.
+        classes: Class names in order.
+        size: Side of a window in pixels.
+        stride: Pixels between windows.
+    """
+    files = sorted(targets.glob("*.tif"))
+    frames = [index_patches(f.stem, images.read(f), classes, size=size, stride=stride) for f in files]
+    with finished_file(path) as partial:
+        pd.concat(frames, ignore_index=True).to_parquet(partial, index=False)

@@ -15,23 +15,30 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from microtome import environment, losses, networks
-from microtome.augment import Augmentation
-from microtome.cards import CARD_NAME, TRAINED_KEYS, read_card
+from microtome import losses, networks
 from microtome.config.losses import SOFTMAX_LOSSES
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable, require_devices
-from microtome.digests import DIGEST, of_file, of_options
-from microtome.images import StackedSource, open_source
-from microtome.job import finished_file, require_writable, write_json
+from microtome.files import (
+    DIGEST,
+    digest_of_options,
+    finished_file,
+    require_writable,
+    sha256_of_file,
+    write_json,
+)
+from microtome.io.images import StackedSource, open_source
+from microtome.networks.ciresan.windows import WindowTransform, input_window
+from microtome.provenance import environment
+from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, read_card
 from microtome.stages.folders import find_sample
+from microtome.training.augment import Augmentation
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
+from microtome.training.processes import SOLO, Team, joined
 from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
-from microtome.training.team import SOLO, Team, joined
-from microtome.windows import WindowTransform, input_window
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -103,7 +110,7 @@ def train_run(
         checkpoint: Written after each epoch, resumed from, deleted at the end.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch, of all processes together.
-        code: Digest of the code behind the rule (`microtome.provenance`); a checkpoint of other code is not
+        code: Digest of the code behind the rule (`provenance.code`); a checkpoint of other code is not
             resumed.
         processes: Above 1, so many processes share each batch, each with a GPU of its own, or all on the CPU
             if `device` is `cpu`. Results differ from those of one process only by rounding.
@@ -160,7 +167,7 @@ def _train_in(
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
-    digests = {"config": of_options(options), "data": _data_digest(options, files), "code": code}
+    digests = {"config": digest_of_options(options), "data": _data_digest(options, files), "code": code}
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
@@ -192,10 +199,10 @@ def _is_done(options: Options, files: TrainingFiles, folder: Path, code: str) ->
     if not all(path.is_file() for path in (weights, history, card)):
         return False
     digests = {
-        "config": of_options(options),
+        "config": digest_of_options(options),
         "data": _data_digest(options, files),
         "code": code,
-        "weights": of_file(weights)[:DIGEST],
+        "weights": sha256_of_file(weights)[:DIGEST],
     }
     try:
         return read_card(card, keys=(*TRAINED_KEYS, "digests"))["digests"] == digests
@@ -305,7 +312,7 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / "history.tsv") as partial:
         history.to_csv(partial, sep="\t", index=False)
-    digest = of_file(weights)[:DIGEST]
+    digest = sha256_of_file(weights)[:DIGEST]
     write_json(folder / CARD_NAME, card | {"digests": card["digests"] | {"weights": digest}})
 
 

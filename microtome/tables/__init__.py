@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     from microtome.tables.frame import Table
     from microtome.tables.inputs import TableInputs
 
-SUPPORT = frozenset(
-    {"frame", "inputs", "numbers", "published", "rates", "render", "rows", "save", "settings"}
-)
-"""Modules of this folder that are no kinds."""
-
-
-KINDS = Kinds(__name__, __file__, function="tabulate", thing="table", support=SUPPORT)
+KINDS = Kinds(f"{__name__}.kinds", function="tabulate", thing="table")
 names = KINDS.names
 options = KINDS.options
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from microtome.records import RunRecord
+from microtome.provenance.runs import RunRecord
 
 PIXEL_COLUMNS = ("sample", "part", "class", "pixels")
 COUNT_COLUMNS = ("sample", "part", "group", "objects")
@@ -29,11 +29,11 @@ class TableInputs:
         pixels: Pixels per sample and class (`PIXEL_COLUMNS`; see `count_pixels`), for the kind ``data``.
         unlabelled: Name of the class that stands for pixels without a label.
         counts: True objects per sample (`COUNT_COLUMNS`), for the kind ``instance_data``.
-        objects: Measured objects, one row each (`OBJECT_COLUMNS`, then those of `microtome.objects.measure`);
+        objects: Measured objects, one row each (`OBJECT_COLUMNS`, then those of `objects.measure`);
             true ones have the run `TRUTH`, and an image without objects has one row with no `id`. For the
             kind ``morphometry``.
         stains: Stain reports, one row per image (`STAIN_COLUMNS`, then those of
-            `microtome.tables.stain_report.flatten`), for the kind ``stain_report``.
+            `microtome.tables.kinds.stain_report.flatten`), for the kind ``stain_report``.
     """
 
     runs: Sequence[RunRecord] = ()

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from microtome.training.team import Team
+from microtome.training.processes import Team
 
 
 class _Normalize(torch.autograd.Function):

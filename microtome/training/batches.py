@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtome.images import ArraySource, WindowSource, read_mirrored
-from microtome.targets import IGNORE
-from microtome.training.pixels import LabelledPixels
+from microtome.class_maps import IGNORE
+from microtome.io.images import ArraySource, WindowSource, read_mirrored
+from microtome.training.balanced_windows import LabelledPixels
 
 IN_MEMORY = 64 * 2**20
 """Images up to this size, bytes, are held in memory."""

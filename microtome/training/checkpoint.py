@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from microtome import strict_json
-from microtome.job import finished_file
+from microtome.files import finished_file
 
 logger = logging.getLogger(__name__)
 FORMAT = 3

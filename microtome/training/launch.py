@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from microtome.training.team import TeamLostError
+from microtome.training.processes import TeamLostError
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]

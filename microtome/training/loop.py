@@ -16,14 +16,14 @@ from tqdm import tqdm
 
 from microtome.config.training import Training
 from microtome.training import checkpoint as checkpoints
-from microtome.training.ahead import ahead
 from microtome.training.batch_norm import synchronize
 from microtome.training.batches import Batch, BatchSource, epoch_seed
 from microtome.training.checkpoint import Checkpoint, CheckpointError
-from microtome.training.faults import BatchError, TrainingDivergedError, check_finite, explained
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
+from microtome.training.prefetch import ahead
+from microtome.training.processes import SOLO, Team
+from microtome.training.step_errors import BatchError, TrainingDivergedError, check_finite, explained
 from microtome.training.tasks import Prepared, Task, to_device
-from microtome.training.team import SOLO, Team
 
 __all__ = ["BatchError", "Fit", "Trainer", "TrainingDivergedError", "fit", "validate"]
 

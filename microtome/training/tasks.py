@@ -7,12 +7,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from microtome.augment import Augmentation, augment, round_targets
+from microtome.class_maps import IGNORE
 from microtome.config.sampling import Input
-from microtome.resize import zoomed
-from microtome.targets import IGNORE
+from microtome.inference.resize import zoomed
+from microtome.networks.ciresan.windows import WindowTransform, transform_windows
+from microtome.training.augment import Augmentation, augment, round_targets
 from microtome.training.batches import Batch
-from microtome.windows import WindowTransform, transform_windows
 
 CENTRE_MOVING = ("translate", "elastic_alpha")
 """Augmentations after which another pixel is in the centre."""

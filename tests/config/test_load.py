@@ -10,8 +10,8 @@ import yaml
 from pytest import fixture, mark, raises
 
 from microtome.config import load
-from microtome.config.base import ConfigurationError
 from microtome.config.load import SCALES, load_studies, load_study, load_workflow
+from microtome.faults import ConfigurationError
 from tests.workflow.workspace import REPOSITORY, mini_study
 
 HEAVY = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage", "kornia"}
@@ -264,7 +264,7 @@ def test_fault_of_the_workflow(options, expected, tmp_path, monkeypatch):
 
 
 def test_importing_the_configuration_is_light():
-    code = "import sys, microtome.config.load, microtome.splits; print(*sys.modules)"
+    code = "import sys, microtome.config.load, microtome.study.splits; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )

@@ -9,8 +9,8 @@ import torch
 from pytest import fixture
 
 from microtome.config.load import SCALES, load_study
-from microtome.samples import COLUMNS, read_sheet
-from microtome.splits import make_splits
+from microtome.study.sheet import COLUMNS, read_sheet
+from microtome.study.splits import make_splits
 from tests.workflow.workspace import REPOSITORY
 
 PAGE = REPOSITORY / "docs/how-to/own-data.md"

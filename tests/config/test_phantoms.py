@@ -3,10 +3,10 @@
 
 from pytest import mark, raises
 
-from microtome.config.base import ConfigurationError
 from microtome.config.load import load_study
 from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData
 from microtome.config.study import Data
+from microtome.faults import ConfigurationError
 
 STUDY = """\
 paper: p

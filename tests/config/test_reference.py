@@ -68,7 +68,7 @@ def test_schema_takes_the_configuration():
     ids=str,
 )
 def test_schema_refuses_what_the_models_refuse(change, study_validator, tmp_path):
-    from microtome.config.base import ConfigurationError
+    from microtome.faults import ConfigurationError
 
     (tmp_path / "x.yaml").write_text(yaml.safe_dump({**mini_study(), **change}), encoding="utf-8")
     refused = False

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from microtome import images
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import verify
 from microtome.datasets.isbi2012 import Row, check_labels, discover, to_sheet
+from microtome.io import images
 
 SLICES = 6
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import yaml
 
-from microtome import images
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import verify
 from microtome.datasets.monuseg2018 import (
@@ -23,6 +22,7 @@ from microtome.datasets.monuseg2018 import (
     hold_out,
     to_sheet,
 )
+from microtome.io import images
 
 TARGET = "TCGA-B0-5711-01Z-00-DX1"
 LABELS = np.array([[0, 3, 3], [7, 7, 0]], np.uint16)

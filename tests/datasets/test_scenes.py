@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from microtome import __main__ as main_module
-from microtome import images
-from microtome.calibration import calibrate_files
+from microtome.cubes.calibration import calibrate_files
 from microtome.datasets import ecnu_choledoch, histology_hsi_gb, scan
-from microtome.envi import open_cube
+from microtome.io import images
+from microtome.io.envi import open_cube
 from tests.synthetic_cubes import braces, record, write_envi
 
 SCENES = {"L": ["031368c-20x-roi1", "031368c-20x-roi2"], "N": ["007a-20x-roi1"], "P": ["042145-10x-roi7"]}

@@ -2,8 +2,8 @@
 import numpy as np
 import pytest
 
-from microtome import images
 from microtome.figures.inputs import FigureInputs, find_sources
+from microtome.io import images
 from tests.synthetic_melanoma import write_melanoma
 from tests.synthetic_nuclei import write_nuclei
 from tests.synthetic_study import write_study

@@ -10,8 +10,8 @@ import torch
 
 from microtome import figures, networks
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.trace import trace, trace_model
-from microtome.figures.u_diagram import draw_u, halvings, lay_out
+from microtome.figures.parts.network_steps import trace, trace_model
+from microtome.figures.parts.u_diagram import draw_u, halvings, lay_out
 
 USENET = {"name": "usenet", "encoder": "seresnet50", "weights": "imagenet"}
 

@@ -9,10 +9,10 @@ from matplotlib.text import Text
 
 from microtome import figures
 from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.panels import bar_length
+from microtome.figures.parts.panels import bar_length
+from microtome.figures.parts.style import PHANTOM_TAG, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.figures.save import render, save_figure
-from microtome.figures.style import PHANTOM_TAG, new_figure, styled
 
 EXAMPLES = {
     "activations": {},

@@ -11,11 +11,12 @@ from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from microtome import figures, images
-from microtome.envi import open_cube
-from microtome.figures import block_diagram, cubes, feature_hooks
-from microtome.figures.style import PHANTOM_TAG
-from microtome.tables.rates import image_values
+from microtome import figures
+from microtome.figures.parts import bands, block_diagram, layer_outputs
+from microtome.figures.parts.style import PHANTOM_TAG
+from microtome.io import images
+from microtome.io.envi import open_cube
+from microtome.tables.parts.rates import image_values
 from tests.synthetic_melanoma import (
     BANDS,
     CLASSES,
@@ -41,21 +42,21 @@ def truth_of(melanoma, sample):
 
 
 def test_a_cube_is_chosen_among_samples_that_have_what_is_needed(melanoma):
-    assert cubes.choose_cube(melanoma)[0] == "m0"
-    assert cubes.choose_cube(melanoma, "m3")[0] == "m3"
+    assert bands.choose_cube(melanoma)[0] == "m0"
+    assert bands.choose_cube(melanoma, "m3")[0] == "m3"
     some = replace(melanoma, cubes={name: melanoma.cubes[name] for name in ("m2", "m4")})
-    assert cubes.choose_cube(some, needs=("target",))[0] == "m2"
+    assert bands.choose_cube(some, needs=("target",))[0] == "m2"
     with pytest.raises(ValueError, match=r"no calibrated cube of sample 'm0'; .*'m2', 'm4'"):
-        cubes.choose_cube(some, "m0")
+        bands.choose_cube(some, "m0")
     with pytest.raises(ValueError, match="at all"):
-        cubes.choose_cube(replace(melanoma, cubes={}))
+        bands.choose_cube(replace(melanoma, cubes={}))
 
 
 def test_class_spectra_are_means_over_the_pixels_of_a_class(melanoma):
     cube = open_cube(melanoma.cubes["m1"])
     target = truth_of(melanoma, "m1").copy()
     target[:5] = 255
-    found = cubes.class_spectra(cube, target, 3)
+    found = bands.class_spectra(cube, target, 3)
     values = cube.read()
     for index in range(2):
         expected = values[:, target == index].mean(axis=1, dtype=np.float64)
@@ -65,26 +66,26 @@ def test_class_spectra_are_means_over_the_pixels_of_a_class(melanoma):
 
 def test_pictures_are_averaged_in_blocks():
     picture = np.arange(60.0).reshape(5, 12)
-    small = cubes.shrink(picture, side=4)
+    small = bands.shrink(picture, side=4)
     assert small.shape == (1, 4)
     assert small[0, 1] == pytest.approx(picture[:3, 3:6].mean())
-    assert cubes.shrink(np.zeros((9, 9, 3)), side=3).shape == (3, 3, 3)
-    assert np.array_equal(cubes.shrink(picture, side=12), picture)
-    assert (cubes.stretched(np.full((3, 3), 7.0)) == 0).all()
+    assert bands.shrink(np.zeros((9, 9, 3)), side=3).shape == (3, 3, 3)
+    assert np.array_equal(bands.shrink(picture, side=12), picture)
+    assert (bands.stretched(np.full((3, 3), 7.0)) == 0).all()
 
 
 def test_tables_of_bands_are_checked(tmp_path, melanoma):
     none = write_bands(tmp_path / "none.tsv", chosen=())
     with pytest.raises(ValueError, match="marks no band"):
-        cubes.read_bands(none)
+        bands.read_bands(none)
     pd.DataFrame({"band": [0]}).to_csv(tmp_path / "short.tsv", sep="\t")
     with pytest.raises(ValueError, match=r"lacks .'wavelength_nm', 'mutual_information'"):
-        cubes.read_bands(tmp_path / "short.tsv")
+        bands.read_bands(tmp_path / "short.tsv")
     with pytest.raises(ValueError, match="no table of chosen bands"):
-        cubes.read_bands(None)
-    far = cubes.read_bands(write_bands(tmp_path / "far.tsv")).assign(band=lambda frame: frame["band"] + 50)
+        bands.read_bands(None)
+    far = bands.read_bands(write_bands(tmp_path / "far.tsv")).assign(band=lambda frame: frame["band"] + 50)
     with pytest.raises(ValueError, match=r"24 bands, the chosen ones go up to 65"):
-        cubes.chosen_bands(far, open_cube(melanoma.cubes["m0"]))
+        bands.chosen_bands(far, open_cube(melanoma.cubes["m0"]))
 
 
 # --- spectra
@@ -170,18 +171,18 @@ def test_all_bands_chosen_leave_no_others(tmp_path, melanoma):
 
 
 def test_the_first_layer_is_found_behind_its_activation(melanoma):
-    model = feature_hooks.load_network(melanoma.record("hypernet_ce"))
-    assert isinstance(model.get_submodule(feature_hooks.first_layer(model)), nn.ReLU)
+    model = layer_outputs.load_network(melanoma.record("hypernet_ce"))
+    assert isinstance(model.get_submodule(layer_outputs.first_layer(model)), nn.ReLU)
     plain = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3), nn.ReLU())
-    assert feature_hooks.first_layer(plain) == "0"
+    assert layer_outputs.first_layer(plain) == "0"
     with pytest.raises(ValueError, match="no convolution"):
-        feature_hooks.first_layer(nn.Sequential(nn.ReLU()))
+        layer_outputs.first_layer(nn.Sequential(nn.ReLU()))
 
 
 def test_first_layer_maps_are_those_of_the_network(melanoma):
     record = melanoma.record("hypernet_ce")
     data = figures.draw("feature_maps", melanoma, run="hypernet_ce", sample="m1", crop=32).data
-    model = feature_hooks.load_network(record)
+    model = layer_outputs.load_network(record)
     window = slice(8, 40)
     pixels = open_cube(melanoma.cubes["m1"]).read_bands(FIRST, FIRST + WIDTH)[:, window, window]
     with torch.inference_mode():
@@ -199,8 +200,8 @@ def test_a_network_for_pictures_sees_the_picture(melanoma):
     assert (result.data["bands"] == 1).all()
     assert "mean over the bands" not in result.caption
     record = melanoma.record("cnn2d_rgb")
-    model = feature_hooks.load_network(record)
-    seen = feature_hooks.read_input(melanoma, record, model, "m0", crop=0)
+    model = layer_outputs.load_network(record)
+    seen = layer_outputs.read_input(melanoma, record, model, "m0", crop=0)
     np.testing.assert_allclose(
         seen, np.moveaxis(images.read(melanoma.sources["m0"].image), -1, 0) / 255, rtol=1e-6
     )
@@ -209,8 +210,8 @@ def test_a_network_for_pictures_sees_the_picture(melanoma):
 def test_raw_views_are_divided_by_the_full_scale(melanoma):
     record = melanoma.record("hypernet_ce")
     raw = replace(record, card={**record.card, "view": "raw"})
-    model = feature_hooks.load_network(record)
-    seen = feature_hooks.read_input(melanoma, raw, model, "m0", crop=0)
+    model = layer_outputs.load_network(record)
+    seen = layer_outputs.read_input(melanoma, raw, model, "m0", crop=0)
     counts = open_cube(melanoma.raw_cubes["m0"]).read_bands(FIRST, FIRST + WIDTH)
     np.testing.assert_allclose(seen, counts / 4095, rtol=1e-6)
 
@@ -245,9 +246,9 @@ def test_runs_without_weights_are_named(melanoma):
     record = melanoma.record("hypernet_ce")
     other = {**record.card, "network": {"name": "hypernet", "options": {"width": 2, "bands": WIDTH}}}
     with pytest.raises(ValueError, match="weights of another network"):
-        feature_hooks.load_network(replace(record, card=other))
+        layer_outputs.load_network(replace(record, card=other))
     with pytest.raises(ValueError, match="no lists of encoder and decoder"):
-        feature_hooks.blocks(nn.Sequential(nn.Conv2d(1, 1, 1)))
+        layer_outputs.blocks(nn.Sequential(nn.Conv2d(1, 1, 1)))
 
 
 def test_blocks_of_another_level_come_closer():

@@ -10,15 +10,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgba
 from matplotlib.text import Text
 
-from microtome import figures, images
-from microtome.figures import choice, objects
-from microtome.figures.flow_diagram import Stage, draw_flow
+from microtome import figures
 from microtome.figures.inputs import FigureInputs, SampleSources, find_sources
-from microtome.figures.panels import read_output, read_probability
-from microtome.figures.pictures import shorten
+from microtome.figures.kinds.stain_vectors import angle
+from microtome.figures.parts import objects, samples
+from microtome.figures.parts.flow_diagram import Stage, draw_flow
+from microtome.figures.parts.panels import read_output, read_probability
+from microtome.figures.parts.pictures import shorten
+from microtome.figures.parts.style import styled
 from microtome.figures.save import render
-from microtome.figures.stain_vectors import angle
-from microtome.figures.style import styled
+from microtome.io import images
 from microtome.metrics.instances import panoptic_quality
 from tests.synthetic_nuclei import ORGANS, STAIN, found_objects, stained
 from tests.synthetic_nuclei import nuclei as draw_nuclei
@@ -88,17 +89,17 @@ def test_labels_must_be_one_channel_of_integers(tmp_path):
 
 
 def test_samples_of_different_groups_come_first(nuclei):
-    chosen = [name for name, _ in choice.choose_samples(nuclei, count=4, needs=("image",))]
+    chosen = [name for name, _ in samples.choose_samples(nuclei, count=4, needs=("image",))]
     assert [nuclei.groups[name] for name in chosen[:3]] == list(ORGANS)
     assert chosen[3] == "n03"
-    named = choice.choose_samples(nuclei, samples=["n02"], groups=["liver"])
+    named = samples.choose_samples(nuclei, samples=["n02"], groups=["liver"])
     assert [name for name, _ in named] == ["n02"]
-    assert [n for n, _ in choice.choose_samples(nuclei, groups=["brain", "liver"])] == ["n02", "n00"]
+    assert [n for n, _ in samples.choose_samples(nuclei, groups=["brain", "liver"])] == ["n02", "n00"]
 
 
 def test_samples_are_ranked_by_a_score(nuclei):
     record = nuclei.record("shape")
-    worst, best = (choice.rank_samples(record, "aji", order) for order in ("worst", "best"))
+    worst, best = (samples.rank_samples(record, "aji", order) for order in ("worst", "best"))
     assert worst["value"].is_monotonic_increasing
     assert worst["sample"].tolist() == best["sample"].tolist()[::-1]
     result = figures.draw("instance_results", nuclei, run="shape", order="worst", count=2)

@@ -7,12 +7,13 @@ import torch
 from scipy.signal import correlate2d
 from torch import nn
 
-from microtome import figures, images, networks
+from microtome import figures, networks
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.overlap_tile import coverage
-from microtome.figures.trace import trace, trace_model
-from microtome.figures.worked_convolution import correlate
-from microtome.figures.worked_pooling import max_pool
+from microtome.figures.kinds.overlap_tile import coverage
+from microtome.figures.kinds.worked_convolution import correlate
+from microtome.figures.kinds.worked_pooling import max_pool
+from microtome.figures.parts.network_steps import trace, trace_model
+from microtome.io import images
 
 PRINTED = {
     "convolution": {"output 4": [[40, 32], [26, 25]]},

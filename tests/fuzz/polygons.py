@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome.annotations import AnnotationError, read_polygons
-from microtome.instances import rasterize
+from microtome.io.annotations import AnnotationError, read_polygons
+from microtome.objects.labels import rasterize
 from tests.fuzz.bounds import bounded
 
 SHAPE = (24, 40)

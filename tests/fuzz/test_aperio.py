@@ -3,11 +3,11 @@
 
 from hypothesis import given
 
-from microtome.annotations import read_polygons
+from microtome.io.annotations import read_polygons
 from tests.fuzz.bounds import fuzzed
 from tests.fuzz.mutations import edited
 from tests.fuzz.polygons import check_polygons
-from tests.test_annotations import layer, region, xml
+from tests.io.test_annotations import layer, region, xml
 
 FILES = tuple(
     text.encode()

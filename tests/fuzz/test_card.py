@@ -4,13 +4,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome import environment
-from microtome.cards import CARD_NAME, TRAINED_KEYS, read_card
-from microtome.records import load_run
+from microtome.provenance import environment
+from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, read_card
+from microtome.provenance.runs import load_run
 from microtome.report.runs import flatten
-from microtome.stages.borrow import borrow_weights
-from microtome.stages.ensemble import write_card
 from microtome.stages.export import export_run
+from microtome.stages.runs import borrow_weights, write_card
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import as_json, edited, reshaped
 from tests.report.tree import card as full_card

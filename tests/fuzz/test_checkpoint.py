@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 from torch import nn
 
+from microtome.networks.weights import WeightsFileError, load_weights
 from microtome.training import checkpoint as checkpoints
 from microtome.training.checkpoint import Checkpoint, CheckpointError
-from microtome.weights import WeightsFileError, load_weights
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited, reshaped
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import given
 
-from microtome.envi import EnviError, open_cube
+from microtome.io.envi import EnviError, open_cube
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited
 from tests.synthetic_cubes import braces, write_envi

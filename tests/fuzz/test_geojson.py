@@ -6,11 +6,11 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.annotations import read_polygons
+from microtome.io.annotations import read_polygons
 from tests.fuzz.bounds import fuzzed
 from tests.fuzz.mutations import as_json, edited, reshaped
 from tests.fuzz.polygons import check_polygons
-from tests.test_annotations import HOLE, OUTER, feature
+from tests.io.test_annotations import HOLE, OUTER, feature
 
 TREES = (
     {"type": "FeatureCollection", "features": [feature(name="n"), feature(classification={"name": "Tumor"})]},

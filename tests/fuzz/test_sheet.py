@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from microtome.config.base import ConfigurationError, raise_faults
 from microtome.config.study import Data, Split
-from microtome.samples import read_sheet, resolve
-from microtome.splits import check_data, make_splits
+from microtome.faults import ConfigurationError, raise_faults
+from microtome.study.sheet import read_sheet, resolve
+from microtome.study.splits import check_data, make_splits
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited
 

@@ -6,8 +6,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.config.base import ConfigurationError
 from microtome.config.load import load_studies
+from microtome.faults import ConfigurationError
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited, reshaped
 from tests.workflow.workspace import he_study

@@ -11,7 +11,7 @@ from torch import nn
 from microtome import networks
 from microtome.__main__ import main
 from microtome.networks._blocks import pad_to_multiple
-from microtome.networks._catalogue import CATALOGUE, measure
+from microtome.networks.catalogue import CATALOGUE, measure
 from tests.networks.contract import NetworkContract
 
 UNET = [({}, 23_379_969), ({"variant": "classic"}, 31_042_369)]

@@ -6,12 +6,21 @@ import time
 import numpy as np
 import pytest
 
-from microtome.bands import best_window, mutual_information, principal_component
-from microtome.calibration import calibrate
 from microtome.config.phantoms import CubePhantomData
-from microtome.phantoms import cubes_camera
-from microtome.phantoms.cubes import MARGIN, files, grown, picture, references, session, simulate, truth
-from microtome.phantoms.cubes_spectra import (
+from microtome.cubes.band_selection import best_window, mutual_information, principal_component
+from microtome.cubes.calibration import calibrate
+from microtome.phantoms.cubes import (
+    MARGIN,
+    camera,
+    files,
+    grown,
+    picture,
+    references,
+    session,
+    simulate,
+    truth,
+)
+from microtome.phantoms.cubes.spectra import (
     ABSORBERS,
     BANDS,
     EOSIN,
@@ -25,11 +34,11 @@ from microtome.phantoms.cubes_spectra import (
     colour_weights,
     light,
 )
-from microtome.phantoms.cubes_tissue import DERMIS, EPIDERMIS, METAMER, NAEVUS, TUMOUR
+from microtome.phantoms.cubes.tissue import DERMIS, EPIDERMIS, METAMER, NAEVUS, TUMOUR
 from microtome.phantoms.sheets import cube_scenes
 
 SIZE = 64
-FRINGED = WAVELENGTHS > cubes_camera.FRINGE_FROM
+FRINGED = WAVELENGTHS > camera.FRINGE_FROM
 
 
 def of(**options):
@@ -84,8 +93,8 @@ def test_shapes_types_and_twelve_bits(one):
     raw, dark, blank, known = one
     for cube in (raw, dark, blank):
         assert (cube.shape, cube.dtype) == ((BANDS, SIZE, SIZE), np.uint16)
-        assert cube.max() < cubes_camera.FULL_SCALE, "nothing is saturated"
-    assert blank.max() > 0.75 * cubes_camera.FULL_SCALE, "the range is used"
+        assert cube.max() < camera.FULL_SCALE, "nothing is saturated"
+    assert blank.max() > 0.75 * camera.FULL_SCALE, "the range is used"
     assert (known.transmittance > 0).all()
     assert known.transmittance.max() <= 1
     assert known.concentrations.min() >= 0
@@ -132,7 +141,7 @@ def test_a_clean_camera_has_neither_fringes_nor_dead_pixels():
 
 
 def test_dead_pixels_are_dead_in_raw_and_blank(monkeypatch):
-    monkeypatch.setattr(cubes_camera, "DEAD", 0.01)
+    monkeypatch.setattr(camera, "DEAD", 0.01)
     settings, (scene, _) = of(size=48)
     dead = session(settings, scene).illumination == 0
     assert 0 < dead.mean() < 0.03

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from microtome import images
-from microtome.phantoms import em_geometry
-from microtome.phantoms.em import EMPhantom, simulate
-from microtome.phantoms.em_geometry import cut, grow_tubes, interface_distance
+from microtome.io import images
+from microtome.phantoms.em import EMPhantom, geometry, simulate
+from microtome.phantoms.em.geometry import cut, grow_tubes, interface_distance
 from microtome.phantoms.noise import smooth_noise
 
 
@@ -110,7 +109,7 @@ def test_interface_distance_against_brute_force():
 def test_the_coarse_search_overlooks_no_tube(monkeypatch):
     tubes = grow_tubes(3, (96, 128), 26.5, 1.0, np.random.default_rng(3))
     fast = [cut(tubes, depth) for depth in (0.0, 0.64, 2.36)]
-    monkeypatch.setattr(em_geometry, "SLACK", 1e6)
+    monkeypatch.setattr(geometry, "SLACK", 1e6)
     for depth, owner in zip((0.0, 0.64, 2.36), fast, strict=True):
         np.testing.assert_array_equal(owner, cut(tubes, depth))
 

@@ -10,11 +10,11 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import Delaunay
 
-from microtome import images
 from microtome.config.phantoms import HEPhantomData, Organ
+from microtome.io import images
 from microtome.phantoms.he import files, simulate, sites, touching
-from microtome.phantoms.he_staining import hospitals
-from microtome.phantoms.he_tissue import ORGANS, SMALLEST
+from microtome.phantoms.he.staining import hospitals
+from microtome.phantoms.he.tissue import ORGANS, SMALLEST
 from microtome.phantoms.sheets import Tile, he_tiles
 
 SIZE = 128

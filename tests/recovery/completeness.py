@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 from safetensors import safe_open
 
-from microtome.envi import open_cube
+from microtome.io.envi import open_cube
 
 MINUTES = "benchmarks"
 """Folder of the times that Snakemake takes; it writes them itself, and again if it was killed meanwhile."""

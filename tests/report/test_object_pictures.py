@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from microtome import images
+from microtome.io import images
 from microtome.report import thumbnails
-from microtome.report.case_pictures import add_pictures, index
+from microtome.report.cases import add_pictures, index
 from microtome.report.inputs import CaseInput, CaseRow, ExpectedRun, RunInput
 from tests.synthetic_nuclei import BATCH, write_nuclei
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from microtome import sidecars
+from microtome.provenance import sidecars
 from microtome.report import thumbnails
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import rank

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from microtome.plan import StudyPlan
+from microtome.study.plan import StudyPlan
 from tests.stages import folders, objects
 
 

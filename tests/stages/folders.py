@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from microtome import images
-from microtome.patches import index_patches
+from microtome.io import images
 from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
 from microtome.stages.train import TrainingFiles, train_run
+from microtome.training.patches import index_patches
 from tests.synthetic_study import membrane_image, membrane_label
 
 CLASSES = ["membrane", "cell"]

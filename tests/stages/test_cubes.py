@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microtome import bands, images
-from microtome.calibration import CalibrationError, calibrate
-from microtome.envi import open_cube
+from microtome.cubes import band_selection
+from microtome.cubes.calibration import CalibrationError, calibrate
+from microtome.cubes.rgb import render
 from microtome.figures import draw
-from microtome.figures.cube_quality import decode_picture
 from microtome.figures.inputs import FigureInputs
-from microtome.spectra import render
+from microtome.figures.kinds.cube_quality import decode_picture
+from microtome.io import images
+from microtome.io.envi import open_cube
 from microtome.stages import cubes
 from microtome.stages.cubes import BandError
 from microtome.stages.images import import_images
@@ -82,10 +83,10 @@ def test_scores(study):
     table = pd.read_csv(root / "scores.tsv", sep="\t")
     assert tuple(table.columns) == cubes.SCORES
     cube = open_cube(root / "cubes/0/s2.hdr").read()
-    component = bands.principal_component(cube)
+    component = band_selection.principal_component(cube)
     rows = table[table["sample"] == "s2"]
     np.testing.assert_allclose(
-        rows["mutual_information"], bands.mutual_information(cube, component.score, 32), rtol=1e-9
+        rows["mutual_information"], band_selection.mutual_information(cube, component.score, 32), rtol=1e-9
     )
     np.testing.assert_allclose(rows["loading"], component.loading, rtol=1e-8)
     assert rows["wavelength_nm"].tolist() == [550 + 7.5 * band for band in range(BANDS)]

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from microtome import images
+from microtome.io import images
 from microtome.metrics.boundaries import boundary_scores
 from microtome.stages.folders import read_map
 from tests.stages import folders

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from microtome import images
+from microtome.io import images
 from microtome.stages.images import import_images
 from microtome.stages.targets import rasterize_targets
 

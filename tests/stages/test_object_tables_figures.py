@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from microtome import images, objects
+from microtome.io import images
+from microtome.objects import measure
 from microtome.stages.figures import make_figure
 from microtome.stages.tables import make_table
 from tests import synthetic_nuclei as nuclei
@@ -29,8 +30,8 @@ def root(tmp_path_factory):
         batch.mkdir(parents=True)
         for sample in SAMPLES:
             path = folder / f"runs/published/{run}/seed-0/segmentations/{nuclei.BATCH}/instances/{sample}.tif"
-            table = objects.measure(images.read(path), mpp=nuclei.MPP)
-            (batch / f"{sample}.tsv").write_text(objects.to_tsv_text(table))
+            table = measure.measure(images.read(path), mpp=nuclei.MPP)
+            (batch / f"{sample}.tsv").write_text(measure.to_tsv_text(table))
     return folder
 
 

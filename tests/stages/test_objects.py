@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from microtome import images
 from microtome.config.sampling import Input
-from microtome.resize import restored, zoomed
+from microtome.inference.resize import restored, zoomed
+from microtome.io import images
 from microtome.stages.folders import read_map
 from microtome.stages.objects import export_objects
 from microtome.stages.predict import load_model, predict_batch

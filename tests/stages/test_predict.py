@@ -8,17 +8,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from microtome import images, networks, probability_calibration
-from microtome.augment import Augmentation
+from microtome import networks
 from microtome.config.sampling import Input
-from microtome.stages.calibrate import calibrate_batch, fit_calibration
-from microtome.stages.ensemble import average_batch, write_card
+from microtome.inference import calibration
+from microtome.io import images
+from microtome.networks.ciresan.windows import WindowTransform, extract_windows, input_window, mirror
 from microtome.stages.folders import read_map
-from microtome.stages.predict import load_model, predict_batch
+from microtome.stages.predict import calibrate_batch, fit_calibration, load_model, predict_batch
+from microtome.stages.runs import average_batch, write_card
 from microtome.stages.segment import segment_batch
+from microtome.training.augment import Augmentation
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, WindowTask
-from microtome.windows import WindowTransform, extract_windows, input_window, mirror
 from tests.stages import folders
 from tests.synthetic_study import fake_probability
 
@@ -117,16 +118,16 @@ def maps(root, tmp_path):
 def test_calibration_is_fitted_on_the_samples_named_and_applied_to_all(root, maps, tmp_path):
     samples = ["s2", "s3"]
     fit_calibration(BINS | {"samples": samples}, [maps], [root / "targets"], tmp_path / "c.json")
-    curve = probability_calibration.Calibration.from_dict(json.loads((tmp_path / "c.json").read_text()))
+    curve = calibration.Calibration.from_dict(json.loads((tmp_path / "c.json").read_text()))
     predicted = np.concatenate([read_map(maps / f"{s}.tif").ravel() for s in samples])
     truth = np.concatenate([images.read(root / f"targets/{s}.tif").ravel() for s in samples]) == 1
-    assert curve == probability_calibration.fit(predicted, truth, bins=32)
+    assert curve == calibration.fit(predicted, truth, bins=32)
     for radius in (0, 2):
         calibrate_batch({"median_radius": radius}, tmp_path / "c.json", maps, tmp_path / f"radius-{radius}")
         found = read_map(tmp_path / f"radius-{radius}/s4.tif")
-        expected = probability_calibration.apply(curve, read_map(maps / "s4.tif"))
+        expected = calibration.apply(curve, read_map(maps / "s4.tif"))
         if radius:
-            expected = probability_calibration.median_filter(expected[0], radius=radius)[None]
+            expected = calibration.median_filter(expected[0], radius=radius)[None]
         assert np.array_equal(found, expected)
         assert sorted(path.stem for path in (tmp_path / f"radius-{radius}").iterdir()) == SAMPLES
 
@@ -137,7 +138,7 @@ def test_calibration_leaves_unlabelled_pixels_out(root, maps, tmp_path):
     images.write(tmp_path / "targets/s2.tif", target)
     fit_calibration(BINS | {"samples": ["s2"]}, [maps], [tmp_path / "targets"], tmp_path / "c.json")
     found = json.loads((tmp_path / "c.json").read_text())
-    expected = probability_calibration.fit(read_map(maps / "s2.tif")[0, 20:], target[20:] == 1, bins=32)
+    expected = calibration.fit(read_map(maps / "s2.tif")[0, 20:], target[20:] == 1, bins=32)
     assert found == expected.to_dict()
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microtome import images
 from microtome.config.prediction import Watershed
+from microtome.io import images
+from microtome.objects.watershed import WatershedSettings, separate
 from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
 from microtome.stages.segment import segment_batch
-from microtome.watershed import WatershedSettings, separate
-from tests.test_watershed import tissue
+from tests.objects.test_watershed import tissue
 
 
 @pytest.fixture

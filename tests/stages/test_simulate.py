@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from microtome import images
-from microtome.calibration import calibrate_files
 from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData
 from microtome.config.study import Data
-from microtome.envi import open_cube
-from microtome.samples import check_files, phantom_sheet, resolve
-from microtome.stages.simulate import simulate
+from microtome.cubes.calibration import calibrate_files
+from microtome.io import images
+from microtome.io.envi import open_cube
+from microtome.stages.images import simulate
+from microtome.study.sheet import check_files, phantom_sheet, resolve
 
 PHANTOMS = {
     "em": EMPhantomData(size=64, slices={"train": 2, "test": 1}),

@@ -9,12 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from microtome import images, networks
-from microtome.patches import index_patches
+from microtome import networks
+from microtome.io import images
 from microtome.stages.folders import read_map
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
 from microtome.stages.train import TrainingFiles, train_run
+from microtome.training.patches import index_patches
 from tests.stages import folders
 
 BANDS = 16

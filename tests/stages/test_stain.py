@@ -7,8 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from microtome import images, stain
+from microtome import stain
 from microtome.config.stain import StainNormalization
+from microtome.io import images
 from microtome.stages.stain import fit_stain, normalize_batch
 from tests.synthetic_nuclei import nuclei, stained
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from microtome import images, instances
 from microtome.config.study import Targets
+from microtome.io import images
+from microtome.objects import labels as instances
 from microtome.stages.targets import rasterize_targets
 from tests.synthetic_nuclei import nuclei
 

@@ -13,9 +13,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from microtome import images, networks
-from microtome.cards import read_card
-from microtome.records import read_history
+from microtome import networks
+from microtome.io import images
+from microtome.provenance.cards import read_card
+from microtome.provenance.runs import read_history
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.training import loop
 from tests.stages import folders

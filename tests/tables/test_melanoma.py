@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome import tables
-from microtome.records import RunRecord
+from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import TableInputs
-from microtome.tables.rates import image_values, pooled_equally
-from microtome.tables.render import to_latex, to_markdown
+from microtome.tables.parts.rates import image_values, pooled_equally
+from microtome.tables.parts.render import to_latex, to_markdown
 from tests.synthetic_study import card
 
 PUBLISHED = yaml.safe_load((Path(__file__).parents[2] / "config/published.yaml").read_text())

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from microtome import objects, stain, tables
-from microtome.records import RunRecord
-from microtome.tables.ablation import MARK, NOT_RUN, settings_of
+from microtome import stain, tables
+from microtome.objects import measure
+from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import TRUTH, TableInputs
-from microtome.tables.render import to_latex, to_markdown, to_tsv
-from microtome.tables.stain_report import flatten
+from microtome.tables.kinds.ablation import MARK, NOT_RUN, settings_of
+from microtome.tables.kinds.stain_report import flatten
+from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
 from tests.synthetic_nuclei import nuclei, stained
 from tests.synthetic_study import card
 
@@ -304,7 +305,7 @@ def test_stain_reports_are_needed():
 
 
 def measured(run, sample, group, labels, *, mpp=0.5):
-    table = objects.measure(labels, mpp=mpp)
+    table = measure.measure(labels, mpp=mpp)
     table = table if len(table) else pd.DataFrame({"id": [float("nan")]})
     return table.assign(run=run, sample=sample, group=group)
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from microtome import losses
-from microtome.augment import Augmentation
 from microtome.config.sampling import Input
 from microtome.config.training import Training
-from microtome.images import ArraySource
+from microtome.io.images import ArraySource
+from microtome.training.augment import Augmentation
 from microtome.training.batches import Labelled, PatchBatches
 from microtome.training.loop import Trainer, fit
 from microtome.training.tasks import BinaryTask

@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from microtome import losses, networks
-from microtome.augment import Augmentation
 from microtome.config.sampling import Input
+from microtome.training.augment import Augmentation
 from microtome.training.batch_norm import synchronize
 from microtome.training.launch import launch, serve
 from microtome.training.loop import TrainingDivergedError, fit
+from microtome.training.processes import SOLO, joined
 from microtome.training.tasks import SoftmaxTask
-from microtome.training.team import SOLO, joined
 from tests.training import problems
 from tests.training.problems import CPU, KEY
 

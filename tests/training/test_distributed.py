@@ -23,7 +23,7 @@ from microtome.training import launch as launching
 from microtome.training.batch_norm import SyncedBatchNorm, synchronize
 from microtome.training.launch import ProcessError, Report, launch
 from microtome.training.loop import TrainingDivergedError, fit
-from microtome.training.team import SOLO, Team
+from microtome.training.processes import SOLO, Team
 from tests.training import problems, team_tasks
 from tests.training.problems import KEY
 from tests.training.test_resume import assert_same_end

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from microtome import losses
-from microtome.augment import Augmentation
 from microtome.config.sampling import Input
 from microtome.config.training import Training
+from microtome.training.augment import Augmentation
 from microtome.training.loop import Trainer, fit, validate
 from microtome.training.tasks import SoftmaxTask
 from tests.training.problems import CPU, KEY, Interrupted, StoppedError, parts

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from microtome import losses, networks
-from microtome.augment import Augmentation
-from microtome.images import ArraySource
+from microtome.io.images import ArraySource
 from microtome.training import loop
-from microtome.training.ahead import ahead
+from microtome.training.augment import Augmentation
 from microtome.training.batches import Batch, Labelled, PatchBatches
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
+from microtome.training.prefetch import ahead
 from tests.training.problems import CPU, network, parts, patches, samples, trainer
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from microtome.augment import Augmentation, augment
 from microtome.config.sampling import Input
+from microtome.networks.ciresan.windows import WindowTransform, transform_windows
+from microtome.training.augment import Augmentation, augment
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, SoftmaxTask, WindowTask, normalize, to_device
-from microtome.windows import WindowTransform, transform_windows
 
 FLIPS = Augmentation(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.75)
 SETTINGS = Input(scale=200.0, mean=0.3, std=0.7)

@@ -136,7 +136,7 @@ NOTHING = [
     Case("defaults spelled out", defaults_spelled_out, ""),
     Case("touched inputs", touch_inputs, ""),
     Case("code that checks the configuration", code("microtome/config/checks.py"), ""),
-    Case("code of the plan", code("microtome/plan.py"), ""),
+    Case("code of the plan", code("microtome/study/plan.py"), ""),
     Case("a module that no run uses", code("microtome/losses/focal.py"), ""),
 ]
 
@@ -160,7 +160,7 @@ CODE = [
     ),
     Case(
         "window network",
-        code("microtome/networks/ciresan.py"),
+        code("microtome/networks/ciresan/__init__.py"),
         """
         train n4
         predict_raw n4 {val-0,test-0}
@@ -184,14 +184,14 @@ CODE = [
     Case("metric of membranes", code("microtome/metrics/boundaries.py"), EVALUATION),
     Case(
         "metric of objects",
-        code("microtome/evaluation/instances.py"),
+        code("microtome/metrics/families/instances.py"),
         "he evaluate {marked,alone} \n report_page",
     ),
     Case("stain normalization", code("microtome/stain/spcn.py"), STAINED),
     Case("export of objects", code("microtome/stages/objects.py"), "he export_objects marked test-0"),
     Case("network of objects", code("microtome/networks/usenet.py"), HE_TRAINING),
-    Case("one figure", code("microtome/figures/loss_curves.py"), "draw curves \n report_page"),
-    Case("one table", code("microtome/tables/layers.py"), "tabulate layers \n report_page"),
+    Case("one figure", code("microtome/figures/kinds/loss_curves.py"), "draw curves \n report_page"),
+    Case("one table", code("microtome/tables/kinds/layers.py"), "tabulate layers \n report_page"),
     Case("description of the results", code("microtome/report/crate.py"), "crate"),
     Case("template of the report", append("microtome/report/templates/page.html.j2", "\n"), "report_page"),
 ]

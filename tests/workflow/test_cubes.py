@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microtome import images
+from microtome.io import images
 from tests.synthetic_cubes import braces, record, write_envi
 from tests.workflow.workspace import Workspace, make_workspace
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from microtome import provenance
 from microtome.config.load import load_workflow
-from microtome.plan import StudyPlan
-from microtome.planning import crate_state, load_plans, report_state
+from microtome.provenance import code
+from microtome.study.load import crate_state, load_plans, report_state
+from microtome.study.plan import StudyPlan
 from tests.workflow.conftest import Complete
 from tests.workflow.workspace import STUDIES, Workspace, environment_of, make_workspace
 
@@ -113,9 +113,9 @@ def test_states_cover_what_jobs_imported(complete: Complete, monkeypatch: pytest
         scopes.clear()
         _make_state(rule, wildcards, plans)
         (covered,) = scopes
-        loaded = {file for name in modules for file in provenance.module_files(name)}
+        loaded = {file for name in modules for file in code.module_files(name)}
         for file in loaded - covered:
-            missing.setdefault(file.relative_to(provenance.ROOT).as_posix(), set()).add(rule)
+            missing.setdefault(file.relative_to(code.ROOT).as_posix(), set()).add(rule)
     assert missing == {}
 
 
@@ -130,11 +130,11 @@ def _record_scopes(monkeypatch: pytest.MonkeyPatch) -> list[set[Path]]:
     scopes: list[set[Path]] = []
 
     def state(script: str, options: object, *, modules=(), files=()) -> str:
-        named = (file for name in modules for file in provenance.module_files(name))
-        scopes.append(provenance.closure([provenance.ROOT / script, *named]))
+        named = (file for name in modules for file in code.module_files(name))
+        scopes.append(code.closure([code.ROOT / script, *named]))
         return ""
 
-    monkeypatch.setattr(provenance, "state", state)
+    monkeypatch.setattr(code, "state", state)
     return scopes
 
 

@@ -3,7 +3,8 @@
 
 import numpy as np
 
-from microtome import images, uncertainty
+from microtome.inference import ensemble
+from microtome.io import images
 from tests.workflow.workspace import DryRunServer, Workspace
 
 RUNS = "results/demo/mini/runs/main"
@@ -19,7 +20,7 @@ def test_members_of_an_ensemble(copy: Workspace, server: DryRunServer) -> None:
         images.read(copy.root / f"{RUNS}/{run}/seed-0/predictions/test-0" / path.name)[None]
         for run in ("dice", "tversky")
     ]
-    expected = uncertainty.measure(maps, activation="sigmoid")
+    expected = ensemble.measure(maps, activation="sigmoid")
     found = np.moveaxis(images.read(path), -1, 0)
     np.testing.assert_array_equal(found, np.concatenate([expected.entropy, expected.mutual_information]))
 

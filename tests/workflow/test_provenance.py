@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from microtome import provenance
-from microtome.tracing import describe, trace
+from microtome.provenance import code as provenance
+from microtome.provenance.trace import describe, trace
 from tests.crate_checks import check_crate
 from tests.workflow.conftest import Complete
 from tests.workflow.workspace import Workspace

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: MIT
+"""YAML that remembers where each option stands, also after one mapping was laid over another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError, SafeConstructor
+
+from microtome.faults import ConfigurationError, Fault
+
+Keys = tuple[str, ...]
+TEXT_TAG = "tag:yaml.org,2002:str"
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+MERGE_TAG = "tag:yaml.org,2002:merge"
+CHOICES = ("name", "kind")
+"""Options that say what the other options of their section mean."""
+LONGEST = 40
+"""Characters of a wrong value that a message repeats."""
+LONGEST_TAG = 80
+LARGEST_FILE = 2**20
+"""Bytes; the study file of a paper has some 10 kB."""
+MOST_VALUES = 100_000
+"""Of a file with its aliases written out; a study has some hundreds."""
+DEEPEST = 50
+"""Nested mappings and lists; a study has 7."""
+NAMED = (("runs",), ("tables",), ("figures",))
+"""Mappings whose keys are the user's names; a dot in them is a mistake, not a way to reach deeper."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a YAML file and where it stands.
+
+    Attributes:
+        content: A mapping of nodes, a list of nodes, or a scalar.
+        line: Line in the file, from 1.
+        written: The keys that lead to it in the file.
+    """
+
+    content: Any
+    line: int = 0
+    written: Keys = ()
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it has options below it."""
+        return isinstance(self.content, Mapping)
+
+    @property
+    def plain(self) -> Any:
+        """The value without lines, as `yaml.safe_load` would give it."""
+        if self.is_mapping:
+            return {key: node.plain for key, node in self.content.items()}
+        return [node.plain for node in self.content] if isinstance(self.content, list) else self.content
+
+    def get(self, *keys: str) -> "Node | None":
+        """The node below these keys, if there is one."""
+        path = self.path(keys)
+        return path[-1] if len(path) == len(keys) + 1 else None
+
+    def path(self, keys: Keys) -> list["Node"]:
+        """The nodes from this one along the keys, as far as they exist."""
+        found = [self]
+        for key in keys:
+            content = found[-1].content
+            if isinstance(content, list) and key.isdigit() and int(key) < len(content):
+                found.append(content[int(key)])
+            elif isinstance(content, Mapping) and key in content:
+                found.append(content[key])
+            else:
+                break
+        return found
+
+
+def mark(value: Any) -> Node:
+    """Turn a plain value into nodes that stand nowhere."""
+    if isinstance(value, Mapping):
+        return Node({str(key): mark(below) for key, below in value.items()})
+    return Node([mark(item) for item in value] if isinstance(value, list) else value)
+
+
+def merge(base: Node, change: Node) -> Node:
+    """Lay a change over a base: mappings merge key by key, everything else is replaced.
+
+    A mapping whose `name` or `kind` changes replaces the base's, as the options of another network or loss
+    do not apply.
+
+    Example:
+        >>> merge(mark({"a": {"x": 1, "y": 2}}), mark({"a": {"y": 3}})).plain
+        {'a': {'x': 1, 'y': 3}}
+        >>> merge(mark({"name": "tversky", "alpha": 0.3}), mark({"name": "dice"})).plain
+        {'name': 'dice'}
+    """
+    if not (base.is_mapping and change.is_mapping) or _chooses_another(base, change):
+        return change
+    merged = dict(base.content)
+    for key, node in change.content.items():
+        merged[key] = merge(merged[key], node) if key in merged else node
+    return replace(base, content=merged)
+
+
+def _chooses_another(base: Node, change: Node) -> bool:
+    pairs = ((base.content.get(key), change.content.get(key)) for key in CHOICES)
+    return any(
+        old and new and not old.is_mapping and not new.is_mapping and old.content != new.content
+        for old, new in pairs
+    )
+
+
+def read(path: Path) -> Node:
+    """Read a YAML mapping.
+
+    A key with dots reaches deeper: `training.epochs: 3` is `training: {epochs: 3}`. Aliases (`*name`) and
+    merge keys (`<<`) are resolved; what they bring keeps the place of its anchor.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The mapping.
+
+    Raises:
+        ConfigurationError: The file is absent, too large, is not YAML, is not a mapping or has a key twice.
+    """
+    if not path.is_file():
+        raise ConfigurationError([Fault(str(path), "no such file", "a YAML file there")])
+    if (size := path.stat().st_size) > LARGEST_FILE:
+        raise ConfigurationError([Fault(str(path), f"{size} bytes", f"at most {LARGEST_FILE} of YAML")])
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        root = yaml.compose(text, Loader=_Loader)
+        if root:
+            _extent(root, {})
+        builder = _Builder(str(path))
+        tree = builder.build(root, ()) if root else Node(None, 1)
+    except UnicodeDecodeError as error:
+        found = f"the byte {error.object[error.start]:#04x}, which is not UTF-8"
+        raise ConfigurationError([Fault(str(path), found, "a text file saved as UTF-8")]) from error
+    except yaml.MarkedYAMLError as error:
+        mark_, problem = error.problem_mark or error.context_mark, error.problem or str(error)
+        where = f"{path}:{mark_.line + 1}" if mark_ else str(path)
+        expected = "brackets, quotes and indentation (spaces, no tabs) that fit, here and above"
+        raise ConfigurationError([Fault(where, f"no valid YAML ({problem})", expected)]) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError([Fault(str(path), str(error).replace("\n", " "), "valid YAML")]) from error
+    if builder.faults:
+        raise ConfigurationError(builder.faults)
+    if not tree.is_mapping:
+        found = "nothing" if tree.content is None else type(tree.plain).__name__
+        raise ConfigurationError([Fault(str(path), found, "a mapping of options (key: value)")])
+    return tree
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader, which calls itself for each level, with an end to it."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        """Compose a node and all below it.
+
+        Raises:
+            yaml.MarkedYAMLError: It lies too deep.
+        """
+        if self.depth == DEEPEST:
+            raise _too_deep(self.peek_event().start_mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _too_deep(mark_: yaml.Mark) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"nested more than {DEEPEST} deep", problem_mark=mark_)
+
+
+def _extent(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many values a node has with its aliases written out, and how deep they are nested.
+
+    Args:
+        node: The node.
+        known: The extent of nodes by their identity; those that are being measured count nothing.
+
+    Raises:
+        yaml.MarkedYAMLError: More or deeper than any study, or a collection that is neither list nor mapping.
+    """
+    if id(node) not in known:
+        known[id(node)] = 0, 0
+        is_collection = isinstance(node, yaml.CollectionNode)
+        if is_collection and node.tag not in PLAIN_TAGS:
+            found = f"{node.tag[:LONGEST_TAG]} in the place of a list or a mapping"
+            raise yaml.MarkedYAMLError(problem=f"found {found}", problem_mark=node.start_mark)
+        pairs = node.value if is_collection else ()
+        below = [part for pair in pairs for part in (pair if isinstance(pair, tuple) else (pair,))]
+        extents = [_extent(part, known) for part in below]
+        count, depth = 1 + sum(size for size, _ in extents), 1 + max((deep for _, deep in extents), default=0)
+        if depth > DEEPEST:
+            raise _too_deep(node.start_mark)
+        if count > MOST_VALUES:
+            found = f"aliases that stand for more than {MOST_VALUES} values"
+            raise yaml.MarkedYAMLError(problem=found, problem_mark=node.start_mark)
+        known[id(node)] = count, depth
+    return known[id(node)]
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """The value of a scalar.
+
+    Raises:
+        yaml.MarkedYAMLError: It is none of its kind (the date 2026-02-30), or a text that no file can hold.
+    """
+    try:
+        value = SafeConstructor().construct_object(node)
+        str(value).encode("utf-8")
+    except yaml.YAMLError:
+        raise
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
+        found = f"{str(node.value)[:LONGEST]!r}, which is no {node.tag.rpartition(':')[2]}"
+        raise ConstructorError(problem=found, problem_mark=node.start_mark) from error
+    return value
+
+
+def _name(node: yaml.Node) -> str:
+    """The text of a key.
+
+    Raises:
+        yaml.MarkedYAMLError: It is a list, a mapping, or a text that no file can hold.
+    """
+    if not isinstance(node, yaml.ScalarNode):
+        raise yaml.MarkedYAMLError(
+            problem="a list or a mapping in the place of a key", problem_mark=node.start_mark
+        )
+    return str(_scalar(yaml.ScalarNode(TEXT_TAG, node.value, node.start_mark)))
+
+
+@dataclass
+class _Builder:
+    """Turns PyYAML's nodes into ours; a node used again through an alias is built once, where it stands."""
+
+    file: str
+    faults: list[Fault] = field(default_factory=list)
+    built: dict[int, Node | None] = field(default_factory=dict)
+
+    def build(self, node: yaml.Node, keys: Keys) -> Node:
+        """Build a node; an alias to a node that is still being built would never end."""
+        if id(node) in self.built:
+            found = self.built[id(node)]
+            if found is None:
+                raise yaml.MarkedYAMLError(
+                    problem="an alias to a mapping that it is part of", problem_mark=node.start_mark
+                )
+            return found
+        self.built[id(node)] = None
+        line = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            content: Any = self._mapping(node, keys)
+        elif isinstance(node, yaml.SequenceNode):
+            content = [self.build(item, (*keys, str(number))) for number, item in enumerate(node.value)]
+        else:
+            content = _scalar(node)
+        self.built[id(node)] = Node(content, line, keys)
+        return self.built[id(node)]
+
+    def _mapping(self, node: yaml.MappingNode, keys: Keys) -> dict[str, Node]:
+        """The content of a mapping: merge keys first, then plain keys, then keys with dots."""
+        brought, plain, dotted = [], {}, []
+        for key, value in node.value:
+            name, line = _name(key), key.start_mark.line + 1
+            if key.tag == MERGE_TAG:
+                brought += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif "." in name.strip(".") and keys not in NAMED and keys[-1:] != ("classes",):
+                dotted.append((tuple(name.split(".")), line, value))
+            elif name in plain:
+                self._twice((*keys, name), line, plain[name].line)
+            else:
+                plain[name] = replace(self.build(value, (*keys, name)), line=line, written=(*keys, name))
+        own = Node(plain)
+        for below, line, value in dotted:
+            target = own.get(*below)
+            node_ = replace(self.build(value, (*keys, *below)), line=line, written=(*keys, *below))
+            if target and not (target.is_mapping and node_.is_mapping):
+                self._twice((*keys, *below), line, target.line)
+            own = merge(own, _wrap(node_, keys, below))
+        content: dict[str, Node] = {}
+        for anchor in reversed(brought):
+            found = self.build(anchor, keys)
+            content |= found.content if found.is_mapping else {}
+        return self._over(content, own, {below[0] for below, _, _ in dotted} - set(plain))
+
+    def _over(self, brought: dict[str, Node], own: Node, deep: set[str]) -> dict[str, Node]:
+        """Own keys replace what merge keys brought; keys with dots change only what they name."""
+        changed = {key: merge(brought[key], own.content[key]) for key in deep if key in brought}
+        return brought | own.content | changed
+
+    def _twice(self, keys: Keys, line: int, first: int) -> None:
+        where = f"{self.file}:{line} {'.'.join(keys)}"
+        self.faults.append(Fault(where, f"the key a second time, after line {first}", "each key once"))
+
+
+def _wrap(node: Node, keys: Keys, below: Keys) -> Node:
+    """The mapping that a key with dots stands for."""
+    for length in range(len(below) - 1, -1, -1):
+        node = Node({below[length]: node}, node.line, (*keys, *below[:length]))
+    return node
+
+
+@dataclass(frozen=True)
+class Places:
+    """Says where the options of a merged study stand.
+
+    Attributes:
+        path: The file.
+        tree: Its content after merging.
+    """
+
+    path: Path
+    tree: Node
+
+    def __call__(self, keys: Keys) -> str:
+        """File, line and keys of an option as written, or of where it would be written."""
+        path = self.tree.path(keys)
+        return self._say(path[-1], (*path[-1].written, *keys[len(path) - 1 :]))
+
+    def inside(self, keys: Keys, owner: int) -> str:
+        """File and line below the first `owner` keys (a run) where an option has to be changed."""
+        path = self.tree.path(keys)
+        own = [node for node in path[owner:] if _is_below(node.written, keys[:owner])]
+        return self._say((own or path[: owner + 1])[-1], keys)
+
+    def _say(self, node: Node, keys: Keys) -> str:
+        line = f":{node.line}" if node.line and node.written else ""
+        return f"{self.path}{line} {'.'.join(keys)}".strip()
+
+
+def _is_below(written: Keys, owner: Keys) -> bool:
+    """Whether an option is written below its owner, in the file itself or in a scale of it."""
+    return owner in (written[: len(owner)], written[2 : 2 + len(owner)])

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: MIT
+"""Raw counts to transmittance by a dark and a blank reference: H = (R - D) / (B - D) for each pixel and band.
+
+R is the specimen, B the blank (a field of the slide without tissue: lamp, optics and detector), D the dark
+frame (shutter closed: the electronics' offset), as in equation 2 of Wang et al. 2021,
+doi:10.1109/TMI.2020.3024923. References may be full frames, lines, or averages. Nothing is repaired silently:
+:class:`Quality` says band by band how many pixels were invalid, saturated or clipped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from microtome.cubes.calibration_band import FULL_SCALE, BandQuality, Limits, calibrate_band
+from microtome.cubes.references import (
+    CalibrationError,
+    Exposures,
+    References,
+    open_references,
+    reference_cube,
+)
+from microtome.io.envi import Cube, CubeWriter, cube_of, open_cube
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Calibrated",
+    "CalibrationError",
+    "Exposures",
+    "Quality",
+    "calibrate",
+    "calibrate_files",
+    "scale_files",
+]
+
+MOSTLY = 0.5
+"""Share of a band, or of a cube, from which on a fault is an error instead of a count."""
+NOTABLE = 0.01
+"""Share of a band from which on a warning is given."""
+THREADS = 2
+GROUP = 8
+"""Bands read together where the values of a pixel lie together in the file."""
+COUNTS = ("invalid", "saturated", "clipped", "darker", "blank_saturated")
+SPECTRA = ("raw", "dark", "blank", "transmittance")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the calibration of a cube met.
+
+    Attributes:
+        shape: Bands, rows, columns.
+        wavelengths: Of each band, nm; None if unknown.
+        invalid: Share of pixels by band with too little light in the blank (or not finite), which took the
+            median of their valid neighbours.
+        saturated: Share of raw pixels by band at the camera's largest value.
+        clipped: Share of valid pixels by band outside 0..1.5.
+        darker: Share of pixels by band whose raw count is below the dark one.
+        blank_saturated: Share of pixels of the blank by band at the camera's largest value.
+        spectra: Mean by band of ``raw``, ``dark``, ``blank`` and ``transmittance``; those that do not exist
+            are missing.
+        exposures: As found in the headers.
+        warnings: What a reader should know, one sentence each.
+    """
+
+    shape: tuple[int, int, int]
+    wavelengths: tuple[float, ...] | None
+    invalid: tuple[float, ...]
+    saturated: tuple[float, ...]
+    clipped: tuple[float, ...]
+    darker: tuple[float, ...]
+    blank_saturated: tuple[float, ...]
+    spectra: dict[str, tuple[float, ...]]
+    exposures: Exposures
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain lists and numbers."""
+        return {
+            "shape": list(self.shape),
+            "wavelengths": None if self.wavelengths is None else list(self.wavelengths),
+            **{name: list(getattr(self, name)) for name in COUNTS},
+            "spectra": {name: list(values) for name, values in self.spectra.items()},
+            "exposures": {name: getattr(self.exposures, name) for name in ("raw", "dark", "blank")},
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibrated cube.
+
+    Attributes:
+        transmittance: (bands, H, W) float32, 0..1.5.
+        invalid: (bands, H, W), where the value was taken from the neighbours.
+        saturated: (bands,) raw pixels at the camera's largest value.
+        clipped: (bands,) valid pixels outside 0..1.5.
+        quality: The same as shares, mean spectra and warnings.
+    """
+
+    transmittance: NDArray[np.float32]
+    invalid: NDArray[np.bool_]
+    saturated: NDArray[np.int64]
+    clipped: NDArray[np.int64]
+    quality: Quality
+
+
+def calibrate(
+    raw: NDArray,
+    dark: NDArray | float | None,
+    blank: NDArray,
+    *,
+    full_scale: float = FULL_SCALE,
+    scale_exposure: bool = False,
+    exposures: Exposures | None = None,
+    wavelengths: Sequence[float] | None = None,
+) -> Calibrated:
+    """Calibrate a cube in memory.
+
+    Args:
+        raw: (bands, H, W) counts.
+        dark: Counts with the shutter closed: (bands, H, W); a line (bands, 1, W) or (bands, H, 1); averages
+            (bands, 1, 1) or (bands,); one number; None for 0, with a warning.
+        blank: Counts without a specimen, likewise; one number is refused.
+        full_scale: Largest value of the camera.
+        scale_exposure: Multiply references of another exposure by the ratio instead of refusing them.
+        exposures: What is known of them.
+        wavelengths: Of each band, nm.
+
+    Returns:
+        Transmittance, masks and quality.
+
+    Raises:
+        CalibrationError: Shapes or exposures do not fit, more than half of a lit band is darker than the dark
+            reference, or more than half of all pixels have no light in the blank.
+
+    Example:
+        >>> raw = np.array([[[60, 110]]], np.uint16)
+        >>> calibrate(raw, np.array([10]), np.array([210])).transmittance.tolist()
+        [[[0.25, 0.5]]]
+    """
+    cube = cube_of(np.asarray(raw), wavelengths=wavelengths, name="raw")
+    references = [
+        None if array is None else reference_cube(np.asarray(array), cube, name)
+        for name, array in (("dark", dark), ("blank", blank))
+    ]
+    found = np.empty(cube.shape, np.float32)
+    invalid = np.zeros(cube.shape, np.bool_)
+
+    def sink(band: int, row: int, values: NDArray) -> None:
+        found[band, row : row + len(values)] = values
+
+    bands, quality = _run(
+        cube,
+        open_references(cube, *references, exposures or Exposures(), scale_exposure=scale_exposure),
+        Limits(full_scale=full_scale),
+        sink,
+        invalid=invalid,
+        threads=1,
+    )
+    counts = {name: np.array([getattr(band, name) for band in bands]) for name in ("saturated", "clipped")}
+    return Calibrated(found, invalid, **counts, quality=quality)
+
+
+def calibrate_files(
+    raw: Path | str,
+    dark: Path | str | None,
+    blank: Path | str,
+    target: Path | str,
+    *,
+    full_scale: float = FULL_SCALE,
+    scale_exposure: bool = False,
+    threads: int = THREADS,
+) -> Quality:
+    """Calibrate from disk to disk, band by band.
+
+    Args:
+        raw: The cube (see `microtome.io.envi.open_cube`).
+        dark: Its dark reference, of the same size or a line or an average; None for 0, with a warning.
+        blank: Its blank reference, likewise.
+        target: ENVI header to write, ``.hdr``; the result is BSQ float32.
+        full_scale: Largest value of the camera.
+        scale_exposure: Multiply references of another exposure by the ratio instead of refusing them.
+        threads: Bands worked on at the same time.
+
+    Returns:
+        The quality.
+
+    Raises:
+        CubeError: A file cannot be read.
+        CalibrationError: As `calibrate`.
+    """
+    cube = open_cube(raw)
+    dark_cube, blank_cube = (None if path is None else open_cube(path) for path in (dark, blank))
+    found = Exposures(
+        cube.exposure,
+        None if dark_cube is None else dark_cube.exposure,
+        None if blank_cube is None else blank_cube.exposure,
+    )
+    references = open_references(cube, dark_cube, blank_cube, found, scale_exposure=scale_exposure)
+    return _to_file(cube, references, Limits(full_scale=full_scale), Path(target), threads)
+
+
+def scale_files(
+    raw: Path | str, target: Path | str, *, scale: float = 1.0, threads: int = THREADS
+) -> Quality:
+    """Take over a cube that is transmittance already, from disk to disk.
+
+    Args:
+        raw: The cube; its values are transmittance times `scale`.
+        target: ENVI header to write, ``.hdr``; the result is BSQ float32, clipped to 0..1.5.
+        scale: Stored value of a transmittance of 1.
+        threads: Bands worked on at the same time.
+
+    Returns:
+        The quality; nothing is known of saturation or of references.
+
+    Raises:
+        CubeError: The file cannot be read.
+        CalibrationError: `scale` is not positive, or most values are not finite.
+    """
+    if not 0 < scale < np.inf:
+        msg = f"found scale {scale}, expected the stored value of a transmittance of 1; correct `scale`"
+        raise CalibrationError(msg)
+    cube = open_cube(raw)
+    one = np.ones((1, 1), np.float32)
+    references = References(
+        lambda band: 0 * one, lambda band: np.float32(scale) * one, Exposures(cube.exposure), ()
+    )
+    return _to_file(
+        cube, references, Limits(np.inf, 0.0), Path(target), threads, spectra=("raw", "transmittance")
+    )
+
+
+def _to_file(
+    cube: Cube,
+    references: References,
+    limits: Limits,
+    target: Path,
+    threads: int,
+    spectra: Sequence[str] = SPECTRA,
+) -> Quality:
+    options = {"wavelengths": cube.wavelengths, "metadata": {"description": "transmittance"}}
+    with CubeWriter(target, height=cube.height, width=cube.width, dtype=np.float32, **options) as writer:
+        _, quality = _run(cube, references, limits, writer.write, threads=threads, spectra=spectra)
+    return quality
+
+
+def _run(
+    cube: Cube,
+    references: References,
+    limits: Limits,
+    sink: Callable[[int, int, NDArray], None],
+    *,
+    invalid: NDArray[np.bool_] | None = None,
+    threads: int,
+    spectra: Sequence[str] = SPECTRA,
+) -> tuple[list[BandQuality], Quality]:
+    """Calibrate all bands into a sink, several at a time."""
+    group = GROUP if cube.is_interleaved else 1
+
+    def work(start: int) -> list[BandQuality]:
+        stop = min(start + group, cube.bands)
+        found = []
+        for band, raw in zip(range(start, stop), cube.read_bands(start, stop), strict=True):
+            quality, mask = calibrate_band(
+                raw, references.dark(band), references.blank(band), limits, partial(sink, band)
+            )
+            _check_dark(cube, band, quality)
+            if invalid is not None and mask is not None:
+                invalid[band] = mask
+            found.append(quality)
+        return found
+
+    pool = ThreadPoolExecutor(max_workers=threads)
+    try:
+        bands = [quality for part in pool.map(work, range(0, cube.bands, group)) for quality in part]
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return bands, _summary(cube, bands, references, limits, spectra)
+
+
+def _check_dark(cube: Cube, band: int, quality: BandQuality) -> None:
+    if quality.is_lit and quality.darker > MOSTLY * quality.pixels:
+        msg = (
+            f"{cube.path}: found {quality.darker / quality.pixels:.0%} of band {band} darker than the dark "
+            "reference, expected few pixels; name the dark reference of this recording (shutter closed)"
+        )
+        raise CalibrationError(msg)
+
+
+def _summary(
+    cube: Cube, bands: Sequence[BandQuality], references: References, limits: Limits, spectra: Sequence[str]
+) -> Quality:
+    shares = {name: tuple(getattr(band, name) / band.pixels for band in bands) for name in COUNTS}
+    invalid = np.mean(shares["invalid"])
+    if invalid > MOSTLY:
+        msg = (
+            f"{cube.path}: found {invalid:.0%} of all pixels without light in the blank (blank less dark is "
+            "nearly 0, or values are not finite), expected few; has the blank been swapped with the dark?"
+        )
+        raise CalibrationError(msg)
+    quality = Quality(
+        shape=cube.shape,
+        wavelengths=cube.wavelengths,
+        **shares,
+        spectra={name: tuple(getattr(band, name) for band in bands) for name in spectra},
+        exposures=references.exposures,
+        warnings=(*references.warnings, *_warnings(cube, bands, shares, limits)),
+    )
+    for text in quality.warnings:
+        logger.warning("%s: %s", cube.path, text)
+    return quality
+
+
+def _warnings(
+    cube: Cube, bands: Sequence[BandQuality], shares: dict[str, tuple[float, ...]], limits: Limits
+) -> list[str]:
+    texts = {
+        "invalid": "pixels without light in the blank, filled from their neighbours",
+        "darker": "pixels below 0 (darker than the dark reference)",
+        "blank_saturated": "pixels of the blank saturated, so that ratios are biased high",
+    }
+    least = {"invalid": NOTABLE, "darker": NOTABLE, "blank_saturated": 0.0}
+    found = []
+    for name, text in texts.items():
+        touched = [band for band, share in enumerate(shares[name]) if share > least[name]]
+        if touched:
+            found.append(f"{text}: {_listed(touched)}, up to {max(shares[name]):.1%}")
+    highest = max(band.highest for band in bands)
+    if highest > limits.full_scale:
+        text = f"counts up to {highest:g} exceed full_scale {limits.full_scale:g}: correct `full_scale`"
+        found.append(text)
+    if cube.wavelengths is None:
+        found.append("the header names no wavelengths: bands are numbered; add 'wavelength = {…}' to it")
+    return found
+
+
+def _listed(bands: Sequence[int], most: int = 6) -> str:
+    more = f" and {len(bands) - most} more" if len(bands) > most else ""
+    return f"band{'s' if len(bands) > 1 else ''} {', '.join(map(str, bands[:most]))}{more}"

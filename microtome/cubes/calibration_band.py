@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+"""One band of raw counts to transmittance. Used through :mod:`microtome.cubes.calibration`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FULL_SCALE = 4095.0
+"""Largest value of a 12-bit camera."""
+LEAST_LIGHT = 1.0
+"""Counts that blank less dark must exceed."""
+LEAST_SHARE = 0.005
+"""Share of the band's median of blank less dark that it must exceed too."""
+HIGHEST = 1.5
+"""Transmittance beyond is clipped."""
+LARGEST_RADIUS = 7
+"""Pixels; an invalid pixel without a valid one in 15 x 15 takes the median of the band."""
+BLOCK_PIXELS = 65_536
+"""Pixels that are worked on at a time, so that they stay in the processor's cache."""
+WIDEST_SUM = 2**16
+"""Columns of 16-bit counts whose sum fits into 32 bits."""
+GATHERED = 2**21
+"""Values gathered at a time around invalid pixels."""
+
+Sink = Callable[[int, "NDArray[np.float32]"], None]
+"""Takes the first row and (rows, W) transmittance; rows may come again, then with their final values."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as saturated and as lit.
+
+    Attributes:
+        full_scale: Largest value of the camera.
+        least_light: Counts that blank less dark must exceed.
+    """
+
+    full_scale: float = FULL_SCALE
+    least_light: float = LEAST_LIGHT
+
+
+@dataclass(frozen=True)
+class BandQuality:
+    """What became of the pixels of a band.
+
+    Attributes:
+        pixels: Number of pixels.
+        invalid: Pixels without enough light in the blank, or not finite; filled from their neighbours.
+        saturated: Raw pixels at the camera's largest value or above.
+        clipped: Valid pixels outside 0..1.5.
+        darker: Pixels whose raw count is below the dark one.
+        blank_saturated: Pixels of the blank at the camera's largest value or above.
+        is_lit: Whether the median of blank less dark is above the least light.
+        highest: Largest raw count.
+        raw: Mean of the finite raw counts.
+        dark: Mean of the dark reference.
+        blank: Mean of the blank reference.
+        transmittance: Mean of the result.
+    """
+
+    pixels: int
+    invalid: int
+    saturated: int
+    clipped: int
+    darker: int
+    blank_saturated: int
+    is_lit: bool
+    highest: float
+    raw: float
+    dark: float
+    blank: float
+    transmittance: float
+
+
+def calibrate_band(
+    raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink
+) -> tuple[BandQuality, NDArray[np.bool_] | None]:
+    """Calibrate a band.
+
+    Args:
+        raw: (H, W).
+        dark: (H, W), (1, W), (H, 1) or (1, 1).
+        blank: Likewise.
+        limits: What counts as saturated and as lit.
+        sink: Gets the rows of the result.
+
+    Returns:
+        The band's quality, and where pixels were invalid; None where none was.
+    """
+    arrays = (raw, dark, blank)
+    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in arrays):
+        bound = max(limits.least_light, LEAST_SHARE * (float(blank.max()) - float(dark.min())))
+        quality = _all_valid(raw, dark, blank, limits, sink, bound)
+        if quality is not None:
+            return quality, None
+    return _with_invalid(raw, dark, blank, limits, sink)
+
+
+def fill_invalid(values: NDArray, valid: NDArray[np.bool_]) -> NDArray:
+    """Give invalid pixels the median of the valid ones around them.
+
+    Args:
+        values: (H, W).
+        valid: (H, W); which of them count.
+
+    Returns:
+        (H, W); invalid pixels hold the median of the valid ones in 3 x 3, where there is none in 5 x 5, and
+        so on to 15 x 15, then that of all valid ones; 0 where nothing is valid.
+
+    Example:
+        >>> values, valid = np.array([[1.0, 9.0, 3.0]]), np.array([[True, False, True]])
+        >>> fill_invalid(values, valid).tolist()
+        [[1.0, 2.0, 3.0]]
+    """
+    if not valid.any():
+        return np.zeros_like(values)
+    filled = np.where(valid, values, np.nan)
+    padded = np.pad(filled, LARGEST_RADIUS, constant_values=np.nan)
+    rows, columns = np.nonzero(~valid)
+    for radius in range(1, LARGEST_RADIUS + 1):
+        if not rows.size:
+            break
+        medians = _medians(padded, rows, columns, radius)
+        filled[rows, columns] = medians
+        left = np.isnan(medians)
+        rows, columns = rows[left], columns[left]
+    filled[rows, columns] = np.median(values[valid])
+    return filled
+
+
+def _all_valid(
+    raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink, bound: float
+) -> BandQuality | None:
+    """The common case in blocks: blank less dark is above `bound` everywhere; None where it is not.
+
+    As `bound` is at least what validity asks for (no median exceeds the largest value), no pixel is invalid.
+    """
+    height, width = raw.shape
+    step = max(1, BLOCK_PIXELS // width)
+    still = None if max(dark.shape[0], blank.shape[0]) > 1 else _light(blank, dark)
+    sums = {"signal": 0.0, "light": 0.0, "transmittance": 0.0}
+    saturated = clipped = darker = 0
+    highest = float(raw.max())
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        some_raw, some_dark, some_blank = raw[rows], _part(dark, rows), _part(blank, rows)
+        light = _light(some_blank, some_dark) if still is None else still
+        if not light.min() > bound:
+            return None
+        signal = np.subtract(some_raw, some_dark, dtype=np.float32)
+        if signal.min() < 0:
+            darker += int(np.count_nonzero(signal < 0))
+        if highest >= limits.full_scale:
+            saturated += int(np.count_nonzero(some_raw >= limits.full_scale))
+        sums["signal"] += float(signal.sum())
+        sums["light"] += float(light.mean()) * signal.size
+        found = np.divide(signal, light, out=signal)
+        clipped += _clip(found)
+        sums["transmittance"] += float(found.sum())
+        sink(top, found)
+    dark_mean = _mean(dark)
+    return BandQuality(
+        pixels=raw.size,
+        invalid=0,
+        saturated=saturated,
+        clipped=clipped,
+        darker=darker,
+        blank_saturated=_at_least(blank, limits.full_scale, raw.shape),
+        is_lit=True,
+        highest=highest,
+        raw=sums["signal"] / raw.size + dark_mean,
+        dark=dark_mean,
+        blank=sums["light"] / raw.size + dark_mean,
+        transmittance=sums["transmittance"] / raw.size,
+    )
+
+
+def _with_invalid(
+    raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink
+) -> tuple[BandQuality, NDArray[np.bool_]]:
+    """The whole band at once: some pixels have too little light, or are not finite."""
+    signal = np.subtract(raw, dark, dtype=np.float32)
+    light = np.broadcast_to(_light(blank, dark), raw.shape)
+    finite = np.isfinite(signal) & np.isfinite(light)
+    median = float(np.median(light[finite])) if finite.any() else 0.0
+    with np.errstate(invalid="ignore"):
+        valid = finite & (light > max(limits.least_light, LEAST_SHARE * median))
+        darker = int(np.count_nonzero(signal[finite] < 0))
+    ratio = np.zeros(raw.shape, np.float32)
+    np.divide(signal, light, out=ratio, where=valid)
+    clipped = int(np.count_nonzero((ratio < 0) | (ratio > HIGHEST)))
+    result = fill_invalid(ratio, valid)
+    _clip(result)
+    step = max(1, BLOCK_PIXELS // raw.shape[1])
+    for top in range(0, raw.shape[0], step):
+        sink(top, result[top : top + step])
+    quality = BandQuality(
+        pixels=raw.size,
+        invalid=raw.size - int(np.count_nonzero(valid)),
+        saturated=_at_least(raw, limits.full_scale, raw.shape),
+        clipped=clipped,
+        darker=darker,
+        blank_saturated=_at_least(blank, limits.full_scale, raw.shape),
+        is_lit=median > limits.least_light,
+        highest=float(np.max(raw, initial=0, where=np.isfinite(raw))),
+        raw=_finite_mean(raw),
+        dark=_finite_mean(dark),
+        blank=_finite_mean(blank),
+        transmittance=float(result.mean(dtype=np.float64)),
+    )
+    return quality, ~valid
+
+
+def _light(blank: NDArray, dark: NDArray) -> NDArray[np.float32]:
+    return np.subtract(blank, dark, dtype=np.float32)
+
+
+def _part(reference: NDArray, rows: slice) -> NDArray:
+    """Some rows of a reference; a reference of one row as it is."""
+    return reference if reference.shape[0] == 1 else reference[rows]
+
+
+def _clip(values: NDArray[np.float32]) -> int:
+    """Clip values to 0..1.5 in place; how many were outside."""
+    low, high = values.min() < 0, values.max() > HIGHEST
+    if not low and not high:
+        return 0
+    outside = int(np.count_nonzero((values < 0) | (values > HIGHEST)))
+    np.clip(values, 0, HIGHEST, out=values)
+    return outside
+
+
+def _at_least(array: NDArray, limit: float, shape: tuple[int, ...]) -> int:
+    """How many pixels of a band a reference or the raw counts themselves reach a value."""
+    if not array.max() >= limit and array.dtype.kind != "f":
+        return 0
+    with np.errstate(invalid="ignore"):
+        return int(np.count_nonzero(np.broadcast_to(array >= limit, shape)))
+
+
+def _mean(array: NDArray) -> float:
+    """Mean of finite values; short counts are summed exactly, and faster, as integers."""
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2 and array.shape[1] <= WIDEST_SUM:
+        return float(array.sum(axis=1, dtype=np.uint32).sum(dtype=np.uint64)) / array.size
+    return float(array.mean(dtype=np.float64))
+
+
+def _finite_mean(array: NDArray) -> float:
+    finite = np.isfinite(array)
+    return float(array.mean(dtype=np.float64, where=finite)) if finite.any() else 0.0
+
+
+def _medians(padded: NDArray, rows: NDArray, columns: NDArray, radius: int) -> NDArray:
+    """Median of the finite values around each pixel; NaN where there is none."""
+    offsets = np.arange(-radius, radius + 1) + LARGEST_RADIUS
+    found = np.empty(rows.size, padded.dtype)
+    chunk = max(1, GATHERED // offsets.size**2)
+    for start in range(0, rows.size, chunk):
+        down, across = rows[start : start + chunk], columns[start : start + chunk]
+        around = padded[down[:, None, None] + offsets[:, None], across[:, None, None] + offsets]
+        ordered = np.sort(around.reshape(down.size, -1), axis=1)
+        count = np.count_nonzero(~np.isnan(ordered), axis=1)
+        each = np.arange(down.size)
+        low, high = ordered[each, np.maximum(count - 1, 0) // 2], ordered[each, count // 2]
+        found[start : start + chunk] = np.where(count > 0, (low + high) / 2, np.nan)
+    return found

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of figures: one module each, which exposes `draw`."""

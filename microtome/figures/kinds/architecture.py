@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The architecture of a network, drawn from the built model: a U, or a chain for window networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts.chain_diagram import draw_chain
+from microtome.figures.parts.network_steps import Step, Traced, trace
+from microtome.figures.parts.style import styled
+from microtome.figures.parts.u_diagram import draw_u, halvings
+from microtome.figures.result import FigureResult
+from microtome.networks import build, parameter_count
+from microtome.tables.kinds.layers import has_layer_table, layers_of
+
+SIZE = 512
+
+
+@styled
+def draw(
+    inputs: FigureInputs, *, run: str = "", network: Mapping[str, Any] | None = None, size: int = SIZE
+) -> FigureResult:
+    """Draw a network.
+
+    Args:
+        inputs: Run records, when the network is named by a run.
+        run: Run whose network is drawn; used where `network` is not given.
+        network: ``name`` and options of the network.
+        size: Side of the image, pixels; window networks have their own.
+
+    Returns:
+        The figure. Its data: one row per step or layer.
+
+    Raises:
+        ValueError: The network is unknown or cannot be drawn, or neither network nor run is given.
+    """
+    chosen = dict(network) if network else _network_of(inputs, run)
+    if has_layer_table(chosen["name"]):
+        return _chain(chosen)
+    traced = trace(chosen, size=size)
+    outputs = () if network else _outputs_of(inputs, run)
+    drawing = draw_u(traced.steps, traced.companions, outputs)
+    return FigureResult(drawing, _data(traced.steps), _caption(chosen["name"], traced, size, outputs))
+
+
+def _data(steps: Sequence[Step]) -> pd.DataFrame:
+    """One row per step; what only stages have is left out where there are none."""
+    data = pd.DataFrame([asdict(step) for step in steps])
+    return data if data["blocks"].any() else data.drop(columns=["blocks", "label"])
+
+
+def _caption(name: str, traced: Traced, size: int, outputs: Sequence[str]) -> str:
+    steps = traced.steps
+    stages = [step for step in steps if step.kind == "stage"]
+    sentences = [
+        f"The network {name} as built, for an image of {size}×{size} pixels: {halvings(steps)} halvings, at "
+        f"most {max(step.channels for step in steps):,} channels, {traced.parameters:,} parameters.",
+        "White boxes are copied from the contracting path.",
+    ]
+    if stages:
+        blocks = ", ".join(str(stage.blocks) for stage in stages)
+        sentences.append(f"The stages of the contracting path have {blocks} {stages[0].label}s.")
+    if len(outputs) > 1:
+        sentences.append(f"The outputs are independent sigmoids: {', '.join(outputs)}.")
+    return " ".join(sentences)
+
+
+def _chain(network: Mapping[str, Any]) -> FigureResult:
+    options = dict(network)
+    model = build(options.pop("name"), **options)
+    layers = layers_of(network["name"], model)
+    caption = (
+        f"The network {network['name']} as built: it looks at a window of "
+        f"{layers[0]['size']}×{layers[0]['size']} pixels "
+        f"and classifies its central pixel; {parameter_count(model):,} parameters."
+    )
+    return FigureResult(draw_chain(layers), pd.DataFrame(layers), caption)
+
+
+def _outputs_of(inputs: FigureInputs, run: str) -> tuple[str, ...]:
+    """What the outputs of a run's network are, in words."""
+    record = inputs.select([run] if run else ())[0]
+    return tuple(str(name).replace("_", " ") for name in record.card.get("outputs") or ())
+
+
+def _network_of(inputs: FigureInputs, run: str) -> dict[str, Any]:
+    if not inputs.runs:
+        msg = "an architecture needs the option network (its name and options) or a run; give one of the two"
+        raise ValueError(msg)
+    record = inputs.select([run] if run else ())[0]
+    if record.is_ensemble:
+        msg = f"run {record.run!r} is an ensemble and has no network of its own; name one of its members"
+        raise ValueError(msg)
+    card = record.card["network"]
+    options = card.get("options", {})
+    return {"name": card["name"], **{key: value for key, value in options.items() if key != "name"}}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Bands of a cube as small pictures: those that networks see, and some of the others."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts.bands import (
+    BAND,
+    CHOSEN,
+    SCORE,
+    WAVELENGTH,
+    band_title,
+    choose_cube,
+    chosen_bands,
+    read_bands,
+    shrink,
+    stretched,
+)
+from microtome.figures.parts.colors import BLUE, GREY
+from microtome.figures.parts.panels import show_image
+from microtome.figures.parts.samples import data_sentence
+from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
+from microtome.figures.result import FigureResult
+from microtome.io.envi import Cube, open_cube
+
+Which = Literal["both", "chosen", "others"]
+SETS = {"both": ("chosen", "others"), "chosen": ("chosen",), "others": ("others",)}
+OTHERS = 16
+COLUMNS = 8
+SIDE = 192
+TITLE_HEIGHT = 0.15
+HEAD_ROOM = 0.16
+TITLE = 5.6
+HEAD_LINE = " \n"
+"""Room above the titles of a set's first row for its name."""
+FRAME = {"chosen": BLUE, "others": GREY}
+NAMES = {"chosen": "chosen", "others": "not chosen"}
+
+
+@styled
+def draw(
+    inputs: FigureInputs,
+    *,
+    sample: str = "",
+    which: Which = "both",
+    others: int = OTHERS,
+    columns: int = COLUMNS,
+) -> FigureResult:
+    """Draw bands of a calibrated cube.
+
+    Args:
+        inputs: Calibrated cubes and the table of bands.
+        sample: The sample; by default the first test sample with a cube.
+        which: ``chosen`` bands, ``others``, or ``both``.
+        others: Number of other bands, evenly spaced among them; 0 for all.
+        columns: Pictures in a row.
+
+    Returns:
+        The figure. Its data: sample, band, wavelength, chosen, score, mean and standard deviation, and the
+        values shown as black and white.
+
+    Raises:
+        ValueError: There is no cube or no table of bands, an option is none, or no band is left to show.
+    """
+    if which not in SETS or columns < 1 or others < 0:
+        found = f"which={which!r}, columns={columns}, others={others}"
+        msg = f"{found}; expected which of {list(SETS)}, columns from 1, others from 0"
+        raise ValueError(msg)
+    name, _ = choose_cube(inputs, sample)
+    cube, table = open_cube(inputs.cubes[name]), read_bands(inputs.bands)
+    chosen = chosen_bands(table, cube)
+    rest = [band for band in range(cube.bands) if band not in chosen]
+    sets = {"chosen": chosen, "others": _spaced(rest, others)}
+    shown = {kind: sets[kind] for kind in SETS[which] if sets[kind]}
+    if not shown:
+        msg = f"every band of {cube.path} is chosen, so there is no other to show; draw the chosen ones"
+        raise ValueError(msg)
+    lines = [(kind, line) for kind, bands in shown.items() for line in _lines(bands, columns)]
+    width = min(columns, max(len(line) for _, line in lines))
+    panel = DOUBLE_COLUMN / columns
+    height = len(lines) * (panel * cube.height / cube.width + TITLE_HEIGHT) + HEAD_ROOM * len(shown)
+    figure = new_figure(panel * width, height, data_kind=inputs.data_kind)
+    panels = figure.subplots(len(lines), width, squeeze=False)
+    rows = []
+    for axes, (kind, line) in zip(panels, lines, strict=True):
+        is_first = line[0] == shown[kind][0]
+        above = HEAD_LINE if is_first else ""
+        rows += [_draw_band(one, cube, band, kind, above) for one, band in zip(axes, line, strict=False)]
+        for empty in axes[len(line) :]:
+            empty.set_axis_off()
+        if is_first:
+            _write_head(axes[0], kind, sets[kind], rest)
+    scores = table.set_index(BAND)[SCORE]
+    data = pd.DataFrame(rows).assign(sample=name)
+    data = data.assign(**{SCORE: scores.reindex(data[BAND]).to_numpy()})
+    return FigureResult(figure, data, _caption(inputs, name, cube, shown, rest))
+
+
+def _spaced(bands: Sequence[int], count: int) -> list[int]:
+    """Some of the bands, evenly spaced, the ends among them."""
+    if not count or count >= len(bands):
+        return list(bands)
+    return [bands[round(place)] for place in np.linspace(0, len(bands) - 1, count)]
+
+
+def _lines(bands: Sequence[int], columns: int) -> list[Sequence[int]]:
+    return [bands[start : start + columns] for start in range(0, len(bands), columns)]
+
+
+def _draw_band(axes: Axes, cube: Cube, band: int, kind: str, above: str) -> dict[str, object]:
+    picture = cube.read_band(band)
+    show_image(axes, shrink(stretched(picture), SIDE))
+    axes.set_title(f"{above}{band_title(cube, band)}", fontsize=TITLE, loc="center", pad=2, linespacing=1.9)
+    for spine in axes.spines.values():
+        spine.set(color=FRAME[kind], linewidth=0.8)
+    low, high = np.percentile(picture, (0.5, 99.5))
+    return {
+        BAND: band,
+        WAVELENGTH: float("nan") if cube.wavelengths is None else cube.wavelengths[band],
+        CHOSEN: kind == "chosen",
+        "mean": float(picture.mean(dtype=np.float64)),
+        "sd": float(picture.std(dtype=np.float64)),
+        "black": float(low),
+        "white": float(high),
+    }
+
+
+def _write_head(axes: Axes, kind: str, bands: Sequence[int], rest: Sequence[int]) -> None:
+    """Letter and name of a set of bands, above its first picture."""
+    key = "a" if kind == "chosen" else "b"
+    some = f", {len(bands)} of {len(rest)}" if kind == "others" and len(bands) < len(rest) else ""
+    head = axes.annotate(
+        rf"$\bf{{{key}}}$   bands {NAMES[kind]}{some}",
+        (0, 1),
+        (0, 11),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="left",
+        va="bottom",
+        fontsize=7.5,
+    )
+    head.set_in_layout(False)  # the empty line above the titles holds it
+
+
+def _caption(
+    inputs: FigureInputs, name: str, cube: Cube, shown: dict[str, Sequence[int]], rest: Sequence[int]
+) -> str:
+    parts = []
+    if "chosen" in shown:
+        ends = shown["chosen"][0], shown["chosen"][-1]
+        waves = f" ({' to '.join(band_title(cube, band) for band in ends)})" if cube.wavelengths else ""
+        parts.append(f"the {len(shown['chosen'])} bands that networks see, {ends[0]} to {ends[1]}{waves}")
+    if "others" in shown:
+        count = len(shown["others"])
+        parts.append(f"the {count} others" if count == len(rest) else f"{count} of the {len(rest)} others")
+    return (
+        f"Bands of the calibrated cube of sample {name}: {'; '.join(parts)}. Each is stretched to its own "
+        f"percentiles, so noise is seen where a band holds little else. {data_sentence(inputs.data_kind)}"
+    )

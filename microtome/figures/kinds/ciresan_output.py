@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Output of a window network: input, raw dense probability, calibrated and filtered probability, label."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs, file_of
+from microtome.figures.kinds.sample_panel import check_same_size, needed, panel_row
+from microtome.figures.parts.panels import IGNORE, read_image, read_probability
+from microtome.figures.parts.style import styled
+from microtome.figures.result import FigureResult
+from microtome.io import images
+from microtome.provenance.runs import RunRecord
+
+BINS = 20
+NEEDS = ("image", "target", "predictions", "raw_predictions")
+
+
+@styled
+def draw(
+    inputs: FigureInputs, *, run: str = "", sample: str = "", of: str = "", mpp: float | None = None
+) -> FigureResult:
+    """Draw one sample as a window network sees it, before and after calibration.
+
+    Args:
+        inputs: Run records and files of the samples.
+        run: The run; the first with a map from before calibration by default.
+        sample: The sample; by default the first test sample that has what is shown.
+        of: Class whose probability is shown; the positive class by default.
+        mpp: Pixel size in micrometres, for a scale bar.
+
+    Returns:
+        The figure. Its data: per probability bin the pixels of each map, and the share of the class among
+        them.
+
+    Raises:
+        ValueError: The run, the sample or one of its files is missing.
+    """
+    record = inputs.record(run) if run else _first_calibrated(inputs)
+    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
+    shown = of or inputs.positive_class
+    raw_path = file_of(
+        sources.raw_predictions, record.run, sample=name, what="prediction from before calibration"
+    )
+    final_path = file_of(sources.predictions, record.run, sample=name, what="prediction")
+    raw, final = (read_probability(path, inputs, shown) for path in (raw_path, final_path))
+    image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
+    check_same_size(name, image=image, raw=raw, prediction=final, label=label)
+    titles = ("input", f"p({shown}), raw", f"p({shown}), calibrated, filtered", "label")
+    figure = panel_row(
+        [image, raw, final, label],
+        titles,
+        ("image", "probability", "probability", "classes"),
+        mpp=mpp,
+        data_kind=inputs.data_kind,
+    )
+    truth = label == inputs.class_id(shown)
+    data = pd.concat(
+        [_histogram(raw, truth, label, "raw"), _histogram(final, truth, label, "calibrated")],
+        ignore_index=True,
+    )
+    errors = [float(np.abs(probability - truth)[label != IGNORE].mean()) for probability in (raw, final)]
+    caption = (
+        f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network "
+        f"gives it, "
+        f"the same after calibration and median filtering, and label. Mean absolute error {errors[0]:.3f} "
+        f"before, "
+        f"{errors[1]:.3f} after."
+    )
+    return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
+
+
+def _first_calibrated(inputs: FigureInputs) -> RunRecord:
+    calibrated = {run for files in inputs.sources.values() for run in files.raw_predictions}
+    records = inputs.select(())
+    return next((record for record in records if record.run in calibrated), records[0])
+
+
+def _histogram(probability: NDArray, truth: NDArray, label: NDArray, stage: str) -> pd.DataFrame:
+    valid = label != IGNORE
+    edges = np.linspace(0, 1, BINS + 1)
+    pixels, _ = np.histogram(probability[valid], edges)
+    positives, _ = np.histogram(probability[valid & truth], edges)
+    share = np.divide(positives, pixels, out=np.full(BINS, np.nan), where=pixels > 0)
+    return pd.DataFrame(
+        {"stage": stage, "low": edges[:-1], "high": edges[1:], "pixels": pixels, "share_of_class": share}
+    )

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""The way of a hyperspectral cube: calibration, choice of bands, network, segmentation, with its pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs, SampleSources
+from microtome.figures.kinds.spectra import BAND_SHOWN
+from microtome.figures.parts.bands import (
+    band_title,
+    check_band,
+    choose_cube,
+    chosen_bands,
+    read_bands,
+    shrink,
+    stretched,
+)
+from microtome.figures.parts.flow_diagram import Stage, draw_flow
+from microtome.figures.parts.panels import outputs_of, paint, read_image, read_probability
+from microtome.figures.parts.samples import data_sentence
+from microtome.figures.parts.style import styled
+from microtome.figures.result import FigureResult
+from microtome.io import images
+from microtome.io.envi import Cube, open_cube
+from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.settings import loss_name, network_name
+
+SHEETS = 3
+"""Bands shown behind each other."""
+TONES = ("#FFFFFF", "#262626")
+"""Other classes, and the positive one."""
+
+
+@styled
+def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", band: int = BAND_SHOWN) -> FigureResult:
+    """Draw the way of a cube through calibration, choice of bands and network.
+
+    Args:
+        inputs: Run records, cubes (raw ones where there are any), the table of bands, maps of the run.
+        run: The run; the first by default.
+        sample: The sample; by default the first test sample with a cube and a map by the run, else with a
+            cube.
+        band: The band that stands for the whole cube, from 0.
+
+    Returns:
+        The figure; steps without a picture at hand are drawn as empty frames. Its data: step, what leads to
+        it, what is known of it, number of pictures.
+
+    Raises:
+        ValueError: There is no run, cube or table of bands, or the band is none of the cube's.
+    """
+    record = inputs.select([run] if run else ())[0]
+    name = sample or _first_sample(inputs, record.run)
+    name, sources = choose_cube(inputs, name)
+    cube = open_cube(inputs.cubes[name])
+    check_band(cube, band)
+    is_rgb = record.card.get("view") == "image"
+    steps = _picture_steps(sources) if is_rgb else _cube_steps(inputs, cube, name, band)
+    steps += [_network(record), *_results(inputs, record, sources)]
+    data = pd.DataFrame([_row(step, record.run, name) for step in steps])
+    told = "; ".join(
+        row["step"] + (f" ({row['detail']})" if row["detail"] else "") for row in data.to_dict("records")
+    )
+    caption = f"The way of sample {name} to the segmentation by {record.label}: {told}. "
+    return FigureResult(
+        draw_flow(steps, data_kind=inputs.data_kind), data, caption + data_sentence(inputs.data_kind)
+    )
+
+
+def _first_sample(inputs: FigureInputs, run: str) -> str:
+    """The first with a cube and maps, or none."""
+    able = inputs.candidates(run=run, needs=("predictions", "segmentations"))
+    return next((name for name in able if name in inputs.cubes), "")
+
+
+def _picture_steps(sources: SampleSources) -> list[Stage]:
+    picture = None if sources.image is None else read_image(sources.image)
+    return [Stage("picture", ("RGB image",), (picture,))]
+
+
+def _cube_steps(inputs: FigureInputs, cube: Cube, name: str, band: int) -> list[Stage]:
+    chosen = chosen_bands(read_bands(inputs.bands), cube)
+    places = dict.fromkeys(round(place) for place in np.linspace(0, len(chosen) - 1, SHEETS))
+    sheets = [_band(cube, chosen[place]) for place in places]
+    ends = f"{band_title(cube, chosen[0])} –\n{band_title(cube, chosen[-1])}"
+    steps = []
+    if name in inputs.raw_cubes:
+        raw = open_cube(inputs.raw_cubes[name])
+        steps.append(Stage("picture", ("raw cube",), (_band(raw, band),), below=f"{raw.bands} bands"))
+    how = {"arrow": "calibrate", "under_arrow": "dark,\nblank"} if steps else {}
+    steps.append(
+        Stage("picture", ("transmittance",), (_band(cube, band),), below=f"{cube.bands} bands", **how)
+    )
+    bands = Stage(
+        "sheets",
+        (f"{len(chosen)} bands",),
+        tuple(sheets),
+        below=ends,
+        arrow="choose",
+        under_arrow="mutual\ninformation",
+    )
+    return [*steps, bands]
+
+
+def _band(cube: Cube, band: int) -> NDArray:
+    return shrink(stretched(cube.read_band(band)))
+
+
+def _network(record: RunRecord) -> Stage:
+    loss = loss_name(str(record.card.get("loss", {}).get("name", "")))
+    lines = (network_name(str(record.card["network"]["name"])), loss)
+    return Stage("network", tuple(line for line in lines if line), arrow="train")
+
+
+def _results(inputs: FigureInputs, record: RunRecord, sources: SampleSources) -> Sequence[Stage]:
+    path, found = sources.predictions.get(record.run), sources.segmentations.get(record.run)
+    probability = None if path is None else read_probability(path, inputs, outputs=outputs_of(record))
+    positive = inputs.class_id(inputs.positive_class)
+    classes = None if found is None else (images.read(found) == positive).astype(np.uint8)
+    painted = None if classes is None else paint(classes, dict(enumerate(TONES)))
+    return (
+        Stage("picture", ("probability",), (probability,), below=f"of {inputs.positive_class}"),
+        Stage("picture", (inputs.positive_class,), (painted,), arrow="most likely", under_arrow="class"),
+    )
+
+
+def _row(step: Stage, run: str, sample: str) -> dict[str, object]:
+    lines = (*(step.titles[1:] if step.shape == "network" else ()), step.under_arrow, step.below)
+    texts = [line.replace(" –\n", " to ").replace("\n", " ") for line in lines if line]
+    return {
+        "step": step.titles[0],
+        "by": step.arrow,
+        "detail": ", ".join(texts),
+        "pictures": sum(picture is not None for picture in step.pictures),
+        "sample": sample,
+        "run": run,
+    }

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Where output and label differ: true and false positives and false negatives, in colour and in numbers."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs, file_of
+from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.parts.colors import (
+    FALSE_NEGATIVE,
+    FALSE_POSITIVE,
+    GREY,
+    TRUE_NEGATIVE,
+    TRUE_POSITIVE,
+    UNLABELLED,
+)
+from microtome.figures.parts.panels import IGNORE, frame_panel, paint, scale_bar, show_classes
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.result import FigureResult
+from microtome.io import images
+
+OUTCOMES = ("true negative", "true positive", "false positive", "false negative")
+TONES = (TRUE_NEGATIVE, TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE)
+NEEDS = ("target", "segmentations")
+LEGEND_HEIGHT = 0.5
+
+
+@styled
+def draw(
+    inputs: FigureInputs, *, run: str = "", sample: str = "", of: str = "", mpp: float | None = None
+) -> FigureResult:
+    """Draw the difference between segmentation and label of one sample.
+
+    Args:
+        inputs: Run records and files of the samples.
+        run: The run; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
+        of: Class whose outcomes are shown; the first class that is not `background` by default.
+        mpp: Pixel size in micrometres, for a scale bar.
+
+    Returns:
+        The figure. Its data: run, sample, class, outcome, pixels, share of the labelled pixels.
+
+    Raises:
+        ValueError: The run, the sample, the class or a file is missing.
+    """
+    record = inputs.select([run] if run else ())[0]
+    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
+    shown = of or inputs.shown_class
+    label = images.read(needed(sources, "target", name))
+    output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
+    check_same_size(name, label=label, segmentation=output)
+    outcomes = outcome_map(output, label, inputs.class_id(shown))
+    data = _count(outcomes).assign(run=record.run, sample=name, **{"class": shown})
+    height, width = label.shape
+    figure = new_figure(
+        DOUBLE_COLUMN, DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT, data_kind=inputs.data_kind
+    )
+    panels = figure.subplots(1, 3)
+    show_classes(panels[0], np.where(label == IGNORE, IGNORE, output))
+    show_classes(panels[1], label)
+    show_outcomes(panels[2], outcomes)
+    for axes, key, title in zip(panels, "abc", ("output", "label", f"difference, {shown}"), strict=True):
+        letter(axes, key, title)
+    scale_bar(panels[0], width, mpp)
+    figure.legend(
+        handles=_handles(data),
+        loc="outside lower right",
+        ncols=4,
+        columnspacing=1.4,
+        handlelength=1.0,
+        handleheight=1.0,
+    )
+    return FigureResult(figure, data, _caption(data, record.label, name, shown))
+
+
+def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.uint8]:
+    """Sort the pixels into the four outcomes of one class.
+
+    Args:
+        output: (H, W) class ids of the segmentation.
+        label: (H, W) class ids of the truth; `IGNORE` is left out.
+        positive: The class that counts as positive.
+
+    Returns:
+        (H, W) positions in `OUTCOMES`; `IGNORE` where there is no label.
+
+    Example:
+        >>> outcome_map(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 0, 255]]), 0).tolist()
+        [[1, 2, 3, 255]]
+    """
+    found, truth = output == positive, label == positive
+    outcomes = np.select([found & truth, found & ~truth, ~found & truth], [1, 2, 3], 0).astype(np.uint8)
+    return np.where(label == IGNORE, np.uint8(IGNORE), outcomes)
+
+
+def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
+    """Show a map of outcomes in their colours.
+
+    Args:
+        axes: The panel.
+        outcomes: Result of `outcome_map`.
+    """
+    frame_panel(axes)
+    axes.imshow(paint(outcomes, dict(enumerate(TONES))))
+
+
+def _count(outcomes: NDArray) -> pd.DataFrame:
+    counts = [int(np.count_nonzero(outcomes == index)) for index in range(len(OUTCOMES))]
+    labelled = max(sum(counts), 1)
+    rows = [(name, count, count / labelled) for name, count in zip(OUTCOMES, counts, strict=True)]
+    rows.append(("unlabelled", outcomes.size - sum(counts), float("nan")))
+    return pd.DataFrame(rows, columns=["outcome", "pixels", "share"])
+
+
+def _handles(data: pd.DataFrame) -> list[Patch]:
+    tones = dict(zip((*OUTCOMES, "unlabelled"), (*TONES, UNLABELLED), strict=True))
+    shown = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
+    return [
+        Patch(
+            facecolor=tones[row.outcome],
+            edgecolor=GREY,
+            linewidth=0.4,
+            label=f"{row.outcome}  {row.pixels:,}",
+        )
+        for row in shown
+    ]
+
+
+def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:
+    count = data.set_index("outcome")["pixels"]
+    positive = 2 * count["true positive"] + count["false positive"] + count["false negative"]
+    dice = 2 * count["true positive"] / positive if positive else float("nan")
+    return (
+        f"Difference between the output of {label} and the label of sample {sample}, outcomes of {shown}: "
+        f"{count['false positive']:,} false positive and {count['false negative']:,} false negative pixels "
+        f"beside "
+        f"{count['true positive']:,} true positive ones ({shown} Dice {dice:.3f})."
+    )

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""One sample as several runs see it: picture, truth, and each run's probability map and segmentation."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of
+from microtome.figures.kinds.difference_map import outcome_map
+from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.parts.colors import FALSE_NEGATIVE, FALSE_POSITIVE, GREY, TRUE_NEGATIVE, TRUE_POSITIVE
+from microtome.figures.parts.panels import (
+    IGNORE,
+    frame_panel,
+    outputs_of,
+    paint,
+    pixel_size,
+    read_image,
+    read_probability,
+    scale_bar,
+    show_image,
+)
+from microtome.figures.parts.samples import choose_samples, data_sentence
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.result import FigureResult
+from microtome.io import images
+from microtome.provenance.runs import RunRecord
+
+NEEDS = ("image", "target", "predictions")
+COLUMNS = 4
+PAIR = 2
+TITLE_HEIGHT = 0.17
+FOOT = 0.31
+"""Strip below the panels, inches."""
+BAR = (0.12, 0.17, 1.4, 0.07)
+"""Left, bottom, width and height of the colour bar, inches."""
+HEAT = "cividis"
+"""Colours of probabilities: even steps, also to the colour-blind."""
+TONES = {
+    "true positive": TRUE_POSITIVE,
+    "false positive": FALSE_POSITIVE,
+    "false negative": FALSE_NEGATIVE,
+    "true negative": TRUE_NEGATIVE,
+}
+TITLE = 6.4
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+LONGEST = 30
+"""Letters of a run's name that a title has room for."""
+
+
+@styled
+def draw(
+    inputs: FigureInputs,
+    *,
+    runs: Sequence[str] = (),
+    sample: str = "",
+    group: str = "",
+    mpp: float | None = None,
+) -> FigureResult:
+    """Draw one sample with the probability map and the segmentation of each run.
+
+    Args:
+        inputs: Run records and files of the samples.
+        runs: Runs, in order; all by default. One that sees uncalibrated bands is a run like any other.
+        sample: The sample; by default the first test sample (of the group) with a map by the first run.
+        group: Group (magnification) to choose the sample from.
+        mpp: Pixel size in micrometres, for a scale bar; by default what the image's file says.
+
+    Returns:
+        The figure. Its data: run, label, sample, group, pixels by outcome of the positive class, accuracy,
+        false positive rate, true positive rate, Dice, mean probability.
+
+    Raises:
+        ValueError: A run, a sample of the group, or one of its files is missing, or sizes differ.
+    """
+    records = {record.run: record for record in reversed(inputs.select(runs))}
+    order = list(dict.fromkeys(record.run for record in inputs.select(runs)))
+    ((name, sources),) = choose_samples(
+        inputs,
+        samples=[sample] if sample else (),
+        groups=[group] if group else (),
+        count=1,
+        run=order[0],
+        needs=NEEDS,
+    )
+    image = read_image(needed(sources, "image", name))
+    truth = images.read(needed(sources, "target", name))
+    check_same_size(name, image=image, target=truth)
+    figure, panels = _grid(len(order), image, inputs.data_kind)
+    _draw_truth(panels[:PAIR], inputs, image, truth)
+    scale_bar(panels[0], image.shape[1], pixel_size(sources.image, mpp))
+    rows = []
+    for index, run in enumerate(order):
+        start = PAIR * (index + 1)
+        pair = panels[start : start + PAIR]
+        row, artist = _draw_run(pair, inputs, records[run], (name, sources), truth)
+        rows.append(row)
+        for axes, text in zip(pair, _titles(records[run], row), strict=True):
+            _head(axes, panels, text)
+    for axes, text in zip(panels[:PAIR], ("image", "truth"), strict=True):
+        _head(axes, panels, text)
+    for empty in panels[PAIR * (len(order) + 1) :]:
+        empty.set_axis_off()
+    _legend(figure, artist, inputs.positive_class)
+    data = pd.DataFrame(rows)
+    return FigureResult(figure, data, _caption(inputs, name, data))
+
+
+def _grid(runs: int, image: NDArray, data_kind: str) -> tuple[Figure, list[Axes]]:
+    rows = -(-PAIR * (runs + 1) // COLUMNS)
+    panel = DOUBLE_COLUMN / COLUMNS * image.shape[0] / image.shape[1]
+    figure = new_figure(DOUBLE_COLUMN, rows * (panel + TITLE_HEIGHT) + FOOT, data_kind=data_kind)
+    layout, foot = figure.get_layout_engine(), FOOT / figure.get_figheight()
+    left, _, width, height = layout.get()["rect"]
+    layout.set(rect=(left, foot, width, height - foot))
+    return figure, list(figure.subplots(rows, COLUMNS, squeeze=False).ravel())
+
+
+def _draw_truth(pair: Sequence[Axes], inputs: FigureInputs, image: NDArray, truth: NDArray) -> None:
+    show_image(pair[0], image)
+    positive = inputs.class_id(inputs.positive_class)
+    shown = np.where(truth == IGNORE, IGNORE, (truth == positive).astype(np.uint8))
+    frame_panel(pair[1])
+    pair[1].imshow(paint(shown, {0: TRUE_NEGATIVE, 1: TRUE_POSITIVE}))
+
+
+def _draw_run(
+    pair: Sequence[Axes],
+    inputs: FigureInputs,
+    record: RunRecord,
+    chosen: tuple[str, SampleSources],
+    truth: NDArray,
+) -> tuple[dict[str, object], AxesImage]:
+    name, sources = chosen
+    path = file_of(sources.predictions, record.run, sample=name, what="prediction")
+    probability = read_probability(path, inputs, outputs=outputs_of(record))
+    found = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
+    check_same_size(name, target=truth, prediction=probability, segmentation=found)
+    frame_panel(pair[0])
+    artist = pair[0].imshow(probability, cmap=HEAT, vmin=0, vmax=1)
+    outcomes = outcome_map(found, truth, inputs.class_id(inputs.positive_class))
+    frame_panel(pair[1])
+    tones = {1: "true positive", 2: "false positive", 3: "false negative", 0: "true negative"}
+    pair[1].imshow(paint(outcomes, {value: TONES[outcome] for value, outcome in tones.items()}))
+    counts = {outcome: int(np.count_nonzero(outcomes == value)) for value, outcome in tones.items()}
+    row = {
+        "run": record.run,
+        "label": record.label,
+        "sample": name,
+        "group": inputs.groups.get(name, ""),
+        **{outcome.replace(" ", "_"): count for outcome, count in counts.items()},
+        **_scores(*counts.values()),
+        "mean_probability": float(probability.mean(dtype=np.float64)),
+    }
+    return row, artist
+
+
+def _scores(tp: int, fp: int, fn: int, tn: int) -> dict[str, float]:
+    """Scores of an image from its outcomes; NaN where one is not defined."""
+
+    def ratio(part: int, whole: int) -> float:
+        return part / whole if whole else float("nan")
+
+    return {
+        "accuracy": ratio(tp + tn, tp + fp + fn + tn),
+        "fpr": ratio(fp, fp + tn),
+        "tpr": ratio(tp, tp + fn),
+        "dice": ratio(2 * tp, 2 * tp + fp + fn),
+    }
+
+
+def _titles(record: RunRecord, row: dict[str, object]) -> tuple[str, str]:
+    label = record.label if len(record.label) <= LONGEST else f"{record.label[: LONGEST - 1]}…"
+    return label, f"accuracy {row['accuracy']:.3f}, Dice {row['dice']:.3f}"
+
+
+def _head(axes: Axes, panels: Sequence[Axes], text: str) -> None:
+    letter(axes, LETTERS[panels.index(axes) % len(LETTERS)], text)
+    axes.title.set_fontsize(TITLE)
+    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=TITLE, pad=2.5)
+
+
+def _legend(figure: Figure, artist: AxesImage, positive: str) -> None:
+    """Colours of the outcomes and of probabilities, in the strip below the panels."""
+    handles = [
+        Patch(facecolor=tone, edgecolor=GREY, linewidth=0.4, label=name) for name, tone in TONES.items()
+    ]
+    width, height = figure.get_size_inches()
+    figure.legend(
+        handles=handles, loc="lower right", bbox_to_anchor=(1, 0.06 / height), ncols=len(handles),
+        handlelength=1.0, columnspacing=1.2, borderaxespad=0,
+    ).set_in_layout(False)  # fmt: skip
+    left, bottom, long, thick = BAR
+    axes = figure.add_axes((left / width, bottom / height, long / width, thick / height))
+    axes.set_in_layout(False)
+    bar = figure.colorbar(artist, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(pad=1.5)
+    axes.text(1.06, 0.5, f"probability of {positive}", va="center", fontsize=6.5, transform=axes.transAxes)
+
+
+def _caption(inputs: FigureInputs, name: str, data: pd.DataFrame) -> str:
+    group = data["group"].iloc[0]
+    of = f"{name} ({group})" if group else name
+    scores = "; ".join(f"{row['label']} {row['dice']:.3f}" for row in data.to_dict("records"))
+    letters = [LETTERS[index % len(LETTERS)] for index in range(PAIR, PAIR * (len(data) + 1))]
+    return (
+        f"Sample {of}: image (a), truth (b; {inputs.positive_class} dark), and of each run the probability "
+        f"of {inputs.positive_class} and the segmentation by outcome ({letters[0]} to {letters[-1]}). Dice "
+        f"of {inputs.positive_class}: {scores}. {data_sentence(inputs.data_kind)}"
+    )

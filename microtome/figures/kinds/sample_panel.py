@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""One test sample of one run: input, probability, binarised output, label."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of
+from microtome.figures.parts.panels import (
+    IGNORE,
+    outputs_of,
+    pixel_size,
+    read_image,
+    read_probability,
+    scale_bar,
+    show_classes,
+    show_image,
+)
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.result import FigureResult
+from microtome.io import images
+
+THRESHOLD = 0.5
+NEEDS = ("image", "target", "predictions")
+TITLE_HEIGHT = 0.2
+BAR_HEIGHT = 0.27
+BAR_PLACE = (0.1, -0.085, 0.8, 0.04)
+"""Left, bottom, width and height of a colour bar, in parts of its panel."""
+
+
+@styled
+def draw(
+    inputs: FigureInputs,
+    *,
+    run: str = "",
+    sample: str = "",
+    threshold: float = THRESHOLD,
+    mpp: float | None = None,
+) -> FigureResult:
+    """Draw one sample as one run sees it.
+
+    Args:
+        inputs: Run records and files of the samples.
+        run: The run; the first by default.
+        sample: The sample; by default the first test sample that has what is shown.
+        threshold: The positive class is where its probability is above this.
+        mpp: Pixel size in micrometres, for a scale bar; by default what the image's file says.
+
+    Returns:
+        The figure. Its data: run, sample, class, pixels and shares in output and label, mean probability.
+
+    Raises:
+        ValueError: The run, the sample or one of its files is missing.
+    """
+    record = inputs.select([run] if run else ())[0]
+    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
+    path = file_of(sources.predictions, record.run, sample=name, what="prediction")
+    probability = read_probability(path, inputs, outputs=outputs_of(record))
+    image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
+    check_same_size(name, image=image, prediction=probability, label=label)
+    output = binarise(probability, inputs, threshold)
+    positive = inputs.positive_class
+    titles = ("input", f"probability of {positive}", f"output (p > {threshold:g})", "label")
+    figure = panel_row(
+        [image, probability, output, label],
+        titles,
+        ("image", "probability", "classes", "classes"),
+        mpp=pixel_size(sources.image, mpp),
+        data_kind=inputs.data_kind,
+    )
+    data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)
+    agreement = float(np.mean(output[label != IGNORE] == label[label != IGNORE]))
+    caption = (
+        f"Sample {name} as segmented by {record.label}: input, probability of {positive}, output binarised "
+        f"at "
+        f"{threshold:g}, and label ({inputs.classes[0]} black). {agreement:.1%} of the labelled pixels agree."
+    )
+    return FigureResult(figure, data, caption.replace("%", " %"))
+
+
+def needed(sources: SampleSources, what: str, sample: str) -> str:
+    """Give the image or target of a sample.
+
+    Args:
+        sources: Files of the sample.
+        what: ``image`` or ``target``.
+        sample: Name of the sample, for the message.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: The sample has none.
+    """
+    path = getattr(sources, what)
+    if path is None:
+        msg = f"sample {sample!r} has no {what}; name a sample that has one"
+        raise ValueError(msg)
+    return path
+
+
+def check_same_size(sample: str, **arrays: NDArray) -> None:
+    """Check that what is shown side by side has one size.
+
+    Args:
+        sample: Name of the sample, for the message.
+        **arrays: Arrays by what they are.
+
+    Raises:
+        ValueError: Sizes differ.
+    """
+    sizes = {name: array.shape[:2] for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        msg = f"sample {sample!r}: sizes differ, {sizes}; predict and rasterize it again"
+        raise ValueError(msg)
+
+
+def binarise(probability: NDArray, inputs: FigureInputs, threshold: float) -> NDArray[np.uint8]:
+    """Threshold the probability of the positive class into ids of the (two) classes.
+
+    Args:
+        probability: (H, W) probability of the positive class.
+        inputs: Names of the classes.
+        threshold: Positive where above.
+
+    Returns:
+        (H, W) class ids.
+    """
+    positive = inputs.class_id(inputs.positive_class)
+    other = next(index for index in range(len(inputs.classes)) if index != positive)
+    return np.where(probability > threshold, positive, other).astype(np.uint8)
+
+
+def panel_row(
+    arrays: Sequence[NDArray],
+    titles: Sequence[str],
+    kinds: Sequence[str],
+    *,
+    mpp: float | None,
+    data_kind: str,
+) -> Figure:
+    """Draw arrays in one row, with one colour bar for the probabilities.
+
+    Args:
+        arrays: (H, W) arrays of one size.
+        titles: Title by panel.
+        kinds: ``image``, ``probability`` or ``classes`` by panel.
+        mpp: Pixel size in micrometres, for a scale bar in the first panel.
+        data_kind: Where the images come from.
+
+    Returns:
+        The figure.
+    """
+    height, width = arrays[0].shape[:2]
+    panel = DOUBLE_COLUMN / len(arrays)
+    figure = new_figure(
+        DOUBLE_COLUMN, panel * height / width + TITLE_HEIGHT + BAR_HEIGHT, data_kind=data_kind
+    )
+    axes = figure.subplots(1, len(arrays), squeeze=False)[0]
+    for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
+        artist = show_classes(axis, array) if kind == "classes" else show_image(axis, array)
+        letter(axis, chr(ord("a") + index), title)
+        if kind == "probability":
+            probability_bar(figure, axis, artist)
+    scale_bar(axes[0], width, mpp)
+    return figure
+
+
+def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
+    """Set a colour bar from 0 to 1 below a panel, which keeps its place.
+
+    Args:
+        figure: The figure.
+        axes: The panel.
+        artist: The probability map.
+    """
+    bar = figure.colorbar(artist, cax=axes.inset_axes(BAR_PLACE), orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(pad=1.5)
+
+
+def _class_shares(
+    inputs: FigureInputs, output: NDArray, label: NDArray, probability: NDArray
+) -> pd.DataFrame:
+    labelled = label != IGNORE
+    rows = []
+    for value, name in enumerate(inputs.classes):
+        truth, found = labelled & (label == value), labelled & (output == value)
+        rows.append(
+            {
+                "class": name,
+                "label_pixels": int(truth.sum()),
+                "output_pixels": int(found.sum()),
+                "both_pixels": int((truth & found).sum()),
+                "mean_probability": float(probability[truth].mean()) if truth.any() else float("nan"),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Images sorted by a score, worst first: input, output, difference."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from microtome.figures.inputs import FigureInputs, file_of
+from microtome.figures.kinds.difference_map import OUTCOMES, TONES, outcome_map, show_outcomes
+from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.parts.colors import GREY
+from microtome.figures.parts.panels import read_image, show_classes, show_image
+from microtome.figures.parts.pictures import write_row_label
+from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
+from microtome.figures.result import FigureResult
+from microtome.io import images
+from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.numbers import ALL_CLASSES, values_of
+
+COUNT = 4
+LEGEND_HEIGHT = 0.32
+TITLE_HEIGHT = 0.2
+PANEL = 1.6
+SYMBOLS = {
+    "v_rand": r"$V_{\mathrm{Rand}}$",
+    "v_info": r"$V_{\mathrm{Info}}$",
+    "aji": "AJI",
+    "aji_plus": "AJI+",
+    "pq": "PQ",
+    "dice": "Dice",
+}
+LONG = 10
+"""Letters of a name that is written along its row rather than in front of it."""
+TITLES = ("input", "output", "label", "difference, {of}")
+
+
+@styled
+def draw(
+    inputs: FigureInputs,
+    *,
+    run: str = "",
+    metric: str = "v_rand",
+    class_name: str = ALL_CLASSES,
+    part: str = "test",
+    count: int = COUNT,
+    lowest_first: bool = True,
+    of: str = "",
+) -> FigureResult:
+    """Draw the images on which a run does worst.
+
+    Args:
+        inputs: Run records and files of the samples.
+        run: The run; the first by default.
+        metric: Score to sort by.
+        class_name: Class of the score.
+        part: Part of the split that was evaluated.
+        count: How many images to draw; the data list all of them.
+        lowest_first: Whether a low score is bad.
+        of: Class whose outcomes are shown; the first class that is not `background` by default.
+
+    Returns:
+        The figure. Its data: rank, sample, value, for all images, worst first.
+
+    Raises:
+        ValueError: The run, the metric or a file is missing.
+    """
+    record = inputs.select([run] if run else ())[0]
+    ranking = rank(record, metric, class_name=class_name, part=part, lowest_first=lowest_first)
+    shown = of or inputs.shown_class
+    rows = ranking.head(count)
+    shape = images.header(needed(inputs.sample(rows["sample"].iloc[0])[1], "image", ""))
+    height = PANEL * shape.height / shape.width * len(rows) + TITLE_HEIGHT + LEGEND_HEIGHT
+    figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
+    panels = figure.subplots(len(rows), len(TITLES), squeeze=False)
+    for axes, row in zip(panels, rows.itertuples(), strict=True):
+        _draw_row(axes, inputs, record, row.sample, shown)
+        score = f"{SYMBOLS.get(metric, metric)} {row.value:.3f}"
+        if len(row.sample) > LONG:
+            write_row_label(axes[0], inputs, row.sample, more=score)
+        else:
+            style = {"rotation": 0, "ha": "right", "va": "center", "labelpad": 6, "linespacing": 1.5}
+            axes[0].set_ylabel(f"{row.sample}\n{score}", **style)
+    for axes, title in zip(panels[0], TITLES, strict=True):
+        axes.set_title(title.format(of=shown))
+    tones = dict(zip(OUTCOMES, TONES, strict=True))
+    handles = [
+        Patch(facecolor=tone, edgecolor=GREY, linewidth=0.4, label=name) for name, tone in tones.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
+    name = metric if metric.startswith("v_") else SYMBOLS.get(metric, metric)
+    caption = (
+        f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
+        f"of "
+        f"{len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
+        f"{ranking['value'].iloc[-1]:.3f}."
+    )
+    return FigureResult(figure, ranking.assign(run=record.run, metric=metric), caption)
+
+
+def rank(
+    record: RunRecord,
+    metric: str,
+    *,
+    class_name: str = ALL_CLASSES,
+    part: str = "test",
+    lowest_first: bool = True,
+) -> pd.DataFrame:
+    """Sort the samples of a run by a score, worst first; ties by name.
+
+    Args:
+        record: The run.
+        metric: Score.
+        class_name: Class of the score.
+        part: Part of the split.
+        lowest_first: Whether a low score is bad.
+
+    Returns:
+        Columns rank (from 1), sample, value.
+
+    Raises:
+        ValueError: The run lacks the metric.
+    """
+    values = values_of([record], metric, class_name=class_name, part=part)[["sample", "value"]]
+    ordered = values.sort_values(["value", "sample"], ascending=[lowest_first, True], ignore_index=True)
+    ordered.insert(0, "rank", range(1, len(ordered) + 1))
+    return ordered
+
+
+def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample: str, of: str) -> None:
+    _, sources = inputs.sample(sample)
+    output = images.read(file_of(sources.segmentations, record.run, sample=sample, what="segmentation"))
+    label, image = (
+        images.read(needed(sources, "target", sample)),
+        read_image(needed(sources, "image", sample)),
+    )
+    check_same_size(sample, image=image, segmentation=output, label=label)
+    show_image(axes[0], image)
+    show_classes(axes[1], output)
+    show_classes(axes[2], label)
+    show_outcomes(axes[3], outcome_map(output, label, inputs.class_id(of)))

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT
+"""Image panels: greyscale images, probability maps, class maps, scale bars."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts.colors import LIGHT, UNLABELLED
+from microtome.io import images
+from microtome.provenance.runs import RunRecord
+
+IGNORE = 255
+MASK = "mask"
+"""Output of a network that is the probability of the positive class."""
+STRETCH = (0.5, 99.5)
+BAR_SHARE = 0.25
+BAR_STEPS = (1, 2, 5)
+NANOMETRES = 1000
+BAR_MARGIN = 0.04
+BAR_HEIGHT = 0.014
+BAR_PAD = 0.022
+BAR_LETTER, BAR_TEXT = 0.042, 0.115
+"""Width of a letter of a scale bar's text, and height of the text, inches."""
+MICROMETRE_LIMIT = 1.0
+CLASS_TONES = ("#000000", "#FFFFFF", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2")
+
+
+def read_image(path: str | Path) -> NDArray:
+    """Read an image for display, stretched to its own percentiles unless it is 8-bit.
+
+    Args:
+        path: The image.
+
+    Returns:
+        (H, W) float in 0..1, or (H, W, 3); of other channel numbers the mean is shown.
+    """
+    array = images.read(path)
+    if array.ndim == 3 and array.shape[-1] != len("RGB"):
+        array = array.mean(axis=-1)
+    if array.dtype == np.uint8:
+        return array / np.iinfo(np.uint8).max
+    low, high = np.percentile(array, STRETCH)
+    return np.clip((array - low) / max(float(high - low), np.finfo(float).tiny), 0, 1)
+
+
+def read_probability(
+    path: str | Path, inputs: FigureInputs, name: str = "", *, outputs: Sequence[str] = ()
+) -> NDArray[np.float32]:
+    """Read the probability of one class.
+
+    Args:
+        path: Probability map with one channel (probability of the positive class; the complement is that of
+            the other of two classes), one channel per class, or one per output.
+        inputs: Names of the classes.
+        name: The class; empty for the positive class.
+        outputs: What the channels are, where they are no classes (``mask``, ``shape_marker``, …; see
+            `outputs_of`); the positive class is then the mask.
+
+    Returns:
+        (H, W) probabilities.
+
+    Raises:
+        ValueError: The number of channels fits neither.
+    """
+    chosen = name or inputs.positive_class
+    channel = inputs.class_id(chosen)
+    array = images.read(path).astype(np.float32)
+    if MASK in outputs:
+        array = _output(array, path, outputs, MASK)
+    if array.ndim == 3 and array.shape[-1] == len(inputs.classes):
+        return array[..., channel]
+    if array.ndim != 2 or (chosen != inputs.positive_class and len(inputs.classes) != 2):
+        msg = (
+            f"{path} has shape {array.shape}; expected one channel, or one for each of {list(inputs.classes)}"
+        )
+        raise ValueError(msg)
+    return array if chosen == inputs.positive_class else 1 - array
+
+
+def read_output(path: str | Path, outputs: Sequence[str], name: str) -> NDArray[np.float32]:
+    """Read one output of a network with independent outputs.
+
+    Args:
+        path: Probability map with one channel per output.
+        outputs: What the channels are.
+        name: The output, e.g. ``shape_marker``.
+
+    Returns:
+        (H, W) probabilities.
+
+    Raises:
+        ValueError: There is no such output, or the number of channels differs.
+    """
+    return _output(images.read(path).astype(np.float32), path, outputs, name)
+
+
+def outputs_of(record: RunRecord) -> tuple[str, ...]:
+    """Give what the channels of a run's predictions are, where they are no classes.
+
+    Args:
+        record: The run.
+
+    Returns:
+        E.g. ``("mask", "shape_marker")``; empty where the card names none.
+    """
+    return tuple(record.card.get("outputs") or ())
+
+
+def pixel_size(path: str | Path | None, mpp: float | None = None) -> float | None:
+    """Give the pixel size of an image, for its scale bar.
+
+    Args:
+        path: The image.
+        mpp: The pixel size if known, micrometres; it decides.
+
+    Returns:
+        Micrometres, or None where nobody knows.
+    """
+    return mpp if mpp is not None or path is None else images.header(path).mpp
+
+
+def show_image(axes: Axes, array: NDArray) -> AxesImage:
+    """Show a greyscale (0..1) or colour image without ticks.
+
+    Args:
+        axes: The panel.
+        array: (H, W) or (H, W, 3), 0..1.
+
+    Returns:
+        The artist.
+    """
+    frame_panel(axes)
+    return axes.imshow(array, cmap="gray", vmin=0, vmax=1)
+
+
+def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES) -> AxesImage:
+    """Show a class map: class 0 black, class 1 white, as in the ISBI challenge, then colours.
+
+    Args:
+        axes: The panel.
+        labels: (H, W) class ids; `IGNORE` is shown as unlabelled.
+        tones: Colour by class id.
+
+    Returns:
+        The artist.
+    """
+    frame_panel(axes)
+    return axes.imshow(paint(labels, dict(enumerate(tones))))
+
+
+def paint(labels: NDArray, tones: dict[int, str]) -> NDArray[np.uint8]:
+    """Colour a map of ids.
+
+    Args:
+        labels: (H, W) ids.
+        tones: Colour by id; every other id becomes the colour of unlabelled pixels.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    colored = np.full((*labels.shape, 3), _bytes(UNLABELLED), np.uint8)
+    for value, tone in tones.items():
+        colored[labels == value] = _bytes(tone)
+    return colored
+
+
+def frame_panel(axes: Axes) -> None:
+    """Take the ticks off a panel and put a hairline around it.
+
+    Args:
+        axes: The panel.
+    """
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=LIGHT, linewidth=0.5)
+
+
+def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:
+    """Draw a scale bar at the lower left of an image panel.
+
+    Args:
+        axes: The panel, in pixel coordinates.
+        width: Width of the image, pixels.
+        mpp: Pixel size in micrometres; None draws nothing.
+
+    Returns:
+        Length of the bar in micrometres, or None.
+    """
+    if mpp is None:
+        return None
+    length = bar_length(width * mpp)
+    text = f"{length:g} µm" if length >= MICROMETRE_LIMIT else f"{length * NANOMETRES:g} nm"
+    inches = axes.get_position().width * axes.figure.get_figwidth()
+    room = max(length / mpp, width * len(text) * BAR_LETTER / inches)
+    x, y = BAR_MARGIN * width, axes.get_ylim()[0] - BAR_MARGIN * width
+    thick, pad = BAR_HEIGHT * width, BAR_PAD * width
+    text_height = BAR_TEXT * width / inches
+    box = (x - pad, y - thick - text_height - pad), room + 2 * pad, thick + text_height + 2 * pad
+    axes.add_patch(Rectangle(*box, facecolor="white", edgecolor=LIGHT, linewidth=0.4, zorder=4))
+    left = x + (room - length / mpp) / 2
+    axes.add_patch(Rectangle((left, y - thick), length / mpp, thick, facecolor="black", lw=0, zorder=4))
+    style = {"ha": "center", "va": "bottom", "fontsize": 5.5, "color": "black", "zorder": 4}
+    axes.text(x + room / 2, y - thick - pad * 0.6, text, **style)
+    return length
+
+
+def bar_length(field: float) -> float:
+    """Choose a round length of about a quarter of the field of view.
+
+    Args:
+        field: Width of the field, micrometres.
+
+    Returns:
+        1, 2 or 5 times a power of ten, at most a quarter of the field.
+
+    Example:
+        >>> bar_length(512 * 0.004)
+        0.5
+    """
+    limit = field * BAR_SHARE
+    power = int(np.floor(np.log10(limit)))
+    steps = [step * 10.0**exponent for exponent in (power, power + 1) for step in BAR_STEPS]
+    return float(np.round(max(step for step in steps if step <= limit * (1 + 1e-9)), 12))
+
+
+def _output(array: NDArray, path: str | Path, outputs: Sequence[str], name: str) -> NDArray:
+    channels = array[..., None] if array.ndim == 2 else array
+    if name not in outputs or channels.shape[-1] != len(outputs):
+        found = f"{path} has {channels.shape[-1]} channel(s), the run's outputs are {list(outputs)}"
+        msg = f"{found}; expected one channel per output, {name!r} among them; predict again"
+        raise ValueError(msg)
+    return channels[..., list(outputs).index(name)]
+
+
+def _bytes(tone: str) -> tuple[int, int, int]:
+    return tuple(round(value * 255) for value in to_rgb(tone))

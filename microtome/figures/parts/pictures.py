@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Grids of pictures: one row per sample with its name and group at the left, titles above the first row."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure
+
+LABEL_ROOM = 0.3
+TITLE_HEIGHT = 0.2
+LEGEND_HEIGHT = 0.24
+LABEL_SIZE = 6.0
+INCHES_PER_LETTER = 0.055
+"""Width of a letter of `LABEL_SIZE` points."""
+ELLIPSIS = "…"
+
+
+def picture_grid(
+    rows: int,
+    columns: int,
+    *,
+    aspect: float,
+    data_kind: str,
+    handles: Sequence[Line2D | Patch] = (),
+    width: float = DOUBLE_COLUMN,
+    below: float = 0.0,
+) -> tuple[Figure, NDArray]:
+    """Make a grid of panels for pictures of one shape, with a legend below if there are handles.
+
+    Args:
+        rows: Number of rows.
+        columns: Number of columns.
+        aspect: Height of a picture in parts of its width.
+        data_kind: Where the images come from.
+        handles: Legend.
+        width: Width of the figure, inches.
+        below: Room below the pictures, inches, for colour bars.
+
+    Returns:
+        The figure, and its axes (rows, columns).
+    """
+    panel = (width - LABEL_ROOM) / columns
+    legend = LEGEND_HEIGHT if handles else 0.0
+    figure = new_figure(width, rows * panel * aspect + TITLE_HEIGHT + legend + below, data_kind=data_kind)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    if handles:
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=len(handles),
+            handlelength=1.8,
+            columnspacing=1.4,
+        )
+    return figure, panels
+
+
+def write_titles(panels: NDArray, titles: Sequence[str]) -> None:
+    """Head the columns with letters and titles.
+
+    Args:
+        panels: Axes (rows, columns).
+        titles: Title by column.
+    """
+    for index, (axes, title) in enumerate(zip(panels[0], titles, strict=True)):
+        letter(axes, chr(ord("a") + index), title)
+
+
+def write_row_label(axes: Axes, inputs: FigureInputs, sample: str, *, more: str = "") -> None:
+    """Write group and name of a sample at the left of its row.
+
+    Args:
+        axes: The first panel of the row.
+        inputs: Groups of the samples.
+        sample: Name of the sample.
+        more: A further part of the first line.
+    """
+    rows = axes.get_subplotspec().get_gridspec().nrows
+    room = (axes.figure.get_figheight() - TITLE_HEIGHT - LEGEND_HEIGHT) / rows
+    head = "   ".join(part for part in (inputs.groups.get(sample, ""), more) if part)
+    lines = [shorten(line, int(room / INCHES_PER_LETTER)) for line in (head, sample) if line]
+    axes.set_ylabel("\n".join(lines), fontsize=LABEL_SIZE, linespacing=1.35, labelpad=3)
+
+
+def shorten(text: str, letters: int) -> str:
+    """Leave out the middle of a text that is too long.
+
+    Args:
+        text: The text.
+        letters: Letters there is room for.
+
+    Returns:
+        The text, or its ends around an ellipsis.
+
+    Example:
+        >>> shorten("TCGA-21-5784-01Z-00-DX1", 11)
+        'TCGA-…0-DX1'
+    """
+    if len(text) <= letters or letters < len("a…b"):
+        return text
+    head = letters // 2
+    return text[:head] + ELLIPSIS + text[len(text) - (letters - head - 1) :]
+
+
+def common_aspect(arrays: Sequence[NDArray]) -> float:
+    """Give the aspect of the tallest of some pictures.
+
+    Args:
+        arrays: (H, W) or (H, W, C) each.
+
+    Returns:
+        Largest height in parts of the width.
+    """
+    return float(np.max([array.shape[0] / array.shape[1] for array in arrays]))

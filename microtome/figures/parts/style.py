@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""One restrained style for all figures, without pyplot and without anything left to the machine."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import Bbox
+
+from microtome.figures.parts.colors import CYCLE, GREY, INK, LIGHT
+
+SINGLE_COLUMN = 3.5
+"""Width of one column of a journal, in inches (89 mm)."""
+DOUBLE_COLUMN = 7.2
+"""Width of two columns, in inches (183 mm)."""
+TAG_HEIGHT = 0.17
+"""Strip at the top of a phantom's figure for its tag, in inches."""
+EDGE = 0.03
+PHANTOM_TAG = "phantom data"
+HASH_SALT = "microtome"
+PLACES = 6
+"""Decimals of where a panel lies, as a share of the figure."""
+
+SETTINGS: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "mathtext.fontset": "dejavusans",
+    "font.size": 7.0,
+    "axes.titlesize": 7.5,
+    "axes.labelsize": 7.0,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "figure.titlesize": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 4.0,
+    "axes.labelpad": 3.0,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=CYCLE),
+    "axes.unicode_minus": True,
+    "grid.color": LIGHT,
+    "grid.linewidth": 0.4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "patch.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.handlelength": 1.8,
+    "figure.dpi": 300.0,
+    "savefig.dpi": 300.0,
+    "savefig.facecolor": "white",
+    "figure.facecolor": "white",
+    "image.interpolation": "nearest",
+    "image.cmap": "gray",
+    "svg.fonttype": "path",
+    "svg.hashsalt": HASH_SALT,
+    "pdf.fonttype": 42,
+    "pdf.compression": 6,
+    "path.simplify": True,
+    "text.usetex": False,
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a drawing function under the style, whatever matplotlib's settings are at the moment.
+
+    Args:
+        function: The function.
+
+    Returns:
+        The function, under the style; the settings are as before when it returns.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(SETTINGS)
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
+class StableLayout(ConstrainedLayoutEngine):
+    """The constrained layout, rounded and made once, so that panels lie alike in each format.
+
+    Its solver keeps variables in the order of their addresses in memory, so its sums, and with them a
+    figure's bytes, differ in the last bit from one process to the next.
+    """
+
+    def execute(self, fig: Figure) -> None:
+        """Lay out the panels of a figure.
+
+        Args:
+            fig: The figure, whose axes are moved.
+        """
+        super().execute(fig)
+        for axes in fig.get_axes():
+            axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACES)), "original")
+            axes.set_in_layout(True)
+
+
+def lay_out(figure: Figure) -> None:
+    """Give the panels of a finished figure their places, once for all formats.
+
+    Args:
+        figure: The figure, which is changed.
+    """
+    if isinstance(figure.get_layout_engine(), StableLayout):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
+    """Make an empty figure, tagged when it is to show phantoms.
+
+    Args:
+        width: Width in inches.
+        height: Height in inches.
+        data_kind: ``phantom``, ``public``, ``own``, or empty for what shows no data.
+
+    Returns:
+        The figure, with the constrained layout and the Agg canvas.
+    """
+    is_phantom = data_kind == "phantom"
+    strip = TAG_HEIGHT if is_phantom else 0.0
+    layout = StableLayout(
+        w_pad=EDGE, h_pad=EDGE, wspace=0.02, hspace=0.02, rect=(0, 0, 1, height / (height + strip))
+    )
+    figure = Figure(figsize=(width, height + strip), layout=layout)
+    FigureCanvasAgg(figure)
+    if is_phantom:
+        figure.text(
+            1 - EDGE / width,
+            1 - EDGE / (height + strip),
+            PHANTOM_TAG,
+            ha="right",
+            va="top",
+            fontsize=6,
+            color=GREY,
+            style="italic",
+        )
+    return figure
+
+
+def letter(axes: Axes, name: str, title: str = "") -> None:
+    """Head a panel with its letter in bold and its title.
+
+    Args:
+        axes: The panel.
+        name: The letter; empty for none.
+        title: The title.
+    """
+    lead = rf"$\bf{{{name}}}$   " if name else ""
+    axes.set_title(lead + title, loc="left")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Files on disk: written under a temporary name and renamed when whole, and named by their digests."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+FILE_MODE = 0o666 & ~_UMASK
+"""Mode of a new file; libraries that write to a temporary file of their own leave it to its owner alone."""
+PARTIAL = "partial"
+"""Mark in the name of a file or folder that is being written; the number of the process follows."""
+PROBE_BYTES = 2**16
+"""What a folder must have room for before hours of work begin."""
+DIGEST = 16
+"""Characters of a hash that cards keep."""
+BLOCK = 1 << 20
+
+
+@contextmanager
+def finished_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its final name only when everything in it is written.
+
+    Raises:
+        ValueError: Nothing was written.
+    """
+    _remove_abandoned(folder)
+    partial = folder.with_name(f".{folder.name}.{PARTIAL}-{os.getpid()}")
+    _remove(partial)
+    partial.mkdir(parents=True)
+    old = partial.with_name(f"{partial.name}-old")
+    try:
+        yield partial
+        if not any(partial.iterdir()):
+            msg = f"nothing was written to {folder}; the job had no samples"
+            raise ValueError(msg)
+        with suppress(FileNotFoundError):
+            folder.replace(old)  # not emptied in place: a folder under its final name is always whole
+        partial.replace(folder)
+    finally:
+        _remove(partial)
+        _remove(old)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, if it is there."""
+    if folder.is_dir():
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        folder.rmdir()
+
+
+@contextmanager
+def finished_file(path: Path) -> Iterator[Path]:
+    """A file name to write to, which becomes `path` only when the writing succeeded."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path)
+    partial = path.with_name(f".{path.name}.{PARTIAL}-{os.getpid()}{path.suffix}")
+    try:
+        yield partial
+        partial.chmod(FILE_MODE)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder, if need be, and try to write to it.
+
+    Raises:
+        OSError: It cannot be written to, or its disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(PROBE_BYTES))
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete what killed processes had begun to write under the temporary names of a file or folder."""
+    begun = re.compile(rf"\.{re.escape(path.name)}\.{PARTIAL}-(\d{{1,9}})(-old)?(\.\w+)?")
+    for found in list(path.parent.iterdir()) if path.parent.is_dir() else []:
+        match = begun.fullmatch(found.name)
+        if match and not _is_running(int(match[1])):
+            _remove(found) if found.is_dir() else found.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, keys in their order."""
+    with finished_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def digest_of_options(options: Any) -> str:
+    """Hash options: the first `DIGEST` characters of the SHA-256 of their JSON, keys sorted.
+
+    Example:
+        >>> digest_of_options({"a": 1, "b": 2}) == digest_of_options({"b": 2, "a": 1})
+        True
+    """
+    return sha256_of_bytes(json.dumps(options, sort_keys=True).encode())[:DIGEST]
+
+
+def sha256_of_bytes(content: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal.
+
+    Example:
+        >>> sha256_of_bytes(b"")[:8]
+        'e3b0c442'
+    """
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal, read block by block.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

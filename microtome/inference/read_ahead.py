@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Reading the image ahead of the network, one group of rows of windows at a time, each pixel once."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from microtome.inference.grid import Grid
+from microtome.io.images import WindowSource, read_mirrored
+
+Normalize = Callable[[NDArray], NDArray]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Image rows to read for a group of rows of windows.
+
+    Attributes:
+        group: Index of the group.
+        start: First image row that is not in the band yet.
+        stop: Row behind the last.
+        kept: Rows at the end of the previous band that stay.
+    """
+
+    group: int
+    start: int
+    stop: int
+    kept: int
+
+
+@dataclass(frozen=True, eq=False)
+class BandReader:
+    """Yields the input of one group of rows of windows after another.
+
+    Rows that two groups share are read, normalised and moved to the device once. A thread reads the
+    next rows while the network works on the present ones. Where windows are skipped, only the columns under
+    the wanted ones are read; the rest of the band is 0 and never looked at.
+
+    Attributes:
+        source: The image.
+        grid: The windows.
+        margin: Pixels of context around each window.
+        normalize: Maps (C, h, w) pixels to the values the network takes, pixel by pixel.
+        device: Where the bands go.
+    """
+
+    source: WindowSource
+    grid: Grid
+    margin: int
+    normalize: Normalize | None
+    device: torch.device
+
+    @property
+    def left(self) -> int:
+        """Image column of the first column of a band."""
+        return self.grid.columns.starts[0] - self.margin
+
+    def stretches(self) -> list[Stretch]:
+        """What to read, in order, for the groups that have a wanted window."""
+        stretches, end = [], None
+        for group, rows in enumerate(self.grid.groups):
+            if not self.grid.mask[rows.start : rows.stop].any():
+                continue
+            top, bottom = self.grid.span(group)
+            start = top - self.margin if end is None else max(top - self.margin, end)
+            stretches.append(Stretch(group, start, bottom + self.margin, start - top + self.margin))
+            end = bottom + self.margin
+        return stretches
+
+    def bands(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield (group, band (C, height + 2 margin, width)), float32 on the device."""
+        stretches = self.stretches()
+        band = torch.empty(0)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
+            ahead = pool.submit(self.read, stretches[0]) if stretches else None
+            for position, stretch in enumerate(stretches):
+                fresh = ahead.result()
+                if position + 1 < len(stretches):
+                    ahead = pool.submit(self.read, stretches[position + 1])
+                fresh = self._on_device(fresh)
+                band = torch.cat([band[:, -stretch.kept :], fresh], dim=1) if stretch.kept else fresh
+                yield stretch.group, band
+
+    def read(self, stretch: Stretch) -> NDArray[np.float32]:
+        """Read and normalise the rows of a stretch: (C, rows, width) float32."""
+        height = stretch.stop - stretch.start
+        spans = self._spans(stretch)
+        parts = [self._part(stretch.start, start, height, stop - start) for start, stop in spans]
+        columns = self.grid.columns
+        width = columns.starts[-1] + columns.window + self.margin - self.left
+        if len(parts) == 1 and parts[0].shape[2] == width:
+            return parts[0]
+        band = np.zeros((parts[0].shape[0], height, width), np.float32)
+        for (start, stop), part in zip(spans, parts, strict=True):
+            band[:, :, start - self.left : stop - self.left] = part
+        return band
+
+    def _part(self, y: int, x: int, height: int, width: int) -> NDArray[np.float32]:
+        pixels = read_mirrored(self.source, y, x, height, width)
+        values = pixels if self.normalize is None else np.asarray(self.normalize(pixels))
+        if values.ndim != 3 or values.shape[1:] != (height, width):
+            msg = (
+                f"normalize turned pixels of shape {pixels.shape} into {values.shape}; expected "
+                f"(C, {height}, {width}): it must work pixel by pixel (prepare may use whole windows)"
+            )
+            raise ValueError(msg)
+        return np.ascontiguousarray(values, np.float32)
+
+    def _spans(self, stretch: Stretch) -> list[tuple[int, int]]:
+        """Column intervals under the wanted windows that use any row of a stretch."""
+        starts, first = np.asarray(self.grid.rows.starts), self.grid.groups[stretch.group].start
+        using = np.flatnonzero(starts - self.margin < stretch.stop)
+        return self.grid.column_spans(using[using >= first], self.margin)
+
+    def _on_device(self, values: NDArray[np.float32]) -> torch.Tensor:
+        tensor = torch.from_numpy(values)
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Bytes of a file to arrays and back."""

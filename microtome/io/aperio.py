@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+"""Aperio ImageScope annotations (XML). Used through :mod:`microtome.io.annotations`.
+
+Document types and entities are refused by the parser itself, before anything is expanded, so a small file
+cannot grow in memory or name other files.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NoReturn
+from xml.etree import ElementTree as ET
+from xml.parsers import expat
+
+from microtome.io.polygons import AnnotationError, Polygon, checked_ring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+LONGEST = 40
+"""Characters of the file that a message repeats."""
+DEEPEST = 64
+"""Nested elements; ImageScope's files have 5."""
+AREA_TYPES = {"", "0", "1"}
+"""Region types whose vertices are an outline: free hand or polygon, and rectangle."""
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+SKELETON = "<Annotations><Annotation><Regions><Region><Vertices><Vertex X= Y=>"
+
+
+def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
+    """Read the regions of an ImageScope file in file order.
+
+    Args:
+        path: The file, for messages.
+        content: Its bytes.
+
+    Yields:
+        Where each region is, and its polygon or None if it has fewer than 3 different vertices.
+
+    Raises:
+        AnnotationError: Not XML, not of ImageScope's structure, or a vertex that is no number.
+    """
+    root, lines = _tree(path, content)
+    if root.tag != "Annotations":
+        root_tag = root.tag[:LONGEST]
+        msg = f"{path}: found XML whose root is <{root_tag}>, expected {SKELETON}; export it from ImageScope."
+        raise AnnotationError(msg)
+    layers = root.findall("Annotation")
+    if not any(layer.find("Regions") is not None for layer in layers):
+        msg = (
+            f"{path}: found {len(layers)} <Annotation>, none with <Regions>, expected {SKELETON}; "
+            "for an image without nuclei keep a layer with an empty <Regions>."
+        )
+        raise AnnotationError(msg)
+    number = 0
+    for layer in layers:
+        for region in layer.findall("Regions/Region"):
+            number += 1
+            name = region.get("Id") or str(number)
+            where = f"{path}, region {name[:LONGEST]} (line {lines[region]})"
+            yield where, _polygon(region, name=name, layer=layer.get("Name", ""), where=where)
+
+
+def _polygon(region: ET.Element, *, name: str, layer: str, where: str) -> Polygon | None:
+    kind = region.get("Type", "")
+    if kind not in AREA_TYPES:
+        msg = (
+            f"{where}: found Type {kind[:LONGEST]!r}, expected 0 (polygon) or 1 (rectangle), whose "
+            "vertices are an outline; delete the region or draw it as a polygon."
+        )
+        raise AnnotationError(msg)
+    if region.find("Vertices") is None:
+        msg = f"{where}: found no <Vertices>, expected {SKELETON}; export the file again."
+        raise AnnotationError(msg)
+    vertices = [
+        [_number(vertex.attrib, axis, number=number, where=where) for axis in ("X", "Y")]
+        for number, vertex in enumerate(region.findall("Vertices/Vertex"), start=1)
+    ]
+    ring = checked_ring(vertices, where=where)
+    if ring is None:
+        return None
+    return Polygon(
+        parts=((ring,),),
+        region=name,
+        classification=layer,
+        text=region.get("Text", ""),
+        negative=region.get("NegativeROA", "0") == "1",
+    )
+
+
+def _number(attributes: Mapping[str, str], axis: str, *, number: int, where: str) -> float:
+    value = attributes.get(axis)
+    if value is None or not NUMBER.fullmatch(value):
+        found = "no value" if value is None else repr(value[:LONGEST])
+        msg = (
+            f"{where}: vertex {number} has {found} for {axis}, expected a decimal number with a point, "
+            "such as 12.5; correct the file or export it again."
+        )
+        raise AnnotationError(msg)
+    return float(value)
+
+
+def _tree(path: Path, content: bytes) -> tuple[ET.Element, dict[ET.Element, int]]:
+    """The elements, and the line that each <Region> starts on."""
+    builder, lines, depth = ET.TreeBuilder(), {}, 0
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            msg = f"{path}: found elements nested more than {DEEPEST} deep, expected {SKELETON}."
+            raise AnnotationError(msg)
+        element = builder.start(tag, attributes)
+        if tag == "Region":
+            lines[element] = parser.CurrentLineNumber
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(tag)
+
+    def refuse(*_: object) -> NoReturn:
+        msg = f"{path}: found a document type (<!DOCTYPE>), expected plain XML; delete it from the file."
+        raise AnnotationError(msg)
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    try:
+        parser.Parse(content, True)
+    except AnnotationError:
+        raise
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        msg = f"{path}: not well-formed XML ({error}); expected a complete ImageScope file: copy it again."
+        raise AnnotationError(msg) from error
+    return builder.close(), lines

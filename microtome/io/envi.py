@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""One door for hyperspectral cubes: ENVI (BSQ, BIL, BIP), MATLAB and TIFF in; ENVI out.
+
+Whatever the file's layout, a cube is (bands, H, W) here and is read by bands or by rows, never whole unless
+asked for. ENVI headers are checked before the data are opened: each fault is an :class:`EnviError` that says
+what was found, what was expected, and the remedy.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from microtome.io.cube_sources import ArraySource, EnviSource, Source, open_mat, open_tiff
+from microtome.io.envi_header import read_header
+from microtome.io.envi_writer import CubeWriter
+from microtome.io.errors import CubeError, EnviError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Cube", "CubeError", "CubeWriter", "EnviError", "cube_of", "open_cube", "write_cube"]
+
+TIFF_ENDINGS = (".tif", ".tiff")
+MAT_ENDING = ".mat"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cube:
+    """An open cube.
+
+    Attributes:
+        path: The file it was opened by.
+        source: Its values.
+        wavelengths: Of each band, nm, rising or falling; None if unknown.
+        exposure: Milliseconds, or the file's number where it names no unit; None if unknown.
+        metadata: Fields of the header as text, names in lower case.
+    """
+
+    path: Path
+    source: Source
+    wavelengths: tuple[float, ...] | None = None
+    exposure: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows, columns."""
+        return self.source.shape
+
+    @property
+    def bands(self) -> int:
+        """Number of bands."""
+        return self.shape[0]
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.shape[2]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values, native byte order."""
+        return self.source.dtype
+
+    @property
+    def is_interleaved(self) -> bool:
+        """Whether the values of one pixel lie together in the file, so that bands are best read in groups."""
+        return self.metadata.get("interleave", "").lower() == "bip"
+
+    def read_band(self, index: int) -> NDArray:
+        """Read one band, (H, W).
+
+        Raises:
+            IndexError: There is no such band.
+        """
+        return self.read_bands(index, index + 1)[0]
+
+    def read_bands(self, start: int, stop: int) -> NDArray:
+        """Read the bands from `start` up to `stop`, (stop - start, H, W).
+
+        Raises:
+            IndexError: Some of them are not there.
+        """
+        _check_range("bands", start, stop, self.bands, self.path)
+        return self.source.read(slice(start, stop), slice(0, self.height))
+
+    def read_rows(self, y0: int, y1: int) -> NDArray:
+        """Read the rows from `y0` up to `y1` of all bands, (bands, y1 - y0, W).
+
+        Raises:
+            IndexError: Some of them are not there.
+        """
+        _check_range("rows", y0, y1, self.height, self.path)
+        return self.source.read(slice(0, self.bands), slice(y0, y1))
+
+    def read(self) -> NDArray:
+        """Read everything, (bands, H, W)."""
+        return self.read_bands(0, self.bands)
+
+
+def open_cube(path: Path | str, *, needs_wavelengths: bool = False) -> Cube:
+    """Open a cube.
+
+    Args:
+        path: ENVI header (or its data file), MATLAB file of version 7 or older with one variable rows x
+            columns x bands, or TIFF with one channel or page a band.
+        needs_wavelengths: Refuse a cube that names no wavelengths.
+
+    Returns:
+        The cube; its values are read when asked for.
+
+    Raises:
+        EnviError: The header lacks a field or contradicts itself or the data file.
+        CubeError: Another file holds no cube, or wavelengths are needed and missing.
+        ImageError: A TIFF cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "cube.hdr"
+        >>> write_cube(file, np.arange(12, dtype=np.uint16).reshape(2, 2, 3), wavelengths=[550, 557.5])
+        >>> cube = open_cube(file)
+        >>> cube.shape, cube.wavelengths, cube.read_band(1).tolist()
+        ((2, 2, 3), (550.0, 557.5), [[6, 7, 8], [9, 10, 11]])
+    """
+    path = Path(path)
+    ending = path.suffix.lower()
+    if ending in (*TIFF_ENDINGS, MAT_ENDING):
+        if not path.is_file():
+            raise CubeError(
+                path, found="nothing", expected="a cube", remedy="check the path in the sample sheet"
+            )
+        source, wavelengths = open_mat(path) if ending == MAT_ENDING else open_tiff(path)
+        cube = Cube(path, source, wavelengths)
+    else:
+        header = read_header(_header_of(path))
+        cube = Cube(header.path, EnviSource(header), header.wavelengths, header.exposure, header.metadata)
+    if needs_wavelengths and cube.wavelengths is None:
+        remedy = (
+            "add 'wavelength = {…}' with a number for each band and 'wavelength units = nm' to the header"
+        )
+        raise CubeError(path, found="no wavelengths", expected=f"{cube.bands} wavelengths", remedy=remedy)
+    return cube
+
+
+def cube_of(array: NDArray, *, wavelengths: Sequence[float] | None = None, name: str = "array") -> Cube:
+    """Give an array the face of a cube.
+
+    Args:
+        array: (bands, H, W).
+        wavelengths: Of each band, nm.
+        name: Stands for the path in messages.
+
+    Raises:
+        CubeError: The array has other dimensions or no values.
+    """
+    if array.ndim != 3 or not array.size:
+        expected, remedy = "(bands, H, W)", "move the bands to the front"
+        raise CubeError(name, found=f"shape {array.shape}", expected=expected, remedy=remedy)
+    waves = None if wavelengths is None else tuple(map(float, wavelengths))
+    return Cube(Path(name), ArraySource(array), waves)
+
+
+def write_cube(
+    path: Path | str,
+    bands: NDArray | Iterable[NDArray],
+    *,
+    wavelengths: Sequence[float] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a cube as ENVI BSQ, band by band; both files appear only when complete.
+
+    Args:
+        path: The header, ``.hdr``; the data get the ending ``.img``.
+        bands: (bands, H, W), or bands (H, W) one after the other, all of one size and type (as a rule
+            float32 or uint16).
+        wavelengths: Of each band, nm.
+        metadata: Further fields of the header, such as ``exposure``.
+
+    Raises:
+        EnviError: There is no band, sizes, types or numbers of wavelengths differ, or ENVI has no such type.
+    """
+    bands = iter(bands)
+    first = next(bands, None)
+    if first is None or np.ndim(first) != 2:
+        found = "no band" if first is None else f"a band of shape {np.shape(first)}"
+        raise EnviError(path, found=found, expected="bands (H, W)", remedy="give at least one")
+    height, width = first.shape
+    options = {"wavelengths": wavelengths, "metadata": metadata}
+    with CubeWriter(Path(path), height=height, width=width, dtype=first.dtype, **options) as writer:
+        for index, band in enumerate(itertools.chain([first], bands)):
+            writer.write(index, 0, band)
+
+
+def _header_of(path: Path) -> Path:
+    """The header of a data file; a header as it is."""
+    if path.suffix.lower() == ".hdr":
+        return path
+    beside = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"), path.with_suffix(".HDR"))
+    return next((header for header in beside if header.is_file()), path)
+
+
+def _check_range(what: str, start: int, stop: int, count: int, path: Path) -> None:
+    if not 0 <= start < stop <= count:
+        msg = f"{path}: asked for {what} {start} to {stop}, expected some of 0 to {count}"
+        raise IndexError(msg)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""GeoJSON annotations as QuPath writes them. Used through :mod:`microtome.io.annotations`."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from microtome.io.polygons import AnnotationError, Polygon, checked_ring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+KINDS = ("Polygon", "MultiPolygon")
+FEWEST_AXES = 2
+LONGEST = 40
+"""Characters of a wrong value that a message repeats."""
+
+
+def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
+    """Read the features of a GeoJSON file in file order.
+
+    A feature of QuPath's cells has two outlines; the nucleus (`nucleusGeometry`) is taken.
+
+    Args:
+        path: The file, for messages.
+        content: Its bytes.
+
+    Yields:
+        Where each feature is, and its polygon or None if its outline has fewer than 3 different vertices.
+
+    Raises:
+        AnnotationError: Not JSON, no features, or a geometry without area.
+    """
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        msg = f"{path}: not JSON in UTF-8 ({error}); expected a complete GeoJSON file: export it again."
+        raise AnnotationError(msg) from error
+    for number, feature in enumerate(_features(path, document), start=1):
+        name = _text(feature.get("id")) if isinstance(feature, Mapping) else ""
+        where = f"{path}, feature {number}" + (f" (id {name[:LONGEST]})" if name else "")
+        yield where, _polygon(feature, name=name or str(number), where=where)
+
+
+def _features(path: Path, document: Any) -> list[Any]:
+    if isinstance(document, list):
+        return document
+    kind = document.get("type") if isinstance(document, Mapping) else type(document).__name__
+    if kind == "Feature":
+        return [document]
+    if kind == "FeatureCollection" and isinstance(document.get("features"), list):
+        return document["features"]
+    msg = (
+        f"{path}: found JSON of type {_quoted(kind)}, expected a FeatureCollection, a list of features or "
+        "one Feature; export it from QuPath with 'Export objects as GeoJSON'."
+    )
+    raise AnnotationError(msg)
+
+
+def _polygon(feature: Any, *, name: str, where: str) -> Polygon | None:
+    if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
+        found = feature.get("type") if isinstance(feature, Mapping) else type(feature).__name__
+        msg = f"{where}: found {_quoted(found)}, expected an object of type 'Feature'; export the file again."
+        raise AnnotationError(msg)
+    geometry = feature.get("nucleusGeometry") or feature.get("geometry")
+    kind = geometry.get("type") if isinstance(geometry, Mapping) else None
+    if kind not in KINDS:
+        msg = (
+            f"{where}: found the geometry {_quoted(kind)}, expected {' or '.join(KINDS)}, which have an area"
+            "; delete points and lines or draw the region as a polygon."
+        )
+        raise AnnotationError(msg)
+    coordinates = geometry.get("coordinates")
+    parts = [coordinates] if kind == "Polygon" else _listed(coordinates, "polygons", where=where)
+    rings = [_part(part, where=where) for part in parts]
+    found = tuple(part for part in rings if part)
+    if not found:
+        return None
+    properties = feature.get("properties")
+    properties = properties if isinstance(properties, Mapping) else {}
+    return Polygon(
+        parts=found,
+        region=name,
+        classification=_classification(properties.get("classification")),
+        text=_text(properties.get("name")),
+    )
+
+
+def _part(rings: Any, *, where: str) -> tuple[NDArray[np.float64], ...]:
+    """The outer ring and the holes of one polygon; empty if the outer ring has no area."""
+    found = [
+        checked_ring(
+            [_position(p, where=where) for p in _listed(ring, "positions", where=where)], where=where
+        )
+        for ring in _listed(rings, "rings", where=where)
+    ]
+    if not found or found[0] is None:
+        return ()
+    return tuple(ring for ring in found if ring is not None)
+
+
+def _listed(value: Any, what: str, *, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        msg = f"{where}: found {_quoted(value)} where a list of {what} was expected; export the file again."
+        raise AnnotationError(msg)
+    return value
+
+
+def _position(value: Any, *, where: str) -> list[float]:
+    numbers = value[:FEWEST_AXES] if isinstance(value, list) else []
+    good = [number for number in numbers if isinstance(number, int | float) and not isinstance(number, bool)]
+    if len(good) < FEWEST_AXES:
+        msg = f"{where}: found {_quoted(value)}, expected a position [x, y]; export the file again."
+        raise AnnotationError(msg)
+    return [_float(number) for number in good]
+
+
+def _float(number: float) -> float:
+    """A whole number too long for a float is as far out as infinity, which the ring's check refuses."""
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf")
+
+
+def _classification(value: Any) -> str:
+    """The class name, old and new: {'name': 'Tumor'}, {'names': ['Tumor', 'Positive']} or 'Tumor'."""
+    if isinstance(value, Mapping):
+        names = value.get("names")
+        joined = ": ".join(map(_text, names)) if isinstance(names, list) else ""
+        return _text(value.get("name")) or joined
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    """A name or number as text; halves of surrogate pairs, which no file can hold, become question marks."""
+    text = "" if value is None or isinstance(value, Mapping | list) else str(value)
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _quoted(value: Any) -> str:
+    """The beginning of a value, however long or deep it is."""
+    return reprlib.repr(value)[:LONGEST]

@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: MIT
+"""One door for reading and writing images: PNG, JPEG, BMP, (OME-)TIFF in; tiled OME-TIFF and PNG out.
+
+Files keep their customary layout, ``(H, W)`` or ``(H, W, C)``; inside the package images are
+``(C, H, W)`` (:func:`as_channels_first`). Whatever cannot be read or written exactly raises an
+:class:`ImageError` that names the file, what was found, what was expected and the remedy; nothing is
+converted silently.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from microtome.io.raster import (
+    HIGH_DIMENSIONS,
+    ArraySource,
+    ImageError,
+    ImageHeader,
+    StackedSource,
+    WindowSource,
+    check_image_array,
+    read_mirrored,
+)
+from microtome.io.tiff import header as _tiff_header
+from microtome.io.tiff import open_checked
+from microtome.io.tiff_windows import CACHE_BYTES, PALETTES, TiffSource
+from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "ArraySource",
+    "ImageError",
+    "ImageHeader",
+    "StackedSource",
+    "WindowSource",
+    "as_channels_first",
+    "header",
+    "open_source",
+    "read",
+    "read_mirrored",
+    "write",
+    "write_png",
+]
+
+Palette = Literal["refuse", "index", "rgb"]
+
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+MAGIC_BYTES = 4
+PNG_DEPTH_AT = 24  # byte of the bit depth in the IHDR chunk
+PNG_MAGIC = b"\x89PNG"
+DEEP = 16
+RASTER_FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP")
+MODES = {"1": (1, "uint8"), "L": (1, "uint8"), "I;16": (1, "uint16"), "RGB": (3, "uint8")}
+ALPHA_MODES = {"LA": "L", "RGBA": "RGB"}
+MAX_CHANNELS_LAST = 4
+PNG_TYPES = ("uint8", "uint16")
+
+
+def header(path: Path | str) -> ImageHeader:
+    """Describe an image file without decoding its pixels.
+
+    Args:
+        path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
+
+    Raises:
+        ImageError: If the file is missing, empty, damaged or no image.
+    """
+    path = _checked_path(path)
+    if _is_tiff(path):
+        with open_checked(path) as tiff:
+            return _tiff_header(path, tiff)
+    with _opened(path) as image:
+        depth = DEEP if _is_deep_png(path) else 8
+        return ImageHeader(
+            height=image.height,
+            width=image.width,
+            channels=len(image.getbands()),
+            dtype="uint16" if depth == DEEP else "uint8",
+            pages=1,
+            format=str(image.format),
+        )
+
+
+def read(
+    path: Path | str, *, page: int = 0, drop_alpha: bool = False, palette: Palette = "refuse"
+) -> NDArray:
+    """Read one page of an image file completely.
+
+    Args:
+        path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
+        page: Page (slice) of a multi-page TIFF.
+        drop_alpha: Leave out an alpha channel instead of refusing it.
+        palette: ``refuse`` a colour table, or return its ``index`` (label images) or ``rgb`` colours.
+
+    Returns:
+        ``(H, W)`` or ``(H, W, C)`` in the type of the file (16 bits stay 16 bits, 1 bit becomes 0 and 255).
+
+    Raises:
+        ImageError: If the file is missing, damaged, no image, or of a colour model that would need a choice.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "grey.png"
+        >>> write_png(file, np.array([[0, 255]], np.uint8))
+        >>> read(file).tolist()
+        [[0, 255]]
+    """
+    path = _checked_path(path)
+    if palette not in PALETTES:
+        msg = f"palette={palette!r} is unknown; choose one of {', '.join(PALETTES)}."
+        raise ImageError(msg)
+    if _is_tiff(path):
+        source = TiffSource(path, page=page, drop_alpha=drop_alpha, palette=palette, cache_bytes=0)
+        array = source.read(0, 0, *source.shape[1:])
+        return array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
+    if page != 0:
+        msg = f"{path}: found a file of one page, asked for page {page}; check the sample sheet."
+        raise ImageError(msg)
+    return _read_raster(path, drop_alpha=drop_alpha, palette=palette)
+
+
+def as_channels_first(array: NDArray) -> NDArray:
+    """Turn an image as read from a file, ``(H, W)`` or ``(H, W, C)``, into a view ``(C, H, W)``.
+
+    Raises:
+        ImageError: If the array is empty or has another number of dimensions.
+
+    Example:
+        >>> as_channels_first(np.zeros((4, 5, 3))).shape
+        (3, 4, 5)
+    """
+    check_image_array(array, name="as_channels_first")
+    return np.moveaxis(array, -1, 0) if array.ndim == HIGH_DIMENSIONS else array[None]
+
+
+def open_source(
+    path: Path | str,
+    *,
+    page: int = 0,
+    drop_alpha: bool = False,
+    palette: Palette = "refuse",
+    cache_bytes: int = CACHE_BYTES,
+) -> WindowSource:
+    """Open an image for reading by windows.
+
+    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other
+    formats are decoded once as a whole. The source holds no open file: it can be pickled, forked and shared.
+
+    Args:
+        path: Image file.
+        page: Page (slice) of a multi-page TIFF.
+        drop_alpha: Leave out an alpha channel instead of refusing it.
+        palette: As in :func:`read`.
+        cache_bytes: Decoded tiles to keep, bytes.
+
+    Raises:
+        ImageError: As :func:`read`.
+    """
+    path = _checked_path(path)
+    if _is_tiff(path) and palette in PALETTES:
+        return TiffSource(path, page=page, drop_alpha=drop_alpha, palette=palette, cache_bytes=cache_bytes)
+    return ArraySource(as_channels_first(read(path, page=page, drop_alpha=drop_alpha, palette=palette)))
+
+
+def write(
+    path: Path | str,
+    array: NDArray,
+    *,
+    mpp: float | None = None,
+    compression: str = "zlib",
+    tile: int = 256,
+    channels: Sequence[str] | None = None,
+    labels: bool = False,
+) -> None:
+    """Write a tiled OME-TIFF, with a pyramid if a side has 4096 pixels or more.
+
+    The file appears under its name only when complete; equal input gives equal bytes. Three channels of
+    uint8 or uint16 are stored as RGB, anything else as one page per channel.
+
+    Args:
+        path: Target; its folder is made if missing.
+        array: ``(H, W)`` or ``(C, H, W)``.
+        mpp: Pixel size, µm.
+        compression: ``zlib``, ``lzw``, ``zstd`` or ``none``.
+        tile: Tile side, pixels, a multiple of 16.
+        channels: Names of the channels, for viewers.
+        labels: The values are labels: smaller pyramid levels pick pixels instead of averaging them
+            (always so for 32-bit integers).
+
+    Raises:
+        ImageError: If the array is empty or of a type TIFF readers do not know, or an option is out of range.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "map.tif"
+        >>> write(file, np.zeros((2, 40, 50), np.float32), mpp=0.5)
+        >>> header(file)
+        ImageHeader(height=40, width=50, channels=2, dtype='float32', pages=1, format='OME-TIFF', mpp=0.5)
+    """
+    path, array = Path(path), np.asarray(array)
+    check_image_array(array, name=str(path))
+    _check_writing(path, array, mpp=mpp, compression=compression, tile=tile, channels=channels)
+    with _replacing(path) as draft:
+        write_ome(draft, array, mpp=mpp, compression=compression, tile=tile, channels=channels, labels=labels)
+
+
+def write_png(path: Path | str, array: NDArray) -> None:
+    """Write a preview PNG atomically: ``(H, W)`` uint8/uint16 or uint8 RGB, channels first or last.
+
+    Raises:
+        ImageError: If the array is empty or of another type or shape.
+    """
+    path, array = Path(path), np.asarray(array)
+    check_image_array(array, name=str(path))
+    if array.ndim == HIGH_DIMENSIONS and array.shape[-1] != len("RGB"):
+        array = np.moveaxis(array, 0, -1)
+    array = array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
+    grey = array.ndim != HIGH_DIMENSIONS and array.dtype.name in PNG_TYPES
+    rgb = array.ndim == HIGH_DIMENSIONS and array.shape[-1] == len("RGB") and array.dtype == np.uint8
+    if not grey and not rgb:
+        msg = (
+            f"{path}: found {array.dtype} of shape {array.shape}, expected grey uint8/uint16 or RGB uint8; "
+            "scale the values to 0..255 and convert them first."
+        )
+        raise ImageError(msg)
+    with _replacing(path) as draft:
+        Image.fromarray(np.ascontiguousarray(array)).save(draft, format="PNG")
+
+
+def _checked_path(path: Path | str) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        msg = f"{path}: found {found}, expected an image file; check the path in the sample sheet."
+        raise ImageError(msg)
+    if path.stat().st_size == 0:
+        msg = f"{path}: found an empty file (0 bytes), expected an image; copy or fetch it again."
+        raise ImageError(msg)
+    return path
+
+
+def _start(path: Path, count: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(count)
+
+
+def _is_tiff(path: Path) -> bool:
+    return _start(path, MAGIC_BYTES) in TIFF_MAGIC
+
+
+def _is_deep_png(path: Path) -> bool:
+    start = _start(path, PNG_DEPTH_AT + 1)
+    return start.startswith(PNG_MAGIC) and len(start) > PNG_DEPTH_AT and start[PNG_DEPTH_AT] == DEEP
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a raster image lazily; every failure inside the block becomes an ImageError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=RASTER_FORMATS) as image:
+                yield image
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        msg = f"{path}: not an image this program reads; expected PNG, JPEG, JPEG 2000, BMP or TIFF."
+        raise ImageError(msg) from error
+    except Image.DecompressionBombError as error:
+        msg = f"{path}: too large to decode as a whole ({error}); convert it to a tiled TIFF."
+        raise ImageError(msg) from error
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
+        msg = f"{path}: damaged or truncated image ({error}); expected a complete file: copy it again."
+        raise ImageError(msg) from error
+
+
+def _read_raster(path: Path, *, drop_alpha: bool, palette: Palette) -> NDArray:
+    with _opened(path) as image:
+        mode = image.mode
+        if mode == "P":
+            return _from_palette(path, image, palette=palette)
+        if mode in ALPHA_MODES and not drop_alpha:
+            msg = f"{path}: found {mode} (with alpha); set drop_alpha=True or save the image without alpha."
+            raise ImageError(msg)
+        if mode not in MODES and mode not in ALPHA_MODES:
+            msg = f"{path}: found colour mode {mode}, expected grey or RGB; convert the file to RGB."
+            raise ImageError(msg)
+        if _is_deep_png(path) and mode != "I;16":
+            return _read_deep_png(path, drop=mode in ALPHA_MODES)
+        image = image.convert(ALPHA_MODES[mode]) if mode in ALPHA_MODES else image
+        return np.array(image.convert("L") if mode == "1" else image)
+
+
+def _read_deep_png(path: Path, *, drop: bool) -> NDArray:
+    """Decode a 16-bit colour PNG, which Pillow would cut to 8 bits without a word."""
+    import imagecodecs
+
+    array = imagecodecs.png_decode(path.read_bytes())
+    array = array[..., :-1] if drop else array
+    return array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
+
+
+def _from_palette(path: Path, image: Image.Image, *, palette: Palette) -> NDArray:
+    if palette == "refuse":
+        msg = f"{path}: found a colour table, expected grey or RGB; save an image as RGB, a label as grey."
+        raise ImageError(msg)
+    return np.array(image if palette == "index" else image.convert("RGB"))
+
+
+def _check_writing(
+    path: Path,
+    array: NDArray,
+    *,
+    mpp: float | None,
+    compression: str,
+    tile: int,
+    channels: Sequence[str] | None,
+) -> None:
+    planes = array.shape[0] if array.ndim == HIGH_DIMENSIONS else 1
+    problem = None
+    if array.dtype.name not in WRITABLE:
+        problem = f"found {array.dtype}, expected one of {', '.join(WRITABLE)}; convert it with .astype()"
+    elif array.ndim == HIGH_DIMENSIONS and array.shape[2] <= MAX_CHANNELS_LAST < min(array.shape[:2]):
+        problem = f"shape {array.shape} looks like (H, W, C), expected (C, H, W); use as_channels_first()"
+    elif mpp is not None and not 0 < mpp < np.inf:
+        problem = f"found mpp={mpp}, expected a positive number of µm; leave it None if unknown"
+    elif compression not in COMPRESSIONS:
+        problem = f"found compression={compression!r}, expected one of {', '.join(COMPRESSIONS)}"
+    elif tile < TILE_MULTIPLE or tile % TILE_MULTIPLE:
+        problem = f"found tile={tile}, expected a positive multiple of {TILE_MULTIPLE}"
+    elif channels is not None and len(channels) != planes:
+        problem = f"found {len(channels)} channel names for {planes} channels; give one each"
+    if problem:
+        msg = f"{path}: {problem}."
+        raise ImageError(msg)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name in the folder of ``path`` that replaces ``path`` when the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

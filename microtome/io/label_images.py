@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""Label images: files whose pixel values are object numbers. Used through :mod:`microtome.objects.labels`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from microtome.io import images
+from microtome.io.images import ImageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+LARGEST_LABEL = int(np.iinfo(np.int32).max)
+LOSSY = ("JPEG", "JPEG2000")
+EVERY_NEIGHBOUR = np.ones((3, 3), int)
+
+
+def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> NDArray[np.int32]:
+    """Read a label image (see :func:`microtome.objects.labels.load_instances`).
+
+    Args:
+        path: The file.
+        shape: Rows and columns expected.
+        page: Page of a multi-page TIFF.
+        components: Number the components of a mask of one value.
+
+    Returns:
+        (H, W) int32, 0 = background.
+
+    Raises:
+        ImageError: The file cannot be a label image of this size.
+    """
+    header = images.header(path)
+    if header.format in LOSSY:
+        msg = (
+            f"{path}: found {header.format}, whose compression changes object numbers; expected PNG or TIFF "
+            "as first saved, or the annotation file."
+        )
+        raise ImageError(msg)
+    values = images.read(path, page=page, palette="index")
+    if values.ndim != len(shape):
+        msg = (
+            f"{path}: found {values.shape[2]} channels, expected one channel of object numbers; a colour "
+            "picture of labels cannot be read back reliably: export the numbers (16-bit PNG, TIFF)."
+        )
+        raise ImageError(msg)
+    if values.shape != tuple(shape):
+        msg = (
+            f"{path}: found {values.shape[0]} rows x {values.shape[1]} columns, expected {shape[0]} x "
+            f"{shape[1]} as the image has; check that label and image belong together."
+        )
+        raise ImageError(msg)
+    labels = _whole(path, values)
+    return _components(path, labels) if components else _no_mask(path, labels)
+
+
+def _whole(path: Path, values: NDArray) -> NDArray[np.int32]:
+    if values.dtype.kind == "f":
+        wrong = ~(np.isfinite(values) & (values == np.rint(values)))
+        if wrong.any():
+            msg = (
+                f"{path}: found {int(wrong.sum())} pixels not whole, the first {values[wrong][0]}; "
+                "expected object numbers: save the label map, not a probability or a resized label."
+            )
+            raise ImageError(msg)
+    if values.min() < 0 or values.max() > LARGEST_LABEL:
+        msg = (
+            f"{path}: found values {values.min()} to {values.max()}, expected 0 to {LARGEST_LABEL}: renumber."
+        )
+        raise ImageError(msg)
+    return values.astype(np.int32)
+
+
+def _no_mask(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Refuse masks: one value that is no plausible object number, or one value in several places."""
+    found = np.unique(labels[labels > 0])
+    if found.size != 1:
+        return labels
+    value = int(found[0])
+    _, pieces = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
+    if pieces == 1 and value not in (np.iinfo(np.uint8).max, np.iinfo(np.uint16).max):
+        return labels
+    msg = (
+        f"{path}: found a mask (only the value {value}, {pieces} pieces), expected a number of its own for "
+        "each object; touching objects cannot be told apart. Set components if each piece is one object."
+    )
+    raise ImageError(msg)
+
+
+def _components(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    found = np.unique(labels[labels > 0])
+    if found.size > 1:
+        msg = (
+            f"{path}: found {found.size} values, expected a mask of one value since components is set; "
+            "leave it out, the values number the objects."
+        )
+        raise ImageError(msg)
+    numbered, _ = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
+    return numbered.astype(np.int32)

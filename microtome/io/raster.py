@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""What an image is before and after decoding: header, window source, error.
+
+The public names are re-exported by :mod:`microtome.io.images`; import them from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOW_DIMENSIONS = 2
+HIGH_DIMENSIONS = 3
+
+
+class ImageError(ValueError):
+    """An image file or array that cannot be used; the message names it, the finding and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageHeader:
+    """What is known of an image file without decoding its pixels.
+
+    Attributes:
+        height: Rows, pixels.
+        width: Columns, pixels.
+        channels: Values per pixel; 1 for grey images.
+        dtype: NumPy name of the pixel type, e.g. ``uint8``.
+        pages: Pages (slices) of equal shape that :func:`microtome.io.images.read` can address.
+        format: ``PNG``, ``JPEG``, ``JPEG2000``, ``BMP``, ``TIFF`` or ``OME-TIFF``.
+        mpp: Pixel size in µm, or None if the file does not say or says different values per axis.
+    """
+
+    height: int
+    width: int
+    channels: int
+    dtype: str
+    pages: int
+    format: str
+    mpp: float | None = None
+
+
+@runtime_checkable
+class WindowSource(Protocol):
+    """Anything that yields windows of one image as ``(C, height, width)`` arrays."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type of the windows."""
+        ...
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+        """Return the window with its upper left corner at ``(y, x)``; it must lie inside the image."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """An image in memory as a window source.
+
+    Args:
+        array: ``(H, W)`` or ``(C, H, W)``; kept as it is, never written to.
+
+    Raises:
+        ImageError: If the array is empty or has another number of dimensions.
+
+    Example:
+        >>> ArraySource(np.arange(12).reshape(3, 4)).read(1, 2, 2, 2).tolist()
+        [[[6, 7], [10, 11]]]
+    """
+
+    array: NDArray
+
+    def __post_init__(self) -> None:
+        check_image_array(self.array, name="ArraySource")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+        height, width = self.array.shape[-2:]
+        channels = self.array.shape[0] if self.array.ndim == HIGH_DIMENSIONS else 1
+        return channels, height, width
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type."""
+        return self.array.dtype
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+        """Return a copy of the window ``(C, height, width)`` at ``(y, x)``."""
+        check_window(self.shape, y, x, height, width)
+        window = self.array[..., y : y + height, x : x + width]
+        return np.array(window.reshape(self.shape[0], height, width))
+
+
+@dataclass(frozen=True, eq=False)
+class StackedSource:
+    """Several sources of one size as one, channel after channel.
+
+    Args:
+        sources: The sources.
+
+    Raises:
+        ImageError: If there is none, or their sizes differ.
+
+    Example:
+        >>> StackedSource((ArraySource(np.zeros((3, 4))), ArraySource(np.ones((3, 4))))).shape
+        (2, 3, 4)
+    """
+
+    sources: tuple[WindowSource, ...]
+
+    def __post_init__(self) -> None:
+        sizes = {source.shape[1:] for source in self.sources}
+        if len(sizes) != 1:
+            msg = f"found images of the sizes {sorted(sizes)} to stack, expected one size; make them anew."
+            raise ImageError(msg)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+        return sum(source.shape[0] for source in self.sources), *self.sources[0].shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type that holds the values of all."""
+        return np.result_type(*(source.dtype for source in self.sources))
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+        """Return the window ``(C, height, width)`` at ``(y, x)``."""
+        return np.concatenate([source.read(y, x, height, width) for source in self.sources], dtype=self.dtype)
+
+
+def check_image_array(array: NDArray, *, name: str) -> None:
+    """Refuse what is not an image.
+
+    Args:
+        array: Candidate, ``(H, W)`` or ``(C, H, W)``.
+        name: Subject of the error message.
+
+    Raises:
+        ImageError: If it has no pixels or not two or three dimensions.
+    """
+    if array.ndim not in (LOW_DIMENSIONS, HIGH_DIMENSIONS) or array.size == 0:
+        msg = (
+            f"{name}: found an array of shape {array.shape}, expected a non-empty (H, W) or (C, H, W); "
+            "turn an image with channels last with as_channels_first()."
+        )
+        raise ImageError(msg)
+
+
+def check_window(shape: tuple[int, int, int], y: int, x: int, height: int, width: int) -> None:
+    """Refuse a window that is empty or reaches beyond the image.
+
+    Args:
+        shape: Channels, rows, columns of the image.
+        y: First row of the window.
+        x: First column.
+        height: Rows of the window.
+        width: Columns of the window.
+
+    Raises:
+        ImageError: If the window is empty or not inside the image.
+    """
+    inside = 0 <= y <= shape[1] - height and 0 <= x <= shape[2] - width
+    if height < 1 or width < 1 or not inside:
+        msg = (
+            f"window of {height}x{width} at row {y}, column {x} is empty or not inside the image of "
+            f"{shape[1]}x{shape[2]}; use read_mirrored() for windows that reach over the border."
+        )
+        raise ImageError(msg)
+
+
+def reflected(start: int, count: int, length: int) -> NDArray[np.intp]:
+    """Return image positions for ``count`` positions from ``start`` on, mirrored at the borders.
+
+    The border pixel is not repeated (NumPy's ``reflect``), and reflection goes on for any distance.
+
+    Args:
+        start: First position; may be negative or beyond the image.
+        count: How many.
+        length: Pixels of the image along this axis.
+
+    Example:
+        >>> reflected(-2, 7, 3).tolist()
+        [2, 1, 0, 1, 2, 1, 0]
+        >>> reflected(-2, 4, 1).tolist()
+        [0, 0, 0, 0]
+    """
+    period = max(2 * (length - 1), 1)
+    position = np.arange(start, start + count) % period
+    return np.minimum(position, period - position) if length > 1 else np.zeros(count, np.intp)
+
+
+def read_mirrored(source: WindowSource, y: int, x: int, height: int, width: int) -> NDArray:
+    """Read a window that may reach beyond the image, continued there by reflection.
+
+    Works at any distance and for images smaller than the window; only the pixels needed are read.
+
+    Args:
+        source: Where the pixels come from.
+        y: First row, any integer.
+        x: First column, any integer.
+        height: Rows, at least 1.
+        width: Columns, at least 1.
+
+    Returns:
+        Array ``(C, height, width)`` of the source's dtype.
+
+    Raises:
+        ImageError: If the window is empty.
+
+    Example:
+        >>> read_mirrored(ArraySource(np.array([[1, 2, 3]])), 0, -1, 1, 5).tolist()
+        [[[2, 1, 2, 3, 2]]]
+    """
+    if height < 1 or width < 1:
+        msg = f"a window of {height}x{width} pixels is empty; ask for at least 1x1."
+        raise ImageError(msg)
+    rows = reflected(y, height, source.shape[1])
+    columns = reflected(x, width, source.shape[2])
+    top, left = int(rows.min()), int(columns.min())
+    window = source.read(top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1)
+    if window.shape[1:] == (height, width) and rows[0] == top and columns[0] == left:
+        inner = np.array_equal(rows, np.arange(top, top + height))
+        if inner and np.array_equal(columns, np.arange(left, left + width)):
+            return window
+    return np.take(np.take(window, rows - top, axis=1), columns - left, axis=2)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""Windows of a TIFF page, decoding only the tiles needed. Used through :mod:`microtome.io.images`."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import tifffile
+
+from microtome.io.raster import LOW_DIMENSIONS, ImageError, check_window
+from microtome.io.tiff import DAMAGE, PIXEL_AXES, damaged, first_series, header, open_checked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+ALPHA_SAMPLES = (1, 2)  # TIFF 6.0, ExtraSamples: associated and unassociated alpha
+CACHE_BYTES = 64 * 2**20
+COLOUR_TABLE_SHIFT = 8  # colour tables hold 16 bits per channel
+COLOURS = tifffile.PHOTOMETRIC
+READABLE = (COLOURS.MINISBLACK, COLOURS.RGB, COLOURS.YCBCR, COLOURS.PALETTE)
+PALETTES = ("refuse", "index", "rgb")
+
+
+class TiffSource:
+    """One page of a TIFF as a window source.
+
+    The file is opened for each read, so that a source can be shared by threads, forked and pickled.
+
+    Args:
+        path: TIFF file.
+        page: Index along all axes but rows, columns and channels.
+        drop_alpha: Leave out an alpha channel instead of refusing it.
+        palette: ``refuse`` a colour table, or read its ``index`` or the ``rgb`` colours.
+        cache_bytes: Upper bound of the decoded segments kept in memory.
+
+    Raises:
+        ImageError: If the file is damaged, or the page or its colour model is not there or not supported.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        page: int = 0,
+        drop_alpha: bool = False,
+        palette: str = "refuse",
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self._options = {
+            "page": page,
+            "drop_alpha": drop_alpha,
+            "palette": palette,
+            "cache_bytes": cache_bytes,
+        }
+        self._path, self._palette, self._cache_bytes = path, palette, cache_bytes
+        self._cache: OrderedDict[tuple[int, int], NDArray | None] = OrderedDict()
+        self._cached, self._lock = 0, threading.Lock()
+        with open_checked(path) as tiff:
+            try:
+                self._adopt(tiff, page=page, drop_alpha=drop_alpha)
+            except ImageError:
+                raise
+            except DAMAGE as error:
+                raise damaged(path, str(error)) from error
+
+    def __reduce__(self) -> tuple[Any, tuple[Path, dict[str, Any]]]:
+        """Pickle by path: the copy opens the file anew, with an empty cache."""
+        return _reopen, (self._path, self._options)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type of the windows, in native byte order."""
+        return self._dtype
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+        """Return the window ``(C, height, width)`` at ``(y, x)``, which must lie inside the image.
+
+        Raises:
+            ImageError: If the window is not inside, or a segment of the file cannot be decoded.
+        """
+        check_window(self._shape, y, x, height, width)
+        try:
+            with self._path.open("rb") as file:
+                stored = self._stored_window(file, y, x, height, width)
+        except DAMAGE as error:
+            raise damaged(self._path, str(error)) from error
+        return self._interpret(stored)
+
+    def _adopt(self, tiff: tifffile.TiffFile, *, page: int, drop_alpha: bool) -> None:
+        series, found = first_series(tiff, self._path), header(self._path, tiff)
+        if not 0 <= page < found.pages:
+            pages = f"found pages 0 to {found.pages - 1}, asked for page {page}"
+            msg = f"{self._path}: {pages}; check the sample sheet."
+            raise ImageError(msg)
+        key = series.keyframe
+        alpha = _alpha_samples(key)
+        _check_colours(self._path, key, alpha=alpha, drop_alpha=drop_alpha, palette=self._palette)
+        self._key, self._decode = key, key.decode
+        self._kept = [channel for channel in range(found.channels) if channel not in alpha]
+        self._native = series.dtype.newbyteorder("=")
+        self._grid = (found.channels, found.height, found.width)
+        self._mapping = _contiguous(tiff, series, page=page, size=self._grid)
+        self._frames = [] if self._mapping else list(_frames(series, page))
+        self._tables = [frame.jpegtables for frame in self._frames]
+        probe = self._interpret(np.zeros((found.channels, 1, 1), self._native))
+        self._shape, self._dtype = (probe.shape[0], found.height, found.width), probe.dtype
+        self._check_extents(tiff.filehandle.size)
+
+    def _check_extents(self, size: int) -> None:
+        ends = [0] if self._mapping is None else [self._mapping["offset"] + self._mapping["bytes"]]
+        for frame in self._frames:
+            ends += [
+                start + count for start, count in zip(frame.dataoffsets, frame.databytecounts, strict=True)
+            ]
+        if max(ends) > size:
+            raise damaged(self._path, f"its pixels reach to byte {max(ends)}, the file has {size}")
+
+    def _stored_window(self, file: BinaryIO, y: int, x: int, height: int, width: int) -> NDArray:
+        if self._mapping is not None:
+            mapped = {name: self._mapping[name] for name in ("dtype", "offset", "shape")}
+            whole = np.memmap(file, mode="r", **mapped)
+            window = np.moveaxis(whole, self._mapping["order"], (0, 1, 2))[:, y : y + height, x : x + width]
+            return window.astype(self._native)
+        stored = np.zeros((self._grid[0], height, width), self._native)
+        for number in range(len(self._frames)):
+            for index in self._segments(y, x, height, width):
+                self._paste(stored[number:], file, number, index, (y, x))
+        return stored
+
+    def _segments(self, y: int, x: int, height: int, width: int) -> Iterator[int]:
+        key = self._key
+        rows, columns = (
+            (key.tilelength, key.tilewidth) if key.is_tiled else (key.rowsperstrip, key.imagewidth)
+        )
+        rows = min(rows, key.imagelength) if not key.is_tiled else rows
+        across, down = math.ceil(key.imagewidth / columns), math.ceil(key.imagelength / rows)
+        separate = key.planarconfig == tifffile.PLANARCONFIG.SEPARATE and key.samplesperpixel > 1
+        for plane in range(key.samplesperpixel if separate else 1):
+            for row in range(y // rows, (y + height - 1) // rows + 1):
+                for column in range(x // columns, (x + width - 1) // columns + 1):
+                    yield (plane * down + row) * across + column
+
+    def _paste(self, out: NDArray, file: BinaryIO, number: int, index: int, corner: tuple[int, int]) -> None:
+        segment, (plane, _, top, left, _) = self._segment(file, number, index)
+        if segment is None:  # a sparse tile: nothing stored means zero
+            return
+        rows = slice(max(corner[0], top), min(corner[0] + out.shape[1], top + segment.shape[0]))
+        columns = slice(max(corner[1], left), min(corner[1] + out.shape[2], left + segment.shape[1]))
+        part = segment[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        target = out[plane : plane + part.shape[2], rows.start - corner[0] : rows.stop - corner[0]]
+        target[:, :, columns.start - corner[1] : columns.stop - corner[1]] = np.moveaxis(part, 2, 0)
+
+    def _segment(self, file: BinaryIO, number: int, index: int) -> tuple[NDArray | None, tuple[int, ...]]:
+        """Return a decoded segment ``(rows, columns, samples)`` and its place, from the cache if there."""
+        with self._lock:
+            found = self._cache.get((number, index))
+            if found is not None:
+                self._cache.move_to_end((number, index))
+                return found
+        frame = self._frames[number]
+        file.seek(frame.dataoffsets[index])
+        data = file.read(frame.databytecounts[index]) or None
+        segment, place, shape = self._decode(data, index, jpegtables=self._tables[number])
+        segment = None if segment is None else segment[0, : shape[1], : shape[2]]
+        self._remember((number, index), (segment, place))
+        return segment, place
+
+    def _remember(self, key: tuple[int, int], entry: tuple[NDArray | None, tuple[int, ...]]) -> None:
+        size = 0 if entry[0] is None else entry[0].nbytes
+        if size > self._cache_bytes:
+            return
+        with self._lock:
+            if key not in self._cache:
+                self._cached += size
+            self._cache[key] = entry
+            while self._cached > self._cache_bytes:
+                _, (oldest, _) = self._cache.popitem(last=False)
+                self._cached -= 0 if oldest is None else oldest.nbytes
+
+    def _interpret(self, stored: NDArray) -> NDArray:
+        """Turn stored samples into pixel values: 1-bit to 0/255, colour tables, alpha."""
+        if stored.dtype == np.bool_:
+            stored = stored.astype(np.uint8) * np.uint8(255)
+        if self._key.photometric == COLOURS.PALETTE and self._palette == "rgb":
+            return (self._key.colormap[:, stored[0]] >> COLOUR_TABLE_SHIFT).astype(np.uint8)
+        return stored if len(self._kept) == len(stored) else stored[self._kept]
+
+
+def _reopen(path: Path, options: dict[str, Any]) -> TiffSource:
+    return TiffSource(path, **options)
+
+
+def _alpha_samples(page: tifffile.TiffPage) -> list[int]:
+    first = page.samplesperpixel - len(page.extrasamples)
+    return [first + i for i, kind in enumerate(page.extrasamples) if kind in ALPHA_SAMPLES]
+
+
+def _check_colours(
+    path: Path, page: tifffile.TiffPage, *, alpha: list[int], drop_alpha: bool, palette: str
+) -> None:
+    colours = COLOURS(page.photometric)
+    if colours == COLOURS.MINISWHITE:
+        msg = f"{path}: found white stored as zero, which not all readers turn over; save with black as zero."
+        raise ImageError(msg)
+    if colours not in READABLE:
+        msg = f"{path}: found {colours.name} colours, expected grey or RGB; convert the file to RGB."
+        raise ImageError(msg)
+    if colours == COLOURS.PALETTE and palette == "refuse":
+        msg = f"{path}: found a colour table, expected grey or RGB; save an image as RGB, a label as grey."
+        raise ImageError(msg)
+    if alpha and not drop_alpha:
+        msg = f"{path}: found an alpha channel; set drop_alpha=True or save the image without alpha."
+        raise ImageError(msg)
+
+
+def _frames(series: tifffile.TiffPageSeries, page: int) -> Iterator[tifffile.TiffFrame]:
+    """Yield the stored pages that make up one page of the series, in the order of its channels."""
+    axes = [(axis, size) for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS"]
+    sizes = [size for _, size in axes]
+    numbers = np.arange(math.prod(sizes)).reshape(sizes or (1,))
+    if any(axis == "C" for axis, _ in axes):
+        numbers = np.moveaxis(numbers, [axis for axis, _ in axes].index("C"), -1)
+    else:
+        numbers = numbers[..., None]
+    for number in numbers.reshape(-1, numbers.shape[-1])[page] if sizes else [0]:
+        yield series.pages[int(number)]
+
+
+def _contiguous(
+    tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries, *, page: int, size: tuple[int, int, int]
+) -> dict[str, Any] | None:
+    """Describe a page of an uncompressed series stored as one block, or None.
+
+    ImageJ and others write large stacks with a single page entry; the other pages exist only as an offset.
+    """
+    outer = [axis for axis in series.axes if axis not in PIXEL_AXES]
+    leading = series.axes[: len(outer)] == "".join(outer)
+    if series.dataoffset is None or not leading or ("S" in series.axes and "C" in series.axes):
+        return None
+    inner = series.axes[len(outer) :]
+    shape = series.shape[len(outer) :]
+    if len(shape) == LOW_DIMENSIONS:
+        inner, shape = f"C{inner}", (1, *shape)
+    order = tuple(inner.index(axis) for axis in ("C" if "C" in inner else "S", "Y", "X"))
+    count = math.prod(size) * series.dtype.itemsize
+    offset = series.dataoffset + page * count
+    dtype = series.dtype.newbyteorder(tiff.byteorder)
+    return {"dtype": dtype, "offset": offset, "shape": shape, "order": order, "bytes": count}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""What an evaluation sees of one image, and what it says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from microtome.class_maps import IGNORE
+
+
+class Measure(NamedTuple):
+    """One number: the class (`all` where it is of the image), the metric's name, the value."""
+
+    class_name: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """One image with its truth and its prediction.
+
+    Attributes:
+        truth: (H, W) uint8 class indices, `IGNORE` where unlabelled.
+        probability: (K, H, W) float32; K = 1 is the probability of class 1.
+        segmentation: (H, W) uint8 class indices.
+        classes: Class names in order.
+        thresholds: For sweeps.
+        losses: Loss name to its options.
+        truth_instances: (H, W) int32 ids of the true objects, 0 = background; None: it has no objects.
+        segmented_instances: The same of the segmentation.
+    """
+
+    truth: np.ndarray
+    probability: np.ndarray
+    segmentation: np.ndarray
+    classes: Sequence[str]
+    thresholds: Sequence[float] = ()
+    losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    truth_instances: np.ndarray | None = None
+    segmented_instances: np.ndarray | None = None
+
+    @property
+    def valid(self) -> np.ndarray:
+        """Where the truth is known, (H, W) bool."""
+        return self.truth != IGNORE

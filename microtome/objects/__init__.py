@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Objects of an image: labels, markers, watershed, measurements."""

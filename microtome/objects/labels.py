@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""Instance label maps: from outlines or label images, and the markers that separate touching nuclei.
+
+A label map is (H, W) int32, 0 = background, any positive number one object; numbers may have gaps. Maps made
+of outlines number the objects by their place in the file, from 1, so that an object can be found again.
+
+Pixels and coordinates: three conventions say which point of a pixel must lie inside an outline.
+
+* `pixel_centre`: the centre of the first pixel is at (0.5, 0.5), the image's corner at (0, 0). So do
+  ImageScope and QuPath draw.
+* `matlab`: MATLAB's `poly2mask(x, y, h, w)` as published code calls it, with the coordinates of the file. The
+  first pixel's centre is at (1, 1), so objects lie half a pixel up and left of where they were drawn (and one
+  pixel from `first_pixel`), and vertices move to a grid of a fifth of a pixel. MoNuSeg's labels are
+  made so.
+* `first_pixel`: the centre of the first pixel is at (0, 0), as in `skimage.draw.polygon` and OpenCV.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from microtome.io import label_images
+from microtome.io.annotations import AnnotationError, Polygon, read_polygons
+from microtome.io.images import ImageError
+from microtome.objects.markers import (
+    CENTRE_RADIUS,
+    EROSION_RADII,
+    centre_markers,
+    centres,
+    erode_by_area,
+    eroded_components,
+    shape_markers,
+    some,
+)
+from microtome.objects.polygon_raster import fill
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CENTRE_RADIUS",
+    "CONVENTIONS",
+    "EROSION_RADII",
+    "AnnotationError",
+    "ImageError",
+    "Instances",
+    "centre_markers",
+    "centres",
+    "erode_by_area",
+    "eroded_components",
+    "load_instances",
+    "rasterize",
+    "read_instances",
+    "shape_markers",
+]
+
+Labels = "NDArray[np.integer]"
+Convention = Literal["pixel_centre", "matlab", "first_pixel"]
+CONVENTIONS = {"pixel_centre": 0.5, "matlab": None, "first_pixel": 0.0}
+OVERLAPS = ("first", "last")
+OUTLINE_SUFFIXES = (".xml", ".json", ".geojson")
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Objects of one image.
+
+    Attributes:
+        labels: (H, W) int32, 0 = background.
+        areas: Area of each object by its number, square pixels: of the whole outline, also where pixels lie
+            outside the image or belong to another object; of label images the number of pixels.
+    """
+
+    labels: NDArray[np.int32]
+    areas: Mapping[int, float]
+
+
+def rasterize(
+    polygons: Sequence[Polygon],
+    shape: tuple[int, int],
+    *,
+    convention: Convention = "pixel_centre",
+    overlap: Literal["first", "last"] = "first",
+) -> Instances:
+    """Draw outlines as a label map.
+
+    Self-crossing outlines are filled by the even-odd rule, as MATLAB's poly2mask does. What lies outside the
+    image is cut off. Polygons that get no pixel are named in a warning in the log; their numbers stay unused.
+    Negative polygons are no objects: their pixels become background.
+
+    Args:
+        polygons: In the order of the file; polygon i becomes label i + 1.
+        shape: Rows and columns of the image.
+        convention: Where pixel centres are, see the module's description.
+        overlap: Which polygon keeps a pixel that several cover (`first`: USE-Net).
+
+    Returns:
+        The label map and the areas of the polygons that have pixels.
+
+    Raises:
+        ValueError: An option is unknown or the shape empty.
+
+    Example:
+        >>> square = np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])
+        >>> found = [Polygon(parts=((square + x,),), region=str(x)) for x in (0, 1)]
+        >>> rasterize(found, (3, 4)).labels
+        array([[1, 1, 0, 0],
+               [1, 1, 2, 0],
+               [0, 2, 2, 0]], dtype=int32)
+    """
+    if convention not in CONVENTIONS or overlap not in OVERLAPS or min(shape) < 1:
+        msg = (
+            f"found convention={convention!r}, overlap={overlap!r}, shape={shape}; expected one of "
+            f"{', '.join(CONVENTIONS)}, one of {', '.join(OVERLAPS)}, at least one row and column"
+        )
+        raise ValueError(msg)
+    labels = np.zeros(shape, np.int32)
+    patches = [fill(polygon.rings, shape, centre=CONVENTIONS[convention]) for polygon in polygons]
+    for number, (polygon, patch) in enumerate(zip(polygons, patches, strict=True), start=1):
+        if not polygon.negative:
+            block = labels[patch.window]
+            block[patch.mask & (block == 0) if overlap == "first" else patch.mask] = number
+    for polygon, patch in zip(polygons, patches, strict=True):
+        if polygon.negative:
+            labels[patch.window][patch.mask] = 0
+    present = np.bincount(labels.ravel(), minlength=len(polygons) + 1) > 0
+    lost = [p.region for number, p in enumerate(polygons, start=1) if not (present[number] or p.negative)]
+    if lost:
+        logger.warning(
+            "%d of %d regions have no pixel (outside of %d x %d, without area or covered by others): %s",
+            len(lost),
+            len(polygons),
+            *shape,
+            some(lost),
+        )
+    areas = {number: p.area for number, p in enumerate(polygons, start=1) if present[number]}
+    return Instances(labels, areas)
+
+
+def read_instances(
+    path: Path | str,
+    shape: tuple[int, int],
+    *,
+    convention: Convention = "pixel_centre",
+    classes: Collection[str] | None = None,
+    overlap: Literal["first", "last"] = "first",
+    components: bool = False,
+    page: int = 0,
+) -> NDArray[np.int32]:
+    """Read the objects of one image, whatever the file is; see :func:`load_instances`, which also says areas.
+
+    Returns:
+        (H, W) int32 label map, 0 = background.
+
+    Raises:
+        AnnotationError: As :func:`load_instances`.
+        ImageError: As :func:`load_instances`.
+
+    Example:
+        >>> import tempfile
+        >>> from microtome.io import images
+        >>> file = Path(tempfile.mkdtemp()) / "labels.png"
+        >>> images.write_png(file, np.array([[0, 7, 300]], np.uint16))
+        >>> read_instances(file, (1, 3))
+        array([[  0,   7, 300]], dtype=int32)
+    """
+    return load_instances(
+        path,
+        shape,
+        convention=convention,
+        classes=classes,
+        overlap=overlap,
+        components=components,
+        page=page,
+    ).labels
+
+
+def load_instances(
+    path: Path | str,
+    shape: tuple[int, int],
+    *,
+    convention: Convention = "pixel_centre",
+    classes: Collection[str] | None = None,
+    overlap: Literal["first", "last"] = "first",
+    components: bool = False,
+    page: int = 0,
+) -> Instances:
+    """Read the objects of one image and their areas from an annotation file or a label image.
+
+    Numbers in label images stay as they are, gaps included. An object in several pieces (one number, as in
+    files of challenges) stays one object; a line in the log counts them.
+
+    Args:
+        path: Aperio XML, GeoJSON, or a label image: PNG or TIFF of one channel, 8, 16 or 32 bits (float TIFF
+            with whole numbers too; of a colour table the indices).
+        shape: Rows and columns of the image that the labels belong to.
+        convention: Of outlines, see the module's description.
+        classes: Layers (Aperio) or classes (GeoJSON) to take; None takes all. Not for label images.
+        overlap: Of outlines, see :func:`rasterize`.
+        components: The label image is a mask of one value; its 8-connected components become objects.
+        page: Page of a multi-page TIFF.
+
+    Raises:
+        AnnotationError: The annotation file is at fault, or has none of the classes.
+        ImageError: The label image is lossy or has several channels, another size than the image, negative,
+            fractional or too large numbers, or is a mask of one value and `components` is False.
+    """
+    path = Path(path)
+    if path.suffix.lower() in OUTLINE_SUFFIXES:
+        polygons = _of_classes(path, read_polygons(path), classes)
+        return rasterize(polygons, shape, convention=convention, overlap=overlap)
+    if classes is not None:
+        msg = f"{path}: found a label image, classes={sorted(classes)} is for annotation files; leave it out."
+        raise ImageError(msg)
+    labels = label_images.read(path, shape, page=page, components=components)
+    _count_pieces(labels, name=str(path))
+    numbers, pixels = np.unique(labels[labels > 0], return_counts=True)
+    return Instances(labels, dict(zip(numbers.tolist(), pixels.astype(float).tolist(), strict=True)))
+
+
+def _of_classes(path: Path, polygons: list[Polygon], classes: Collection[str] | None) -> list[Polygon]:
+    if classes is None:
+        return polygons
+    known = {polygon.classification for polygon in polygons}
+    unknown = sorted(set(classes) - known)
+    if polygons and len(unknown) == len(set(classes)):
+        found = ", ".join(repr(name) for name in sorted(known))
+        msg = f"{path}: found the classes {found}, expected {', '.join(unknown)}; correct the names."
+        raise AnnotationError(msg)
+    return [polygon for polygon in polygons if polygon.classification in classes]
+
+
+def _count_pieces(labels: Labels, *, name: str) -> None:
+    from skimage.measure import label
+
+    pieces = label(labels, connectivity=2, background=0)
+    _, first = np.unique(pieces, return_index=True)
+    numbers, counts = np.unique(labels.ravel()[first], return_counts=True)
+    split = numbers[(counts > 1) & (numbers > 0)]
+    if split.size:
+        logger.info("%s: %d objects are in several pieces: %s", name, split.size, some(split.tolist()))

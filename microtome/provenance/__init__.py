@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Where a result comes from: code digests, cards, records, sidecars."""

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""Trace a table or a figure: from its files to runs, weights, training data, code and environment.
+
+Every digest that was recorded when it was made (`record`, and the run cards) is compared with what lies on
+disk now. Nothing is computed again: whether the workflow would make it anew, `snakemake -n` says.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from microtome.files import sha256_of_file
+from microtome.provenance import code as provenance
+from microtome.provenance.record import of_folder, relative
+from microtome.provenance.runs import CARD_NAME, ENSEMBLE, read_card
+
+State = Literal["", "unchanged", "changed", "missing"]
+WEIGHTS_NAME = "model.safetensors"
+KEYS = ("files", "config", "code", "runs", "inputs", "environment")
+SHOWN = 12
+"""Characters of a digest that are printed."""
+TRAINING = "scripts/train.py"
+WORDS = {
+    "": "",
+    "unchanged": "unchanged",
+    "changed": "CHANGED SINCE",
+    "missing": "MISSING",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a trace.
+
+    Attributes:
+        depth: How far it is indented.
+        name: What it is about.
+        text: What was recorded of it.
+        state: How it compares with what is on disk; empty: it is only told.
+    """
+
+    depth: int
+    name: str
+    text: str = ""
+    state: State = ""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a table or a figure comes from.
+
+    Attributes:
+        path: The file that was asked for.
+        steps: What is known, from the file down to the environment.
+    """
+
+    path: Path
+    steps: tuple[Step, ...]
+
+    @property
+    def differences(self) -> tuple[Step, ...]:
+        """What is not as it was when the table or figure was made."""
+        return tuple(step for step in self.steps if step.state in ("changed", "missing"))
+
+
+def trace(path: str | Path) -> Trace:
+    """Trace a table or a figure, and check every recorded digest against the files on disk.
+
+    Args:
+        path: One of its files (``.tsv``, ``.svg``, …, or the sidecar).
+
+    Returns:
+        The chain, and what has changed since.
+
+    Raises:
+        FileNotFoundError: There is no sidecar beside it.
+        ValueError: The sidecar cannot be read, or does not tell where the files come from.
+    """
+    path = Path(path)
+    sidecar = path.with_suffix(".json")
+    content = read(sidecar)
+    record, home = content["provenance"], sidecar.parent
+    try:
+        steps = (
+            *_products(record, home, str(content.get("title") or sidecar.stem)),
+            *_code(record["code"]),
+            Step(0, "options", f"digest {record['config']}"),
+            *_environment(record["environment"]),
+            *_runs(record, home),
+            *(_input(item, home) for item in record["inputs"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{sidecar}: its provenance is not complete ({error!r}); run its rule again"
+        raise ValueError(msg) from error
+    return Trace(path, steps)
+
+
+def read(sidecar: Path) -> dict[str, Any]:
+    """Read a sidecar that tells where its files come from.
+
+    Args:
+        sidecar: The JSON file beside a table or a figure.
+
+    Returns:
+        Its content; ``provenance`` holds what `microtome.provenance.record.record` made, and ``files``.
+
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: It is not JSON, or holds no provenance.
+    """
+    if not sidecar.is_file():
+        msg = f"{sidecar} does not exist; name a file of a table or a figure, as results/demo/…/tables/….tsv"
+        raise FileNotFoundError(msg)
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{sidecar} is not JSON ({error}); run its rule again"
+        raise ValueError(msg) from error
+    found = content.get("provenance") if isinstance(content, dict) else None
+    missing = [key for key in KEYS if not isinstance(found, dict) or key not in found]
+    if missing:
+        msg = f"{sidecar} lacks {missing} in 'provenance'; no sidecar of a table or figure, or an old one"
+        raise ValueError(msg)
+    return content
+
+
+def describe(found: Trace) -> str:
+    """A trace as text, one line a step, and a last line that sums it up.
+
+    Example:
+        >>> print(describe(Trace(Path("t.tsv"), (Step(0, "t.tsv", "sha256 e3b0c44298fc", "changed"),))))
+        t.tsv: sha256 e3b0c44298fc, CHANGED SINCE
+        <BLANKLINE>
+        1 of 1 digests are not those of the making: t.tsv
+    """
+    lines = [_line(step) for step in found.steps]
+    checked = sum(1 for step in found.steps if step.state)
+    counts = Counter(step.name for step in found.differences)
+    differing = ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
+    end = (
+        f"{len(found.differences)} of {checked} digests are not those of the making: {differing}"
+        if differing
+        else f"all {checked} digests are those of the making of {found.path}"
+    )
+    return "\n".join([*lines, "", end])
+
+
+def _line(step: Step) -> str:
+    about = ", ".join(filter(None, (step.text, WORDS[step.state])))
+    return "  " * step.depth + (f"{step.name}: {about}" if about else step.name)
+
+
+def _products(record: Mapping[str, Any], home: Path, title: str) -> Iterator[Step]:
+    """The files of the table or figure themselves."""
+    yield Step(0, title)
+    for name, digest in record["files"].items():
+        yield _file(1, name, home / name, digest)
+
+
+def _code(code: Mapping[str, Any], depth: int = 0, name: str = "code") -> Iterator[Step]:
+    """The code behind a rule, as it was and as it is in this repository."""
+    modules = ", ".join(code["modules"])
+    text = f"{code['script']}{f' with {modules}' if modules else ''}, digest {code['digest']}"
+    yield Step(depth, name, text, _code_state(code["script"], code["modules"], code["digest"]))
+
+
+def _code_state(script: str, modules: Sequence[str], digest: str) -> State:
+    if not digest:
+        return ""
+    if not (provenance.ROOT / script).is_file():
+        return "missing"
+    try:
+        now = provenance.code_digest(script, tuple(modules))
+    except ModuleNotFoundError:
+        return "missing"
+    return "unchanged" if now == digest else "changed"
+
+
+def _environment(found: Mapping[str, Any], depth: int = 0, known: object = None) -> Iterator[Step]:
+    """What it was computed with; told, not compared. Versions that are `known` are not told again."""
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    yield Step(depth, "versions", "as above" if found["versions"] == known else versions)
+    if "platform" in found:
+        yield Step(depth, "platform", ", ".join(filter(None, found["platform"].values())))
+    git = found["git_commit"]
+    if git:
+        yield Step(depth, "git commit", git["commit"] + (" with changes" if git["dirty"] else ""))
+
+
+def _runs(record: Mapping[str, Any], home: Path) -> Iterator[Step]:
+    """The runs, and the members of ensembles among them that are not told as runs."""
+    known = record["environment"]["versions"]
+    told = {_place(home, run["folder"]) for run in record["runs"]}
+    for run in record["runs"]:
+        yield from _run(run, home, told, known)
+
+
+def _run(run: Mapping[str, Any], home: Path, told: set[Path], known: object) -> Iterator[Step]:
+    """A run: its record, its weights, and what they were trained on and with."""
+    folder = _place(home, run["folder"])
+    yield Step(0, f"run {run['run']} (split {run['split']}, seed {run['seed']})")
+    for name, digest in run["files"].items():
+        yield _file(1, f"{run['folder']}/{name}", folder / name, digest)
+    if not (folder / CARD_NAME).is_file():
+        return
+    try:
+        card = read_card(folder / CARD_NAME)
+        is_ensemble = card["network"]["name"] == ENSEMBLE
+        steps = (
+            _members(card, folder, home, told, known) if is_ensemble else _training(card, folder, home, known)
+        )
+        yield from tuple(steps)
+    except (KeyError, TypeError, ValueError):
+        why = f"unknown, as {CARD_NAME} is not a card of this version"
+        steps = (Step(1, f"{run['folder']}/{WEIGHTS_NAME}", why, "missing"),)
+    yield from steps
+
+
+def _members(
+    card: Mapping[str, Any], folder: Path, home: Path, told: set[Path], known: object
+) -> Iterator[Step]:
+    """The weights that an ensemble's maps come from, in the folders of its members."""
+    for one, digest in zip(card["network"]["trained"], card["digests"]["members"], strict=True):
+        member = folder.parent.parent / one["run"] / f"seed-{one['seed']}"
+        weights = member / WEIGHTS_NAME
+        yield _file(1, relative(weights, home.absolute()), weights, digest)
+        if member not in told and (member / CARD_NAME).is_file():
+            yield from _training(read_card(member / CARD_NAME), member, home, known)
+
+
+def _training(card: Mapping[str, Any], folder: Path, home: Path, known: object) -> Iterator[Step]:
+    """Weights, and their training as the card tells it."""
+    told, network = card["digests"], card["network"]
+    if card.get("weights_of"):
+        yield Step(1, "weights of", card["weights_of"])
+    weights = folder / WEIGHTS_NAME
+    yield _file(1, relative(weights, home.absolute()), weights, told["weights"])
+    samples = ", ".join(f"{count} {part}" for part, count in card["samples"].items())
+    yield Step(1, "training data", f"{card['data_source']}, {samples}, digest {told['data']}")
+    yield Step(1, "training options", f"digest {told['config']}")
+    modules = [f"microtome.networks.{network['name']}", f"microtome.losses.{card['loss']['name']}"]
+    yield from _code({"script": TRAINING, "modules": modules, "digest": told["code"]}, 1, "training code")
+    yield Step(1, "trained", f"{card['started']} to {card['finished']} on {card['device']}")
+    yield from _environment(card, 1, known)
+
+
+def _input(item: Mapping[str, Any], home: Path) -> Step:
+    """A file or a folder that was read."""
+    path = _place(home, item["path"])
+    if "files" not in item:
+        return _file(0, item["path"], path, item["sha256"])
+    text = f"{item['files']} files, {item['bytes']} bytes, sha256 {item['sha256'][:SHOWN]}"
+    if not path.is_dir():
+        return Step(0, item["path"], text, "missing")
+    same = of_folder(path)["sha256"] == item["sha256"]
+    return Step(0, item["path"], text, "unchanged" if same else "changed")
+
+
+def _file(depth: int, name: str, path: Path, digest: str) -> Step:
+    """A file and the start of its SHA-256, or all of it."""
+    text = f"sha256 {digest[:SHOWN]}"
+    if not path.is_file():
+        return Step(depth, name, text, "missing")
+    same = sha256_of_file(path)[: len(digest)] == digest and digest
+    return Step(depth, name, text, "unchanged" if same else "changed")
+
+
+def _place(home: Path, name: str) -> Path:
+    """A recorded path from here; ``..`` is taken by name, as it was when it was recorded."""
+    return Path(os.path.normpath(home.absolute() / name))

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""A run with the weights of another run."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from microtome.files import finished_file, finished_folder, write_json
+from microtome.inference import calibration
+from microtome.inference.ensemble import Activation, measure
+from microtome.io import images
+from microtome.provenance import environment
+from microtome.provenance.cards import CARD_NAME, read_card
+from microtome.stages.folders import find_sample, read_map
+
+COPIED = ("model.safetensors", "history.tsv")
+
+
+def borrow_weights(options: Mapping[str, Any], source: Path, folder: Path) -> None:
+    """Copy weights and history, and write a card that says whose they are.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.borrow_weights`).
+        source: Folder of the trained run.
+        folder: Folder of the run that borrows.
+
+    Raises:
+        ValueError: The card is damaged.
+    """
+    for name in COPIED:
+        with finished_file(folder / name) as partial:
+            shutil.copyfile(source / name, partial)
+    card = read_card(source / CARD_NAME)
+    own = {key: options[key] for key in ("run", "split", "seed", "view", "weights_of")}
+    write_json(folder / CARD_NAME, card | own)
+
+
+IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
+
+
+def average_batch(members: Sequence[Path], folder: Path) -> None:
+    """Average the probability maps of several runs.
+
+    Args:
+        members: The same batch folder of each run.
+        folder: Gets the means.
+    """
+    with finished_folder(folder) as partial:
+        for path in sorted(members[0].glob("*.tif")):
+            maps = [read_map(find_sample([member], path.stem)) for member in members]
+            images.write(partial / path.name, calibration.ensemble(maps), mpp=images.header(path).mpp)
+
+
+def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Activation = "sigmoid") -> None:
+    """Write where several runs, or several seeds of one, doubt.
+
+    Args:
+        members: The same batch folder of each run or seed, of maps (K, H, W).
+        folder: Gets a float32 image for each sample: predictive entropy, then mutual information, nat (see
+            `inference.ensemble`). (2, H, W) for softmax maps and a single sigmoid output; of K sigmoid
+            outputs the K entropies, then the K mutual informations.
+        activation: Of the networks behind the maps, `sigmoid` or `softmax`.
+
+    Raises:
+        FileNotFoundError: A member lacks a sample.
+        ValueError: Maps of different shapes, or that do not fit the activation; names the sample.
+    """
+    with finished_folder(folder) as partial:
+        for path in sorted(members[0].glob("*.tif")):
+            maps = [read_map(find_sample([member], path.stem)) for member in members]
+            try:
+                found = measure(maps, activation=activation)
+            except ValueError as error:
+                msg = f"sample '{path.stem}': {error}"
+                raise ValueError(msg) from error
+            channels = np.concatenate([found.entropy, found.mutual_information])
+            images.write(partial / path.name, channels, mpp=images.header(path).mpp)
+
+
+def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) -> None:
+    """Write the card of an ensemble: its members and the sums of their parameters and times.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.ensemble`).
+        cards: Cards of the members.
+        path: `card.json`.
+
+    Raises:
+        ValueError: A card is damaged.
+    """
+    found = [read_card(card) for card in cards]
+    seconds = {part: sum(card["seconds"].get(part, 0.0) for card in found) for part in ("train", "validate")}
+    parameters = sum(card["network"].get("parameters", 0) for card in found)
+    content = {key: options[key] for key in IDENTITY} | {
+        "network": {
+            "name": "ensemble",
+            "members": list(options["members"]),
+            "trained": [{"run": card["run"], "seed": card["seed"]} for card in found],
+            "options": {},
+            "parameters": parameters,
+        },
+        "seconds": seconds,
+        "digests": {"members": [card.get("digests", {}).get("weights", "") for card in found]},
+        "git_commit": environment.git_state(Path.cwd()),
+        "versions": environment.versions(),
+    }
+    write_json(path, content)

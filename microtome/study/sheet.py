@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: MIT
+"""The sample sheet: one row per image, read and checked before anything runs."""
+
+import csv
+import io
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from microtome.config.phantoms import Phantom
+from microtome.config.study import Data
+from microtome.faults import Fault, nearest, raise_faults
+from microtome.phantoms.sheets import sheet_rows
+from microtome.study.headers import check_files, is_envi
+from microtome.study.sheet_paths import check_path
+
+__all__ = [
+    "COLUMNS",
+    "PARTS",
+    "Sample",
+    "as_rows",
+    "check_files",
+    "check_labels",
+    "check_parts",
+    "count_parts",
+    "inspect_sheet",
+    "phantom_sheet",
+    "read_sheet",
+    "resolve",
+    "sheet_root",
+]
+
+REQUIRED = ("sample", "image")
+GROUPS = ("patient", "block", "volume")
+OPTIONAL = ("group", "part", "label", "page", "mpp")
+CUBES = ("cube", "dark", "blank")
+"""Columns of hyperspectral studies: files of the raw cube and of its references."""
+PATHS = ("image", "label", *CUBES)
+COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL, *CUBES)
+PARTS = ("train", "val", "test")
+LABELLED_PARTS = frozenset({"train", "val"})
+"""Parts that a run learns from."""
+BY_SAMPLE = "sample"
+"""Value of `group_by` by which each image stands alone."""
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
+LARGEST_SHEET = 256 * 2**20
+"""Bytes; a row has some 200."""
+LARGEST_PAGE = 10**6
+QUOTED = 60
+"""Characters of a cell that a message repeats."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a study.
+
+    Attributes:
+        sample: Its unique name, used in file names.
+        image: The image file; of a hyperspectral study the registered colour picture, or the cube itself.
+        label: The label file; None where there is none.
+        unit: What must stay in one part of a split (a patient, a block of slices).
+        group: What a split balances (an organ, a clinic); may be empty.
+        part: `train`, `val`, `test`, or empty where the split decides.
+        page: Page of a multi-page TIFF, from 0.
+        mpp: Micrometres per pixel, where the file does not say.
+        cube: Header of the raw hyperspectral cube; None where there is none.
+        dark: Header of its dark reference, the shutter being closed.
+        blank: Header of its blank reference, without a section.
+        row: Line of the sheet, the header being line 1.
+    """
+
+    sample: str
+    image: str
+    label: str | None = None
+    unit: str = ""
+    group: str = ""
+    part: str = ""
+    page: int = 0
+    mpp: float | None = None
+    cube: str | None = None
+    dark: str | None = None
+    blank: str | None = None
+    row: int = field(default=0, compare=False)
+
+
+def read_sheet(path: Path, data: Data) -> list[Sample]:
+    """Read a sample sheet and check each row, without opening an image.
+
+    Args:
+        path: A TSV file with a header.
+        data: What the study says of its data.
+
+    Returns:
+        One sample a row, with paths as the sheet gives them.
+
+    Raises:
+        ConfigurationError: With every fault of every row.
+    """
+    samples, faults = inspect_sheet(path, data)
+    raise_faults(faults)
+    return samples
+
+
+def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
+    """Read a sample sheet as far as possible.
+
+    Args:
+        path: A TSV file with a header.
+        data: What the study says of its data.
+
+    Returns:
+        The rows that have a name and an image, without paths that may not be opened, and every fault of every
+        row.
+    """
+    rows, faults = _read_rows(path)
+    if faults:
+        return [], faults
+    (_, names), *body = rows
+    names = [name.strip() for name in names]
+    faults += _check_columns(path, names, data.group_by)
+    body = [(number, cells) for number, cells in body if any(cell.strip() for cell in cells)]
+    if not body and not faults:
+        faults.append(Fault(str(path), "no rows below the header", "one row for each image"))
+    if faults:
+        return [], faults
+    samples = [_row(path, number, names, cells, data, faults) for number, cells in body]
+    return [s for s in samples if s.sample and s.image], faults + _check_names(path, samples)
+
+
+def _read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
+    """The cells of a sheet, each row with its line; or why it cannot be read."""
+    header_text = f"a header with the columns {', '.join(COLUMNS)}"
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        return [], [Fault(str(path), found, "a sample sheet (TSV) there")]
+    if (size := path.stat().st_size) > LARGEST_SHEET:
+        return [], [Fault(str(path), f"{size} bytes", f"a sample sheet of at most {LARGEST_SHEET}")]
+    rows: list[tuple[int, list[str]]] = []
+    reader = None
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", strict=True)
+        rows = [(reader.line_num, cells) for cells in reader if cells]
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        found = f"the byte {error.object[error.start]:#04x}, which is not UTF-8"
+        return [], [Fault(f"{path}:{line}", found, "a sheet saved as text, tab-separated, UTF-8")]
+    except csv.Error as error:
+        where = f"{path}:{reader.line_num}" if reader else str(path)
+        expected = "cells separated by tabs; a cell that begins with a quote must also end with one"
+        return [], [Fault(where, str(error), expected)]
+    if not rows:
+        return [], [Fault(str(path), "an empty file", header_text)]
+    return rows, []
+
+
+def _check_columns(path: Path, names: list[str], group_by: str) -> list[Fault]:
+    here = f"{path}:1"
+    separator = next((mark for mark in ",;" if len(names) == 1 and mark in names[0]), None)
+    if separator:
+        return [
+            Fault(here, f"columns separated by '{separator}'", "tabs; save the sheet as tab-separated text")
+        ]
+    wanted = {*REQUIRED, *([group_by] if group_by != BY_SAMPLE else [])}
+    why = {group_by: f" (data.group_by is '{group_by}')"}
+    faults = [
+        Fault(here, f"no column '{name}'{why.get(name, '')}", f"it beside {', '.join(names)}")
+        for name in sorted(wanted - set(names))
+    ]
+    for number, name in enumerate(names, 1):
+        if not name:
+            faults.append(Fault(here, f"column {number} without a name", "a name, or no such column"))
+        elif name not in COLUMNS:
+            faults.append(Fault(here, f"unknown column '{name[:QUOTED]}'", nearest(name[:QUOTED], COLUMNS)))
+        elif name in names[: number - 1]:
+            faults.append(Fault(here, f"the column '{name}' a second time", "each column once"))
+    return faults
+
+
+def _row(
+    path: Path, number: int, names: list[str], cells: list[str], data: Data, faults: list[Fault]
+) -> Sample:
+    """Turn the cells of one row into a sample; cells that are missing at its end are empty."""
+    if any(cell.strip() for cell in cells[len(names) :]):
+        found = f"{len(cells)} cells"
+        faults.append(Fault(f"{path}:{number}", found, f"{len(names)}, one for each column of the header"))
+    filled = [cell.strip() for cell in cells] + [""] * len(names)
+    return _sample(path, number, dict(zip(names, filled, strict=False)), data, faults)
+
+
+def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: list[Fault]) -> Sample:
+    """Turn one row into a sample, adding what is wrong with it to `faults`."""
+    where = f"{path}:{number}"
+    name = cell.get("sample", "")
+    if not NAME.fullmatch(name):
+        expected = "a name of letters (a to z), digits, '-', '_' and '.', as it becomes a file name"
+        faults.append(Fault(f"{where} sample", repr(name[:QUOTED]) if name else "nothing", expected))
+    if not cell.get("image"):
+        faults.append(Fault(f"{where} image", "nothing", "the path of the image"))
+    for column in PATHS:
+        wrong = _refused(cell, column, path, where, data)
+        faults += wrong
+        cell = cell | {column: ""} if wrong else cell
+    if cell.get("part", "") not in ("", *PARTS):
+        faults.append(Fault(f"{where} part", repr(cell["part"][:QUOTED]), "train, val, test, or nothing"))
+    unit = name if data.group_by == BY_SAMPLE else cell.get(data.group_by, "")
+    if not unit and data.group_by != BY_SAMPLE:
+        faults.append(
+            Fault(f"{where} {data.group_by}", "nothing", f"the {data.group_by} this image comes from")
+        )
+    page = _number(cell.get("page") or "0", int, f"{where} page", "a page number, from 0", faults)
+    mpp = (
+        _number(
+            cell["mpp"], float, f"{where} mpp", "micrometres per pixel, above 0, with a decimal point", faults
+        )
+        if cell.get("mpp")
+        else data.mpp
+    )
+    if is_envi(cell.get("image", "")) and not cell.get("cube"):
+        cell = cell | {"cube": cell["image"]}
+    return Sample(
+        name,
+        cell.get("image", ""),
+        cell.get("label") or None,
+        unit,
+        cell.get("group", ""),
+        cell.get("part", ""),
+        page or 0,
+        mpp,
+        *(cell.get(column) or None for column in CUBES),
+        row=number,
+    )
+
+
+def _refused(cell: dict[str, str], column: str, sheet: Path, where: str, data: Data) -> list[Fault]:
+    """Why the path in a column may not be opened; empty if it may, or there is none."""
+    if not cell.get(column):
+        return []
+    root = sheet_root(sheet, data)
+    return check_path(cell[column], root, f"{where} {column}", allow_outside=data.allow_outside)
+
+
+def _number(text: str, kind: type, where: str, expected: str, faults: list[Fault]) -> float | int | None:
+    """Read a number that is not negative; a float must be above 0 and finite."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = -1
+    if not (0 <= value <= LARGEST_PAGE if kind is int else 0 < value < float("inf")):
+        faults.append(Fault(where, repr(text[:QUOTED]), expected))
+        return None
+    return value
+
+
+def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
+    """Names and images that stand in the sheet twice."""
+    faults = []
+    names: dict[str, Sample] = {}
+    places: dict[tuple[str, int], int] = {}
+    for sample in samples:
+        other = names.setdefault(sample.sample.casefold(), sample)
+        if sample.sample and other is not sample:
+            also = f"row {other.row}" + ("" if other.sample == sample.sample else f" as '{other.sample}'")
+            expected = "a name of its own, whatever the capitals"
+            faults.append(
+                Fault(f"{path}:{sample.row} sample", f"'{sample.sample}', also in {also}", expected)
+            )
+        place = (posixpath.normpath(sample.image), sample.page)
+        first = places.setdefault(place, sample.row)
+        if sample.image and first != sample.row:
+            page = f" (page {sample.page})" if sample.page else ""
+            found = f"'{sample.image[:QUOTED]}'{page}, also in row {first}"
+            faults.append(Fault(f"{path}:{sample.row} image", found, "each image once"))
+    return faults
+
+
+def phantom_sheet(phantom: Phantom) -> list[Sample]:
+    """The sheet of a phantom.
+
+    Example:
+        >>> from microtome.config.phantoms import EMPhantomData
+        >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
+        'images/002.tif'
+    """
+    return [Sample(**row) for row in sheet_rows(phantom)]
+
+
+def sheet_root(sheet: Path, data: Data) -> Path:
+    """Folder that the paths of a sheet start from and stay in, as far as the study says it.
+
+    Example:
+        >>> data = Data(source="files", samples="data/mine/s.tsv", classes={"a": 0})
+        >>> sheet_root(Path("data/mine/s.tsv"), data).as_posix()
+        'data/mine'
+    """
+    return Path(data.root) if data.root else sheet.parent
+
+
+def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
+    """Make the paths of a sheet start from `root`; absolute paths (`data.allow_outside`) stay."""
+    return [
+        replace(s, **{name: (root / path).as_posix() for name in PATHS if (path := getattr(s, name))})
+        for s in samples
+    ]
+
+
+def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
+    """Refuse a unit (patient, block, volume) that sits in two parts.
+
+    Args:
+        parts: Part of each sample.
+        samples: The samples.
+        sheet: For messages.
+        column: The name of the unit, for messages.
+    """
+    first: dict[str, Sample] = {}
+    faults = []
+    for sample in samples:
+        other = first.setdefault(sample.unit, sample)
+        here, there = parts[sample.sample], parts[other.sample]
+        if here != there:
+            found = f"{column} '{sample.unit}' in '{here}', but in '{there}' in row {other.row}"
+            expected = f"each {column} in one part only, or scores are optimistic"
+            faults.append(Fault(f"{sheet}:{sample.row} part", found, expected))
+    return faults
+
+
+def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:
+    """Refuse a sample without a label where one is learnt from.
+
+    Args:
+        parts: Part of each sample.
+        samples: The samples.
+        sheet: For messages.
+    """
+    return [
+        Fault(
+            f"{sheet}:{sample.row} label",
+            f"nothing, for a sample of part '{parts[sample.sample]}'",
+            "the path of its label; only samples of part 'test' may go without",
+        )
+        for sample in samples
+        if sample.label is None and parts[sample.sample] in LABELLED_PARTS
+    ]
+
+
+def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:
+    """The samples as plain rows, for a table or a digest; columns of cubes where a sample has one of them."""
+    rows = [asdict(sample) for sample in samples]
+    unused = {"row"} if any(row[name] for row in rows for name in CUBES) else {"row", *CUBES}
+    return [{key: value for key, value in row.items() if key not in unused} for row in rows]
+
+
+def count_parts(parts: dict[str, str]) -> dict[str, int]:
+    """How many samples each part has."""
+    return dict(Counter(parts.values()))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of tables: one module each, which exposes `tabulate`."""

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Metrics of runs by group (organ, clinic): mean ± sd over the images of each group."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from microtome.provenance.runs import RunRecord
+from microtome.tables.frame import Column, Table
+from microtome.tables.inputs import TableInputs
+from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_columns
+from microtome.tables.parts.numbers import summarize, values_of
+from microtome.tables.parts.published import note_of
+from microtome.tables.parts.rows import Row, select_rows
+
+DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
+    {"metric": "aji", "label": "AJI", "better": "high"},
+    {"metric": "pq", "label": "PQ", "better": "high"},
+    {"metric": "dice", "class": "nucleus", "label": "Dice", "better": "high"},
+)
+ALL_GROUPS = "all"
+NO_GROUP = "none"
+NOTE = (
+    "Mean ± {kind} sd over the images of a group (seeds averaged per image); n: number of images; the row "
+    "'all' is over all images, not over groups."
+)
+
+
+def tabulate(
+    inputs: TableInputs,
+    *,
+    title: str = "Metrics by group",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    columns: Sequence[str | Mapping[str, Any]] = DEFAULT_COLUMNS,
+    groups: Sequence[str] = (),
+    heading: str = "Organ",
+    part: str = "test",
+    ddof: int = 1,
+) -> Table:
+    """Tabulate metrics by group and run.
+
+    Args:
+        inputs: Run records whose metrics name the group of each image.
+        title: Caption.
+        rows: Runs; all by default.
+        columns: Metrics, as in the kind ``metrics``.
+        groups: Groups to show, in order; all by name by default.
+        heading: Heading of the groups.
+        part: Part of the split that was evaluated.
+        ddof: Degrees of freedom taken off for the sd.
+
+    Returns:
+        One row per group and run, then one row per run over all images. No value is marked best: the best
+        group of a run is not a result.
+
+    Raises:
+        ValueError: The metrics name no group, or a run, metric or group asked for is not there.
+    """
+    chosen = [
+        replace(row, records=tuple(_grouped(record) for record in row.records))
+        for row in select_rows(inputs.runs, rows)
+    ]
+    metrics = [replace(metric, better=None) for metric in read_columns(columns)]
+    known = sorted({group for row in chosen for record in row.records for group in _in_part(record, part)})
+    if unknown := sorted(set(groups) - set(known)):
+        msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {known}"
+        raise ValueError(msg)
+    frame = pd.DataFrame(
+        [
+            _row(row, group, metrics, part=part, ddof=ddof)
+            for group in (*(groups or known), ALL_GROUPS)
+            for row in chosen
+            if group == ALL_GROUPS or any(group in _in_part(record, part) for record in row.records)
+        ]
+    )
+    printed = [Column("group", heading, kind="text"), LABEL, *(metric.column for metric in metrics)]
+    note = note_of(inputs, NOTE.format(kind="sample" if ddof else "population"))
+    return Table(frame, (*printed, COUNT, DATA), title, note, inputs.data_kinds)
+
+
+def _grouped(record: RunRecord) -> RunRecord:
+    """The record with the group of each image as text."""
+    if "group" not in record.metrics:
+        msg = f"the metrics of run {record.run!r} lack the column group; fill the sheet's, evaluate again"
+        raise ValueError(msg)
+    groups = record.metrics["group"].astype(object).where(record.metrics["group"].notna(), NO_GROUP)
+    return replace(record, metrics=record.metrics.assign(group=groups.astype(str).replace("", NO_GROUP)))
+
+
+def _in_part(record: RunRecord, part: str) -> set[str]:
+    return set(record.metrics.loc[record.metrics["part"] == part, "group"])
+
+
+def _row(row: Row, group: str, metrics: Sequence[MetricColumn], *, part: str, ddof: int) -> dict[str, Any]:
+    members = [record for record in row.records if group in (ALL_GROUPS, *_in_part(record, part))]
+    records = [_only(record, group) for record in members]
+    values: dict[str, Any] = {"group": group, "run": row.run, "label": row.label}
+    counts = []
+    for metric in metrics:
+        found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
+        summary = summarize(found, ddof=ddof)
+        values |= metric_values(metric, summary)
+        counts.append(summary.n)
+    return values | {"n": max(counts), "data": row.data}
+
+
+def _only(record: RunRecord, group: str) -> RunRecord:
+    if group == ALL_GROUPS:
+        return record
+    return replace(record, metrics=record.metrics[record.metrics["group"] == group])

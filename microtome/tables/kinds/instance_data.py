@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Composition of an instance data set: images per part and group (organ), and how many objects they hold."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from microtome.tables.frame import Column, Table
+from microtome.tables.inputs import COUNT_COLUMNS, TableInputs
+from microtome.tables.parts.published import PUBLISHED, published_table
+
+PARTS: Mapping[str, Sequence[str]] = {"training": ("train", "val"), "testing": ("test",)}
+"""Parts of the split behind each row: the published training images include those that validate."""
+TOTAL = "total"
+HERE = "this study"
+REMEDY = "set `images: true` in the table's entry, and targets.kind `instances`"
+OTHER_DATA = "The published composition is of other images and is left out."
+
+
+def tabulate(
+    inputs: TableInputs,
+    *,
+    title: str = "Composition of the data",
+    parts: Mapping[str, Sequence[str]] = PARTS,
+    objects: str = "Nuclei",
+    published: str = "",
+) -> Table:
+    """Tabulate images per part and group, and objects.
+
+    Args:
+        inputs: Objects per sample (`TableInputs.counts`), published values.
+        title: Caption.
+        parts: Row name to the parts of the split that it sums.
+        objects: Heading of the number of objects.
+        published: Published table whose rows have the same names, with columns ``total``, ``nuclei`` and one
+            per group; its rows are set below ours where the data are the public ones, and left out otherwise.
+
+    Returns:
+        One row per part and a total: images, images of each group, objects.
+
+    Raises:
+        ValueError: There are no counts, or the published table does not exist.
+    """
+    counts = inputs.needed("counts", COUNT_COLUMNS, REMEDY)
+    counts = counts.assign(group=counts["group"].fillna("").astype(str).str.lower())
+    is_compared = bool(published) and set(inputs.data_kinds) == {"public"}
+    printed = published_table(inputs.published, inputs.paper, published)["rows"] if published else {}
+    groups = _groups(counts, printed if is_compared else {})
+    rows = []
+    for name, chosen in _chosen(counts, parts).items():
+        rows.append(_row(name, chosen, groups) | {"data": " + ".join(inputs.data_kinds)})
+        if is_compared and name in printed:
+            rows.append(_published_row(name, printed[name], groups))
+    columns = [
+        Column("part", "Part", kind="text"),
+        Column("source", "Source", kind="text"),
+        Column("images", "Images", format=".0f"),
+        *(Column(f"group_{group}", group or "no group", format=".0f") for group in groups),
+        Column("objects", objects, format=",.0f"),
+        Column("data", "Data", kind="text"),
+    ]
+    notes = [_note(counts, parts), OTHER_DATA if published and not is_compared else ""]
+    note = " ".join(sentence for sentence in notes if sentence)
+    return Table(pd.DataFrame(rows), tuple(columns), title, note, inputs.data_kinds)
+
+
+def _chosen(counts: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
+    """The samples of each row; parts that are in none have a row of their own."""
+    named = {part for members in parts.values() for part in members}
+    rest = {part: (part,) for part in counts["part"].unique() if part not in named}
+    rows = {name: counts[counts["part"].isin(members)] for name, members in {**parts, **rest}.items()}
+    return {name: chosen for name, chosen in rows.items() if len(chosen)} | {TOTAL: counts}
+
+
+def _groups(counts: pd.DataFrame, printed: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Groups in the published order, then others by name."""
+    published = [key for row in printed.values() for key in row if key not in ("nuclei", TOTAL)]
+    return [*dict.fromkeys(published), *sorted(set(counts["group"]) - set(published))]
+
+
+def _row(name: str, chosen: pd.DataFrame, groups: Sequence[str]) -> dict[str, object]:
+    sizes = chosen.groupby("group")["sample"].nunique()
+    by_group = {f"group_{group}": int(sizes.get(group, 0)) for group in groups}
+    head = {"part": name, "source": HERE, "images": chosen["sample"].nunique()}
+    return {**head, **by_group, "objects": int(chosen["objects"].sum())}
+
+
+def _published_row(name: str, printed: Mapping[str, float], groups: Sequence[str]) -> dict[str, object]:
+    by_group = {f"group_{group}": float(printed.get(group, float("nan"))) for group in groups}
+    head = {"part": name, "source": PUBLISHED, "images": float(printed[TOTAL])}
+    return {**head, **by_group, "objects": float(printed["nuclei"]), "data": "public"}
+
+
+def _note(counts: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> str:
+    """Which rows sum several parts."""
+    sizes = counts.groupby("part")["sample"].nunique()
+    said = []
+    for name, members in parts.items():
+        present = [f"{sizes[part]} {part}" for part in members if part in sizes]
+        if len(present) > 1:
+            said.append(f"{name}: {' + '.join(present)}")
+    return f"Images in {'; '.join(said)}." if said else ""

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""Layers of a window network, read off the built model."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from microtome import networks
+from microtome.registry import require_choice
+from microtome.tables.frame import Column, Table
+from microtome.tables.inputs import TableInputs
+from microtome.tables.parts.published import heading, published_table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DEFAULT_NETWORK = {"name": "ciresan"}
+
+
+def tabulate(
+    inputs: TableInputs,
+    *,
+    title: str = "Layers of the window network",
+    network: Mapping[str, Any] | None = None,
+    published: str = "",
+) -> Table:
+    """Tabulate the layers of a built window network.
+
+    Args:
+        inputs: Published values.
+        title: Caption.
+        network: ``name`` and options of the network; its module must have ``layer_table``. Ciresan's N4 by
+            default.
+        published: Published table with the columns type, maps, size and kernel.
+
+    Returns:
+        One row per layer.
+
+    Raises:
+        ValueError: The network has no layer table, or the published table does not exist.
+    """
+    options = dict(network or DEFAULT_NETWORK)
+    name = options.pop("name")
+    rows = layers_of(name, networks.build(name, **options))
+    printed = published_table(inputs.published, inputs.paper, published) if published else None
+    return layer_table(rows, title=title, published=printed, head=heading(inputs))
+
+
+def has_layer_table(name: str) -> bool:
+    """Say whether a network's module lists its layers.
+
+    Args:
+        name: Registry name of the network.
+
+    Returns:
+        True for window networks.
+
+    Raises:
+        ValueError: There is no such network.
+    """
+    require_choice("network", name, networks.names(), owner="layers")
+    return hasattr(importlib.import_module(f"microtome.networks.{name}"), "layer_table")
+
+
+def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
+    """List the layers of a built window network.
+
+    Args:
+        name: Registry name of the network.
+        model: The network.
+
+    Returns:
+        One mapping per layer: type, maps, size (pixels), kernel (pixels).
+
+    Raises:
+        ValueError: The network's module has no ``layer_table``.
+    """
+    if not has_layer_table(name):
+        msg = (
+            f"network {name!r} has no layer table; tables of kind 'layers' show window networks such as "
+            f"'ciresan'"
+        )
+        raise ValueError(msg)
+    return list(importlib.import_module(f"microtome.networks.{name}").layer_table(model))
+
+
+def layer_table(
+    layers: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    published: Mapping[str, Any] | None = None,
+    head: str = "",
+) -> Table:
+    """Tabulate layers, with the published layers beside them.
+
+    Args:
+        layers: One mapping per layer: type, maps, size, kernel (None for the input).
+        title: Caption.
+        published: Published table, its rows in the order of the layers.
+        head: Heading of the published column.
+
+    Returns:
+        The table. Layers are definitions, so phantom data are no matter here.
+    """
+    frame = pd.DataFrame([{"layer": index, **_texts(layer)} for index, layer in enumerate(layers)])
+    columns = [
+        Column("layer", "Layer", format=".0f"),
+        Column("type", "Type", kind="text"),
+        Column("neurons", "Maps and neurons", kind="text"),
+        Column("kernel", "Kernel size", kind="text"),
+    ]
+    if published is None:
+        return Table(frame, tuple(columns), title)
+    printed = [_texts(row) for row in published["rows"].values()]
+    printed += [dict.fromkeys(("type", "neurons", "kernel"), None)] * (len(frame) - len(printed))
+    text = [_phrase(row) for row in printed[: len(frame)]]
+    same = [_phrase(row) == other for row, other in zip(frame.to_dict("records"), text, strict=True)]
+    frame = frame.assign(published=text, same=["yes" if flag else "no" for flag in same])
+    head = head.split(",")[0].removesuffix(")") + ")" if head else "published"
+    columns += [Column("published", head, kind="text"), Column("same", "Same", kind="text")]
+    return Table(
+        frame, tuple(columns), title, "Read off the built model; the published column is the paper's."
+    )
+
+
+def _texts(layer: Mapping[str, Any]) -> dict[str, str | None]:
+    maps, size, kernel = (layer.get(key) for key in ("maps", "size", "kernel"))
+    is_dense = layer["type"] == "fully_connected"
+    neurons = (
+        f"{maps} neurons" if is_dense else f"{maps} {'map' if maps == 1 else 'maps'} of {size}×{size} neurons"
+    )
+    return {
+        "type": str(layer["type"]).replace("_", " "),
+        "neurons": neurons,
+        "kernel": f"{kernel}×{kernel}" if kernel else None,
+    }
+
+
+def _phrase(row: Mapping[str, Any]) -> str:
+    return "; ".join(
+        str(row[key]) for key in ("type", "neurons", "kernel") if row.get(key) and pd.notna(row[key])
+    )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Loss of the test samples, each model under the loss it was trained with."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from microtome.tables.frame import SD_SUFFIX, Column, Table
+from microtome.tables.inputs import TableInputs
+from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts.numbers import ALL_CLASSES, summarize, values_of
+from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
+from microtome.tables.parts.rows import Row, select_rows
+
+OWN_LOSS = "loss_{loss}"
+"""Name of the metric that holds a loss; ``{loss}`` is the loss's registry name."""
+LOSS_FORMAT = ".4f"
+NOTE = (
+    "Each model under its own loss: the losses are on different scales, so values of different rows do not "
+    "rank the "
+    "models. Mean ± sample sd over test samples."
+)
+
+
+def tabulate(
+    inputs: TableInputs,
+    *,
+    title: str = "Loss of the test samples, each model under its own loss",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    part: str = "test",
+    metric: str = OWN_LOSS,
+    published: str = "",
+) -> Table:
+    """Tabulate each run's own loss, per sample and on average.
+
+    Args:
+        inputs: Run records and published values.
+        title: Caption.
+        rows: Runs; all trained runs by default.
+        part: Part of the split that was evaluated.
+        metric: Name of the metric, with ``{loss}`` for the name of the run's loss.
+        published: Published table with a column ``loss``.
+
+    Returns:
+        One row per run and one column per sample, then the mean. No value is marked best (see the note).
+
+    Raises:
+        ValueError: A run lacks its loss, or a published value asked for does not exist.
+    """
+    chosen = select_rows([record for record in inputs.runs if not record.is_ensemble], rows)
+    frame = pd.DataFrame([_row(row, metric, part) for row in chosen])
+    samples = [column.removeprefix("sample_") for column in frame.columns if column.startswith("sample_")]
+    columns = [LABEL, Column("loss", "Loss", kind="text")]
+    columns += [Column(f"sample_{sample}", f"sample {sample}", format=LOSS_FORMAT) for sample in samples]
+    columns.append(Column("mean", "Mean", format=LOSS_FORMAT))
+    if published:
+        frame = add_published(frame, published_cells(inputs, published, chosen, "loss"), PUBLISHED)
+        columns.append(Column(PUBLISHED, heading(inputs), format=LOSS_FORMAT))
+    note = note_of(inputs, NOTE, published=published)
+    return Table(frame, (*columns, DATA), title, note, inputs.data_kinds)
+
+
+def _row(row: Row, metric: str, part: str) -> dict[str, object]:
+    loss = row.records[0].card["loss"]["name"]
+    values = values_of(row.records, metric.format(loss=loss), class_name=ALL_CLASSES, part=part)
+    by_sample = values.groupby("sample")["value"].mean()
+    summary = summarize(values)
+    samples = {f"sample_{sample}": value for sample, value in by_sample.items()}
+    mean = {"mean": summary.mean, "mean" + SD_SUFFIX: summary.sd}
+    return {"run": row.run, "label": row.label, "loss": loss, **samples, **mean, "data": row.data}

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""One metric by magnification, and overall: over all images, over all pixels, and magnifications equally.
+
+The overall values of the publication (Hyper-net, table I) are those of equally many images of each
+magnification, although its data are not: the mean and the standard deviation of every row follow from the
+two columns beside it. So the published overall value stands beside the last one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microtome.tables.frame import Column, Table
+from microtome.tables.inputs import TableInputs
+from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_columns
+from microtome.tables.parts.published import (
+    PUBLISHED,
+    add_published,
+    heading,
+    note_of,
+    published_cells,
+    published_table,
+)
+from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
+from microtome.tables.parts.rows import Row, select_rows
+
+DEFAULT_COLUMN: Mapping[str, Any] = {
+    "metric": "accuracy",
+    "label": "Accuracy",
+    "better": "high",
+    "scale": 100,
+    "format": ".2f",
+    "unit": "%",
+}
+POOLED, PIXELS, EQUAL = "pooled", "pixels", "equal"
+PUBLISHED_GROUP, PUBLISHED_OVERALL = "mag_{}", "overall"
+"""Published columns of a magnification and of all."""
+NOTE = (
+    "Mean ± {kind} sd over images (values of several seeds averaged per image first); n: number of images. "
+    "All images: as many of each magnification as there are ({counts}). Equally: each magnification counts "
+    "alike, as in the publication."
+)
+PIXEL_NOTE = "All pixels: images weighted by their labelled pixels."
+ONE_GROUP_NOTE = "The images are of one magnification, so there is no value over magnifications equally."
+
+
+def tabulate(
+    inputs: TableInputs,
+    *,
+    title: str = "Accuracy by magnification",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    column: str | Mapping[str, Any] = DEFAULT_COLUMN,
+    groups: Sequence[str] = (),
+    part: str = "test",
+    ddof: int = 0,
+    published: str = "",
+) -> Table:
+    """Tabulate one metric by magnification.
+
+    Args:
+        inputs: Run records whose metrics name the group (magnification) of each image, published values, and
+            pixels per sample for the values over all pixels.
+        title: Caption.
+        rows: Runs; all by default.
+        column: The metric, as a column of the kind ``metrics``.
+        groups: Magnifications to show, in order; all by default, the lowest first.
+        part: Part of the split that was evaluated.
+        ddof: 0 for the population's standard deviation (as published), 1 for the sample's.
+        published: Published table to show beside: columns ``mag_10X``, … and ``overall``.
+
+    Returns:
+        One row per run: each magnification, all images, all pixels (where pixels are known), magnifications
+        equally (NaN where there is one).
+
+    Raises:
+        ValueError: A run, the metric or a group asked for is not there.
+    """
+    chosen = select_rows(inputs.runs, rows)
+    (metric,) = read_columns([column])
+    values = [_values(row, metric, part) for row in chosen]
+    known = groups_in_order([group for frame in values for group in frame["group"]])
+    if unknown := sorted(set(groups) - set(known)):
+        msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {known}"
+        raise ValueError(msg)
+    shown = list(groups) or known
+    kept = [frame[frame["group"].isin(shown)] for frame in values]
+    weights = _weights(inputs)
+    pairs = zip(chosen, kept, strict=True)
+    frame = pd.DataFrame([_row(row, found, metric, shown, weights, ddof) for row, found in pairs])
+    columns = _columns(metric, shown, has_pixels=weights is not None)
+    frame, printed = _add_published(frame, inputs, chosen, columns, published)
+    sentences = (
+        NOTE.format(kind="sample" if ddof else "population", counts=_counts(kept, shown)),
+        "" if weights is None else PIXEL_NOTE,
+        "" if len(shown) > 1 else ONE_GROUP_NOTE,
+    )
+    note = note_of(inputs, *sentences, published=published)
+    return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
+
+
+def _values(row: Row, metric: MetricColumn, part: str) -> pd.DataFrame:
+    return image_values(row.records, metric.metric, class_name=metric.class_name, part=part)
+
+
+def _weights(inputs: TableInputs) -> pd.Series | None:
+    """Labelled pixels of each sample."""
+    if inputs.pixels is None:
+        return None
+    labelled = inputs.pixels[inputs.pixels["class"] != inputs.unlabelled]
+    return labelled.groupby("sample")["pixels"].sum()
+
+
+def _row(
+    row: Row,
+    values: pd.DataFrame,
+    metric: MetricColumn,
+    groups: Sequence[str],
+    weights: pd.Series | None,
+    ddof: int,
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"run": row.run, "label": row.label}
+    for group in groups:
+        summary = pooled(values[values["group"] == group], ddof=ddof)
+        found |= metric_values(_of(metric, group), summary)
+    overall = pooled(values, ddof=ddof)
+    found |= metric_values(_of(metric, POOLED), overall)
+    if weights is not None:
+        found[_of(metric, PIXELS).key] = metric.scale * _over_pixels(values, weights, row)
+    found |= metric_values(_of(metric, EQUAL), pooled_equally(values, groups, ddof=ddof))
+    return found | {"n": overall.n, "data": row.data}
+
+
+def _over_pixels(values: pd.DataFrame, weights: pd.Series, row: Row) -> float:
+    defined = values.dropna(subset="value")
+    if missing := sorted(set(defined["sample"]) - set(weights.index)):
+        msg = f"run {row.run!r}: the pixels of the samples {missing} were not counted; give their targets"
+        raise ValueError(msg)
+    share = weights.loc[defined["sample"]].to_numpy(float)
+    return float(np.average(defined["value"], weights=share)) if share.sum() else float("nan")
+
+
+def _of(metric: MetricColumn, what: str) -> MetricColumn:
+    """The metric as the column of a group or of one of the overall values."""
+    labels = {POOLED: "all images", PIXELS: "all pixels", EQUAL: "equally"}
+    label = metric.column.label
+    return replace(
+        metric, metric=f"{metric.key}_{what}", class_name="all", label=f"{label}, {labels.get(what, what)}"
+    )
+
+
+def _columns(metric: MetricColumn, groups: Sequence[str], *, has_pixels: bool) -> dict[str, Column]:
+    """Columns by group, or by overall value."""
+    overall = (POOLED, *((PIXELS,) if has_pixels else ()), EQUAL)
+    return {what: _of(metric, what).column for what in (*groups, *overall)}
+
+
+def _add_published(
+    frame: pd.DataFrame,
+    inputs: TableInputs,
+    rows: Sequence[Row],
+    columns: Mapping[str, Column],
+    table: str,
+) -> tuple[pd.DataFrame, list[Column]]:
+    """Set the published value beside each magnification, and the overall one beside that of equal shares."""
+    if not table:
+        return frame, list(columns.values())
+    known = published_table(inputs.published, inputs.paper, table).get("columns", ())
+    printed, head = [], heading(inputs)
+    for what, column in columns.items():
+        printed.append(column)
+        name = PUBLISHED_OVERALL if what == EQUAL else PUBLISHED_GROUP.format(what.upper())
+        if name not in known:
+            continue
+        key = f"{PUBLISHED}_{column.key}"
+        frame = add_published(frame, published_cells(inputs, table, rows, name), key)
+        printed.append(Column(key, f"{column.label}, {head}", unit=column.unit, format=column.format))
+    return frame, printed
+
+
+def _counts(values: Sequence[pd.DataFrame], groups: Sequence[str]) -> str:
+    """How many images of each magnification the first run has."""
+    count = values[0].groupby("group")["sample"].size()
+    return ", ".join(f"{count.get(group, 0)} {group}" for group in groups)

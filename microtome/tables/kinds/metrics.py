@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""Runs × metrics: mean ± sd over images, best in bold, published values beside ours."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import pandas as pd
+
+from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
+from microtome.tables.inputs import TableInputs
+from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
+from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
+from microtome.tables.parts.rows import Row, select_rows
+
+LABEL = Column("label", "Run", kind="text")
+DATA = Column("data", "Data", kind="text")
+COUNT = Column("n", "n", format=".0f")
+SPREAD = {
+    "image": "mean ± sd over images (values of several seeds or splits averaged per image first)",
+    "seed": "mean ± sd over seeds",
+    "split": "mean ± sd over splits",
+}
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    """One metric of the table.
+
+    Attributes:
+        metric: Name of the metric.
+        class_name: Class (``class`` in a study file).
+        label: Heading; by default made of metric and class.
+        better: Which end is better.
+        scale: Factor on every value, e.g. 100 for per cent.
+        format: Format specification.
+        unit: Unit, for the heading.
+        published: Column of the published table; by default the metric's name; None: none is published.
+    """
+
+    metric: str
+    class_name: str = ALL_CLASSES
+    label: str = ""
+    better: Literal["high", "low"] | None = None
+    scale: float = 1.0
+    format: str = ".3f"
+    unit: str = ""
+    published: str | None = ""
+
+    @property
+    def key(self) -> str:
+        """Name of its column in the frame."""
+        return self.metric if self.class_name == ALL_CLASSES else f"{self.metric}_{self.class_name}"
+
+    @property
+    def column(self) -> Column:
+        """How it is printed."""
+        plain = self.metric.replace("_", " ")
+        label = self.label or (plain if self.class_name == ALL_CLASSES else f"{plain}, {self.class_name}")
+        return Column(self.key, label, unit=self.unit, better=self.better, format=self.format)
+
+
+def tabulate(
+    inputs: TableInputs,
+    *,
+    columns: Sequence[str | Mapping[str, Any]],
+    title: str = "Metrics",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    part: str = "test",
+    over: Unit = "image",
+    ddof: int = 1,
+    interval: bool = False,
+    published: str = "",
+    seed: int = 0,
+) -> Table:
+    """Tabulate runs × metrics.
+
+    Args:
+        inputs: Run records and published values.
+        columns: Metrics: names, or mappings with the attributes of `MetricColumn` (``class`` for its class).
+        title: Caption.
+        rows: Runs, as in `microtome.tables.parts.rows.select_rows`; all by default.
+        part: Part of the split that was evaluated.
+        over: Unit of the spread: ``image``, ``seed`` or ``split``.
+        ddof: 1 for the sample standard deviation, 0 for that of the population.
+        interval: Whether to add the 95 % bootstrap interval of each mean.
+        published: Published table to show beside; its columns are matched by name.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The table. Its frame holds, per metric, the mean and columns ending in ``_sd``, ``_n`` and, with
+        `interval`, ``_ci_low`` and ``_ci_high``.
+
+    Raises:
+        ValueError: A run, a metric or a published value asked for does not exist.
+    """
+    chosen = select_rows(inputs.runs, rows)
+    metrics = read_columns(columns)
+    frame = pd.DataFrame(
+        [_row(row, metrics, part=part, over=over, ddof=ddof, interval=interval, seed=seed) for row in chosen]
+    )
+    frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
+    brackets = "In brackets: 95 % bootstrap interval of the mean." if interval else ""
+    note = note_of(inputs, _spread_note(over, ddof), brackets, published=published)
+    return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
+
+
+def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColumn]:
+    """Read the metrics of a study's table.
+
+    Args:
+        columns: Names of metrics, or mappings with the attributes of `MetricColumn`.
+
+    Returns:
+        The columns.
+
+    Raises:
+        ValueError: There is none, one is named twice, or a mapping has an unknown key.
+    """
+    metrics = [_read_column(column) for column in columns]
+    keys = [metric.key for metric in metrics]
+    if not keys or len(set(keys)) < len(keys):
+        msg = f"a table of metrics needs at least one column and each only once, found {keys}"
+        raise ValueError(msg)
+    return metrics
+
+
+def add_published_columns(
+    frame: pd.DataFrame, inputs: TableInputs, rows: Sequence[Row], metrics: Sequence[MetricColumn], table: str
+) -> tuple[pd.DataFrame, list[Column]]:
+    """Set published columns beside the metrics they belong to.
+
+    Args:
+        frame: Frame with one column per metric.
+        inputs: Published values and the sources of the images.
+        rows: Rows of the frame.
+        metrics: Metrics of the frame.
+        table: Key of the published table, or empty for none.
+
+    Returns:
+        The frame with the published values, and the columns to print, in order.
+    """
+    head, printed = heading(inputs), []
+    for metric in metrics:
+        printed.append(metric.column)
+        if not table or metric.published is None:
+            continue
+        key = f"{PUBLISHED}_{metric.key}"
+        name = metric.published or metric.metric
+        frame = add_published(frame, published_cells(inputs, table, rows, name), key)
+        printed.append(Column(key, f"{metric.column.label}, {head}", unit=metric.unit, format=metric.format))
+    return frame, printed
+
+
+def metric_values(metric: MetricColumn, summary: Summary) -> dict[str, float]:
+    """Lay a summary out as columns of the frame, on the metric's scale.
+
+    Args:
+        metric: The metric.
+        summary: Its summary.
+
+    Returns:
+        Values by column.
+    """
+    key, scale = metric.key, metric.scale
+    values = {key: summary.mean * scale, key + SD_SUFFIX: summary.sd * scale, key + COUNT_SUFFIX: summary.n}
+    interval = {key + LOW_SUFFIX: summary.low * scale, key + HIGH_SUFFIX: summary.high * scale}
+    return values | ({} if pd.isna(summary.low) else interval)
+
+
+def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
+    entries = {"metric": column} if isinstance(column, str) else dict(column)
+    if "class" in entries:
+        entries["class_name"] = entries.pop("class")
+    known = {item.name for item in fields(MetricColumn)}
+    if "metric" not in entries or set(entries) - known:
+        keys = sorted(known - {"class_name"} | {"class"})
+        msg = f"column {column} is not understood; a column is a metric's name or a mapping with {keys}"
+        raise ValueError(msg)
+    return MetricColumn(**entries)
+
+
+def _row(row: Row, metrics: Sequence[MetricColumn], *, part: str, **spread: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {"run": row.run, "label": row.label}
+    counts = []
+    for metric in metrics:
+        summary = summarize(
+            values_of(row.records, metric.metric, class_name=metric.class_name, part=part), **spread
+        )
+        values |= metric_values(metric, summary)
+        counts.append(summary.n)
+    return values | {"n": max(counts), "data": row.data}
+
+
+def _spread_note(over: Unit, ddof: int) -> str:
+    kind = "sample" if ddof else "population"
+    return f"{SPREAD[over].capitalize()}, {kind} sd; n: number of {over}s."

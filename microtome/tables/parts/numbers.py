@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Means, spreads and intervals of tidy metrics over images, seeds or splits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from microtome.metrics import summary
+from microtome.provenance.runs import RunRecord
+
+ALL_CLASSES = "all"
+UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
+Unit = Literal["image", "seed", "split"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean of a metric and its spread.
+
+    Attributes:
+        mean: Mean over the units.
+        sd: Standard deviation over the units; NaN where it is not defined (one unit).
+        n: Number of units.
+        low: Lower end of the 95 % bootstrap interval of the mean, or NaN.
+        high: Upper end, or NaN.
+    """
+
+    mean: float
+    sd: float
+    n: int
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def values_of(
+    records: Sequence[RunRecord], metric: str, *, class_name: str = ALL_CLASSES, part: str = "test"
+) -> pd.DataFrame:
+    """Collect one metric of a run's seeds and splits.
+
+    Args:
+        records: Records of one run.
+        metric: Name of the metric.
+        class_name: Class, ``"all"`` for metrics that are not class-wise.
+        part: Part of the split.
+
+    Returns:
+        Columns sample, seed, split, value.
+
+    Raises:
+        ValueError: A record does not hold the metric.
+    """
+    return pd.concat(
+        [_values_of_one(record, metric, class_name, part) for record in records], ignore_index=True
+    )
+
+
+def summarize(
+    values: pd.DataFrame, *, over: Unit = "image", ddof: int = 1, interval: bool = False, seed: int = 0
+) -> Summary:
+    """Average values within each unit, then over the units.
+
+    With ``over="image"`` an image's value is first averaged over the seeds, so that seeds do not count as
+    further images.
+
+    Args:
+        values: Result of `values_of`.
+        over: Unit of the spread: images, seeds or splits.
+        ddof: 1 for the sample standard deviation, 0 for that of the population.
+        interval: Whether to bootstrap the 95 % interval of the mean over the units (percentile method).
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The summary. Undefined values (NaN) are left out and do not count.
+
+    Raises:
+        ValueError: `over` is unknown.
+    """
+    if over not in UNITS:
+        msg = f"over is {over!r}, expected one of {sorted(UNITS)}"
+        raise ValueError(msg)
+    unit = list(UNITS[over])
+    units = values.dropna(subset="value").groupby(unit)["value"].mean()
+    count = len(units)
+    nothing = float("nan")
+    mean = float(units.mean()) if count else nothing
+    sd = float(units.std(ddof=ddof)) if count > ddof else nothing
+    if not interval or not count:
+        return Summary(mean, sd, count)
+    settings = summary.Bootstrap(seed=seed)
+    found = summary.summarize(values.assign(all=0), by=["all"], unit=unit, ddof=ddof, interval=settings).iloc[
+        0
+    ]
+    return Summary(mean, sd, count, float(found["low"]), float(found["high"]))
+
+
+def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
+    """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one.
+
+    Args:
+        runs: Run records.
+
+    Returns:
+        Group by sample.
+    """
+    frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
+    return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
+
+
+def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -> pd.DataFrame:
+    in_part = record.metrics[record.metrics["part"] == part]
+    chosen = in_part[(in_part["metric"] == metric) & (in_part["class"] == class_name)]
+    if chosen.empty:
+        pairs = in_part[["metric", "class"]].drop_duplicates()
+        known = [f"{name} ({kind})" for name, kind in pairs.itertuples(index=False) if "@" not in name]
+        msg = (
+            f"run {record.run!r} (seed {record.seed}) has no {metric!r} of class {class_name!r} in part "
+            f"{part!r}; "
+            f"it has {known or 'nothing in that part'}; add the metric to the study's evaluation"
+        )
+        raise ValueError(msg)
+    return chosen[["sample", "value"]].assign(seed=record.seed, split=record.split)

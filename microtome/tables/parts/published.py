@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+"""Published values beside ours, and the rule about when the two may be compared."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from microtome.tables.frame import SD_SUFFIX
+from microtome.tables.inputs import TableInputs
+from microtome.tables.parts.rows import Row
+
+PUBLISHED = "published"
+
+
+def published_table(published: Mapping[str, Any], paper: str, table: str) -> Mapping[str, Any]:
+    """Look up a published table.
+
+    Args:
+        published: Parsed ``config/published.yaml``.
+        paper: Key of the paper, e.g. ``"p4_unet_isbi"``.
+        table: Key of the table, e.g. ``"table_3_loss"``.
+
+    Returns:
+        The table: ``title``, ``columns``, ``rows``.
+
+    Raises:
+        ValueError: The paper or the table is unknown.
+    """
+    papers = published.get("papers", {})
+    if paper not in papers:
+        msg = f"no published values of paper {paper!r}; known papers: {sorted(papers)}"
+        raise ValueError(msg)
+    tables = papers[paper]["tables"]
+    if table not in tables:
+        msg = f"paper {paper!r} has no published table {table!r}; its tables: {sorted(tables)}"
+        raise ValueError(msg)
+    return tables[table]
+
+
+def heading(inputs: TableInputs) -> str:
+    """Head a column of published values so that nobody compares what is not comparable.
+
+    Args:
+        inputs: The table's inputs; the sources of the images decide.
+
+    Returns:
+        E.g. ``"published (ISBI 2012, real data; not comparable)"`` when any image is a phantom.
+
+    Example:
+        >>> printed = {"papers": {"p4": {"dataset": "ISBI 2012"}}}
+        >>> heading(TableInputs(paper="p4", published=printed, data_kind="public"))
+        'published (ISBI 2012)'
+    """
+    dataset = inputs.published.get("papers", {}).get(inputs.paper, {}).get("dataset", "the paper's data")
+    if "phantom" in inputs.data_kinds:
+        return f"published ({dataset}, real data; not comparable)"
+    if "own" in inputs.data_kinds:
+        return f"published ({dataset}, other data; not comparable)"
+    return f"published ({dataset})"
+
+
+def note_of(inputs: TableInputs, *sentences: str, published: str = "") -> str:
+    """Make the note of a table, with what every table must say of its scale and of published values.
+
+    Args:
+        inputs: The table's inputs; the scale of the runs and the sources of the images decide.
+        *sentences: What the table says itself; empty ones are left out.
+        published: Key of the published table beside ours, or empty for none.
+
+    Returns:
+        The note.
+    """
+    scales = sorted({str(record.card["scale"]) for record in inputs.runs} - {"paper"})
+    scale = f"Trained at {' and '.join(scales)} scale, with settings reduced from the published ones."
+    other = "The published values are of other images and must not be compared with ours."
+    is_comparable = not published or set(inputs.data_kinds) == {"public"}
+    said = (*sentences, scale if scales else "", "" if is_comparable else other)
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def published_cells(inputs: TableInputs, table: str, rows: Sequence[Row], column: str) -> pd.DataFrame:
+    """Look up one published column for the rows of a table.
+
+    Args:
+        inputs: The table's inputs.
+        table: Key of the published table.
+        rows: Rows; each is looked up by its own key, its run's name, then its loss's name.
+        column: Column of the published table.
+
+    Returns:
+        ``mean`` and ``sd``, one row per row; NaN where nothing was published.
+
+    Raises:
+        ValueError: The table, or the column in all of its rows, is unknown.
+    """
+    printed = published_table(inputs.published, inputs.paper, table)
+    if column not in printed.get("columns", ()):
+        msg = (
+            f"published table {table!r} has no column {column!r}; its columns: "
+            f"{list(printed.get('columns', ()))}"
+        )
+        raise ValueError(msg)
+    found = [_cell(_published_row(printed["rows"], row).get(column)) for row in rows]
+    return pd.DataFrame(found, columns=["mean", "sd"], dtype=float)
+
+
+def add_published(frame: pd.DataFrame, cells: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Add a published column, with its spread where one was printed.
+
+    Args:
+        frame: The frame of the table.
+        cells: Result of `published_cells`.
+        key: Name of the new column.
+
+    Returns:
+        A new frame.
+    """
+    added = frame.assign(**{key: cells["mean"].to_numpy()})
+    return added.assign(**{key + SD_SUFFIX: cells["sd"].to_numpy()}) if cells["sd"].notna().any() else added
+
+
+def _published_row(rows: Mapping[str, Any], row: Row) -> Mapping[str, Any]:
+    if row.published is not None and row.published not in rows:
+        msg = f"row {row.run!r} names the published row {row.published!r}; the table has {sorted(rows)}"
+        raise ValueError(msg)
+    loss = str(row.records[0].card.get("loss", {}).get("name", "")) if row.records else ""
+    keys = [key for key in (row.published, row.run, loss) if key in rows]
+    return rows[keys[0]] if keys else {}
+
+
+def _cell(value: float | Mapping[str, float] | None) -> tuple[float, float]:
+    if isinstance(value, Mapping):
+        return float(value["mean"]), float(value.get("sd", "nan"))
+    return (float("nan") if value is None else float(value)), float("nan")

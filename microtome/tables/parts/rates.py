@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""Rates of a class per image (true and false positive rate, …), and their pooling over groups of images."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.numbers import ALL_CLASSES, Summary, groups_of, summarize, values_of
+
+RATES: Mapping[str, tuple[str, bool]] = {
+    "tpr": ("sensitivity", False),
+    "fnr": ("sensitivity", True),
+    "tnr": ("specificity", False),
+    "fpr": ("specificity", True),
+}
+"""Metric behind a rate, and whether the rate is what is missing to 1."""
+NO_GROUP = "none"
+LEADING_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def image_values(
+    records: Sequence[RunRecord],
+    name: str,
+    *,
+    class_name: str = ALL_CLASSES,
+    part: str = "test",
+) -> pd.DataFrame:
+    """Collect a metric or a rate of each image; values of several seeds are averaged first.
+
+    Args:
+        records: Records of one run.
+        name: A metric, or one of `RATES`.
+        class_name: Class, ``"all"`` for metrics that are not class-wise.
+        part: Part of the split.
+
+    Returns:
+        Columns split, sample, group, value; images without a group are of `NO_GROUP`.
+
+    Raises:
+        ValueError: A record does not hold the metric.
+    """
+    metric, is_complement = RATES.get(name, (name, False))
+    values = values_of(records, metric, class_name=class_name, part=part)
+    frame = values.groupby(["split", "sample"], as_index=False)["value"].mean()
+    groups = groups_of(records)
+    group = [groups.get(sample) or NO_GROUP for sample in frame["sample"]]
+    return frame.assign(value=1 - frame["value"] if is_complement else frame["value"], group=group)
+
+
+def pooled(values: pd.DataFrame, *, ddof: int = 0) -> Summary:
+    """Mean and standard deviation over images.
+
+    Args:
+        values: Result of `image_values`.
+        ddof: 0 for the population's standard deviation, 1 for the sample's.
+
+    Returns:
+        The summary; undefined values do not count.
+    """
+    return summarize(values, ddof=ddof)
+
+
+def pooled_equally(values: pd.DataFrame, groups: Sequence[str], *, ddof: int = 0) -> Summary:
+    """Mean and standard deviation when every group counts alike, however many images it has.
+
+    The variance is the mean of the groups' variances plus the variance of their means, as for as many images
+    of each group.
+
+    Args:
+        values: Result of `image_values`.
+        groups: The groups.
+        ddof: As in `pooled`, within each group.
+
+    Returns:
+        The summary; NaN where there are fewer than two groups, or one has no value.
+
+    Example:
+        >>> frame = pd.DataFrame({"split": "a", "sample": list("xyz"), "group": ["10x", "10x", "20x"]})
+        >>> pooled_equally(frame.assign(value=[0.8, 0.9, 0.65]), ["10x", "20x"]).mean
+        0.75
+    """
+    parts = [pooled(values[values["group"] == group], ddof=ddof) for group in groups]
+    count = sum(part.n for part in parts)
+    if len(parts) < 2 or not all(part.n for part in parts):
+        return Summary(float("nan"), float("nan"), count)
+    means = np.array([part.mean for part in parts])
+    variance = np.mean([part.sd**2 for part in parts]) + means.var()
+    return Summary(float(means.mean()), float(np.sqrt(variance)), count)
+
+
+def groups_in_order(names: Sequence[str]) -> list[str]:
+    """Sort groups; names that begin with a number by that number.
+
+    Args:
+        names: Groups, repeated as they come.
+
+    Returns:
+        Each once.
+
+    Example:
+        >>> groups_in_order(["20x", "5x", "10x", "20x"])
+        ['5x', '10x', '20x']
+    """
+    return sorted(set(names), key=_group_key)
+
+
+def _group_key(name: str) -> tuple[float, str]:
+    number = LEADING_NUMBER.match(name)
+    return (float(number[0]) if number else float("inf"), name)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Rows of a table: which runs, under which name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from microtome.provenance.runs import RunRecord
+
+ROW_KEYS = ("run", "label", "published")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: a run with all of its seeds and splits.
+
+    Attributes:
+        run: Name of the run.
+        label: Name to print.
+        records: Its records (seeds and splits).
+        published: Key of the row in the published table; by default the run's name, then its loss's.
+    """
+
+    run: str
+    label: str
+    records: tuple[RunRecord, ...]
+    published: str | None = None
+
+    @property
+    def data(self) -> str:
+        """Where its images come from."""
+        return " + ".join(sorted({record.data_source for record in self.records}))
+
+
+def select_rows(
+    records: Sequence[RunRecord], rows: Sequence[str | Mapping[str, str]] | None = None
+) -> list[Row]:
+    """Group records into rows.
+
+    Args:
+        records: Run records.
+        rows: Run names, or mappings with ``run`` and optionally ``label`` and ``published``; all runs by
+            default.
+
+    Returns:
+        The rows, in the order asked for.
+
+    Raises:
+        ValueError: There are no records, a run has none, or a mapping has an unknown key.
+    """
+    if not records:
+        msg = "the table has no runs; train and evaluate at least one run of the study"
+        raise ValueError(msg)
+    asked = rows or list(dict.fromkeys(record.run for record in records))
+    return [_row(records, {"run": item} if isinstance(item, str) else dict(item)) for item in asked]
+
+
+def _row(records: Sequence[RunRecord], item: dict[str, str]) -> Row:
+    unknown = sorted(set(item) - set(ROW_KEYS))
+    if unknown or "run" not in item:
+        msg = f"row {item} is not understood; a row is the name of a run or a mapping with {list(ROW_KEYS)}"
+        raise ValueError(msg)
+    found = tuple(record for record in records if record.run == item["run"])
+    if not found:
+        msg = (
+            f"no record of run {item['run']!r}; the runs at hand: "
+            f"{sorted({record.run for record in records})}"
+        )
+        raise ValueError(msg)
+    return Row(item["run"], item.get("label", found[0].label), found, item.get("published"))

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Tables on disk: TSV, Markdown, LaTeX and the sidecar that the report reads."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from microtome.files import finished_file
+from microtome.provenance.sidecars import dump, of_table
+from microtome.tables.frame import Table
+from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
+
+
+def save_table(
+    table: Table, stem: str | Path, *, title: str = "", provenance: Mapping[str, Any] | None = None
+) -> dict[str, Path]:
+    """Write a table in all formats, each file at once or not at all.
+
+    Args:
+        table: The table.
+        stem: Path without suffix; its folder is made. Its name is the label in LaTeX.
+        title: Heading in the report; empty for the study's.
+        provenance: What the table is made from, for the sidecar (`microtome.provenance.record.record`).
+
+    Returns:
+        Path by format: ``tsv``, ``md``, ``tex``, ``json``.
+    """
+    texts = {
+        "tsv": to_tsv(table),
+        "md": to_markdown(table),
+        "tex": to_latex(table, label=f"tab:{Path(stem).name}"),
+    }
+    contents = {name: text.encode("utf-8") for name, text in texts.items()}
+    files = {f"{Path(stem).name}.{name}": content for name, content in contents.items()}
+    sidecar = dump(of_table(table, title=title), provenance=provenance, files=files)
+    contents["json"] = sidecar.encode("utf-8")
+    paths = {name: Path(f"{stem}.{name}") for name in contents}
+    for name, content in contents.items():
+        with finished_file(paths[name]) as partial:
+            partial.write_bytes(content)
+    return paths

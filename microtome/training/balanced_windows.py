@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Labelled pixels of several images by class, and the windows around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microtome.networks.ciresan.windows import mirror
+
+LEAST_CLASSES = 2
+LARGEST_SHORT = np.iinfo(np.uint32).max
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPixels:
+    """The pixels of some images; a pixel is known by its number, counted through the images laid end to end.
+
+    Attributes:
+        names: Sample names.
+        padded: Each image (C, H + window - 1, W + window - 1), mirrored at its borders.
+        labels: (pixels,) class of each pixel.
+        starts: (images + 1,) number of the first pixel of each image, and of all pixels.
+        widths: (images,) columns of each image.
+        by_class: Numbers of the pixels of each class, in ascending order, without unlabelled pixels.
+        window: Side of the windows.
+    """
+
+    names: tuple[str, ...]
+    padded: tuple[NDArray, ...]
+    labels: NDArray[np.integer]
+    starts: NDArray[np.int64]
+    widths: NDArray[np.int64]
+    by_class: tuple[NDArray[np.integer], ...]
+    window: int
+
+    @classmethod
+    def collect(
+        cls, names: Sequence[str], images: Sequence[tuple[NDArray, NDArray]], *, window: int, ignore: int
+    ) -> Self:
+        """Lay out images.
+
+        Args:
+            names: Sample names.
+            images: Image (C, H, W) and label (H, W) of each.
+            window: Side of the windows, odd.
+            ignore: Label of unlabelled pixels.
+
+        Raises:
+            ValueError: The labels hold fewer than two classes, or the window is even.
+        """
+        labels = np.concatenate([label.ravel() for _, label in images])
+        classes = [value for value in np.unique(labels) if value != ignore]
+        if len(classes) < LEAST_CLASSES:
+            msg = (
+                f"the labels of {', '.join(names)} hold {len(classes)} class(es); balanced windows need at "
+                "least two. Check the labels, or put other samples into this part."
+            )
+            raise ValueError(msg)
+        number = np.uint32 if labels.size <= LARGEST_SHORT else np.int64
+        return cls(
+            names=tuple(names),
+            padded=tuple(mirror(image, window) for image, _ in images),
+            labels=labels,
+            starts=np.cumsum([0, *(label.size for _, label in images)]),
+            widths=np.array([label.shape[1] for _, label in images]),
+            by_class=tuple(np.flatnonzero(labels == value).astype(number) for value in classes),
+            window=window,
+        )
+
+    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Draw `count` pixels with replacement, equally many of each class, in random order."""
+        share, rest = divmod(count, len(self.by_class))
+        drawn = [
+            generator.choice(pixels, share + (position < rest), replace=True)
+            for position, pixels in enumerate(self.by_class)
+        ]
+        return generator.permutation(np.concatenate(drawn).astype(np.int64))
+
+    def windows(self, pixels: NDArray[np.int64]) -> list[tuple[NDArray, NDArray, str]]:
+        """The window (C, window, window) around each pixel, the pixel's class (1, 1, 1), and its sample."""
+        image = np.searchsorted(self.starts, pixels, side="right") - 1
+        rows, columns = np.divmod(pixels - self.starts[image], self.widths[image])
+        labels = self.labels[pixels].reshape(-1, 1, 1, 1)
+        places = zip(image.tolist(), rows.tolist(), columns.tolist(), labels, strict=True)
+        side = self.window
+        return [
+            (self.padded[i][:, y : y + side, x : x + side], label, self.names[i]) for i, y, x, label in places
+        ]

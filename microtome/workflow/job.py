@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""One job of the workflow: its options, its log, and errors a reader can act on."""
+
+import errno
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from microtome.workflow.turns import turn
+
+DISK_FULL = (
+    "The disk is full: make room on it, or have `results` in config/config.yaml lie on another one. What is "
+    "finished is kept; the same command then goes on from here."
+)
+READ_ONLY = (
+    "That disk cannot be written to: make it writable, or have `results` in config/config.yaml lie on "
+    "another one. What is finished is kept; the same command then goes on from here."
+)
+REMEDIES = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EROFS: READ_ONLY}
+"""What to do about errors of the file system, by their number."""
+SHORT_WRITE = re.compile(r"No space left on device|\d+ requested and \d+ written")
+"""What libraries say of a full disk, who do not tell the number."""
+
+
+@contextmanager
+def job(state: str, log: str) -> Iterator[dict[str, Any]]:
+    """Run a job: log to a file, and turn an expected error into one clear message.
+
+    If a process of the same job still runs, left over by a killed workflow, it is waited for.
+
+    Args:
+        state: The rule's canonical string (`microtome.provenance.code.state`).
+        log: The log file. Warnings and errors also go to standard error.
+
+    Yields:
+        The options in the state.
+
+    Raises:
+        SystemExit: The job failed for a reason that its message explains; the message is on standard error,
+            and the last line of the log, which Snakemake shows.
+        Exception: A fault of the program. In both cases the traceback is in the log.
+    """
+    root = logging.getLogger()
+    handlers = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
+    handlers[1].setLevel(logging.WARNING)
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
+    logging.getLogger("microtome").setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    try:
+        with turn(_lock_of(Path(log))):
+            yield json.loads(state)["options"]
+    except (ValueError, OSError) as error:
+        logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
+        message = " ".join([str(error), *remedy(error)])
+        with suppress(OSError):  # the log may be on the full disk that the message is about
+            handlers[0].stream.write(f"\nerror: {message}\n")
+        sys.stderr.write(f"\nerror: {message}\n\n")
+        raise SystemExit(1) from error
+    except Exception:
+        logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
+        raise
+    finally:
+        logging.captureWarnings(capture=False)
+        for handler in handlers:
+            root.removeHandler(handler)
+            with suppress(OSError):
+                handler.close()
+
+
+def remedy(error: BaseException) -> list[str]:
+    """What to do about an error of the file system.
+
+    Args:
+        error: It, or what caused it, may be one.
+
+    Returns:
+        A text; nothing for other errors.
+
+    Example:
+        >>> remedy(OSError(errno.ENOSPC, "No space left on device"))[0][:21]
+        'The disk is full: mak'
+        >>> remedy(ValueError("the mask is empty"))
+        []
+    """
+    if isinstance(error, OSError):
+        if SHORT_WRITE.search(str(error)):
+            return [DISK_FULL]
+        if error.errno in REMEDIES:
+            return [REMEDIES[error.errno]]
+    return remedy(error.__cause__) if error.__cause__ else []
+
+
+def _lock_of(log: Path) -> Path:
+    """The lock file of a job. It is not the log itself, which Snakemake deletes before a job."""
+    return log.with_name(f".{log.name}.lock")

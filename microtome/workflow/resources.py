@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""What a job asks a cluster for: memory and walltime that grow with each attempt, and GPUs."""
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any, Protocol
+
+from microtome.config.workflow import Cluster
+
+Resource = Callable[[Any, int], int]
+"""A resource as Snakemake calls it: with the wildcards and the attempt."""
+
+
+def growing_memory(mem_mb: int) -> Resource:
+    """Memory that doubles with each attempt.
+
+    Args:
+        mem_mb: MB of the first attempt.
+
+    Returns:
+        A function of the wildcards and the attempt, from 1.
+
+    Example:
+        >>> [growing_memory(2000)(None, attempt) for attempt in (1, 2, 3)]
+        [2000, 4000, 8000]
+    """
+    return _resource(lambda attempt: mem_mb * 2 ** (attempt - 1))
+
+
+def growing_walltime(minutes: int, *, longest: int) -> Resource:
+    """A walltime that doubles with each attempt, as far as the cluster lets a job run.
+
+    Args:
+        minutes: Of the first attempt.
+        longest: Minutes that no attempt exceeds.
+
+    Returns:
+        A function of the wildcards and the attempt, from 1.
+
+    Example:
+        >>> [growing_walltime(480, longest=1440)(None, attempt) for attempt in (1, 2, 3)]
+        [480, 960, 1440]
+    """
+    return _resource(lambda attempt: min(minutes * 2 ** (attempt - 1), longest))
+
+
+def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, int | str]:
+    """The resources by which a job is given GPUs.
+
+    SLURM takes a request for GPUs in two forms, and sites differ in which one they serve. A job must not make
+    both.
+
+    Args:
+        count: GPUs of a job.
+        device: The workflow's `device`; nothing is asked for where networks do not run on CUDA.
+        cluster: The site's settings.
+
+    Returns:
+        Resources of a rule: `gpu` and `gpu_model` become `--gpus`, `gres` becomes `--gres`. Several GPUs are
+        asked for on one node.
+
+    Example:
+        >>> gpu_request(1, device="auto", cluster=Cluster())
+        {'gpu': 1}
+        >>> gpu_request(1, device="cuda", cluster=Cluster(gpu_request="gres", gpu_model="a100"))
+        {'gres': 'gpu:a100:1'}
+        >>> gpu_request(1, device="cpu", cluster=Cluster())
+        {}
+    """
+    if device not in ("auto", "cuda"):
+        return {}
+    if cluster.gpu_request == "gres":
+        return {"gres": ":".join(part for part in ("gpu", cluster.gpu_model, str(count)) if part)}
+    model = {"gpu_model": cluster.gpu_model} if cluster.gpu_model else {}
+    together = {"nodes": 1} if count > 1 else {}
+    return {"gpu": count} | model | together
+
+
+def _resource(amount: Callable[[int], int]) -> Resource:
+    """A resource that goes by the attempt alone, with the signature that Snakemake asks for."""
+
+    def resource(wildcards: Any, attempt: int) -> int:
+        return amount(attempt)
+
+    resource.__signature__ = signature(resource)  # type: ignore[attr-defined]
+    return resource
+
+
+class Resources(Protocol):
+    """Resources by name, such as a mapping or those of a Snakemake job."""
+
+    def get(self, name: str, default: Any) -> Any:
+        """The value of one, or the default."""
+
+
+def count_gpus(resources: Resources) -> int:
+    """How many GPUs a job asks for.
+
+    Args:
+        resources: Its resources: `gpu` is their number, `gres` says it at its end (`gpu:2`, `gpu:a100:2`).
+
+    Returns:
+        The number; 0 if it asks for none.
+
+    Example:
+        >>> [count_gpus(found) for found in ({"gpu": 2}, {"gres": "gpu:a100:4"}, {"gres": "gpu"}, {})]
+        [2, 4, 1, 0]
+    """
+    gres = str(resources.get("gres", None) or "")
+    if gres.partition(":")[0] == "gpu":
+        number = gres.rpartition(":")[2]
+        return int(number) if number.isdigit() else 1
+    return int(resources.get("gpu", None) or 0)

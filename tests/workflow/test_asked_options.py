@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""What a user asks of a trained run: each mistake is named before anything runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from microtome.config.workflow import Workflow
+from microtome.faults import ConfigurationError
+from microtome.study.load import load_plans
+from microtome.study.plan import StudyPlan
+from microtome.workflow.asked import check_asked, list_images, pair_labels
+from tests.workflow.workspace import mini_study
+
+ASKED = {"study": "mini", "run": "dice", "images": "new", "labels": "truth", "export": "packed"}
+ALL = ("images", "labels", "export")
+EXPECTED = "expected a folder with a label of each image's name"
+LABELS = ".png, .tif, .tiff, .xml, .geojson, .json"
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, StudyPlan]:
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "config/studies").mkdir(parents=True)
+    study = mini_study()
+    study["runs"]["tversky"]["seeds"] = [0, 2]
+    (folder / "config/studies/mini.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return load_plans(Workflow(studies=("mini",)))
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch("new/a.PNG", "new/b.jpeg", "new/notes.txt", "new/sub/c.png", "truth/a.xml", "truth/b.tif")
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def faults(plans: dict[str, StudyPlan], needed: tuple[str, ...] = ALL, **options: Any) -> list[str]:
+    try:
+        check_asked(Workflow(**(ASKED | options)), plans, needed)
+    except ConfigurationError as error:
+        return [str(fault) for fault in error.faults]
+    return []
+
+
+@pytest.mark.parametrize("needed", [(), ("images",), ("images", "labels"), ("export",), ALL])
+@pytest.mark.parametrize("options", [{}, {"run": "mean"}, {"run": "tversky", "seed": 2}])
+def test_what_there_is_can_be_asked_for(
+    plans: dict[str, StudyPlan], needed: tuple[str, ...], options: dict[str, Any]
+) -> None:
+    assert faults(plans, needed, **options) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"study": None}, "--config study: found nothing; expected one of: mini"),
+        ({"study": "mimi"}, "--config study: found 'mimi'; expected 'mini'? (known: mini)"),
+        ({"run": None}, "--config run: found nothing; expected one of: dice, mean, n4, tversky"),
+        ({"run": "tverski"}, "--config run: found 'tverski'; expected 'tversky'? (known: dice, "),
+        ({"seed": 2}, "--config split, seed: found split 'main', seed 2; expected a trained one of"),
+        ({"split": "fold-1"}, "--config split, seed: found split 'fold-1', seed 0; expected a trained one"),
+        ({"run": "mean", "seed": 2}, "--config split, seed: found split 'main', seed 2"),
+        ({"images": None}, "--config images: found nothing; expected a folder with PNG, TIFF or JPEG images"),
+        ({"images": "nowhere"}, "--config images: found 'nowhere'; expected a folder with PNG"),
+        ({"images": "new/notes.txt"}, "--config images: found 'new/notes.txt'; expected a folder with PNG"),
+        ({"images": "empty"}, "--config images: found 'empty'; expected a folder with PNG"),
+        ({"images": "twice"}, "--config images: found several images called a; expected one image of each"),
+        ({"labels": None}, f"--config labels: found nothing; {EXPECTED} ({LABELS})"),
+        ({"labels": "nowhere"}, "--config labels: found 'nowhere'; expected a folder with a label"),
+        ({"labels": "few"}, "--config labels: found 'few' without a label for b; expected a folder with"),
+        ({"export": None}, "--config export: found nothing; expected the folder that gets the packed model"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(plans: dict[str, StudyPlan], options: dict[str, Any], expected: str) -> None:
+    touch("empty/notes.txt", "twice/a.png", "twice/a.tif", "twice/b.png", "few/a.json", "few/b.txt")
+    (found,) = faults(plans, **options)
+    assert found.startswith(expected), found
+
+
+def test_mistakes_are_listed_together(plans: dict[str, StudyPlan]) -> None:
+    found = faults(plans, run="x", labels="nowhere", export=None)
+    wrong = [fault.split(":")[0] for fault in found]
+    assert wrong == ["--config run", "--config labels", "--config export"]
+    assert [f.split(":")[0] for f in faults(plans, study=None, run=None, images=None)] == [
+        "--config study",
+        "--config images",
+    ], "without images nothing can be said of labels"
+
+
+def test_what_is_not_needed_is_not_looked_at(plans: dict[str, StudyPlan]) -> None:
+    assert faults(plans, ("export",), images=None, labels=None) == []
+    assert faults(plans, ("images",), labels=None, export=None) == []
+
+
+def test_many_missing_labels_are_counted(plans: dict[str, StudyPlan]) -> None:
+    touch(*[f"many/{number:02d}.png" for number in range(8)])
+    (found,) = faults(plans, images="many")
+    assert "found 'truth' without a label for 00, 01, 02, 03, 04 and 3 more; expected" in found
+
+
+def test_images_of_a_folder_are_sorted_and_of_no_subfolder() -> None:
+    touch("new/B.tiff", "new/.hidden")
+    assert list_images(Path("new")) == ["new/B.tiff", "new/a.PNG", "new/b.jpeg"]
+    assert list_images(Path("nowhere")) == list_images(Path("new/notes.txt")) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".tif", ".TIFF", ".xml", ".geojson", ".json"])
+def test_labels_are_paired_by_name_whatever_their_suffix(suffix: str) -> None:
+    touch(f"l/a.b{suffix}", "l/a.csv", f"l/c{suffix}")
+    assert pair_labels(["new/a.b.tif", "new/a.tif"], Path("l")) == {"new/a.b.tif": f"l/a.b{suffix}"}
+
+
+def test_of_several_labels_the_first_kind_counts() -> None:
+    touch("l/a.json", "l/a.xml", "l/a.tif")
+    assert pair_labels(["new/a.png"], Path("l")) == {"new/a.png": "l/a.tif"}
+    touch("l/a.png")
+    assert pair_labels(iter(["new/a.png"]), Path("l")) == {"new/a.png": "l/a.png"}
+
+
+def test_an_image_beside_its_label_is_no_label() -> None:
+    touch("both/a.tif", "both/a.xml", "both/b.tif")
+    assert pair_labels(list_images(Path("both")), Path("both")) == {"both/a.tif": "both/a.xml"}
+
+
+def test_no_folder_has_no_labels() -> None:
+    assert pair_labels(["new/a.png"], Path("nowhere")) == {}

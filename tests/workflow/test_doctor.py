@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+import importlib
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from microtome.provenance import environment
+from microtome.workflow import doctor
+from microtome.workflow.doctor import Diagnosis, Finding
+
+TOPICS = ["cpu", "threads", "gpu", "memory", "disk", "packages", "slides", "workflow"]
+
+
+@pytest.fixture
+def examined(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "WRITE_BYTES", 2**16)
+    return lambda: doctor.examine(results=tmp_path / "results", root=tmp_path)
+
+
+def one(findings, item):
+    (found,) = [finding for finding in findings if finding.item == item]
+    return found
+
+
+def test_every_topic_is_examined(examined):
+    findings = examined().findings
+    assert list(dict.fromkeys(finding.topic for finding in findings)) == TOPICS
+
+
+def test_what_is_not_ok_has_a_remedy(examined):
+    bare = [finding for finding in examined().findings if finding.status != "ok" and not finding.remedy]
+    assert bare == []
+
+
+def test_the_results_folder_is_left_as_it_was(examined, tmp_path):
+    examined()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, ImportError, ValueError, AttributeError, KeyError])
+def test_a_failing_probe_stops_no_other(examined, monkeypatch, error):
+    def fail():
+        yield Finding("cpu", "model", "ok", "before")
+        raise error("boom")
+
+    monkeypatch.setattr(doctor, "probe_cpu", fail)
+    diagnosis = examined()
+    assert list(dict.fromkeys(finding.topic for finding in diagnosis.findings)) == TOPICS
+    assert [finding.status for finding in diagnosis.findings[:2]] == ["ok", "fail"]
+    assert "boom" in diagnosis.findings[1].found
+    assert diagnosis.status == "fail"
+
+
+def test_render_shows_every_finding_and_remedy(examined):
+    diagnosis = examined()
+    text = doctor.render(diagnosis)
+    for finding in diagnosis.findings:
+        assert finding.found in text
+        assert finding.remedy in text
+
+
+@pytest.mark.parametrize(
+    ("statuses", "worst"), [([], "ok"), (["ok", "warn"], "warn"), (["fail", "ok"], "fail")]
+)
+def test_the_worst_status_counts(statuses, worst):
+    assert Diagnosis(tuple(Finding("t", "i", status, "f") for status in statuses)).status == worst
+
+
+def test_pins_that_differ_or_lack_are_named(tmp_path):
+    numpy = environment.installed_version("numpy")
+    pins = tmp_path / "requirements.txt"
+    pins.write_text(
+        f"numpy=={numpy}\nscipy==0.0.1\nno-such-package==1.0\n# torch==0\n--index-url https://x\n"
+    )
+    findings = list(doctor.probe_packages(pins))
+    assert [(finding.item, finding.status) for finding in findings] == [
+        ("scipy", "warn"),
+        ("no-such-package", "fail"),
+        ("pins", "warn"),
+    ]
+    assert findings[-1].found == "1 of 3 as pinned in requirements.txt"
+
+
+def test_missing_pins_are_a_warning(tmp_path):
+    assert [finding.status for finding in doctor.probe_packages(tmp_path / "none.txt")] == ["warn"]
+
+
+def test_writing_is_measured_and_cleaned_up(tmp_path):
+    assert doctor.write_speed(tmp_path, count=1000) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("free", "status"), [(2**20, "fail"), (5 * 2**30, "warn"), (2**40, "ok")])
+def test_free_space_decides(tmp_path, monkeypatch, free, status):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free, total=free))
+    monkeypatch.setattr(doctor, "write_speed", lambda _: 1e9)
+    assert one(doctor.probe_disk(tmp_path), "free").status == status
+
+
+def test_slow_writing_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "write_speed", lambda _: 1e6)
+    assert one(doctor.probe_disk(tmp_path / "a" / "b"), "writing").status == "warn"
+
+
+def test_a_folder_that_cannot_be_written_is_a_finding(examined, monkeypatch):
+    def refuse(_):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(doctor, "write_speed", refuse)
+    assert any("read-only" in finding.found and finding.status == "fail" for finding in examined().findings)
+
+
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
+    (tmp_path / "memory.max").write_text("2147483648\n")
+    (tmp_path / "old").write_text("max\n")
+    monkeypatch.setattr(
+        doctor, "CGROUP_LIMITS", (tmp_path / "memory.max", tmp_path / "old", tmp_path / "none")
+    )
+    assert doctor.container_limits() == [2 * 2**30]
+    found = one(doctor.probe_memory(), "RAM")
+    assert found.status == "warn"
+    assert found.found.startswith("2.0 GiB usable")
+
+
+def fake_torch(*, cuda, built="12.8", total=64.0**3, fails=False):
+    class Ones:
+        def __matmul__(self, other):
+            if fails:
+                raise RuntimeError("no kernel image")
+            return self
+
+        def sum(self):
+            return SimpleNamespace(item=lambda: total)
+
+    devices = SimpleNamespace(
+        is_available=lambda: cuda, device_count=lambda: 1, get_device_name=lambda _: "Fast card"
+    )
+    absent = SimpleNamespace(is_available=lambda: False)
+    return SimpleNamespace(
+        cuda=devices,
+        backends=SimpleNamespace(mps=absent),
+        version=SimpleNamespace(cuda=built),
+        ones=lambda *_, device: Ones(),
+        __version__="9.9",
+    )
+
+
+@pytest.mark.parametrize(
+    ("torch", "shown", "status", "text"),
+    [
+        (fake_torch(cuda=True), True, "ok", "Fast card computes"),
+        (fake_torch(cuda=True, fails=True), True, "fail", "no kernel image"),
+        (fake_torch(cuda=True, total=1.0), True, "fail", "wrong"),
+        (fake_torch(cuda=False), True, "fail", "CUDA_VISIBLE_DEVICES"),
+        (fake_torch(cuda=False, built=None), True, "fail", "built for the CPU"),
+        (fake_torch(cuda=False), False, "warn", "CPU"),
+    ],
+)
+def test_gpus(monkeypatch, torch, shown, status, text):
+    gpus = [{"name": "Fast card", "driver": "1.2", "memory_bytes": 2**34}] if shown else []
+    monkeypatch.setattr(environment, "nvidia_gpus", lambda: gpus)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    last = list(doctor.probe_gpu())[-1]
+    assert last.status == status
+    assert text in f"{last.found} {last.remedy}"
+
+
+def test_openslide_that_does_not_load_is_a_warning(monkeypatch):
+    def refuse(name):
+        raise OSError("libopenslide.so not found")
+
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    (found,) = doctor.probe_openslide()
+    assert found.status == "warn"
+    assert "libopenslide" in found.found
+
+
+def test_profiles_are_looked_for(tmp_path):
+    (tmp_path / "slurm").mkdir()
+    (tmp_path / "slurm" / "config.yaml").write_text("")
+    findings = list(doctor.probe_workflow(tmp_path))
+    assert one(findings, "slurm/config.yaml").status == "ok"
+    assert one(findings, "profiles/default/config.yaml").status == "warn"
+
+
+def test_more_threads_than_cores_are_a_warning(monkeypatch):
+    monkeypatch.setattr(environment, "usable_threads", lambda: 0)
+    assert one(doctor.probe_threads(), "torch").status == "warn"
+
+
+def test_without_a_results_folder_its_parent_is_measured(tmp_path):
+    assert str(tmp_path) in one(doctor.probe_disk(tmp_path / "new" / "results"), "free").found
+    assert not Path(tmp_path / "new").exists()
