@@ -1,10 +1,16 @@
 # Microtome: studies are data (config/studies/*.yaml), the DAG is code (rules/*.smk). See README.md and docs/.
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+# A project elsewhere (`snakemake -s CLONE/Snakefile --directory FOLDER`) may do without a configuration of its own.
+OWN = "config/config.yaml"
+
+
+configfile: OWN if os.path.exists(OWN) else workflow.source_path("config/config.yaml")
 
 
 report: "report/workflow.rst"

@@ -50,7 +50,7 @@ rule tabulate:
         data=entry_data("tables"),
         stains=entry_stains("tables"),
         objects=entry_objects("tables"),
-        published="config/published.yaml",
+        published=shipped(project.PUBLISHED),
     output:
         sidecar=at.study("tables/{name}.json"),
         tsv=report(
@@ -92,7 +92,7 @@ rule draw:
         data=entry_data("figures"),
         cubes=entry_cubes("cubes/{batch}"),
         bands=entry_cubes("bands/{split}/bands.tsv"),
-        published="config/published.yaml",
+        published=shipped(project.PUBLISHED),
     output:
         sidecar=at.study("figures/{name}.json"),
         svg=report(

@@ -282,7 +282,7 @@ class StudyPlan(CubeStates, EnsembleStates):
     def entry(self, section: str, name: str) -> str:
         """State of `tabulate` or `draw`."""
         entry = getattr(self.study, section)[name]
-        runs, kind = self.entry_runs(section, name), f"microtome.{section}.{entry.kind}"
+        runs, kind = self.entry_runs(section, name), f"microtome.{section}.kinds.{entry.kind}"
         modules = (kind, *networks_built(kind, entry))
         options = {
             "name": name,
