@@ -35,7 +35,7 @@ recovery: .venv/dev  ## kill, fill the disk, damage files: 30 rounds (ROUNDS, SE
 lint: .venv/dev  ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 
 bench: .venv/dev  ## measure ratios against named peers

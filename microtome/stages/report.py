@@ -22,8 +22,8 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
 
     Args:
         options: The rule's options (see `plan.report_state`).
-        page: `results/{scale}/reports/{name}/report.html`. Its folder gets a link to the folder of each study,
-            so that the page's links hold in it, and in a copy that follows links (`zip -r`, `cp -rL`).
+        page: `results/{scale}/reports/{name}/report.html`. Its folder gets a link to the folder of each
+            study, so that the page's links hold in it, and in a copy that follows links (`zip -r`, `cp -rL`).
         published: Published values, which name the papers.
         catalogue: The data set table, which names what to cite.
     """

@@ -281,7 +281,7 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
 def phantom_sheet(phantom: Phantom) -> list[Sample]:
     """The sheet of a phantom.
 
-        Example:
+    Example:
             >>> from microtome.config import project
     from microtome.config.phantoms import EMPhantomData
             >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-
 LONGEST_SET = 80
 """Characters of the joined names of studies, at most."""
 
@@ -71,7 +70,7 @@ class Layout:
 
 
 def set_name(studies: Iterable[str]) -> str:
-    """The name of a set of studies, whatever their order: all names, or the first and a digest if that is long.
+    """The name of a set of studies, whatever their order; of a long one the first study's and a digest.
 
     Names of studies hold no `+`, so two sets have two names.
 
