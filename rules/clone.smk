@@ -6,7 +6,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from snakemake.sourcecache import HostingProviderFile, LocalGitFile
+from snakemake.sourcecache import HostingProviderFile
 
 
 def unpack(repository, ref):
@@ -28,11 +28,9 @@ def unpack(repository, ref):
 
 
 def workflow_folder(rules):
-    """The folder above that of the rules; of a module that names a repository (`github(...)`) it is unpacked."""
+    """The folder above that of the rules; of a module from a repository (`github(...)`) it is unpacked."""
     if isinstance(rules, HostingProviderFile):
         return unpack(rules.hosted_repo.repo.git_dir, rules.ref)
-    if isinstance(rules, LocalGitFile):
-        return unpack(rules.repo_path, rules.ref)
     return Path(str(rules)).parent
 
 
