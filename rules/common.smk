@@ -28,6 +28,12 @@ from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, make_importable, set_name
 from microtome.workflow.states.runs import run_kind
 
+if workflow.modifier.path_modifier.modifies_prefixes:
+    raise WorkflowError(
+        "`prefix` (or `replace_prefix`) of the module would move files that jobs look for: leave it out, and set "
+        "`results` and `resources` in the configuration of the module."
+    )
+
 make_importable(CLONE)
 os.environ.setdefault(
     "SNAKEMAKE_SLURM_PARTITIONS", str(CLONE / "slurm/partitions.yaml")
