@@ -2,8 +2,10 @@
 """Projects outside the clone: the workflow on another folder, and as a module of another workflow."""
 
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,14 @@ from tests.workflow.workspace import (
     Content,
     DryRunServer,
     Workspace,
+    environment_of,
+    make_workspace,
     mini_study,
     repository_files,
 )
 
 CONFIG = "scale: demo\nstudies: [tiny]\ndevice: cpu\n"
 OURS = ("-s", str(REPOSITORY / "Snakefile"))
-PAGE = "results/demo/reports/tiny/report.html"
 MODULE = """
 configfile: "config/config.yaml"
 
@@ -59,24 +62,53 @@ def project(tmp_path: Path) -> Workspace:
     return workspace
 
 
-def _is_complete(project: Workspace) -> None:
+def _is_complete(project: Workspace, study: str = "tiny") -> None:
     """The study went through, in the project's folder, to a report that is a valid crate."""
-    assert (project.root / "results/demo/tiny/runs/main/dice/seed-0/model.safetensors").is_file()
-    page = project.root / PAGE
-    assert 'href="tiny/tables/comparison.tsv"' in page.read_text(encoding="utf-8")
-    assert (page.parent / "tiny/tables/comparison.tsv").is_file()
+    assert (project.root / f"results/demo/{study}/runs/main/dice/seed-0/model.safetensors").is_file()
+    page = project.root / f"results/demo/reports/{study}/report.html"
+    assert f'href="{study}/tables/comparison.tsv"' in page.read_text(encoding="utf-8")
+    assert (page.parent / f"{study}/tables/comparison.tsv").is_file()
     entities = check_crate(page.parent)
-    assert {"workflow/config/studies/tiny.yaml", "workflow/config/datasets.yaml"} <= set(entities)
+    assert {f"workflow/config/studies/{study}.yaml", "workflow/config/datasets.yaml"} <= set(entities)
     assert "workflow/config/studies/membranes.yaml" not in entities
 
 
-def test_a_project_in_a_folder_of_its_own(project: Workspace, tmp_path: Path) -> None:
-    elsewhere = Workspace(tmp_path)
-    elsewhere.run(*OURS, "--directory", str(project.root), "-c2")
-    _is_complete(project)
+def test_a_project_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    """The page's files, and its commands as they are written."""
+    page = (REPOSITORY / "docs/how-to/projects.md").read_text(encoding="utf-8")
+    project = Workspace(tmp_path / "project")
+    for path, text in re.findall(r"<!-- (config/\S+) -->\n```yaml\n(.*?)```", page, re.DOTALL):
+        project.write(path, text)
+    (commands,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    _shell(commands, tmp_path)
+    _is_complete(project, "first")
     assert {path.name for path in tmp_path.iterdir()} == {"project"}
-    again = elsewhere.run(*OURS, "--directory", str(project.root), "-c2")
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert "Nothing to be done" in _shell(commands.splitlines()[-1], tmp_path)
+
+
+def _shell(commands: str, folder: Path) -> str:
+    """Run commands of a page where `CLONE` and `PATH` are as it says; returns what they print."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", commands],
+        cwd=folder,
+        env=environment_of(CLONE=str(REPOSITORY), PATH=path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def test_a_rule_by_hand(tmp_path: Path) -> None:
+    """The command of CONTRIBUTING.md."""
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^snakemake .*$", page, re.MULTILINE)
+    clone = make_workspace(tmp_path / "clone")
+    shutil.copy2(REPOSITORY / "config/config.yaml", clone.root / "config/config.yaml")
+    printed = _shell(command, clone.root)
+    assert printed.count("Finished jobid") == 1
+    assert (clone.root / "results/demo/membranes/splits/main.tsv").is_file()
 
 
 def test_a_module_from_a_repository(project: Workspace, tmp_path: Path) -> None:
