@@ -37,8 +37,9 @@ module microtome:
 
 use rule * from microtome{renamed}
 """
-GITHUB = 'github("owner/microtome", path="workflow/Snakefile", tag="v1")'
-ADDRESS = "https://github.com/owner/microtome"
+TAG = "v0.1.0"
+ADDRESS = "https://github.com/OWNER/microtome"
+PAGE = (REPOSITORY / "docs/how-to/projects.md").read_text(encoding="utf-8")
 
 
 def tiny_study() -> Content:
@@ -75,11 +76,10 @@ def _is_complete(project: Workspace, study: str = "tiny") -> None:
 
 def test_a_project_in_a_folder_of_its_own(tmp_path: Path) -> None:
     """The page's files, and its commands as they are written."""
-    page = (REPOSITORY / "docs/how-to/projects.md").read_text(encoding="utf-8")
     project = Workspace(tmp_path / "project")
-    for path, text in re.findall(r"<!-- (config/\S+) -->\n```yaml\n(.*?)```", page, re.DOTALL):
+    for path, text in re.findall(r"<!-- (config/\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL):
         project.write(path, text)
-    (commands,) = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    (commands,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     _shell(commands, tmp_path)
     _is_complete(project, "first")
     assert {path.name for path in tmp_path.iterdir()} == {"project"}
@@ -112,9 +112,10 @@ def test_a_rule_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_module_from_a_repository(project: Workspace, tmp_path: Path) -> None:
-    """The form that `snakedeploy deploy-workflow` writes; git takes a folder here for the address."""
+    """The form that `snakedeploy deploy-workflow` writes, as on the page; git takes a folder for the address."""
     _make_repository(tmp_path / "repository")
-    project.write("workflow/Snakefile", MODULE.format(snakefile=GITHUB, renamed=""))
+    (text,) = re.findall(r"<!-- workflow/Snakefile -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    project.write("workflow/Snakefile", text)
     git = {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.file://{tmp_path / 'repository'}.insteadOf",
@@ -132,7 +133,7 @@ def _make_repository(root: Path) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, root / name)
     who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-    for arguments in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "All"), ("tag", "v1")):
+    for arguments in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "All"), ("tag", TAG)):
         subprocess.run(["git", "-C", str(root), *arguments], check=True, env=os.environ | {"HOME": str(root)})
 
 
