@@ -78,7 +78,7 @@ def set_name(studies: Iterable[str]) -> str:
         >>> set_name(["nuclei", "membranes"])
         'membranes+nuclei'
         >>> set_name(f"study-{number}" for number in range(20))
-        'study-0+19-others-faa24b57'
+        'study-0+19-others-a1512bc0'
     """
     names = sorted(set(studies))
     joined = "+".join(names)

@@ -112,7 +112,7 @@ def test_a_rule_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_module_from_a_repository(project: Workspace, tmp_path: Path) -> None:
-    """The form that `snakedeploy deploy-workflow` writes, as on the page; git takes a folder for the address."""
+    """The form that `snakedeploy deploy-workflow` writes, as on the page; git has a folder at the address."""
     _make_repository(tmp_path / "repository")
     (text,) = re.findall(r"<!-- workflow/Snakefile -->\n```python\n(.*?)```", PAGE, re.DOTALL)
     project.write("workflow/Snakefile", text)
