@@ -28,7 +28,8 @@ from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, make_importable, set_name
 from microtome.workflow.states.runs import run_kind
 
-if workflow.modifier.path_modifier.modifies_prefixes:
+paths = workflow.modifier.path_modifier
+if paths.prefix or paths.modifies_prefixes:
     raise WorkflowError(
         "`prefix` (or `replace_prefix`) of the module would move files that jobs look for: leave it out, and set "
         "`results` and `resources` in the configuration of the module."

@@ -148,7 +148,7 @@ def test_a_module_in_a_folder_with_other_names(project: Workspace) -> None:
     project.write("Snakefile", prefixed)
     refused = project.run("-n", "-c1", check=False)
     assert refused.returncode == 1
-    assert "`prefix`" in refused.stderr
+    assert "`prefix`" in refused.stdout + refused.stderr
 
 
 def test_shipped_studies_are_found_and_may_be_replaced(
@@ -165,11 +165,12 @@ def test_shipped_studies_are_found_and_may_be_replaced(
 
 
 def test_messages_say_where_was_searched(project: Workspace) -> None:
-    project.set_option("tiny", "data", {"source": "files", "samples": "config/samples/my.tsv"})
+    files = {"source": "files", "samples": "config/samples/my.tsv", "classes": {"membrane": 0, "cell": 255}}
+    project.set_option("tiny", "data", files)
     done = project.run(*OURS, "-n", "-c1", "--config", "studies=[tiny,mebranes]", check=False)
     assert done.returncode == 1
     places = f"neither in the project {project.root} nor in the workflow {REPOSITORY}"
-    faults = [line for line in done.stderr.splitlines() if places in line]
+    faults = [line for line in (done.stdout + done.stderr).splitlines() if places in line]
     assert any("'mebranes'" in line and "'membranes'? (known: melanoma" in line for line in faults)
     assert any("config/samples/my.tsv" in line for line in faults)
 
