@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveI
 from pydantic_core import PydanticCustomError
 
 from microtome.config.cubes import Cubes
-from microtome.config.phantoms import EMPhantomData, Part, Phantom
+from microtome.config.phantoms import Part, Phantom
+from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.run import Run
 from microtome.config.section import Section
 from microtome.config.stain import StainNormalization
@@ -110,8 +111,8 @@ class Patches(Section):
 class Evaluate(Section):
     """What is measured on each image."""
 
-    metrics: tuple[Literal["boundaries", "overlap", "losses", "instances"], ...] = Field(
-        ("overlap",), description="families of metrics"
+    metrics: tuple[str, ...] = Field(
+        ("overlap",), description="families of metrics: boundaries, instances, losses, overlap, or of plugins"
     )
     parts: tuple[Part, ...] = Field(("test",), description="parts of the split that are measured")
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
