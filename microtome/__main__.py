@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-DATASETS = ("ecnu_choledoch", "histology_hsi_gb", "isbi2012", "monuseg2018")
+from microtome.datasets import names
+
 COLUMNS = ("id", "network", "options", "parameters", "GFLOP")
 
 
@@ -70,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
     pages.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     pages.set_defaults(run=make_reference)
     scan = commands.add_parser("scan", help="the sample sheet of a public data set's folder")
-    scan.add_argument("dataset", choices=DATASETS, help="which data set")
+    scan.add_argument("dataset", choices=names(), help="which data set")
     scan.add_argument("folder", type=Path, metavar="FOLDER", help="its folder, as published")
     scan.add_argument("--out", required=True, type=Path, metavar="FILE", help="the sheet (TSV)")
     scan.add_argument(

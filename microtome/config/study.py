@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from microtome.config.cubes import Cubes
@@ -14,6 +22,7 @@ from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.run import Run
 from microtome.config.section import Section
 from microtome.config.stain import StainNormalization
+from microtome.registry import entry_names
 from microtome.study.sheet_paths import unfit_for_files
 
 
@@ -108,12 +117,15 @@ class Patches(Section):
     stride: PositiveInt = Field(512, description="pixels from one window to the next, at most `size`")
 
 
+FAMILIES = "microtome.metrics.families"
+Family = Annotated[str, WithJsonSchema({"type": "string", "enum": list(entry_names(FAMILIES))})]
+"""A family of metrics; `checks` looks it up."""
+
+
 class Evaluate(Section):
     """What is measured on each image."""
 
-    metrics: tuple[str, ...] = Field(
-        ("overlap",), description="families of metrics: boundaries, instances, losses, overlap, or of plugins"
-    )
+    metrics: tuple[Family, ...] = Field(("overlap",), description="families of metrics")
     parts: tuple[Part, ...] = Field(("test",), description="parts of the split that are measured")
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         tuple(round(0.1 * i, 1) for i in range(11)),

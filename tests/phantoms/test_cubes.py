@@ -269,10 +269,7 @@ def test_the_files_are_those_of_the_sheet():
 
 
 def test_further_scenes_change_no_other():
-    few, more = (
-        dict(files(CubePhantomData(size=32, images={"train": 1, "test": n})))
-        for n in (1, 2)
-    )
+    few, more = (dict(files(CubePhantomData(size=32, images={"train": 1, "test": n}))) for n in (1, 2))
     for name in set(few) - {"truth.json"}:
         np.testing.assert_array_equal(few[name], more[name])
 

@@ -175,10 +175,7 @@ def test_concentrations_are_written_where_wanted():
 
 
 def test_further_tiles_change_no_other():
-    few, more = (
-        dict(files(HEPhantomData(size=64, images={"train": 1, "test": n})))
-        for n in (1, 2)
-    )
+    few, more = (dict(files(HEPhantomData(size=64, images={"train": 1, "test": n}))) for n in (1, 2))
     for name in set(few) - {"truth.json"}:
         np.testing.assert_array_equal(few[name], more[name])
 
