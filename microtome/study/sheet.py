@@ -14,7 +14,7 @@ from microtome.config import project
 from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
 from microtome.faults import Fault, nearest, raise_faults
-from microtome.phantoms.sheets import sheet_rows
+from microtome.phantoms import sheet_rows
 from microtome.study.headers import check_files, is_envi
 from microtome.study.sheet_paths import check_path
 
@@ -282,10 +282,9 @@ def phantom_sheet(phantom: Phantom) -> list[Sample]:
     """The sheet of a phantom.
 
     Example:
-            >>> from microtome.config import project
-    from microtome.config.phantoms import EMPhantomData
-            >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
-            'images/002.tif'
+        >>> from microtome.config.phantoms.em import EMPhantomData
+        >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
+        'images/002.tif'
     """
     return [Sample(**row) for row in sheet_rows(phantom)]
 

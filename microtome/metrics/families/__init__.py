@@ -3,3 +3,7 @@
 
 Each module has `measure(context) -> list[Measure]`.
 """
+
+from microtome.registry import search_path
+
+__path__ = search_path(__name__, __path__)
