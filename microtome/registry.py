@@ -51,14 +51,8 @@ def search_path(package: str, path: Iterable[str]) -> list[str]:
     own = str(_folders(package)[1])
     built_in = [place for place in path if place != own]
     taken = sorted(_modules(built_in) & _modules([own]))
-    raise_faults(
-        [
-            Fault(
-                f"{own}/{name}.py", f"a plugin called like the built-in '{name}' of {package}", "another name"
-            )
-            for name in taken
-        ]
-    )
+    expected = f"another name than that of a built-in module of {package}"
+    raise_faults([Fault(f"{own}/{name}.py", f"a plugin called '{name}'", expected) for name in taken])
     return [*built_in, own]
 
 

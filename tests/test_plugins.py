@@ -258,8 +258,12 @@ def test_options_are_checked_with_their_line(project: Path, old: str, new: str, 
 @pytest.mark.parametrize(
     ("name", "text", "expected"),
     [
-        ("losses/dice.py", "", "the name of the built-in 'dice' of microtome.losses"),
-        ("config/losses/dice.py", "", "the name of the built-in 'dice'"),
+        (
+            "losses/dice.py",
+            "",
+            "'dice'; expected another name than that of a built-in module",
+        ),
+        ("config/losses/dice.py", "", "found a plugin called 'dice'"),
         ("losses/lonely.py", "", "config/losses/lonely.py: found no such file"),
         ("config/networks/lonely.py", "", "networks/lonely.py: found no such file"),
         (
