@@ -32,6 +32,9 @@ from microtome.tables.parts.settings import (
     stain_name,
 )
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "aji", "label": "AJI", "better": "high", "published": "mean_aji"},
 )

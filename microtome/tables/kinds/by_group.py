@@ -15,6 +15,8 @@ from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "aji", "label": "AJI", "better": "high"},
     {"metric": "pq", "label": "PQ", "better": "high"},

@@ -10,6 +10,8 @@ from microtome.tables.kinds import metrics
 from microtome.tables.parts.numbers import Unit
 from microtome.tables.parts.rows import select_rows
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "v_rand", "label": "V_Rand", "better": "high"},
     {"metric": "v_info", "label": "V_Info", "better": "high"},

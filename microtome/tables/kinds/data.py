@@ -9,6 +9,8 @@ import pandas as pd
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import PIXEL_COLUMNS, TableInputs
 
+NEEDS = frozenset({"labels"})
+CLASS_OPTIONS = ("classes",)
 TOTAL = "total"
 PART_ORDER = ("train", "val", "test")
 

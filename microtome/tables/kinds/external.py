@@ -12,6 +12,9 @@ from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, heading, note_of, published_table
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+METRIC_OPTIONS = {"metric": ""}
+PUBLISHED_OPTIONS = ("published",)
 NOTE = "Ours: mean ± sample sd over images. Published values are quoted, not computed here."
 
 

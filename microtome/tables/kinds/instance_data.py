@@ -9,6 +9,9 @@ from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import COUNT_COLUMNS, TableInputs
 from microtome.tables.parts.published import PUBLISHED, published_table
 
+NEEDS = frozenset({"instances", "labels"})
+USES = frozenset({"groups"})
+PUBLISHED_OPTIONS = ("published",)
 PARTS: Mapping[str, Sequence[str]] = {"training": ("train", "val"), "testing": ("test",)}
 """Parts of the split behind each row: the published training images include those that validate."""
 TOTAL = "total"

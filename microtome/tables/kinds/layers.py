@@ -16,6 +16,7 @@ from microtome.tables.parts.published import heading, published_table
 if TYPE_CHECKING:
     from torch import nn
 
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_NETWORK = {"name": "ciresan"}
 
 

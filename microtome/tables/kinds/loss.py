@@ -12,6 +12,9 @@ from microtome.tables.parts.numbers import ALL_CLASSES, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs", "trained"})
+METRIC_OPTIONS = {"metric": ""}
+PUBLISHED_OPTIONS = ("published",)
 OWN_LOSS = "loss_{loss}"
 """Name of the metric that holds a loss; ``{loss}`` is the loss's registry name."""
 LOSS_FORMAT = ".4f"

@@ -8,6 +8,8 @@ from microtome.tables.inputs import TableInputs
 from microtome.tables.kinds import metrics
 from microtome.tables.kinds.loss import LOSS_FORMAT, OWN_LOSS
 
+NEEDS = frozenset({"runs"})
+METRICS = ("loss_{loss}",)
 PREFIX = OWN_LOSS.format(loss="")
 
 

@@ -27,6 +27,10 @@ from microtome.tables.parts.published import (
 from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+USES = frozenset({"labels"})
+COLUMN_OPTIONS = ("column",)
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMN: Mapping[str, Any] = {
     "metric": "accuracy",
     "label": "Accuracy",

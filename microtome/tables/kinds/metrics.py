@@ -13,6 +13,9 @@ from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
+PUBLISHED_OPTIONS = ("published",)
 LABEL = Column("label", "Run", kind="text")
 DATA = Column("data", "Data", kind="text")
 COUNT = Column("n", "n", format=".0f")

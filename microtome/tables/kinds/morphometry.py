@@ -10,6 +10,8 @@ from microtome.tables.inputs import OBJECT_COLUMNS, TRUTH, TableInputs
 from microtome.tables.kinds.metrics import DATA
 from microtome.tables.parts.published import note_of
 
+NEEDS = frozenset({"instances", "labels", "objects"})
+USES = frozenset({"groups"})
 ALL_GROUPS, NO_GROUP = "all", "none"
 TRUE_LABEL = "truth"
 AREAS = (("area_um2", "µm²"), ("area_px2", "px²"))

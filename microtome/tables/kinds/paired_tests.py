@@ -11,6 +11,8 @@ from microtome.tables.inputs import TableInputs
 from microtome.tables.parts.numbers import ALL_CLASSES, values_of
 from microtome.tables.parts.rows import select_rows
 
+NEEDS = frozenset({"runs"})
+METRIC_OPTIONS = {"metric": "class_name"}
 FORMAT = ".3f"
 NOTE = (
     "Two-sided paired tests on the same images, seeds averaged per image; p corrected by Holm's method over "

@@ -14,6 +14,10 @@ from microtome.tables.parts.published import heading, note_of, published_cells
 from microtome.tables.parts.rates import RATES, image_values, pooled
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+METRICS = ("sensitivity", "specificity")
+CLASS_OPTIONS = ("of",)
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_CHANGES: tuple[Mapping[str, Any], ...] = (
     {"rate": "fnr", "direction": "drop", "published": "tpr"},
     {"rate": "fpr", "direction": "rise", "published": "fpr"},

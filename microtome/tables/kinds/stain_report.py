@@ -10,6 +10,9 @@ from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import STAIN_COLUMNS, TableInputs
 from microtome.tables.parts.settings import stain_name
 
+NEEDS = frozenset({"stains"})
+USES = frozenset({"groups"})
+STAIN_OPTIONS = ("stain",)
 STAINS = {"h": 0, "e": 1}
 COLOURS = ("red", "green", "blue")
 NO_FALLBACK = "no"

@@ -11,6 +11,8 @@ from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs", "trained"})
+PUBLISHED_OPTIONS = ("published",)
 SECONDS = "s"
 NOTE = "Wall-clock time, mean over seeds and splits; times of different machines are not comparable."
 TIME_FORMAT = ".1f"
