@@ -97,7 +97,7 @@ def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
         study: The study.
 
     Returns:
-        Names as in ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) as the families declare them.
+        Names as in ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) as families declare them.
     """
     evaluate, found = study.evaluate, {}
     values = {OWN_LOSS: evaluate.losses, "{threshold}": [f"{value:g}" for value in evaluate.thresholds]}

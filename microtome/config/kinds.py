@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What a kind of table or figure says of itself, read from its file without importing it.
 
-A kind is a module in `tables/kinds` or `figures/kinds` with the function of its section (`MAKERS`). The keyword
-arguments of the function are its options. Literal constants say what it is made of and which options hold names
-that can be checked before any job:
+A kind is a module in `tables/kinds` or `figures/kinds` with the function of its section (`MAKERS`). The
+keyword arguments of the function are its options. Literal constants say what it is made of and which options
+hold names that can be checked before any job:
 
-- `NEEDS = frozenset({"images", "runs"})`: what it cannot do without; `USES`: what it takes where the study has it.
-  The names are those of `microtome.workflow.needs`.
+- `NEEDS = frozenset({"images", "runs"})`: what it cannot do without; `USES`: what it takes where the study
+  has it. The names are those of `microtome.workflow.needs`.
 - `NEEDS_WHEN = {("example", "image"): {"images"}}`: needed where an option has a value (None: is not given).
 - `METRICS = ("v_rand@{threshold}",)`: what must be evaluated whatever the options.
 - `METRIC_OPTIONS = {"metric": "class_name"}`: options that name a metric, and the option of its class, or "".
-- `COLUMN_OPTIONS`, `CLASS_OPTIONS`, `RUN_OPTIONS`, `SAMPLE_OPTIONS`, `STAIN_OPTIONS`, `PUBLISHED_OPTIONS`: options that
-  hold columns of metrics, classes, runs, samples, stain normalizations, a published table.
+- `COLUMN_OPTIONS`, `CLASS_OPTIONS`, `RUN_OPTIONS`, `SAMPLE_OPTIONS`, `STAIN_OPTIONS`, `PUBLISHED_OPTIONS`:
+  options that hold columns of metrics, classes, runs, samples, stain normalizations, a published table.
 """
 
 import ast
@@ -79,7 +79,7 @@ class Kind:
         return DECLARED[constant](self.constants.get(constant, ()))
 
     def default(self, option: str) -> Any:
-        """The default of an option, also by the name of a constant of the module; None if it is no literal."""
+        """The default of an option, also by the name of a constant; None if it is no literal."""
         node = self.defaults.get(option)
         if isinstance(node, ast.Name):
             return self.constants.get(node.id)

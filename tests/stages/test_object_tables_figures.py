@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from microtome.stages.figures import make_figure
+from microtome.stages.tables import make_table
 
 from microtome.io import images
 from microtome.objects import measure
-from microtome.stages.figures import make_figure
-from microtome.stages.tables import make_table
 from tests import synthetic_nuclei as nuclei
 
 PUBLISHED = Path(__file__).parents[2] / "config/published.yaml"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from microtome import tables
 from microtome.provenance.runs import RunRecord
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.rates import image_values, pooled_equally
 from microtome.tables.parts.render import to_latex, to_markdown
 from tests.synthetic_study import card
@@ -41,7 +41,7 @@ def accuracies(run, *values, **more):
 
 
 def inputs(*records, data_kind="phantom", **more):
-    return TableInputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
+    return Inputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
 
 
 def magnification(*records, **options):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import metrics
 from microtome.tables.parts.numbers import Unit
 from microtome.tables.parts.rows import select_rows
@@ -25,7 +25,7 @@ SECONDS = Column("seconds", "Time", unit="s", format=".0f", better="low")
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Comparison of all runs",
     rows: Sequence[str | Mapping[str, str]] | None = None,

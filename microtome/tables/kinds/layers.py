@@ -10,7 +10,7 @@ import pandas as pd
 from microtome import networks
 from microtome.registry import require_choice
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.published import heading, published_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ DEFAULT_NETWORK = {"name": "ciresan"}
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Layers of the window network",
     network: Mapping[str, Any] | None = None,
