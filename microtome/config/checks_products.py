@@ -2,6 +2,7 @@
 """Checks of tables and figures: what each shows has to be evaluated, defined or published."""
 
 import ast
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -288,18 +289,22 @@ class _Entry:
 
     def _columns(self) -> Iterator[Fault]:
         for option in self.kind.declared("COLUMN_OPTIONS"):
-            value = self.entry.options.get(option, self.kind.default(option))
-            is_one = isinstance(value, str | Mapping)
-            for number, column in enumerate([value] if is_one else value or ()):
-                here = (option,) if is_one or option not in self.entry.options else (option, str(number))
-                plain = {"metric": column} if isinstance(column, str) else dict(column)
-                keys = {
-                    key: (*here, key) if key in plain and not isinstance(column, str) else here
-                    for key in ("metric", "class", "published")
-                }
-                of = plain.get("class", plain.get("class_name", EVERY_CLASS))
-                yield from self._metric(keys["metric"], plain.get("metric"), keys["class"], of)
-                yield from self._published_column(keys["published"], plain.get("published"))
+            if option in self.entry.options:
+                yield from self._given_columns(option, self.entry.options[option])
+            else:  # one fault is enough for what the kind shows of itself
+                faults = self._given_columns(option, self.kind.default(option))
+                yield from itertools.islice(faults, 1)
+
+    def _given_columns(self, option: str, value: Any) -> Iterator[Fault]:
+        is_one = isinstance(value, str | Mapping)
+        for number, column in enumerate([value] if is_one else value or ()):
+            here = (option,) if is_one or option not in self.entry.options else (option, str(number))
+            plain = {"metric": column} if isinstance(column, str) else dict(column)
+            written = set(plain) if option in self.entry.options and not isinstance(column, str) else ()
+            keys = {key: (*here, key) if key in written else here for key in ("metric", "class", "published")}
+            of = plain.get("class", plain.get("class_name", EVERY_CLASS))
+            yield from self._metric(keys["metric"], plain.get("metric"), keys["class"], of)
+            yield from self._published_column(keys["published"], plain.get("published"))
 
     def _published(self) -> Iterator[Fault]:
         tables = _papers(self.places).get(self.study.paper, {}).get("tables", {})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What tables and figures are made of: the needs that kinds declare (`microtome.config.kinds`), in files.
 
-A new need is one more entry of `FILES`: its name to the inputs of the rule that it stands for, each a function of
-what is shown. The kind that declares it finds the paths in `Inputs.files`, by the name of the input.
+A new need is one more entry of `FILES`: its name to the inputs of the rule that it stands for, each a
+function of what is shown. The kind that declares it finds the paths in `Inputs.files`, by the input's name.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ class Shown:
         return runs_shown(self.plan.study, self.kind, self.entry)
 
     def of_runs(self, *names: str) -> Iterator[str]:
-        """Files or folders of every split, run and seed that it shows; `{batch}` stands for evaluated batches."""
+        """Files or folders of every split, run and seed that it shows; `{batch}`: of evaluated batches."""
         chosen = set(self.runs)
         for split, run, seed in self.plan.evaluated():
             for name in names if run in chosen else ():

@@ -240,7 +240,7 @@ def test_published_composition_stands_below_ours_only_for_the_public_data():
 
 
 def test_composition_needs_counts():
-    with pytest.raises(ValueError, match="targets.kind"):
+    with pytest.raises(ValueError, match=r"targets\.kind"):
         tables.tabulate("instance_data", inputs())
     with pytest.raises(ValueError, match=r"lack \['objects'\]"):
         tables.tabulate("instance_data", inputs(frame=COUNTS.drop(columns="objects")))

@@ -15,7 +15,7 @@ CLASS_OPTIONS = ("classes",)
 PIXEL_COLUMNS = ("sample", "part", "class", "pixels")
 TOTAL = "total"
 PART_ORDER = ("train", "val", "test")
-REMEDY = "the composition of the data needs the targets of the samples; import labels, or count with `count_pixels`"
+REMEDY = "the composition of the data needs targets; give the samples labels, or count with `count_pixels`"
 
 
 def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes: Sequence[str] = ()) -> Table:

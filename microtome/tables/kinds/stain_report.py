@@ -78,7 +78,7 @@ def collect(inputs: Inputs) -> pd.DataFrame:
     """Collect the stain reports.
 
     Args:
-        inputs: Folders of normalized images (`Inputs.files`: ``stains``), each with its report beside it; groups.
+        inputs: Folders of normalized images (`Inputs.files`: ``stains``), reports beside them; groups.
 
     Returns:
         One row per stain normalization and image (`STAIN_COLUMNS`, then those of `flatten`).
