@@ -3,11 +3,14 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-DATASETS = ("ecnu_choledoch", "histology_hsi_gb", "isbi2012", "monuseg2018")
+from microtome.datasets import names
+from microtome.registry import PLUGINS_VARIABLE
+
 COLUMNS = ("id", "network", "options", "parameters", "GFLOP")
 
 
@@ -23,13 +26,17 @@ def list_networks(_: argparse.Namespace) -> None:
 
 
 def make_reference(options: argparse.Namespace) -> None:
-    """Write the pages and schemas that are made from the configuration models, or check them."""
-    from microtome.config import reference  # needs no other command
+    """Write the pages and schemas of the built-in options, or check them; print the options of plugins."""
+    mine = os.environ.get(PLUGINS_VARIABLE, "")
+    os.environ[PLUGINS_VARIABLE] = os.devnull
+    from microtome.config import reference  # needs no other command, and must see no plugin
 
     root = Path(__file__).resolve().parent.parent
     if not options.check:
         changed = [path.relative_to(root).as_posix() for path in reference.write(root)]
         print("\n".join(changed) or "up to date")
+        os.environ[PLUGINS_VARIABLE] = mine
+        print(reference.plugin_page(), end="")
     elif found := reference.differences(root):
         sys.exit(f"{found}\n\nerror: not what the models say; run `{reference.COMMAND}`")
 
@@ -70,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     pages.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     pages.set_defaults(run=make_reference)
     scan = commands.add_parser("scan", help="the sample sheet of a public data set's folder")
-    scan.add_argument("dataset", choices=DATASETS, help="which data set")
+    scan.add_argument("dataset", choices=names(), help="which data set")
     scan.add_argument("folder", type=Path, metavar="FOLDER", help="its folder, as published")
     scan.add_argument("--out", required=True, type=Path, metavar="FILE", help="the sheet (TSV)")
     scan.add_argument(

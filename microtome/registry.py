@@ -1,104 +1,142 @@
 # SPDX-License-Identifier: MIT
-"""A folder is a registry: one public module per entry, the module name is the registry name.
+"""A folder is a registry: one public module per entry, the module's name is the entry's name.
 
 Nothing is registered by hand, so adding a network or a loss is adding one file, and the file that a run uses
-is known from the name alone. Modules whose name begins with an underscore hold parts that entries share and
-are no entries.
+is known from the name alone. Modules whose name begins with an underscore hold parts that entries share.
+
+A project has entries of its own in its folder `plugins`, which has the same folders as the package:
+`plugins/losses/brier.py` is imported as `microtome.losses.brier`, like any other loss. Each package that is a
+registry says so in its `__init__.py`: `__path__ = registry.search_path(__name__, __path__)`. Why no entry
+points of installed packages: a file beside the study is all that a user should have to write, and its bytes
+have to be known to the workflow.
 """
 
-import difflib
+import ast
 import importlib
 import inspect
+import os
 import pkgutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from microtome.faults import ConfigurationError, Fault, nearest
 
-def entry_names(package_file: str) -> tuple[str, ...]:
-    """List the entries of a registry folder without importing any of them.
+PACKAGE = Path(__file__).resolve().parent
+PLUGINS = "plugins"
+PLUGINS_VARIABLE = "MICROTOME_PLUGINS"
+"""Environment variable with another folder of plugins."""
+
+
+def plugins_folder() -> Path:
+    """The folder of a project's own entries, if it has any: `$MICROTOME_PLUGINS`, or `plugins` here."""
+    return Path(os.environ.get(PLUGINS_VARIABLE) or PLUGINS).absolute()
+
+
+def search_path(package: str, path: Iterable[str]) -> list[str]:
+    """Where the modules of a registry lie: in the package, then among the plugins.
 
     Args:
-        package_file: `__file__` of the package's `__init__.py`.
+        package: dotted name, e.g. `microtome.losses`.
+        path: its `__path__`.
 
     Returns:
-        Sorted names of the public modules in that folder.
+        Its new `__path__`.
+
+    Raises:
+        ConfigurationError: a plugin has the name of a built-in module, which it cannot replace.
+    """
+    built_in, own = [str(place) for place in path], str(_folders(package)[1])
+    taken = _modules(built_in) & _modules([own])
+    if taken:
+        raise ConfigurationError(
+            Fault(f"{own}/{name}", f"a plugin called like the built-in '{name}' of {package}", "another name")
+            for name in sorted(taken)
+        )
+    return [*built_in, own]
+
+
+def entry_names(package: str, *, defines: str = "") -> tuple[str, ...]:
+    """List the entries of a registry, built in and plugged in, without importing any of them.
+
+    Args:
+        package: dotted name, e.g. `microtome.losses`.
+        defines: only modules with a function of that name; where a package holds other modules too.
+
+    Returns:
+        Sorted names.
 
     Example:
-        >>> import microtome.losses
-        >>> "dice" in entry_names(microtome.losses.__file__)
+        >>> "dice" in entry_names("microtome.losses")
         True
     """
-    folder = str(Path(package_file).parent)
-    found = (module.name for module in pkgutil.iter_modules([folder]))
-    return tuple(sorted(name for name in found if not name.startswith("_")))
+    names = _modules(map(str, _folders(package)))
+    public = sorted(name for name in names if not name.startswith("_"))
+    return tuple(name for name in public if not defines or defines in _functions(entry_file(package, name)))
 
 
-def load_entry(package: str, package_file: str, name: str, *, kind: str) -> ModuleType:
-    """Import one entry of a registry folder.
+def plugin_names(package: str) -> tuple[str, ...]:
+    """List the entries of a registry that are plugins, sorted."""
+    own = _modules([str(_folders(package)[1])])
+    return tuple(sorted(name for name in own if not name.startswith("_")))
 
-    Args:
-        package: dotted name of the package, e.g. `microtome.networks`.
-        package_file: `__file__` of that package.
-        name: registry name, e.g. `unet`.
-        kind: what an entry is called in messages, e.g. `network`.
 
-    Returns:
-        The module, which has a function `build(**options)`.
+def entry_file(package: str, name: str) -> Path:
+    """The file of an entry: its module, or the `__init__.py` of its package.
 
     Raises:
         ValueError: no entry has that name.
     """
-    known = entry_names(package_file)
+    for folder in _folders(package):
+        for file in (folder / f"{name}.py", folder / name / "__init__.py"):
+            if file.is_file():
+                return file
+    raise ValueError(_unknown(package, name, entry_names(package)))
+
+
+def load_entry(package: str, name: str, *, kind: str) -> ModuleType:
+    """Import one entry of a registry.
+
+    Args:
+        package: dotted name of the package, e.g. `microtome.networks`.
+        name: name of the entry, e.g. `unet`.
+        kind: what an entry is called in messages, e.g. `network`.
+
+    Raises:
+        ValueError: no entry has that name; the message has the nearest one.
+
+    Example:
+        >>> load_entry("microtome.losses", "dise", kind="loss")
+        Traceback (most recent call last):
+        ...
+        ValueError: There is no loss called 'dise'; expected 'dice'? (known: bce, ... weighted_cross_entropy).
+    """
+    known = entry_names(package)
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        msg = f"There is no {kind} called {name!r}.{hint} Known: {', '.join(known)}."
-        raise ValueError(msg)
+        raise ValueError(_unknown(kind, name, known))
     return importlib.import_module(f"{package}.{name}")
 
 
-def require_choice(option: str, value: object, choices: tuple[str, ...], *, owner: str) -> None:
-    """Check an option that takes one of a few names.
-
-    Args:
-        option: name of the option, for the message.
-        value: the value given.
-        choices: the values allowed.
-        owner: what the option belongs to, e.g. `unet`.
-
-    Raises:
-        ValueError: `value` is none of `choices`.
-
-    Example:
-        >>> require_choice("variant", "tutorial", ("tutorial", "classic"), owner="unet")
-    """
-    if value in choices:
-        return
-    near = difflib.get_close_matches(str(value), choices, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    msg = f"{owner}: {option}={value!r} is not one of {', '.join(choices)}.{hint}"
-    raise ValueError(msg)
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    return f"There is no {kind} called {name!r}; expected {nearest(str(name), known)}."
 
 
-def require_positive(owner: str, **counts: int) -> None:
-    """Check options that count something.
+def _folders(package: str) -> tuple[Path, Path]:
+    """The folders of a package: the built-in one, and that of the plugins."""
+    below = package.split(".")[1:]
+    return PACKAGE.joinpath(*below), plugins_folder().joinpath(*below)
 
-    Args:
-        owner: what the options belong to, e.g. `unet`.
-        **counts: the options by name.
 
-    Raises:
-        ValueError: one of them is not an integer of at least 1.
+def _modules(folders: Iterable[str]) -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(list(folders))}
 
-    Example:
-        >>> require_positive("unet", width=64, in_channels=1)
-    """
-    for option, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            msg = f"{owner}: {option}={value!r} must be an integer of at least 1."
-            raise ValueError(msg)
+
+def _functions(file: Path) -> set[str]:
+    """Names of the functions of a module, read from its text."""
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 @dataclass(frozen=True)
@@ -117,7 +155,7 @@ class Kinds:
 
     def names(self) -> tuple[str, ...]:
         """List the kinds, sorted; nothing is imported to find them."""
-        return entry_names(self._file)
+        return entry_names(self.package)
 
     def options(self, kind: str) -> tuple[str, ...]:
         """List the options that a kind takes.
@@ -146,11 +184,5 @@ class Kinds:
             raise ValueError(msg)
         return self._function(kind)(inputs, **chosen)
 
-    @property
-    def _file(self) -> str:
-        return str(importlib.import_module(self.package).__file__)
-
     def _function(self, kind: str) -> Any:
-        require_choice("kind", kind, self.names(), owner=self.thing)
-        entry = load_entry(self.package, self._file, kind, kind=f"kind of {self.thing}")
-        return getattr(entry, self.function)
+        return getattr(load_entry(self.package, kind, kind=f"kind of {self.thing}"), self.function)

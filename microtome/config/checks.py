@@ -9,12 +9,12 @@ from pathlib import Path
 import yaml
 
 from microtome.config.checks_products import EVERY_CLASS, check_products
-from microtome.config.losses import SIGMOID_LOSSES, SOFTMAX_LOSSES
-from microtome.config.networks import SOFTMAX_NETWORKS, WINDOW_NETWORKS
+from microtome.config.entries import model
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
 from microtome.config.yaml import Places
 from microtome.faults import Fault, nearest
+from microtome.registry import entry_names
 
 CATALOGUE = "datasets.yaml"
 """Table of public data sets, in the folder above that of the study files."""
@@ -44,7 +44,7 @@ def check_study(study: Study, places: Places) -> list[Fault]:
     """
     faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
-    faults += [*check_products(study, places), *_unknown_losses(study, places)]
+    faults += [*check_products(study, places), *_unknown_measures(study, places)]
     return list(dict.fromkeys(faults))
 
 
@@ -217,14 +217,12 @@ def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterat
 def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     """Network, loss, sampler and data have to go together."""
     here, network, loss = ("runs", name), run.network, run.loss
-    sliding = network.name in WINDOW_NETWORKS
+    sliding, softmax = network.WINDOWS, network.OUTPUT == "softmax"
     if sliding != (run.sampler.kind == "balanced_windows"):
         expected = f"'{'balanced_windows' if sliding else 'patches'}', which network '{network.name}' needs"
         yield Fault(places.inside((*here, "sampler", "kind"), 2), f"'{run.sampler.kind}'", expected)
-    softmax = network.name in SOFTMAX_NETWORKS
-    losses = SOFTMAX_LOSSES if softmax else SIGMOID_LOSSES
-    if loss.name not in losses:
-        expected = f"one of {', '.join(sorted(losses))}, which network '{network.name}' needs"
+    if loss.TARGET != network.OUTPUT:
+        expected = f"one of {', '.join(losses_of(network.OUTPUT))}, which network '{network.name}' needs"
         yield Fault(places.inside((*here, "loss", "name"), 2), f"'{loss.name}'", expected)
     if softmax and not sliding and run.segment.kind != "argmax":
         expected = f"'argmax', as network '{network.name}' gives a probability map for each class"
@@ -232,6 +230,10 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
     if getattr(loss, "positive", 0) >= len(study.data.classes):
         expected = f"the number of a class, at most {len(study.data.classes) - 1}"
         yield Fault(places.inside((*here, "loss", "positive"), 2), str(loss.positive), expected)
+    weights = getattr(loss, "class_weight", None)
+    if weights is not None and len(weights) != len(study.data.classes):
+        expected = f"{len(study.data.classes)}, one for each of data.classes"
+        yield Fault(places.inside((*here, "loss", "class_weight"), 2), f"{len(weights)} weights", expected)
     channels, said = _channels(study, run)
     if network.in_channels != channels and not _all_channels(study):
         option = "bands" if "bands" in type(network).model_fields else "in_channels"
@@ -257,8 +259,15 @@ def _all_channels(study: Study) -> set[int]:
     return counts if len(counts) == 1 and study.data.channels not in counts else set()
 
 
-def _unknown_losses(study: Study, places: Places) -> Iterator[Fault]:
-    for number, loss in enumerate(study.evaluate.losses):
-        if loss not in SIGMOID_LOSSES:
-            where = places(("evaluate", "losses", str(number)))
-            yield Fault(where, f"'{loss}'", nearest(loss, SIGMOID_LOSSES))
+def losses_of(target: str) -> list[str]:
+    """The losses that take what networks of an output give: `sigmoid` or `softmax`."""
+    package = "microtome.config.losses"
+    return [name for name in entry_names(package) if target == model(package, name).TARGET]
+
+
+def _unknown_measures(study: Study, places: Places) -> Iterator[Fault]:
+    known = {"metrics": list(entry_names("microtome.metrics.families")), "losses": losses_of("sigmoid")}
+    for option, names in known.items():
+        for number, name in enumerate(getattr(study.evaluate, option)):
+            if name not in names:
+                yield Fault(places(("evaluate", option, str(number))), f"'{name}'", nearest(name, names))

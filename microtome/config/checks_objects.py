@@ -3,15 +3,12 @@
 
 from collections.abc import Iterator
 
-from microtome.config.networks import CLASS_MAP_NETWORKS, SOFTMAX_NETWORKS, WINDOW_NETWORKS
 from microtome.config.run import Output, Run
 from microtome.config.study import Study
 from microtome.config.yaml import Places
 from microtome.faults import Fault, nearest
 
 RGB = 3
-OBJECT_PHANTOMS = frozenset({"he"})
-PHANTOM_CHANNELS = {"em": 1, "he": RGB, "cubes": RGB}
 
 
 def check_instances(study: Study, places: Places) -> Iterator[Fault]:
@@ -48,12 +45,12 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
         if measured and run.segment.kind != "watershed":
             where = places.inside(("runs", name, "segment", "kind"), 2)
             yield Fault(where, f"'{run.segment.kind}'", "'watershed', as evaluate.metrics has 'instances'")
-    if study.data.source == "phantom" and objects != (study.data.phantom.kind in OBJECT_PHANTOMS):
+    if study.data.source == "phantom" and objects != study.data.phantom.OBJECTS:
         expected = (
             f"'{'semantic' if objects else 'instances'}', which phantom '{study.data.phantom.kind}' has"
         )
         yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)
-    channels = PHANTOM_CHANNELS[study.data.phantom.kind]
+    channels = study.data.phantom.CHANNELS
     if study.data.source == "phantom" and study.data.channels != channels:
         expected = f"{channels}, which images of phantom '{study.data.phantom.kind}' have"
         yield Fault(places(("data", "channels")), str(study.data.channels), expected)
@@ -125,10 +122,10 @@ def _check_pixels(study: Study, name: str, run: Run, places: Places) -> Iterator
 def _check_windows(name: str, run: Run, places: Places) -> Iterator[Fault]:
     """Networks that classify pixels have one output, those of windows one size; fixed copies have no crop."""
     here = ("runs", name)
-    if run.network.name in SOFTMAX_NETWORKS and len(run.outputs) > 1:
+    if run.network.OUTPUT == "softmax" and len(run.outputs) > 1:
         expected = f"mask alone, as network '{run.network.name}' classifies pixels"
         yield Fault(places.inside((*here, "outputs"), 2), ", ".join(run.outputs), expected)
-    if run.network.name in WINDOW_NETWORKS and run.input.zoom != 1:
+    if run.network.WINDOWS and run.input.zoom != 1:
         expected = f"1, as the windows of network '{run.network.name}' have one size"
         yield Fault(places.inside((*here, "input", "zoom"), 2), f"{run.input.zoom:g}", expected)
     if getattr(run.sampler, "copies", None) is not None and run.sampler.crop:
@@ -145,7 +142,7 @@ def _check_members(study: Study, name: str, run: Run, places: Places) -> Iterato
     for found in outputs if len(outputs) == 1 else ():
         yield from _check_segment(name, run, found, places)
     networks = [study.runs[member].network for member in run.members if member in study.runs]
-    softmax = [one.name for one in networks if one and one.name in CLASS_MAP_NETWORKS]
+    softmax = [one.name for one in networks if one and one.CLASS_MAP]
     if softmax and len(softmax) < len(networks):
         others = sorted({one.name for one in networks if one} - set(softmax))
         found = f"{', '.join(sorted(set(softmax)))} (a map for each class) and {', '.join(others)} (one map)"

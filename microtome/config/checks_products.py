@@ -18,10 +18,11 @@ from microtome.config.run import Run
 from microtome.config.study import Entry, Study
 from microtome.config.yaml import Places
 from microtome.faults import Fault, nearest
+from microtome.registry import entry_file, entry_names
 
 PUBLISHED = "published.yaml"
 """Table of published values, in the folder above that of the study files."""
-FAMILIES = kinds.PACKAGE / "metrics" / "families"
+FAMILIES = "microtome.metrics.families"
 EVERY_CLASS = "all"
 """What metrics call the classes together."""
 OWN_LOSS = "{loss}"
@@ -113,7 +114,9 @@ def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
 @cache
 def _measured(family: str) -> dict[str, bool]:
     """The metrics of a family, and whether they are of each class (else of the image)."""
-    constants = kinds.literals(ast.parse((FAMILIES / f"{family}.py").read_text(encoding="utf-8")))
+    if family not in entry_names(FAMILIES):
+        return {}
+    constants = kinds.literals(ast.parse(entry_file(FAMILIES, family).read_text(encoding="utf-8")))
     of_image, of_class = (constants.get(name, ()) for name in ("OF_IMAGE", "OF_CLASS"))
     return dict.fromkeys(of_image, False) | dict.fromkeys(of_class, True)
 
@@ -325,9 +328,5 @@ class _Entry:
 
 def _remedy(metric: str) -> str:
     """The families that would measure it."""
-    able = [
-        file.stem
-        for file in sorted(FAMILIES.glob("*.py"))
-        if not file.stem.startswith("_") and metric in _measured(file.stem)
-    ]
+    able = [family for family in entry_names(FAMILIES) if metric in _measured(family)]
     return f"evaluate.metrics with {' or '.join(able)}, or another kind" if able else "another kind"

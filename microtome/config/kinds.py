@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a kind of table or figure says of itself, read from its file without importing it.
 
-A kind is a module in `tables/kinds` or `figures/kinds` with the function of its section (`MAKERS`). The
-keyword arguments of the function are its options. Literal constants say what it is made of and which options
-hold names that can be checked before any job:
+A kind is a module in `tables/kinds` or `figures/kinds`, of the package or of the project's plugins, with the
+function of its section (`MAKERS`). The keyword arguments of the function are its options. Literal constants
+say what it is made of and which options hold names that can be checked before any job:
 
 - `NEEDS = frozenset({"images", "runs"})`: what it cannot do without; `USES`: what it takes where the study
   has it. The names are those of `microtome.workflow.needs`.
@@ -21,7 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parent.parent
+from microtome.registry import entry_file, entry_names
+
 MAKERS = {"tables": "tabulate", "figures": "draw"}
 DECLARED = {
     "NEEDS": frozenset,
@@ -104,9 +105,8 @@ class Kind:
         return self.needs(options) | self.declared("USES")
 
 
-@cache
 def names(section: str) -> tuple[str, ...]:
-    """The kinds of tables or figures.
+    """The kinds of tables or figures, built in and plugged in.
 
     Args:
         section: `tables` or `figures`.
@@ -115,20 +115,25 @@ def names(section: str) -> tuple[str, ...]:
         >>> "metrics" in names("tables")
         True
     """
-    files = sorted(_folder(section).glob("*.py"))
-    return tuple(file.stem for file in files if not file.stem.startswith("_") and find(section, file.stem))
+    return entry_names(_package(section), defines=MAKERS[section])
+
+
+def find(section: str, name: str) -> Kind | None:
+    """A kind by its name; None if there is no module of that name with the section's function."""
+    package = _package(section)
+    return _read(section, name, entry_file(package, name)) if name in entry_names(package) else None
 
 
 @cache
-def find(section: str, name: str) -> Kind | None:
-    """A kind by its name; None if there is no module of that name with the section's function."""
-    file = _folder(section) / f"{name}.py"
-    if not file.is_file() or name.startswith("_"):
-        return None
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+def _read(section: str, name: str, file: Path) -> Kind | None:
+    tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     wanted = MAKERS[section]
     function = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == wanted), None)
     return None if function is None else Kind(section, name, file, function, literals(tree))
+
+
+def _package(section: str) -> str:
+    return f"microtome.{section}.kinds"
 
 
 def literals(tree: ast.Module) -> dict[str, Any]:
@@ -150,7 +155,3 @@ def _literal(node: ast.expr) -> Any:
         return ast.literal_eval(node)
     except ValueError:
         return None
-
-
-def _folder(section: str) -> Path:
-    return PACKAGE / section / "kinds"

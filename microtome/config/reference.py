@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from pydantic import BaseModel
 
 from microtome.config import kinds
 from microtome.config.checks_products import GIVEN
+from microtome.config.entries import model as options_of
 from microtome.config.kinds import Kind
 from microtome.config.load import OMIT, SCALES, TOP_LEVEL
 from microtome.config.study import Entry, Study
 from microtome.config.workflow import Workflow
+from microtome.registry import entry_file, plugin_names, search_path
 
 COMMAND = "python -m microtome reference"
 PAGE = "docs/reference/configuration.md"
@@ -45,6 +48,18 @@ ENTRY_TEXT = {
     "tables": "Tables come out as TSV, Markdown and LaTeX. Options of each kind:",
     "figures": "Figures come out as SVG, PDF and PNG, with their data as TSV. Options of each kind:",
 }
+
+
+ENTRIES_OF = {
+    "microtome.config.losses": "loss",
+    "microtome.config.networks": "network",
+    "microtome.config.phantoms": "phantom",
+    "microtome.metrics.families": "family of metrics",
+    "microtome.datasets": "data set",
+    "microtome.tables.kinds": "table",
+    "microtome.figures.kinds": "figure",
+}
+"""Registry: what an entry of it is called."""
 
 
 def outputs() -> dict[str, str]:
@@ -83,6 +98,27 @@ def differences(root: Path) -> str:
             old.splitlines(), text.splitlines(), name, f"{name} by the models", n=1, lineterm=""
         )
     return "\n".join(found)
+
+
+def plugin_page() -> str:
+    """The options of the plugins in the working directory, as the page has those of the built-in ones."""
+    parts: list[str] = []
+    for package, noun in ENTRIES_OF.items():
+        found = import_module(package)
+        found.__path__ = search_path(package, found.__path__)
+        for name in plugin_names(package):
+            parts += [f"### {noun} {name}", "", *_plugin_part(package, name), ""]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(["## plugins", "", *parts])) if parts else ""
+
+
+def _plugin_part(package: str, name: str) -> Iterator[str]:
+    """What a plugin says of itself, and its options if it has a model of them."""
+    if package.startswith("microtome.config."):
+        schema = options_of(package, name).model_json_schema()
+        yield from (inspect.cleandoc(schema.get("description", "")), "", *_options(schema))
+        return
+    tree = ast.parse(entry_file(package, name).read_text(encoding="utf-8"))
+    yield (ast.get_docstring(tree) or "").split("\n", maxsplit=1)[0]
 
 
 def _json(schema: Mapping[str, Any]) -> str:

@@ -5,14 +5,24 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from microtome.config.cubes import Cubes
-from microtome.config.phantoms import EMPhantomData, Part, Phantom
+from microtome.config.phantoms import Part, Phantom
+from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.run import Run
 from microtome.config.section import Section
 from microtome.config.stain import StainNormalization
+from microtome.registry import entry_names
 from microtome.study.sheet_paths import unfit_for_files
 
 
@@ -107,12 +117,15 @@ class Patches(Section):
     stride: PositiveInt = Field(512, description="pixels from one window to the next, at most `size`")
 
 
+FAMILIES = "microtome.metrics.families"
+Family = Annotated[str, WithJsonSchema({"type": "string", "enum": list(entry_names(FAMILIES))})]
+"""A family of metrics; `checks` looks it up."""
+
+
 class Evaluate(Section):
     """What is measured on each image."""
 
-    metrics: tuple[Literal["boundaries", "overlap", "losses", "instances"], ...] = Field(
-        ("overlap",), description="families of metrics"
-    )
+    metrics: tuple[Family, ...] = Field(("overlap",), description="families of metrics")
     parts: tuple[Part, ...] = Field(("test",), description="parts of the split that are measured")
     thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         tuple(round(0.1 * i, 1) for i in range(11)),

@@ -2,20 +2,18 @@
 """From the folder of a public data set, as published, to a sample sheet."""
 
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
-DATASETS = ("ecnu_choledoch", "histology_hsi_gb", "isbi2012", "monuseg2018")
-"""Data sets whose folders are known; each is a module of this package."""
-SCENES = frozenset({"ecnu_choledoch", "histology_hsi_gb"})
-"""Those of hyperspectral scenes, whose label images have to be drawn first."""
+from microtome.datasets import names
+from microtome.faults import nearest
+from microtome.registry import load_entry
 
 
 def make_sheet(dataset: str, folder: Path, labels: Path | None = None) -> str:
     """List the images of a data set as a sample sheet; draw the label images that it does not bring.
 
     Args:
-        dataset: One of `DATASETS`; its module describes the folder.
+        dataset: One of `microtome.datasets.names()`; its module describes the folder.
         folder: The data set; the sheet's paths start from it.
         labels: Folder for label images (1 tumour, 0 other), only for hyperspectral scenes; by default
             ``labels`` in `folder`. The study needs ``data.allow_outside`` if it is not inside `folder`.
@@ -26,12 +24,12 @@ def make_sheet(dataset: str, folder: Path, labels: Path | None = None) -> str:
     Raises:
         ValueError: The data set is unknown, or the folder is not as published; says what is missing.
     """
-    if dataset not in DATASETS:
-        msg = f"found data set {dataset!r}, expected one of {', '.join(DATASETS)}"
+    if dataset not in names():
+        msg = f"found data set {dataset!r}, expected {nearest(dataset, names())}"
         raise ValueError(msg)
-    adapter = import_module(f"microtome.datasets.{dataset}")
+    adapter = load_entry("microtome.datasets", dataset, kind="data set")
     rows = adapter.discover(folder)
-    if dataset in SCENES:
+    if hasattr(adapter, "write_labels"):
         drawn = adapter.write_labels(folder, rows, labels or folder / "labels")
         rows = [replace(row, label=_inside(row.label, folder)) for row in drawn]
     return adapter.to_sheet(rows)

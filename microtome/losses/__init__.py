@@ -17,12 +17,14 @@ the last batch.
 
 from typing import TYPE_CHECKING, Any
 
-from microtome.registry import entry_names, load_entry
+from microtome.config.entries import model
+from microtome.registry import entry_names, load_entry, search_path
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["build", "names"]
+__path__ = search_path(__name__, __path__)
 
 
 def names() -> tuple[str, ...]:
@@ -32,7 +34,7 @@ def names() -> tuple[str, ...]:
         >>> "tversky" in names()
         True
     """
-    return entry_names(__file__)
+    return entry_names("microtome.config.losses")
 
 
 def build(name: str, **options: Any) -> "nn.Module":
@@ -40,14 +42,14 @@ def build(name: str, **options: Any) -> "nn.Module":
 
     Args:
         name: one of `names()`.
-        **options: keyword options of that loss's own `build`.
+        **options: its options, the fields of its model in `microtome.config.losses`.
 
     Returns:
         A module called as `loss(logits, target, valid=None)`, which returns a scalar.
 
     Raises:
-        ValueError: unknown name (the message names the nearest one) or a value that the loss refuses.
-        TypeError: an option that the loss does not have.
+        ValueError: unknown name (the message names the nearest one), or an option or a value that the loss
+            does not have.
 
     Example:
         >>> import torch
@@ -55,4 +57,5 @@ def build(name: str, **options: Any) -> "nn.Module":
         >>> round(loss(torch.full((1, 1, 8, 8), 20.0), torch.ones(1, 1, 8, 8)).item(), 6)
         0.0
     """
-    return load_entry(__name__, __file__, name, kind="loss").build(**options)
+    checked = model("microtome.config.losses", name)(**options)
+    return load_entry(__name__, name, kind="loss").build(checked)

@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 import torch
 
+from microtome.class_maps import IGNORE
 from microtome.losses._regions import expand_valid
-
-IGNORE = 255
-"""Class number that means "not labelled"."""
 
 
 class Labelled(NamedTuple):
@@ -30,7 +28,6 @@ def labelled(
     target: torch.Tensor,
     valid: torch.Tensor | None = None,
     *,
-    ignore: int | None = IGNORE,
     owner: str,
 ) -> Labelled:
     """Check the input of a softmax loss and take out what is not labelled.
@@ -40,9 +37,8 @@ def labelled(
 
     Args:
         logits: (N, K, *S) of a floating dtype.
-        target: (N, *S) integers from 0 to K - 1, or `ignore`.
-        valid: bool, broadcastable to (N, *S); None: all but `ignore` is valid.
-        ignore: class number that means "not labelled"; None: there is none.
+        target: (N, *S) integers from 0 to K - 1, or `IGNORE`, "not labelled".
+        valid: bool, broadcastable to (N, *S); None: all but `IGNORE` is valid.
         owner: name of the loss, for the message.
 
     Returns:
@@ -59,8 +55,7 @@ def labelled(
         )
         raise ValueError(msg)
     mask = torch.ones_like(target, dtype=torch.bool) if valid is None else expand_valid(valid, target.shape)
-    if ignore is not None:
-        mask = mask & (target != ignore)
+    mask = mask & (target != IGNORE)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     zero = torch.zeros((), dtype=logits.dtype, device=logits.device)
     classes = torch.where(mask, target, torch.zeros((), dtype=target.dtype, device=target.device))

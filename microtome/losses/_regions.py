@@ -4,7 +4,6 @@
 "Flattened over the whole batch": sums run over all images, channels and pixels at once, not image by image.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -169,36 +168,3 @@ def region_loss(counts: SoftCounts, *, alpha: float, beta: float, smooth: float)
     """
     wrong = alpha * counts.false_positive + beta * counts.false_negative
     return wrong / (counts.true_positive + wrong + smooth)
-
-
-def require_number(owner: str, *, least: float = 0.0, most: float = math.inf, **options: float) -> None:
-    """Check numeric options of a loss.
-
-    Args:
-        owner: name of the loss, for the message.
-        least: smallest value allowed.
-        most: largest value allowed.
-        **options: the options by name.
-
-    Raises:
-        ValueError: one of them is outside, or not finite.
-    """
-    for option, value in options.items():
-        if not (math.isfinite(value) and least <= value <= most):
-            msg = f"{owner}: {option}={value!r} must be a finite number from {least} to {most}."
-            raise ValueError(msg)
-
-
-def require_smooth(owner: str, smooth: float) -> None:
-    """Check that the smoothing term keeps fractions defined on empty regions.
-
-    Args:
-        owner: name of the loss, for the message.
-        smooth: should be positive and finite.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not (math.isfinite(smooth) and smooth > 0):
-        msg = f"{owner}: smooth={smooth!r} must be positive, or batches without any foreground give 0/0."
-        raise ValueError(msg)

@@ -4,6 +4,7 @@
 import torch
 from torch import nn
 
+from microtome.config.losses.bce import BCE
 from microtome.losses._regions import mask, mean_bce
 
 
@@ -17,14 +18,11 @@ class BCELoss(nn.Module):
         return mean_bce(mask(logits, target, valid))
 
 
-def build() -> BCELoss:
-    """Build the binary cross entropy; it has no options.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)`.
+def build(_: BCE) -> BCELoss:
+    """Build the binary cross entropy.
 
     Example:
-        >>> round(build()(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
+        >>> round(build(BCE())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         0.6931
     """
     return BCELoss()

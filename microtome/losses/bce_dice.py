@@ -8,6 +8,7 @@ and their mean is taken, so that a map with few positive pixels (markers) counts
 import torch
 from torch import nn
 
+from microtome.config.losses.bce_dice import BCEDice
 from microtome.losses._regions import (
     Masked,
     map_sums,
@@ -15,7 +16,6 @@ from microtome.losses._regions import (
     mean,
     mean_bce,
     region_loss,
-    require_number,
     soft_counts,
 )
 
@@ -26,10 +26,9 @@ SMOOTH = 1.0
 class BCEDiceLoss(nn.Module):
     """λ·BCE + (1 - λ)·Dice; see `build`."""
 
-    def __init__(self, *, weight: float, squared: bool) -> None:
+    def __init__(self, options: BCEDice) -> None:
         super().__init__()
-        require_number("bce_dice", most=1.0, weight=weight)
-        self.weight, self.squared = weight, squared
+        self.weight, self.squared = options.weight, options.squared
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -68,7 +67,7 @@ def _squared_dice(masked: Masked) -> torch.Tensor:
     return map_sums(error.square()) / (map_sums(size) + 2 * SMOOTH)
 
 
-def build(*, weight: float = 0.5, squared: bool = False) -> BCEDiceLoss:
+def build(options: BCEDice) -> BCEDiceLoss:
     """Build λ·BCE + (1 - λ)·Dice.
 
     With p = sigmoid(logit), truth q, and TP = Σpq, FP = Σp(1 - q), FN = Σ(1 - p)q over the valid pixels of
@@ -77,18 +76,8 @@ def build(*, weight: float = 0.5, squared: bool = False) -> BCEDiceLoss:
     CIVA-Lab/USE-Net computes. The equation printed in the publication has squared denominators,
     1 - (2Σpq + 2) / (Σp² + Σq² + 2), and leaves out the "1 -" and the smoothing.
 
-    Args:
-        weight: λ, from 0 (Dice only) to 1 (cross entropy only).
-        squared: the printed denominators.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)`.
-
-    Raises:
-        ValueError: `weight` is not from 0 to 1.
-
     Example:
-        >>> round(build()(torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)).item(), 4)
+        >>> round(build(BCEDice())(torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)).item(), 4)
         0.5004
     """
-    return BCEDiceLoss(weight=weight, squared=squared)
+    return BCEDiceLoss(options)

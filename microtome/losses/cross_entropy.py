@@ -1,27 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Softmax cross entropy over class numbers, with class weights and labels that do not count."""
 
-import math
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-from microtome.losses._classes import IGNORE, labelled
-from microtome.registry import require_choice
-
-NORMALIZATIONS = ("weights", "count")
+from microtome.config.losses.cross_entropy import CrossEntropy
+from microtome.losses._classes import labelled
 
 
 class CrossEntropyLoss(nn.Module):
     """Mean of -w_y·ln softmax(logits)_y over the labelled entries."""
 
-    def __init__(self, *, class_weight: Sequence[float] | None, normalize: str, ignore: int | None) -> None:
+    def __init__(self, options: CrossEntropy) -> None:
         super().__init__()
-        require_choice("normalize", normalize, NORMALIZATIONS, owner="cross_entropy")
-        self.normalize, self.ignore = normalize, ignore
-        weight = None if class_weight is None else torch.tensor(_checked(class_weight), dtype=torch.float32)
+        self.normalize = options.normalize
+        weight = None if options.class_weight is None else torch.tensor(options.class_weight)
         self.register_buffer("class_weight", weight, persistent=False)
 
     def forward(
@@ -31,8 +25,8 @@ class CrossEntropyLoss(nn.Module):
 
         Args:
             logits: (N, K, *S) of a floating dtype.
-            target: (N, *S) integers from 0 to K - 1, or `ignore`.
-            valid: bool, broadcastable to (N, *S); None: all but `ignore` is valid.
+            target: (N, *S) integers from 0 to K - 1, or `IGNORE`.
+            valid: bool, broadcastable to (N, *S); None: all but `IGNORE` is valid.
 
         Returns:
             The loss, 0 if nothing is labelled.
@@ -40,7 +34,7 @@ class CrossEntropyLoss(nn.Module):
         Raises:
             ValueError: shapes or dtypes that do not fit, or another number of classes than class weights.
         """
-        given = labelled(logits, target, valid, ignore=self.ignore, owner="cross_entropy")
+        given = labelled(logits, target, valid, owner="cross_entropy")
         self._check_weights(logits.shape[1])
         weight = given.mask.to(given.logits.dtype)
         entropy = functional.cross_entropy(given.logits, given.classes, reduction="none")
@@ -60,37 +54,11 @@ class CrossEntropyLoss(nn.Module):
             raise ValueError(msg)
 
 
-def _checked(class_weight: Sequence[float]) -> list[float]:
-    weights = [float(weight) for weight in class_weight]
-    if (
-        not weights
-        or not all(math.isfinite(weight) and weight >= 0 for weight in weights)
-        or not any(weights)
-    ):
-        msg = f"cross_entropy: class_weight={weights} must be finite, not negative and not all 0."
-        raise ValueError(msg)
-    return weights
-
-
-def build(
-    *, class_weight: Sequence[float] | None = None, normalize: str = "weights", ignore: int | None = IGNORE
-) -> CrossEntropyLoss:
+def build(options: CrossEntropy) -> CrossEntropyLoss:
     """Build the softmax cross entropy.
 
-    Args:
-        class_weight: one number of at least 0 for each class; None: all 1.
-        normalize: divide the sum by the `weights` of the labelled entries (as PyTorch does) or by their
-            `count`.
-        ignore: class number that means "not labelled"; None: there is none.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)` with logits (N, K, *S) and target (N, *S).
-
-    Raises:
-        ValueError: an option outside its range.
-
     Example:
-        >>> round(build()(torch.zeros(2, 4), torch.tensor([0, 3])).item(), 4)
+        >>> round(build(CrossEntropy())(torch.zeros(2, 4), torch.tensor([0, 3])).item(), 4)
         1.3863
     """
-    return CrossEntropyLoss(class_weight=class_weight, normalize=normalize, ignore=ignore)
+    return CrossEntropyLoss(options)

@@ -4,16 +4,16 @@
 import torch
 from torch import nn
 
-from microtome.losses._regions import Masked, mask, region_loss, require_smooth, soft_counts
+from microtome.config.losses.dice import Dice
+from microtome.losses._regions import Masked, mask, region_loss, soft_counts
 
 
 class DiceLoss(nn.Module):
     """1 - (2Σpq + s) / (Σp + Σq + s) over the flattened batch, p = sigmoid(logit)."""
 
-    def __init__(self, *, smooth: float) -> None:
+    def __init__(self, options: Dice) -> None:
         super().__init__()
-        require_smooth("dice", smooth)
-        self.smooth = smooth
+        self.smooth = options.smooth
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -35,20 +35,11 @@ def soft_dice(masked: Masked, *, smooth: float) -> torch.Tensor:
     return region_loss(soft_counts(masked), alpha=0.5, beta=0.5, smooth=smooth / 2)
 
 
-def build(*, smooth: float = 1.0) -> DiceLoss:
+def build(options: Dice) -> DiceLoss:
     """Build the Dice loss.
 
-    Args:
-        smooth: added to both sides of the fraction; positive.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)`.
-
-    Raises:
-        ValueError: `smooth` is not positive.
-
     Example:
-        >>> round(build()(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
+        >>> round(build(Dice())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         0.32
     """
-    return DiceLoss(smooth=smooth)
+    return DiceLoss(options)

@@ -9,17 +9,17 @@ libraries compute.
 import torch
 from torch import nn
 
-from microtome.losses._regions import mask, mean_bce, require_smooth
+from microtome.config.losses.dicebce import DiceBCE
+from microtome.losses._regions import mask, mean_bce
 from microtome.losses.dice import soft_dice
 
 
 class DiceBCELoss(nn.Module):
     """Dice loss plus mean binary cross entropy, with equal weights."""
 
-    def __init__(self, *, smooth: float) -> None:
+    def __init__(self, options: DiceBCE) -> None:
         super().__init__()
-        require_smooth("dicebce", smooth)
-        self.smooth = smooth
+        self.smooth = options.smooth
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -29,20 +29,11 @@ class DiceBCELoss(nn.Module):
         return soft_dice(masked, smooth=self.smooth) + mean_bce(masked)
 
 
-def build(*, smooth: float = 1.0) -> DiceBCELoss:
+def build(options: DiceBCE) -> DiceBCELoss:
     """Build the sum of Dice loss and binary cross entropy.
 
-    Args:
-        smooth: smoothing of the Dice loss; positive.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)`.
-
-    Raises:
-        ValueError: `smooth` is not positive.
-
     Example:
-        >>> round(build()(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
+        >>> round(build(DiceBCE())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         1.0131
     """
-    return DiceBCELoss(smooth=smooth)
+    return DiceBCELoss(options)

@@ -11,21 +11,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from microtome.losses._regions import Masked, mask, mean, mean_bce, require_number
-from microtome.registry import require_choice
-
-FORMS = ("batch_mean", "per_pixel")
+from microtome.config.losses.focal import Focal
+from microtome.losses._regions import Masked, mask, mean, mean_bce
 
 
 class FocalLoss(nn.Module):
     """Focal loss; see `build` for the two forms."""
 
-    def __init__(self, *, form: str, alpha: float, gamma: float) -> None:
+    def __init__(self, options: Focal) -> None:
         super().__init__()
-        require_choice("form", form, FORMS, owner="focal")
-        require_number("focal", gamma=gamma)
-        require_number("focal", alpha=alpha, most=1.0)
-        self.form, self.alpha, self.gamma = form, alpha, gamma
+        self.form, self.alpha, self.gamma = options.form, options.alpha, options.gamma
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -48,25 +43,15 @@ class FocalLoss(nn.Module):
         return mean(target * positive + (1 - target) * negative, weight)
 
 
-def build(*, form: str = "batch_mean", alpha: float = 0.8, gamma: float = 2.0) -> FocalLoss:
+def build(options: Focal) -> FocalLoss:
     """Build the focal loss.
 
-    Args:
-        form: `batch_mean`: alpha·(1 - exp(-B))^gamma·B, B the mean binary cross entropy of the batch;
-            `per_pixel`: the mean of alpha_t·(1 - p_t)^gamma·(-ln p_t), where p_t is the probability of the
-                true class and alpha_t is
-            alpha for positive and 1 - alpha for negative pixels.
-        alpha: 0 to 1.
-        gamma: at least 0; 0 leaves the weighted cross entropy.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)`.
-
-    Raises:
-        ValueError: an option outside its range.
+    With B the mean binary cross entropy of the batch, `batch_mean` is alpha·(1 - exp(-B))^gamma·B. The form
+    `per_pixel` is the mean of alpha_t·(1 - p_t)^gamma·(-ln p_t), where p_t is the probability of the true
+    class and alpha_t is alpha for positive and 1 - alpha for negative pixels; gamma 0 leaves the entropy.
 
     Example:
-        >>> round(build()(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
+        >>> round(build(Focal())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         0.1386
     """
-    return FocalLoss(form=form, alpha=alpha, gamma=gamma)
+    return FocalLoss(options)

@@ -4,16 +4,16 @@
 import torch
 from torch import nn
 
-from microtome.losses._regions import mask, region_loss, require_smooth, soft_counts
+from microtome.config.losses.iou import IoU
+from microtome.losses._regions import mask, region_loss, soft_counts
 
 
 class IoULoss(nn.Module):
     """1 - (Σpq + s) / (Σp + Σq - Σpq + s) over the flattened batch, p = sigmoid(logit)."""
 
-    def __init__(self, *, smooth: float) -> None:
+    def __init__(self, options: IoU) -> None:
         super().__init__()
-        require_smooth("iou", smooth)
-        self.smooth = smooth
+        self.smooth = options.smooth
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -22,20 +22,11 @@ class IoULoss(nn.Module):
         return region_loss(soft_counts(mask(logits, target, valid)), alpha=1.0, beta=1.0, smooth=self.smooth)
 
 
-def build(*, smooth: float = 1.0) -> IoULoss:
+def build(options: IoU) -> IoULoss:
     """Build the intersection over union loss.
 
-    Args:
-        smooth: added to both sides of the fraction; positive.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)`.
-
-    Raises:
-        ValueError: `smooth` is not positive.
-
     Example:
-        >>> round(build()(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
+        >>> round(build(IoU())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         0.4706
     """
-    return IoULoss(smooth=smooth)
+    return IoULoss(options)

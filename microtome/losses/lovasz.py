@@ -4,15 +4,12 @@
 import torch
 from torch import nn
 
-from microtome.losses._classes import IGNORE, Labelled, labelled
+from microtome.config.losses.lovasz import Lovasz
+from microtome.losses._classes import Labelled, labelled
 
 
 class LovaszLoss(nn.Module):
     """Mean over the classes in the batch of the extended Jaccard loss of their errors; see `build`."""
-
-    def __init__(self, *, ignore: int | None) -> None:
-        super().__init__()
-        self.ignore = ignore
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -22,7 +19,7 @@ class LovaszLoss(nn.Module):
         Raises:
             ValueError: shapes or dtypes that do not fit.
         """
-        return lovasz_softmax(labelled(logits, target, valid, ignore=self.ignore, owner="lovasz"))
+        return lovasz_softmax(labelled(logits, target, valid, owner="lovasz"))
 
 
 def lovasz_softmax(given: Labelled) -> torch.Tensor:
@@ -67,21 +64,15 @@ def jaccard_gradient(truth: torch.Tensor, dtype: torch.dtype = torch.float32) ->
     return torch.where(truth, 1 / union, left / (union * (union - 1)).clamp_min(1))
 
 
-def build(*, ignore: int | None = IGNORE) -> LovaszLoss:
+def build(_: Lovasz) -> LovaszLoss:
     """Build the Lovász-Softmax loss.
 
     The error of a pixel for a class is 1 - p where it is of the class and p elsewhere, p from the softmax.
     The pixels of the whole batch are taken together, classes without a pixel in the batch do not count, and
     pixels that are not labelled are left out before anything else.
 
-    Args:
-        ignore: class number that means "not labelled"; None: there is none.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)` with logits (N, K, *S) and target (N, *S).
-
     Example:
-        >>> build()(torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])).item()  # every error is ½
+        >>> build(Lovasz())(torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])).item()  # every error is ½
         0.5
     """
-    return LovaszLoss(ignore=ignore)
+    return LovaszLoss()

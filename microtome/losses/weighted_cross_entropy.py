@@ -8,12 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from microtome.losses._classes import IGNORE, Labelled, labelled
-from microtome.losses._regions import require_number
-from microtome.registry import require_choice
-
-COUNTS = ("hard", "soft")
-LARGEST = 10.0
+from microtome.config.losses.weighted_cross_entropy import WeightedCrossEntropy
+from microtome.losses._classes import Labelled, labelled
 
 
 class WeightedCrossEntropyLoss(nn.Module):
@@ -23,19 +19,13 @@ class WeightedCrossEntropyLoss(nn.Module):
         alpha: weight α in the last batch, a scalar tensor without gradient; None before the first.
     """
 
-    def __init__(
-        self, *, positive: int, counts: str, momentum: float, largest: float, ignore: int | None
-    ) -> None:
+    def __init__(self, options: WeightedCrossEntropy) -> None:
         super().__init__()
-        require_choice("counts", counts, COUNTS, owner="weighted_cross_entropy")
-        require_number("weighted_cross_entropy", positive=positive)
-        require_number("weighted_cross_entropy", most=1 - 1e-6, momentum=momentum)
-        require_number("weighted_cross_entropy", least=1.0, largest=largest)
-        self.positive, self.counts, self.ignore = positive, counts, ignore
-        self.momentum, self.largest = momentum, largest
+        self.positive, self.counts = options.positive, options.counts
+        self.momentum, self.largest = options.momentum, options.largest
         self.alpha: torch.Tensor | None = None
         # NaN until the first batch; only with momentum there is something to save
-        self.register_buffer("smoothed", torch.tensor(torch.nan), persistent=momentum > 0)
+        self.register_buffer("smoothed", torch.tensor(torch.nan), persistent=options.momentum > 0)
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
@@ -45,7 +35,7 @@ class WeightedCrossEntropyLoss(nn.Module):
         Raises:
             ValueError: shapes or dtypes that do not fit, or no logits for the positive class.
         """
-        given = labelled(logits, target, valid, ignore=self.ignore, owner="weighted_cross_entropy")
+        given = labelled(logits, target, valid, owner="weighted_cross_entropy")
         if self.positive >= logits.shape[1]:
             msg = (
                 f"weighted_cross_entropy: positive={self.positive} is no class of logits "
@@ -91,43 +81,21 @@ class WeightedCrossEntropyLoss(nn.Module):
         return self.smoothed
 
 
-def build(
-    *,
-    positive: int = 1,
-    counts: str = "hard",
-    momentum: float = 0.0,
-    largest: float = LARGEST,
-    ignore: int | None = IGNORE,
-) -> WeightedCrossEntropyLoss:
+def build(options: WeightedCrossEntropy) -> WeightedCrossEntropyLoss:
     """Build the cross entropy with adaptive weight.
 
     With the false negatives FN and false positives FP of the positive class among the labelled pixels of the
     batch, α = (FN + FP + 1) / (FP + 1) = 1 + FN / (FP + 1), at most `largest`: the weight as the publication
     of Hyper-net prints it (its equation 3), with 1 added to both sides against 0/0. (Its text describes the
     inverse, under which missed pixels would weigh less the more they are.) No gradient passes through α. The
-    loss is the sum over the pixels, divided by their number and not by their weights.
-
-    Args:
-        positive: number of the positive class.
-        counts: of `hard` predictions (the most probable class), or `soft` ones (sums of probabilities).
-        momentum: share of the mean of earlier batches in α; 0: the batch alone. In evaluation mode that mean
-            is used and stays as it is.
-        largest: upper limit of α.
-        ignore: class number that means "not labelled"; None: there is none.
-
-    Returns:
-        A module called as `loss(logits, target, valid=None)` with logits (N, K, *S) and target (N, *S).
-
-    Raises:
-        ValueError: an option outside its range.
+    loss is the sum over the pixels, divided by their number and not by their weights. With `momentum`, the
+    mean of earlier batches is used in evaluation mode and stays as it is.
 
     Example:
-        >>> loss = build()
+        >>> loss = build(WeightedCrossEntropy())
         >>> logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
         >>> value = loss(logits, torch.tensor([1, 1, 0]))
         >>> loss.logged()  # two missed, one falsely found: 4 / 2
         {'alpha': 2.0}
     """
-    return WeightedCrossEntropyLoss(
-        positive=positive, counts=counts, momentum=momentum, largest=largest, ignore=ignore
-    )
+    return WeightedCrossEntropyLoss(options)

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.registry import entry_names, load_entry
+from microtome.config.entries import model
+from microtome.registry import entry_names, load_entry, search_path
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["build", "initialize", "names", "parameter_count"]
+__path__ = search_path(__name__, __path__)
 
 RANDOM = "random initialisation"
 
@@ -22,7 +24,7 @@ def names() -> tuple[str, ...]:
         >>> "unet" in names()
         True
     """
-    return entry_names(__file__)
+    return entry_names("microtome.config.networks")
 
 
 def build(name: str, **options: Any) -> "nn.Module":
@@ -30,24 +32,25 @@ def build(name: str, **options: Any) -> "nn.Module":
 
     Args:
         name: one of `names()`.
-        **options: keyword options of that network's own `build`.
+        **options: its options, the fields of its model in `microtome.config.networks`.
 
     Returns:
         The network in training mode on the CPU; its `forward` returns logits.
 
     Raises:
-        ValueError: unknown name (the message names the nearest one) or a value that the network refuses.
-        TypeError: an option that the network does not have.
+        ValueError: unknown name (the message names the nearest one), or an option or a value that the network
+            does not have.
 
     Example:
         >>> parameter_count(build("unet", width=64))
         23379969
     """
-    return load_entry(__name__, __file__, name, kind="network").build(**options)
+    checked = model("microtome.config.networks", name)(**options)
+    return load_entry(__name__, name, kind="network").build(checked)
 
 
 def initialize(
-    model: "nn.Module", network: Mapping[str, Any], *, mirror: Path | None = None, offline: bool = False
+    network: "nn.Module", options: Mapping[str, Any], *, mirror: Path | None = None, offline: bool = False
 ) -> str:
     """Give a new network the weights that its options ask for, before it is trained.
 
@@ -55,8 +58,8 @@ def initialize(
     folder `weights` of the mirror, then in the cache of `torch.hub`, then downloaded there.
 
     Args:
-        model: what `build` made of `network`; changed in place if the option `weights` is set.
-        network: `name` and options.
+        network: what `build` made of `options`; changed in place if the option `weights` is set.
+        options: its `name` and options.
         mirror: folder with copies of public data; None: `$MICROTOME_DATA`.
         offline: never download.
 
@@ -72,22 +75,23 @@ def initialize(
         >>> initialize(build("unet", width=2), {"name": "unet", "width": 2})
         'random initialisation'
     """
-    if network.get("weights") is None:
+    checked = model("microtome.config.networks", options["name"])(**options)
+    if getattr(checked, "weights", None) is None:
         return RANDOM
-    entry = load_entry(__name__, __file__, network["name"], kind="network")
+    entry = load_entry(__name__, options["name"], kind="network")
     if not hasattr(entry, "initialize"):
-        msg = f"{network['name']}: weights={network['weights']!r}, but there are none for it; leave it out."
+        msg = f"{options['name']}: weights={checked.weights!r}, but there are none for it; leave it out."
         raise ValueError(msg)
-    return entry.initialize(model, network, mirror=mirror, offline=offline)
+    return entry.initialize(network, checked, mirror=mirror, offline=offline)
 
 
-def parameter_count(model: "nn.Module") -> int:
+def parameter_count(network: "nn.Module") -> int:
     """Number of trainable scalars; running statistics of normalisation layers are not counted.
 
     Args:
-        model: any torch module.
+        network: any torch module.
 
     Returns:
         Sum of the sizes of all parameters, each shared parameter counted once.
     """
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(parameter.numel() for parameter in network.parameters())

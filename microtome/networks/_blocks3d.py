@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral
 
 import torch
 from torch import fx, nn
@@ -134,61 +133,3 @@ def with_channel(maps: torch.Tensor) -> torch.Tensor:
     if maps.device.type != "cpu":
         return maps.unsqueeze(1)
     return maps.contiguous().unsqueeze(-1).movedim(-1, 1)
-
-
-def require_odd(owner: str, **kernels: int) -> None:
-    """Check sides of kernels whose padding must be the same on both sides.
-
-    Args:
-        owner: name of the network, for the message.
-        **kernels: the options by name.
-
-    Raises:
-        ValueError: one of them is not an odd integer of at least 1.
-    """
-    for option, value in kernels.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 1 or value % 2 == 0:
-            msg = f"{owner}: {option}={value!r} must be an odd integer of at least 1."
-            raise ValueError(msg)
-
-
-def require_counts(owner: str, option: str, counts: Sequence[int], length: int) -> tuple[int, ...]:
-    """Check an option that counts something at each of several places.
-
-    Args:
-        owner: name of the network, for the message.
-        option: name of the option.
-        counts: the value given.
-        length: how many numbers it must have.
-
-    Returns:
-        The numbers, as a tuple.
-
-    Raises:
-        ValueError: another length, or a number that is no integer of at least 1.
-    """
-    found = tuple(counts) if isinstance(counts, list | tuple) else ()
-    whole = all(isinstance(count, Integral) and not isinstance(count, bool) for count in found)
-    if len(found) != length or not whole or min(found) < 1:
-        msg = f"{owner}: {option}={counts!r} must be {length} integers of at least 1."
-        raise ValueError(msg)
-    return found
-
-
-def require_bands(owner: str, bands: int, multiple: int) -> None:
-    """Check that the bands can be halved as often as the network does.
-
-    Args:
-        owner: name of the network, for the message.
-        bands: should be a positive multiple of `multiple`.
-        multiple: product of all halvings.
-
-    Raises:
-        ValueError: they cannot.
-    """
-    if isinstance(bands, bool) or not isinstance(bands, Integral) or bands < 1 or bands % multiple:
-        msg = (
-            f"{owner}: bands={bands!r} must be a multiple of {multiple}, as every level has half the bands "
-            f"of the one above; choose that many bands."
-        )
-        raise ValueError(msg)

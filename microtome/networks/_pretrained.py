@@ -19,7 +19,6 @@ from microtome.datasets.fetch import MIRROR_VARIABLE, mirror_folder, sha256
 
 IMAGENET = "imagenet"
 FOLDER = "weights"
-IMAGENET_WIDTH, IMAGENET_CHANNELS = 64, 3
 CLASSIFIER = "fc."
 COUNTER = "num_batches_tracked"
 """How many batches a normalisation has seen; older files lack it, and nothing depends on it."""
@@ -80,33 +79,6 @@ FILES = {
     "seresnet50": WeightFile("seresnet50-60a8950a85b2b.pkl", SENET),
 }
 """ImageNet-1k weights by encoder (torchvision: IMAGENET1K_V1)."""
-
-
-def require_fit(weights: str | None, *, width: int, in_channels: int, owner: str) -> None:
-    """Check that the ImageNet weights can fit the sizes of an encoder.
-
-    Args:
-        weights: None, `imagenet`, or a file, of which nothing is known yet.
-        width: channels of the first convolution.
-        in_channels: channels of the images.
-        owner: name of the network, for the message.
-
-    Raises:
-        ValueError: they cannot, or `weights` is no text.
-
-    Example:
-        >>> require_fit("imagenet", width=64, in_channels=3, owner="usenet")
-    """
-    if weights is not None and (not isinstance(weights, str) or not weights):
-        msg = f"{owner}: weights={weights!r} must be null, 'imagenet' or the path of a file."
-        raise ValueError(msg)
-    if weights == IMAGENET and (width, in_channels) != (IMAGENET_WIDTH, IMAGENET_CHANNELS):
-        msg = (
-            f"{owner}: weights='imagenet' are those of a network with width {IMAGENET_WIDTH} and in_channels "
-            f"{IMAGENET_CHANNELS}, found width={width} and in_channels={in_channels}. Set these, or "
-            f"weights to null."
-        )
-        raise ValueError(msg)
 
 
 def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: bool = False) -> Path:

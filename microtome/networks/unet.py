@@ -14,10 +14,9 @@ MICCAI 2015, doi:10.1007/978-3-319-24574-4_28), each convolution followed by bat
 import torch
 from torch import nn
 
+from microtome.config.networks.unet import UNet as Options
 from microtome.networks._blocks import conv_bn_relu_chain, pad_to_multiple, require_images
-from microtome.registry import require_choice, require_positive
 
-VARIANTS = ("tutorial", "classic")
 STAGES = 5
 FACTOR = 2
 """Each stage halves the resolution and doubles the channels."""
@@ -26,15 +25,14 @@ FACTOR = 2
 class UNet(nn.Module):
     """See the module's text; made by `build`."""
 
-    def __init__(self, *, variant: str, width: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
-        widths = [width * FACTOR**stage for stage in range(STAGES)]
-        *skips, bottom = widths
-        keeps = variant == "tutorial"
+        self.in_channels, width = options.in_channels, options.width
+        *skips, bottom = (width * FACTOR**stage for stage in range(STAGES))
+        keeps = options.variant == "tutorial"
         narrow = skips[-1] if keeps else bottom
-        self.in_channels = in_channels
         self.pool = nn.MaxPool2d(FACTOR)
-        pairs = zip([in_channels, *skips[:-1]], skips, strict=True)
+        pairs = zip([self.in_channels, *skips[:-1]], skips, strict=True)
         self.encoder = nn.ModuleList(conv_bn_relu_chain(before, after, after) for before, after in pairs)
         self.bottom = conv_bn_relu_chain(skips[-1], bottom, narrow)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
@@ -42,7 +40,7 @@ class UNet(nn.Module):
             above = max(skip // FACTOR, width) if keeps else skip
             self.up.append(nn.ConvTranspose2d(skip if keeps else skip * FACTOR, skip, FACTOR, stride=FACTOR))
             self.decoder.append(conv_bn_relu_chain(skip * 2, skip, above))
-        self.head = nn.Conv2d(width, out_channels, 1)
+        self.head = nn.Conv2d(width, options.out_channels, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of each pixel.
@@ -69,29 +67,18 @@ class UNet(nn.Module):
         return self.head(features)[..., :height, :width]
 
 
-def build(*, variant: str = "tutorial", width: int = 64, in_channels: int = 1, out_channels: int = 1) -> UNet:
+def build(options: Options) -> UNet:
     """Build a U-Net.
 
     Weights are PyTorch's defaults: convolutions Kaiming-uniform with a = √5 (uniform within ±1/√fan_in,
-    biases likewise), batch normalisation 1 and 0. Seed `torch` before building to repeat them.
-
-    Args:
-        variant: `tutorial` (23,379,969 parameters at width 64) or `classic` (31,042,369).
-        width: channels of the first stage; all others scale with it.
-        in_channels: channels of the images.
-        out_channels: logit maps, one for each sigmoid output or softmax class.
+    biases likewise), batch normalisation 1 and 0. Seed `torch` before building to repeat them. At width 64
+    `tutorial` has 23,379,969 parameters and `classic` 31,042,369.
 
     Returns:
         The network: (N, in_channels, H, W) to (N, out_channels, H, W) logits.
 
-    Raises:
-        ValueError: unknown variant, or a size below 1.
-
     Example:
-        >>> import torch
-        >>> build(width=4)(torch.zeros(2, 1, 33, 50)).shape
+        >>> build(Options(width=4))(torch.zeros(2, 1, 33, 50)).shape
         torch.Size([2, 1, 33, 50])
     """
-    require_choice("variant", variant, VARIANTS, owner="unet")
-    require_positive("unet", width=width, in_channels=in_channels, out_channels=out_channels)
-    return UNet(variant=variant, width=width, in_channels=in_channels, out_channels=out_channels)
+    return UNet(options)

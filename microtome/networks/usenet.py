@@ -11,17 +11,15 @@ The network with the encoder `seresnet50` is the one called USE-Net; `resnet18` 
 published comparisons.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import fx, nn
 
+from microtome.config.networks.usenet import USENet as Options
 from microtome.networks import _pretrained
 from microtome.networks._blocks import conv_bn_relu_chain, pad_to_multiple, require_images
 from microtome.networks._resnet import LAYOUTS, ResNet
-from microtome.registry import require_choice, require_positive
 
 # both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
@@ -41,10 +39,10 @@ class USENet(nn.Module):
         encoder: residual encoder with the parameter names of the public weight files.
     """
 
-    def __init__(self, *, encoder: str, width: int, in_channels: int, out_channels: int) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
-        self.in_channels = in_channels
-        self.encoder = ResNet(LAYOUTS[encoder], width=width, in_channels=in_channels)
+        self.in_channels, width = options.in_channels, options.width
+        self.encoder = ResNet(LAYOUTS[options.encoder], width=width, in_channels=self.in_channels)
         *skips, before = self.encoder.channels
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
         self.decoder = nn.ModuleList()
@@ -52,7 +50,7 @@ class USENet(nn.Module):
             after = max(int(factor * width), min(LEAST_CHANNELS, width))
             self.decoder.append(conv_bn_relu_chain(before + skip, after, after))
             before = after
-        self.head = nn.Conv2d(before, out_channels, 3, padding=1)
+        self.head = nn.Conv2d(before, options.out_channels, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of each pixel.
@@ -77,54 +75,33 @@ class USENet(nn.Module):
         return self.head(maps)[..., :height, :width]
 
 
-def build(
-    *,
-    encoder: str = "seresnet50",
-    width: int = 64,
-    in_channels: int = 3,
-    out_channels: int = 2,
-    weights: str | None = None,
-) -> USENet:
+def build(options: Options) -> USENet:
     """Build a USE-Net with random weights.
 
     The encoder's convolutions are drawn as He et al. do (normal, variance 2 / fan_out), its batch
     normalisations are 1 and 0; the rest are PyTorch's defaults (convolutions uniform within ±1/√fan_in). Seed
-    `torch` before building to repeat them.
-
-    Args:
-        encoder: `resnet18`, `resnet34`, `resnet50` or `seresnet50`; 14,329,346, 24,437,506, 32,522,242 and
-            35,037,186 parameters at the default widths.
-        width: channels of the first convolution, 64 in the publication; all others scale with it, those of
-            the decoder down to 8.
-        in_channels: channels of the images.
-        out_channels: logit maps: 1 for the mask, 2 for mask and marker.
-        weights: what `microtome.networks.initialize` loads into the encoder before training: None,
-            `imagenet`, or a file. Nothing is loaded here; only whether it fits the other options is checked.
+    `torch` before building to repeat them. With the encoders `resnet18`, `resnet34`, `resnet50` and
+    `seresnet50` it has 14,329,346, 24,437,506, 32,522,242 and 35,037,186 parameters at the default sizes.
+    What the option `weights` names is loaded by `microtome.networks.initialize`, before training.
 
     Returns:
         The network: (N, in_channels, H, W) to (N, out_channels, H, W) logits.
 
-    Raises:
-        ValueError: unknown encoder, a size below 1, or weights that need other sizes.
-
     Example:
-        >>> build(encoder="resnet18", width=8).eval()(torch.zeros(1, 3, 33, 50)).shape
+        >>> build(Options(encoder="resnet18", width=8)).eval()(torch.zeros(1, 3, 33, 50)).shape
         torch.Size([1, 2, 33, 50])
     """
-    require_choice("encoder", encoder, tuple(LAYOUTS), owner="usenet")
-    require_positive("usenet", width=width, in_channels=in_channels, out_channels=out_channels)
-    _pretrained.require_fit(weights, width=width, in_channels=in_channels, owner="usenet")
-    return USENet(encoder=encoder, width=width, in_channels=in_channels, out_channels=out_channels)
+    return USENet(options)
 
 
 def initialize(
-    model: USENet, options: Mapping[str, Any], *, mirror: Path | None = None, offline: bool = False
+    network: USENet, options: Options, *, mirror: Path | None = None, offline: bool = False
 ) -> str:
     """Load the weights that the options ask for; see `microtome.networks.initialize`.
 
     Args:
-        model: network that `build` made with these options; its encoder's weights are replaced.
-        options: options of `build`; `weights` is set.
+        network: what `build` made of the options; its encoder's weights are replaced.
+        options: `weights` is set.
         mirror: folder with a folder `weights`; None: `$MICROTOME_DATA`.
         offline: never use the network.
 
@@ -134,7 +111,6 @@ def initialize(
     Raises:
         WeightsError: the file cannot be had, or does not fit.
     """
-    weights, encoder = options["weights"], options.get("encoder", "seresnet50")
-    file = _pretrained.obtain(weights, encoder, mirror=mirror, offline=offline)
-    _pretrained.load_into(model.encoder, file)
-    return _pretrained.describe(weights, file)
+    file = _pretrained.obtain(options.weights, options.encoder, mirror=mirror, offline=offline)
+    _pretrained.load_into(network.encoder, file)
+    return _pretrained.describe(options.weights, file)

@@ -9,9 +9,9 @@ pixels from all bands. Prediction uses the running statistics of training, as us
 import torch
 from torch import fx, nn
 
-from microtome.networks._blocks3d import BandHead, as_volumes, require_bands, require_odd
+from microtome.config.networks.vnet import VNet as Options
+from microtome.networks._blocks3d import BandHead, as_volumes
 from microtome.networks._vshape import MULTIPLE, VOLUME, VShape
-from microtome.registry import require_positive
 
 fx.wrap(
     "as_volumes"
@@ -28,12 +28,13 @@ class VNet(nn.Module):
 
     activation = "softmax"
 
-    def __init__(self, *, kernel: int, width: int, bands: int, classes: int) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
-        self.in_channels = bands
+        self.in_channels = options.bands
         # the image is added to every channel of the first stage
-        self.body = VShape(VOLUME, in_channels=1, width=width, kernel=kernel, shortcut=nn.Identity())
-        self.head = BandHead(self.body.out_channels, bands, classes)
+        sizes = {"in_channels": 1, "width": options.width, "kernel": options.kernel}
+        self.body = VShape(VOLUME, **sizes, shortcut=nn.Identity())
+        self.head = BandHead(self.body.out_channels, options.bands, options.classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of each pixel.
@@ -54,29 +55,18 @@ class VNet(nn.Module):
         return self.head(self.body(volumes))[..., :height, :width]
 
 
-def build(*, kernel: int = 5, width: int = 16, bands: int = 16, classes: int = 2) -> VNet:
+def build(options: Options) -> VNet:
     """Build a V-Net.
 
     Weights are PyTorch's defaults: convolutions uniform within ±1/√fan_in, biases likewise, batch
-    normalisation 1 and 0, PReLU 0.25. Seed `torch` before building to repeat them.
-
-    Args:
-        kernel: side of the kernels: 5 as in V-Net, 65,182,227 parameters; 3 for small machines, 14,703,603.
-        width: channels of the first stage, 16 in the publication; all others scale with it.
-        bands: bands of the images, a multiple of 16.
-        classes: logit maps, one for each softmax class.
+    normalisation 1 and 0, PReLU 0.25. Seed `torch` before building to repeat them. With kernels of 5 it has
+    65,182,227 parameters, with kernels of 3 14,703,603.
 
     Returns:
         The network: (N, bands, H, W) to (N, classes, H, W) logits.
 
-    Raises:
-        ValueError: an even kernel, bands that cannot be halved four times, or a size below 1.
-
     Example:
-        >>> build(kernel=3, width=2).eval()(torch.zeros(2, 16, 9, 20)).shape
+        >>> build(Options(kernel=3, width=2)).eval()(torch.zeros(2, 16, 9, 20)).shape
         torch.Size([2, 2, 9, 20])
     """
-    require_odd("vnet", kernel=kernel)
-    require_positive("vnet", width=width, classes=classes)
-    require_bands("vnet", bands, MULTIPLE)
-    return VNet(kernel=kernel, width=width, bands=bands, classes=classes)
+    return VNet(options)

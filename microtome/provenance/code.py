@@ -3,8 +3,9 @@
 
 Snakemake does not see the modules that a script imports. Each rule therefore carries one string, its *state*:
 the options it uses and a hash of the syntax trees of its script and of everything the script imports from
-`microtome`, found statically. Modules chosen by name at run time (networks, losses, figures) enter by the
-option that names them.
+`microtome`, found statically. Modules chosen by name at run time (networks, losses, figures; built in or
+plugins of the project) enter by the option that names them. What only carries a job to its script and back,
+or says what is wrong, is exempt: it may not change a result, and no word of a message reruns anything.
 """
 
 import ast
@@ -15,8 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from microtome.registry import PLUGINS, plugins_folder
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "microtome"
+EXEMPT = ("microtome/workflow/", "microtome/faults.py")
+"""What is neither hashed nor followed."""
 
 
 def state(script: str, options: Any, *, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
@@ -46,20 +51,25 @@ def code_digest(script: str, modules: tuple[str, ...] = (), files: tuple[str, ..
     """
     paths = closure([ROOT / script, *(path for name in modules for path in module_files(name))])
     digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + tree_hash(path).encode())
+    for label, path in sorted((_label(path), path) for path in paths):
+        digest.update(label.encode() + b"\0" + tree_hash(path).encode())
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + hashlib.sha256((ROOT / name).read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def closure(paths: Iterable[Path]) -> set[Path]:
-    """The files given and all files of the package that they import, directly or not."""
+def closure(paths: Iterable[Path], *, exempt: tuple[str, ...] = EXEMPT) -> set[Path]:
+    """The files given and all files of the package and its plugins that they import, directly or not.
+
+    Args:
+        paths: Where to start.
+        exempt: Beginnings of paths of what is passed over.
+    """
     found: set[Path] = set()
     waiting = list(paths)
     while waiting:
         path = waiting.pop()
-        if path not in found:
+        if path not in found and not _label(path).startswith(exempt):
             found.add(path)
             waiting += [file for name in _imports(path) for file in module_files(name)]
     return found
@@ -69,16 +79,34 @@ def module_files(name: str) -> list[Path]:
     """The files that importing a dotted name executes: the module and the packages above it.
 
     Raises:
-        ModuleNotFoundError: The package has no module of that name.
+        ModuleNotFoundError: Neither the package nor its plugins have a module of that name.
     """
     parts = name.split(".")
-    files = [ROOT.joinpath(*parts[:length], "__init__.py") for length in range(1, len(parts) + 1)]
-    files.append(ROOT.joinpath(*parts).with_suffix(".py"))
-    found = [file for file in files if file.is_file()]
-    if not files[-1].is_file() and not files[-2].is_file():
-        msg = f"no module '{name}' in the package"
+    files = [_file(".".join(parts[:length])) for length in range(1, len(parts) + 1)]
+    if files[-1] is None:
+        msg = f"no module '{name}' in the package, and none among the plugins in {plugins_folder()}"
         raise ModuleNotFoundError(msg)
-    return found
+    return [file for file in files if file is not None]
+
+
+def _file(name: str) -> Path | None:
+    """The file of a module: in the package, or else among the plugins."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return None
+    for place in (ROOT.joinpath(*parts), plugins_folder().joinpath(*parts[1:])):
+        for file in (place / "__init__.py", place.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _label(path: Path) -> str:
+    """What a file is called in digests: a plugin by its place among them, wherever these lie."""
+    plugins = plugins_folder()
+    if path.is_relative_to(plugins):
+        return f"{PLUGINS}/{path.relative_to(plugins).as_posix()}"
+    return path.relative_to(ROOT).as_posix()
 
 
 @cache
@@ -99,20 +127,20 @@ def _imports(path: Path) -> tuple[str, ...]:
             names |= {base} | {
                 f"{base}.{alias.name}" for alias in node.names if _is_module(f"{base}.{alias.name}")
             }
-    return tuple(sorted(name for name in names if name.split(".")[0] == PACKAGE and _is_module(name)))
+    return tuple(sorted(name for name in names if _is_module(name)))
 
 
 def _base(node: ast.ImportFrom, path: Path) -> str:
     """The absolute name of what is imported from."""
     if not node.level:
         return node.module or ""
-    package = path.relative_to(ROOT).with_suffix("").parts[: -node.level]
+    parts = Path(_label(path)).with_suffix("").parts
+    package = (PACKAGE, *parts[1:])[: -node.level]
     return ".".join((*package, *([node.module] if node.module else [])))
 
 
 def _is_module(name: str) -> bool:
-    path = ROOT.joinpath(*name.split("."))
-    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+    return _file(name) is not None
 
 
 @cache

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Import images into the workflow's own format."""
 
-import importlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from microtome.config.entries import model as options_of
 from microtome.datasets.catalogue import DatasetEntry
 from microtome.datasets.fetch import fetch, mirror_folder
 from microtome.files import finished_file, finished_folder
 from microtome.io import images
+from microtome.registry import load_entry
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -57,20 +58,18 @@ def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[s
     )
 
 
-PHANTOMS = "microtome.phantoms"
-
-
 def simulate(options: Mapping[str, Any], folder: Path) -> None:
     """Write what a phantom simulates: images, labels and further truth.
 
     Args:
-        options: A model of `microtome.config.phantoms` as a mapping. Its `kind` is the module of
-            `microtome.phantoms` whose `files` yields the name and content of each file.
+        options: A model of `microtome.config.phantoms` as a mapping. Its `kind` is the phantom, whose `files`
+            yields the name and content of each file.
         folder: Gets these files: arrays as OME-TIFF, mappings as JSON, text and bytes as they are.
     """
-    phantom = importlib.import_module(f"{PHANTOMS}.{options['kind']}")
+    settings = options_of("microtome.config.phantoms", options["kind"]).model_validate(options)
+    phantom = load_entry("microtome.phantoms", options["kind"], kind="phantom")
     with finished_folder(folder) as partial:
-        for name, content in phantom.files(options):
+        for name, content in phantom.files(settings):
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, bytes):

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from microtome import losses, networks
-from microtome.config.losses import SOFTMAX_LOSSES
+from microtome.config.entries import model as options_of
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable, require_devices
@@ -233,7 +233,8 @@ def _task(options: Options, model: torch.nn.Module) -> Task:
     )
     if options["sampler"]["kind"] == "balanced_windows":
         return WindowTask(settings, augmentation, _transform(options), model.window)
-    kind = SoftmaxTask if options["loss"]["name"] in SOFTMAX_LOSSES else BinaryTask
+    loss = options_of("microtome.config.losses", options["loss"]["name"])
+    kind = {"softmax": SoftmaxTask, "sigmoid": BinaryTask}[loss.TARGET]
     return kind(settings, augmentation)
 
 

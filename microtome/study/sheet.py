@@ -13,7 +13,7 @@ from pathlib import Path
 from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
 from microtome.faults import Fault, nearest, raise_faults
-from microtome.phantoms.sheets import sheet_rows
+from microtome.phantoms import sheet_rows
 from microtome.study.headers import check_files, is_envi
 from microtome.study.sheet_paths import check_path
 
@@ -281,7 +281,7 @@ def phantom_sheet(phantom: Phantom) -> list[Sample]:
     """The sheet of a phantom.
 
     Example:
-        >>> from microtome.config.phantoms import EMPhantomData
+        >>> from microtome.config.phantoms.em import EMPhantomData
         >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
         'images/002.tif'
     """

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome import losses
+from microtome.config.entries import model
 from tests.losses.contract import LossContract, random_case
 from tests.reference import region_losses as oracle
 
@@ -202,7 +203,7 @@ def test_registry_lists_files_and_not_shared_parts():
 
 
 def test_unknown_name_suggests_the_nearest():
-    with pytest.raises(ValueError, match=r"no loss called 'tverski'. Did you mean 'tversky'\?"):
+    with pytest.raises(ValueError, match=r"no loss called 'tverski'; expected 'tversky'\?"):
         losses.build("tverski")
     with pytest.raises(ValueError, match="no loss called '_regions'"):
         losses.build("_regions")
@@ -211,25 +212,49 @@ def test_unknown_name_suggests_the_nearest():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("dice", {"smooth": 0}, "smooth=0 must be positive"),
-        ("dicebce", {"smooth": -1.0}, "smooth=-1.0 must be positive"),
-        ("bce_dice", {"weight": 1.1}, r"weight=1.1 must be a finite number from 0.0 to 1.0"),
-        ("bce_dice", {"weight": math.nan}, "weight=nan must be"),
-        ("iou", {"smooth": math.nan}, "smooth=nan must be positive"),
-        ("tversky", {"alpha": -0.1}, "alpha=-0.1 must be"),
-        ("tversky", {"beta": math.inf}, "beta=inf must be"),
-        ("tversky", {"smooth": 0.0}, "smooth=0.0 must be positive"),
-        ("focal", {"form": "per_pixl"}, "Did you mean 'per_pixel'"),
-        ("focal", {"alpha": 1.2}, "alpha=1.2 must be"),
-        ("focal", {"gamma": -1}, "gamma=-1 must be"),
+        ("dice", {"smooth": 0}, "smooth\n.*greater than 0"),
+        ("bce_dice", {"weight": 1.1}, "weight\n.*less than or equal to 1"),
+        ("tversky", {"alpha": -0.1}, "alpha\n.*greater than or equal to 0"),
+        ("tversky", {"beta": math.inf}, "beta\n.*finite"),
+        ("focal", {"form": "per_pixl"}, "'batch_mean' or 'per_pixel'"),
+        ("focal", {"alpha": 1.2}, "alpha\n.*less than or equal to 1"),
         ("cross_entropy", {"class_weight": [1.0, -1.0]}, "class_weight"),
-        ("cross_entropy", {"class_weight": [0.0, 0.0]}, "not all 0"),
-        ("cross_entropy", {"normalize": "weight"}, "Did you mean 'weights'"),
+        ("cross_entropy", {"class_weight": [0.0, 0.0]}, "one at least is above 0"),
+        ("cross_entropy", {"normalize": "weight"}, "'weights' or 'count'"),
+        ("weighted_cross_entropy", {"momentum": 1.0}, "momentum\n.*less than 1"),
+        ("weighted_cross_entropy", {"largest": 0.5}, "largest\n.*greater than or equal to 1"),
+        ("compound", {"positive": -1}, "positive\n.*greater than or equal to 0"),
+        ("bce", {"no_such_option": 1}, "no_such_option\n.*not permitted"),
     ],
 )
 def test_options_are_checked_when_built(name, options, message):
     with pytest.raises(ValueError, match=message):
         losses.build(name, **options)
+
+
+@pytest.mark.parametrize("contract", [TestDice, TestCrossEntropy])
+def test_what_all_losses_of_a_family_share(contract):
+    """The checks and masks of `_regions` and `_classes`."""
+    loss, given = losses.build(contract.name, **contract.options), contract().case()
+    logits, target, valid = given
+    copies = [tensor.clone() for tensor in given]
+    whole = loss(logits, target, torch.ones_like(valid)).item()
+    assert whole == pytest.approx(loss(logits, target).item(), rel=1e-12)
+    with pytest.raises(ValueError, match=r"found logits \(3, "):
+        loss(logits, target[:2])
+    with pytest.raises(ValueError, match="valid must be bool"):
+        loss(logits, target, valid.float())
+    with pytest.raises(ValueError, match="broadcastable"):
+        loss(logits, target, torch.cat([valid, valid], dim=-1))
+    assert all(torch.equal(before, after) for before, after in zip(copies, given, strict=True))
+
+
+def test_every_loss_says_what_it_takes():
+    """The model of its options, beside the loss."""
+    for name in losses.names():
+        options = model("microtome.config.losses", name)
+        assert options.TARGET in ("sigmoid", "softmax")
+        assert options().name == name
 
 
 def test_region_losses_refuse_class_numbers():

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Losses of the study `melanoma`: adaptive weight, Lovász-Softmax, and their sum."""
 
-import inspect
 import math
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome import losses
-from microtome.config import losses as sections
 from microtome.losses.lovasz import jaccard_gradient
 from tests.losses.contract import LossContract
 from tests.reference import lovasz as oracle
@@ -219,36 +217,6 @@ def test_a_running_mean_changes_in_training_alone():
     assert again.alpha.item() == pytest.approx(0.75 * 3.75 + 0.25 * 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("weighted_cross_entropy", {"counts": "sotf"}, "Did you mean 'soft'"),
-        ("weighted_cross_entropy", {"momentum": 1.0}, "momentum=1.0"),
-        ("weighted_cross_entropy", {"largest": 0.5}, "largest=0.5"),
-        ("weighted_cross_entropy", {"positive": -1}, "positive=-1"),
-        ("compound", {"weight": -1.0}, "compound: weight=-1.0"),
-        ("compound", {"momentum": float("nan")}, "momentum=nan"),
-    ],
-)
-def test_options_are_checked_when_built(name, options, message):
-    with pytest.raises(ValueError, match=message):
-        losses.build(name, **options)
-
-
 def test_a_positive_class_without_logits_is_named():
     with pytest.raises(ValueError, match="positive=2 is no class of logits"):
         losses.build("compound", positive=2)(torch.zeros(1, 2, 3), torch.zeros(1, 3, dtype=torch.int64))
-
-
-@pytest.mark.parametrize("section", [sections.WeightedCrossEntropy, sections.Lovasz, sections.Compound])
-def test_configuration_has_the_options_of_the_loss(section):
-    options = section().model_dump()
-    name = options.pop("name")
-    build = inspect.signature(__import__(f"microtome.losses.{name}", fromlist=["build"]).build)
-    assert {k: p.default for k, p in build.parameters.items() if k != "ignore"} == options
-    assert losses.build(name, **options)
-
-
-def test_every_loss_is_of_one_family():
-    assert set(losses.names()) == sections.SIGMOID_LOSSES | sections.SOFTMAX_LOSSES
-    assert not sections.SIGMOID_LOSSES & sections.SOFTMAX_LOSSES

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from microtome import metrics
 from microtome.metrics import overlap
 
 CLASSES = ("a", "b", "c")
@@ -122,9 +121,3 @@ def test_valid_and_ignore():
 def test_bad_input_is_named(truth, prediction, valid, message):
     with pytest.raises(ValueError, match=message):
         overlap.confusion_counts(truth, prediction, classes=("a", "b"), valid=valid)
-
-
-def test_families_are_found_and_loaded_by_name():
-    assert metrics.load("overlap") is overlap
-    with pytest.raises(ValueError, match="no metric family 'summary'"):
-        metrics.load("summary")

@@ -26,9 +26,6 @@ class NetworkContract:
         generator = torch.Generator().manual_seed(seed)
         return torch.randn((batch, *self.sample), generator=generator).to(dtype)
 
-    def test_is_registered(self):
-        assert self.name in networks.names()
-
     def test_logits_have_the_promised_shape(self, model):
         logits = model(self.inputs(batch=3))
         assert logits.shape == (3, *self.logits)

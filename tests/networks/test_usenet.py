@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """USE-Net: contract, layout, squeeze and excitation, folding for inference."""
 
-import inspect
 import logging
 
 import pytest
@@ -11,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from microtome import networks
-from microtome.config.networks import IMAGENET_SIZES, USENet
+from microtome.config.networks.usenet import USENet
 from microtome.inference import optimize_for_inference
-from microtome.networks import _pretrained, usenet
+from microtome.networks import _pretrained
 from microtome.networks._blocks import pad_to_multiple
 from microtome.networks._resnet import LAYOUTS, SEBottleneck, SqueezeExcitation
 from tests.networks.contract import NetworkContract
@@ -217,32 +216,8 @@ def test_images_are_padded_at_the_bottom_and_the_right():
     assert pad_to_multiple(torch.zeros(1, 3, 1000, 1000), 32).shape[-2:] == (1024, 1024)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"encoder": "resnet51"}, "Did you mean 'resnet50'"),
-        ({"width": 0}, "width=0 must be an integer of at least 1"),
-        ({"out_channels": 0}, "out_channels=0"),
-        ({"weights": "imagenet", "width": 32}, "weights='imagenet' are those of a network with width 64"),
-        ({"weights": "imagenet", "in_channels": 1}, "found width=64 and in_channels=1"),
-        ({"weights": ""}, "weights='' must be null"),
-        ({"weights": True}, "weights=True must be null"),
-    ],
-)
-def test_options_are_checked_when_built(options, message):
-    with torch.device("meta"), pytest.raises(ValueError, match=message):
-        networks.build("usenet", **options)
-
-
-def test_configuration_has_the_options_of_the_network():
-    options = USENet().model_dump(exclude={"name"})
-    defaults = {name: value.default for name, value in inspect.signature(usenet.build).parameters.items()}
-    assert options == defaults
-    assert IMAGENET_SIZES == {
-        "width": _pretrained.IMAGENET_WIDTH,
-        "in_channels": _pretrained.IMAGENET_CHANNELS,
-    }
-    assert set(_pretrained.FILES) == set(LAYOUTS)
+def test_every_encoder_has_public_weights():
+    assert set(_pretrained.FILES) == set(LAYOUTS) == set(USENet.ENCODERS)
     assert all(USENet(encoder=encoder, weights="imagenet") for encoder in LAYOUTS)
 
 

@@ -6,12 +6,13 @@ import time
 import numpy as np
 import pytest
 
-from microtome.config.phantoms import CubePhantomData
+from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.cubes.band_selection import best_window, mutual_information, principal_component
 from microtome.cubes.calibration import calibrate
-from microtome.phantoms.cubes import (
+from microtome.phantoms.cubes import camera
+from microtome.phantoms.cubes.sheet import cube_scenes
+from microtome.phantoms.cubes.simulation import (
     MARGIN,
-    camera,
     files,
     grown,
     picture,
@@ -35,7 +36,6 @@ from microtome.phantoms.cubes.spectra import (
     light,
 )
 from microtome.phantoms.cubes.tissue import DERMIS, EPIDERMIS, METAMER, NAEVUS, TUMOUR
-from microtome.phantoms.sheets import cube_scenes
 
 SIZE = 64
 FRINGED = WAVELENGTHS > camera.FRINGE_FROM
@@ -253,7 +253,7 @@ def test_small_and_odd_sizes(size):
 
 def test_the_files_are_those_of_the_sheet():
     options = CubePhantomData(size=32, images={"train": 3, "test": 1}, fields=3, transmittance=True)
-    found = dict(files(options.model_dump(mode="json")))
+    found = dict(files(options))
     pairs = [f"{kind}/{n:03d}" for kind in ("cubes", "transmittance") for n in range(4)]
     sessions = ("patient-000-10x", "patient-000-20x", "patient-001-10x")
     pairs += [f"{kind}/{name}" for kind in ("dark", "blank") for name in sessions]
@@ -269,10 +269,7 @@ def test_the_files_are_those_of_the_sheet():
 
 
 def test_further_scenes_change_no_other():
-    few, more = (
-        dict(files(CubePhantomData(size=32, images={"train": 1, "test": n}).model_dump(mode="json")))
-        for n in (1, 2)
-    )
+    few, more = (dict(files(CubePhantomData(size=32, images={"train": 1, "test": n}))) for n in (1, 2))
     for name in set(few) - {"truth.json"}:
         np.testing.assert_array_equal(few[name], more[name])
 
@@ -280,6 +277,6 @@ def test_further_scenes_change_no_other():
 def test_a_demo_is_quick():
     start = time.process_time()
     options = CubePhantomData(size=128, images={"train": 6, "val": 2, "test": 2})
-    for _ in files(options.model_dump(mode="json")):
+    for _ in files(options):
         pass
     assert time.process_time() - start < 12, "some 2 s on a free core"

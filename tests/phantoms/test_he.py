@@ -10,12 +10,12 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import Delaunay
 
-from microtome.config.phantoms import HEPhantomData, Organ
+from microtome.config.phantoms.he import HEPhantomData, Organ
 from microtome.io import images
-from microtome.phantoms.he import files, simulate, sites, touching
+from microtome.phantoms.he.sheet import Tile, he_tiles
+from microtome.phantoms.he.simulation import files, simulate, sites, touching
 from microtome.phantoms.he.staining import hospitals
 from microtome.phantoms.he.tissue import ORGANS, SMALLEST
-from microtome.phantoms.sheets import Tile, he_tiles
 
 SIZE = 128
 
@@ -156,7 +156,7 @@ def test_small_and_odd_sizes(size):
 
 def test_the_files_are_those_of_the_sheet():
     settings = HEPhantomData(size=64, images={"train": 2, "test": 1}, hospitals=2)
-    plain = dict(files(settings.model_dump(mode="json")))
+    plain = dict(files(settings))
     assert sorted(plain) == sorted(
         [f"{kind}/{n:03d}.tif" for kind in ("images", "labels") for n in range(3)] + ["truth.json"]
     )
@@ -170,15 +170,12 @@ def test_the_files_are_those_of_the_sheet():
 
 def test_concentrations_are_written_where_wanted():
     settings = HEPhantomData(size=64, images={"train": 1}, concentrations=True)
-    found = dict(files(settings.model_dump(mode="json")))
+    found = dict(files(settings))
     assert found["concentrations/000.tif"].shape == (2, 64, 64)
 
 
 def test_further_tiles_change_no_other():
-    few, more = (
-        dict(files(HEPhantomData(size=64, images={"train": 1, "test": n}).model_dump(mode="json")))
-        for n in (1, 2)
-    )
+    few, more = (dict(files(HEPhantomData(size=64, images={"train": 1, "test": n}))) for n in (1, 2))
     for name in set(few) - {"truth.json"}:
         np.testing.assert_array_equal(few[name], more[name])
 

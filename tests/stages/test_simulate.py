@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from microtome.config.phantoms import CubePhantomData, EMPhantomData, HEPhantomData
+from microtome.config.phantoms.cubes import CubePhantomData
+from microtome.config.phantoms.em import EMPhantomData
+from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.study import Data
 from microtome.cubes.calibration import calibrate_files
 from microtome.io import images

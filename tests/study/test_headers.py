@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from pytest import fixture, mark
 
-from microtome.config.phantoms import CubePhantomData
+from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.config.study import Data
 from microtome.study.sheet import as_rows, check_files, check_parts, inspect_sheet, phantom_sheet, resolve
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from pytest import fixture, mark, raises
 
-from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.config.phantoms.em import EMPhantomData
+from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.study import Data
 from microtome.faults import ConfigurationError
 from microtome.study.sheet import (

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from microtome.config.phantoms import EMPhantomData, HEPhantomData
+from microtome.config.phantoms.em import EMPhantomData
+from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.run import Run
 from microtome.config.stain import StainNormalization
 from microtome.config.study import Data, Evaluate, Patches, Study, Targets
@@ -30,7 +31,7 @@ from tests.workflow.cases import listed
 from tests.workflow.workspace import he_study, mini_study
 
 Content = dict[str, Any]
-NETWORKS = set(entry_names(str(code.ROOT / "microtome/networks/__init__.py")))
+NETWORKS = set(entry_names("microtome.config.networks"))
 UNSETTLED = settings(
     deadline=None,
     max_examples=15,

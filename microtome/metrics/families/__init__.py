@@ -5,3 +5,7 @@ Each module has `measure(context) -> list[Measure]`, and says in the literals `O
 it measures of the image and of each class; `{loss}` and `{threshold}` stand for those of the study. They are
 read without importing.
 """
+
+from microtome.registry import search_path
+
+__path__ = search_path(__name__, __path__)

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from microtome.registry import require_choice, require_positive
+from microtome.config.networks.ciresan import Ciresan as Options
 
 POOL = 2
 TANH_GAIN, TANH_SLOPE = 1.7159, 2.0 / 3.0
@@ -62,22 +62,21 @@ class Ciresan(nn.Module):
         window: side of the window in pixels; the network classifies the pixel in its centre.
     """
 
-    def __init__(
-        self, layout: WindowLayout, *, activation: str, in_channels: int, classes: int, maps: int, hidden: int
-    ) -> None:
+    def __init__(self, options: Options) -> None:
         super().__init__()
-        self.window, self.in_channels = layout.window, in_channels
-        inputs = [in_channels] + [maps] * (len(layout.kernels) - 1)
+        layout, maps = VARIANTS[options.variant], options.maps
+        self.window, self.in_channels = layout.window, options.in_channels
+        inputs = [self.in_channels] + [maps] * (len(layout.kernels) - 1)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, maps, kernel) for before, kernel in zip(inputs, layout.kernels, strict=True)
         )
-        self.activation = ACTIVATIONS[activation]()
+        self.activation = ACTIVATIONS[options.activation]()
         self.pool = nn.MaxPool2d(POOL)
         self.side = layout.window
         for kernel in layout.kernels:
             self.side = (self.side - kernel + 1) // POOL
-        self.hidden = nn.Linear(maps * self.side**2, hidden)
-        self.output = nn.Linear(hidden, classes)
+        self.hidden = nn.Linear(maps * self.side**2, options.hidden)
+        self.output = nn.Linear(options.hidden, options.classes)
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Classify the central pixel of each window.
@@ -117,7 +116,7 @@ class Ciresan(nn.Module):
             H, W).
 
         Example:
-            >>> network = build(maps=2, hidden=3)
+            >>> network = build(Options(maps=2, hidden=3))
             >>> network.dense()(torch.zeros(1, 1, 20 + 94, 31 + 94)).shape
             torch.Size([1, 2, 20, 31])
         """
@@ -137,8 +136,6 @@ class DenseCiresan(nn.Module):
 
     def __init__(self, network: Ciresan, *, budget: int | None = None) -> None:
         super().__init__()
-        if budget is not None:
-            require_positive("ciresan.dense", budget=budget)
         self.network, self.budget = network, budget
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -257,7 +254,7 @@ def layer_table(model: Ciresan) -> list[dict[str, Any]]:
         layer) and `kernel` (None for the input), in order of evaluation.
 
     Example:
-        >>> layer_table(build())[1]
+        >>> layer_table(build(Options()))[1]
         {'type': 'convolutional', 'maps': 48, 'size': 92, 'kernel': 4}
     """
     rows = [{"type": "input", "maps": model.in_channels, "size": model.window, "kernel": None}]
@@ -283,41 +280,18 @@ def layer_table(model: Ciresan) -> list[dict[str, Any]]:
     return rows
 
 
-def build(
-    *,
-    variant: str = "n4",
-    activation: str = "tanh",
-    in_channels: int = 1,
-    classes: int = 2,
-    maps: int = 48,
-    hidden: int = 200,
-) -> Ciresan:
+def build(options: Options) -> Ciresan:
     """Build a sliding-window network.
 
     Weights are PyTorch's defaults (uniform within ±1/√fan_in); seed `torch` before building to repeat them.
-
-    Args:
-        variant: `n4` (95-pixel window; 219,290 parameters with the other options at their defaults) or `w65`
-            (65-pixel window; 270,746).
-        activation: `tanh` (1.7159·tanh(2x/3)) or `relu`.
-        in_channels: channels of the images.
-        classes: classes of the softmax.
-        maps: feature maps of each convolution.
-        hidden: units of the hidden fully connected layer.
+    At the default sizes `n4` has 219,290 parameters and `w65` 270,746.
 
     Returns:
         The network: windows (N, in_channels, window, window) to (N, classes) logits.
 
-    Raises:
-        ValueError: unknown variant or activation, or a size below 1.
-
     Example:
-        >>> network = build(variant="w65")
+        >>> network = build(Options(variant="w65"))
         >>> network(torch.zeros(3, 1, network.window, network.window)).shape
         torch.Size([3, 2])
     """
-    require_choice("variant", variant, tuple(VARIANTS), owner="ciresan")
-    require_choice("activation", activation, tuple(ACTIVATIONS), owner="ciresan")
-    require_positive("ciresan", in_channels=in_channels, classes=classes, maps=maps, hidden=hidden)
-    sizes = {"in_channels": in_channels, "classes": classes, "maps": maps, "hidden": hidden}
-    return Ciresan(VARIANTS[variant], activation=activation, **sizes)
+    return Ciresan(options)

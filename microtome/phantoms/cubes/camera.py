@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.cubes.spectra import WAVELENGTHS, light
-from microtome.phantoms.noise import smooth_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

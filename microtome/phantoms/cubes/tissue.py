@@ -16,8 +16,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.cubes.spectra import ABSORBERS, EOSIN, EUMELANIN, HAEMATOXYLIN, PHEOMELANIN, SCATTER
-from microtome.phantoms.noise import smooth_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.em.geometry import Tubes
-from microtome.phantoms.noise import smooth_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

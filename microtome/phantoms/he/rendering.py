@@ -12,8 +12,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.he.tissue import EPITHELIAL, LYMPHOCYTE, STROMAL, Layout, Nucleus, Organ
-from microtome.phantoms.noise import smooth_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

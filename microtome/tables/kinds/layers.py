@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Layers of a window network, read off the built model."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from microtome import networks
-from microtome.registry import require_choice
+from microtome.registry import load_entry
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.published import heading, published_table
@@ -61,8 +60,7 @@ def has_layer_table(name: str) -> bool:
     Raises:
         ValueError: There is no such network.
     """
-    require_choice("network", name, networks.names(), owner="layers")
-    return hasattr(importlib.import_module(f"microtome.networks.{name}"), "layer_table")
+    return hasattr(load_entry("microtome.networks", name, kind="network"), "layer_table")
 
 
 def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
@@ -84,7 +82,7 @@ def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
             f"'ciresan'"
         )
         raise ValueError(msg)
-    return list(importlib.import_module(f"microtome.networks.{name}").layer_table(model))
+    return list(load_entry("microtome.networks", name, kind="network").layer_table(model))
 
 
 def layer_table(

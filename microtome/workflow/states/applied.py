@@ -4,7 +4,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from microtome.config.networks import CLASS_MAP_NETWORKS
 from microtome.config.study import Study
 from microtome.workflow.states.runs import calibrate_options, predict_options
 
@@ -88,5 +87,5 @@ class EnsembleStates:
 
     def _activation(self, run: str) -> str:
         """How the members' maps are to be read: K classes that sum to 1, or each output by itself."""
-        names = {self.study.runs[member].network.name for member in self._members(run)}
-        return "softmax" if names <= CLASS_MAP_NETWORKS else "sigmoid"
+        members = (self.study.runs[member].network for member in self._members(run))
+        return "softmax" if all(network.CLASS_MAP for network in members) else "sigmoid"

@@ -48,7 +48,7 @@ def networks_built(module: str, entry: Entry) -> tuple[str, ...]:
     package = code.module_files("microtome.networks")[-1]
     if package not in code.closure(code.module_files(module)):
         return ()
-    known, network = entry_names(str(package)), entry.options.get("network")
+    known, network = entry_names("microtome.config.networks"), entry.options.get("network")
     name = network.get("name") if isinstance(network, Mapping) else None
     return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Options of the network `hypernet`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from microtome.config.networks._base import NetworkOptions, Odd, divisible
+
+RESOLUTIONS = ("resolutions", "4 with variant alldual or dual parallel, which need two blocks at the lowest")
+
+
+class HyperNet(NetworkOptions):
+    """Hyper-net: a residual 3-D network with a dilated path, and its ablations."""
+
+    LABEL: ClassVar = "Hyper-net"
+    OUTPUT: ClassVar = "softmax"
+    CLASS_MAP: ClassVar = True
+    name: Literal["hypernet"] = Field("hypernet", description="this network")
+    variant: Literal["proposed", "alldual", "alldilated", "maxpool"] = Field(
+        "proposed", description="proposed: 5.2 M parameters at width 16; the others are its ablations"
+    )
+    dual: Literal["serial", "parallel"] = Field(
+        "serial", description="whether the dilated block follows the standard one or both see the same input"
+    )
+    resolutions: Literal[4, 5] = Field(
+        4,
+        description="4: the first decoder block does not up-sample; 5: down-sampling before block 5 too",
+    )
+    dilated: Literal["all", "last"] = Field(
+        "all", description="which convolutions of a dilated block are dilated"
+    )
+    dilation: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        (1, 2, 2),
+        description="along bands, rows, columns; at the lowest resolution two bands are left",
+    )
+    kernel: Odd = Field(3, description="side of the blocks' kernels: 3, or 5 as in V-Net")
+    convs: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = Field(
+        (1, 2, 3, 3, 3), description="convolutions of each encoder block"
+    )
+    decoder_convs: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = Field(
+        (3, 3, 2, 1), description="convolutions of each decoder block, the lowest resolution first"
+    )
+    upsampling: Literal["trilinear", "nearest"] = Field("trilinear", description="kind of up-sampling")
+    up_kernel: Odd = Field(3, description="side of the kernel after up-sampling: 3 or 1")
+    head_kernel: Odd = Field(1, description="side of the last, 2-D kernel: 1 or 3")
+    width: PositiveInt = Field(16, description="channels of the highest resolution; 16 in the paper")
+    bands: PositiveInt = Field(16, description="bands of an image, a multiple of 8; data.channels")
+    classes: PositiveInt = Field(2, description="outputs; the number of data.classes")
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image."""
+        return self.bands
+
+    @field_validator("resolutions")
+    @classmethod
+    def _paired(cls, resolutions: int, info: ValidationInfo) -> int:
+        """Of five resolutions, the lowest has one block."""
+        if resolutions > 4 and (info.data.get("variant") == "alldual" or info.data.get("dual") == "parallel"):
+            raise PydanticCustomError(*RESOLUTIONS)
+        return resolutions
+
+    @field_validator("bands")
+    @classmethod
+    def _divides(cls, bands: int, info: ValidationInfo) -> int:
+        """Bands are halved at each lower resolution."""
+        return divisible(bands, 2 ** (info.data.get("resolutions", 4) - 1))

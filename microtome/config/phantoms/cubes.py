@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""Options of the phantom `cubes`."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from microtome.config.phantoms._shared import LARGEST_TILE, Images, Part
+from microtome.config.section import Section
+
+
+class CubePhantomData(Section):
+    """Melanoma phantom: hyperspectral cubes of H&E-stained skin with references and known transmittance."""
+
+    CHANNELS: ClassVar = 3
+    OBJECTS: ClassVar = False
+    kind: Literal["cubes"] = Field("cubes", description="the simulator")
+    seed: NonNegativeInt = Field(0, description="fixes every draw")
+    size: Annotated[int, Field(ge=32, le=LARGEST_TILE)] = Field(
+        128, description="side, pixels of 1 µm (10x) or 0.5 µm (20x)"
+    )
+    difficulty: NonNegativeFloat = Field(
+        1.0, description="0: no look-alikes, every tumour cell pigmented; above 1: more of both, and noise"
+    )
+    fields: PositiveInt = Field(2, description="scenes of each patient, at 10x and 20x in turn")
+    images: dict[Part, Images] = Field(
+        {"train": 6, "val": 2, "test": 4}, description="scenes of each part, in order"
+    )
+    references: Literal["frames", "lines", "averages"] = Field(
+        "frames", description="dark and blank cubes: whole frames, one line a band, or one value a band"
+    )
+    transmittance: bool = Field(False, description="whether the true transmittance is written too")
