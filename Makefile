@@ -13,9 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: .venv/run  ## run every study on phantoms and write results/demo/report.html
-	$(SNAKEMAKE) --quiet rules host --config scale=demo
-	@echo "The report: $(CURDIR)/results/demo/report.html"
+demo: .venv/run  ## run every study on phantoms and write results/demo/reports/melanoma+membranes+nuclei/report.html
+	$(SNAKEMAKE) --quiet rules host --config scale=demo "studies=[membranes,nuclei,melanoma]"
+	@echo "The report: $(CURDIR)/results/demo/reports/melanoma+membranes+nuclei/report.html"
 
 test: .venv/dev  ## run the test suite
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
@@ -35,7 +35,7 @@ recovery: .venv/dev  ## kill, fill the disk, damage files: 30 rounds (ROUNDS, SE
 lint: .venv/dev  ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 
 bench: .venv/dev  ## measure ratios against named peers

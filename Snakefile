@@ -1,31 +1,5 @@
 # Microtome: studies are data (config/studies/*.yaml), the DAG is code (rules/*.smk). See README.md and docs/.
-from snakemake.utils import min_version
-
-min_version("9.0")
-
-
-configfile: "config/config.yaml"
-
-
-report: "report/workflow.rst"
-
-
-include: "rules/common.smk"
-include: "rules/inputs.smk"
-include: "rules/data.smk"
-include: "rules/preprocess.smk"
-include: "rules/cubes.smk"
-include: "rules/stain.smk"
-include: "rules/train.smk"
-include: "rules/predict.smk"
-include: "rules/postprocess.smk"
-include: "rules/evaluate.smk"
-include: "rules/report.smk"
-include: "rules/apply.smk"
-
-
-onstart:
-    begin()
+include: "rules/main.smk"
 
 
 rule all:
@@ -33,13 +7,3 @@ rule all:
     input:
         at.page,
         at.crate,
-
-
-rule tables:
-    input:
-        all_of("tables"),
-
-
-rule figures:
-    input:
-        all_of("figures"),

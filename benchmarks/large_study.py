@@ -13,7 +13,7 @@ from benchmarks.large_sheets import FORMS, plan_cohorts, sheet_rows, sheet_text
 from benchmarks.placeholders import write_placeholders
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-COPIED = ("Snakefile", "config", "envs", "microtome", "profiles", "report", "rules", "scripts")
+COPIED = ("Snakefile", "config", "envs", "microtome", "profiles", "report", "rules", "scripts", "workflow")
 STUDY = "large"
 
 

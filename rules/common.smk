@@ -5,11 +5,16 @@ import sys
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, workflow.basedir)
+
+include: "clone.smk"
+
+
+sys.path.insert(0, str(CLONE))
 
 from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
+from microtome.config import project
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.datasets.fetch import mirror_folder
@@ -21,17 +26,26 @@ from microtome.workflow import needs
 from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
 from microtome.workflow.asked import check_asked, list_images, pair_labels
 from microtome.workflow.job import remedy
-from microtome.workflow.paths import Layout, make_importable
+from microtome.workflow.paths import Layout, make_importable, set_name
 from microtome.workflow.states import products
 from microtome.workflow.states.runs import run_kind
 
-make_importable(Path(workflow.basedir))
+paths = workflow.modifier.path_modifier
+if paths.prefix or paths.modifies_prefixes:
+    raise WorkflowError(
+        "`prefix` (or `replace_prefix`) of the module would move files that jobs look for: leave it out, and set "
+        "`results` and `resources` in the configuration of the module."
+    )
+
+make_importable(CLONE)
 os.environ.setdefault(
-    "SNAKEMAKE_SLURM_PARTITIONS", str(Path(workflow.basedir, "slurm/partitions.yaml"))
+    "SNAKEMAKE_SLURM_PARTITIONS", str(CLONE / "slurm/partitions.yaml")
 )
 
-# Jobs and files live as long as Snakemake does: no cycles are looked for until all are made (see `onstart`).
-gc.disable()
+# Jobs and files live as long as Snakemake does: no cycles are looked for until all are made (see `onstart`, which
+# Snakemake asks of the outermost workflow alone).
+if workflow.modifier.is_main_snakefile():
+    gc.disable()
 # Three times a job Snakemake parses the path of its script, which is a tenth of a large dry run.
 if hasattr(sourcecache, "parse_uri"):
     sourcecache.parse_uri = cache(sourcecache.parse_uri)
@@ -46,7 +60,7 @@ try:
 except (ConfigurationError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-at = Layout(OPTIONS.results, OPTIONS.scale)
+at = Layout(OPTIONS.results, OPTIONS.scale, tuple(PLANS))
 
 if OPTIONS.container:
 
@@ -80,6 +94,11 @@ wildcard_constraints:
     split="[a-z0-9-]+",
     batch=r"[a-z0-9]+-\d+",
     run=runs_of("ensemble", "calibrated", "plain", "borrowed"),
+
+
+def shipped(name):
+    """A file of the project; where it has none of that name, the workflow's."""
+    return project.find(name).as_posix()
 
 
 def plan(wildcards):

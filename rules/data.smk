@@ -1,5 +1,5 @@
 # Where images come from: a phantom, a public data set, or the user's own files.
-DATASETS = load_catalogue(Path("config/datasets.yaml"))
+DATASETS = load_catalogue(project.find(project.DATASETS))
 
 for key in sorted(
     {
@@ -29,9 +29,7 @@ for key in sorted(
             mem_mb=grow(500),
             runtime=lasting(240),
         params:
-            state=code.state(
-                "scripts/fetch.py", DATASETS[key].model_dump(mode="json")
-            ),
+            state=code.state("scripts/fetch.py", DATASETS[key].model_dump(mode="json")),
         message:
             f"fetch data set {key}"
         script:

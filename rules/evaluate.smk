@@ -32,7 +32,7 @@ rule tabulate:
     input:
         unpack(entry_files("tables")),
         data=entry_data("tables"),
-        published="config/published.yaml",
+        published=shipped(project.PUBLISHED),
     output:
         sidecar=at.study("tables/{name}.json"),
         tsv=report(
@@ -65,7 +65,7 @@ rule draw:
     input:
         unpack(entry_files("figures")),
         data=entry_data("figures"),
-        published="config/published.yaml",
+        published=shipped(project.PUBLISHED),
     output:
         sidecar=at.study("figures/{name}.json"),
         svg=report(

@@ -1,4 +1,4 @@
-# The report of a scale, and a look at the machine.
+# The report of the studies that run, in a folder of its own for each set of studies; and a look at the machine.
 rule report_page:
     input:
         tables=all_of("tables"),
@@ -9,8 +9,8 @@ rule report_page:
             for study in PLANS
             for split in PLANS[study].splits
         ],
-        published="config/published.yaml",
-        catalogue="config/datasets.yaml",
+        published=shipped(project.PUBLISHED),
+        catalogue=shipped(project.DATASETS),
         metrics=[
             expand(
                 at.run("metrics.tsv"), study=study, split=split, run=run, seed=seed
@@ -21,7 +21,7 @@ rule report_page:
     output:
         page=report(at.page, category="report", caption="../report/html.rst"),
     log:
-        at.log("report_page"),
+        at.log(f"report_page/{set_name(PLANS)}"),
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -36,7 +36,7 @@ rule report_page:
         "../scripts/report_page.py"
 
 
-# All results as an RO-Crate: what every file is and what made it from what. Written after the report.
+# The same results as an RO-Crate: what every file is and what made it from what. Written after the report.
 rule crate:
     input:
         page=at.page,
@@ -49,13 +49,13 @@ rule crate:
             path.replace("metrics.tsv", "card.json")
             for path in rules.report_page.input.metrics
         ],
-        published="config/published.yaml",
-        catalogue="config/datasets.yaml",
+        published=shipped(project.PUBLISHED),
+        catalogue=shipped(project.DATASETS),
     output:
         metadata=at.crate,
-        workflow=directory(f"{at.root}/workflow"),
+        workflow=directory(f"{at.report}/workflow"),
     log:
-        at.log("crate"),
+        at.log(f"crate/{set_name(PLANS)}"),
     localrule: True
     conda:
         "../envs/report.yaml"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from microtome.config import project
 from microtome.config.checks_products import EVERY_CLASS, check_products
 from microtome.config.entries import model
 from microtome.config.run import Run
@@ -20,6 +21,8 @@ CATALOGUE = "datasets.yaml"
 """Table of public data sets, in the folder above that of the study files."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
+TAKEN = ("benchmarks", "reports", "workflow")
+"""Folders beside those of the studies, in the results of a scale and in a report's folder."""
 OWNERS = {
     "phantom": "phantom",
     "dataset": "public",
@@ -50,6 +53,10 @@ def check_study(study: Study, places: Places) -> list[Fault]:
 
 def _check_names(study: Study, places: Places) -> Iterator[Fault]:
     """Names that become file names."""
+    if study.name in TAKEN:
+        yield Fault(
+            str(places.path), f"a study called '{study.name}'", f"another name than {', '.join(TAKEN)}"
+        )
     if not NAME.fullmatch(study.name):
         yield Fault(str(places.path), f"a study called '{study.name}'", f"a file name of {NAME_TEXT}")
     for section in ("runs", "tables", "figures"):
@@ -78,9 +85,11 @@ def check_dataset(data: Data, places: Places) -> list[Fault]:
 
     Args:
         data: What a study says of its data.
-        places: Where it says so; the table is `datasets.yaml` in the folder above the study's.
+        places: Where it says so; the table is `datasets.yaml` in the folder above the study's, else that of
+            the workflow.
     """
-    known = _datasets(places.path.parent.parent / CATALOGUE)
+    beside = places.path.parent.parent / CATALOGUE
+    known = _datasets(beside if beside.is_file() else project.find(project.DATASETS))
     if data.source != "public" or data.dataset in known:
         return []
     found = "nothing" if data.dataset is None else f"'{data.dataset}'"

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from microtome.config import kinds
+from microtome.config import kinds, project
 from microtome.config.kinds import Kind
 from microtome.config.run import Run
 from microtome.config.study import Entry, Study
@@ -21,7 +21,7 @@ from microtome.faults import Fault, nearest
 from microtome.registry import entry_file, entry_names
 
 PUBLISHED = "published.yaml"
-"""Table of published values, in the folder above that of the study files."""
+"""Table of published values, in the folder above that of the study files, else that of the workflow."""
 FAMILIES = "microtome.metrics.families"
 EVERY_CLASS = "all"
 """What metrics call the classes together."""
@@ -147,7 +147,8 @@ def _check_paper(study: Study, places: Places) -> Iterator[Fault]:
 
 
 def _papers(places: Places) -> Mapping[str, Any]:
-    return _published(places.path.parent.parent / PUBLISHED)
+    beside = places.path.parent.parent / PUBLISHED
+    return _published(beside if beside.is_file() else project.find(project.PUBLISHED))
 
 
 @cache

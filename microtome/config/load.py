@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from microtome.config import yaml
+from microtome.config import project, yaml
 from microtome.config.checks import check_dataset, check_study
 from microtome.config.checks_objects import check_instances
 from microtome.config.pydantic_faults import describe
@@ -28,12 +28,12 @@ TOP_LEVEL = (*(name for name in Study.model_fields if name != "name"), "defaults
 NOT_OF_ENSEMBLES = ("network", "loss")
 
 
-def load_workflow(options: Mapping[str, Any], *, file: str = "config/config.yaml") -> Workflow:
+def load_workflow(options: Mapping[str, Any], *, file: str | Path = project.CONFIG) -> Workflow:
     """Check the options of the workflow.
 
     Args:
         options: The merged content of `file` and the command line.
-        file: The file that faults are reported against.
+        file: The file that faults are reported against; the workflow's own where the project has none.
 
     Returns:
         The checked options.
@@ -45,7 +45,7 @@ def load_workflow(options: Mapping[str, Any], *, file: str = "config/config.yaml
     try:
         return Workflow.model_validate(dict(options))
     except ValidationError as error:
-        faults = describe(error, Workflow, _option_places(options, Path(file)))
+        faults = describe(error, Workflow, _option_places(options, project.find(file)))
     raise ConfigurationError(faults + _study_faults(options, Path(file).parent / STUDY_FOLDER.name))
 
 
@@ -86,7 +86,7 @@ def load_study(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Study:
     Args:
         name: The file's name in `folder`, without its ending.
         scale: The overlay under `scales` that is laid over the file.
-        folder: Where study files are.
+        folder: Where study files are; one that the project lacks is the workflow's.
 
     Returns:
         The study, each run being the defaults with the run's changes.
@@ -107,7 +107,7 @@ def load_studies(
     Args:
         names: Names of study files.
         scale: The scale.
-        folder: Holds the study files.
+        folder: Holds the study files; those that the project lacks are the workflow's.
         look_at_files: Whether to read the headers of the user's own files.
 
     Raises:
@@ -131,7 +131,7 @@ def load_studies(
 
 def places_of(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Places:
     """Say where the options of a study that loads stand, for faults that show only beside its samples."""
-    path = folder / f"{name}.yaml"
+    path = project.find(folder / f"{name}.yaml")
     return Places(path, _merged(yaml.read(path), scale))
 
 
@@ -161,10 +161,10 @@ def _draft(name: str, scale: str, folder: Path) -> _Draft:
     Raises:
         ConfigurationError: There is no such file, or it cannot be read at all.
     """
-    path = folder / f"{name}.yaml"
+    path = project.find(folder / f"{name}.yaml")
     if not path.is_file():
-        known = nearest(name, (file.stem for file in folder.glob("*.yaml")))
-        raise ConfigurationError([Fault(f"{folder.parent / 'config.yaml'} studies", f"'{name}'", known)])
+        place, found = project.find(folder.parent / "config.yaml"), f"'{name}'{project.searched(path)}"
+        raise ConfigurationError([Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))])
     tree = yaml.read(path)
     faults = _scale_faults(tree, scale, path)
     study, places, found = _at_scale(tree, scale, name, path)
@@ -261,7 +261,7 @@ def _data_faults(draft: _Draft, *, look_at_files: bool) -> list[Fault]:
         return []
     if data.source != "phantom" and data.samples is None:
         return []
-    sheet = Path(str(data.samples)) if data.source != "phantom" else draft.places.path
+    sheet = project.find(str(data.samples)) if data.source != "phantom" else draft.places.path
     faults = check_dataset(data, draft.places) if data.dataset else []
     needed = draft.study.needed_parts if draft.study else ("train", "test")
     return faults + check_data(

@@ -33,6 +33,7 @@ PACKAGES = (
 
 CPU_INFO = Path("/proc/cpuinfo")
 COMMAND_SECONDS = 20
+HERE = Path(__file__).resolve().parent
 GPU_FIELDS = ("name", "driver_version", "memory.total")
 
 
@@ -143,17 +144,18 @@ def nvidia_gpus() -> list[dict[str, Any]]:
     return [gpu for gpu in map(_parse_gpu, _lines(query)) if gpu is not None]
 
 
-def git_state(folder: str | Path) -> dict[str, Any] | None:
+def git_state(folder: str | Path = HERE) -> dict[str, Any] | None:
     """Tell the commit of a repository, and whether it has changes.
 
     Args:
-        folder: A folder inside the repository.
+        folder: A folder that the repository has committed; this package's, wherever a job runs.
 
     Returns:
         ``{"commit": str, "dirty": bool}``; dirty counts changed and new files that git does not
-        ignore. None outside a repository, without git, or before the first commit.
+        ignore. None outside a repository, in a folder that it does not know (a module's files, unpacked in
+        somebody's project), without git, or before the first commit.
     """
-    commit = _lines(["git", "-C", str(folder), "rev-parse", "--verify", "HEAD"])
+    commit = _lines(["git", "-C", str(folder), "rev-parse", "HEAD", "HEAD:./"])
     if not commit:
         return None
     changes = _output(["git", "-C", str(folder), "status", "--porcelain"])

@@ -75,7 +75,7 @@ def record(
                 "architecture": platform.machine(),
                 "cpu": environment.cpu_model(),
             },
-            "git_commit": environment.git_state(Path.cwd()),
+            "git_commit": environment.git_state(),
         },
     }
 

@@ -26,7 +26,8 @@ def collect(
 ) -> ReportInputs:
     """Read what the results folder of a scale holds.
 
-    The page is meant to be written to ``{results_folder}/report.html``: its links start there.
+    The page's links start in the results folder, so it is meant for a folder from which each study's name
+    leads to its results.
 
     Args:
         results_folder: ``results/{scale}``, with one folder per study and ``benchmarks/``.

@@ -23,11 +23,10 @@ COPIED = (
     "rules/*.smk",
     "scripts/*.py",
     "envs/*.yaml",
-    "config/*.yaml",
     "requirements.txt",
     "LICENSE",
 )
-"""What is copied of the workflow, beside the files of the studies."""
+"""What is copied of the workflow, beside configuration and plugins."""
 RUN_FILES = {
     "model.safetensors": "weights",
     CARD_NAME: "card",
@@ -53,7 +52,7 @@ def write_crate(
 
     Args:
         options: The rule's options (see `planning.crate_state`).
-        metadata: Where it is written: in the results folder of the scale, beside the report.
+        metadata: Where it is written: in the folder of the report, which leads to all that it describes.
         page: The report; the crate is published when it was written.
         workflow: Gets the copy, in the same folder.
         published: Published values, which name the papers.
@@ -63,7 +62,7 @@ def write_crate(
         FileNotFoundError: A result is missing.
         ValueError: A result cannot be read.
     """
-    crate = metadata.parent
+    crate = metadata.parent  # where the report has put links to the folders of its studies
     _copy(workflow, tuple(options["studies"]))
     papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
     known = load_catalogue(catalogue)
@@ -73,7 +72,7 @@ def write_crate(
     ]
     machine, git = environment.machine(), environment.git_state(code.ROOT)
     inputs = CrateInputs(
-        scale=crate.name,
+        scale=options["scale"],
         command=options["command"],
         published=_written(page),
         report=_file(crate, page, "report"),
@@ -89,13 +88,19 @@ def write_crate(
 
 
 def _copy(workflow: Path, studies: Sequence[str]) -> None:
-    """Copy the rules, environments and configuration of the workflow."""
-    patterns = (*COPIED, *(f"config/studies/{name}.yaml" for name in studies))
+    """Copy the rules and environments, and the configuration and plugins as the project has them."""
+    own = ("config/*.yaml", "plugins/**/*.py", *(f"config/studies/{name}.yaml" for name in studies))
+    files = _found(code.ROOT, (*COPIED, *own)) | _found(Path(), own)
     with finished_folder(workflow) as partial:
-        for path in (path for pattern in patterns for path in sorted(code.ROOT.glob(pattern))):
-            place = partial / path.relative_to(code.ROOT)
+        for name, path in sorted(files.items()):
+            place = partial / name
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
+
+
+def _found(root: Path, patterns: Sequence[str]) -> dict[Path, Path]:
+    """The files below a folder that have one of these names."""
+    return {path.relative_to(root): path for pattern in patterns for path in root.glob(pattern)}
 
 
 def _files(folder: Path) -> list[Path]:

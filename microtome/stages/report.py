@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Write the report of a scale."""
+"""Write the report of a set of studies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import yaml
 
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_file
+from microtome.provenance import code
 from microtome.report.collect import collect
 from microtome.report.inputs import Citation, ExpectedRun, StudyMeta
 from microtome.report.page import build_report
@@ -21,15 +22,27 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
 
     Args:
         options: The rule's options (see `plan.report_state`).
-        page: `report.html` in the results folder of the scale.
+        page: `results/{scale}/reports/{name}/report.html`. Its folder gets a link to the folder of each
+            study, so that the page's links hold in it, and in a copy that follows links (`zip -r`, `cp -rL`).
         published: Published values, which name the papers.
         catalogue: The data set table, which names what to cite.
     """
     papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
     studies = [_meta(name, study, papers, catalogue) for name, study in options["studies"].items()]
-    text = build_report(collect(page.parent, studies, command=options["command"]))
+    results = page.parents[2]
+    _link(page.parent, options["studies"])
+    text = build_report(collect(results, studies, command=options["command"], repository=code.ROOT))
     with finished_file(page) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _link(folder: Path, studies: Iterable[str]) -> None:
+    """Let the folder of a report lead to those of its studies, which lie beside all reports."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in studies:
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(Path("../..", name), target_is_directory=True)
 
 
 def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyMeta:

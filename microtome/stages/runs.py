@@ -104,7 +104,7 @@ def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) ->
         },
         "seconds": seconds,
         "digests": {"members": [card.get("digests", {}).get("weights", "") for card in found]},
-        "git_commit": environment.git_state(Path.cwd()),
+        "git_commit": environment.git_state(),
         "versions": environment.versions(),
     }
     write_json(path, content)

@@ -293,7 +293,7 @@ def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict
         "started": result.started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "resumed": result.resumed,
-        "git_commit": environment.git_state(Path.cwd()),
+        "git_commit": environment.git_state(),
         "versions": environment.versions(),
     }
 

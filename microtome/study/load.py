@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from microtome.config import kinds
+from microtome.config import kinds, project
 from microtome.config.load import load_studies, places_of
 from microtome.config.study import Study
 from microtome.config.workflow import Workflow
@@ -55,7 +55,9 @@ def _load_plans(workflow: Workflow, mirror: Path | None, *, look_at_files: bool)
 
 def _plan(study: Study, workflow: Workflow, mirror: Path | None, *, look_at_files: bool) -> StudyPlan:
     data = study.data
-    sheet = Path(str(data.samples)) if data.source != "phantom" else Path(f"config/studies/{study.name}.yaml")
+    sheet = project.find(
+        f"config/studies/{study.name}.yaml" if data.source == "phantom" else str(data.samples)
+    )
     samples = phantom_sheet(data.phantom) if data.source == "phantom" else read_sheet(sheet, data)
     root = _root(study, workflow)
     if data.source == "files" and look_at_files:
@@ -167,7 +169,7 @@ def _root(study: Study, workflow: Workflow) -> Path:
         return Path(workflow.results) / workflow.scale / study.name / "raw"
     if data.source == "public":
         return Path(workflow.resources) / str(data.dataset)
-    return sheet_root(Path(str(data.samples)), data)
+    return sheet_root(project.find(str(data.samples)), data)
 
 
 def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
@@ -179,5 +181,6 @@ def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
             other, kind = first.setdefault(name, (key, run_kind(run)))
             if kind != run_kind(run):
                 found = f"a run of kind {run_kind(run)}; study {other} has one of that name of kind {kind}"
-                faults.append(Fault(f"config/studies/{key}.yaml runs.{name}", found, "another name"))
+                place = project.find(f"config/studies/{key}.yaml")
+                faults.append(Fault(f"{place} runs.{name}", found, "another name"))
     return faults

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from microtome.config import project
 from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
 from microtome.faults import Fault, nearest, raise_faults
@@ -134,7 +135,7 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
     """The cells of a sheet, each row with its line; or why it cannot be read."""
     header_text = f"a header with the columns {', '.join(COLUMNS)}"
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
+        found = "a folder" if path.is_dir() else f"no such file{project.searched(path)}"
         return [], [Fault(str(path), found, "a sample sheet (TSV) there")]
     if (size := path.stat().st_size) > LARGEST_SHEET:
         return [], [Fault(str(path), f"{size} bytes", f"a sample sheet of at most {LARGEST_SHEET}")]

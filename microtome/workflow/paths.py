@@ -1,26 +1,36 @@
 # SPDX-License-Identifier: MIT
 """Where the workflow keeps its files, as patterns with wildcards, and how its scripts find the package."""
 
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+LONGEST_SET = 80
+"""Characters of the joined names of studies, at most."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The paths of one scale.
+    """The paths of one scale, and of the report of some studies at it.
 
     Attributes:
         results: Folder of everything computed.
         scale: Results of each scale live apart.
+        studies: The studies of the report; each set of studies has its own.
 
     Example:
-        >>> Layout("results", "demo").run("card.json")
+        >>> at = Layout("results", "demo", ("nuclei", "membranes"))
+        >>> at.run("card.json")
         'results/demo/{study}/runs/{split}/{run}/seed-{seed}/card.json'
+        >>> at.page
+        'results/demo/reports/membranes+nuclei/report.html'
     """
 
     results: str
     scale: str
+    studies: tuple[str, ...]
 
     @property
     def root(self) -> str:
@@ -28,14 +38,19 @@ class Layout:
         return f"{self.results}/{self.scale}"
 
     @property
+    def report(self) -> str:
+        """Folder of the report of these studies, which is an RO-Crate too."""
+        return f"{self.root}/reports/{set_name(self.studies)}"
+
+    @property
     def page(self) -> str:
         """The report."""
-        return f"{self.root}/report.html"
+        return f"{self.report}/report.html"
 
     @property
     def crate(self) -> str:
-        """What describes all results of the scale as an RO-Crate."""
-        return f"{self.root}/ro-crate-metadata.json"
+        """What describes the results of these studies as an RO-Crate."""
+        return f"{self.report}/ro-crate-metadata.json"
 
     def study(self, name: str) -> str:
         """A file or folder of a study."""
@@ -52,6 +67,24 @@ class Layout:
     def times(self, rule: str, *wildcards: str) -> str:
         """The benchmark file (time and memory) of a rule's job."""
         return f"{self.root}/benchmarks/{_pattern(rule, wildcards)}.tsv"
+
+
+def set_name(studies: Iterable[str]) -> str:
+    """The name of a set of studies, whatever their order; of a long one the first study's and a digest.
+
+    Names of studies hold no `+`, so two sets have two names.
+
+    Example:
+        >>> set_name(["nuclei", "membranes"])
+        'membranes+nuclei'
+        >>> set_name(f"study-{number}" for number in range(20))
+        'study-0+19-others-a1512bc0'
+    """
+    names = sorted(set(studies))
+    joined = "+".join(names)
+    if len(joined) <= LONGEST_SET:
+        return joined
+    return f"{names[0]}+{len(names) - 1}-others-{hashlib.sha256(joined.encode()).hexdigest()[:8]}"
 
 
 def _pattern(rule: str, wildcards: tuple[str, ...]) -> str:

@@ -26,6 +26,7 @@ TOOLS = "MICROTOME_CLUSTER_TOOLS"
 PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
 """The verbatim command, asking SLURM more often than a real site would like."""
 STUDY = "results/demo/mini"
+REPORT = "results/demo/reports/mini/report.html"
 RUNS = f"{STUDY}/runs/main"
 START = 35
 """Seconds that an undisturbed training may take for a time limit of one minute to let it do some epochs."""
@@ -43,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = _missing()
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.workflow)
+            item.add_marker(pytest.mark.cluster)
             item.add_marker(pytest.mark.xdist_group("cluster"))
             if reason and "lab" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.cluster.conftest import MEMORY, PROFILE, RUNS, STUDY, Disturbed, Submitted
+from tests.cluster.conftest import MEMORY, PROFILE, REPORT, RUNS, STUDY, Disturbed, Submitted
 from tests.cluster.lab import Lab
 from tests.workflow.workspace import EPOCHS, DryRunServer, Workspace
 
@@ -22,7 +22,18 @@ SUBMISSIONS = 21
 """What they are for SLURM; see `groups` in slurm/config.yaml."""
 TIMES = "seconds"
 """Columns with this word differ from run to run."""
-SOURCES = ("Snakefile", "rules", "scripts", "microtome", "envs", "config", "slurm", "profiles", "report")
+SOURCES = (
+    "Snakefile",
+    "rules",
+    "scripts",
+    "microtome",
+    "envs",
+    "config",
+    "slurm",
+    "profiles",
+    "report",
+    "workflow",
+)
 DAY = 86_400
 
 
@@ -31,7 +42,7 @@ def test_every_job_is_submitted(submitted: Submitted) -> None:
     local = {record["rule"] for record in submitted.records if record["slurm"] is None}
     assert local == ON_LOGIN_NODE
     assert len(submitted.records) == SCRIPTS
-    assert (submitted.workspace.root / "results/demo/report.html").is_file()
+    assert (submitted.workspace.root / REPORT).is_file()
 
 
 def test_small_jobs_share_a_submission(submitted: Submitted, lab: Lab) -> None:

@@ -18,6 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A long example that fails is reported all the same."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.fuzz)
             item.add_marker(pytest.mark.filterwarnings("ignore:Generating overly large repr"))
 
 

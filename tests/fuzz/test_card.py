@@ -64,7 +64,7 @@ def test_the_seeds_are_sound(folder):
 @fuzzed
 @given(content=FILES)
 def test_a_card_is_read_or_refused(content, folder, monkeypatch):
-    monkeypatch.setattr(environment, "git_state", lambda _: "")
+    monkeypatch.setattr(environment, "git_state", lambda: "")
     monkeypatch.setattr(environment, "versions", dict)
     run = prepare(folder)
     (run / CARD_NAME).write_bytes(content)

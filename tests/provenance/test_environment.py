@@ -71,6 +71,13 @@ def test_outside_a_repository_there_is_no_state(tmp_path, monkeypatch):
     assert environment.git_state(tmp_path) is None
 
 
+def test_a_folder_that_the_repository_does_not_know_has_no_state(repository):
+    """Files of the workflow, unpacked in somebody's project, are not at the project's commit."""
+    (repository / ".snakemake").mkdir()
+    (repository / ".snakemake/code.py").write_text("")
+    assert environment.git_state(repository / ".snakemake") is None
+
+
 def test_without_git_there_is_no_state(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert environment.git_state(repository) is None

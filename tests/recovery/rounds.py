@@ -22,7 +22,7 @@ LONGEST = 4.0
 MOST_REMOVED = 3
 REMOVABLE = ("runs/*/*/*", "runs/*/*/*/predictions", "images", "targets", "patches")
 """Results that a round may have to make again, below a study; those that it needs for `ENDS`."""
-ENDS = ("*/tables", "*/figures", "report.html")
+ENDS = ("*/tables", "*/figures", "reports")
 """What everything else leads to."""
 
 

@@ -15,6 +15,7 @@ from tests.workflow.workspace import Workspace, make_workspace
 DATA = os.environ.get("MICROTOME_DATA")
 REAL = pytest.mark.skipif(DATA is None, reason="MICROTOME_DATA is not set")
 RESULTS = "results/demo/look"
+PAGE = "results/demo/reports/look/report.html"
 ASKED = ("-c1", "--config", "studies=[look]")
 FIGURES = ("spectra", "band_images", "cube_quality")
 WIDTH = 8
@@ -58,7 +59,7 @@ def _check(workspace: Workspace, *, bands: int, size: tuple[int, int], chosen: i
     assert table["mean"].gt(0).all()
     for kind in FIGURES:
         assert (workspace.root / f"{RESULTS}/figures/{kind}.png").stat().st_size > 10_000
-    assert "One cube" in workspace.read("results/demo/report.html")
+    assert "One cube" in workspace.read(PAGE)
 
 
 def test_one_cube(workspace: Workspace) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.workflow.conftest import Complete
-from tests.workflow.workspace import EPOCHS, Workspace, epochs_done
+from tests.workflow.workspace import EPOCHS, REPORT, Workspace, epochs_done
 
 STUDY = "results/demo/mini"
 RUN = f"{STUDY}/runs/main/dice/seed-0"
@@ -29,7 +29,7 @@ TIMES = "seconds"
 def test_a_killed_training_goes_on_to_the_same_bytes(complete: Complete, copy: Workspace) -> None:
     for made in (RUN, f"{STUDY}/tables", f"{STUDY}/figures"):  # all that training leads to
         shutil.rmtree(copy.root / made)
-    (copy.root / "results/demo/report.html").unlink()
+    (copy.root / REPORT / "report.html").unlink()
 
     workflow = copy.start(*COMMAND)
     first = _kill_after_epoch(copy, workflow, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Generated sheets: the papers' numbers, any size, the leakage rule, the command."""
+"""Generated sheets: the papers' numbers, any size, the leakage rule, files that stand in."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.large_sheets import FORMS, plan_cohorts, sheet_rows, sheet_text
-from microtome.__main__ import main
+from benchmarks.placeholders import write_placeholders
 from microtome.config.study import Data, Split
 from microtome.study.splits import check_data
 
@@ -105,36 +105,16 @@ def test_impossible_sizes_are_refused(options: dict, message: str) -> None:
 
 
 @pytest.mark.parametrize("study", FORMS)
-def test_the_command_writes_files_that_are_read(
-    study: str, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_placeholders_are_files_that_are_read(study: str, tmp_path: Path) -> None:
     """Sheet and placeholders pass every check of a study of the user's own files."""
-    sheet = tmp_path / "data/samples.tsv"
-    main(["sheet", "--study", study, "--images", "6", "--patients", "3", "--out", str(sheet), "--files"])
-    assert "6 images of 3" in capsys.readouterr().out
     form = FORMS[study]
+    rows = sheet_rows(form, plan_cohorts(form, images=6, units=3), study=study)
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text(sheet_text(rows), encoding="utf-8")
+    named = {
+        row[name] for row in rows for name in ("image", "label", "cube", "dark", "blank") if row.get(name)
+    }
+    assert write_placeholders(rows, tmp_path, form) == len(named) >= 12
+    assert write_placeholders(rows, tmp_path, form) == 0
     data = Data(source="files", group_by=form.unit, channels=form.channels, classes=CLASSES)
     assert check_data(data, Split(kind="column"), sheet=sheet) == []
-    assert (sheet.parent / "cubes").is_dir() == form.cubes
-
-
-def test_the_command_with_a_preset(tmp_path: Path) -> None:
-    sheet = tmp_path / "samples.tsv"
-    main(["sheet", "--study", "nuclei", "--preset", "published", "--out", str(sheet)])
-    assert len(sheet.read_text(encoding="utf-8").splitlines()) == 45
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["samples.tsv"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "found neither --preset nor --images"),
-        (["--preset", "published", "--images", "5"], "found --preset with --images"),
-        (["--images", "9", "--parts", "train=x"], "expected for example --parts train=0.7"),
-        (["--images", "1"], "found 1 images"),
-    ],
-)
-def test_the_command_says_what_is_wrong(arguments: list[str], message: str, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=message):
-        main(["sheet", "--study", "nuclei", "--out", str(tmp_path / "s.tsv"), *arguments])
-    assert not list(tmp_path.iterdir())

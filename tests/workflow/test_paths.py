@@ -6,12 +6,14 @@ import string
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from microtome.workflow.paths import Layout, make_importable
 
-AT = Layout("results", "demo")
+AT = Layout("results", "demo", ("nuclei", "membranes"))
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = st.text(string.ascii_lowercase + string.digits + "-_", min_size=1, max_size=8)
 
 
@@ -22,8 +24,8 @@ def _fields(pattern: str) -> list[str]:
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        (AT.page, "results/demo/report.html"),
-        (AT.crate, "results/demo/ro-crate-metadata.json"),
+        (AT.page, "results/demo/reports/membranes+nuclei/report.html"),
+        (AT.crate, "results/demo/reports/membranes+nuclei/ro-crate-metadata.json"),
         (AT.study("samples.tsv"), "results/demo/{study}/samples.tsv"),
         (AT.run("card.json"), "results/demo/{study}/runs/{split}/{run}/seed-{seed}/card.json"),
         (AT.log("train", "study", "run"), "logs/demo/train/{study}/{run}.log"),
@@ -38,7 +40,7 @@ def test_paths_are_those_of_the_documentation(pattern: str, expected: str) -> No
 @given(results=NAMES, one=NAMES, other=NAMES, name=NAMES)
 def test_scales_live_apart(results: str, one: str, other: str, name: str) -> None:
     """No file of a scale lies in the folder of another."""
-    first, second = Layout(results, one), Layout(results, other)
+    first, second = Layout(results, one, (name,)), Layout(results, other, (name,))
     patterns = [
         (at.page, at.study(name), at.run(name), at.times(name), at.log(name)) for at in (first, second)
     ]
@@ -59,6 +61,21 @@ def test_a_run_file_lies_in_its_study(values: dict[str, str], seed: int) -> None
     path = AT.run("model.safetensors").format(**values, seed=seed)
     assert path.startswith(AT.study("").format(study=values["study"]))
     assert path.endswith(f"/{values['run']}/seed-{seed}/model.safetensors")
+
+
+@given(sets=st.lists(st.sets(NAMES, min_size=1, max_size=12), min_size=2, max_size=2, unique_by=frozenset))
+def test_each_set_of_studies_has_its_own_report(sets: list[set[str]]) -> None:
+    one, other = (Layout("results", "demo", tuple(names)) for names in sets)
+    assert one.report != other.report
+    assert one.page == Layout("results", "demo", tuple(sorted(sets[0], reverse=True))).page
+    assert len(Path(one.report).name.encode()) < 128
+
+
+def test_make_demo_names_its_report() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    studies = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))["studies"]
+    assert f'"studies=[{",".join(studies)}]"' in makefile
+    assert makefile.count(Layout("results", "demo", tuple(studies)).page) == 2
 
 
 def test_logs_do_not_lie_among_results() -> None:

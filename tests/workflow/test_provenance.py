@@ -10,7 +10,7 @@ from microtome.provenance import code as provenance
 from microtome.provenance.trace import describe, trace
 from tests.crate_checks import check_crate
 from tests.workflow.conftest import Complete
-from tests.workflow.workspace import Workspace
+from tests.workflow.workspace import REPORT, Workspace
 
 MEGABYTE = 1_000_000
 TABLE = "results/demo/mini/tables/comparison.tsv"
@@ -83,7 +83,7 @@ def _products(root: Path) -> dict[str, bytes]:
 
 
 def test_the_results_are_a_valid_crate(complete: Complete) -> None:
-    folder = complete.workspace.root / "results/demo"
+    folder = complete.workspace.root / REPORT
     entities = check_crate(folder)
     assert (folder / "ro-crate-metadata.json").stat().st_size < 2 * MEGABYTE
     assert {"report.html", "mini/", "own/", "he/", "workflow/rules/train.smk"} <= set(entities)

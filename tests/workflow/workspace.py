@@ -25,6 +25,8 @@ GENERATED = frozenset({"results", "resources", "logs", ".snakemake", "__pycache_
 TARGETS = frozenset({"all", "tables", "figures", "report", "apply", "evaluate_folder", "export_model"})
 """Rules that only name files."""
 STUDIES = ("mini", "own", "he")
+REPORT = "results/demo/reports/he+mini+own"
+"""Folder of the report of all three."""
 OBJECTS = "results/demo/he/runs/main/marked/seed-0/objects/test-0"
 EVERYTHING = ("all", OBJECTS)
 """What the tests ask for: the report, and the objects of a run."""

@@ -95,7 +95,8 @@ def _results(plans: Mapping[str, Any]) -> dict[str, Any]:
     """What there is to show of all studies, and the command that makes it."""
     scale = next(iter(plans.values())).scale
     command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    return {"command": command, "studies": {name: _shown(plan) for name, plan in plans.items()}}
+    studies = {name: _shown(plan) for name, plan in plans.items()}
+    return {"scale": scale, "command": command, "studies": studies}
 
 
 def _shown(plan: Any) -> dict[str, Any]:

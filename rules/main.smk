@@ -1,0 +1,44 @@
+# The whole workflow but its first target, for Snakefile and workflow/Snakefile. A project elsewhere
+# (`snakemake -s CLONE/Snakefile --directory FOLDER`) may do without a configuration of its own.
+import os
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+OWN = "config/config.yaml"
+SHIPPED = workflow.source_path("../config/config.yaml")
+
+
+configfile: OWN if os.path.exists(OWN) else SHIPPED
+
+
+report: "../report/workflow.rst"
+
+
+include: "common.smk"
+include: "inputs.smk"
+include: "data.smk"
+include: "preprocess.smk"
+include: "cubes.smk"
+include: "stain.smk"
+include: "train.smk"
+include: "predict.smk"
+include: "postprocess.smk"
+include: "evaluate.smk"
+include: "report.smk"
+include: "apply.smk"
+
+
+onstart:
+    begin()
+
+
+rule tables:
+    input:
+        all_of("tables"),
+
+
+rule figures:
+    input:
+        all_of("figures"),
