@@ -22,7 +22,7 @@ from microtome.workflow.paths import Layout
 from microtome.workflow.states import products
 from tests.workflow.workspace import he_study, mini_study
 
-AT = Layout("results", "demo")
+AT = Layout("results", "demo", ("x",))
 TABLE = '''
 """Epochs of runs."""
 import pandas as pd
