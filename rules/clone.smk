@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake.sourcecache import HostingProviderFile
 
 
-def unpack(repository, ref):
+def unpacked(repository, ref):
     """The files of a commit, in a folder of the project: Snakemake has them packed, and Python is to import them."""
     git = ["git", "-C", str(repository)]
     commit = subprocess.check_output(
@@ -30,7 +30,7 @@ def unpack(repository, ref):
 def workflow_folder(rules):
     """The folder above that of the rules; of a module from a repository (`github(...)`) it is unpacked."""
     if isinstance(rules, HostingProviderFile):
-        return unpack(rules.hosted_repo.repo.git_dir, rules.ref)
+        return unpacked(rules.hosted_repo.repo.git_dir, rules.ref)
     return Path(str(rules)).parent
 
 

@@ -21,11 +21,13 @@ from microtome.datasets.fetch import mirror_folder
 from microtome.faults import ConfigurationError
 from microtome.files import require_writable
 from microtome.provenance import code
-from microtome.study.load import crate_state, load_plans, report_state
+from microtome.study.load import load_plans
+from microtome.workflow import needs
 from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
 from microtome.workflow.asked import check_asked, list_images, pair_labels
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, make_importable, set_name
+from microtome.workflow.states import products
 from microtome.workflow.states.runs import run_kind
 
 paths = workflow.modifier.path_modifier

@@ -30,26 +30,8 @@ rule evaluate:
 
 rule tabulate:
     input:
-        cards=entry_inputs("tables", "card.json"),
-        histories=entry_inputs("tables", "history.tsv"),
-        metrics=entry_inputs("tables", "metrics.tsv"),
-        splits=lambda wildcards: expand(
-            at.study("splits/{split}.tsv"),
-            study=wildcards.study,
-            split=plan(wildcards).splits,
-        ),
-        targets=lambda wildcards: (
-            expand(
-                at.study("targets/{batch}"),
-                study=wildcards.study,
-                batch=plan(wildcards).labelled(plan(wildcards).batches),
-            )
-            if plan(wildcards).study.tables[wildcards.name].images
-            else []
-        ),
+        unpack(entry_files("tables")),
         data=entry_data("tables"),
-        stains=entry_stains("tables"),
-        objects=entry_objects("tables"),
         published=shipped(project.PUBLISHED),
     output:
         sidecar=at.study("tables/{name}.json"),
@@ -72,7 +54,7 @@ rule tabulate:
         mem_mb=grow(1500),
         runtime=lasting(15),
     params:
-        state=lambda wildcards: plan(wildcards).entry("tables", wildcards.name),
+        state=lambda wildcards: products.entry(plan(wildcards), "tables", wildcards.name),
     message:
         "{wildcards.study}: table {wildcards.name}"
     script:
@@ -81,17 +63,8 @@ rule tabulate:
 
 rule draw:
     input:
-        cards=entry_inputs("figures", "card.json"),
-        histories=entry_inputs("figures", "history.tsv"),
-        metrics=entry_inputs("figures", "metrics.tsv"),
-        images=entry_images("figures", "images"),
-        targets=entry_images("figures", "targets"),
-        maps=entry_maps("figures"),
-        stains=entry_stains("figures"),
-        stain_targets=entry_stains("figures", "target.json"),
+        unpack(entry_files("figures")),
         data=entry_data("figures"),
-        cubes=entry_cubes("cubes/{batch}"),
-        bands=entry_cubes("bands/{split}/bands.tsv"),
         published=shipped(project.PUBLISHED),
     output:
         sidecar=at.study("figures/{name}.json"),
@@ -115,7 +88,7 @@ rule draw:
         mem_mb=grow(2000),
         runtime=lasting(15),
     params:
-        state=lambda wildcards: plan(wildcards).entry("figures", wildcards.name),
+        state=lambda wildcards: products.entry(plan(wildcards), "figures", wildcards.name),
     message:
         "{wildcards.study}: figure {wildcards.name}"
     script:

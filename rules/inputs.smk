@@ -1,17 +1,9 @@
 # Input functions of cubes, of tables and figures, and of what is asked for by name (apply, evaluate_folder, export_model).
-def entry_inputs(section, name):
-    """An input function: what a table or a figure is made of, in files or batch folders called `name`."""
+def entry_files(section):
+    """An input function: what a table or a figure is made of, as its kind declares, by the name of the input."""
 
     def inputs(wildcards):
-        found = plan(wildcards)
-        runs = found.entry_runs(section, wildcards.name)
-        keys = [(s, r, i) for s, r, i in found.evaluated() if r in runs]
-        if name == "history.tsv":
-            keys = [key for key in keys if not found.study.runs[key[1]].is_ensemble]
-        return [
-            expand(at.run(name), study=wildcards.study, split=s, run=r, seed=i)[0]
-            for s, r, i in keys
-        ]
+        return needs.files(plan(wildcards), at, section, wildcards.name)
 
     return inputs
 
@@ -23,104 +15,7 @@ def entry_data(section):
     """
 
     def inputs(wildcards):
-        found = plan(wildcards)
-        entry = getattr(found.study, section)[wildcards.name]
-        if not (entry.runs or entry.images or entry.stains or entry.cubes):
-            return []
-        names = ["samples.tsv", *(f"splits/{split}.tsv" for split in found.splits)]
-        return ancient([at.study(name).format(study=wildcards.study) for name in names])
-
-    return inputs
-
-
-def entry_images(section, kind):
-    """An input function: batch folders of the evaluated parts, if the table or figure shows images."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if not getattr(found.study, section)[wildcards.name].images:
-            return []
-        batches = {
-            b
-            for split in found.splits
-            for b in found.batches_of(split, *found.study.evaluate.parts)
-        }
-        if kind == "targets":
-            batches = found.labelled(batches)
-        return expand(
-            at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=sorted(batches)
-        )
-
-    return inputs
-
-
-def entry_maps(section):
-    """An input function: predictions and segmentations of the runs, if the table or figure shows images."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if not getattr(found.study, section)[wildcards.name].images:
-            return []
-        runs = found.entry_runs(section, wildcards.name)
-        return [
-            at.run(name).format(study=wildcards.study, split=split, run=run, seed=seed)
-            for split, run, seed in found.evaluated()
-            if run in runs
-            for name in found.map_files(split, run)
-        ]
-
-    return inputs
-
-
-def entry_stains(section, name=""):
-    """An input function: folders of stain-normalized images, or files, if the table or figure shows stains."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if not getattr(found.study, section)[wildcards.name].stains:
-            return []
-        pattern = at.study("stains/{stain}/" + (name or "images/{batch}"))
-        keys = {"study": wildcards.study, "stain": found.study.stains}
-        return expand(pattern, **keys, batch=found.batches)
-
-    return inputs
-
-
-def entry_cubes(name):
-    """An input function: calibrated cubes, raw cubes or chosen bands, if the figure shows cubes."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if not found.study.figures[wildcards.name].cubes:
-            return []
-        parts = found.study.evaluate.parts
-        batches = {b for split in found.splits for b in found.batches_of(split, *parts)}
-        keys = {
-            "study": wildcards.study,
-            "split": found.splits,
-            "batch": sorted(batches),
-        }
-        return expand(at.study(name), **keys)
-
-    return inputs
-
-
-def entry_objects(section):
-    """An input function: folders of measured objects, if the table or figure is made of them."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if not getattr(found.study, section)[wildcards.name].objects:
-            return []
-        runs = found.entry_runs(section, wildcards.name)
-        return [
-            at.run(f"objects/{batch}").format(
-                study=wildcards.study, split=split, run=run, seed=seed
-            )
-            for split, run, seed in found.evaluated()
-            if run in runs
-            for batch in found.batches_of(split, *found.study.evaluate.parts)
-        ]
+        return ancient(needs.origins(plan(wildcards), at, section, wildcards.name))
 
     return inputs
 

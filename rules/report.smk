@@ -29,7 +29,7 @@ rule report_page:
         mem_mb=grow(2000),
         runtime=lasting(30),
     params:
-        state=report_state(PLANS),
+        state=products.report(PLANS),
     message:
         "write {output.page}"
     script:
@@ -64,7 +64,7 @@ rule crate:
         mem_mb=grow(1000),
         runtime=lasting(30),
     params:
-        state=crate_state(PLANS),
+        state=products.crate(PLANS),
     message:
         "write {output.metadata}"
     script:

@@ -1,44 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Checks of a study that no single option shows."""
 
-import ast
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import NoneType
 
 import yaml
 
 from microtome.config import project
+from microtome.config.checks_products import EVERY_CLASS, check_products
 from microtome.config.entries import model
 from microtome.config.run import Run
-from microtome.config.study import Data, Entry, Study
+from microtome.config.study import Data, Study
 from microtome.config.yaml import Places
 from microtome.faults import Fault, nearest
 from microtome.registry import entry_names
 
-PACKAGE = Path(__file__).parent.parent
 CATALOGUE = "datasets.yaml"
 """Table of public data sets, in the folder above that of the study files."""
-MAKERS = {"tables": "tabulate", "figures": "draw"}
-GIVEN = frozenset({"title", "runs", "rows", "run"})
-"""Options of a kind that the workflow itself fills in."""
-PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
-    "str": ("text", (str,)),
-    "bool": ("true or false", (bool,)),
-    "Sequence[str]": ("a list of names, such as [a, b]", (list, tuple)),
-    "int": ("a whole number", (int,)),
-    "float": ("a number", (int, float)),
-    "int | None": ("a whole number or null", (int, NoneType)),
-    "float | None": ("a number or null", (int, float, NoneType)),
-}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
 TAKEN = ("benchmarks", "reports", "workflow")
 """Folders beside those of the studies, in the results of a scale and in a report's folder."""
-EVERY_CLASS = "all"
-"""What metrics call the classes together."""
 OWNERS = {
     "phantom": "phantom",
     "dataset": "public",
@@ -63,10 +47,7 @@ def check_study(study: Study, places: Places) -> list[Fault]:
     """
     faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
-    for section, entries in (("tables", study.tables), ("figures", study.figures)):
-        for name, entry in entries.items():
-            faults += _check_entry(study, section, name, entry, places)
-    faults += _unknown_measures(study, places)
+    faults += [*check_products(study, places), *_unknown_measures(study, places)]
     return list(dict.fromkeys(faults))
 
 
@@ -287,26 +268,6 @@ def _all_channels(study: Study) -> set[int]:
     return counts if len(counts) == 1 and study.data.channels not in counts else set()
 
 
-def _check_entry(study: Study, section: str, name: str, entry: Entry, places: Places) -> Iterator[Fault]:
-    known = kinds(section)
-    if entry.kind not in known:
-        yield Fault(places((section, name, "kind")), f"'{entry.kind}'", nearest(entry.kind, known))
-        return
-    for number, run in enumerate(entry.runs if entry.runs != "all" else ()):
-        if run not in study.runs:
-            yield Fault(places((section, name, "runs", str(number))), f"'{run}'", nearest(run, study.runs))
-    allowed = [option for option in kind_options(section, entry.kind) if option not in GIVEN]
-    for option in entry.options:
-        if option not in allowed:
-            known = [*allowed, *Entry.model_fields]
-            yield Fault(places((section, name, option)), f"unknown option '{option}'", nearest(option, known))
-            continue
-        expected = _option_type(section, entry.kind, option)
-        value = entry.options[option]
-        if expected and not _is_of(value, expected[1]):
-            yield Fault(places((section, name, option)), repr(value), expected[0])
-
-
 def losses_of(target: str) -> list[str]:
     """The losses that take what networks of an output give: `sigmoid` or `softmax`."""
     package = "microtome.config.losses"
@@ -319,41 +280,3 @@ def _unknown_measures(study: Study, places: Places) -> Iterator[Fault]:
         for number, name in enumerate(getattr(study.evaluate, option)):
             if name not in names:
                 yield Fault(places(("evaluate", option, str(number))), f"'{name}'", nearest(name, names))
-
-
-def _is_of(value: object, types: tuple[type, ...]) -> bool:
-    """Whether a value is of one of the types; true and false are no numbers."""
-    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
-
-
-def _option_type(section: str, kind: str, option: str) -> tuple[str, tuple[type, ...]] | None:
-    """What a kind's option takes, where its annotation is plain."""
-    function = maker(section, kind)
-    annotations = {a.arg: a.annotation for a in function.args.kwonlyargs} if function else {}
-    return PLAIN_TYPES.get(ast.unparse(annotations[option])) if annotations.get(option) else None
-
-
-@cache
-def kinds(section: str) -> tuple[str, ...]:
-    """The kinds of tables or figures: the modules that have the function, found without importing them.
-
-    Args:
-        section: `tables` or `figures`.
-    """
-    files = sorted((PACKAGE / section / "kinds").glob("*.py"))
-    return tuple(file.stem for file in files if not file.stem.startswith("_") and maker(section, file.stem))
-
-
-def kind_options(section: str, kind: str) -> list[str]:
-    """The options that a kind takes: the keyword arguments of its function."""
-    function = maker(section, kind)
-    return [argument.arg for argument in function.args.kwonlyargs] if function else []
-
-
-@cache
-def maker(section: str, kind: str) -> ast.FunctionDef | None:
-    """The function that makes a table or a figure of a kind, as syntax; None if the module is no kind."""
-    file = PACKAGE / section / "kinds" / f"{kind}.py"
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    named = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == MAKERS[section])
-    return next(named, None) if kind != "__init__" else None

@@ -14,8 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from microtome.config.checks import GIVEN, PACKAGE, kind_options, kinds, maker
+from microtome.config import kinds
+from microtome.config.checks_products import GIVEN
 from microtome.config.entries import model as options_of
+from microtome.config.kinds import Kind
 from microtome.config.load import OMIT, SCALES, TOP_LEVEL
 from microtome.config.study import Entry, Study
 from microtome.config.workflow import Workflow
@@ -189,32 +191,35 @@ def _partial(schema: Any) -> Any:
 def _entry_schema(section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Schema of a table or a figure: one alternative for each kind, with the options of the kind."""
     alternatives = []
-    for kind in kinds(section):
+    for kind in _kinds(section):
         properties = copy.deepcopy(dict(entry["properties"]))
-        properties["kind"] = {"const": kind, "description": _summary(section, kind)}
-        texts = _arguments(section, kind)
-        properties |= {name: {"description": texts.get(name, "")} for name in _own_options(section, kind)}
-        alternatives.append({"title": kind, **_section(properties)})
+        properties["kind"] = {"const": kind.name, "description": _summary(kind)}
+        texts = _arguments(kind)
+        properties |= {name: {"description": texts.get(name, "")} for name in _own_options(kind)}
+        alternatives.append({"title": kind.name, **_section(properties)})
     return {"anyOf": alternatives}
 
 
-def _own_options(section: str, kind: str) -> list[str]:
-    return [option for option in kind_options(section, kind) if option not in GIVEN]
+def _kinds(section: str) -> Iterator[Kind]:
+    return (kind for name in kinds.names(section) if (kind := kinds.find(section, name)))
 
 
-def _summary(section: str, kind: str) -> str:
+def _own_options(kind: Kind) -> list[str]:
+    return [option for option in kind.options if option not in GIVEN]
+
+
+def _summary(kind: Kind) -> str:
     """The first line of what a kind says of itself."""
-    return _documentation(section, kind).split("\n", maxsplit=1)[0]
+    return _documentation(kind).split("\n", maxsplit=1)[0]
 
 
-def _documentation(section: str, kind: str) -> str:
-    function = maker(section, kind)
-    return ast.get_docstring(function) or "" if function else ""
+def _documentation(kind: Kind) -> str:
+    return ast.get_docstring(kind.function) or ""
 
 
-def _arguments(section: str, kind: str) -> dict[str, str]:
+def _arguments(kind: Kind) -> dict[str, str]:
     """The meaning of each option, from the docstring's `Args`."""
-    listing = re.search(r"\nArgs:\n(.*?)(?:\n\S|\Z)", _documentation(section, kind), re.DOTALL)
+    listing = re.search(r"\nArgs:\n(.*?)(?:\n\S|\Z)", _documentation(kind), re.DOTALL)
     if not listing:
         return {}
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", listing[1], re.DOTALL | re.MULTILINE)
@@ -228,8 +233,8 @@ def configuration_page() -> str:
     parts += _model_parts("study", Study, intro, leave_out=("name", *ENTRIES))
     for section, noun in ENTRIES.items():
         parts += [f"## {section}", "", *_options(Entry.model_json_schema()), "", ENTRY_TEXT[section], ""]
-        for kind in kinds(section):
-            parts += _kind_part(section, kind, noun)
+        for kind in _kinds(section):
+            parts += _kind_part(kind, noun)
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
@@ -311,14 +316,11 @@ def _range(schema: Mapping[str, Any]) -> str:
     return f" {', '.join(limits)}" if limits else ""
 
 
-def _written_default(section: str, kind: str, node: ast.expr) -> str:
+def _written_default(kind: Kind, node: ast.expr) -> str:
     """A default as the code has it; a constant by its value if that is short."""
     if isinstance(node, ast.Name):
-        tree = ast.parse((PACKAGE / section / "kinds" / f"{kind}.py").read_text(encoding="utf-8"))
-        assigned = [
-            item.value for item in tree.body if isinstance(item, ast.Assign) and _names(item, node.id)
-        ]
-        node = assigned[-1] if assigned else node
+        body = ast.parse(kind.file.read_text(encoding="utf-8")).body
+        node = next((n.value for n in body if isinstance(n, ast.Assign) and _names(n, node.id)), node)
     text = ast.unparse(node)
     return f"`{text}`" if len(text) <= SHORT and not text.isupper() else "built in"
 
@@ -327,20 +329,31 @@ def _names(item: ast.Assign, name: str) -> bool:
     return any(isinstance(target, ast.Name) and target.id == name for target in item.targets)
 
 
-def _kind_part(section: str, kind: str, noun: str) -> Iterator[str]:
-    """The options of a kind of table or figure."""
-    function = maker(section, kind)
-    yield from (f"### {noun} {kind}", "", _summary(section, kind), "")
-    own = _own_options(section, kind)
-    if not own or function is None:
+def _kind_part(kind: Kind, noun: str) -> Iterator[str]:
+    """What a kind of table or figure needs, and its options."""
+    yield from (f"### {noun} {kind.name}", "", _summary(kind), "")
+    yield from _needs_part(kind)
+    own, texts = _own_options(kind), _arguments(kind)
+    if not own:
         yield from ("No options of its own.", "")
         return
-    defaults = dict(zip((a.arg for a in function.args.kwonlyargs), function.args.kw_defaults, strict=True))
-    types = {a.arg: ast.unparse(a.annotation) if a.annotation else "" for a in function.args.kwonlyargs}
-    texts = _arguments(section, kind)
     yield HEADER
     for name in own:
-        node = defaults[name]
-        default = "**required**" if node is None else _written_default(section, kind, node)
-        yield f"| `{name}` | `{_cell(types[name])}` | {default} | {_cell(texts.get(name, ''))} |"
+        node = kind.defaults[name]
+        default = "**required**" if node is None else _written_default(kind, node)
+        yield f"| `{name}` | `{_cell(kind.annotations[name])}` | {default} | {_cell(texts.get(name, ''))} |"
     yield ""
+
+
+def _needs_part(kind: Kind) -> Iterator[str]:
+    """A line that says what a kind is made of."""
+    said = [f"needs {', '.join(sorted(kind.declared('NEEDS')))}"] if kind.declared("NEEDS") else []
+    said += [f"uses {', '.join(sorted(kind.declared('USES')))}"] if kind.declared("USES") else []
+    conditions = kind.declared("NEEDS_WHEN").items()
+    said += [
+        f"needs {', '.join(sorted(needs))} {f'with `{option}: {value}`' if value else f'without `{option}`'}"
+        for (option, value), needs in conditions
+    ]
+    if said:
+        text = "; ".join(said)
+        yield from (f"{text[0].upper()}{text[1:]}.", "")

@@ -144,10 +144,6 @@ class Entry(Section):
     runs: tuple[str, ...] | Literal["all"] = Field(
         (), description="runs it is made of, in order; `all`, or none"
     )
-    images: bool = Field(False, description="whether it shows images of the evaluated parts")
-    stains: bool = Field(False, description="whether it shows stain-normalized images or their reports")
-    objects: bool = Field(False, description="whether it is made of the objects that the runs found")
-    cubes: bool = Field(False, description="whether it shows cubes or the choice of bands")
 
     @property
     def options(self) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 """What figures are drawn from."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from microtome.provenance.runs import RunRecord
+from microtome.tables.inputs import Inputs
 
 PREDICTIONS = "predictions"
 SEGMENTATIONS = "segmentations"
@@ -16,7 +17,6 @@ RUN_FOLDERS = (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS, UNCERTAINTY)
 INSTANCES = "instances"
 TARGET_FOLDERS = {"instances": INSTANCES, "shape_marker": "shape_markers", "centre_marker": "centre_markers"}
 """Folder beside a target, by what it holds of the same sample."""
-STAIN_TARGET = "target.json"
 BACKGROUND = "background"
 TEST = "test"
 
@@ -55,17 +55,12 @@ class SampleSources:
 
 
 @dataclass(frozen=True)
-class FigureInputs:
+class FigureInputs(Inputs):
     """Everything a figure may need; a kind says what it misses.
 
     Attributes:
-        runs: Run records, in the order of the legend.
         sources: Files by sample.
-        published: Published values of all papers (parsed ``config/published.yaml``).
-        data_kind: Where the study's images come from: ``phantom``, ``public`` or ``own``.
-        classes: Names of the classes; the position is the class id.
         positive: Name of the class whose probability a network with one output predicts; the last by default.
-        groups: Group (organ, clinic) by sample.
         settings: Parts of the study that schematic drawings tell of: ``stains`` (by name) and ``runs`` (by
             name: ``stain``, ``outputs``, ``sampler``, ``augment``, ``network``, ``loss``, ``segment``), as
             in the study file.
@@ -75,13 +70,8 @@ class FigureInputs:
         bands: Chosen bands and their scores (``bands.tsv``), or None.
     """
 
-    runs: Sequence[RunRecord] = ()
     sources: Mapping[str, SampleSources] = field(default_factory=dict)
-    published: Mapping[str, Any] = field(default_factory=dict)
-    data_kind: str = "phantom"
-    classes: tuple[str, ...] = ("membrane", "cell")
     positive: str = ""
-    groups: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     stain_targets: Mapping[str, Path] = field(default_factory=dict)
     cubes: Mapping[str, Path] = field(default_factory=dict)
@@ -222,6 +212,32 @@ def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> P
         msg = f"no {what} of sample {sample!r} by run {run!r}; runs with one: {sorted(paths)}"
         raise ValueError(msg)
     return paths[run]
+
+
+def gather(inputs: Inputs, options: Mapping[str, Any]) -> FigureInputs:
+    """Sort the files of a figure by sample.
+
+    Args:
+        inputs: What a table would be made of.
+        options: The rule's options (`microtome.workflow.states.products.entry`): `settings` and `raw_cubes`,
+            where the kind needs them.
+
+    Returns:
+        The same and the files by sample.
+    """
+    stains: dict[str, list[Path]] = {}
+    for path in inputs.found("stains", "*.tif"):
+        stains.setdefault(path.parents[2].name, []).append(path)
+    pictures = inputs.found("images", "*.tif"), inputs.found("targets", "*.tif")
+    return FigureInputs(
+        **{item.name: getattr(inputs, item.name) for item in fields(inputs)},
+        sources=find_sources(inputs.runs, *pictures, stains=stains),
+        settings=options.get("settings") or {},
+        stain_targets={path.parent.name: path for path in inputs.files.get("stain_targets", ())},
+        cubes={path.stem: path for path in inputs.found("cubes", "*.hdr")},
+        raw_cubes={name: Path(path) for name, path in options.get("raw_cubes", {}).items()},
+        bands=next(iter(inputs.files.get("bands", ())), None),
+    )
 
 
 def find_sources(

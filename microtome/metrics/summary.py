@@ -117,7 +117,7 @@ def summarize(
     units = _average(frame, [*keys, *(column for column in unit if column not in keys)])
     settings = interval or Bootstrap()
     rows = [
-        dict(zip(keys, group, strict=True)) | _statistics(values["value"].to_numpy(float), ddof, settings)
+        dict(zip(keys, group, strict=True)) | statistics(values["value"].to_numpy(float), ddof, settings)
         for group, values in units.groupby(keys, sort=False, observed=True)
     ]
     return pd.DataFrame(rows)
@@ -235,10 +235,20 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return frame.groupby(keys, sort=False, observed=True, as_index=False)["value"].mean()
 
 
-def _statistics(values: Values, ddof: int, settings: Bootstrap) -> dict[str, float]:
+def statistics(values: Values, ddof: int, settings: Bootstrap | None) -> dict[str, float]:
+    """Mean, spread and interval of the values of some units.
+
+    Args:
+        values: One value a unit, (N,); NaN where it is undefined.
+        ddof: 1 for the sample standard deviation, 0 for that of the population.
+        settings: How to bootstrap the interval of the mean; None: not at all.
+
+    Returns:
+        ``n`` (defined values), ``undefined``, ``mean``, ``sd``, ``low``, ``high``; NaN if there are too few.
+    """
     defined = values[~np.isnan(values)]
     nan = float("nan")
-    low, high = _interval(defined, settings)
+    low, high = _interval(defined, settings) if settings else (nan, nan)
     return {
         "n": defined.size,
         "undefined": values.size - defined.size,

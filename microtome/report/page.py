@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from microtome import formats
-from microtome.report.curves import draw_panels
 from microtome.report.inputs import (
     STATUS_ORDER,
     CaseInput,
@@ -140,7 +139,6 @@ def _environment() -> Environment:
     environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
     environment.tests["made"] = is_made
     environment.globals.update(
-        panels=draw_panels,
         count_status=count_status,
         is_web=is_web,
         missing=missing,

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
 """Reading the tables and figures of a study, with their sidecars."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+import pandas as pd
 from PIL import Image
 
 from microtome.provenance.sidecars import FigureSidecar, TableSidecar, parse_figure, parse_table
-from microtome.report.cells import read_cells
-from microtome.report.inputs import FigureInput, Link, Picture, TableInput
+from microtome.report.inputs import Cell, FigureInput, Link, Picture, TableInput
 from microtome.report.limits import TABLE_ROWS
 from microtome.report.thumbnails import encode_figure
+from microtome.tables.frame import Column
+from microtome.tables.parts.render import heading, parse_tsv, printed
 
 TABLE_FORMATS = ("tsv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")
 Sidecar = TypeVar("Sidecar", TableSidecar, FigureSidecar)
+Cells = tuple[Cell, ...]
 
 
 def read_tables(folder: Path, titles: Mapping[str, str], *, root: Path) -> tuple[TableInput, ...]:
@@ -82,7 +85,7 @@ def _names(folder: Path, titles: Mapping[str, str], *, formats: tuple[str, ...])
 def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> TableInput:
     """Read one table."""
     sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_table, TableSidecar(caption=""))
-    header, rows, problem = read_cells(folder / f"{name}.tsv", sidecar.columns)
+    header, rows, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
     return TableInput(
         name=name,
         title=sidecar.title or titles.get(name) or name,
@@ -96,6 +99,46 @@ def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Pat
         problems=tuple(filter(None, (problem,))) or problems,
         expected=name in titles,
     )
+
+
+def _read_cells(path: Path, columns: Sequence[Column]) -> tuple[Cells, tuple[Cells, ...], str]:
+    """Headings and rows of a table, printed as in its Markdown; or the reason if there are none."""
+    nothing = f"not shown: tables/{path.name} has no rows; see the log of its rule"
+    try:
+        frame, shown = cells_of(path.read_text(encoding="utf-8"), columns)
+    except FileNotFoundError:
+        return (), (), f"not produced: tables/{path.name} does not exist; see the log of its rule"
+    except pd.errors.EmptyDataError:
+        return (), (), nothing
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return (), (), f"not shown: tables/{path.name} cannot be read ({error}); run its rule again"
+    if frame.empty:
+        return (), (), nothing
+    header = tuple(Cell(heading(column), column.kind) for column in shown)
+    rows = (zip(row, shown, strict=True) for row in printed(frame, shown))
+    return header, tuple(tuple(Cell(text, c.kind, best) for (text, best), c in row) for row in rows), ""
+
+
+def cells_of(text: str, columns: Sequence[Column]) -> tuple[pd.DataFrame, Sequence[Column]]:
+    r"""Read the frame of a table, and what to print of it.
+
+    Args:
+        text: The TSV.
+        columns: Columns to print; empty (no sidecar tells them): all, as they stand in the file.
+
+    Raises:
+        KeyError: The file lacks a column.
+        ValueError: It is no table.
+
+    Example:
+        >>> frame, shown = cells_of("# caption\na\tb\nx\t1.50\n", ())
+        >>> frame.loc[0, "b"], [column.label for column in shown]
+        ('1.50', ['a', 'b'])
+    """
+    if columns:
+        return parse_tsv(text), columns
+    frame = parse_tsv(text, dtype=str, keep_default_na=False)
+    return frame, [Column(name, name, kind="text") for name in frame.columns]
 
 
 def _read_figure(

@@ -51,7 +51,7 @@ def write_crate(
     """Copy the workflow beside the results and write `ro-crate-metadata.json`.
 
     Args:
-        options: The rule's options (see `planning.crate_state`).
+        options: The rule's options (see `microtome.workflow.states.products.crate`).
         metadata: Where it is written: in the folder of the report, which leads to all that it describes.
         page: The report; the crate is published when it was written.
         workflow: Gets the copy, in the same folder.

@@ -18,14 +18,6 @@ def read_map(path: Path) -> np.ndarray:
     return source.read(0, 0, *source.shape[1:])
 
 
-def by_stain(folders: Iterable[str | Path]) -> dict[str, list[Path]]:
-    """Batch folders of normalized images, `stains/{name}/images/{batch}`, by name."""
-    found: dict[str, list[Path]] = {}
-    for folder in map(Path, folders):
-        found.setdefault(folder.parent.parent.name, []).append(folder)
-    return found
-
-
 def find_sample(folders: Iterable[Path], sample: str) -> Path:
     """The file of a sample in one of several batch folders.
 

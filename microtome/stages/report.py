@@ -21,7 +21,7 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
     """Collect what the results folder holds and write the page.
 
     Args:
-        options: The rule's options (see `plan.report_state`).
+        options: The rule's options (see `microtome.workflow.states.products.report`).
         page: `results/{scale}/reports/{name}/report.html`. Its folder gets a link to the folder of each
             study, so that the page's links hold in it, and in a copy that follows links (`zip -r`, `cp -rL`).
         published: Published values, which name the papers.

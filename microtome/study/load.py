@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from microtome.config import project
+from microtome.config import kinds, project
 from microtome.config.load import load_studies, places_of
 from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
-from microtome.provenance import code
 from microtome.study import splits
 from microtome.study.headers import is_envi, remembered
 from microtome.study.plan import StudyPlan
@@ -140,14 +139,16 @@ def _unknown_samples(plan: StudyPlan) -> list[Fault]:
 
 
 def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Options `sample` and `samples` of the tables and figures: their keys and the names given."""
-    for section in ("tables", "figures"):
+    """The samples that tables and figures name, and their keys."""
+    for section in kinds.MAKERS:
         for entry_name, entry in getattr(study, section).items():
-            keys = (section, entry_name)
-            if entry.options.get("sample"):
-                yield (*keys, "sample"), entry.options["sample"]
-            for number, name in enumerate(entry.options.get("samples") or ()):
-                yield (*keys, "samples", str(number)), name
+            kind, keys = kinds.find(section, entry.kind), (section, entry_name)
+            for option in kind.declared("SAMPLE_OPTIONS"):
+                value = entry.options.get(option)
+                if isinstance(value, str) and value:
+                    yield (*keys, option), value
+                for number, name in enumerate(value if isinstance(value, list | tuple) else ()):
+                    yield (*keys, option, str(number)), name
 
 
 def _present(samples: list[Sample], *folders: Path) -> list[Sample]:
@@ -169,47 +170,6 @@ def _root(study: Study, workflow: Workflow) -> Path:
     if data.source == "public":
         return Path(workflow.resources) / str(data.dataset)
     return sheet_root(project.find(str(data.samples)), data)
-
-
-def report_state(plans: Mapping[str, StudyPlan]) -> str:
-    """State of `report_page`: the title and paper of each study, and the names of what is shown."""
-    templates = sorted((code.ROOT / "microtome/report/templates").glob("*"))
-    files = [path.relative_to(code.ROOT).as_posix() for path in templates if path.is_file()]
-    return code.state("scripts/report_page.py", _results(plans), files=files)
-
-
-def crate_state(plans: Mapping[str, StudyPlan]) -> str:
-    """State of `crate`, which describes the same results as the report shows."""
-    return code.state("scripts/crate.py", _results(plans))
-
-
-def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
-    """What there is to show of all studies, and the command that makes it."""
-    scale = next(iter(plans.values())).scale
-    command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    return {
-        "scale": scale,
-        "command": command,
-        "studies": {name: _shown(plan) for name, plan in plans.items()},
-    }
-
-
-def _shown(plan: StudyPlan) -> dict[str, Any]:
-    """What the report shows of a study; tables and figures in pairs, as a state sorts the keys of objects."""
-    study = plan.study
-    return {
-        "title": study.title,
-        "paper": study.paper,
-        "data_kind": plan.data_kind,
-        "dataset": study.data.dataset if study.data.source == "public" else None,
-        "tables": [[name, entry.title] for name, entry in study.tables.items()],
-        "figures": [[name, entry.title] for name, entry in study.figures.items()],
-        "labels": plan.labels(),
-        "evaluated": plan.evaluated(),
-        "splits": list(plan.splits),
-        "classes": plan.classes,
-        "case_metric": study.evaluate.rank_by,
-    }
 
 
 def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:

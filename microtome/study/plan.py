@@ -20,7 +20,7 @@ from microtome.study.sheet import Sample, as_rows
 from microtome.study.splits import Parts
 from microtome.workflow.states.applied import EnsembleStates
 from microtome.workflow.states.cubes import CubeStates
-from microtome.workflow.states.runs import calibrate_options, networks_built, predict_options, run_kind
+from microtome.workflow.states.runs import calibrate_options, predict_options, run_kind
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,6 @@ class StudyPlan(CubeStates, EnsembleStates):
         return [f"{folder}/{batch}" for folder in folders for batch in batches] + [
             "calibration.json"
         ] * calibrated
-
-    def entry_runs(self, section: str, name: str) -> list[str]:
-        """The runs that a table or a figure is made of."""
-        entry = getattr(self.study, section)[name]
-        return list(self.study.runs) if entry.runs == "all" else list(entry.runs)
 
     def rows(self, batch: str) -> list[dict[str, object]]:
         """The samples of a batch as plain rows."""
@@ -277,42 +272,6 @@ class StudyPlan(CubeStates, EnsembleStates):
             if run.loss is not None and run.loss.name == name:
                 return run.loss.model_dump(mode="json")
         return {"name": name}
-
-    @cache  # noqa: B019
-    def entry(self, section: str, name: str) -> str:
-        """State of `tabulate` or `draw`."""
-        entry = getattr(self.study, section)[name]
-        runs, kind = self.entry_runs(section, name), f"microtome.{section}.kinds.{entry.kind}"
-        modules = (kind, *networks_built(kind, entry))
-        options = {
-            "name": name,
-            "kind": entry.kind,
-            "modules": modules,
-            "title": entry.title,
-            "options": entry.options,
-            "runs": runs,
-            "labels": {run: label for run, label in self.labels().items() if run in runs},
-            "images": entry.images,
-            "classes": self.classes,
-            "paper": self.study.paper,
-            "data_kind": self.data_kind,
-        }
-        if self.has_instances and (entry.images or entry.stains or entry.objects):
-            options["groups"] = {sample.sample: sample.group for sample in self.samples.values()}
-        if entry.cubes:
-            options["raw_cubes"] = self.raw_cubes()
-        if entry.stains and runs:
-            options["settings"] = self._settings(runs)
-        rule = {"tables": "tabulate", "figures": "draw"}[section]
-        return self._state(rule, options, modules=modules)
-
-    def _settings(self, runs: Iterable[str]) -> dict[str, Any]:
-        """What a drawing of the chain tells of the runs."""
-        fields = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
-        return {
-            "stains": {name: stain.model_dump(mode="json") for name, stain in self.study.stains.items()},
-            "runs": {name: self.study.runs[name].model_dump(mode="json", include=fields) for name in runs},
-        }
 
     def labels(self) -> dict[str, str]:
         """Run name to the name printed."""

@@ -11,14 +11,14 @@ from microtome.registry import Kinds
 
 if TYPE_CHECKING:
     from microtome.tables.frame import Table
-    from microtome.tables.inputs import TableInputs
+    from microtome.tables.inputs import Inputs
 
 KINDS = Kinds(f"{__name__}.kinds", function="tabulate", thing="table")
 names = KINDS.names
 options = KINDS.options
 
 
-def tabulate(kind: str, inputs: "TableInputs", **chosen: Any) -> "Table":
+def tabulate(kind: str, inputs: "Inputs", **chosen: Any) -> "Table":
     """Make a table of a study.
 
     Args:

@@ -60,8 +60,9 @@ def test_fault(name, tmp_path):
 
 @mark.parametrize("name", TABLE["classes"])
 def test_fault_of_a_study_without_objects(name, tmp_path):
-    case = TABLE["classes"][name]
-    assert without_lines(faults_of(tmp_path, changed(mini_study(), case["changes"]))) == [case["expected"]]
+    case, study = TABLE["classes"][name], mini_study()
+    study |= {"tables": {}, "figures": {}}  # which show metrics that the change may take away
+    assert without_lines(faults_of(tmp_path, changed(study, case["changes"]))) == [case["expected"]]
 
 
 def test_the_line_is_that_of_the_run(tmp_path):

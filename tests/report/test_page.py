@@ -234,7 +234,6 @@ def test_an_empty_results_folder_gives_a_page_that_says_so(tmp_path):
     for text in (
         "the folder membranes does not exist",
         "no run has metrics",
-        "no run has a history",
         "0 of 8",
     ):
         assert text in page.words

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 import io
-import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from microtome.provenance import sidecars
 from microtome.report import thumbnails
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import rank
-from microtome.report.cells import plain_cells
-from microtome.report.curves import draw, draw_panels
 from microtome.report.inputs import ExpectedRun, RunInput, StudyMeta
+from microtome.report.products import cells_of
 from microtome.tables.frame import Column, Table
+from microtome.tables.parts.render import printed
 from tests.report import tree
 
 
@@ -30,11 +29,6 @@ def run_with(values, *, name="a", seed=0, metric="dice"):
     names = ["study", "split", "run", "seed", "part", "sample", "class", "metric", "value"]
     metrics = pd.DataFrame(rows, columns=names)
     return RunInput(ExpectedRun(name, "main", seed), card={"network": {}}, metrics=metrics)
-
-
-def history(losses, seed=0):
-    frame = pd.DataFrame({"epoch": range(1, len(losses) + 1), "train_loss": losses, "val_loss": losses})
-    return RunInput(ExpectedRun("a", "main", seed), card={"best_epoch": 1}, history=frame)
 
 
 META = StudyMeta(name="s", title="S", data_source="own")
@@ -83,47 +77,10 @@ def test_benchmarks_add_up(tmp_path):
     assert list(usages) == ["train", "split", "report"]
 
 
-def test_curves_are_xml_and_lie_inside_their_drawing():
-    broken = [4.0, float("inf"), 1.5]
-    (panel,) = draw_panels([history([3.0, 2.0, 1.0]), history(broken, seed=1)])
-    root = ElementTree.fromstring(panel.drawing)
-    paths = [element.get("d") for element in root.iter("path")]
-    assert len(paths) == 4
-    assert paths[2].count("M") == 2
-    pairs = [pair.split(",") for path in paths for pair in path.replace("M", "").split()]
-    assert all(0 <= float(x) <= 300 and 0 <= float(y) <= 170 for x, y in pairs)
-
-
-def test_epochs_without_validation_leave_no_gap():
-    root = ElementTree.fromstring(draw("a", [history([3.0, float("nan"), 1.0])]))
-    assert all(element.get("d").count("M") == 1 for element in root.iter("path"))
-
-
-def test_falling_losses_fall_on_the_drawing():
-    root = ElementTree.fromstring(draw("a", [history([3.0, 2.0, 1.0])]))
-    points = [pair.split(",") for pair in next(root.iter("path")).get("d")[1:].split()]
-    heights = [float(y) for _, y in points]
-    assert heights == sorted(heights)
-    assert heights[1] == pytest.approx((heights[0] + heights[2]) / 2, abs=0.1)
-
-
-@pytest.mark.parametrize("losses", [[1.0], [2.0, 2.0], [float("nan")] * 3, [float("inf"), 1.0]])
-def test_odd_losses_are_drawn(losses):
-    ElementTree.fromstring(draw("<&>", [history(losses)]))
-
-
-@settings(deadline=None)
-@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20))
-def test_names_are_escaped_in_drawings(name):
-    root = ElementTree.fromstring(draw(name, [history([1.0, 2.0])]))
-    assert name in root.find("title").text
-
-
 def test_cells_that_stand_in_the_file_are_not_changed():
-    header, rows = plain_cells("# caption\nname\tvalue\n01\t0.50\n#2\t–\n")
-    assert [cell.text for cell in header] == ["name", "value"]
-    assert [[cell.text for cell in row] for row in rows] == [["01", "0.50"], ["#2", "–"]]
-    assert [cell.kind for cell in rows[0]] == ["text", "number"]
+    frame, columns = cells_of("# caption\nname\tvalue\n01\t0.50\n#2\t–\n", ())
+    assert [column.label for column in columns] == ["name", "value"]
+    assert [[text for text, _ in row] for row in printed(frame, columns)] == [["01", "0.50"], ["#2", "–"]]
 
 
 @settings(deadline=None)

@@ -7,10 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from microtome import figures, tables
+from microtome.figures.inputs import gather
+from microtome.figures.save import save_figure
 from microtome.io import images
 from microtome.objects import measure
-from microtome.stages.figures import make_figure
-from microtome.stages.tables import make_table
+from microtome.stages.products import make
+from microtome.tables.parts.save import save_table
 from tests import synthetic_nuclei as nuclei
 
 PUBLISHED = Path(__file__).parents[2] / "config/published.yaml"
@@ -50,18 +53,24 @@ def options(kind, **chosen):
     }
 
 
-def tabulate(root, stem, kind, **chosen):
+def files(root):
+    """What the workflow hands in, by the name of the input."""
     runs = [root / f"runs/published/{run}/seed-0" for run in ("centre", "shape")]
-    make_table(
-        options(kind, **chosen),
-        runs=runs,
-        splits=[root / "split.tsv"],
-        targets=[root / "targets" / nuclei.BATCH],
-        published=PUBLISHED,
-        stem=stem,
-        stains={nuclei.STAIN: [root / f"stains/{nuclei.STAIN}/images/{nuclei.BATCH}"]},
-        objects=[run / "objects" / nuclei.BATCH for run in runs],
-    )
+    return {
+        "cards": [run / "card.json" for run in runs],
+        "splits": [root / "split.tsv"],
+        "images": [root / "images" / nuclei.BATCH],
+        "targets": [root / "targets" / nuclei.BATCH],
+        "labels": [root / "targets" / nuclei.BATCH],
+        "stains": [root / f"stains/{nuclei.STAIN}/images/{nuclei.BATCH}"],
+        "stain_targets": [root / f"stains/{nuclei.STAIN}/target.json"],
+        "objects": [run / "objects" / nuclei.BATCH for run in runs],
+        "published": [PUBLISHED],
+    }
+
+
+def tabulate(root, stem, kind, **chosen):
+    make(tables.KINDS, options(kind, **chosen), files(root), stem=stem, save=save_table)
     return pd.read_csv(f"{stem}.tsv", sep="\t", keep_default_na=False)
 
 
@@ -124,14 +133,6 @@ def test_other_kinds_take_a_study_of_objects(root, tmp_path, kind, chosen):
     ],
 )
 def test_figures_find_their_files(root, tmp_path, kind):
-    make_figure(
-        options(kind),
-        runs=[root / f"runs/published/{run}/seed-0" for run in ("centre", "shape")],
-        images=[root / "images" / nuclei.BATCH],
-        targets=[root / "targets" / nuclei.BATCH],
-        published=PUBLISHED,
-        stem=tmp_path / "figure",
-        stains={nuclei.STAIN: [root / f"stains/{nuclei.STAIN}/images/{nuclei.BATCH}"]},
-    )
+    make(figures.KINDS, options(kind), files(root), stem=tmp_path / "figure", gather=gather, save=save_figure)
     assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".pdf", ".png", ".tsv", ".json"}
     assert "Phantom images" in json.loads((tmp_path / "figure.json").read_text())["caption"]

@@ -26,7 +26,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _load(**options: Any) -> str:
     """Load the study with a figure of these options; its one fault, without the file's name."""
     content = mini_study()
-    content["figures"] = {"f": {"runs": ["dice"], "images": True, **options}}
+    content["figures"] = {"f": {"runs": ["dice"], **options}}
     path = Path("config/studies/mini.yaml")
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     try:
@@ -46,7 +46,7 @@ def _load(**options: Any) -> str:
         {"kind": "sample_panel"},
         {"kind": "sample_panel", "sample": ""},
         {"kind": "sample_panel", "sample": TEST},
-        {"kind": "calibration_curve", "samples": [TEST]},
+        {"kind": "calibration_curve", "runs": ["n4"], "samples": [TEST]},
     ],
 )
 def test_figures_of_evaluated_samples(options: dict[str, Any]) -> None:
@@ -66,11 +66,11 @@ def test_figures_of_evaluated_samples(options: dict[str, Any]) -> None:
             "expected 'slice-003'? (known: slice-003)",
         ),
         (
-            {"kind": "calibration_curve", "samples": [TEST, "no"]},
+            {"kind": "calibration_curve", "runs": ["n4"], "samples": [TEST, "no"]},
             "figures.f.samples.1: found sample 'no'; expected one of: slice-003",
         ),
         (
-            {"kind": "calibration_curve", "samples": [3]},
+            {"kind": "calibration_curve", "runs": ["n4"], "samples": [3]},
             "figures.f.samples.0: found sample 3; expected one of: slice-003",
         ),
     ],

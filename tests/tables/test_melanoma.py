@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from microtome import tables
 from microtome.provenance.runs import RunRecord
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.rates import image_values, pooled_equally
 from microtome.tables.parts.render import to_latex, to_markdown
 from tests.synthetic_study import card
@@ -41,11 +41,11 @@ def accuracies(run, *values, **more):
 
 
 def inputs(*records, data_kind="phantom", **more):
-    return TableInputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
+    return Inputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
 
 
 def magnification(*records, **options):
-    extra = {key: options.pop(key) for key in ("pixels", "data_kind") if key in options}
+    extra = {key: options.pop(key) for key in ("frame", "data_kind") if key in options}
     return tables.tabulate("magnification", inputs(*records, **extra), **options)
 
 
@@ -100,12 +100,12 @@ def test_pixels_weigh_images_by_their_labelled_pixels():
             "pixels": [10, 20, 1000, 30, 0, 0, 60],
         }
     )
-    table = magnification(accuracies("x", 1.0, 0.5, 0.1, 0.1, 0.25), pixels=pixels)
+    table = magnification(accuracies("x", 1.0, 0.5, 0.1, 0.1, 0.25), frame=pixels)
     assert table.frame["accuracy_pixels"].item() == pytest.approx(100 * (30 + 15 + 15) / 120)
     assert "labelled pixels" in table.note
     assert "pixels" not in magnification(accuracies("x", *[0.5] * 5)).note
     with pytest.raises(ValueError, match=r"pixels of the samples .'e'. were not counted"):
-        magnification(accuracies("x", *[0.5] * 5), pixels=pixels[pixels["sample"] != "e"])
+        magnification(accuracies("x", *[0.5] * 5), frame=pixels[pixels["sample"] != "e"])
 
 
 def test_one_magnification_has_no_value_in_equal_shares():

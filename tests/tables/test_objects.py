@@ -12,8 +12,9 @@ import yaml
 from microtome import stain, tables
 from microtome.objects import measure
 from microtome.provenance.runs import RunRecord
-from microtome.tables.inputs import TRUTH, TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.ablation import MARK, NOT_RUN, settings_of
+from microtome.tables.kinds.morphometry import TRUTH
 from microtome.tables.kinds.stain_report import flatten
 from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
 from tests.synthetic_nuclei import nuclei, stained
@@ -54,7 +55,7 @@ def exp(run, encoder, *, copies, loss="bce", stain_name="spcn", outputs=("mask",
 
 
 def inputs(*records, data_kind="phantom", **more):
-    return TableInputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
+    return Inputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
 
 
 # --- ablation
@@ -213,7 +214,7 @@ COUNTS = pd.DataFrame(
 
 
 def test_composition_counts_images_and_objects():
-    table = tables.tabulate("instance_data", inputs(counts=COUNTS, data_kind="phantom"), published="table_I")
+    table = tables.tabulate("instance_data", inputs(frame=COUNTS, data_kind="phantom"), published="table_I")
     frame = table.frame.set_index("part")
     assert frame.index.tolist() == ["training", "testing", "total"]
     assert frame.loc["training", ["images", "group_liver", "group_kidney", "objects"]].tolist() == [
@@ -228,7 +229,7 @@ def test_composition_counts_images_and_objects():
 
 
 def test_published_composition_stands_below_ours_only_for_the_public_data():
-    table = tables.tabulate("instance_data", inputs(counts=COUNTS, data_kind="public"), published="table_I")
+    table = tables.tabulate("instance_data", inputs(frame=COUNTS, data_kind="public"), published="table_I")
     frame = table.frame
     assert frame["part"].tolist() == ["training"] * 2 + ["testing"] * 2 + ["total"] * 2
     assert frame["source"].tolist() == ["this study", "published"] * 3
@@ -239,10 +240,10 @@ def test_published_composition_stands_below_ours_only_for_the_public_data():
 
 
 def test_composition_needs_counts():
-    with pytest.raises(ValueError, match="images: true"):
+    with pytest.raises(ValueError, match=r"targets\.kind"):
         tables.tabulate("instance_data", inputs())
     with pytest.raises(ValueError, match=r"lack \['objects'\]"):
-        tables.tabulate("instance_data", inputs(counts=COUNTS.drop(columns="objects")))
+        tables.tabulate("instance_data", inputs(frame=COUNTS.drop(columns="objects")))
 
 
 # --- stain report
@@ -262,7 +263,7 @@ def test_stain_reports_become_rows():
     unchanged = {"stain": "spcn", "sample": "c", "group": "kidney"} | flatten(
         {"fallback": "unchanged: no tissue"}
     )
-    table = tables.tabulate("stain_report", inputs(stains=pd.concat([frame, pd.DataFrame([unchanged])])))
+    table = tables.tabulate("stain_report", inputs(frame=pd.concat([frame, pd.DataFrame([unchanged])])))
     rows = table.frame.set_index("sample")
     assert rows.loc["a", ["angle_h", "angle_e"]].tolist() == pytest.approx([0, 0], abs=1e-6)
     assert rows.loc["b", "angle_e"] == pytest.approx(found["b"]["angle_degrees"]["E"])
@@ -272,7 +273,7 @@ def test_stain_reports_become_rows():
     assert rows["fallback"].tolist() == ["unchanged: no tissue", "no", "no"]
     assert "| c | kidney | none |" in to_markdown(table)
     assert "h_red" in to_tsv(table).splitlines()[0]
-    plain = tables.tabulate("stain_report", inputs(stains=frame), vectors=False)
+    plain = tables.tabulate("stain_report", inputs(frame=frame), vectors=False)
     assert "H" not in [column.label for column in plain.columns]
 
 
@@ -287,7 +288,7 @@ def test_a_method_without_stain_vectors_prints_dashes():
     frame = pd.DataFrame(
         [{"stain": "r", "sample": "a", "group": ""} | flatten({**report, "tissue_fraction": 0.5})]
     )
-    table = tables.tabulate("stain_report", inputs(stains=frame))
+    table = tables.tabulate("stain_report", inputs(frame=frame))
     assert "H" not in [column.label for column in table.columns]
     assert frame["tissue"].tolist() == [50.0]
     assert "Reinhard" in to_markdown(table)
@@ -298,7 +299,7 @@ def test_stain_reports_are_needed():
         tables.tabulate("stain_report", inputs())
     frame = pd.DataFrame([{"stain": "spcn", "sample": "a", "group": ""} | flatten({})])
     with pytest.raises(ValueError, match=r"'other'; those at hand: .'spcn'."):
-        tables.tabulate("stain_report", inputs(stains=frame), stain="other")
+        tables.tabulate("stain_report", inputs(frame=frame), stain="other")
 
 
 # --- morphometry
@@ -329,7 +330,7 @@ def test_morphometry_sets_runs_beside_the_truth():
         ]
     )
     run = record("x", {"a": 0.5}, label="Run x")
-    table = tables.tabulate("morphometry", inputs(run, objects=frame))
+    table = tables.tabulate("morphometry", inputs(run, frame=frame))
     rows = table.frame.set_index(["group", "label"])
     assert rows.index.tolist() == [(g, s) for g in ("kidney", "liver", "all") for s in ("truth", "Run x")]
     assert rows.loc[("liver", "truth"), ["objects", "area"]].tolist() == [3, 36 * 0.25]
@@ -342,10 +343,10 @@ def test_morphometry_sets_runs_beside_the_truth():
 
 def test_morphometry_without_pixel_size_counts_pixels_and_shows_stain():
     frame = measured("x", "a", "liver", blocks(4, 6), mpp=None).assign(hematoxylin_mean=[1.0, 2.0])
-    table = tables.tabulate("morphometry", inputs(objects=frame), rows=[{"run": "x", "label": "X"}])
+    table = tables.tabulate("morphometry", inputs(frame=frame), rows=[{"run": "x", "label": "X"}])
     assert "Median area (px²)" in to_markdown(table)
     assert table.frame[["label", "area", "haematoxylin"]].iloc[0].tolist() == ["X", 26, 1.5]
     with pytest.raises(ValueError, match=r"no objects of the runs .'y'.; runs with objects: .'x'."):
-        tables.tabulate("morphometry", inputs(objects=frame), rows=["y"])
+        tables.tabulate("morphometry", inputs(frame=frame), rows=["y"])
     with pytest.raises(ValueError, match="runs that find objects"):
         tables.tabulate("morphometry", inputs())

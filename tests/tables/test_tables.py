@@ -11,7 +11,7 @@ import yaml
 from microtome import tables
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.data import count_pixels
 from microtome.tables.parts.numbers import summarize
 from microtome.tables.parts.render import escape_latex, parse_tsv, to_latex, to_markdown, to_tsv
@@ -29,7 +29,7 @@ def record(run, values, *, seed=0, split="published", **more):
 
 
 def inputs(*records, **more):
-    return TableInputs(runs=records, published=PUBLISHED, paper=PAPER, **more)
+    return Inputs(runs=records, published=PUBLISHED, paper=PAPER, **more)
 
 
 def scores(metric, *values, class_name="all"):
@@ -195,7 +195,7 @@ def test_published_rows_are_found_by_key_run_or_loss():
 
 
 def test_published_sd_is_shown():
-    printed = TableInputs(
+    printed = Inputs(
         runs=[record("vnet_hyper", scores("dice", 0.5, 0.7))], published=PUBLISHED, paper="p0_hypernet"
     )
     table = tables.tabulate(
@@ -209,9 +209,7 @@ def test_unknown_published_things_are_named():
     with pytest.raises(ValueError, match="no published table 'nope'"):
         tables.tabulate("loss", inputs(run), published="nope")
     with pytest.raises(ValueError, match="no published values of paper 'p9'"):
-        tables.tabulate(
-            "loss", TableInputs(runs=[run], published=PUBLISHED, paper="p9"), published="table_3_loss"
-        )
+        tables.tabulate("loss", Inputs(runs=[run], published=PUBLISHED, paper="p9"), published="table_3_loss")
     with pytest.raises(ValueError, match="published row 'zzz'"):
         rows = [{"run": "bce", "published": "zzz"}]
         tables.tabulate("loss", inputs(run), rows=rows, published="table_3_loss")
@@ -306,7 +304,7 @@ def test_paired_tests_of_three_images():
 def test_composition_counts_parts_and_unlabelled_pixels():
     first = count_pixels(np.array([[0, 1, 1, 255]]), ["membrane", "cell"], sample="a", part="train")
     second = count_pixels(np.array([[0, 0, 0, 1]]), ["membrane", "cell"], sample="b", part="test")
-    frame = tables.tabulate("data", inputs(pixels=pd.concat([second, first]))).frame.set_index("part")
+    frame = tables.tabulate("data", inputs(frame=pd.concat([second, first]))).frame.set_index("part")
     assert frame.index.tolist() == ["train", "test", "total"]
     assert frame.loc["train"].tolist()[:5] == pytest.approx([1, 4, 75.0, 100 / 3, 200 / 3])
     assert frame.loc["total"].tolist()[:5] == pytest.approx([2, 8, 87.5, 400 / 7, 300 / 7])

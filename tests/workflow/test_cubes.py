@@ -28,7 +28,6 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def _look_at(workspace: Workspace, folder: Path, header: str, **cubes: object) -> None:
     """A study of one cube, and its sheet."""
-    shown = {"images": True, "cubes": True}
     study = {
         "paper": "p0_hypernet",
         "title": "One cube",
@@ -42,7 +41,7 @@ def _look_at(workspace: Workspace, folder: Path, header: str, **cubes: object) -
         },
         "split": {"kind": "none"},
         "cubes": {"calibrated": True} | cubes,
-        "figures": {kind: {"kind": kind} | shown for kind in FIGURES},
+        "figures": {kind: {"kind": kind} for kind in FIGURES},
         "scales": {"demo": {}},
     }
     workspace.write_study("look", study)

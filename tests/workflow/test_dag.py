@@ -12,8 +12,9 @@ import pytest
 
 from microtome.config.load import load_workflow
 from microtome.provenance import code
-from microtome.study.load import crate_state, load_plans, report_state
+from microtome.study.load import load_plans
 from microtome.study.plan import StudyPlan
+from microtome.workflow.states import products
 from tests.workflow.conftest import Complete
 from tests.workflow.workspace import STUDIES, Workspace, environment_of, make_workspace
 
@@ -41,7 +42,7 @@ STUDY_RULES = {
 """Rules whose state is a method of the plan of that name, and the wildcards that it takes."""
 OTHER_METHODS = {"write_sheet": "sheet", "predict_raw": "predict"}
 SECTIONS = {"tabulate": "tables", "draw": "figures"}
-WHOLE = {"report_page": report_state, "crate": crate_state}
+WHOLE = {"report_page": products.report, "crate": products.crate}
 """Rules of all studies together."""
 
 
@@ -146,7 +147,7 @@ def _make_state(rule: str, wildcards: dict[str, str], plans: dict[str, StudyPlan
         return
     plan = plans[wildcards["study"]]
     if rule in SECTIONS:
-        StudyPlan.entry.__wrapped__(plan, SECTIONS[rule], wildcards["name"])
+        products.entry(plan, SECTIONS[rule], wildcards["name"])
         return
     method = getattr(StudyPlan, OTHER_METHODS.get(rule, rule))
     names = STUDY_RULES.get(OTHER_METHODS.get(rule, rule), ())

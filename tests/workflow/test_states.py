@@ -22,8 +22,9 @@ from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.provenance import code
 from microtome.registry import entry_names
-from microtome.study.load import crate_state, load_plans, report_state
+from microtome.study.load import load_plans
 from microtome.study.plan import StudyPlan
+from microtome.workflow.states import products
 from microtome.workflow.states.runs import run_kind
 from tests import plan_options as table
 from tests.plan_options import BATCHES, OBJECT_OPTIONS, OPTIONS
@@ -85,8 +86,8 @@ def _states(plan: StudyPlan) -> dict[str, str]:
     states = {
         "simulate": plan.simulate(),
         "write_sheet": plan.sheet(),
-        "report_page": report_state({"mini": plan}),
-        "crate": crate_state({"mini": plan}),
+        "report_page": products.report({"mini": plan}),
+        "crate": products.crate({"mini": plan}),
     }
     for batch in plan.batches:
         states[f"import_images {batch}"] = plan.import_images(batch)
@@ -94,7 +95,7 @@ def _states(plan: StudyPlan) -> dict[str, str]:
         states[f"extract_patches {batch}"] = plan.extract_patches()
     for section, rule in (("tables", "tabulate"), ("figures", "draw")):
         for name in getattr(plan.study, section):
-            states[f"{rule} {name}"] = plan.entry(section, name)
+            states[f"{rule} {name}"] = products.entry(plan, section, name)
     for stain in plan.study.stains:
         states[f"fit_stain {stain}"] = plan.fit_stain(stain)
         states[f"normalize_stain {stain}"] = plan.normalize_stain(stain)
@@ -389,10 +390,10 @@ def test_entries_that_build_a_network_follow_its_code(
     """A table of layers holds what the network's module says; without a name, any network may be meant."""
     plan = _plan(_with(_study(), tables__layers={"kind": "layers"} | options))
     seen: list[str] = []
-    monkeypatch.setattr(code, "state", lambda *_, modules, files: seen.extend(modules) or "")
-    plan.entry("tables", "layers")
+    monkeypatch.setattr(code, "state", lambda *_, modules, **__: seen.extend(modules) or "")
+    products.entry(plan, "tables", "layers")
     found = {name.rpartition(".")[2] for name in seen if name.startswith("microtome.networks.")}
     assert found == (networks or NETWORKS)
     seen.clear()
-    plan.entry("tables", "comparison")
+    products.entry(plan, "tables", "comparison")
     assert seen == ["microtome.tables.kinds.comparison"]

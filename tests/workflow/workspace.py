@@ -265,7 +265,7 @@ def mini_study() -> Content:
         },
         "figures": {
             "curves": {"kind": "loss_curves", "title": "Curves", "runs": ["dice", "tversky"]},
-            "panel": {"kind": "sample_panel", "title": "Panel", "runs": ["dice"], "images": True},
+            "panel": {"kind": "sample_panel", "title": "Panel", "runs": ["dice"]},
         },
         "scales": {"demo": {}},
     }

@@ -16,6 +16,8 @@ from microtome.figures.result import FigureResult
 from microtome.networks import build, parameter_count
 from microtome.tables.kinds.layers import has_layer_table, layers_of
 
+NEEDS = frozenset({"trained"})
+NEEDS_WHEN = {("network", None): {"runs"}}
 SIZE = 512
 
 

@@ -28,6 +28,10 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io.envi import Cube, open_cube
 
+NEEDS = frozenset({"bands", "cubes"})
+SAMPLE_OPTIONS = ("sample",)
+
+
 Which = Literal["both", "chosen", "others"]
 SETS = {"both": ("chosen", "others"), "chosen": ("chosen",), "others": ("others",)}
 OTHERS = 16

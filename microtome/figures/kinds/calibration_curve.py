@@ -19,6 +19,8 @@ from microtome.inference.calibration import Calibration, Histogram, apply, histo
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"calibrated", "images", "runs"})
+SAMPLE_OPTIONS = ("samples",)
 FILE_NAME = "calibration.json"
 BINS = 20
 HEIGHT = 3.4

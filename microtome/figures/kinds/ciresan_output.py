@@ -13,8 +13,11 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"calibrated", "images", "runs"})
+CLASS_OPTIONS = ("of",)
+SAMPLE_OPTIONS = ("sample",)
 BINS = 20
-NEEDS = ("image", "target", "predictions", "raw_predictions")
+SHOWN = ("image", "target", "predictions", "raw_predictions")
 
 
 @styled
@@ -38,7 +41,7 @@ def draw(
         ValueError: The run, the sample or one of its files is missing.
     """
     record = inputs.record(run) if run else _first_calibrated(inputs)
-    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
+    name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     shown = of or inputs.positive_class
     raw_path = file_of(
         sources.raw_predictions, record.run, sample=name, what="prediction from before calibration"

@@ -28,6 +28,8 @@ from microtome.io.envi import Cube, open_cube
 from microtome.provenance.runs import RunRecord
 from microtome.tables.parts.settings import loss_name, network_name
 
+NEEDS = frozenset({"bands", "cubes", "images", "runs", "trained"})
+SAMPLE_OPTIONS = ("sample",)
 SHEETS = 3
 """Bands shown behind each other."""
 TONES = ("#FFFFFF", "#262626")

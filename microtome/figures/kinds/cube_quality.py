@@ -21,6 +21,8 @@ from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 
+NEEDS = frozenset({"cubes"})
+SAMPLE_OPTIONS = ("sample",)
 HEIGHT = 4.3
 SPECTRA = {"raw": ("specimen", VERMILLION), "blank": ("blank", BLUE), "dark": ("dark", GREY)}
 FAULTS = {

@@ -22,9 +22,12 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
+NEEDS = frozenset({"images", "runs"})
+CLASS_OPTIONS = ("of",)
+SAMPLE_OPTIONS = ("sample",)
 OUTCOMES = ("true negative", "true positive", "false positive", "false negative")
 TONES = (TRUE_NEGATIVE, TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE)
-NEEDS = ("target", "segmentations")
+SHOWN = ("target", "segmentations")
 LEGEND_HEIGHT = 0.5
 
 
@@ -48,7 +51,7 @@ def draw(
         ValueError: The run, the sample, the class or a file is missing.
     """
     record = inputs.select([run] if run else ())[0]
-    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
+    name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     shown = of or inputs.shown_class
     label = images.read(needed(sources, "target", name))
     output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))

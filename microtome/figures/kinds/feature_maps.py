@@ -30,6 +30,9 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"images", "runs", "trained"})
+USES = frozenset({"bands", "cubes"})
+SAMPLE_OPTIONS = ("sample",)
 FIRST, BLOCKS = "first", "blocks"
 MAPS = 16
 COLUMNS = 8

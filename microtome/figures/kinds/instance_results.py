@@ -38,7 +38,11 @@ from microtome.figures.result import FigureResult
 from microtome.metrics.instances import aji
 from microtome.provenance.runs import RunRecord
 
-NEEDS = ("image", "instances", "segmented")
+NEEDS = frozenset({"images", "instances", "runs"})
+USES = frozenset({"groups"})
+METRIC_OPTIONS = {"metric": ""}
+SAMPLE_OPTIONS = ("samples",)
+SHOWN = ("image", "instances", "segmented")
 TITLES = ("image", "truth", "found")
 AJI = "aji"
 COUNT, CROP = 3, 400
@@ -86,7 +90,7 @@ def draw(
     record = inputs.select([run] if run else ())[0]
     ranking = rank_samples(record, metric, order, part=part) if order else None
     chosen = choose_samples(
-        inputs, samples=samples, groups=groups, count=count, run=record.run, needs=NEEDS, ranking=ranking
+        inputs, samples=samples, groups=groups, count=count, run=record.run, needs=SHOWN, ranking=ranking
     )
     loaded = [_load(name, sources, record.run) for name, sources in chosen]
     windows = [densest_window(truth, crop) for _, truth, _ in loaded]

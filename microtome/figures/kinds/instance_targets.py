@@ -18,7 +18,10 @@ from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
-NEEDS = ("image", "instances")
+NEEDS = frozenset({"images", "instances"})
+USES = frozenset({"groups"})
+SAMPLE_OPTIONS = ("samples",)
+SHOWN = ("image", "instances")
 MARKERS = {"shape_marker": "shape marker", "centre_marker": "centre marker"}
 CROP = 300
 
@@ -50,7 +53,7 @@ def draw(
     Raises:
         ValueError: A sample lacks its image or its objects, or sizes differ.
     """
-    chosen = choose_samples(inputs, samples=samples, groups=groups, count=count, needs=NEEDS)
+    chosen = choose_samples(inputs, samples=samples, groups=groups, count=count, needs=SHOWN)
     loaded = [_load(name, sources) for name, sources in chosen]
     markers = [what for what in MARKERS if any(what in arrays for arrays in loaded)]
     shown = ["image", "mask", *markers, "objects"]

@@ -16,6 +16,7 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"history", "runs"})
 PANEL_HEIGHT = 1.55
 LEGEND_HEIGHT = 0.25
 LINE_HEIGHT = 0.12

@@ -41,8 +41,11 @@ from microtome.io import images
 from microtome.metrics.instances import aji
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"images", "instances"})
+USES = frozenset({"groups"})
+SAMPLE_OPTIONS = ("sample",)
 MARKERS = {"centre_marker": "centre markers", "shape_marker": "shape markers"}
-NEEDS = ("image", "instances", "centre_marker", "shape_marker")
+SHOWN = ("image", "instances", "centre_marker", "shape_marker")
 TITLES = ("markers on the image", "marker, target", "marker, predicted", "objects found")
 CROP = 160
 MARKER_TONE = to_rgb(SKY)
@@ -119,7 +122,7 @@ def _any_run(records: Sequence[RunRecord]) -> str:
 
 
 def _needs(records: Sequence[RunRecord]) -> tuple[str, ...]:
-    return (*NEEDS, "predictions", "segmented") if _any_run(records) else NEEDS
+    return (*SHOWN, "predictions", "segmented") if _any_run(records) else SHOWN
 
 
 def _side(

@@ -32,7 +32,9 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
 
-NEEDS = ("image", "target", "predictions")
+NEEDS = frozenset({"images", "runs"})
+SAMPLE_OPTIONS = ("sample",)
+SHOWN = ("image", "target", "predictions")
 COLUMNS = 4
 PAIR = 2
 TITLE_HEIGHT = 0.17
@@ -87,7 +89,7 @@ def draw(
         groups=[group] if group else (),
         count=1,
         run=order[0],
-        needs=NEEDS,
+        needs=SHOWN,
     )
     image = read_image(needed(sources, "image", name))
     truth = images.read(needed(sources, "target", name))

@@ -17,6 +17,8 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.io.images import ArraySource, as_channels_first, read_mirrored
 
+NEEDS = frozenset({"images"})
+SAMPLE_OPTIONS = ("sample",)
 TILE_SHARE, CONTEXT_SHARE = 4, 8
 """Tile and context by default: a quarter and an eighth of the image's shorter side."""
 SLIDING_WINDOW = 95

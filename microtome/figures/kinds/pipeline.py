@@ -22,6 +22,9 @@ from microtome.io import images
 from microtome.tables.parts.settings import encoder_name, loss_name, network_name, output_name, stain_name
 from microtome.training.augment import Augmentation, augment
 
+NEEDS = frozenset({"images", "method", "runs", "trained"})
+USES = frozenset({"stains"})
+SAMPLE_OPTIONS = ("sample",)
 CROP = 192
 SEEDS = (3, 5, 8)
 """Seeds of the augmented pictures."""

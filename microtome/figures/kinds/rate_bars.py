@@ -18,6 +18,10 @@ from microtome.provenance.runs import RunRecord
 from microtome.tables.parts.numbers import ALL_CLASSES, Summary
 from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
 
+NEEDS = frozenset({"runs"})
+METRICS = ("accuracy", "sensitivity", "specificity", "dice")
+CLASS_OPTIONS = ("of",)
+RUN_OPTIONS = ("grouped_runs",)
 OVERALL = "all"
 COLUMNS = 3
 HEIGHT = 3.5

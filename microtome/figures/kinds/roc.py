@@ -19,6 +19,9 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"images", "runs"})
+CLASS_OPTIONS = ("of",)
+SAMPLE_OPTIONS = ("samples",)
 PIXELS = 500_000
 """Most pixels that are counted, of all images together."""
 POINTS = 512

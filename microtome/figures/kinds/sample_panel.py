@@ -25,8 +25,10 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
+NEEDS = frozenset({"images", "runs"})
+SAMPLE_OPTIONS = ("sample",)
 THRESHOLD = 0.5
-NEEDS = ("image", "target", "predictions")
+SHOWN = ("image", "target", "predictions")
 TITLE_HEIGHT = 0.2
 BAR_HEIGHT = 0.27
 BAR_PLACE = (0.1, -0.085, 0.8, 0.04)
@@ -58,7 +60,7 @@ def draw(
         ValueError: The run, the sample or one of its files is missing.
     """
     record = inputs.select([run] if run else ())[0]
-    name, sources = inputs.sample(sample, run=record.run, needs=NEEDS)
+    name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     path = file_of(sources.predictions, record.run, sample=name, what="prediction")
     probability = read_probability(path, inputs, outputs=outputs_of(record))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))

@@ -35,6 +35,8 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.io.envi import Cube, open_cube
 
+NEEDS = frozenset({"bands", "cubes", "images"})
+SAMPLE_OPTIONS = ("sample",)
 BAND_SHOWN = 20
 """The band of the publication's figure 1 d, and the one its labels were drawn on."""
 WHOLE = "the whole field"

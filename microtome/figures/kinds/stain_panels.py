@@ -28,7 +28,11 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.tables.parts.settings import STAINS
 
-NEEDS = ("image", "normalized")
+NEEDS = frozenset({"images", "stains"})
+USES = frozenset({"groups"})
+SAMPLE_OPTIONS = ("samples",)
+STAIN_OPTIONS = ("stain",)
+SHOWN = ("image", "normalized")
 COUNT = 3
 LEAST_COLUMNS = 3
 NAME_HEIGHT = 0.15
@@ -76,7 +80,7 @@ def draw(
         groups=groups,
         count=count,
         run=name,
-        needs=NEEDS,
+        needs=SHOWN,
     )
     pairs = [_pair(inputs, name, sample) for sample, _ in chosen]
     figure, target, panels = _grid(inputs, [before for before, _ in pairs], crop)

@@ -20,6 +20,9 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
+NEEDS = frozenset({"images", "stains"})
+USES = frozenset({"groups"})
+STAIN_OPTIONS = ("stain",)
 STAINS = ("H", "E")
 TONES = {"H": BLUE, "E": PURPLE}
 NAMES = {"H": "haematoxylin", "E": "eosin"}

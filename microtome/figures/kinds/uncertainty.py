@@ -20,7 +20,9 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
-NEEDS = ("image", "target", "segmentations", "uncertainty")
+NEEDS = frozenset({"images", "runs", "uncertainty"})
+SAMPLE_OPTIONS = ("samples",)
+SHOWN = ("image", "target", "segmentations", "uncertainty")
 TITLES = ("image", "outcomes", "predictive entropy", "mutual information")
 HEAT = "cividis"
 COUNT = 3
@@ -50,9 +52,9 @@ def draw(
     """
     run = run or _first_doubting(inputs)
     record = inputs.record(run)
-    chosen = choose_samples(inputs, samples=samples, count=count, run=run, needs=NEEDS)
+    chosen = choose_samples(inputs, samples=samples, count=count, run=run, needs=SHOWN)
     maps = [_doubt(sources, run, name) for name, sources in chosen]
-    names = sorted(inputs.candidates(run=run, needs=NEEDS))
+    names = sorted(inputs.candidates(run=run, needs=SHOWN))
     data = pd.DataFrame([_row(inputs, run, name) for name in names])
     shape = images.header(needed(chosen[0][1], "image", chosen[0][0]))
     height = PANEL * shape.height / shape.width * len(chosen) + TITLE_HEIGHT + BAR_HEIGHT

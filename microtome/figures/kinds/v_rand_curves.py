@@ -12,6 +12,8 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.provenance.runs import RunRecord
 
+NEEDS = frozenset({"runs"})
+METRICS = ("v_rand@{threshold}", "v_info@{threshold}")
 SCORES = {"v_rand": r"$V_{\mathrm{Rand}}$", "v_info": r"$V_{\mathrm{Info}}$"}
 SEPARATOR = "@"
 HEIGHT = 2.5

@@ -23,6 +23,8 @@ from microtome.networks.ciresan.windows import (
     transform_windows,
 )
 
+NEEDS = frozenset({"images"})
+SAMPLE_OPTIONS = ("sample",)
 VARIANTS = {
     "plain": WindowTransform(),
     "Fov": WindowTransform(foveate=True),

@@ -17,6 +17,9 @@ from microtome.io import images
 from microtome.provenance.runs import RunRecord
 from microtome.tables.parts.numbers import ALL_CLASSES, values_of
 
+NEEDS = frozenset({"images", "runs"})
+METRIC_OPTIONS = {"metric": "class_name"}
+CLASS_OPTIONS = ("of",)
 COUNT = 4
 LEGEND_HEIGHT = 0.32
 TITLE_HEIGHT = 0.2

@@ -14,6 +14,20 @@ from microtome.metrics.boundaries import best_pixel_error, boundary_scores, pixe
 from microtome.metrics.families._context import Context, Measure
 
 SCORES = ("v_rand", "v_info")
+OF_IMAGE = (
+    "v_rand",
+    "v_rand_threshold",
+    "v_rand_tenths",
+    "v_rand_tenths_threshold",
+    "v_rand@{threshold}",
+    "v_info",
+    "v_info_threshold",
+    "v_info_tenths",
+    "v_info_tenths_threshold",
+    "v_info@{threshold}",
+    "pixel_error",
+    "pixel_error_best",
+)
 TOLERANCE = 1e-6
 
 

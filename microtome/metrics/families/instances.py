@@ -11,6 +11,20 @@ import numpy as np
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.instances import InstanceScores, score
 
+OF_IMAGE = (
+    "aji",
+    "aji_plus",
+    "pq",
+    "dq",
+    "sq",
+    "object_f1",
+    "object_precision",
+    "object_recall",
+    "dice",
+    "truth_objects",
+    "predicted_objects",
+)
+
 
 def measure(context: Context) -> list[Measure]:
     """AJI, AJI+, panoptic, detection and segmentation quality, F1, precision, recall and counts of objects.

@@ -6,6 +6,7 @@ import torch
 from microtome import losses
 from microtome.metrics.families._context import Context, Measure
 
+OF_IMAGE = ("loss_{loss}",)
 EPSILON = 1e-7
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import (
     COUNT,
     DATA,
@@ -32,6 +32,9 @@ from microtome.tables.parts.settings import (
     stain_name,
 )
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "aji", "label": "AJI", "better": "high", "published": "mean_aji"},
 )
@@ -52,7 +55,7 @@ Settings = Mapping[str, tuple[Any, ...]]
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Ablation",
     rows: Sequence[str | Mapping[str, str]] | None = None,

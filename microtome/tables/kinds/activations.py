@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 
 POINTS = (-1.0, 0.0, 1.0)
 SOFTMAX_NOTE = "Softmax: the values are those of the first of two units, the second being 0."
@@ -65,7 +65,7 @@ ACTIVATIONS = (
 """Softmax is that of two units, as a function of the difference of its inputs: a sigmoid."""
 
 
-def tabulate(inputs: TableInputs, *, title: str = "Activation functions") -> Table:
+def tabulate(inputs: Inputs, *, title: str = "Activation functions") -> Table:
     """Tabulate the definitions, with values at -1, 0 and 1.
 
     Args:

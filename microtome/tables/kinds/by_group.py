@@ -9,12 +9,14 @@ import pandas as pd
 
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_columns
 from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "aji", "label": "AJI", "better": "high"},
     {"metric": "pq", "label": "PQ", "better": "high"},
@@ -29,7 +31,7 @@ NOTE = (
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Metrics by group",
     rows: Sequence[str | Mapping[str, str]] | None = None,

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import metrics
 from microtome.tables.parts.numbers import Unit
 from microtome.tables.parts.rows import select_rows
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "v_rand", "label": "V_Rand", "better": "high"},
     {"metric": "v_info", "label": "V_Info", "better": "high"},
@@ -23,7 +25,7 @@ SECONDS = Column("seconds", "Time", unit="s", format=".0f", better="low")
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Comparison of all runs",
     rows: Sequence[str | Mapping[str, str]] | None = None,

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from microtome.io import images
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import PIXEL_COLUMNS, TableInputs
+from microtome.tables.inputs import UNLABELLED, Inputs
 
+NEEDS = frozenset({"labels"})
+CLASS_OPTIONS = ("classes",)
+PIXEL_COLUMNS = ("sample", "part", "class", "pixels")
 TOTAL = "total"
 PART_ORDER = ("train", "val", "test")
+REMEDY = "the composition of the data needs targets; give the samples labels, or count with `count_pixels`"
 
 
-def tabulate(
-    inputs: TableInputs, *, title: str = "Composition of the data", classes: Sequence[str] = ()
-) -> Table:
+def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes: Sequence[str] = ()) -> Table:
     """Tabulate samples, pixels and class fractions per part.
 
     Args:
-        inputs: Pixels per sample and class (`TableInputs.pixels`).
+        inputs: Targets and splits.
         title: Caption.
         classes: Classes, in order; by default as they occur.
 
@@ -29,16 +32,16 @@ def tabulate(
     Raises:
         ValueError: There are no pixels, or a class asked for does not occur.
     """
-    pixels = _checked(inputs)
-    named = [name for name in pixels["class"].unique() if name != inputs.unlabelled]
+    pixels = inputs.collected(count, PIXEL_COLUMNS, REMEDY)
+    named = [name for name in pixels["class"].unique() if name != UNLABELLED]
     chosen = list(classes) or named
     if set(chosen) - set(named):
         msg = f"classes {sorted(set(chosen) - set(named))} do not occur; the data hold {named}"
         raise ValueError(msg)
     parts = [part for part in PART_ORDER if part in set(pixels["part"])]
     parts += sorted(set(pixels["part"]) - set(parts))
-    rows = [_row(part, pixels[pixels["part"] == part], chosen, inputs.unlabelled) for part in parts]
-    rows.append(_row(TOTAL, pixels, chosen, inputs.unlabelled))
+    rows = [_row(part, pixels[pixels["part"] == part], chosen, UNLABELLED) for part in parts]
+    rows.append(_row(TOTAL, pixels, chosen, UNLABELLED))
     frame = pd.DataFrame(rows).assign(data=" + ".join(inputs.data_kinds))
     fractions = [Column(f"fraction_{name}", name, unit="% of labelled", format=".1f") for name in chosen]
     counts = [Column("samples", "Samples", format=".0f"), Column("pixels", "Pixels", format=",.0f")]
@@ -55,8 +58,26 @@ def tabulate(
     )
 
 
+def count(inputs: Inputs) -> pd.DataFrame:
+    """Count the pixels of each class in all targets.
+
+    Args:
+        inputs: Targets and splits (`Inputs.files`: ``labels``, ``splits``), classes.
+
+    Returns:
+        One row per sample and class (`PIXEL_COLUMNS`); empty if there are no targets.
+    """
+    paths = inputs.found("labels", "*.tif")
+    parts = inputs.parts() if paths else {}
+    frames = [
+        count_pixels(images.read(path), inputs.classes, sample=path.stem, part=parts[path.stem])
+        for path in paths
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PIXEL_COLUMNS))
+
+
 def count_pixels(
-    target: np.ndarray, classes: Sequence[str], *, sample: str, part: str, unlabelled: str = "unlabelled"
+    target: np.ndarray, classes: Sequence[str], *, sample: str, part: str, unlabelled: str = UNLABELLED
 ) -> pd.DataFrame:
     """Count the pixels of each class of one target.
 
@@ -79,19 +100,6 @@ def count_pixels(
     counts[unlabelled] = target.size - sum(counts.values())
     rows = [(sample, part, name, count) for name, count in counts.items()]
     return pd.DataFrame(rows, columns=list(PIXEL_COLUMNS))
-
-
-def _checked(inputs: TableInputs) -> pd.DataFrame:
-    if inputs.pixels is None or inputs.pixels.empty:
-        msg = (
-            "the composition of the data needs the pixels per sample and class; count them with count_pixels"
-        )
-        raise ValueError(msg)
-    missing = [column for column in PIXEL_COLUMNS if column not in inputs.pixels]
-    if missing:
-        msg = f"the pixels per sample and class lack {missing}; expected the columns {list(PIXEL_COLUMNS)}"
-        raise ValueError(msg)
-    return inputs.pixels
 
 
 def _row(part: str, pixels: pd.DataFrame, classes: Sequence[str], unlabelled: str) -> dict[str, object]:

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from microtome.tables.frame import SD_SUFFIX, Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL
 from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, heading, note_of, published_table
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+METRIC_OPTIONS = {"metric": ""}
+PUBLISHED_OPTIONS = ("published",)
 NOTE = "Ours: mean ± sample sd over images. Published values are quoted, not computed here."
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     published: str,
     title: str = "Comparison with published methods",

@@ -3,22 +3,28 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from microtome.io import images
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import COUNT_COLUMNS, TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.published import PUBLISHED, published_table
 
+NEEDS = frozenset({"instances", "labels"})
+USES = frozenset({"groups"})
+PUBLISHED_OPTIONS = ("published",)
+COUNT_COLUMNS = ("sample", "part", "group", "objects")
 PARTS: Mapping[str, Sequence[str]] = {"training": ("train", "val"), "testing": ("test",)}
 """Parts of the split behind each row: the published training images include those that validate."""
 TOTAL = "total"
 HERE = "this study"
-REMEDY = "set `images: true` in the table's entry, and targets.kind `instances`"
+REMEDY = "the study needs labels of objects: targets.kind `instances`"
 OTHER_DATA = "The published composition is of other images and is left out."
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Composition of the data",
     parts: Mapping[str, Sequence[str]] = PARTS,
@@ -28,7 +34,7 @@ def tabulate(
     """Tabulate images per part and group, and objects.
 
     Args:
-        inputs: Objects per sample (`TableInputs.counts`), published values.
+        inputs: True objects, splits, groups, published values.
         title: Caption.
         parts: Row name to the parts of the split that it sums.
         objects: Heading of the number of objects.
@@ -41,7 +47,7 @@ def tabulate(
     Raises:
         ValueError: There are no counts, or the published table does not exist.
     """
-    counts = inputs.needed("counts", COUNT_COLUMNS, REMEDY)
+    counts = inputs.collected(count, COUNT_COLUMNS, REMEDY)
     counts = counts.assign(group=counts["group"].fillna("").astype(str).str.lower())
     is_compared = bool(published) and set(inputs.data_kinds) == {"public"}
     printed = published_table(inputs.published, inputs.paper, published)["rows"] if published else {}
@@ -62,6 +68,29 @@ def tabulate(
     notes = [_note(counts, parts), OTHER_DATA if published and not is_compared else ""]
     note = " ".join(sentence for sentence in notes if sentence)
     return Table(pd.DataFrame(rows), tuple(columns), title, note, inputs.data_kinds)
+
+
+def count(inputs: Inputs) -> pd.DataFrame:
+    """Count the true objects of each sample.
+
+    Args:
+        inputs: Targets and splits (`Inputs.files`: ``labels``, ``splits``), groups.
+
+    Returns:
+        One row per sample (`COUNT_COLUMNS`); empty if there are no true objects.
+    """
+    paths = inputs.found("labels", "instances/*.tif")
+    parts = inputs.parts() if paths else {}
+    rows = [
+        {
+            "sample": path.stem,
+            "part": parts[path.stem],
+            "group": inputs.groups.get(path.stem, ""),
+            "objects": int(np.count_nonzero(np.unique(images.read(path)))),
+        }
+        for path in paths
+    ]
+    return pd.DataFrame(rows, columns=list(COUNT_COLUMNS))
 
 
 def _chosen(counts: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:

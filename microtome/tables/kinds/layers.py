@@ -9,17 +9,18 @@ import pandas as pd
 from microtome import networks
 from microtome.registry import load_entry
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.published import heading, published_table
 
 if TYPE_CHECKING:
     from torch import nn
 
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_NETWORK = {"name": "ciresan"}
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Layers of the window network",
     network: Mapping[str, Any] | None = None,

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from microtome.tables.frame import SD_SUFFIX, Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts.numbers import ALL_CLASSES, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs", "trained"})
+METRIC_OPTIONS = {"metric": ""}
+PUBLISHED_OPTIONS = ("published",)
 OWN_LOSS = "loss_{loss}"
 """Name of the metric that holds a loss; ``{loss}`` is the loss's registry name."""
 LOSS_FORMAT = ".4f"
@@ -23,7 +26,7 @@ NOTE = (
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Loss of the test samples, each model under its own loss",
     rows: Sequence[str | Mapping[str, str]] | None = None,

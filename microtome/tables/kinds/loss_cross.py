@@ -4,15 +4,17 @@
 from collections.abc import Mapping, Sequence
 
 from microtome.tables.frame import Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import metrics
 from microtome.tables.kinds.loss import LOSS_FORMAT, OWN_LOSS
 
+NEEDS = frozenset({"runs"})
+METRICS = ("loss_{loss}",)
 PREFIX = OWN_LOSS.format(loss="")
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Every model under every loss",
     rows: Sequence[str | Mapping[str, str]] | None = None,
@@ -45,7 +47,7 @@ def tabulate(
     return Table(table.frame, table.columns, title, note, table.data_kinds)
 
 
-def _common_losses(inputs: TableInputs, part: str) -> list[str]:
+def _common_losses(inputs: Inputs, part: str) -> list[str]:
     frames = [record.metrics[record.metrics["part"] == part]["metric"] for record in inputs.runs]
     names = [list(dict.fromkeys(name for name in frame if name.startswith(PREFIX))) for frame in frames]
     common = (

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import UNLABELLED, Inputs
+from microtome.tables.kinds.data import count
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_columns
 from microtome.tables.parts.published import (
     PUBLISHED,
@@ -27,6 +28,10 @@ from microtome.tables.parts.published import (
 from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+USES = frozenset({"labels"})
+COLUMN_OPTIONS = ("column",)
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMN: Mapping[str, Any] = {
     "metric": "accuracy",
     "label": "Accuracy",
@@ -48,7 +53,7 @@ ONE_GROUP_NOTE = "The images are of one magnification, so there is no value over
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Accuracy by magnification",
     rows: Sequence[str | Mapping[str, str]] | None = None,
@@ -105,11 +110,12 @@ def _values(row: Row, metric: MetricColumn, part: str) -> pd.DataFrame:
     return image_values(row.records, metric.metric, class_name=metric.class_name, part=part)
 
 
-def _weights(inputs: TableInputs) -> pd.Series | None:
+def _weights(inputs: Inputs) -> pd.Series | None:
     """Labelled pixels of each sample."""
-    if inputs.pixels is None:
+    pixels = count(inputs) if inputs.frame is None else inputs.frame
+    if pixels.empty:
         return None
-    labelled = inputs.pixels[inputs.pixels["class"] != inputs.unlabelled]
+    labelled = pixels[pixels["class"] != UNLABELLED]
     return labelled.groupby("sample")["pixels"].sum()
 
 
@@ -159,7 +165,7 @@ def _columns(metric: MetricColumn, groups: Sequence[str], *, has_pixels: bool) -
 
 def _add_published(
     frame: pd.DataFrame,
-    inputs: TableInputs,
+    inputs: Inputs,
     rows: Sequence[Row],
     columns: Mapping[str, Column],
     table: str,

@@ -8,11 +8,14 @@ from typing import Any, Literal
 import pandas as pd
 
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+COLUMN_OPTIONS = ("columns",)
+PUBLISHED_OPTIONS = ("published",)
 LABEL = Column("label", "Run", kind="text")
 DATA = Column("data", "Data", kind="text")
 COUNT = Column("n", "n", format=".0f")
@@ -61,7 +64,7 @@ class MetricColumn:
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     columns: Sequence[str | Mapping[str, Any]],
     title: str = "Metrics",
@@ -126,7 +129,7 @@ def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColum
 
 
 def add_published_columns(
-    frame: pd.DataFrame, inputs: TableInputs, rows: Sequence[Row], metrics: Sequence[MetricColumn], table: str
+    frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], metrics: Sequence[MetricColumn], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
     """Set published columns beside the metrics they belong to.
 

@@ -5,17 +5,24 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from microtome.io import images
+from microtome.objects.measure import measure
 from microtome.tables.frame import SD_SUFFIX, Column, Table
-from microtome.tables.inputs import OBJECT_COLUMNS, TRUTH, TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA
 from microtome.tables.parts.published import note_of
 
+NEEDS = frozenset({"instances", "labels", "objects"})
+USES = frozenset({"groups"})
+OBJECT_COLUMNS = ("run", "sample", "group", "id")
+TRUTH = ""
+"""Stands in the column ``run`` for true objects."""
 ALL_GROUPS, NO_GROUP = "all", "none"
 TRUE_LABEL = "truth"
 AREAS = (("area_um2", "µm²"), ("area_px2", "px²"))
 """Columns of the area, the first that all objects have, and their units."""
 STAIN = "hematoxylin_mean"
-REMEDY = "set `images: true` in the table's entry, and runs that find objects"
+REMEDY = "name runs that find objects"
 NOTE = (
     "Medians and means over all objects of a group. Of true: number found in per cent of the true number on "
     "the same images. Of several seeds the first is taken."
@@ -23,7 +30,7 @@ NOTE = (
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Morphometry of the objects",
     rows: Sequence[str | Mapping[str, str]] | None = None,
@@ -33,7 +40,7 @@ def tabulate(
     """Tabulate number, area, eccentricity and haematoxylin of objects by group and run.
 
     Args:
-        inputs: Measured objects (`TableInputs.objects`), records of the runs that found them.
+        inputs: Objects that runs found, true ones, groups, records of the runs.
         title: Caption.
         rows: Runs, or mappings with ``run`` and ``label``; all that found objects by default.
         heading: Heading of the groups.
@@ -45,7 +52,7 @@ def tabulate(
     Raises:
         ValueError: No objects were measured, or a run asked for found none.
     """
-    frame = inputs.needed("objects", (*OBJECT_COLUMNS, "eccentricity"), REMEDY)
+    frame = inputs.collected(collect, (*OBJECT_COLUMNS, "eccentricity"), REMEDY)
     group = frame["group"].astype(object).where(frame["group"].notna(), NO_GROUP).astype(str)
     frame = frame.assign(group=group.replace("", NO_GROUP))
     labels = _labels(inputs, frame, rows)
@@ -74,8 +81,33 @@ def tabulate(
     return Table(table, tuple(columns), title, note_of(inputs, NOTE, spread), inputs.data_kinds)
 
 
+def collect(inputs: Inputs) -> pd.DataFrame:
+    """Collect the objects that the runs found (of the first seed that holds an image), and the true ones.
+
+    Args:
+        inputs: Measured objects and targets (`Inputs.files`: ``objects``, ``labels``), groups, run records.
+
+    Returns:
+        One row per object (`OBJECT_COLUMNS`, then those of `microtome.objects.measure`); true ones have the
+        run `TRUTH`, and an image without objects has one row with no `id`.
+    """
+    runs = {record.folder.resolve(): record.run for record in inputs.runs}
+    found: dict[tuple[str, str], pd.DataFrame] = {}
+    for path in inputs.found("objects", "*.tsv"):
+        key = runs[path.parents[2].resolve()], path.stem
+        found.setdefault(key, pd.read_csv(path, sep="\t"))
+    for path in inputs.found("labels", "instances/*.tif"):
+        found[TRUTH, path.stem] = measure(images.read(path), mpp=images.header(path).mpp)
+    nothing = pd.DataFrame({"id": [None]}, dtype="float64")
+    frames = [
+        (frame if len(frame) else nothing).assign(run=run, sample=sample, group=inputs.groups.get(sample, ""))
+        for (run, sample), frame in found.items()
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(OBJECT_COLUMNS))
+
+
 def _labels(
-    inputs: TableInputs, frame: pd.DataFrame, rows: Sequence[str | Mapping[str, str]] | None
+    inputs: Inputs, frame: pd.DataFrame, rows: Sequence[str | Mapping[str, str]] | None
 ) -> dict[str, str]:
     """Name to print by run, the truth first."""
     known = {record.run: record.label for record in inputs.runs}

@@ -7,10 +7,12 @@ import pandas as pd
 
 from microtome.metrics.summary import compare_all
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import ALL_CLASSES, values_of
 from microtome.tables.parts.rows import select_rows
 
+NEEDS = frozenset({"runs"})
+METRIC_OPTIONS = {"metric": "class_name"}
 FORMAT = ".3f"
 NOTE = (
     "Two-sided paired tests on the same images, seeds averaged per image; p corrected by Holm's method over "
@@ -20,7 +22,7 @@ NOTE = (
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     metric: str,
     title: str = "",

@@ -8,12 +8,16 @@ from typing import Any, Literal
 import pandas as pd
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA
 from microtome.tables.parts.published import heading, note_of, published_cells
 from microtome.tables.parts.rates import RATES, image_values, pooled
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs"})
+METRICS = ("sensitivity", "specificity")
+CLASS_OPTIONS = ("of",)
+PUBLISHED_OPTIONS = ("published",)
 DEFAULT_CHANGES: tuple[Mapping[str, Any], ...] = (
     {"rate": "fnr", "direction": "drop", "published": "tpr"},
     {"rate": "fpr", "direction": "rise", "published": "fpr"},
@@ -64,7 +68,7 @@ class Change:
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Relative changes",
     rows: Sequence[str | Mapping[str, str]] | None = None,
@@ -137,7 +141,7 @@ def _only_class(rows: Sequence[Row]) -> str:
 
 
 def _row(
-    inputs: TableInputs, change: Change, run: Row, other: Row, *, class_name: str, part: str, table: str
+    inputs: Inputs, change: Change, run: Row, other: Row, *, class_name: str, part: str, table: str
 ) -> dict[str, Any]:
     ours = [
         pooled(image_values(row.records, change.rate, class_name=class_name, part=part)).mean
@@ -161,7 +165,7 @@ def _row(
     return found
 
 
-def _claim(inputs: TableInputs, change: Change, other: str) -> float:
+def _claim(inputs: Inputs, change: Change, other: str) -> float:
     """What the text says, per cent."""
     if other not in change.claims:
         return float("nan")
@@ -173,7 +177,7 @@ def _claim(inputs: TableInputs, change: Change, other: str) -> float:
     return PER_CENT * float(claims[key])
 
 
-def _columns(inputs: TableInputs, *, has_table: bool, has_claims: bool) -> tuple[Column, ...]:
+def _columns(inputs: Inputs, *, has_table: bool, has_claims: bool) -> tuple[Column, ...]:
     head = heading(inputs)
     percent = {"unit": "%", "format": ".0f"}
     published = [Column("from_table", f"from the table, {head}", **percent)] if has_table else []

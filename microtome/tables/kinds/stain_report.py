@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Stain normalization of each image: stain vectors, angles, scales, gains, and what had to be borrowed."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import STAIN_COLUMNS, TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.settings import stain_name
 
+NEEDS = frozenset({"stains"})
+USES = frozenset({"groups"})
+STAIN_OPTIONS = ("stain",)
+STAIN_COLUMNS = ("stain", "sample", "group")
 STAINS = {"h": 0, "e": 1}
 COLOURS = ("red", "green", "blue")
 NO_FALLBACK = "no"
@@ -22,12 +28,12 @@ NOTE = (
 
 
 def tabulate(
-    inputs: TableInputs, *, title: str = "Stain normalization by image", stain: str = "", vectors: bool = True
+    inputs: Inputs, *, title: str = "Stain normalization by image", stain: str = "", vectors: bool = True
 ) -> Table:
     """Tabulate the stain reports.
 
     Args:
-        inputs: Stain reports (`TableInputs.stains`).
+        inputs: Stain reports, groups.
         title: Caption.
         stain: Name of a stain normalization; all by default.
         vectors: Whether to print the stain vectors (the TSV always holds them).
@@ -38,7 +44,7 @@ def tabulate(
     Raises:
         ValueError: There are no reports, or none of that stain normalization.
     """
-    frame = inputs.needed("stains", STAIN_COLUMNS, REMEDY)
+    frame = inputs.collected(collect, STAIN_COLUMNS, REMEDY)
     if stain:
         known = sorted(frame["stain"].unique())
         frame = frame[frame["stain"] == stain]
@@ -66,6 +72,27 @@ def tabulate(
         Column("data", "Data", kind="text"),
     ]
     return Table(frame, tuple(columns), title, NOTE, inputs.data_kinds)
+
+
+def collect(inputs: Inputs) -> pd.DataFrame:
+    """Collect the stain reports.
+
+    Args:
+        inputs: Folders of normalized images (`Inputs.files`: ``stains``), reports beside them; groups.
+
+    Returns:
+        One row per stain normalization and image (`STAIN_COLUMNS`, then those of `flatten`).
+    """
+    reports: dict[str, list[Path]] = {}
+    for path in inputs.found("stains", "*.json"):
+        reports.setdefault(path.parents[2].name, []).append(path)
+    rows = [
+        {"stain": name, "sample": path.stem, "group": inputs.groups.get(path.stem, "")}
+        | flatten(json.loads(path.read_text(encoding="utf-8")))
+        for name, paths in reports.items()
+        for path in paths
+    ]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(STAIN_COLUMNS))
 
 
 def flatten(report: Mapping[str, Any]) -> dict[str, Any]:

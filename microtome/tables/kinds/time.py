@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
+NEEDS = frozenset({"runs", "trained"})
+PUBLISHED_OPTIONS = ("published",)
 SECONDS = "s"
 NOTE = "Wall-clock time, mean over seeds and splits; times of different machines are not comparable."
 TIME_FORMAT = ".1f"
@@ -18,7 +20,7 @@ PER_EPOCH_FORMAT = ".3f"
 
 
 def tabulate(
-    inputs: TableInputs,
+    inputs: Inputs,
     *,
     title: str = "Running time (training and validation)",
     rows: Sequence[str | Mapping[str, str]] | None = None,

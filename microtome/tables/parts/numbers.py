@@ -80,19 +80,9 @@ def summarize(
     if over not in UNITS:
         msg = f"over is {over!r}, expected one of {sorted(UNITS)}"
         raise ValueError(msg)
-    unit = list(UNITS[over])
-    units = values.dropna(subset="value").groupby(unit)["value"].mean()
-    count = len(units)
-    nothing = float("nan")
-    mean = float(units.mean()) if count else nothing
-    sd = float(units.std(ddof=ddof)) if count > ddof else nothing
-    if not interval or not count:
-        return Summary(mean, sd, count)
-    settings = summary.Bootstrap(seed=seed)
-    found = summary.summarize(values.assign(all=0), by=["all"], unit=unit, ddof=ddof, interval=settings).iloc[
-        0
-    ]
-    return Summary(mean, sd, count, float(found["low"]), float(found["high"]))
+    units = values.groupby(list(UNITS[over]), sort=False)["value"].mean().to_numpy()
+    found = summary.statistics(units, ddof, summary.Bootstrap(seed=seed) if interval else None)
+    return Summary(found["mean"], found["sd"], int(found["n"]), found["low"], found["high"])
 
 
 def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:

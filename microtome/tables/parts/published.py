@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from microtome.tables.frame import SD_SUFFIX
-from microtome.tables.inputs import TableInputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts.rows import Row
 
 PUBLISHED = "published"
@@ -38,7 +38,7 @@ def published_table(published: Mapping[str, Any], paper: str, table: str) -> Map
     return tables[table]
 
 
-def heading(inputs: TableInputs) -> str:
+def heading(inputs: Inputs) -> str:
     """Head a column of published values so that nobody compares what is not comparable.
 
     Args:
@@ -49,7 +49,7 @@ def heading(inputs: TableInputs) -> str:
 
     Example:
         >>> printed = {"papers": {"p4": {"dataset": "ISBI 2012"}}}
-        >>> heading(TableInputs(paper="p4", published=printed, data_kind="public"))
+        >>> heading(Inputs(paper="p4", published=printed, data_kind="public"))
         'published (ISBI 2012)'
     """
     dataset = inputs.published.get("papers", {}).get(inputs.paper, {}).get("dataset", "the paper's data")
@@ -60,7 +60,7 @@ def heading(inputs: TableInputs) -> str:
     return f"published ({dataset})"
 
 
-def note_of(inputs: TableInputs, *sentences: str, published: str = "") -> str:
+def note_of(inputs: Inputs, *sentences: str, published: str = "") -> str:
     """Make the note of a table, with what every table must say of its scale and of published values.
 
     Args:
@@ -79,7 +79,7 @@ def note_of(inputs: TableInputs, *sentences: str, published: str = "") -> str:
     return " ".join(sentence for sentence in said if sentence)
 
 
-def published_cells(inputs: TableInputs, table: str, rows: Sequence[Row], column: str) -> pd.DataFrame:
+def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str) -> pd.DataFrame:
     """Look up one published column for the rows of a table.
 
     Args:

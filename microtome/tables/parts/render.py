@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Tables as text: TSV at full precision, Markdown and LaTeX as printed, all from the same frame."""
+"""Tables as text: TSV at full precision, Markdown and LaTeX as printed, all from the same frame.
+
+Why no `Styler.to_latex` and no tabulate: both give the same bytes only around cells that are printed and
+escaped here, captions and notes of our own and a template in place of theirs, which is what this module is.
+"""
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -92,18 +97,19 @@ def units_of(table: Table) -> dict[str, str]:
     return {column.key: column.unit for column in table.columns if column.unit}
 
 
-def parse_tsv(text: str) -> pd.DataFrame:
+def parse_tsv(text: str, **options: Any) -> pd.DataFrame:
     """Read the frame of a table back from the text of `to_tsv`.
 
     Args:
         text: The text, with or without leading comment lines.
+        **options: Options of `pandas.read_csv`.
 
     Returns:
         The frame.
     """
     lines = text.splitlines(keepends=True)
     start = next((index for index, line in enumerate(lines) if not line.startswith(COMMENT)), len(lines))
-    return pd.read_csv(io.StringIO("".join(lines[start:])), sep="\t")
+    return pd.read_csv(io.StringIO("".join(lines[start:])), sep="\t", **options)
 
 
 def to_markdown(table: Table) -> str:
@@ -115,7 +121,7 @@ def to_markdown(table: Table) -> str:
     Returns:
         The text, ending in a line break.
     """
-    header = [escape_markdown(_heading(column)) for column in table.columns]
+    header = [escape_markdown(heading(column)) for column in table.columns]
     rule = ["---:" if column.kind == "number" else ":---" for column in table.columns]
     body = _cells(
         table, escape_markdown, lambda text: f"**{text}**", lambda text: f"${text}$".replace("|", r"\vert ")
@@ -139,7 +145,7 @@ def to_latex(table: Table, *, label: str = "") -> str:
         check marks.
     """
     alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
-    header = [escape_latex(_heading(column)) for column in table.columns]
+    header = [escape_latex(heading(column)) for column in table.columns]
     body = _cells(table, escape_latex, lambda text: rf"\textbf{{{text}}}", lambda text: f"${text}$")
     rows = [" & ".join(cells) + r" \\" for cells in body]
     lines = [
@@ -160,23 +166,48 @@ def to_latex(table: Table, *, label: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _heading(column: Column) -> str:
+def heading(column: Column) -> str:
+    """What stands above a column: its label and its unit."""
     return f"{column.label} ({column.unit})" if column.unit else column.label
 
 
 def _cells(
     table: Table, escape: Callable[[str], str], bold: Callable[[str], str], math: Callable[[str], str]
 ) -> list[list[str]]:
-    records = table.frame.to_dict("records")
-    printed = []
-    for column in table.columns:
-        best = best_rows(list(table.frame[column.key]), column.better, column.format)
+    rows = []
+    for row in printed(table.frame, table.columns):
+        cells = zip(row, table.columns, strict=True)
+        texts = [(math if c.kind == "math" else escape)(text) for (text, _), c in cells]
+        rows.append([bold(text) if best else text for text, (_, best) in zip(texts, row, strict=True)])
+    return rows
+
+
+def printed(frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[tuple[str, bool], ...]]:
+    """Print the cells of a frame.
+
+    Args:
+        frame: The frame of a table.
+        columns: What to print, in order.
+
+    Returns:
+        One tuple per row: the text of each cell (unescaped) and whether it is the best of its column.
+
+    Raises:
+        KeyError: The frame lacks a column.
+
+    Example:
+        >>> frame = pd.DataFrame({"v": [0.91234, 0.8], "v_sd": [0.01, 0.02]})
+        >>> printed(frame, [Column("v", "V", better="high")])
+        [(('0.912 ± 0.010', True),), (('0.800 ± 0.020', False),)]
+    """
+    records, cells = frame.to_dict("records"), []
+    for column in columns:
+        best = best_rows(list(frame[column.key]), column.better, column.format)
         texts = [
-            math(str(row[column.key])) if column.kind == "math" else escape(format_cell(row, column))
-            for row in records
+            str(row[column.key]) if column.kind == "math" else format_cell(row, column) for row in records
         ]
-        printed.append([bold(text) if flag else text for text, flag in zip(texts, best, strict=True)])
-    return [list(row) for row in zip(*printed, strict=True)]
+        cells.append(list(zip(texts, map(bool, best), strict=True)))
+    return list(zip(*cells, strict=True))
 
 
 def format_cell(row: Mapping[str, object], column: Column) -> str:

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Which options of a run the states of rules take, and how a run's maps come about."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from microtome.config.run import Run
-from microtome.config.study import Entry
-from microtome.provenance import code
-from microtome.registry import entry_names
 
 
 def predict_options(settings: Run) -> dict[str, Any]:
@@ -31,13 +27,3 @@ def run_kind(run: Run) -> str:
     if run.weights_of is not None:
         return "borrowed"
     return "ensemble" if run.is_ensemble else "calibrated" if run.calibration.kind != "none" else "plain"
-
-
-def networks_built(kind: str, entry: Entry) -> tuple[str, ...]:
-    """The modules of the networks that a table or a figure may build: the one it names, or any."""
-    package = code.module_files("microtome.networks")[-1]
-    if package not in code.closure(code.module_files(kind)):
-        return ()
-    known, network = entry_names("microtome.config.networks"), entry.options.get("network")
-    name = network.get("name") if isinstance(network, Mapping) else None
-    return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: MIT
+"""Checks of tables and figures: what each shows has to be evaluated, defined or published."""
+
+import ast
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import yaml
+
+from microtome.config import kinds, project
+from microtome.config.kinds import Kind
+from microtome.config.run import Run
+from microtome.config.study import Entry, Study
+from microtome.config.yaml import Places
+from microtome.faults import Fault, nearest
+from microtome.registry import entry_file, entry_names
+
+PUBLISHED = "published.yaml"
+"""Table of published values, in the folder above that of the study files, else that of the workflow."""
+FAMILIES = "microtome.metrics.families"
+EVERY_CLASS = "all"
+"""What metrics call the classes together."""
+OWN_LOSS = "{loss}"
+"""In the name of a metric: the loss of each run, or each evaluated loss."""
+GIVEN = frozenset({"title", "runs", "rows", "run"})
+"""Options of a kind that the workflow itself fills in."""
+FLAGS = ("images", "stains", "objects", "cubes")
+"""Options of tables and figures that are gone."""
+PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
+    "str": ("text", (str,)),
+    "bool": ("true or false", (bool,)),
+    "Sequence[str]": ("a list of names, such as [a, b]", (list, tuple)),
+    "int": ("a whole number", (int,)),
+    "float": ("a number", (int, float)),
+    "int | None": ("a whole number or null", (int, NoneType)),
+    "float | None": ("a number or null", (int, float, NoneType)),
+}
+OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
+    "history": (lambda run: not run.is_ensemble, "an ensemble, which has no training history"),
+    "trained": (lambda run: not run.is_ensemble, "an ensemble, which has no network of its own"),
+    "calibrated": (lambda run: run.calibration.kind != "none", "a run without calibration"),
+    "uncertainty": (lambda run: bool(run.uncertainty), "a run without `uncertainty`"),
+    "objects": (lambda run: run.segment.kind == "watershed", "a run that finds no objects"),
+}
+"""What a kind may need of its runs, and what a run that lacks it is."""
+OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
+    "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
+    "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),
+    "instances": (lambda study: study.targets.kind == "instances", "objects as targets (targets.kind)"),
+}
+"""What a kind may need of the study."""
+
+
+def check_products(study: Study, places: Places) -> Iterator[Fault]:
+    """Find what tables and figures show though the study does not have it.
+
+    Args:
+        study: A study whose options are each valid.
+        places: Where they stand.
+    """
+    yield from _check_ranking(study, places)
+    yield from _check_paper(study, places)
+    for section in kinds.MAKERS:
+        for name, entry in getattr(study, section).items():
+            kind = kinds.find(section, entry.kind)
+            if kind is None:
+                expected = nearest(entry.kind, kinds.names(section))
+                yield Fault(places((section, name, "kind")), f"'{entry.kind}'", expected)
+            else:
+                yield from _Entry(study, kind, name, entry, places).faults()
+
+
+def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
+    """The runs that a table or a figure is made of; `all` leaves out those that the kind cannot show.
+
+    Args:
+        study: The study.
+        kind: The kind.
+        entry: The table or figure.
+
+    Returns:
+        Their names, in order.
+    """
+    if entry.runs != "all":
+        return list(entry.runs)
+    needed = kind.needs(entry.options)
+    return [name for name, run in study.runs.items() if _lacking(run, needed) is None]
+
+
+def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
+    """The metrics that a study evaluates, by name, each with the classes that it is of.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Names as in ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) as families declare them.
+    """
+    evaluate, found = study.evaluate, {}
+    values = {OWN_LOSS: evaluate.losses, "{threshold}": [f"{value:g}" for value in evaluate.thresholds]}
+    for family in evaluate.metrics:
+        for metric, is_of_class in _measured(family).items():
+            of = tuple(study.data.classes) if is_of_class else (EVERY_CLASS,)
+            for name in (metric, *_filled(metric, values)):
+                found[name] = (*found.get(name, ()), *of)
+    return found
+
+
+@cache
+def _measured(family: str) -> dict[str, bool]:
+    """The metrics of a family, and whether they are of each class (else of the image)."""
+    if family not in entry_names(FAMILIES):
+        return {}
+    constants = kinds.literals(ast.parse(entry_file(FAMILIES, family).read_text(encoding="utf-8")))
+    of_image, of_class = (constants.get(name, ()) for name in ("OF_IMAGE", "OF_CLASS"))
+    return dict.fromkeys(of_image, False) | dict.fromkeys(of_class, True)
+
+
+def _filled(metric: str, values: Mapping[str, Iterable[str]]) -> list[str]:
+    return [metric.replace(key, value) for key, known in values.items() if key in metric for value in known]
+
+
+def _check_ranking(study: Study, places: Places) -> Iterator[Fault]:
+    metric, known = study.evaluate.rank_by, metrics_of(study)
+    if metric and metric not in known and study.runs:
+        yield Fault(places(("evaluate", "rank_by")), f"'{metric}'", _nearest_metric(metric, known))
+
+
+def _nearest_metric(metric: str, known: Iterable[str]) -> str:
+    shown = [name for name in known if "{" not in name and "@" not in name]
+    return f"{nearest(metric, shown)}, as evaluate.metrics has them"
+
+
+def _check_paper(study: Study, places: Places) -> Iterator[Fault]:
+    papers = _papers(places)
+    if papers and study.paper not in papers:
+        yield Fault(
+            places(("paper",)),
+            f"'{study.paper}'",
+            f"{nearest(study.paper, papers)}, as in config/{PUBLISHED}",
+        )
+
+
+def _papers(places: Places) -> Mapping[str, Any]:
+    beside = places.path.parent.parent / PUBLISHED
+    return _published(beside if beside.is_file() else project.find(project.PUBLISHED))
+
+
+@cache
+def _published(path: Path) -> Mapping[str, Any]:
+    """The papers of a table of published values, by key; none if there is no such file."""
+    if not path.is_file():
+        return {}
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("papers", {})
+
+
+def _lacking(run: Run, needed: Iterable[str]) -> str | None:
+    """What a run is that lacks something needed; None if it lacks nothing."""
+    return next(
+        (OF_RUNS[need][1] for need in sorted(needed) if need in OF_RUNS and not OF_RUNS[need][0](run)), None
+    )
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A table or a figure of a known kind."""
+
+    study: Study
+    kind: Kind
+    name: str
+    entry: Entry
+    places: Places
+
+    def faults(self) -> Iterator[Fault]:
+        """Everything that is wrong with it."""
+        yield from self._options()
+        yield from self._runs()
+        yield from self._study_has_it()
+        yield from self._names()
+        yield from self._metrics()
+        yield from self._columns()
+        yield from self._published()
+
+    def _at(self, *keys: str) -> str:
+        return self.places((self.kind.section, self.name, *keys))
+
+    def _listed(self, constant: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """The names in the options that a constant of the kind lists, and their keys."""
+        for option in self.kind.declared(constant):
+            value = self.entry.options.get(option)
+            if isinstance(value, str) and value:
+                yield (option,), value
+            for number, item in enumerate(value if isinstance(value, list | tuple) else ()):
+                yield (option, str(number)), item
+
+    def _options(self) -> Iterator[Fault]:
+        allowed = [option for option in self.kind.options if option not in GIVEN]
+        for option, value in self.entry.options.items():
+            if option in FLAGS and isinstance(value, bool):
+                expected = (
+                    f"no such option, as the kind '{self.kind.name}' says itself what it needs; delete it"
+                )
+                yield Fault(self._at(option), f"'{option}: {str(value).lower()}'", expected)
+            elif option not in allowed:
+                expected = nearest(option, [*allowed, *Entry.model_fields])
+                yield Fault(self._at(option), f"unknown option '{option}'", expected)
+            else:
+                yield from self._type(option, value)
+        for option in allowed:
+            if self.kind.defaults[option] is None and option not in self.entry.options:
+                expected = f"a value; a {self.kind.section[:-1]} of kind '{self.kind.name}' requires it"
+                yield Fault(self._at(option), "nothing", expected)
+
+    def _type(self, option: str, value: Any) -> Iterator[Fault]:
+        """A value that the annotation of the option, where it is plain, does not allow."""
+        text, types = PLAIN_TYPES.get(self.kind.annotations[option], ("", (object,)))
+        is_of = isinstance(value, types) and (bool in types or object in types or not isinstance(value, bool))
+        if not is_of:
+            yield Fault(self._at(option), repr(value), text)
+
+    def _runs(self) -> Iterator[Fault]:
+        runs, needed = self.study.runs, self.kind.needs(self.entry.options)
+        for number, name in enumerate(self.entry.runs if self.entry.runs != "all" else ()):
+            where = self._at("runs", str(number))
+            if name not in runs:
+                yield Fault(where, f"'{name}'", nearest(name, runs))
+            elif lacking := _lacking(runs[name], needed):
+                able = [key for key, run in runs.items() if _lacking(run, needed) is None]
+                expected = f"one of {', '.join(able) or 'no run of this study'}"
+                yield Fault(where, f"'{name}', {lacking}", expected)
+        if "runs" in needed and not runs_shown(self.study, self.kind, self.entry):
+            yield Fault(
+                self._at("runs"),
+                "no run that it can show",
+                f"one or more of {', '.join(runs) or 'none here'}",
+            )
+
+    def _study_has_it(self) -> Iterator[Fault]:
+        for need in sorted(self.kind.needs(self.entry.options)):
+            if need in OF_STUDIES and not OF_STUDIES[need][0](self.study):
+                expected = f"a study with {OF_STUDIES[need][1]}, or another kind; delete the entry"
+                yield Fault(self._at("kind"), f"'{self.kind.name}'", expected)
+
+    def _names(self) -> Iterator[Fault]:
+        """Classes, runs and stain normalizations that are none of the study's."""
+        shown = runs_shown(self.study, self.kind, self.entry)
+        known = {
+            "CLASS_OPTIONS": self.study.data.classes,
+            "RUN_OPTIONS": shown,
+            "STAIN_OPTIONS": self.study.stains,
+        }
+        for constant, names in known.items():
+            for keys, value in self._listed(constant):
+                if value not in names:
+                    yield Fault(self._at(*keys), repr(value), nearest(str(value), names))
+
+    def _metrics(self) -> Iterator[Fault]:
+        known = metrics_of(self.study)
+        for metric in self.kind.declared("METRICS"):
+            if metric not in known:
+                yield Fault(self._at("kind"), f"'{self.kind.name}', which shows '{metric}'", _remedy(metric))
+        for option, of_class in self.kind.declared("METRIC_OPTIONS").items():
+            metric = self.entry.options.get(option, self.kind.default(option))
+            class_name = self.entry.options.get(of_class) or EVERY_CLASS
+            yield from self._metric((option,), metric, (of_class or option,), class_name)
+
+    def _metric(
+        self, keys: tuple[str, ...], metric: Any, of_keys: tuple[str, ...], of: Any
+    ) -> Iterator[Fault]:
+        """A metric that is not evaluated at all, or not of that class."""
+        known = metrics_of(self.study)
+        is_given = keys[0] in self.entry.options
+        for name in self._of_runs(metric) if isinstance(metric, str) else ():
+            default = "" if is_given else ", the default"
+            if name not in known:
+                yield Fault(self._at(*keys), f"'{name}'{default}", _nearest_metric(name, known))
+            elif of not in known[name]:
+                expected = f"{nearest(str(of), known[name])}, which '{name}' is of"
+                yield Fault(self._at(*of_keys), f"'{name}'{default} of class '{of}'", expected)
+
+    def _of_runs(self, metric: str) -> Iterator[str]:
+        """A metric, or what it is of each run that is shown."""
+        if OWN_LOSS not in metric:
+            yield metric
+            return
+        runs = (self.study.runs.get(name) for name in runs_shown(self.study, self.kind, self.entry))
+        yield from dict.fromkeys(metric.replace(OWN_LOSS, run.loss.name) for run in runs if run and run.loss)
+
+    def _columns(self) -> Iterator[Fault]:
+        for option in self.kind.declared("COLUMN_OPTIONS"):
+            if option in self.entry.options:
+                yield from self._given_columns(option, self.entry.options[option])
+            else:  # one fault is enough for what the kind shows of itself
+                faults = self._given_columns(option, self.kind.default(option))
+                yield from itertools.islice(faults, 1)
+
+    def _given_columns(self, option: str, value: Any) -> Iterator[Fault]:
+        is_one = isinstance(value, str | Mapping)
+        for number, column in enumerate([value] if is_one else value or ()):
+            here = (option,) if is_one or option not in self.entry.options else (option, str(number))
+            plain = {"metric": column} if isinstance(column, str) else dict(column)
+            written = set(plain) if option in self.entry.options and not isinstance(column, str) else ()
+            keys = {key: (*here, key) if key in written else here for key in ("metric", "class", "published")}
+            of = plain.get("class", plain.get("class_name", EVERY_CLASS))
+            yield from self._metric(keys["metric"], plain.get("metric"), keys["class"], of)
+            yield from self._published_column(keys["published"], plain.get("published"))
+
+    def _published(self) -> Iterator[Fault]:
+        tables = _papers(self.places).get(self.study.paper, {}).get("tables", {})
+        for keys, table in self._listed("PUBLISHED_OPTIONS"):
+            if tables and table not in tables:
+                expected = (
+                    f"{nearest(table, tables)}, the tables of '{self.study.paper}' in config/{PUBLISHED}"
+                )
+                yield Fault(self._at(*keys), f"'{table}'", expected)
+
+    def _published_column(self, keys: tuple[str, ...], column: Any) -> Iterator[Fault]:
+        tables = _papers(self.places).get(self.study.paper, {}).get("tables", {})
+        table = tables.get(self.entry.options.get("published"))
+        if column and table and keys[0] in self.entry.options and column not in table.get("columns", ()):
+            expected = f"{nearest(column, table.get('columns', ()))}, the columns of the published table"
+            yield Fault(self._at(*keys), f"'{column}'", expected)
+
+
+def _remedy(metric: str) -> str:
+    """The families that would measure it."""
+    able = [family for family in entry_names(FAMILIES) if metric in _measured(family)]
+    return f"evaluate.metrics with {' or '.join(able)}, or another kind" if able else "another kind"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""Make a table or a figure from what the workflow left: run folders, batch folders, files."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from microtome.provenance.record import record
+from microtome.provenance.runs import load_runs
+from microtome.registry import Kinds
+from microtome.tables.inputs import Inputs
+from microtome.tables.parts.numbers import groups_of
+
+Options = Mapping[str, Any]
+
+
+def by_name(inputs: Any) -> dict[str, list[Path]]:
+    """The input files of a rule by the name of the input.
+
+    Args:
+        inputs: ``snakemake.input``.
+    """
+    return {
+        name: [Path(path) for path in ([paths] if isinstance(paths, str) else paths)]
+        for name, paths in inputs.items()
+    }
+
+
+def make(
+    kinds: Kinds,
+    options: Options,
+    files: Mapping[str, Sequence[Path]],
+    *,
+    stem: Path,
+    save: Callable[..., object],
+    gather: Callable[[Inputs, Options], Inputs] = lambda inputs, _: inputs,
+    script: str = "",
+    code: str = "",
+) -> None:
+    """Make a table or a figure and write it.
+
+    Each section hands in what is its own, so that the code of figures is no part of what made a table.
+
+    Args:
+        kinds: The kinds of the section.
+        options: The rule's options (see `microtome.workflow.states.products.entry`). `groups`, where given,
+            is the group (organ, clinic) of each sample; else that of the runs' metrics is taken.
+        files: Everything that the rule reads, by the name of the input; ``published`` among them. The folders
+            of ``cards`` are the runs, in their order.
+        stem: Path of the table or figure without suffix.
+        save: Writes it.
+        gather: What the section makes of its inputs.
+        script: The rule's script, for the record in the sidecar.
+        code: Digest of the code behind the rule, for the same.
+    """
+    folders = [card.parent for card in files.get("cards", ())]
+    runs = load_runs(folders, labels=options["labels"]) if folders else []
+    inputs = Inputs(
+        runs=runs,
+        published=yaml.safe_load(files["published"][0].read_text(encoding="utf-8")),
+        paper=options["paper"],
+        data_kind=options["data_kind"],
+        classes=tuple(options["classes"]),
+        groups=options.get("groups") or groups_of(runs),
+        files=files,
+    )
+    chosen = dict(options["options"]) | _given(options, kinds.options(options["kind"]))
+    result = kinds.make(options["kind"], gather(inputs, options), chosen)
+    read = [path for paths in files.values() for path in paths]
+    origin = record(options, script=script, code=code, runs=runs, inputs=read, home=stem.parent)
+    save(result, stem, title=options["title"], provenance=origin)
+
+
+def _given(options: Options, known: Sequence[str]) -> dict[str, Any]:
+    """The options of a kind that the workflow fills in, where the study says something of them."""
+    runs = options["runs"]
+    given = {"title": options["title"], "rows": runs, "runs": runs, "run": runs[0] if runs else ""}
+    return {name: value for name, value in given.items() if value and name in known}

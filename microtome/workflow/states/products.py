@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""State strings of tables, figures, the report and the RO-Crate."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from microtome.config.study import Entry
+from microtome.provenance import code
+from microtome.registry import entry_names
+from microtome.workflow.needs import Shown
+
+RULES = {"tables": "tabulate", "figures": "draw"}
+METHOD = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
+"""Options of a run that a drawing of the chain tells of."""
+
+
+def entry(plan: Any, section: str, name: str) -> str:
+    """State of `tabulate` or `draw`.
+
+    Args:
+        plan: The plan of the study (`microtome.study.plan.StudyPlan`).
+        section: `tables` or `figures`.
+        name: Name of the table or figure.
+    """
+    shown = Shown(plan, section, name)
+    entry, runs, labels = shown.entry, shown.runs, plan.labels()
+    module = f"microtome.{section}.kinds.{entry.kind}"
+    modules = (module, *networks_built(module, entry))
+    options = {
+        "name": name,
+        "kind": entry.kind,
+        "modules": modules,
+        "title": entry.title,
+        "options": entry.options,
+        "runs": runs,
+        "labels": {run: labels[run] for run in runs},
+        "classes": plan.classes,
+        "paper": plan.study.paper,
+        "data_kind": plan.data_kind,
+    }
+    for need in sorted(shown.takes & set(TOLD)):
+        options |= TOLD[need](shown)
+    return code.state(f"scripts/{RULES[section]}.py", options, modules=modules)
+
+
+def networks_built(module: str, entry: Entry) -> tuple[str, ...]:
+    """The modules of the networks that a table or a figure may build: the one it names, or any."""
+    package = code.module_files("microtome.networks")[-1]
+    if package not in code.closure(code.module_files(module)):
+        return ()
+    known, network = entry_names("microtome.config.networks"), entry.options.get("network")
+    name = network.get("name") if isinstance(network, Mapping) else None
+    return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))
+
+
+def _groups(shown: Shown) -> dict[str, Any]:
+    """The group (organ, clinic) of each sample, evaluated or not."""
+    return {"groups": {sample.sample: sample.group for sample in shown.plan.samples.values()}}
+
+
+def _raw_cubes(shown: Shown) -> dict[str, Any]:
+    """Cubes as they were recorded, which lie outside the results."""
+    return {"raw_cubes": shown.plan.raw_cubes()} if shown.plan.study.cubes else {}
+
+
+def _method(shown: Shown) -> dict[str, Any]:
+    """What a drawing of the chain tells of the runs."""
+    study = shown.plan.study
+    stains = {name: stain.model_dump(mode="json") for name, stain in study.stains.items()}
+    runs = {name: study.runs[name].model_dump(mode="json", include=METHOD) for name in shown.runs}
+    return {"settings": {"stains": stains, "runs": runs}}
+
+
+TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
+    "groups": _groups,
+    "cubes": _raw_cubes,
+    "method": _method,
+}
+"""Needs that are options, not files."""
+
+
+def report(plans: Mapping[str, Any]) -> str:
+    """State of `report_page`: the title and paper of each study, and the names of what is shown."""
+    templates = sorted((code.ROOT / "microtome/report/templates").glob("*"))
+    files = [path.relative_to(code.ROOT).as_posix() for path in templates if path.is_file()]
+    return code.state("scripts/report_page.py", _results(plans), files=files)
+
+
+def crate(plans: Mapping[str, Any]) -> str:
+    """State of `crate`, which describes the same results as the report shows."""
+    return code.state("scripts/crate.py", _results(plans))
+
+
+def _results(plans: Mapping[str, Any]) -> dict[str, Any]:
+    """What there is to show of all studies, and the command that makes it."""
+    scale = next(iter(plans.values())).scale
+    command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
+    studies = {name: _shown(plan) for name, plan in plans.items()}
+    return {"scale": scale, "command": command, "studies": studies}
+
+
+def _shown(plan: Any) -> dict[str, Any]:
+    """What the report shows of a study; tables and figures in pairs, as a state sorts the keys of objects."""
+    study = plan.study
+    return {
+        "title": study.title,
+        "paper": study.paper,
+        "data_kind": plan.data_kind,
+        "dataset": study.data.dataset if study.data.source == "public" else None,
+        "tables": [[name, entry.title] for name, entry in study.tables.items()],
+        "figures": [[name, entry.title] for name, entry in study.figures.items()],
+        "labels": plan.labels(),
+        "evaluated": plan.evaluated(),
+        "splits": list(plan.splits),
+        "classes": plan.classes,
+        "case_metric": study.evaluate.rank_by,
+    }
