@@ -33,7 +33,6 @@ from microtome.networks.ciresan.windows import WindowTransform, input_window
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, read_card
 from microtome.stages.folders import find_sample
-from microtome.training.augment import Augmentation
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
@@ -175,7 +174,7 @@ def _train_in(
         model,
         losses.build(**options["loss"]),
         _task(options, model),
-        Training(**options["training"]),
+        Training.model_validate(options["training"]),
         choose_device(device),
         options["seed"],
         team,
@@ -227,10 +226,8 @@ def _require_shares(options: Options, processes: int) -> None:
 
 def _task(options: Options, model: torch.nn.Module) -> Task:
     """The task that belongs to the sampler and the loss."""
-    settings, augmentation = (
-        Input(**options["input"]),
-        Augmentation(**Augment(**options["augment"]).model_dump()),
-    )
+    settings = Input.model_validate(options["input"])
+    augmentation = Augment.model_validate(options["augment"])
     if options["sampler"]["kind"] == "balanced_windows":
         return WindowTask(settings, augmentation, _transform(options), model.window)
     loss = options_of("microtome.config.losses", options["loss"]["name"])
@@ -239,7 +236,7 @@ def _task(options: Options, model: torch.nn.Module) -> Task:
 
 
 def _transform(options: Options) -> WindowTransform:
-    window = Window(**options["window"])
+    window = Window.model_validate(options["window"])
     return WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
 
 

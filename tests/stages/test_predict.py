@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from microtome import networks
-from microtome.config.sampling import Input
+from microtome.config.sampling import Augment, Input
 from microtome.inference import calibration
 from microtome.io import images
 from microtome.networks.ciresan.windows import WindowTransform, extract_windows, input_window, mirror
@@ -17,7 +17,6 @@ from microtome.stages.folders import read_map
 from microtome.stages.predict import calibrate_batch, fit_calibration, load_model, predict_batch
 from microtome.stages.runs import average_batch, write_card
 from microtome.stages.segment import segment_batch
-from microtome.training.augment import Augmentation
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, WindowTask
 from tests.stages import folders
@@ -54,7 +53,7 @@ def plain_model(runs, run):
 def scaled(values):
     """As in training."""
     labels = torch.zeros(len(values), 1, *values.shape[2:], dtype=torch.int64)
-    task = BinaryTask(Input(**folders.options("unet")["input"]), Augmentation())
+    task = BinaryTask(Input(**folders.options("unet")["input"]), Augment())
     return task.prepare(Batch(values, labels, ("s",) * len(values)), seed=None).inputs
 
 
@@ -77,7 +76,7 @@ def test_window_networks_give_each_pixel_what_its_window_gives(root, runs, run):
     padded = torch.from_numpy(mirror(pixels(root, "s3")[0].numpy(), size))
     centres = torch.tensor([[0, 0], [9, 18], [36, 45], [39, 55]])
     cut = extract_windows(padded, centres, size)
-    task = WindowTask(Input(scale=255, mean=0.5, std=0.5), Augmentation(), transform, model.window)
+    task = WindowTask(Input(scale=255, mean=0.5, std=0.5), Augment(), transform, model.window)
     labels = torch.zeros(4, 1, 1, 1, dtype=torch.int64)
     with torch.no_grad():
         expected = model(task.prepare(Batch(cut, labels, ("s",) * 4), seed=None).inputs).softmax(1)[:, 1]
