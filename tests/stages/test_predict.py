@@ -13,8 +13,9 @@ from microtome.config.sampling import Augment, Input
 from microtome.inference import calibration
 from microtome.io import images
 from microtome.networks.ciresan.windows import WindowTransform, extract_windows, input_window, mirror
+from microtome.stages.calibrate import calibrate_maps, fit_calibration
 from microtome.stages.folders import read_map
-from microtome.stages.predict import calibrate_batch, fit_calibration, load_model, predict_batch
+from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.runs import average_batch, write_card
 from microtome.stages.segment import segment_batch
 from microtome.training.batches import Batch
@@ -122,7 +123,7 @@ def test_calibration_is_fitted_on_the_samples_named_and_applied_to_all(root, map
     truth = np.concatenate([images.read(root / f"targets/{s}.tif").ravel() for s in samples]) == 1
     assert curve == calibration.fit(predicted, truth, bins=32)
     for radius in (0, 2):
-        calibrate_batch({"median_radius": radius}, tmp_path / "c.json", maps, tmp_path / f"radius-{radius}")
+        calibrate_maps({"median_radius": radius}, tmp_path / "c.json", maps, tmp_path / f"radius-{radius}")
         found = read_map(tmp_path / f"radius-{radius}/s4.tif")
         expected = calibration.apply(curve, read_map(maps / "s4.tif"))
         if radius:
