@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.files import finished_folder
+from microtome.provenance.cards import WEIGHTS_NAME
 from microtome.stages.calibrate import calibrate_maps
 from microtome.stages.images import import_images
 from microtome.stages.predict import predict_batch
@@ -57,7 +58,7 @@ def apply_run(
             raw = Path(scratch) / f"{number}-raw"
             predict_batch(
                 settings["predict"],
-                member / "model.safetensors",
+                member / WEIGHTS_NAME,
                 _seen(settings["stain"], trained, partial),
                 raw,
                 device=device,

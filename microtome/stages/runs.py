@@ -12,10 +12,10 @@ from microtome.files import finished_file, finished_folder, write_json
 from microtome.inference.ensemble import Activation, mean_probability, measure
 from microtome.io import images
 from microtome.provenance import environment
-from microtome.provenance.cards import CARD_NAME, read_card
+from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, WEIGHTS_NAME, read_card
 from microtome.stages.folders import find_sample, read_map
 
-COPIED = ("model.safetensors", "history.tsv")
+COPIED = (WEIGHTS_NAME, HISTORY_NAME)
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
