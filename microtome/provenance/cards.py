@@ -95,9 +95,9 @@ def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str,
         msg = f"{path} does not exist; a run folder holds {CARD_NAME}, history.tsv and metrics.tsv"
         raise FileNotFoundError(msg)
     try:
-        card = parse(path)
-    except (ValueError, RecursionError) as error:
-        msg = f"{path} is not JSON that this program reads ({error}); train the run again"
+        card = read_json(path)
+    except ValueError as error:
+        msg = f"{error}; train the run again"
         raise ValueError(msg) from error
     if not isinstance(card, dict):
         msg = f"{path} holds a {type(card).__name__}; a run card is an object with {list(CARD_KEYS)}"
@@ -120,7 +120,7 @@ def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str,
     return card
 
 
-def parse(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """Read JSON that anyone may have written; see `docs/security.md`.
 
     pydantic reads JSON too, but takes the last of two equal keys and numbers of any length.
@@ -128,17 +128,24 @@ def parse(path: Path) -> Any:
     Raises:
         OSError: The file cannot be read.
         ValueError: It is too large, is no JSON, has a key twice, a number of too many digits, a text that
-            UTF-8 cannot hold, or values nested too deep.
-        RecursionError: It is nested so deep that it cannot be read.
+            UTF-8 cannot hold, or values nested too deep; names the file.
     """
     if (size := path.stat().st_size) > LARGEST_FILE:
-        msg = f"it has {size} bytes, expected at most {LARGEST_FILE}"
+        msg = f"{path} has {size} bytes, expected at most {LARGEST_FILE}"
         raise ValueError(msg)
-    found = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_object, parse_int=_whole)
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_object, parse_int=_whole)
+        json.dumps(_shallow(found), ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is not JSON that this program reads ({error})"
+        raise ValueError(msg) from error
+    return found
+
+
+def _shallow(found: Any) -> Any:
     if _is_deeper(found, DEEPEST):
         msg = f"values nested more than {DEEPEST} deep"
         raise ValueError(msg)
-    json.dumps(found, ensure_ascii=False).encode("utf-8")
     return found
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Calibrate the probability maps of a run; apart from prediction, as it needs no torch."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from microtome.class_maps import IGNORE
 from microtome.files import finished_folder, write_json
 from microtome.inference import calibration
 from microtome.io import images
+from microtome.provenance.cards import read_json
 from microtome.stages.folders import find_sample, read_map
 
 Options = Mapping[str, Any]
@@ -58,7 +58,7 @@ def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -
         source: Folder of probability maps.
         folder: Gets the calibrated maps.
     """
-    curve = calibration.Calibration.from_dict(json.loads(fitted.read_bytes()))
+    curve = calibration.Calibration.from_dict(read_json(fitted))
     with finished_folder(folder) as partial:
         for path in sorted(source.glob("*.tif")):
             values = calibration.apply(curve, read_map(path))

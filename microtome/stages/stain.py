@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Stain normalization: the target once, then each image."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from microtome import stain
 from microtome.files import finished_folder, write_json
 from microtome.io import images
+from microtome.provenance.cards import read_json
 from microtome.stages.folders import find_sample
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         StainError: An image is not RGB of 8 bits, or its stains cannot be told apart and `fallback` is
             `error`.
     """
-    content = json.loads(target.read_bytes())
+    content = read_json(target)
     if not isinstance(content, dict) or not isinstance(content.get("profile"), dict):
         msg = f"{target}: found no `profile`, expected what fit_stain writes; fit it again"
         raise stain.StainError(msg)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from microtome.provenance import cards
-from microtome.provenance.cards import TRAINED_KEYS, parse, read_card
+from microtome.provenance.cards import TRAINED_KEYS, read_card, read_json
 from tests.synthetic_study import card
 
 
@@ -66,7 +66,7 @@ def test_cards_of_trained_runs_say_more(path):
 def test_what_python_writes_is_read(path):
     value = {"a": [1, -(10**17), 2.5, float("inf"), None, True, "µ"], "b": {}}
     path.write_text(json.dumps(value), encoding="utf-8")
-    assert parse(path) == value
+    assert read_json(path) == value
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_json_of_an_attacker_is_refused_and_the_file_named(path, text, message):
 
 def test_forty_levels_are_read(path):
     path.write_text("[" * 40 + "]" * 40, encoding="utf-8")
-    assert parse(path)
+    assert read_json(path)
 
 
 def test_a_large_file_is_not_even_read(path, monkeypatch):
