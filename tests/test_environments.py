@@ -32,8 +32,8 @@ CHOSEN_AT_RUN_TIME = {
 """Folders of the package from which a rule imports by name."""
 READERS = ("numpy", "tifffile", "imagecodecs", "pillow")
 """What making the DAG imports as soon as a study has files of its own, whose headers are read."""
-IN_JOBS = {"filelock", "pooch"}
-"""What the lock of a job and the catalogue of data sets import in jobs, never while the DAG is made."""
+IN_JOBS = {"filelock"}
+"""What the lock of a job imports in jobs, never while the DAG is made."""
 OPTIONAL = ("opencv-python", "spams-bin", "staintools")
 """Only for `method: staintools`."""
 UNSEEN = {"parquet": "pyarrow"}
