@@ -70,7 +70,7 @@ def _user_seconds(workspace: Workspace) -> float:
 
 
 def test_a_dry_run_imports_no_heavy_package(demo: Workspace) -> None:
-    demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="torch matplotlib kornia skimage")
+    demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="torch matplotlib skimage")
 
 
 def test_a_dry_run_of_phantoms_needs_snakemake_alone(demo: Workspace) -> None:
