@@ -22,8 +22,14 @@ def random_matrix(seed):
     return np.random.default_rng(seed).uniform(0, 1, (2, 3))
 
 
-@pytest.mark.parametrize("lam", [0, 0.01, 0.02, 0.1, 1])
-@pytest.mark.parametrize("matrix", [VECTORS, VECTORS[::-1] * 0.7, *map(random_matrix, range(5))])
+LAMBDAS = (0, 0.01, 0.02, 0.1, 1)
+OTHERS = (VECTORS[::-1] * 0.7, *map(random_matrix, range(5)))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "lam"),
+    [*((VECTORS, lam) for lam in LAMBDAS), *zip(OTHERS, (0.02, *LAMBDAS), strict=True)],
+)
 def test_optimal_on_every_pixel(matrix, lam):
     density = densities(2 * BLOCK + 17)
     found = codes(density, matrix, lam)
