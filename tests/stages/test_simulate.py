@@ -72,8 +72,13 @@ def test_cubes_open_and_calibrate_to_their_truth(tmp_path):
     assert abs(found.read_band(20) - known.read_band(20)).mean() < 0.01
 
 
-def test_nothing_is_left_of_a_phantom_that_fails(tmp_path):
-    options = PHANTOMS["em"].model_dump(mode="json") | {"size": 8}
-    with pytest.raises(ValueError, match="size="):
-        simulate(options, tmp_path / "raw")
+def test_nothing_is_left_of_a_phantom_that_fails(tmp_path, monkeypatch):
+    def fail(options):
+        yield "images/000.tif", np.zeros((8, 8), np.uint8)
+        msg = "no more slices"
+        raise ValueError(msg)
+
+    monkeypatch.setattr("microtome.phantoms.em.files", fail)
+    with pytest.raises(ValueError, match="no more slices"):
+        simulate(PHANTOMS["em"].model_dump(mode="json"), tmp_path / "raw")
     assert list(tmp_path.iterdir()) == []
