@@ -47,7 +47,7 @@ def record(
     """Describe what a table or a figure is made from.
 
     Args:
-        options: The options of the rule (`workflow.states.products.entry`); `modules` are those chosen by name.
+        options: The options of the rule (`workflow.states.products.entry`); `modules` are those by name.
         script: The rule's script, relative to the repository.
         code: Digest of the code behind the rule (`microtome.provenance.code.code_digest`).
         runs: The runs.
