@@ -22,6 +22,8 @@ PROBE_BYTES = 2**16
 DIGEST = 16
 """Characters of a hash that cards keep."""
 BLOCK = 1 << 20
+MIRROR_VARIABLE = "MICROTOME_DATA"
+"""Names the folder with copies of public data."""
 
 
 @contextmanager
@@ -138,3 +140,24 @@ def sha256_of_file(path: Path) -> str:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def mirror_folder(configured: Path | str | None = None) -> Path | None:
+    """The folder that holds copies of public data sets and weights, one folder each.
+
+    Args:
+        configured: Folder from the configuration; None: the environment variable ``MICROTOME_DATA``.
+
+    Returns:
+        The folder, or None if neither is set.
+
+    Raises:
+        NotADirectoryError: It is set but is no folder.
+    """
+    place = configured or os.environ.get(MIRROR_VARIABLE)
+    if not place:
+        return None
+    if not Path(place).is_dir():
+        msg = f"mirror folder '{place}' is not there; correct or unset {MIRROR_VARIABLE} (or the option)."
+        raise NotADirectoryError(msg)
+    return Path(place)

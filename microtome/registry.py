@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from microtome.faults import ConfigurationError, Fault, nearest
+from microtome.faults import Fault, nearest, raise_faults
 
 PACKAGE = Path(__file__).resolve().parent
 PLUGINS = "plugins"
@@ -48,13 +48,11 @@ def search_path(package: str, path: Iterable[str]) -> list[str]:
     Raises:
         ConfigurationError: a plugin has the name of a built-in module, which it cannot replace.
     """
-    built_in, own = [str(place) for place in path], str(_folders(package)[1])
-    taken = _modules(built_in) & _modules([own])
-    if taken:
-        raise ConfigurationError(
-            Fault(f"{own}/{name}", f"a plugin called like the built-in '{name}' of {package}", "another name")
-            for name in sorted(taken)
-        )
+    own = str(_folders(package)[1])
+    built_in = [place for place in path if place != own]
+    taken = sorted(_modules(built_in) & _modules([own]))
+    expected = f"another name than that of a built-in module of {package}"
+    raise_faults([Fault(f"{own}/{name}.py", f"a plugin called '{name}'", expected) for name in taken])
     return [*built_in, own]
 
 

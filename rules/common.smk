@@ -17,9 +17,8 @@ from snakemake.exceptions import WorkflowError
 from microtome.config import project
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
-from microtome.datasets.fetch import mirror_folder
 from microtome.faults import ConfigurationError
-from microtome.files import require_writable
+from microtome.files import mirror_folder, require_writable
 from microtome.provenance import code
 from microtome.study.load import load_plans
 from microtome.workflow import needs

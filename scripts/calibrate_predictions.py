@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
-from microtome.stages.predict import calibrate_batch
+from microtome.stages.calibrate import calibrate_maps
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     source, folder = Path(snakemake.input.maps), Path(snakemake.output.folder)
-    calibrate_batch(options, Path(snakemake.input.calibration), source, folder)
+    calibrate_maps(options, Path(snakemake.input.calibration), source, folder)

@@ -4,7 +4,7 @@
 import sys
 from pathlib import Path
 
-from microtome.stages.apply import evaluate_applied
+from microtome.stages.evaluate import evaluate_applied
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from microtome.stages.predict import fit_calibration
+from microtome.stages.calibrate import fit_calibration
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:

@@ -16,7 +16,7 @@ APPTAINER = ROOT / "containers/microtome.def"
 BASE = re.compile(r"python:3\.11\.\d+-slim-bookworm(@sha256:[0-9a-f]{64})?")
 """A tag of one version of Python on one release of Debian; a digest is whole or absent."""
 REMOTE_SCRIPT = re.compile(r"(curl|wget)[^|]*\|")
-MODULES = {"imagecodecs", "kornia", "matplotlib", "openslide", "snakemake", "tifffile", "torch"}
+MODULES = {"imagecodecs", "matplotlib", "openslide", "snakemake", "tifffile", "torch"}
 
 Instruction = tuple[str, str]
 

@@ -32,8 +32,8 @@ CHOSEN_AT_RUN_TIME = {
 """Folders of the package from which a rule imports by name."""
 READERS = ("numpy", "tifffile", "imagecodecs", "pillow")
 """What making the DAG imports as soon as a study has files of its own, whose headers are read."""
-DOWNLOADS = {"pooch"}
-"""What the catalogue of data sets imports in jobs, never while the DAG is made."""
+IN_JOBS = {"filelock"}
+"""What the lock of a job imports in jobs, never while the DAG is made."""
 OPTIONAL = ("opencv-python", "spams-bin", "staintools")
 """Only for `method: staintools`."""
 UNSEEN = {"parquet": "pyarrow"}
@@ -100,7 +100,7 @@ def test_the_launcher_has_all_that_making_the_dag_imports() -> None:
     assert "microtome.study.load" in modules
     files = code.closure((file for name in modules for file in code.module_files(name)), exempt=())
     needed = {package for file in files for package in _packages(file)}
-    assert needed - set(requirements("requirements-launcher.txt")) == DOWNLOADS
+    assert needed - set(requirements("requirements-launcher.txt")) == IN_JOBS
 
 
 def _plain(rules: str) -> str:
@@ -115,10 +115,10 @@ def test_development_adds_and_changes_nothing() -> None:
     assert "-r requirements.txt" in lines
 
 
-@pytest.mark.parametrize("package", sorted(PINNED))
-def test_installed_versions_are_the_pins(package: str) -> None:
+def test_installed_versions_are_the_pins() -> None:
     """These tests speak of the pinned versions. Builds of torch differ in a local suffix such as +cpu."""
-    assert Version(metadata.version(package)).public == Version(PINNED[package]).public
+    installed = {package: Version(metadata.version(package)).public for package in PINNED}
+    assert installed == {package: Version(pin).public for package, pin in PINNED.items()}
 
 
 def _rules() -> list[Rule]:

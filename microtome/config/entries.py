@@ -51,7 +51,8 @@ def union(package: str, discriminator: str, *, needs: tuple[str, ...] = ()) -> A
     Raises:
         ConfigurationError: A plugin lacks its options, its method, or such an attribute.
     """
-    raise_faults([*_alone(package), *_lacking(package, needs)])
+    raise_faults(list(_alone(package)))
+    raise_faults(list(_lacking(package, needs)))
     models = tuple(model(package, name) for name in entry_names(package))
     return Annotated[Union[models], Field(discriminator=discriminator)]  # noqa: UP007 (made at run time)
 

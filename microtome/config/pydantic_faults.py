@@ -13,7 +13,7 @@ from microtome.faults import Fault, nearest
 
 LONGEST = 60
 """Characters of a value that a message quotes."""
-CHOICES = ("name", "kind")
+CHOICES = ("name", "kind", "method")
 QUOTED = re.compile(r"'([^']*)'")
 EXPECTED = {
     "int_parsing": "a whole number",
@@ -162,6 +162,6 @@ def _items(kind: Any) -> list[Any]:
 
 
 def _tags(models: Iterable[Any]) -> list[str]:
-    """The values of `name` or `kind` that choose these models."""
+    """The values of `name`, `kind` or `method` that choose these models."""
     fields = [m.model_fields.get(choice) for m in models if _is_model(m) for choice in CHOICES]
     return [str(field.default) for field in fields if field is not None and isinstance(field.default, str)]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What a network sees: input scaling, sampling, sliding windows, augmentation."""
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.section import Section
 
@@ -63,9 +64,13 @@ class Augment(Section):
         (1.0, 1.0), description="smallest and largest magnification"
     )
     translate: NonNegativeFloat = Field(0.0, description="fraction of the size, per axis")
-    shear: NonNegativeFloat = Field(0.0, description="radians")
+    shear: Annotated[float, Field(ge=0, le=math.pi / 2)] = Field(
+        0.0, description="largest shear angle, radians, per axis"
+    )
     elastic_alpha: NonNegativeFloat = Field(
-        0.0, description="elastic displacement in pixels before smoothing"
+        0.0,
+        description="displacement before smoothing, uniform in plus or minus, pixels (Simard et al. 2003, "
+        "doi:10.1109/ICDAR.2003.1227801)",
     )
     elastic_sigma: PositiveFloat = Field(
         8.0, description="standard deviation of the Gaussian that smooths it, pixels"
@@ -83,7 +88,9 @@ class Augment(Section):
     speckle: NonNegativeFloat = Field(0.0, description="largest standard deviation of multiplicative noise")
     intensity_shift: NonNegativeFloat = Field(0.0, description="added constant, images in 0..1")
     stain: NonNegativeFloat = Field(
-        0.0, description="H&E: factor 1 ± this and shift ± this/10 of each stain's density"
+        0.0,
+        description="H&E: factor 1 ± this and shift ± this/10 of each stain's density (Tellez et al. 2018, "
+        "doi:10.1109/TMI.2018.2820199)",
     )
     border: Literal["reflect", "zero"] = Field(
         "reflect", description="beyond the border images and targets are mirrored, or 0"
@@ -93,6 +100,29 @@ class Augment(Section):
         description="targets of 0 and 1 under interpolation: nearest pixel; floor: 1 only where wholly "
         "inside (published with USE-Net); round: 1 from one half",
     )
+
+    @field_validator("scale")
+    @classmethod
+    def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
+        """The smallest magnification first."""
+        low, high = value
+        if low > high:
+            msg = f"found {low:g} to {high:g}, expected the smallest magnification before the largest"
+            raise ValueError(msg)
+        return value
+
+    @property
+    def warps(self) -> bool:
+        """Whether pixels are interpolated."""
+        return bool(
+            self.rotation or self.translate or self.shear or self.scale != (1, 1) or self.elastic_alpha
+        )
+
+    @property
+    def changes_intensity(self) -> bool:
+        """Whether pixel values change other than by geometry."""
+        strengths = (self.brightness, self.contrast, self.gamma, self.intensity_shift)
+        return any((*strengths, self.blur_sigma, self.speckle, self.gaussian_noise, self.stain))
 
 
 class Window(Section):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import lzma
-import os
 import secrets
 import shutil
 import tarfile
@@ -24,8 +23,8 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from microtome.datasets.catalogue import DatasetArchive, DatasetEntry, DatasetFile
+from microtome.files import MIRROR_VARIABLE, sha256_of_file
 
-MIRROR_VARIABLE = "MICROTOME_DATA"
 CHUNK = 2**20
 TIMEOUT_SECONDS = 60
 LISTED = 12
@@ -67,27 +66,6 @@ class Fetched:
     downloaded: tuple[str, ...]
 
 
-def mirror_folder(configured: Path | str | None = None) -> Path | None:
-    """Return the folder that holds copies of public data sets, one folder each.
-
-    Args:
-        configured: Folder from the configuration; None: the environment variable ``MICROTOME_DATA``.
-
-    Returns:
-        The folder, or None if neither is set.
-
-    Raises:
-        FetchError: If it is set but is no folder.
-    """
-    place = configured or os.environ.get(MIRROR_VARIABLE)
-    if not place:
-        return None
-    if not Path(place).is_dir():
-        msg = f"mirror folder '{place}' is not there; correct or unset {MIRROR_VARIABLE} (or the option)."
-        raise FetchError(msg)
-    return Path(place)
-
-
 def fetch(
     entry: DatasetEntry, destination: Path, *, mirror: Path | None = None, offline: bool = False
 ) -> Fetched:
@@ -97,7 +75,7 @@ def fetch(
         entry: What to fetch.
         destination: The data set's folder; files that are there and verify are not fetched again.
         mirror: Folder with a folder ``entry.name`` of the same layout, looked at first
-            (see :func:`mirror_folder`).
+            (see `microtome.files.mirror_folder`).
         offline: Never use the network; ``file://`` URLs still work.
 
     Returns:
@@ -131,12 +109,6 @@ def verify(entry: DatasetEntry, folder: Path) -> dict[str, str]:
     """
     problems = {file.path: _problem(folder / file.path, file) for file in entry.files}
     return {path: problem for path, problem in problems.items() if problem}
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _obtain(
@@ -175,7 +147,7 @@ def _problem(path: Path, item: Item) -> str:
     size = path.stat().st_size
     if size != item.size:
         return f"found {size} bytes, expected {item.size}"
-    digest = sha256(path)
+    digest = sha256_of_file(path)
     return "" if digest == item.sha256 else f"found SHA-256 {digest}, expected {item.sha256}"
 
 

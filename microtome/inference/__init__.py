@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Overlap-tile prediction in bands, preparation of networks for it, and the choice of its precision."""
+"""Overlap-tile prediction in bands, preparation of networks for it, and the choice of its precision.
 
-from microtome.inference.axis import Axis, window_starts, window_weights
-from microtome.inference.fold_batch_norm import optimize_for_inference
-from microtome.inference.overlap_tile import predict
-from microtome.inference.precision import PrecisionChoice, choose_precision, supports_fast_bf16
-from microtome.inference.test_time_views import DIHEDRAL, FLIPS
+What this room shows is imported when it is asked for: jobs that only calibrate or average maps need no torch.
+Modules of the package name the file instead, so that its bytes enter the digests of their jobs.
+"""
 
-__all__ = [
-    "DIHEDRAL",
-    "FLIPS",
-    "Axis",
-    "PrecisionChoice",
-    "choose_precision",
-    "optimize_for_inference",
-    "predict",
-    "supports_fast_bf16",
-    "window_starts",
-    "window_weights",
-]
+import importlib
+from typing import Any
+
+FACES = {
+    "DIHEDRAL": "test_time_views",
+    "FLIPS": "test_time_views",
+    "Axis": "axis",
+    "PrecisionChoice": "precision",
+    "choose_precision": "precision",
+    "optimize_for_inference": "fold_batch_norm",
+    "predict": "overlap_tile",
+    "supports_fast_bf16": "precision",
+    "window_starts": "axis",
+    "window_weights": "axis",
+}
+__all__ = list(FACES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in FACES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"{__name__}.{FACES[name]}"), name)

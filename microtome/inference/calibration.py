@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""From network output to probability: monotone cubic calibration, median filter, averaging of networks.
+"""From network output to probability: monotone cubic calibration, median filter.
 
 Ciresan et al. 2012 (Deep neural networks segment neuronal membranes, NIPS) train on equally many windows of
 each class, so the network overrates the rare one. They read, on slices it has not seen, how often a pixel of
 a given output is truly positive, fit a monotone cubic to that curve by least squares, apply the same
-polynomial to every network, smooth with a median filter of 2 px radius and average the networks.
+polynomial to every network, smooth with a median filter of 2 px radius and average the networks (see
+`ensemble`).
 
 The fit is exact: every cubic that rises on [0, 1] has a slope that is a sum of (x - u)^2, 0 <= u <= 1, and
 x (1 - x) with weights >= 0 (Markov-Lukacs), and any such sum rises. Non-negative least squares finds the
@@ -12,7 +13,7 @@ weights; the u are added one at a time where the error falls fastest (a parabola
 known in closed form) until none helps.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -273,36 +274,6 @@ def median_filter(probability: Probability, radius: int = MEDIAN_RADIUS) -> Floa
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
     disk = y**2 + x**2 <= radius**2
     return _median_filter(probability.astype(np.float32), footprint=disk, axes=(-2, -1))
-
-
-def ensemble(maps: Iterable[Probability]) -> Float32:
-    """Average the (calibrated) maps of several networks.
-
-    Args:
-        maps: Probability maps of one shape; may be a generator, one map is held at a time.
-
-    Returns:
-        Mean map, float32, same shape.
-
-    Raises:
-        ValueError: If there is no map or shapes differ.
-
-    Example:
-        >>> ensemble([np.array([0.2]), np.array([0.6])])
-        array([0.4], dtype=float32)
-    """
-    total, count = None, 0
-    for count, each in enumerate(maps, start=1):
-        if total is not None and each.shape != total.shape:
-            msg = (
-                f"map {count} has shape {each.shape}, the first {total.shape}; average maps of the same image"
-            )
-            raise ValueError(msg)
-        total = each.astype(np.float64) if total is None else total + each
-    if total is None:
-        msg = "no map to average; give the maps of at least one network"
-        raise ValueError(msg)
-    return (total / count).astype(np.float32)
 
 
 def _validate(probability: Probability) -> None:

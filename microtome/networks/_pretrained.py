@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from microtome.datasets.fetch import MIRROR_VARIABLE, mirror_folder, sha256
+from microtome.files import MIRROR_VARIABLE, mirror_folder, sha256_of_file
 
 IMAGENET = "imagenet"
 FOLDER = "weights"
@@ -99,7 +99,7 @@ def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: b
     Raises:
         WeightsError: there is no such file and it cannot be downloaded; the message names the reasons and the
             places that it may be put.
-        FetchError: the mirror folder does not exist.
+        NotADirectoryError: the mirror folder does not exist.
     """
     if weights != IMAGENET:
         if not Path(weights).is_file():
@@ -135,7 +135,7 @@ def describe(weights: str, file: Path) -> str:
     """
     if weights == IMAGENET:
         return f"ImageNet ({file.name})"
-    return f"{file.name} (SHA-256 {sha256(file)[:DIGITS]})"
+    return f"{file.name} (SHA-256 {sha256_of_file(file)[:DIGITS]})"
 
 
 def load_into(encoder: nn.Module, file: Path) -> None:
@@ -213,7 +213,7 @@ def _problem(path: Path, digits: str) -> str:
     """Say what is wrong with a copy of a published file, or nothing."""
     if not path.is_file():
         return "absent"
-    digest = sha256(path)
+    digest = sha256_of_file(path)
     return "" if digest.startswith(digits) else f"found SHA-256 {digest}, expected one that starts {digits}"
 
 

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Run cards (`card.json`): what a reader must know of a trained run, checked whoever wrote them."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
-from microtome import strict_json
-
+WEIGHTS_NAME = "model.safetensors"
+HISTORY_NAME = "history.tsv"
+METRICS_NAME = "metrics.tsv"
 CARD_NAME = "card.json"
 CARD_KEYS = ("study", "run", "split", "seed", "scale", "data_source", "network", "seconds")
 TRAINED_KEYS = (*CARD_KEYS, "samples", "epochs_run", "best_epoch")
@@ -16,6 +18,11 @@ TRAINED_KEYS = (*CARD_KEYS, "samples", "epochs_run", "best_epoch")
 DataSource = Literal["phantom", "public", "own"]
 DATA_SOURCES = get_args(DataSource)
 ENSEMBLE = "ensemble"
+LARGEST_FILE = 8 * 2**20
+"""Bytes; a card has some 5 kB."""
+DEEPEST = 40
+MOST_DIGITS = 18
+"""Of a whole number, so that it fits 64 bits."""
 LISTED = 4
 """Faults of a card that a message lists."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -88,7 +95,7 @@ def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str,
         msg = f"{path} does not exist; a run folder holds {CARD_NAME}, history.tsv and metrics.tsv"
         raise FileNotFoundError(msg)
     try:
-        card = strict_json.read(path)
+        card = read_json(path)
     except ValueError as error:
         msg = f"{error}; train the run again"
         raise ValueError(msg) from error
@@ -111,3 +118,52 @@ def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str,
         msg = f"{path} is no run card ({found}); train the run again"
         raise ValueError(msg) from error
     return card
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON that anyone may have written; see `docs/security.md`.
+
+    pydantic reads JSON too, but takes the last of two equal keys and numbers of any length.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is too large, is no JSON, has a key twice, a number of too many digits, a text that
+            UTF-8 cannot hold, or values nested too deep; names the file.
+    """
+    if (size := path.stat().st_size) > LARGEST_FILE:
+        msg = f"{path} has {size} bytes, expected at most {LARGEST_FILE}"
+        raise ValueError(msg)
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_object, parse_int=_whole)
+        json.dumps(_shallow(found), ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is not JSON that this program reads ({error})"
+        raise ValueError(msg) from error
+    return found
+
+
+def _shallow(found: Any) -> Any:
+    if _is_deeper(found, DEEPEST):
+        msg = f"values nested more than {DEEPEST} deep"
+        raise ValueError(msg)
+    return found
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        msg = "a key stands there more than once"
+        raise ValueError(msg)
+    return found
+
+
+def _whole(digits: str) -> int:
+    if (count := len(digits.lstrip("-"))) > MOST_DIGITS:
+        msg = f"a whole number of {count} digits"
+        raise ValueError(msg)
+    return int(digits)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return parts is not None and (levels == 0 or any(_is_deeper(part, levels - 1) for part in parts))

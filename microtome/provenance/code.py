@@ -71,7 +71,7 @@ def closure(paths: Iterable[Path], *, exempt: tuple[str, ...] = EXEMPT) -> set[P
         path = waiting.pop()
         if path not in found and not _label(path).startswith(exempt):
             found.add(path)
-            waiting += [file for name in _imports(path) for file in module_files(name)]
+            waiting += _imports(path)
     return found
 
 
@@ -94,11 +94,13 @@ def _file(name: str) -> Path | None:
     parts = name.split(".")
     if parts[0] != PACKAGE:
         return None
-    for place in (ROOT.joinpath(*parts), plugins_folder().joinpath(*parts[1:])):
-        for file in (place / "__init__.py", place.with_suffix(".py")):
-            if file.is_file():
-                return file
-    return None
+    built_in = _module_at(ROOT.joinpath(*parts))
+    return built_in or _module_at(plugins_folder().joinpath(*parts[1:]))
+
+
+def _module_at(place: Path) -> Path | None:
+    found = (file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file())
+    return next(found, None)
 
 
 def _label(path: Path) -> str:
@@ -116,8 +118,8 @@ def tree_hash(path: Path) -> str:
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
-    """Dotted names of the package that a file imports, wherever the statement stands."""
+def _imports(path: Path) -> tuple[Path, ...]:
+    """The files of the package and its plugins that a file imports, wherever the statement stands."""
     names: set[str] = set()
     for node in ast.walk(_parse(path)):
         if isinstance(node, ast.Import):
@@ -127,7 +129,7 @@ def _imports(path: Path) -> tuple[str, ...]:
             names |= {base} | {
                 f"{base}.{alias.name}" for alias in node.names if _is_module(f"{base}.{alias.name}")
             }
-    return tuple(sorted(name for name in names if _is_module(name)))
+    return tuple(file for name in sorted(names) if _is_module(name) for file in module_files(name))
 
 
 def _base(node: ast.ImportFrom, path: Path) -> str:

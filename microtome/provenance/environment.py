@@ -19,7 +19,6 @@ PACKAGES = (
     "scipy",
     "pandas",
     "scikit-image",
-    "kornia",
     "tifffile",
     "imagecodecs",
     "openslide-python",

@@ -28,7 +28,8 @@ from typing import Any
 
 from microtome.files import digest_of_options, sha256_of_file
 from microtome.provenance import environment
-from microtome.provenance.runs import CARD_NAME, HISTORY_NAME, METRICS_NAME, RunRecord
+from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, METRICS_NAME
+from microtome.provenance.runs import RunRecord
 
 RUN_FILES = (CARD_NAME, METRICS_NAME, HISTORY_NAME)
 WHOLE_BYTES = 64 << 20

@@ -2,16 +2,14 @@
 """The record of one trained run: its card, its training history and its metrics, read from its folder."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from microtome.provenance.cards import CARD_NAME, ENSEMBLE, read_card
+from microtome.provenance.cards import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
 
-HISTORY_NAME = "history.tsv"
-METRICS_NAME = "metrics.tsv"
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds")
 METRICS_COLUMNS = ("study", "split", "run", "seed", "part", "sample", "class", "metric", "value")
 
@@ -113,7 +111,7 @@ def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None
         msg = f"two folders hold the same (run, split, seed): {repeated}; give each run once"
         raise ValueError(msg)
     chosen = labels or {}
-    return [_relabel(record, chosen.get(record.run, record.label)) for record in records]
+    return [replace(record, label=chosen.get(record.run, record.label)) for record in records]
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
@@ -199,8 +197,3 @@ def _check_same_run(card: Mapping[str, Any], metrics: pd.DataFrame, folder: Path
             f"evaluate again"
         )
         raise ValueError(msg)
-
-
-def _relabel(record: RunRecord, label: str) -> RunRecord:
-    fields = {name: getattr(record, name) for name in record.__dataclass_fields__}
-    return RunRecord(**{**fields, "label": label})

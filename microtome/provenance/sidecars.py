@@ -14,7 +14,7 @@
 
 ``units`` is of all cells, or an object by column (``{"seconds": "s", "v_rand": "fraction"}``); without
 ``title`` the study's title of the table is shown. The place in the report is the one in the study file.
-``columns`` are the fields of `microtome.tables.frame.Column`: the page then prints the columns as the
+``columns`` are the fields of `Column`: the page then prints the columns as the
 Markdown and LaTeX do (rounded, with ``± sd``, the best in bold); without them, the cells of the TSV as they
 stand. `of_table` makes all of it.
 
@@ -32,18 +32,62 @@ the files were made from (`microtome.provenance.record`) and what they are, each
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from microtome.files import sha256_of_bytes
-from microtome.tables.frame import Column, Table
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
+Text = Annotated[str, BeforeValidator(lambda value: value or "")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableSidecar:
+@dataclass(frozen=True)
+class Column:
+    """How one column of a table's frame is printed.
+
+    Attributes:
+        key: Column of the frame with the value. ``{key}_sd``, ``{key}_ci_low`` and ``{key}_ci_high``, where
+            the frame has them, are printed in the same cell as ``± sd`` and ``[low, high]``.
+        label: Heading.
+        unit: Unit, printed after the heading.
+        better: Which end is better; the best value is set in bold in Markdown and LaTeX.
+        format: Format specification of the numbers, e.g. ``".3f"``.
+        kind: ``"number"``, ``"text"`` or ``"math"`` (LaTeX mathematics without the dollar signs).
+    """
+
+    key: str
+    label: str
+    unit: str = ""
+    better: Literal["high", "low"] | None = None
+    format: str = ".3f"
+    kind: Literal["number", "text", "math"] = "number"
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+class FigureSidecar(BaseModel):
+    """What stands beside a figure.
+
+    Attributes:
+        caption: What it shows.
+        kind: Kind of figure, as in the study file.
+        title: Heading; empty: the title the study gives.
+
+    Example:
+        >>> parse_figure('{"caption": "Loss by epoch.", "kind": "curves"}').kind
+        'curves'
+    """
+
+    model_config = ConfigDict(frozen=True)
+    caption: Text
+    kind: Text = ""
+    title: Text = ""
+
+
+class TableSidecar(BaseModel):
     """What stands beside a table.
 
     Attributes:
@@ -58,10 +102,11 @@ class TableSidecar:
         'fraction'
     """
 
-    caption: str
-    note: str = ""
-    units: str | Mapping[str, str] = ""
-    title: str = ""
+    model_config = ConfigDict(frozen=True)
+    caption: Text
+    note: Text = ""
+    units: str | dict[str, str] = ""
+    title: Text = ""
     columns: tuple[Column, ...] = ()
 
     @property
@@ -72,26 +117,18 @@ class TableSidecar:
         return ", ".join(f"{column}: {unit}" for column, unit in self.units.items())
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureSidecar:
-    """What stands beside a figure.
+class Described(Protocol):
+    """A table as `of_table` takes it (`microtome.tables.frame.Table`)."""
 
-    Attributes:
-        caption: What the figure shows.
-        kind: Kind of figure, as in the study file.
-        title: Heading; empty: the title the study gives.
-
-    Example:
-        >>> parse_figure('{"caption": "Losses by epoch.", "kind": "curves"}').kind
-        'curves'
-    """
-
+    columns: tuple[Column, ...]
     caption: str
-    kind: str = ""
-    title: str = ""
+    note: str
 
 
-def of_table(table: Table, *, title: str = "") -> TableSidecar:
+Sidecar = TypeVar("Sidecar", TableSidecar, FigureSidecar)
+
+
+def of_table(table: Described, *, title: str = "") -> TableSidecar:
     """Describe a table.
 
     Args:
@@ -103,11 +140,7 @@ def of_table(table: Table, *, title: str = "") -> TableSidecar:
     """
     units = {column.key: column.unit for column in table.columns if column.unit}
     return TableSidecar(
-        caption=table.caption,
-        note=table.note,
-        units=units,
-        title=title,
-        columns=table.columns,
+        caption=table.caption, note=table.note, units=units, title=title, columns=table.columns
     )
 
 
@@ -136,7 +169,7 @@ def dump(
           "title": "t"
         }
     """
-    content = asdict(sidecar)
+    content = sidecar.model_dump()
     if provenance is not None:
         told = {name: sha256_of_bytes(data) for name, data in files.items()}
         content |= {"provenance": {"files": told, **provenance}}
@@ -146,74 +179,25 @@ def dump(
 def parse_table(text: str) -> TableSidecar:
     """Read a table's sidecar.
 
-    Args:
-        text: JSON text.
-
-    Returns:
-        The sidecar.
-
     Raises:
         ValueError: It is not a JSON object, has no caption, or a value has the wrong type.
     """
-    found = _object(text)
-    units = found.get("units", "")
-    if isinstance(units, Mapping):
-        units = {str(column): str(unit) for column, unit in units.items()}
-    elif not isinstance(units, str):
-        msg = f"units is {units!r}; expected a text, or an object of column: unit"
-        raise ValueError(msg)
-    return TableSidecar(
-        caption=_text(found, "caption"),
-        note=_text(found, "note"),
-        units=units,
-        title=_text(found, "title"),
-        columns=_columns(found),
-    )
+    return _parsed(TableSidecar, text)
 
 
 def parse_figure(text: str) -> FigureSidecar:
     """Read a figure's sidecar.
 
-    Args:
-        text: JSON text.
-
-    Returns:
-        The sidecar.
-
     Raises:
         ValueError: It is not a JSON object, has no caption, or a value has the wrong type.
     """
-    found = _object(text)
-    caption, kind, title = (_text(found, key) for key in ("caption", "kind", "title"))
-    return FigureSidecar(caption=caption, kind=kind, title=title)
+    return _parsed(FigureSidecar, text)
 
 
-def _object(text: str) -> dict[str, Any]:
-    """Read a JSON object that has a caption."""
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        msg = f"found {type(found).__name__}; expected a JSON object with a caption"
-        raise ValueError(msg)
-    if "caption" not in found:
-        msg = f"found the keys {sorted(found)}; expected at least caption"
-        raise ValueError(msg)
-    return found
-
-
-def _text(found: Mapping[str, Any], key: str) -> str:
-    value = found.get(key) or ""
-    if not isinstance(value, str):
-        msg = f"{key} is {value!r}; expected a text"
-        raise ValueError(msg)
-    return value
-
-
-def _columns(found: Mapping[str, Any]) -> tuple[Column, ...]:
-    columns = found.get("columns") or ()
+def _parsed(kind: type[Sidecar], text: str) -> Sidecar:
     try:
-        return tuple(Column(**column) for column in columns)
-    except TypeError as error:
-        msg = (
-            f"columns is {columns!r}; expected a list of objects with key, label, unit, better, format, kind"
-        )
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        msg = f"{'; '.join(faults)}; expected a JSON object with a caption"
         raise ValueError(msg) from error

@@ -15,11 +15,10 @@ from typing import Any, Literal
 
 from microtome.files import sha256_of_file
 from microtome.provenance import code as provenance
+from microtome.provenance.cards import CARD_NAME, ENSEMBLE, WEIGHTS_NAME, read_card
 from microtome.provenance.record import of_folder, relative
-from microtome.provenance.runs import CARD_NAME, ENSEMBLE, read_card
 
 State = Literal["", "unchanged", "changed", "missing"]
-WEIGHTS_NAME = "model.safetensors"
 KEYS = ("files", "config", "code", "runs", "inputs", "environment")
 SHOWN = 12
 """Characters of a digest that are printed."""

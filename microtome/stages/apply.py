@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from microtome.files import finished_file, finished_folder
-from microtome.metrics.summary import summarize
-from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
+from microtome.files import finished_folder
+from microtome.provenance.cards import WEIGHTS_NAME
+from microtome.stages.calibrate import calibrate_maps
 from microtome.stages.images import import_images
-from microtome.stages.predict import calibrate_batch, predict_batch
+from microtome.stages.predict import predict_batch
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
 from microtome.stages.stain import normalize_batch
-from microtome.stages.targets import rasterize_targets
 
 Options = Mapping[str, Any]
 
@@ -61,7 +58,7 @@ def apply_run(
             raw = Path(scratch) / f"{number}-raw"
             predict_batch(
                 settings["predict"],
-                member / "model.safetensors",
+                member / WEIGHTS_NAME,
                 _seen(settings["stain"], trained, partial),
                 raw,
                 device=device,
@@ -89,41 +86,5 @@ def _calibrated(settings: Options | None, member: Path, raw: Path) -> Path:
     if settings is None:
         return raw
     calibrated = raw.with_name(raw.name.replace("raw", "calibrated"))
-    calibrate_batch(settings, member / "calibration.json", raw, calibrated)
+    calibrate_maps(settings, member / "calibration.json", raw, calibrated)
     return calibrated
-
-
-PART = "applied"
-"""What stands for the part of the split."""
-
-
-def evaluate_applied(
-    options: Mapping[str, Any], applied: Path, images: Sequence[Path], labels: Sequence[Path], folder: Path
-) -> pd.DataFrame:
-    """Compare what `apply_run` made with labels.
-
-    Args:
-        options: The rule's options (see `plan.StudyPlan.evaluate_applied`).
-        applied: What `apply_run` wrote.
-        images: The image files, in the order of the labels.
-        labels: Their label files.
-        folder: Gets `targets/`, `metrics.tsv` (one row per image, class and metric) and `summary.tsv` (mean,
-            sd and a bootstrap 95 % interval over images).
-
-    Returns:
-        The summary.
-    """
-    rows = [
-        {"sample": image.stem, "image": image.absolute(), "label": label.absolute(), "page": 0, "mpp": None}
-        for image, label in zip(images, labels, strict=True)
-    ]
-    samples = {str(row["sample"]): PART for row in rows}
-    with finished_folder(folder) as partial:
-        rasterize_targets(rows, Path("/"), partial / "targets", targets=options["targets"])
-        files = EvaluatedFiles([applied / "predictions"], [applied / "segmentations"], [partial / "targets"])
-        chosen = {**options, "samples": samples, "groups": dict.fromkeys(samples, "")}
-        evaluate_run(chosen, files, partial / "metrics.tsv")
-        table = summarize(pd.read_csv(partial / "metrics.tsv", sep="\t", keep_default_na=True))
-        with finished_file(partial / "summary.tsv") as path:
-            table.to_csv(path, sep="\t", index=False)
-    return table

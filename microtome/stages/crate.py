@@ -13,7 +13,14 @@ import yaml
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_folder, sha256_of_file, write_json
 from microtome.provenance import code, environment, trace
-from microtome.provenance.runs import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
+from microtome.provenance.cards import (
+    CARD_NAME,
+    ENSEMBLE,
+    HISTORY_NAME,
+    METRICS_NAME,
+    WEIGHTS_NAME,
+    read_card,
+)
 from microtome.report.crate import build_crate
 from microtome.report.crate_inputs import CrateFile, CrateInputs, CrateProduct, CrateRun, CrateStudy
 
@@ -28,7 +35,7 @@ COPIED = (
 )
 """What is copied of the workflow, beside configuration and plugins."""
 RUN_FILES = {
-    "model.safetensors": "weights",
+    WEIGHTS_NAME: "weights",
     CARD_NAME: "card",
     HISTORY_NAME: "training history",
     METRICS_NAME: "metrics",
@@ -154,7 +161,7 @@ def _runs(crate: Path, folder: Path, study: Options) -> Iterator[CrateRun]:
         card, label = read_card(place / CARD_NAME), study["labels"].get(run, run)
         lender = [{"run": card["weights_of"], "seed": seed}] if card.get("weights_of") else []
         others = card["network"]["trained"] if card["network"]["name"] == ENSEMBLE else lender
-        weights = {"model.safetensors": card["digests"].get("weights", "")}  # large, and the card knows
+        weights = {WEIGHTS_NAME: card["digests"].get("weights", "")}  # large, and the card knows
         yield CrateRun(
             folder=place.relative_to(crate).as_posix(),
             label=label,

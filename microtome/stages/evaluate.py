@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microtome.files import finished_file
+from microtome.files import finished_file, finished_folder
 from microtome.io import images
 from microtome.metrics.families._context import Context, Measure
+from microtome.metrics.summary import summarize
 from microtome.stages.folders import INSTANCES, find_sample, read_map
+from microtome.stages.targets import rasterize_targets
 
 Options = Mapping[str, Any]
 Measures = dict[str, list[Measure]]
+PART = "applied"
+"""What stands for the part of the split."""
 
 
 @dataclass(frozen=True)
@@ -92,3 +96,35 @@ def _finished(families: Sequence[ModuleType], measures: Measures) -> Measures:
     """Add what a family can only say of a whole part."""
     extra = [family.finish(measures) for family in families if hasattr(family, "finish")]
     return {sample: found + [m for more in extra for m in more[sample]] for sample, found in measures.items()}
+
+
+def evaluate_applied(
+    options: Mapping[str, Any], applied: Path, images: Sequence[Path], labels: Sequence[Path], folder: Path
+) -> pd.DataFrame:
+    """Compare what `apply_run` made with labels.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.evaluate_applied`).
+        applied: What `apply_run` wrote.
+        images: The image files, in the order of the labels.
+        labels: Their label files.
+        folder: Gets `targets/`, `metrics.tsv` (one row per image, class and metric) and `summary.tsv` (mean,
+            sd and a bootstrap 95 % interval over images).
+
+    Returns:
+        The summary.
+    """
+    rows = [
+        {"sample": image.stem, "image": image.absolute(), "label": label.absolute(), "page": 0, "mpp": None}
+        for image, label in zip(images, labels, strict=True)
+    ]
+    samples = {str(row["sample"]): PART for row in rows}
+    with finished_folder(folder) as partial:
+        rasterize_targets(rows, Path("/"), partial / "targets", targets=options["targets"])
+        files = EvaluatedFiles([applied / "predictions"], [applied / "segmentations"], [partial / "targets"])
+        chosen = {**options, "samples": samples, "groups": dict.fromkeys(samples, "")}
+        evaluate_run(chosen, files, partial / "metrics.tsv")
+        table = summarize(pd.read_csv(partial / "metrics.tsv", sep="\t", keep_default_na=True))
+        with finished_file(partial / "summary.tsv") as path:
+            table.to_csv(path, sep="\t", index=False)
+    return table

@@ -11,9 +11,9 @@ import pandas as pd
 
 from microtome.files import finished_file
 from microtome.metrics.summary import summarize
-from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, read_card
+from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 
-MEMBER_FILES = ("model.safetensors", CARD_NAME, "calibration.json", "history.tsv")
+MEMBER_FILES = (WEIGHTS_NAME, CARD_NAME, "calibration.json", HISTORY_NAME)
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of every member, so that equal content gives equal bytes."""
 

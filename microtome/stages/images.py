@@ -11,8 +11,8 @@ import pandas as pd
 
 from microtome.config.entries import model as options_of
 from microtome.datasets.catalogue import DatasetEntry
-from microtome.datasets.fetch import fetch, mirror_folder
-from microtome.files import finished_file, finished_folder
+from microtome.datasets.fetch import fetch
+from microtome.files import finished_file, finished_folder, mirror_folder
 from microtome.io import images
 from microtome.registry import load_entry
 

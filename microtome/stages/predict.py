@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: MIT
 """Predict probability maps with a trained run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from microtome import networks, strict_json
-from microtome.class_maps import IGNORE
+from microtome import networks
 from microtome.config.prediction import Predict
 from microtome.config.sampling import Input, Window
 from microtome.devices import choose_device, repeatable
-from microtome.files import finished_folder, write_json
-from microtome.inference import DIHEDRAL, optimize_for_inference, predict
-from microtome.inference import calibration as probability_calibration
+from microtome.files import finished_folder
+from microtome.inference.fold_batch_norm import optimize_for_inference
+from microtome.inference.overlap_tile import predict
 from microtome.inference.resize import restored, zoomed
+from microtome.inference.test_time_views import DIHEDRAL
 from microtome.io import images
 from microtome.networks.ciresan.windows import WindowTransform, predict_by_windows
 from microtome.networks.weights import load_weights
-from microtome.stages.folders import find_sample, read_map
 
 Options = Mapping[str, Any]
 
@@ -64,7 +63,7 @@ def predict_batch(
 
 def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.ndarray:
     """The probability map of one image, by the way that suits the network."""
-    settings, window = Predict(**options["predict"]), Window(**options["window"])
+    settings, window = Predict.model_validate(options["predict"]), Window.model_validate(options["window"])
     if not hasattr(model, "window"):
         source = images.open_source(path)
         activation = getattr(model, "activation", "sigmoid")
@@ -117,60 +116,5 @@ def _overlap_tile(
 
 def _normalized(pixels: np.ndarray, options: Options) -> np.ndarray:
     """Scale pixels as the network takes them."""
-    settings = Input(**options["input"])
+    settings = Input.model_validate(options["input"])
     return ((pixels.astype(np.float32) / settings.scale - settings.mean) / settings.std).astype(np.float32)
-
-
-Options = Mapping[str, Any]
-POSITIVE = 1
-"""The class whose probability the maps hold."""
-
-
-def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Path], path: Path) -> None:
-    """Fit the calibration of a run on the samples of its validation part and write it as JSON.
-
-    Args:
-        options: The rule's options (see `plan.StudyPlan.fit_calibration`).
-        maps: Batch folders of probability maps.
-        targets: Batch folders of targets.
-        path: The JSON file.
-
-    Raises:
-        ValueError: There is no sample, or the labels hold one class only.
-    """
-    if not options["samples"]:
-        msg = (
-            "the validation part has no sample to fit the calibration on; put at least one into it (`split`)"
-        )
-        raise ValueError(msg)
-    histograms = [_histogram(options, sample, maps, targets) for sample in options["samples"]]
-    write_json(path, probability_calibration.fit_histogram(sum(histograms[1:], histograms[0])).to_dict())
-
-
-def _histogram(
-    options: Options, sample: str, maps: Sequence[Path], targets: Sequence[Path]
-) -> probability_calibration.Histogram:
-    """How often pixels of each predicted value are positive, in one sample."""
-    probability = read_map(find_sample(maps, sample))[0]
-    target = images.read(find_sample(targets, sample))
-    return probability_calibration.histogram(
-        probability, target == POSITIVE, bins=options["bins"], valid=target != IGNORE
-    )
-
-
-def calibrate_batch(options: Options, calibration: Path, source: Path, folder: Path) -> None:
-    """Apply a calibration, then the median filter, to every map in a folder.
-
-    Args:
-        options: The rule's options (see `plan.StudyPlan.calibrate_predictions`).
-        calibration: JSON of `fit_calibration`.
-        source: Folder of probability maps.
-        folder: Gets the calibrated maps.
-    """
-    curve = probability_calibration.Calibration.from_dict(strict_json.read(calibration))
-    with finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
-            values = probability_calibration.apply(curve, read_map(path))
-            if options["median_radius"]:
-                values = probability_calibration.median_filter(values, radius=options["median_radius"])
-            images.write(partial / path.name, values, mpp=images.header(path).mpp)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run with the weights of another run."""
+"""Runs that are not trained: with the weights of another run, or the mean of several."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from microtome.files import finished_file, finished_folder, write_json
-from microtome.inference import calibration
-from microtome.inference.ensemble import Activation, measure
+from microtome.inference.ensemble import Activation, mean_probability, measure
 from microtome.io import images
 from microtome.provenance import environment
-from microtome.provenance.cards import CARD_NAME, read_card
+from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, WEIGHTS_NAME, read_card
 from microtome.stages.folders import find_sample, read_map
 
-COPIED = ("model.safetensors", "history.tsv")
+COPIED = (WEIGHTS_NAME, HISTORY_NAME)
+IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
 def borrow_weights(options: Mapping[str, Any], source: Path, folder: Path) -> None:
@@ -38,9 +38,6 @@ def borrow_weights(options: Mapping[str, Any], source: Path, folder: Path) -> No
     write_json(folder / CARD_NAME, card | own)
 
 
-IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
-
-
 def average_batch(members: Sequence[Path], folder: Path) -> None:
     """Average the probability maps of several runs.
 
@@ -51,7 +48,7 @@ def average_batch(members: Sequence[Path], folder: Path) -> None:
     with finished_folder(folder) as partial:
         for path in sorted(members[0].glob("*.tif")):
             maps = [read_map(find_sample([member], path.stem)) for member in members]
-            images.write(partial / path.name, calibration.ensemble(maps), mpp=images.header(path).mpp)
+            images.write(partial / path.name, mean_probability(maps), mpp=images.header(path).mpp)
 
 
 def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Activation = "sigmoid") -> None:

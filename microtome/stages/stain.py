@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from microtome import stain, strict_json
+from microtome import stain
 from microtome.files import finished_folder, write_json
 from microtome.io import images
+from microtome.provenance.cards import read_json
 from microtome.stages.folders import find_sample
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         StainError: An image is not RGB of 8 bits, or its stains cannot be told apart and `fallback` is
             `error`.
     """
-    content = strict_json.read(target)
+    content = read_json(target)
     if not isinstance(content, dict) or not isinstance(content.get("profile"), dict):
         msg = f"{target}: found no `profile`, expected what fit_stain writes; fit it again"
         raise stain.StainError(msg)

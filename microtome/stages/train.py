@@ -31,9 +31,8 @@ from microtome.files import (
 from microtome.io.images import StackedSource, open_source
 from microtome.networks.ciresan.windows import WindowTransform, input_window
 from microtome.provenance import environment
-from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, read_card
+from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 from microtome.stages.folders import find_sample
-from microtome.training.augment import Augmentation
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
@@ -122,14 +121,15 @@ def train_run(
         OSError: The folder cannot be written to, or its disk is full.
         RuntimeError: One of several processes failed in a way that nobody foresaw.
     """
-    if _is_done(options, files, folder, code):
+    digests = {"config": digest_of_options(options), "data": _data_digest(options, files), "code": code}
+    if _is_done(folder, digests):
         logger.info("an earlier process of this job has finished it; there is nothing left to do")
         checkpoint.unlink(missing_ok=True)
         return
     require_writable(folder)  # rather now than after the first epoch
     if processes <= 1:
         with repeatable(threads):
-            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, device=device, code=code)
+            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, device=device, digests=digests)
         return
     _require_shares(options, processes)
     require_devices(choose_device(device), device, processes)
@@ -138,7 +138,7 @@ def train_run(
         "options": options,
         "files": {kind: list(map(str, paths)) for kind, paths in asdict(files).items()},
         "folder": str(folder),
-        "settings": {"checkpoint": str(checkpoint), "device": device, "code": code},
+        "settings": {"checkpoint": str(checkpoint), "device": device, "digests": digests},
         "threads": share,
     }
     launch(MODULE, request, processes=processes, threads=share)
@@ -163,11 +163,10 @@ def _train_in(
     *,
     checkpoint: Path,
     device: str,
-    code: str,
+    digests: dict[str, str],
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
-    digests = {"config": digest_of_options(options), "data": _data_digest(options, files), "code": code}
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
@@ -175,7 +174,7 @@ def _train_in(
         model,
         losses.build(**options["loss"]),
         _task(options, model),
-        Training(**options["training"]),
+        Training.model_validate(options["training"]),
         choose_device(device),
         options["seed"],
         team,
@@ -189,23 +188,18 @@ def _train_in(
     checkpoint.unlink(missing_ok=True)
 
 
-def _is_done(options: Options, files: TrainingFiles, folder: Path, code: str) -> bool:
+def _is_done(folder: Path, digests: Mapping[str, str]) -> bool:
     """Whether the run stands there already, whole.
 
     Snakemake deletes it before the job, so only a process that a killed workflow left running can have
     written it, while this one waited for it to end.
     """
-    weights, history, card = (folder / name for name in ("model.safetensors", "history.tsv", CARD_NAME))
+    weights, history, card = (folder / name for name in (WEIGHTS_NAME, HISTORY_NAME, CARD_NAME))
     if not all(path.is_file() for path in (weights, history, card)):
         return False
-    digests = {
-        "config": digest_of_options(options),
-        "data": _data_digest(options, files),
-        "code": code,
-        "weights": sha256_of_file(weights)[:DIGEST],
-    }
+    expected = {**digests, "weights": sha256_of_file(weights)[:DIGEST]}
     try:
-        return read_card(card, keys=(*TRAINED_KEYS, "digests"))["digests"] == digests
+        return read_card(card, keys=(*TRAINED_KEYS, "digests"))["digests"] == expected
     except ValueError:
         return False
 
@@ -227,10 +221,8 @@ def _require_shares(options: Options, processes: int) -> None:
 
 def _task(options: Options, model: torch.nn.Module) -> Task:
     """The task that belongs to the sampler and the loss."""
-    settings, augmentation = (
-        Input(**options["input"]),
-        Augmentation(**Augment(**options["augment"]).model_dump()),
-    )
+    settings = Input.model_validate(options["input"])
+    augmentation = Augment.model_validate(options["augment"])
     if options["sampler"]["kind"] == "balanced_windows":
         return WindowTask(settings, augmentation, _transform(options), model.window)
     loss = options_of("microtome.config.losses", options["loss"]["name"])
@@ -239,7 +231,7 @@ def _task(options: Options, model: torch.nn.Module) -> Task:
 
 
 def _transform(options: Options) -> WindowTransform:
-    window = Window(**options["window"])
+    window = Window.model_validate(options["window"])
     return WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
 
 
@@ -300,7 +292,7 @@ def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict
 
 def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     """Write weights, history and card, the card last."""
-    weights = folder / "model.safetensors"
+    weights = folder / WEIGHTS_NAME
     with finished_file(weights) as partial:
         meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
         tensors = {name: value.contiguous() for name, value in result.weights.items()}
@@ -311,7 +303,7 @@ def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
             raise OSError(msg) from error
     history = pd.DataFrame(result.history)
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
-    with finished_file(folder / "history.tsv") as partial:
+    with finished_file(folder / HISTORY_NAME) as partial:
         history.to_csv(partial, sep="\t", index=False)
     digest = sha256_of_file(weights)[:DIGEST]
     write_json(folder / CARD_NAME, card | {"digests": card["digests"] | {"weights": digest}})

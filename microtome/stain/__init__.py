@@ -5,12 +5,13 @@
 or the StainTools package. `fit`, `concentrations` and `normalize` are the steps of SPCN.
 """
 
+from microtome.config.stain import MacenkoSettings, SpcnSettings, StainSettings
 from microtome.stain.colours import StainError
 from microtome.stain.lasso import codes
 from microtome.stain.macenko import fit_macenko
 from microtome.stain.matrix import concentrations, normalize
 from microtome.stain.methods import METHODS, apply, fit_target, normalizer, profile_from_json
-from microtome.stain.profile import ColourProfile, MacenkoSettings, SpcnSettings, StainProfile, StainSettings
+from microtome.stain.profile import ColourProfile, StainProfile
 from microtome.stain.reinhard import fit_reinhard
 from microtome.stain.spcn import PRESETS, fit
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from microtome.config.stain import MacenkoSettings
 from microtome.stain.colours import Colours, Regions, Rgb, check_rgb, distinct
 from microtome.stain.lasso import Learnt
 from microtome.stain.matrix import (
@@ -18,7 +19,7 @@ from microtome.stain.matrix import (
     unusable,
     weighted_percentile,
 )
-from microtome.stain.profile import MacenkoSettings, StainProfile
+from microtome.stain.profile import StainProfile, checked_settings
 
 
 def fit_macenko(rgb: Rgb, *, fallback: StainProfile | None = None, **changes: Any) -> StainProfile:
@@ -27,7 +28,7 @@ def fit_macenko(rgb: Rgb, *, fallback: StainProfile | None = None, **changes: An
     Args:
         rgb: Image (H, W, 3) uint8; not changed.
         fallback: As in `fit`.
-        **changes: Parameters other than the default, see `MacenkoSettings`: ``alpha``, ``beta``, ...
+        **changes: Parameters other than the default, see `microtome.config.stain.MacenkoSettings`.
 
     Returns:
         Stain vectors, scales and what was noticed.
@@ -43,7 +44,7 @@ def fit_macenko(rgb: Rgb, *, fallback: StainProfile | None = None, **changes: An
         [[0.7, 0.7, 0.3], [0.2, 1.0, 0.2]]
     """
     check_rgb(rgb)
-    return fit_colours(distinct(rgb), MacenkoSettings.changed(MacenkoSettings(), changes), fallback=fallback)
+    return fit_colours(distinct(rgb), checked_settings(MacenkoSettings, changes), fallback=fallback)
 
 
 def fit_colours(

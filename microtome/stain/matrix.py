@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from microtome.config.stain import StainSettings
 from microtome.stain.colours import (
     LEVELS,
     Colours,
@@ -23,7 +24,7 @@ from microtome.stain.colours import (
     spread,
 )
 from microtome.stain.lasso import Learnt, codes
-from microtome.stain.profile import FLOOR_DENSITY, STAIN_NAMES, StainProfile, StainSettings
+from microtome.stain.profile import FLOOR_DENSITY, STAIN_NAMES, StainProfile
 
 MIN_TISSUE_PIXELS = 100
 MIN_COLOURED = 0.01  # part of the tissue that must have a colour

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from microtome.config.stain import NULLABLE, ReinhardSettings, SpcnSettings
 from microtome.stain import macenko, reinhard, spcn
 from microtome.stain.colours import Colours, Rgb, StainError, check_rgb, distinct, pack, recolour
 from microtome.stain.external import fit_staintools, normalize_staintools
 from microtome.stain.matrix import Gains, angle, encode, gains, mapped, scale_counts, scales, tissue_regions
-from microtome.stain.profile import ColourProfile, SpcnSettings, StainProfile, StainSettings
+from microtome.stain.profile import ColourProfile, Settings, StainProfile, checked_settings
 
 Profile = StainProfile | ColourProfile
 Report = dict[str, Any]
@@ -34,8 +35,7 @@ def fit_target(rgb: Rgb, method: str = "spcn", **options: Any) -> Profile:
     Args:
         rgb: Image (H, W, 3) uint8.
         method: ``spcn``, ``macenko``, ``reinhard`` or ``staintools``.
-        **options: Parameters of the method: ``preset`` and those of `SpcnSettings`, those of
-            `MacenkoSettings`, ``luminosity`` for Reinhard.
+        **options: Parameters of the method, see `microtome.config.stain`; of SPCN also ``preset``.
 
     Returns:
         A profile; its `as_json` can be stored and given to `apply`.
@@ -43,14 +43,10 @@ def fit_target(rgb: Rgb, method: str = "spcn", **options: Any) -> Profile:
     Raises:
         StainError: If the method or an option is unknown, or the image cannot serve as a target.
     """
-    _known(method)
-    try:
-        return FITS[method](rgb, **options)
-    except TypeError as error:
-        if "unexpected keyword" not in str(error):
-            raise
-        msg = f"method {method}: found unknown options among {', '.join(options)} ({error})"
-        raise StainError(msg) from error
+    if _known(method) == "staintools" and options:
+        msg = f"method staintools: found the options {', '.join(options)}, expected none; it has its own"
+        raise StainError(msg)
+    return FITS[method](rgb, **options)
 
 
 def apply(
@@ -120,6 +116,12 @@ def profile_from_json(content: Mapping[str, Any]) -> Profile:
     return kind.from_json(content)
 
 
+def _changed(base: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Settings with some values replaced; None keeps a value that must not be None."""
+    kept = {name: value for name, value in changes.items() if value is not None or name in NULLABLE}
+    return checked_settings(type(base), base.model_dump() | kept)
+
+
 def _known(method: str) -> str:
     if method not in METHODS:
         msg = f"method: found {method!r}, expected one of {', '.join(METHODS)}"
@@ -128,7 +130,7 @@ def _known(method: str) -> str:
 
 
 def _apply_matrix(rgb: Rgb, target: StainProfile, options: Mapping[str, Any]) -> tuple[Rgb, Report]:
-    colours, settings = distinct(rgb), StainSettings.changed(target.settings, options)
+    colours, settings = distinct(rgb), _changed(target.settings, options)
     if isinstance(settings, SpcnSettings):
         source = spcn.fit_colours(colours, settings, preset=target.preset, fallback=target)
     else:
@@ -148,11 +150,9 @@ def _apply_staintools(rgb: Rgb, target: StainProfile, options: Mapping[str, Any]
 
 
 def _apply_reinhard(rgb: Rgb, target: ColourProfile, options: Mapping[str, Any]) -> tuple[Rgb, Report]:
-    if unknown := sorted(set(options) - set(target.parameters)):
-        msg = f"method reinhard: found the unknown option {', '.join(unknown)}, expected luminosity or none"
-        raise StainError(msg)
-    colours, luminosity = distinct(rgb), options.get("luminosity") or target.luminosity
-    source = reinhard.fit_colours(colours, luminosity, fallback=target)
+    settings = _changed(ReinhardSettings(**target.parameters), options)
+    colours = distinct(rgb)
+    source = reinhard.fit_colours(colours, settings.luminosity, fallback=target)
     report = {
         "method": source.method,
         "preset": None,

@@ -4,135 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
+from microtome.config.section import Section
+from microtome.config.stain import NULLABLE, MacenkoSettings, SpcnSettings, StainSettings
 from microtome.stain.colours import StainError
 
 FORMAT = "microtome stain profile 1"
 FLOOR_DENSITY = 1e-6  # smallest optical density of StainTools
 STAIN_NAMES = ("H", "E")
 
-Density = Literal["log1p", "floor"]
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StainSettings:
-    """How pixels become concentrations and back, whatever the method that finds the stain vectors.
-
-    Attributes:
-        encode_lambda: λ of the codes of all pixels; 0: non-negative least squares.
-        luminosity: Tissue has an 8-bit CIE L* / 255 below this, 0 to 1.
-        density: Optical density, ``log1p``: ln 255 − ln(I + 1), ``floor``: max(−ln(max(I, 1) / 255), 1e-6).
-        order: H is the vector with less ``green`` or with more ``red`` density.
-        rounding: ``round`` or ``truncate`` the result.
-        percentile: Percentile of the concentrations that is matched, above 0 to 100.
-        percentile_over: ``all`` pixels (but black and ink, where excluded) or ``tissue``.
-        max_gain: Largest factor, and its inverse the smallest, on a concentration; None: no limit.
-        exclude_black: Whether black pixels (slide edge, black ink) are no tissue.
-        exclude_ink: Whether green and blue ink is no tissue.
-    """
-
-    encode_lambda: float = 0.02
-    luminosity: float = 0.9
-    density: Density = "log1p"
-    order: Literal["green", "red"] = "green"
-    rounding: Literal["round", "truncate"] = "round"
-    percentile: float = 99.0
-    percentile_over: Literal["all", "tissue"] = "all"
-    max_gain: float | None = 4.0
-    exclude_black: bool = True
-    exclude_ink: bool = True
-
-    allowed: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-        {
-            "density": ("log1p", "floor"),
-            "order": ("green", "red"),
-            "rounding": ("round", "truncate"),
-            "percentile_over": ("all", "tissue"),
-        }
-    )
-
-    def __post_init__(self) -> None:
-        for name, values in self.allowed.items():
-            if getattr(self, name) not in values:
-                _refuse(name, getattr(self, name), f"one of {', '.join(values)}")
-        _check_range("encode_lambda", self.encode_lambda, 0, 1)
-        _check_range("luminosity", self.luminosity, 0, 1, open_start=True)
-        _check_range("percentile", self.percentile, 0, 100, open_start=True)
-        if self.max_gain is not None:
-            _check_range("max_gain", self.max_gain, 1, np.inf)
-
-    @classmethod
-    def changed(cls, base: Self, changes: Mapping[str, Any]) -> Self:
-        """Settings with some values replaced; None keeps a value that must not be None.
-
-        Raises:
-            StainError: If a name is unknown or a value out of range.
-        """
-        optional = {item.name for item in fields(base) if "None" in str(item.type)}
-        known = {item.name for item in fields(base)}
-        if unknown := sorted(set(changes) - known):
-            expected = f"some of {', '.join(sorted(known))}"
-            msg = f"found the unknown parameter {', '.join(unknown)}, expected {expected}"
-            raise StainError(msg)
-        kept = {name: value for name, value in changes.items() if value is not None or name in optional}
-        return type(base)(**{**asdict(base), **kept})
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpcnSettings(StainSettings):
-    """Settings of structure-preserving colour normalization.
-
-    Attributes:
-        train_lambda: λ of dictionary learning.
-        unit_rows: Whether stain vectors are scaled to length 1 (otherwise their length is at most 1).
-        max_iterations: Alternations of codes and stain vectors at most.
-        tolerance: Stop when no component of the stain vectors changes by more.
-        subsample: Pixels to learn from, drawn evenly over the sorted colours; an image with fewer distinct
-            tissue colours is used whole. None: always all.
-        seed: Of that draw.
-    """
-
-    train_lambda: float = 0.02
-    unit_rows: bool = True
-    max_iterations: int = 200
-    tolerance: float = 1e-6
-    subsample: int | None = 100_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_range("train_lambda", self.train_lambda, 0, 1)
-        _check_range("max_iterations", self.max_iterations, 1, np.inf)
-        _check_range("tolerance", self.tolerance, 0, 1)
-        if self.subsample is not None:
-            _check_range("subsample", self.subsample, 1, np.inf)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MacenkoSettings(StainSettings):
-    """Settings of Macenko's method: codes without penalty, tissue by optical density.
-
-    Attributes:
-        beta: Pixels with a mean optical density of the channels below this are left out.
-        alpha: Percentile of the angles that is taken as a stain, and 100 minus it as the other.
-    """
-
-    encode_lambda: float = 0.0
-    luminosity: float = 1.0
-    beta: float = 0.15
-    alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_range("beta", self.beta, 0, np.log(255))
-        _check_range("alpha", self.alpha, 0, 50)
+Settings = TypeVar("Settings", bound=Section)
 
 
 SETTINGS: Mapping[str, type[StainSettings]] = {
@@ -193,7 +81,7 @@ class StainProfile:
     @property
     def parameters(self) -> dict[str, Any]:
         """The settings by name."""
-        return asdict(self.settings)
+        return self.settings.model_dump()
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, strings and lists; `from_json` gives an equal profile."""
@@ -210,7 +98,7 @@ class StainProfile:
         """
         method = checked_method(content, SETTINGS)
         try:
-            settings = SETTINGS[method](**content["parameters"])
+            settings = checked_settings(SETTINGS[method], content["parameters"])
             names = [item.name for item in fields(cls) if item.name not in ("settings", "warnings")]
             given = {name: content[name] for name in names}
             return cls(**given, settings=settings, warnings=tuple(content["warnings"]))
@@ -276,6 +164,26 @@ class ColourProfile:
         return cls(**{**given, "warnings": tuple(given["warnings"])})
 
 
+def checked_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Settings of a method; a value left out, or None where it must not be None, is the default.
+
+    Raises:
+        StainError: A name is unknown, or a value out of range.
+    """
+    given = {name: value for name, value in values.items() if value is not None or name in NULLABLE}
+    if unknown := sorted(set(given) - set(kind.model_fields)):
+        expected = f"some of {', '.join(sorted(kind.model_fields))}"
+        msg = f"found the unknown parameter {', '.join(unknown)}, expected {expected}"
+        raise StainError(msg)
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        msg = f"{name}: found {given.get(name)}; {first['msg']}"
+        raise StainError(msg) from error
+
+
 def checked_method(content: Mapping[str, Any], methods: Any) -> str:
     """The method of a profile in JSON form, if it is one of those."""
     found = content.get("format"), content.get("method")
@@ -299,11 +207,6 @@ def _frozen(name: str, value: Any, shape: tuple[int, ...], *, signed: bool = Fal
         _refuse(name, array.tolist(), f"{kind} of shape {shape}")
     array.setflags(write=False)
     return array
-
-
-def _check_range(name: str, value: float, low: float, high: float, *, open_start: bool = False) -> None:
-    if not (low < value if open_start else low <= value) or not value <= high:
-        _refuse(name, value, f"{'more than ' if open_start else ''}{low:g} to {high:g}")
 
 
 def _refuse(name: str, found: object, expected: str) -> None:

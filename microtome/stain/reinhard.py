@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from microtome.config.stain import ReinhardSettings
 from microtome.stain.colours import LEVELS, Colours, Rgb, StainError, channels, check_rgb, distinct, regions
 from microtome.stain.matrix import MIN_TISSUE_PIXELS
-from microtome.stain.profile import ColourProfile
+from microtome.stain.profile import ColourProfile, checked_settings
 
 FLAT = 1e-6  # standard deviation that counts as none
 BLOCK = 1 << 18  # colours converted at once
@@ -18,21 +20,20 @@ BLOCK = 1 << 18  # colours converted at once
 Floats = npt.NDArray[np.float64]
 
 
-def fit_reinhard(
-    rgb: Rgb, *, fallback: ColourProfile | None = None, luminosity: float | None = None
-) -> ColourProfile:
+def fit_reinhard(rgb: Rgb, *, fallback: ColourProfile | None = None, **changes: Any) -> ColourProfile:
     """Mean and standard deviation of L*, a*, b* over the tissue of an image.
 
     Args:
         rgb: Image (H, W, 3) uint8; not changed.
         fallback: What an image without tissue takes; None: such an image is an error.
-        luminosity: Tissue has an 8-bit CIE L* / 255 below this, 0 to 1; None: 0.9.
+        **changes: Parameters other than the default, see `microtome.config.stain.ReinhardSettings`.
 
     Returns:
         Mean and standard deviation.
 
     Raises:
-        StainError: If the image is not RGB uint8, or has no tissue and there is no fallback.
+        StainError: If the image is not RGB uint8, a parameter is unknown or out of range, or it has no tissue
+            and there is no fallback.
 
     Example:
         >>> rgb = np.full((10, 10, 3), 100, np.uint8)
@@ -40,14 +41,12 @@ def fit_reinhard(
         42.0
     """
     check_rgb(rgb)
-    return fit_colours(distinct(rgb), 0.9 if luminosity is None else luminosity, fallback=fallback)
+    settings = checked_settings(ReinhardSettings, changes)
+    return fit_colours(distinct(rgb), settings.luminosity, fallback=fallback)
 
 
 def fit_colours(colours: Colours, luminosity: float, *, fallback: ColourProfile | None) -> ColourProfile:
     """`fit_reinhard` on the distinct colours of an image."""
-    if not 0 < luminosity <= 1:
-        msg = f"luminosity: found {luminosity}, expected more than 0 to 1"
-        raise StainError(msg)
     tissue = regions(colours, brightest=luminosity, exclude_black=True, exclude_ink=True).tissue
     pixels = int(colours.counts[tissue].sum())
     if pixels < MIN_TISSUE_PIXELS:

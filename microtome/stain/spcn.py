@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from microtome.config.stain import NULLABLE, SpcnSettings
+from microtome.config.stain import PRESETS as CHANGES
 from microtome.stain.colours import Colours, Rgb, StainError, check_rgb, distinct
 from microtome.stain.lasso import Learnt, learn
 from microtome.stain.matrix import (
@@ -27,25 +29,11 @@ from microtome.stain.matrix import (
     tissue_regions,
     unusable,
 )
-from microtome.stain.profile import SpcnSettings, StainProfile
+from microtome.stain.profile import StainProfile, checked_settings
 
-_PLAIN = {"exclude_black": False, "exclude_ink": False, "max_gain": None}
 PRESETS: Mapping[str, SpcnSettings] = MappingProxyType(
-    {
-        "recommended": SpcnSettings(),
-        "authors": SpcnSettings(unit_rows=False, **_PLAIN),
-        "staintools": SpcnSettings(
-            train_lambda=0.1,
-            encode_lambda=0.01,
-            luminosity=0.8,
-            density="floor",
-            order="red",
-            rounding="truncate",
-            **_PLAIN,
-        ),
-    }
+    {name: SpcnSettings(**changes) for name, changes in CHANGES.items()}
 )
-"""Parameters as recommended here, of the authors' MATLAB program, and of StainTools 2.1; one exact solver."""
 
 
 def fit(
@@ -58,9 +46,7 @@ def fit(
         preset: Parameters to start from: ``recommended``, ``authors`` or ``staintools``.
         fallback: What takes over where the image cannot tell (no tissue, no colour, one stain); the profile
             then says so in `fallback`. None: such an image is an error.
-        **changes: Parameters other than the preset's, see `SpcnSettings`: ``train_lambda``,
-            ``encode_lambda``, ``luminosity``, ``percentile``, ``percentile_over``, ``max_iterations``,
-            ``tolerance``, ``subsample``, ``seed``, ``max_gain``, ...
+        **changes: Parameters other than the preset's, see `microtome.config.stain.SpcnSettings`.
 
     Returns:
         Stain vectors, scales and what was noticed. Equal images give equal profiles, whatever the order of
@@ -90,7 +76,8 @@ def spcn_settings(preset: str, changes: Mapping[str, Any]) -> SpcnSettings:
     if preset not in PRESETS:
         msg = f"preset: found {preset!r}, expected one of {', '.join(PRESETS)}"
         raise StainError(msg)
-    return SpcnSettings.changed(PRESETS[preset], changes)
+    given = {name: value for name, value in changes.items() if value is not None or name in NULLABLE}
+    return checked_settings(SpcnSettings, CHANGES[preset] | given)
 
 
 def fit_colours(

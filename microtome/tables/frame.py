@@ -3,36 +3,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pandas as pd
+
+from microtome.provenance.sidecars import Column
 
 LOW_SUFFIX = "_ci_low"
 HIGH_SUFFIX = "_ci_high"
 SD_SUFFIX = "_sd"
 COUNT_SUFFIX = "_n"
-
-
-@dataclass(frozen=True)
-class Column:
-    """How one column of the frame is printed.
-
-    Attributes:
-        key: Column of the frame with the value. ``{key}_sd``, ``{key}_ci_low`` and ``{key}_ci_high``, where
-            the frame has them, are printed in the same cell as ``± sd`` and ``[low, high]``.
-        label: Heading.
-        unit: Unit, printed after the heading.
-        better: Which end is better; the best value is set in bold in Markdown and LaTeX.
-        format: Format specification of the numbers, e.g. ``".3f"``.
-        kind: ``"number"``, ``"text"`` or ``"math"`` (LaTeX mathematics without the dollar signs).
-    """
-
-    key: str
-    label: str
-    unit: str = ""
-    better: Literal["high", "low"] | None = None
-    format: str = ".3f"
-    kind: Literal["number", "text", "math"] = "number"
 
 
 @dataclass(frozen=True)

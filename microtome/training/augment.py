@@ -8,19 +8,19 @@ seed gives the same batch on every device and the global random state is left al
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
+
+from microtome.config.sampling import Augment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH_DIMENSIONS = 4
 QUARTERS = 4
-NO_SCALE = (1.0, 1.0)
 BLUR_REACH = 3.0  # kernel half width in standard deviations
 SMALLEST_BLUR = 1e-3
 HALF, FULL = 0.5, 1 - 0.5 / 255  # FULL: what 8 bits round to 1
@@ -28,108 +28,9 @@ TOLERANCE = 1e-4
 HED = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))  # Ruifrok and Johnston 2001
 STAIN_SHIFT = 0.1
 DARKEST = 1 / 255
-CHOICES = {
-    "border": ("reflect", "zero"),
-    "target_rounding": ("nearest", "floor", "round"),
-    "target_fill": ("reflect", "ignore"),
-}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """What may happen to a batch, image by image.
-
-    Attributes:
-        horizontal_flip: Probability of left-right reflection.
-        vertical_flip: Probability of up-down reflection.
-        rotate90: Probability of a rotation by 90, 180 or 270 degrees (square images only).
-        rotation: Largest rotation either way, degrees.
-        scale: Smallest and largest magnification.
-        translate: Largest shift either way, fraction of each side.
-        shear: Largest shear angle either way, radians, per axis.
-        elastic_alpha: Random displacement before smoothing, uniform in plus or minus, pixels (Simard et al.
-            2003, doi:10.1109/ICDAR.2003.1227801).
-        elastic_sigma: Standard deviation of its smoothing, pixels.
-        elastic_probability: Probability of an elastic deformation.
-        brightness: Factor 1 ± brightness.
-        contrast: Factor 1 ± contrast on the deviation from the image's mean.
-        gamma: Exponent exp(±gamma).
-        intensity_shift: Added constant ± intensity_shift, images in 0..1.
-        blur_sigma: Largest standard deviation of a Gaussian blur, pixels.
-        speckle: x·(1 + u·n), u uniform in 0..speckle, n standard normal.
-        gaussian_noise: Largest standard deviation of added noise, images in 0..1.
-        stain: H&E images: factor 1 ± stain and shift ± stain/10 of the density of each stain (Tellez et al.
-            2018, doi:10.1109/TMI.2018.2820199).
-        border: ``reflect`` mirrors images and targets beyond the border, ``zero`` makes both 0.
-        target_rounding: Of targets of 0 and 1 when pixels are interpolated: the ``nearest`` pixel's value,
-            ``floor`` is 1 only where 8-bit interpolation gives the full 1, ``round`` from one half.
-        target_fill: ``reflect`` continues targets beyond the border as the images are, ``ignore`` marks
-            them not labelled.
-        ignore: The value that means not labelled.
-    """
-
-    horizontal_flip: float = 0.0
-    vertical_flip: float = 0.0
-    rotate90: float = 0.0
-    rotation: float = 0.0
-    scale: tuple[float, float] = NO_SCALE
-    translate: float = 0.0
-    shear: float = 0.0
-    elastic_alpha: float = 0.0
-    elastic_sigma: float = 8.0
-    elastic_probability: float = 1.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    gamma: float = 0.0
-    intensity_shift: float = 0.0
-    blur_sigma: float = 0.0
-    speckle: float = 0.0
-    gaussian_noise: float = 0.0
-    stain: float = 0.0
-    border: Literal["reflect", "zero"] = "reflect"
-    target_rounding: Literal["nearest", "floor", "round"] = "nearest"
-    target_fill: Literal["reflect", "ignore"] = "reflect"
-    ignore: int = 255
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            ValueError: If a setting is out of range.
-        """
-        chances = ("horizontal_flip", "vertical_flip", "rotate90", "elastic_probability")
-        strengths = ("rotation", "translate", "shear", "elastic_alpha", "brightness", "contrast", "gamma")
-        strengths += ("intensity_shift", "blur_sigma", "speckle", "gaussian_noise", "stain")
-        _check_range(self, chances, 0.0, 1.0)
-        _check_range(self, strengths, 0.0, math.inf)
-        _check_range(self, ("shear",), 0.0, math.pi / 2)
-        low, high = self.scale
-        if not 0 < low <= high < math.inf or self.elastic_sigma <= 0:
-            found = f"scale={self.scale}, elastic_sigma={self.elastic_sigma}"
-            msg = f"found {found}; expected 0 < low <= high, and elastic_sigma above 0."
-            raise ValueError(msg)
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                msg = f"found {name}={getattr(self, name)!r}, expected {' or '.join(map(repr, known))}."
-                raise ValueError(msg)
-        if self.target_rounding != "nearest" and self.target_fill == "ignore":
-            msg = "found target_fill='ignore' with interpolated targets, expected target_rounding='nearest'."
-            raise ValueError(msg)
-
-    @property
-    def warps(self) -> bool:
-        """Whether pixels are interpolated."""
-        affine = self.rotation or self.translate or self.shear or tuple(self.scale) != NO_SCALE
-        return bool(affine or self.elastic_alpha)
-
-    @property
-    def changes_intensity(self) -> bool:
-        """Whether pixel values change other than by geometry."""
-        strengths = (self.brightness, self.contrast, self.gamma, self.intensity_shift)
-        return any((*strengths, self.blur_sigma, self.speckle, self.gaussian_noise, self.stain))
-
-
-def augment(images: Tensor, targets: Tensor, settings: Augmentation, *, seed: int) -> tuple[Tensor, Tensor]:
+def augment(images: Tensor, targets: Tensor, settings: Augment, *, seed: int) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
     Flips and quarter turns are exact. Other geometry resamples once, images bilinearly with reflection at
@@ -150,7 +51,7 @@ def augment(images: Tensor, targets: Tensor, settings: Augmentation, *, seed: in
 
     Example:
         >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
-        >>> augment(image, image, Augmentation(horizontal_flip=1.0), seed=0)[1].tolist()
+        >>> augment(image, image, Augment(horizontal_flip=1.0), seed=0)[1].tolist()
         [[[[1.0, 0.0], [3.0, 2.0]]]]
     """
     _check_batch(images, targets, settings)
@@ -163,15 +64,7 @@ def augment(images: Tensor, targets: Tensor, settings: Augmentation, *, seed: in
     return images, targets
 
 
-def _check_range(settings: Augmentation, names: tuple[str, ...], low: float, high: float) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if not low <= value <= high or value == math.inf:
-            msg = f"found {name}={value}, expected {low} to {high}."
-            raise ValueError(msg)
-
-
-def _check_batch(images: Tensor, targets: Tensor, settings: Augmentation) -> None:
+def _check_batch(images: Tensor, targets: Tensor, settings: Augment) -> None:
     fits = images.dim() == targets.dim() == BATCH_DIMENSIONS and images.shape[0] == targets.shape[0]
     if not fits or images.shape[2:] != targets.shape[2:] or min(images.shape) < 1:
         found = f"images {tuple(images.shape)}, targets {tuple(targets.shape)}"
@@ -189,9 +82,7 @@ def _uniform(generator: Generator, shape: tuple[int, ...], low: float, high: flo
     return torch.rand(shape, generator=generator) * (high - low) + low
 
 
-def _flip(
-    images: Tensor, targets: Tensor, settings: Augmentation, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def _flip(images: Tensor, targets: Tensor, settings: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
     """Apply flips and quarter turns, exactly."""
     count = len(images)
     for chance, axis in ((settings.horizontal_flip, 3), (settings.vertical_flip, 2)):
@@ -215,9 +106,7 @@ def _change(batch: Tensor, chosen: Tensor, change: Callable[..., Tensor], *argum
     return batch.index_copy(0, index, change(batch[index], *arguments)) if len(index) else batch
 
 
-def _warp(
-    images: Tensor, targets: Tensor, settings: Augmentation, generator: Generator
-) -> tuple[Tensor, Tensor]:
+def _warp(images: Tensor, targets: Tensor, settings: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
     """Resample images and targets at the same positions."""
     size = images.shape[2:]
     positions = _affine(len(images), size, settings, generator)
@@ -253,7 +142,7 @@ def round_targets(soft: Tensor, rounding: str) -> Tensor:
     return (soft >= (FULL if rounding == "floor" else HALF)).long()
 
 
-def _affine(count: int, size: torch.Size, settings: Augmentation, generator: Generator) -> Tensor:
+def _affine(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Tensor:
     """Return source positions ``(N, H, W, 2)`` as (row, column) under rotation, scale, shear, translation."""
     angle = torch.deg2rad(_uniform(generator, (count,), -settings.rotation, settings.rotation))
     scale = _uniform(generator, (count,), *settings.scale)
@@ -270,7 +159,7 @@ def _affine(count: int, size: torch.Size, settings: Augmentation, generator: Gen
     return torch.einsum("nij,hwnj->nhwi", inverse, grid[:, :, None] - shift) + centre
 
 
-def _elastic(count: int, size: torch.Size, settings: Augmentation, generator: Generator) -> Tensor:
+def _elastic(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Tensor:
     """Return smooth random displacements ``(N, H, W, 2)``, zero where the deformation was not drawn."""
     noise = _uniform(generator, (count, 2, *size), -settings.elastic_alpha, settings.elastic_alpha)
     drawn = _uniform(generator, (count,), 0, 1) < settings.elastic_probability
@@ -296,20 +185,20 @@ def _bilinear(images: Tensor, positions: Tensor, border: str) -> Tensor:
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=True)
 
 
-def _nearest(targets: Tensor, positions: Tensor, settings: Augmentation) -> Tensor:
+def _nearest(targets: Tensor, positions: Tensor, settings: Augment) -> Tensor:
     """Pick the nearest target pixel, exactly, for any type."""
     height, width = targets.shape[2:]
     whole = positions.round().long()
     rows, columns = _reflect(whole[..., 0], height), _reflect(whole[..., 1], width)
     index = (rows * width + columns).flatten(1)[:, None].expand(-1, targets.shape[1], -1)
     picked = targets.flatten(2).gather(2, index).view(targets.shape)
-    if settings.target_fill == settings.border == "reflect":
+    if settings.border == "reflect":
         return picked
     outside = (rows != whole[..., 0]) | (columns != whole[..., 1])
-    return picked.masked_fill(outside[:, None], settings.ignore if settings.target_fill == "ignore" else 0)
+    return picked.masked_fill(outside[:, None], 0)
 
 
-def _change_intensity(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
+def _change_intensity(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
     """Change blur, tone and noise, in the order of image formation."""
     low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
     shape = (len(images), 1, 1, 1)
@@ -357,11 +246,20 @@ def _change_stain(images: Tensor, strength: float, generator: Generator) -> Tens
 
 
 def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image with its own standard deviation, reflecting at the border."""
-    from kornia.filters import gaussian_blur2d  # slow to import, and few runs blur
+    """Blur each image with its own standard deviation, mirrored at the outermost pixels.
 
-    reach = math.ceil(BLUR_REACH * float(sigma.max()))
-    sides = [2 * min(reach, length - 1) + 1 for length in images.shape[2:]]
-    return gaussian_blur2d(
-        images, (sides[0], sides[1]), torch.stack([sigma, sigma], 1), border_type="reflect"
-    )
+    Neither torch nor SciPy has a Gaussian of one width an image; the taps are summed by axis.
+    """
+    longest = math.ceil(BLUR_REACH * float(sigma.max()))
+    for axis, order in ((3, (1, 0)), (2, (0, 1))):
+        length = images.shape[axis]
+        reach = min(longest, length - 1)
+        steps = torch.arange(-reach, reach + 1, dtype=sigma.dtype, device=sigma.device)
+        taps = (-(steps**2) / (2 * sigma[:, None] ** 2)).exp()
+        taps = (taps / taps.sum(1, keepdim=True)).to(images)
+        sides = [reach * side for side in order for _ in range(2)]
+        padded = functional.pad(images, sides, mode="reflect")
+        images = torch.zeros_like(images)
+        for tap in range(taps.shape[1]):
+            images.addcmul_(padded.narrow(axis, tap, length), taps[:, tap].view(-1, 1, 1, 1))
+    return images

@@ -2,12 +2,11 @@
 """Checkpoints: everything a training run needs to go on as if it had not been interrupted.
 
 A checkpoint is a safetensors file: tensors of the model, of its best epoch and of the optimizer, and JSON for
-the rest, under one checksum. No pickle is read or written. The file under its name is always complete: a new
-one is written next to it, flushed to the disk, and renamed.
+the rest, under one checksum, which with the key says that this run wrote it. No pickle is read or written.
+The file under its name is always complete: a new one is written next to it, flushed to the disk, and renamed.
 """
 
 import hashlib
-import inspect
 import json
 import logging
 import os
@@ -22,7 +21,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from microtome import strict_json
 from microtome.files import finished_file
 
 logger = logging.getLogger(__name__)
@@ -30,8 +28,6 @@ FORMAT = 3
 CHECKSUM_DIGITS = 64
 LONGEST_REASON = 200
 """Characters of a library's error that a warning repeats."""
-GIVEN_EACH_EPOCH = "lr"
-"""The one option of an optimizer that training changes."""
 
 
 class CheckpointError(ValueError):
@@ -147,13 +143,12 @@ def load(path: Path, key: str) -> Checkpoint | None:
         return None
     try:
         meta, tensors = _read(path)
-        if (meta.get("format"), meta.get("key")) != (FORMAT, key):
+        if (meta["format"], meta["key"]) != (FORMAT, key):
             logger.warning(
                 "checkpoint %s is of other settings, data or code; training starts from the beginning",
                 path,
             )
             return None
-        _Meta.model_validate(meta)
         return Checkpoint(
             key=key,
             epoch=meta["epoch"],
@@ -165,7 +160,7 @@ def load(path: Path, key: str) -> Checkpoint | None:
             started=meta["started"],
             loss=_below(tensors, "loss/"),
         )
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())[:LONGEST_REASON]
         logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, reason)
         return None
@@ -187,16 +182,20 @@ def restore(
         loss: The loss, if it has a state that is to be restored.
 
     Raises:
-        CheckpointError: It is of another model, optimizer or loss; nothing is changed then.
+        CheckpointError: It is of another model, loss or kind of optimizer; the model is not changed then.
     """
     for kind, found in (("model", checkpoint.model), ("best", checkpoint.best)):
         _check_tensors(kind, found, model.state_dict())
-    _check_optimizer(checkpoint.optimizer, optimizer)
     if loss is not None and checkpoint.loss:
         _check_tensors("loss", checkpoint.loss, loss.state_dict())
-        loss.load_state_dict(checkpoint.loss)
+    try:
+        optimizer.load_state_dict(checkpoint.optimizer)
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"the checkpoint is of another optimizer ({error})"
+        raise CheckpointError(msg) from error
     model.load_state_dict(checkpoint.model)
-    optimizer.load_state_dict(checkpoint.optimizer)
+    if loss is not None and checkpoint.loss:
+        loss.load_state_dict(checkpoint.loss)
     for parameter, slots in optimizer.state.items():
         for name, value in slots.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -212,10 +211,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if checksum != _checksum(text, tensors):
         msg = "its content does not fit its checksum"
         raise ValueError(msg)
-    meta = strict_json.parse(text)
-    if not isinstance(meta, dict):
-        msg = f"found a {type(meta).__name__}, expected the state of a run"
-        raise ValueError(msg)
+    meta = json.loads(text)
+    _Meta.model_validate(meta)
     return meta, tensors
 
 
@@ -246,57 +243,6 @@ def _check_tensors(kind: str, found: Mapping[str, Tensor], wanted: Mapping[str, 
             f"the checkpoint's {kind} differs in {len(other)} tensors, such as {other[0][:LONGEST_REASON]!r}"
         )
         raise CheckpointError(msg)
-
-
-def _check_optimizer(found: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> None:
-    """Compare the options but the learning rate, and what is kept for each parameter.
-
-    Raises:
-        CheckpointError: Some differ.
-    """
-    groups = optimizer.state_dict()["param_groups"]
-    same = [_fixed(group) for group in found["param_groups"]] == [_fixed(group) for group in groups]
-    if not same or not all(_is_number(group.get(GIVEN_EACH_EPOCH)) for group in found["param_groups"]):
-        msg = "the checkpoint is of another optimizer, or of one with other options"
-        raise CheckpointError(msg)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    wanted = _slots(optimizer)
-    for number, slots in found["state"].items():
-        if not 0 <= number < len(parameters) or not _slots_fit(slots, wanted, parameters[number]):
-            msg = f"the checkpoint's optimizer keeps other values for parameter {number}"
-            raise CheckpointError(msg)
-
-
-def _slots(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """What an optimizer keeps for a parameter: of its twin, after a step on a vector of one number."""
-    kind, dummy = type(optimizer), torch.nn.Parameter(torch.zeros(1))
-    known = inspect.signature(kind).parameters
-    twin = kind([dummy], **{name: value for name, value in optimizer.defaults.items() if name in known})
-    dummy.grad = torch.zeros(1)
-    twin.step()
-    return dict(twin.state[dummy])
-
-
-def _slots_fit(found: Mapping[str, Any], wanted: Mapping[str, Any], parameter: Tensor) -> bool:
-    """Whether values are kept under the same names, as numbers or in the shape of the parameter."""
-    return found.keys() == wanted.keys() and all(
-        _slot_fits(found[name], value, parameter) for name, value in wanted.items()
-    )
-
-
-def _slot_fits(found: Any, wanted: Any, parameter: Tensor) -> bool:
-    if not isinstance(wanted, Tensor):
-        return type(found) is type(wanted)
-    shape = parameter.shape if wanted.dim() else wanted.shape
-    return isinstance(found, Tensor) and found.is_floating_point() and found.shape == shape
-
-
-def _fixed(group: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in group.items() if key != GIVEN_EACH_EPOCH}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

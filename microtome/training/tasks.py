@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from microtome.class_maps import IGNORE
-from microtome.config.sampling import Input
+from microtome.config.sampling import Augment, Input
 from microtome.inference.resize import zoomed
 from microtome.networks.ciresan.windows import WindowTransform, transform_windows
-from microtome.training.augment import Augmentation, augment, round_targets
+from microtome.training.augment import augment, round_targets
 from microtome.training.batches import Batch
 
 CENTRE_MOVING = ("translate", "elastic_alpha")
@@ -47,7 +47,7 @@ def normalize(images: Tensor, settings: Input) -> Tensor:
 
 
 def _augmented(
-    batch: Batch, settings: Input, augmentation: Augmentation, seed: int | None
+    batch: Batch, settings: Input, augmentation: Augment, seed: int | None
 ) -> tuple[Tensor, Tensor]:
     """Augment the pixels in 0..1, resize and normalise them."""
     images, labels = batch.images / settings.scale, batch.labels
@@ -62,7 +62,7 @@ def _augmented(
 
 
 def _fixed_copies(
-    images: Tensor, labels: Tensor, augmentation: Augmentation, draws: tuple[int | None, ...]
+    images: Tensor, labels: Tensor, augmentation: Augment, draws: tuple[int | None, ...]
 ) -> tuple[Tensor, Tensor]:
     """Augment each window with a seed of its own, those without one not at all."""
     pairs = [
@@ -79,7 +79,7 @@ class BinaryTask:
     """Sigmoid outputs, each of the class `positive` against the rest: a mask, or a mask and a marker."""
 
     settings: Input
-    augmentation: Augmentation
+    augmentation: Augment
     positive: int = 1
 
     def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
@@ -98,7 +98,7 @@ class SoftmaxTask:
     """
 
     settings: Input
-    augmentation: Augmentation
+    augmentation: Augment
 
     def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
         """Targets are int64 (N, H, W).
@@ -129,7 +129,7 @@ class WindowTask:
     """
 
     settings: Input
-    augmentation: Augmentation
+    augmentation: Augment
     transform: WindowTransform
     window: int
 

@@ -4,7 +4,9 @@
 import errno
 import json
 import logging
+import os
 import re
+import socket
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,8 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from microtome.workflow.turns import turn
-
+logger = logging.getLogger(__name__)
+POLL_SECONDS = 0.5
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""Errors of file systems that have no locks."""
 DISK_FULL = (
     "The disk is full: make room on it, or have `results` in config/config.yaml lie on another one. What is "
     "finished is kept; the same command then goes on from here."
@@ -55,7 +59,7 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
     logging.getLogger("microtome").setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     try:
-        with turn(_lock_of(Path(log))):
+        with turn(Path(log).with_name(f".{Path(log).name}.lock")):  # the log itself is deleted before a job
             yield json.loads(state)["options"]
     except (ValueError, OSError) as error:
         logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
@@ -98,6 +102,47 @@ def remedy(error: BaseException) -> list[str]:
     return remedy(error.__cause__) if error.__cause__ else []
 
 
-def _lock_of(log: Path) -> Path:
-    """The lock file of a job. It is not the log itself, which Snakemake deletes before a job."""
-    return log.with_name(f".{log.name}.lock")
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Hold a lock file while a block runs; wait, with a warning, for a process that holds it.
+
+    A killed workflow leaves its jobs running, and the same command starts them anew: the second process of a
+    job waits here. The operating system lets go of the lock when the process ends, however it ends. On a file
+    system without locks nothing is waited for.
+
+    Args:
+        path: The lock file; it is made, and stays. Whoever deletes it lets the one who waits go on.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+    from filelock import FileLock, Timeout  # only jobs have it; what makes the DAG imports `remedy`
+
+    lock = FileLock(path, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        logger.warning("%s", _waiting(path))
+        lock.acquire(poll_interval=POLL_SECONDS)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
+            raise
+        logger.info("the file system of %s has no locks; an earlier process is not waited for", path)
+    try:
+        with suppress(OSError):  # who holds it is said to be kind; a full disk must not matter here
+            path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _waiting(path: Path) -> str:
+    try:
+        holder = path.read_text(encoding="utf-8", errors="replace")[:200]
+    except OSError:
+        holder = ""
+    return (
+        f"{holder or 'another process'}, started earlier, still does this job (a killed workflow leaves its "
+        "jobs running); waiting for it to end. If you end it, this one goes on at once; if it is no more, "
+        f"delete {path}"
+    )

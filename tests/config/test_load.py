@@ -14,7 +14,7 @@ from microtome.config.load import SCALES, load_studies, load_study, load_workflo
 from microtome.faults import ConfigurationError
 from tests.workflow.workspace import REPOSITORY, mini_study
 
-HEAVY = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage", "kornia"}
+HEAVY = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage"}
 CLASSES = {"a": 0, "b": 1}
 STUDIES = REPOSITORY / "config/studies"
 MINI = """\
@@ -268,5 +268,5 @@ def test_importing_the_configuration_is_light():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    heavy = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage", "kornia"}
+    heavy = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage"}
     assert not heavy & set(done.stdout.split())

@@ -14,7 +14,8 @@ import pytest
 
 from microtome.datasets import fetch as module
 from microtome.datasets.catalogue import DatasetArchive, DatasetEntry, DatasetFile, load_catalogue
-from microtome.datasets.fetch import FetchError, fetch, mirror_folder, verify
+from microtome.datasets.fetch import FetchError, fetch, verify
+from microtome.files import mirror_folder
 
 CONTENT = {"train/a.bin": b"first" * 1000, "train/b.bin": b"second", "c.txt": b"third"}
 
@@ -198,7 +199,7 @@ def test_mirror_folder_from_option_or_environment(tmp_path, monkeypatch):
     assert mirror_folder() is None
     monkeypatch.setenv("MICROTOME_DATA", str(tmp_path))
     assert mirror_folder() == tmp_path
-    with pytest.raises(FetchError, match="is not there"):
+    with pytest.raises(NotADirectoryError, match="is not there"):
         mirror_folder(tmp_path / "gone")
 
 

@@ -162,7 +162,7 @@ def test_a_sheet_of_a_folder(dataset, count, request, tmp_path_factory):
 
 
 def test_an_unknown_data_set(tmp_path):
-    with pytest.raises(ValueError, match="found data set 'ecnu', expected 'ecnu_choledoch'"):
+    with pytest.raises(ValueError, match="found data set 'ecnu', expected one of: ecnu_choledoch, histology"):
         scan.make_sheet("ecnu", tmp_path)
 
 

@@ -178,15 +178,6 @@ def test_median_equals_a_plain_loop_over_the_disk():
         calibration.median_filter(image, -1)
 
 
-def test_ensemble_is_the_mean_and_takes_a_generator():
-    maps = np.random.default_rng(0).random((4, 1, 5, 6)).astype(np.float32)
-    assert calibration.ensemble(each for each in maps) == pytest.approx(maps.mean(axis=0), abs=1e-6)
-    with pytest.raises(ValueError, match="no map"):
-        calibration.ensemble([])
-    with pytest.raises(ValueError, match="map 2 has shape"):
-        calibration.ensemble([maps[0], maps[0][:, :4]])
-
-
 @pytest.mark.parametrize(
     "values",
     [

@@ -13,7 +13,8 @@ from microtome import stain
 from microtome.io import images
 from microtome.metrics.instances import aji
 from microtome.metrics.summary import summarize
-from microtome.stages.apply import TrainedRuns, apply_run, evaluate_applied
+from microtome.stages.apply import TrainedRuns, apply_run
+from microtome.stages.evaluate import evaluate_applied
 from microtome.stages.folders import read_map
 from microtome.stages.predict import predict_batch
 from tests.stages.objects import SIDE, options

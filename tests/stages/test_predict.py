@@ -9,15 +9,15 @@ import torch
 from safetensors.torch import load_file
 
 from microtome import networks
-from microtome.config.sampling import Input
+from microtome.config.sampling import Augment, Input
 from microtome.inference import calibration
 from microtome.io import images
 from microtome.networks.ciresan.windows import WindowTransform, extract_windows, input_window, mirror
+from microtome.stages.calibrate import calibrate_maps, fit_calibration
 from microtome.stages.folders import read_map
-from microtome.stages.predict import calibrate_batch, fit_calibration, load_model, predict_batch
+from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.runs import average_batch, write_card
 from microtome.stages.segment import segment_batch
-from microtome.training.augment import Augmentation
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, WindowTask
 from tests.stages import folders
@@ -54,7 +54,7 @@ def plain_model(runs, run):
 def scaled(values):
     """As in training."""
     labels = torch.zeros(len(values), 1, *values.shape[2:], dtype=torch.int64)
-    task = BinaryTask(Input(**folders.options("unet")["input"]), Augmentation())
+    task = BinaryTask(Input(**folders.options("unet")["input"]), Augment())
     return task.prepare(Batch(values, labels, ("s",) * len(values)), seed=None).inputs
 
 
@@ -77,7 +77,7 @@ def test_window_networks_give_each_pixel_what_its_window_gives(root, runs, run):
     padded = torch.from_numpy(mirror(pixels(root, "s3")[0].numpy(), size))
     centres = torch.tensor([[0, 0], [9, 18], [36, 45], [39, 55]])
     cut = extract_windows(padded, centres, size)
-    task = WindowTask(Input(scale=255, mean=0.5, std=0.5), Augmentation(), transform, model.window)
+    task = WindowTask(Input(scale=255, mean=0.5, std=0.5), Augment(), transform, model.window)
     labels = torch.zeros(4, 1, 1, 1, dtype=torch.int64)
     with torch.no_grad():
         expected = model(task.prepare(Batch(cut, labels, ("s",) * 4), seed=None).inputs).softmax(1)[:, 1]
@@ -123,7 +123,7 @@ def test_calibration_is_fitted_on_the_samples_named_and_applied_to_all(root, map
     truth = np.concatenate([images.read(root / f"targets/{s}.tif").ravel() for s in samples]) == 1
     assert curve == calibration.fit(predicted, truth, bins=32)
     for radius in (0, 2):
-        calibrate_batch({"median_radius": radius}, tmp_path / "c.json", maps, tmp_path / f"radius-{radius}")
+        calibrate_maps({"median_radius": radius}, tmp_path / "c.json", maps, tmp_path / f"radius-{radius}")
         found = read_map(tmp_path / f"radius-{radius}/s4.tif")
         expected = calibration.apply(curve, read_map(maps / "s4.tif"))
         if radius:

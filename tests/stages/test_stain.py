@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from microtome import stain
 from microtome.config.stain import StainNormalization
@@ -19,7 +20,8 @@ BLANK = np.full((3, 40, 44), 240, np.uint8)
 
 def options(**changes):
     """As `StudyPlan._stain_options` gives them."""
-    settings = StainNormalization(target="n0", **changes)
+    chosen = {"method": "spcn", "target": "n0", **changes}
+    settings = TypeAdapter(StainNormalization).validate_python(chosen)
     return {"method": settings.method, "fallback": settings.fallback, "parameters": settings.parameters}
 
 
@@ -60,6 +62,40 @@ def test_options_of_the_study_reach_the_fit(batch):
     after = json.loads(other.read_text())["profile"]["parameters"]
     changed = {name: value for name, value in after.items() if before[name] != value}
     assert changed == {"train_lambda": 0.2, "percentile": 90, "seed": 4}
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [("macenko", {"beta": 0.3, "alpha": 5.0, "percentile": 90.0}), ("reinhard", {"luminosity": 0.7})],
+)
+def test_options_of_every_method_reach_the_fit(batch, method, changes):
+    """They used to be taken from the study file and forgotten."""
+    _, target = fitted(batch, method=method, **changes)
+    profile = json.loads(target.read_text())["profile"]
+    found = profile.get("parameters", profile)
+    assert {name: found[name] for name in changes} == changes
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("macenko", {"train_lambda": 0.1}),
+        ("macenko", {"preset": "authors"}),
+        ("reinhard", {"alpha": 1.0}),
+        ("staintools", {"luminosity": 0.8}),
+        ("spcn", {"beta": 0.1}),
+    ],
+)
+def test_an_option_of_another_method_is_refused(method, changes):
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        options(method=method, **changes)
+
+
+def test_options_left_out_or_null_have_the_values_of_the_preset():
+    found = options(preset="staintools", luminosity=None, encode_lambda=0.5)["parameters"]
+    expected = stain.PRESETS["staintools"].model_dump() | {"encode_lambda": 0.5, "preset": "staintools"}
+    assert found == expected
+    assert options(max_gain=None)["parameters"]["max_gain"] is None
 
 
 @pytest.mark.parametrize("method", METHODS)

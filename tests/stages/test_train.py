@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -126,6 +127,15 @@ def test_what_an_earlier_process_finished_is_not_done_again(root, runs, tmp_path
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         path.name for path in runs["unet"].iterdir()
     }
+
+
+def test_images_are_digested_once_a_job(monkeypatch, root, runs, tmp_path):
+    """Also where a finished run of other code lies there; the decoder reads them in its own way."""
+    shutil.copytree(runs["unet"], tmp_path / "run")
+    read, read_bytes = [], Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    folders.train(root, "unet", tmp_path / "run", code="other")
+    assert read.count("s0.tif") == 2  # image and target
 
 
 def test_two_processes_leave_the_same_files_as_one(root, runs, tmp_path):

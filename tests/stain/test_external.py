@@ -105,7 +105,7 @@ def test_it_takes_no_options():
     target = stain.fit_target(TARGET, "staintools")
     with pytest.raises(StainError, match="found the options luminosity, expected none"):
         stain.apply(SOURCE, target, luminosity=0.5)
-    with pytest.raises(StainError, match=r"unknown options.*luminosity"):
+    with pytest.raises(StainError, match=r"found the options luminosity"):
         stain.fit_target(TARGET, "staintools", luminosity=0.5)
 
 

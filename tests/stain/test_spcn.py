@@ -105,7 +105,7 @@ def test_formula_by_hand():
     codes = stain.codes(density, VECTORS, 0.05) * np.array([1.5, 0.5])[:, None, None]
     expected = np.rint(255 * np.exp(-np.einsum("shw,sc->hwc", codes, BLUER)))
     assert np.array_equal(found, expected.astype(np.uint8))
-    truncated = replace(source, settings=replace(settings, rounding="truncate"))
+    truncated = replace(source, settings=settings.model_copy(update={"rounding": "truncate"}))
     below = stain.normalize(rgb, truncated, target).astype(int) - expected
     assert set(np.unique(below)) == {-1, 0}
 
@@ -173,11 +173,11 @@ def test_stopping_early_is_said():
     [
         ({"preset": "vahadane"}, "preset: found 'vahadane', expected one of recommended, authors"),
         ({"lam": 0.1}, "unknown parameter lam, expected some of .*train_lambda"),
-        ({"train_lambda": -1}, "train_lambda: found -1, expected 0 to 1"),
+        ({"train_lambda": -1}, "train_lambda: found -1; .* or equal to 0"),
         ({"train_lambda": float("nan")}, "train_lambda: found nan"),
-        ({"luminosity": 0}, "luminosity: found 0, expected more than 0 to 1"),
+        ({"luminosity": 0}, "luminosity: found 0; .* greater than 0"),
         ({"percentile": 101}, "percentile: found 101"),
-        ({"percentile_over": "white"}, "percentile_over: found white, expected one of all, tissue"),
+        ({"percentile_over": "white"}, "percentile_over: found white; .* 'all' or 'tissue'"),
         ({"max_gain": 0.5}, "max_gain: found 0.5"),
         ({"subsample": 0}, "subsample: found 0"),
         ({"max_iterations": 0}, "max_iterations: found 0"),

@@ -12,10 +12,9 @@ import torch
 from torch import nn
 
 from microtome import losses
-from microtome.config.sampling import Input
+from microtome.config.sampling import Augment, Input
 from microtome.config.training import Training
 from microtome.io.images import ArraySource
-from microtome.training.augment import Augmentation
 from microtome.training.batches import Labelled, PatchBatches
 from microtome.training.loop import Trainer, fit
 from microtome.training.tasks import BinaryTask
@@ -23,7 +22,7 @@ from tests.synthetic_study import membrane_image, membrane_label
 
 SIZE = 24
 CPU = torch.device("cpu")
-FLIPS = Augmentation(horizontal_flip=0.5, vertical_flip=0.5)
+FLIPS = Augment(horizontal_flip=0.5, vertical_flip=0.5)
 KEY = "the run"
 
 

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 
 from microtome import losses, networks
-from microtome.config.sampling import Input
-from microtome.training.augment import Augmentation
+from microtome.config.sampling import Augment, Input
 from microtome.training.batch_norm import synchronize
 from microtome.training.launch import launch, serve
 from microtome.training.loop import TrainingDivergedError, fit
@@ -24,7 +23,7 @@ from tests.training import problems
 from tests.training.problems import CPU, KEY
 
 MODULE = "tests.training.team_tasks"
-EVERYTHING = Augmentation(
+EVERYTHING = Augment(
     horizontal_flip=0.5, rotation=20, elastic_alpha=3.0, gamma=0.2, contrast=0.2, gaussian_noise=0.05
 )
 ADAM, SGD = {"name": "adam", "lr": 0.02}, {"name": "sgd", "lr": 0.1, "momentum": 0.9}

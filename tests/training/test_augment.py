@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Augmentation: image and target stay together, seeds decide, the rest of the program is not disturbed."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from microtome.config.sampling import Augment
 from microtome.training import augment as module
-from microtome.training.augment import HED, Augmentation, augment, round_targets
+from microtome.training.augment import HED, augment, round_targets
 
 GEOMETRY = {
     "horizontal_flip": {"horizontal_flip": 0.5},
@@ -54,7 +57,7 @@ def test_targets_go_where_images_go(name, size):
     """A smooth image and its own copy as target stay within the half pixel of nearest sampling."""
     image = smooth((4, 1, *size))
     labels = (image * 1000).round().long()
-    images, targets = augment(image, labels, Augmentation(**GEOMETRY[name]), seed=3)
+    images, targets = augment(image, labels, Augment(**GEOMETRY[name]), seed=3)
     assert (images != image).any()
     steepest = max(float(image.diff(dim=axis).abs().max()) for axis in (2, 3))
     assert float((images - targets / 1000).abs().max()) < steepest + 1e-3
@@ -65,7 +68,7 @@ def test_targets_go_where_images_go(name, size):
 @pytest.mark.parametrize("name", GEOMETRY)
 def test_labels_overlap_their_image(name):
     image = (smooth((4, 1, 80, 80), seed=1) > 0.5).float()
-    images, targets = augment(image, image.to(torch.uint8), Augmentation(**GEOMETRY[name]), seed=8)
+    images, targets = augment(image, image.to(torch.uint8), Augment(**GEOMETRY[name]), seed=8)
     found, expected = images > 0.5, targets > 0
     assert (found == expected).float().mean() > 0.995
     assert targets.dtype == torch.uint8
@@ -76,7 +79,7 @@ def test_labels_overlap_their_image(name):
 def test_shapes_and_types_hold(seed, channels, height):
     image = torch.rand(2, channels, height, height + 3, generator=torch.Generator().manual_seed(seed))
     target = torch.randint(0, 5, (2, 2, height, height + 3))
-    chosen = Augmentation(**(GEOMETRY["all"] | {"rotate90": 0.0} | INTENSITY))
+    chosen = Augment(**(GEOMETRY["all"] | {"rotate90": 0.0} | INTENSITY))
     images, targets = augment(image, target, chosen, seed=seed)
     assert (images.shape, images.dtype) == (image.shape, image.dtype)
     assert (targets.shape, targets.dtype) == (target.shape, target.dtype)
@@ -85,7 +88,7 @@ def test_shapes_and_types_hold(seed, channels, height):
 
 
 def test_seeds_decide_alone():
-    image, everything = smooth((3, 1, 48, 48)), Augmentation(**(GEOMETRY["all"] | INTENSITY))
+    image, everything = smooth((3, 1, 48, 48)), Augment(**(GEOMETRY["all"] | INTENSITY))
     state = torch.random.get_rng_state()
     first = augment(image, image, everything, seed=1)
     assert torch.equal(state, torch.random.get_rng_state())
@@ -98,13 +101,13 @@ def test_seeds_decide_alone():
 
 def test_images_of_a_batch_differ():
     image = smooth((1, 1, 48, 48)).repeat(4, 1, 1, 1)
-    images, _ = augment(image, image, Augmentation(rotation=90.0), seed=0)
+    images, _ = augment(image, image, Augment(rotation=90.0), seed=0)
     assert len({tuple(i.flatten().tolist()) for i in images}) == 4
 
 
 def test_off_returns_the_tensors_themselves():
     image, target = torch.rand(2, 1, 8, 9), torch.zeros(2, 1, 8, 9)
-    images, targets = augment(image, target, Augmentation(), seed=0)
+    images, targets = augment(image, target, Augment(), seed=0)
     assert images is image
     assert targets is target
 
@@ -112,16 +115,14 @@ def test_off_returns_the_tensors_themselves():
 def test_callers_tensors_stay():
     image, labels = smooth((2, 1, 32, 32)), torch.randint(0, 9, (2, 1, 32, 32))
     copies = image.clone(), labels.clone()
-    augment(image, labels, Augmentation(**(GEOMETRY["all"] | INTENSITY)), seed=0)
+    augment(image, labels, Augment(**(GEOMETRY["all"] | INTENSITY)), seed=0)
     assert torch.equal(image, copies[0])
     assert torch.equal(labels, copies[1])
 
 
 def test_flips_and_turns_are_exact():
     image = torch.rand(60, 1, 5, 5)
-    images, _ = augment(
-        image, image, Augmentation(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.5), seed=0
-    )
+    images, _ = augment(image, image, Augment(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.5), seed=0)
     kinds = set()
     for before, after in zip(image[:, 0], images[:, 0], strict=True):
         orbit = [torch.rot90(f, k) for f in (before, before.flip(1)) for k in range(4)]
@@ -133,7 +134,7 @@ def test_flips_and_turns_are_exact():
 def test_rotation_follows_scipy():
     """A single rotation equals the resampling of an independent library, for some sign of the drawn angle."""
     image = smooth((1, 1, 61, 61), sigma=4.0)
-    images, _ = augment(image, image, Augmentation(rotation=40.0), seed=4)
+    images, _ = augment(image, image, Augment(rotation=40.0), seed=4)
     angle = (torch.rand(1, generator=torch.Generator().manual_seed(4)).item() * 2 - 1) * 40
     expected = [
         ndimage.rotate(image[0, 0].numpy(), a, reshape=False, order=1, mode="mirror") for a in (angle, -angle)
@@ -145,23 +146,14 @@ def test_rotation_follows_scipy():
 def test_scale_magnifies():
     image = torch.zeros(1, 1, 41, 41)
     image[..., 15:26, 15:26] = 1
-    _, larger = augment(image, image, Augmentation(scale=(2.0, 2.0)), seed=0)
+    _, larger = augment(image, image, Augment(scale=(2.0, 2.0)), seed=0)
     assert float(larger.sum()) == pytest.approx(4 * 121, rel=0.1)
-
-
-def test_outside_can_be_marked_ignored():
-    image, labels = torch.rand(2, 1, 40, 40), torch.ones(2, 1, 40, 40, dtype=torch.int64)
-    chosen = Augmentation(scale=(0.5, 0.5), target_fill="ignore")
-    images, targets = augment(image, labels, chosen, seed=0)
-    assert set(targets.unique().tolist()) == {1, 255}
-    assert (targets == 255).float().mean().item() == pytest.approx(0.75, abs=0.03)
-    assert torch.isfinite(images).all()
 
 
 @pytest.mark.parametrize("name", INTENSITY)
 def test_intensities_change_images_only(name):
     image = 0.25 + 0.5 * smooth((3, 2, 40, 40))
-    images, targets = augment(image, image, Augmentation(**{name: INTENSITY[name]}), seed=1)
+    images, targets = augment(image, image, Augment(**{name: INTENSITY[name]}), seed=1)
     assert targets is image
     assert (images != image).any()
     assert 0 <= float(images.min()) <= float(images.max()) <= 1
@@ -169,41 +161,52 @@ def test_intensities_change_images_only(name):
 
 def test_noise_has_the_strength_drawn():
     image = torch.full((200, 1, 40, 40), 0.5)
-    images, _ = augment(image, image, Augmentation(gaussian_noise=0.1), seed=0)
+    images, _ = augment(image, image, Augment(gaussian_noise=0.1), seed=0)
     spread = images.std((1, 2, 3))
     assert float(spread.max()) < 0.105
     assert float(spread.mean()) == pytest.approx(0.05, abs=0.008)
-    speckled, _ = augment(image, image, Augmentation(speckle=0.2), seed=0)
+    speckled, _ = augment(image, image, Augment(speckle=0.2), seed=0)
     assert float(speckled.std((1, 2, 3)).mean()) == pytest.approx(0.5 * 0.1, abs=0.008)
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"horizontal_flip": 1.5}, "horizontal_flip=1.5"),
-        ({"rotation": -1.0}, "rotation=-1.0"),
-        ({"scale": (1.2, 0.8)}, r"scale=\(1.2, 0.8\)"),
-        ({"elastic_sigma": 0.0}, "elastic_sigma=0.0"),
-        ({"target_fill": "zero"}, "target_fill='zero'"),
-        ({"border": "wrap"}, "border='wrap', expected 'reflect' or 'zero'"),
-        ({"target_rounding": "ceil"}, "target_rounding='ceil', expected 'nearest' or 'floor' or 'round'"),
-        ({"target_rounding": "floor", "target_fill": "ignore"}, "target_fill='ignore' with interpolated"),
-        ({"stain": -0.1}, "stain=-0.1"),
+        ({"horizontal_flip": 1.5}, "horizontal_flip"),
+        ({"rotation": -1.0}, "rotation"),
+        ({"shear": 1.6}, "shear"),
+        ({"scale": (1.2, 0.8)}, "found 1.2 to 0.8, expected the smallest"),
+        ({"elastic_sigma": 0.0}, "elastic_sigma"),
+        ({"target_fill": "ignore"}, "target_fill"),
+        ({"border": "wrap"}, "border"),
+        ({"target_rounding": "ceil"}, "target_rounding"),
+        ({"stain": -0.1}, "stain"),
     ],
 )
 def test_settings_out_of_range_are_named(options, match):
     with pytest.raises(ValueError, match=match):
-        Augmentation(**options)
+        Augment(**options)
+
+
+@pytest.mark.parametrize("sigma", [0.001, 0.7, 2.5, 9.0])
+@pytest.mark.parametrize("size", [(33, 20), (1, 7)])
+def test_blur_is_that_of_scipy(sigma, size):
+    images = torch.rand(2, 3, *size, dtype=torch.float64)
+    found = module._blur(images, torch.tensor([sigma, sigma / 2]).clamp(min=0.001).double())
+    reach = [min(math.ceil(3 * sigma), length - 1) for length in size]
+    for image, blurred, width in zip(images, found, (sigma, max(sigma / 2, 0.001)), strict=True):
+        expected = ndimage.gaussian_filter(image.numpy(), width, axes=(1, 2), radius=reach, mode="mirror")
+        np.testing.assert_allclose(blurred.numpy(), expected, rtol=1e-6)
 
 
 def test_batches_that_do_not_fit_are_refused():
     image = torch.rand(2, 1, 8, 9)
     with pytest.raises(ValueError, match="of one size"):
-        augment(image, torch.rand(2, 1, 8, 8), Augmentation(), seed=0)
+        augment(image, torch.rand(2, 1, 8, 8), Augment(), seed=0)
     with pytest.raises(ValueError, match="floating point"):
-        augment(image.to(torch.uint8), image, Augmentation(), seed=0)
+        augment(image.to(torch.uint8), image, Augment(), seed=0)
     with pytest.raises(ValueError, match="square"):
-        augment(image, image, Augmentation(rotate90=0.5), seed=0)
+        augment(image, image, Augment(rotate90=0.5), seed=0)
 
 
 @settings(deadline=None)
@@ -217,7 +220,7 @@ def test_flips_and_turns_are_those_of_the_whole_batch_bit_for_bit(seed, chances,
     horizontal, vertical, turned = chances
     images = torch.rand(count, 2, 6, 6, generator=torch.Generator().manual_seed(seed))
     targets = (images[:, :1] * 9).to(torch.int64)
-    settings_ = Augmentation(horizontal_flip=horizontal, vertical_flip=vertical, rotate90=turned)
+    settings_ = Augment(horizontal_flip=horizontal, vertical_flip=vertical, rotate90=turned)
     generator, expected = torch.Generator().manual_seed(seed), [images.clone(), targets.clone()]
 
     def pick(chosen, change):
@@ -244,7 +247,7 @@ def shifted_by(monkeypatch, rows, columns):
     positions = module._affine
 
     def moved(count, size, settings, generator):
-        none = Augmentation()
+        none = Augment()
         return positions(count, size, none, generator) + torch.tensor([rows, columns])
 
     monkeypatch.setattr(module, "_affine", moved)
@@ -271,7 +274,7 @@ def test_half_a_pixel_erodes_or_keeps_what_is_half_covered(monkeypatch, rounding
     """Half a pixel down: the first and last row of the square are half covered."""
     shifted_by(monkeypatch, 0.5, 0.0)
     labels = square()
-    _, found = augment(labels.float(), labels, Augmentation(**WARPS, target_rounding=rounding), seed=0)
+    _, found = augment(labels.float(), labels, Augment(**WARPS, target_rounding=rounding), seed=0)
     expected = torch.zeros_like(labels)
     expected[..., rows[0] : rows[1], columns[0] : columns[1]] = 1
     assert torch.equal(found, expected)
@@ -282,7 +285,7 @@ def test_half_a_pixel_erodes_or_keeps_what_is_half_covered(monkeypatch, rounding
 def test_whole_pixels_leave_every_rounding_alike(monkeypatch, rounding):
     shifted_by(monkeypatch, -2.0, 3.0)
     labels = square()
-    images, found = augment(labels.float(), labels, Augmentation(**WARPS, target_rounding=rounding), seed=0)
+    images, found = augment(labels.float(), labels, Augment(**WARPS, target_rounding=rounding), seed=0)
     assert torch.equal(found, labels.roll((2, -3), (2, 3)))
     assert torch.allclose(images, found.float(), atol=1e-5)
 
@@ -292,8 +295,8 @@ def test_whole_pixels_leave_every_rounding_alike(monkeypatch, rounding):
 def test_floor_lies_within_round_and_both_are_a_threshold_of_the_interpolated_mask(seed, angle):
     labels = (smooth((2, 1, 40, 40), seed=seed % 1000, sigma=3.0) > 0.5).to(torch.uint8)
     chosen = {"rotation": angle, "translate": 0.2, "border": "zero"}
-    soft, floor = augment(labels.float(), labels, Augmentation(**chosen, target_rounding="floor"), seed=seed)
-    _, middle = augment(labels.float(), labels, Augmentation(**chosen, target_rounding="round"), seed=seed)
+    soft, floor = augment(labels.float(), labels, Augment(**chosen, target_rounding="floor"), seed=seed)
+    _, middle = augment(labels.float(), labels, Augment(**chosen, target_rounding="round"), seed=seed)
     assert torch.equal(floor.bool(), (soft * 255).round() >= 255)
     assert torch.equal(middle.bool(), soft >= 0.5)
     assert not (floor > middle).any()
@@ -304,7 +307,7 @@ def test_targets_that_cannot_be_interpolated_are_refused():
     labels[..., 0, 0] = 255
     for rounding in ("floor", "round"):
         with pytest.raises(ValueError, match=r"found targets with values from 0 to 25.*, expected 0 and 1"):
-            augment(labels.float(), labels, Augmentation(**WARPS, target_rounding=rounding), seed=0)
+            augment(labels.float(), labels, Augment(**WARPS, target_rounding=rounding), seed=0)
     with pytest.raises(ValueError, match="values from -1 to 1"):
         round_targets(torch.tensor([-1.0, 1.0]), "round")
     assert round_targets(torch.zeros(0, 1, 2, 2), "floor").shape == (0, 1, 2, 2)
@@ -314,7 +317,7 @@ def test_targets_that_cannot_be_interpolated_are_refused():
 def test_zero_border_makes_images_and_targets_zero_outside(monkeypatch, rounding):
     shifted_by(monkeypatch, 0.0, 7.0)
     images, labels = torch.rand(2, 3, 16, 16) + 0.1, torch.ones(2, 2, 16, 16, dtype=torch.int64)
-    chosen = Augmentation(**WARPS, border="zero", target_rounding=rounding)
+    chosen = Augment(**WARPS, border="zero", target_rounding=rounding)
     found, targets = augment(images, labels, chosen, seed=0)
     assert torch.allclose(found[..., :9], images[..., 7:], atol=1e-5)
     assert not found[..., 9:].any()
@@ -325,19 +328,10 @@ def test_zero_border_makes_images_and_targets_zero_outside(monkeypatch, rounding
 def test_reflected_border_has_no_zeros_where_the_image_has_none(monkeypatch):
     shifted_by(monkeypatch, 0.0, 7.0)
     images, labels = torch.rand(2, 3, 16, 16) + 0.1, torch.ones(2, 1, 16, 16, dtype=torch.int64)
-    found, targets = augment(images, labels, Augmentation(**WARPS), seed=0)
+    found, targets = augment(images, labels, Augment(**WARPS), seed=0)
     assert found.min() >= 0.1 - 1e-6
     assert (targets == 1).all()
     assert torch.allclose(found[..., 9:], images[..., 15 - torch.arange(1, 8)], atol=1e-5)
-
-
-def test_outside_a_zero_border_can_be_ignored_in_targets(monkeypatch):
-    shifted_by(monkeypatch, 0.0, 7.0)
-    labels = torch.ones(1, 1, 16, 16, dtype=torch.int64)
-    chosen = Augmentation(**WARPS, border="zero", target_fill="ignore")
-    images, targets = augment(labels.float(), labels, chosen, seed=0)
-    assert not images[..., 9:].any()
-    assert (targets[..., 9:] == 255).all()
 
 
 def densities(images):
@@ -360,7 +354,7 @@ def stained_image(count=1, seed=0):
 def test_densities_of_stains_are_scaled_and_shifted_as_drawn(seed, strength):
     images = stained_image(3)
     before = images.clone()
-    found, targets = augment(images, images[:, :1], Augmentation(stain=strength), seed=seed)
+    found, targets = augment(images, images[:, :1], Augment(stain=strength), seed=seed)
     generator = torch.Generator().manual_seed(seed)
     factor, shift = ((torch.rand((3, 3), generator=generator).numpy() * 2 - 1) * strength for _ in range(2))
     expected = densities(images) * (1 + factor)[:, :, None, None] + shift[:, :, None, None] / 10
@@ -371,13 +365,13 @@ def test_densities_of_stains_are_scaled_and_shifted_as_drawn(seed, strength):
 
 def test_no_strength_leaves_stains_alone():
     images = stained_image(2)
-    assert augment(images, images, Augmentation(stain=0.0), seed=0)[0] is images
+    assert augment(images, images, Augment(stain=0.0), seed=0)[0] is images
     assert torch.allclose(module._change_stain(images, 0.0, torch.Generator()), images, atol=1e-6)
 
 
 def test_black_and_white_stay_finite_and_within_range():
     images = torch.cat([torch.zeros(8, 3, 4, 4), torch.ones(8, 3, 4, 4)])
-    found, _ = augment(images, images, Augmentation(stain=0.5), seed=0)
+    found, _ = augment(images, images, Augment(stain=0.5), seed=0)
     assert torch.isfinite(found).all()
     assert 0 <= float(found.min()) <= float(found.max()) <= 1
 
@@ -386,13 +380,13 @@ def test_black_and_white_stay_finite_and_within_range():
 def test_stains_are_of_rgb_images(channels):
     images = torch.rand(1, channels, 4, 4)
     with pytest.raises(ValueError, match=f"needs RGB images, found {channels} channels"):
-        augment(images, images, Augmentation(stain=0.1), seed=0)
+        augment(images, images, Augment(stain=0.1), seed=0)
 
 
 def test_stain_augmentation_leaves_the_draws_of_others_alone():
     images = stained_image(2)
     chosen = {"rotation": 30.0, "horizontal_flip": 0.5}
     plain, with_stain = (
-        augment(images, images, Augmentation(**chosen, stain=strength), seed=5)[1] for strength in (0.0, 0.2)
+        augment(images, images, Augment(**chosen, stain=strength), seed=5)[1] for strength in (0.0, 0.2)
     )
     assert torch.equal(plain, with_stain)

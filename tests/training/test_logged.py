@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from microtome import losses
-from microtome.config.sampling import Input
+from microtome.config.sampling import Augment, Input
 from microtome.config.training import Training
-from microtome.training.augment import Augmentation
 from microtome.training.loop import Trainer, fit, validate
 from microtome.training.tasks import SoftmaxTask
 from tests.training.problems import CPU, KEY, Interrupted, StoppedError, parts
@@ -37,7 +36,7 @@ def trainer(loss, epochs=3):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 1))
     settings = Training(epochs=epochs, batch_size=5, optimizer={"name": "adam", "lr": 0.02})
-    return Trainer(model, loss, SoftmaxTask(Input(), Augmentation(horizontal_flip=0.5)), settings, CPU, 0)
+    return Trainer(model, loss, SoftmaxTask(Input(), Augment(horizontal_flip=0.5)), settings, CPU, 0)
 
 
 def test_alpha_of_the_training_batches_is_in_the_history():

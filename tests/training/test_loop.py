@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from microtome import losses, networks
+from microtome.config.sampling import Augment
 from microtome.io.images import ArraySource
 from microtome.training import loop
-from microtome.training.augment import Augmentation
 from microtome.training.batches import Batch, Labelled, PatchBatches
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
 from microtome.training.prefetch import ahead
@@ -307,7 +307,7 @@ def test_progress_is_silent_where_nobody_looks(capsys):
 def test_softmax_losses_take_class_numbers():
     torch.manual_seed(0)
     batch = Batch(torch.rand(2, 1, 4, 4), torch.zeros(2, 1, 1, 1, dtype=torch.int64), ("a", "b"))
-    base = trainer(augmentation=Augmentation())
+    base = trainer(augmentation=Augment())
     flat = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
 
     class Centre:

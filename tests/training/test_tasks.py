@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from microtome.config.sampling import Input
+from microtome.config.sampling import Augment, Input
 from microtome.networks.ciresan.windows import WindowTransform, transform_windows
-from microtome.training.augment import Augmentation, augment
+from microtome.training.augment import augment
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, SoftmaxTask, WindowTask, normalize, to_device
 
-FLIPS = Augmentation(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.75)
+FLIPS = Augment(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.75)
 SETTINGS = Input(scale=200.0, mean=0.3, std=0.7)
 
 
@@ -82,7 +82,7 @@ def test_windows_keep_their_label(transform):
 
 
 def test_the_centre_stays_in_the_centre():
-    turning = Augmentation(horizontal_flip=0.5, rotate90=0.75, rotation=30, scale=(0.8, 1.2), shear=0.2)
+    turning = Augment(horizontal_flip=0.5, rotate90=0.75, rotation=30, scale=(0.8, 1.2), shear=0.2)
     given = Batch(torch.zeros(6, 1, 9, 9), torch.ones(6, 1, 1, 1, dtype=torch.int64), tuple("abcdef"))
     given.images[:, :, 4, 4] = 255
     found = WindowTask(Input(), turning, WindowTransform(), 9).prepare(given, seed=3).inputs
@@ -92,7 +92,7 @@ def test_the_centre_stays_in_the_centre():
 @pytest.mark.parametrize("moving", [{"translate": 0.1}, {"elastic_alpha": 3.0}])
 def test_augmentations_that_move_the_centre_are_refused(moving):
     with pytest.raises(ValueError, match=f"augment.{next(iter(moving))} would move the central pixel"):
-        WindowTask(SETTINGS, Augmentation(**moving), WindowTransform(), 9)
+        WindowTask(SETTINGS, Augment(**moving), WindowTransform(), 9)
 
 
 def test_memory_format():
@@ -118,7 +118,7 @@ def labelled(maps=2, count=3, size=24, draws=()):
 
 def test_two_maps_give_two_targets():
     given = labelled()
-    found = BinaryTask(Input(), Augmentation()).prepare(given, seed=None)
+    found = BinaryTask(Input(), Augment()).prepare(given, seed=None)
     assert found.target.shape == (3, 2, 24, 24)
     assert found.target.dtype == torch.float32
     assert torch.equal(found.target, given.labels.float())
@@ -126,7 +126,7 @@ def test_two_maps_give_two_targets():
 
 
 def test_the_maps_of_a_window_share_its_geometry():
-    turning = Augmentation(horizontal_flip=0.5, rotation=180, translate=0.2, target_rounding="round")
+    turning = Augment(horizontal_flip=0.5, rotation=180, translate=0.2, target_rounding="round")
     both = BinaryTask(Input(), turning).prepare(labelled(), seed=7).target
     for number in range(2):
         given = labelled()
@@ -138,7 +138,7 @@ def test_the_maps_of_a_window_share_its_geometry():
 @pytest.mark.parametrize(("size", "zoom", "expected"), [(125, 0.992, 124), (24, 0.5, 12), (24, 1.5, 36)])
 def test_zoom_changes_the_size_of_images_and_targets(size, zoom, expected):
     """1000 pixels become 992 as 125 become 124."""
-    found = BinaryTask(Input(zoom=zoom), Augmentation()).prepare(labelled(size=size), seed=None)
+    found = BinaryTask(Input(zoom=zoom), Augment()).prepare(labelled(size=size), seed=None)
     assert found.inputs.shape == (3, 3, expected, expected)
     assert found.target.shape == found.valid.shape == (3, 2, expected, expected)
     assert set(found.target.unique().tolist()) == {0.0, 1.0}
@@ -147,7 +147,7 @@ def test_zoom_changes_the_size_of_images_and_targets(size, zoom, expected):
 @pytest.mark.parametrize("rounding", ["nearest", "floor", "round"])
 def test_zoomed_targets_are_rounded_as_the_settings_say(rounding):
     settings, given = Input(zoom=0.75, mean=0.2, std=0.4), labelled()
-    found = BinaryTask(settings, Augmentation(target_rounding=rounding)).prepare(given, seed=None)
+    found = BinaryTask(settings, Augment(target_rounding=rounding)).prepare(given, seed=None)
     soft = torch.nn.functional.interpolate(
         given.labels.float(), (18, 18), mode="bilinear", align_corners=False
     )
@@ -160,16 +160,16 @@ def test_zoomed_targets_are_rounded_as_the_settings_say(rounding):
 
 def test_zoom_refuses_pixels_that_are_not_labelled():
     with pytest.raises(ValueError, match="interpolate only masks without ignored pixels"):
-        BinaryTask(Input(zoom=0.5), Augmentation()).prepare(batch(size=8), seed=None)
+        BinaryTask(Input(zoom=0.5), Augment()).prepare(batch(size=8), seed=None)
 
 
-EVERYTHING = Augmentation(horizontal_flip=0.5, rotation=40, brightness=0.3, stain=0.1)
+EVERYTHING = Augment(horizontal_flip=0.5, rotation=40, brightness=0.3, stain=0.1)
 
 
 def test_fixed_copies_are_augmented_by_their_own_draw_and_originals_not_at_all():
     given = labelled(draws=(None, 11, 12))
     found = BinaryTask(Input(), EVERYTHING).prepare(given, seed=5)
-    plain = BinaryTask(Input(), Augmentation()).prepare(labelled(), seed=None)
+    plain = BinaryTask(Input(), Augment()).prepare(labelled(), seed=None)
     assert torch.allclose(found.inputs[0], plain.inputs[0])
     assert torch.equal(found.target[0], plain.target[0])
     for number, seed in ((1, 11), (2, 12)):

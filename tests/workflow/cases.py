@@ -10,6 +10,9 @@ from tests.workflow.edits import (
     TVERSKY,
     add_figure,
     add_figure_in_front,
+    add_loss,
+    add_plugin,
+    add_plugin_run,
     add_run,
     add_sample,
     another_order,
@@ -18,6 +21,8 @@ from tests.workflow.edits import (
     comments,
     defaults_spelled_out,
     docstrings,
+    edit,
+    edit_plugin,
     fresh_checkout,
     old_times,
     option,
@@ -56,6 +61,15 @@ SHOWN_UNETS = """
     report_page
 """
 """Tables and figures that show the U-Nets."""
+
+PLUGIN_RUN = """
+    train brier
+    predict brier test-0
+    segment brier test-0
+    evaluate brier
+    tabulate comparison
+    report_page
+"""
 
 TVERSKY_RUN = """
     train tversky
@@ -138,6 +152,10 @@ NOTHING = [
     Case("code that checks the configuration", code("microtome/config/checks.py"), ""),
     Case("code of the plan", code("microtome/study/plan.py"), ""),
     Case("a module that no run uses", code("microtome/losses/focal.py"), ""),
+    Case("a message of jobs", edit("microtome/workflow/job.py", "The disk is full", "There is no room"), ""),
+    Case("a message of faults", edit("microtome/faults.py", "known: {listing}", "it may be {listing}"), ""),
+    Case("another loss in the package", add_loss, ""),
+    Case("a plugin that no run uses", add_plugin, ""),
 ]
 
 CODE = [
@@ -242,6 +260,8 @@ OPTIONS = [
         report_page
         """,
     ),
+    Case("run of a plugin", add_plugin_run, PLUGIN_RUN),
+    Case("edited plugin", edit_plugin, PLUGIN_RUN),
     Case("run taken away", remove_run, "tabulate comparison \n report_page"),
     Case(
         "patch size",

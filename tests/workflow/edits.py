@@ -3,10 +3,11 @@
 
 import ast
 import os
+import re
 import time
 from collections.abc import Callable
 
-from tests.workflow.workspace import OWN_PARTS, STUDIES, Workspace, write_own_files
+from tests.workflow.workspace import OWN_PARTS, REPOSITORY, STUDIES, Workspace, write_own_files
 
 DAY = 86_400
 TVERSKY = "microtome/losses/tversky.py"
@@ -102,6 +103,34 @@ def swap_values(workspace: Workspace) -> None:
 
 def add_run(workspace: Workspace) -> None:
     workspace.set_option("mini", "runs.iou", {"label": "IoU", "loss": {"name": "iou"}})
+
+
+def add_loss(workspace: Workspace) -> None:
+    """A built-in loss more: a copy of another."""
+    for folder in ("microtome/losses", "microtome/config/losses"):
+        text = (workspace.root / folder / "dice.py").read_text(encoding="utf-8")
+        workspace.write(
+            f"{folder}/mine.py", text.replace('"dice"', '"mine"').replace("losses.dice", "losses.mine")
+        )
+
+
+def add_plugin(workspace: Workspace) -> None:
+    """The loss of the page on own data, in the project."""
+    page = (REPOSITORY / "docs/how-to/own-data.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"<!-- (plugins/\S+) -->\n```python\n(.*?)```", page, re.DOTALL))
+    for name in ("plugins/losses/brier.py", "plugins/config/losses/brier.py"):
+        workspace.write(name, blocks[name])
+
+
+def add_plugin_run(workspace: Workspace) -> None:
+    add_plugin(workspace)
+    workspace.set_option("mini", "runs.brier", {"loss": {"name": "brier", "weight": 2.0}})
+
+
+def edit_plugin(workspace: Workspace) -> None:
+    """Nothing but the runs of a plugin depend on it."""
+    add_plugin_run(workspace)
+    code("plugins/losses/brier.py")(workspace)
 
 
 def remove_run(workspace: Workspace) -> None:

@@ -143,7 +143,7 @@ def test_json_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from microtome.workflow.job import finished_file, finished_folder
+from microtome.files import finished_file, finished_folder
 folder, path, ready = map(Path, sys.argv[1:])
 with finished_folder(folder) as partial, finished_file(path) as file:
     (partial / "a.tif").write_text("half")

@@ -11,7 +11,7 @@ from tests.workflow.workspace import Workspace, make_workspace
 
 IMAGES = 550
 CHOSEN = ("--config", f"studies=[{STUDY}]")
-FORBIDDEN = "torch matplotlib kornia scipy"
+FORBIDDEN = "torch matplotlib scipy"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.run import Run
-from microtome.config.stain import StainNormalization
+from microtome.config.stain import Spcn
 from microtome.config.study import Data, Evaluate, Patches, Study, Targets
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
@@ -170,7 +170,7 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
     [
         (Patches, "patches__", set()),
         (Targets, "targets__", {"kind"}),
-        (StainNormalization, table.SPCN, set()),
+        (Spcn, table.SPCN, set()),
         (HEPhantomData, "data__phantom__", {"kind", "hospitals", "organs", "tiles", "images"}),
         (Evaluate, "evaluate__", {"parts"}),
         (EMPhantomData, "data__phantom__", {"kind", "slices", "block"}),

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from microtome.workflow.turns import turn
+from microtome.workflow.job import turn
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from microtome.workflow.turns import turn
+from microtome.workflow.job import turn
 with turn(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

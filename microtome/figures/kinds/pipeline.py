@@ -2,7 +2,6 @@
 """The pipeline of an instance study, from the image to the objects, with pictures of one sample."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from microtome.config.sampling import Augment
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.kinds.sample_panel import needed
 from microtome.figures.parts.flow_diagram import Stage, draw_flow
@@ -20,7 +20,7 @@ from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.tables.parts.settings import encoder_name, loss_name, network_name, output_name, stain_name
-from microtome.training.augment import Augmentation, augment
+from microtome.training.augment import augment
 
 NEEDS = frozenset({"images", "method", "runs", "trained"})
 USES = frozenset({"stains"})
@@ -141,10 +141,8 @@ def _normalized(inputs: FigureInputs, stain: str, sources: SampleSources, window
 def _augmented(settings: Mapping[str, Any], picture: NDArray) -> Stage:
     copies, repeats = (settings["sampler"].get(key) for key in ("copies", "repeats"))
     often = "anew in\neach epoch" if repeats in (None, 1) else f"anew, {repeats}×\nper epoch"
-    known = {item.name for item in fields(Augmentation)}
-    options = {key: value for key, value in settings["augment"].items() if key in known and value is not None}
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    pictures = tuple(_augment(picture, Augmentation(**options), seed) for seed in SEEDS)
+    options = Augment.model_validate(settings["augment"])
+    pictures = tuple(_augment(picture, options, seed) for seed in SEEDS)
     return Stage(
         "stack",
         ("augmented",),
@@ -155,7 +153,7 @@ def _augmented(settings: Mapping[str, Any], picture: NDArray) -> Stage:
     )
 
 
-def _augment(picture: NDArray, settings: Augmentation, seed: int) -> NDArray:
+def _augment(picture: NDArray, settings: Augment, seed: int) -> NDArray:
     channels = picture if picture.ndim == 3 else picture[..., None]
     batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(channels, -1, 0)[None], np.float32))
     image, _ = augment(batch, torch.zeros_like(batch[:, :1]), settings, seed=seed)

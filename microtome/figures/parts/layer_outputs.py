@@ -17,9 +17,9 @@ from microtome.figures.parts.bands import chosen_bands, read_bands
 from microtome.io import images
 from microtome.io.envi import Cube, open_cube
 from microtome.networks.weights import load_weights
+from microtome.provenance.cards import WEIGHTS_NAME
 from microtome.provenance.runs import RunRecord
 
-WEIGHTS = "model.safetensors"
 FULL_SCALE = 4095.0
 """Largest value of a 12-bit camera, by which raw bands are divided."""
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
@@ -61,7 +61,7 @@ def load_network(record: RunRecord) -> nn.Module:
     if record.is_ensemble:
         msg = f"run {record.run!r} is an ensemble and has no network of its own; name one of its members"
         raise ValueError(msg)
-    path = record.folder / WEIGHTS
+    path = record.folder / WEIGHTS_NAME
     if not path.is_file():
         found = f"{path} does not exist, so run {record.run!r} has no weights of its own"
         msg = f"{found}; train it, or name the run whose weights it takes"

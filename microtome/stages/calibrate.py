@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Calibrate the probability maps of a run; apart from prediction, as it needs no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from microtome.class_maps import IGNORE
+from microtome.files import finished_folder, write_json
+from microtome.inference import calibration
+from microtome.io import images
+from microtome.provenance.cards import read_json
+from microtome.stages.folders import find_sample, read_map
+
+Options = Mapping[str, Any]
+POSITIVE = 1
+"""The class whose probability the maps hold."""
+
+
+def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Path], path: Path) -> None:
+    """Fit the calibration of a run on the samples of its validation part and write it as JSON.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.fit_calibration`).
+        maps: Batch folders of probability maps.
+        targets: Batch folders of targets.
+        path: The JSON file.
+
+    Raises:
+        ValueError: There is no sample, or the labels hold one class only.
+    """
+    if not options["samples"]:
+        msg = (
+            "the validation part has no sample to fit the calibration on; put at least one into it (`split`)"
+        )
+        raise ValueError(msg)
+    histograms = [_histogram(options, sample, maps, targets) for sample in options["samples"]]
+    write_json(path, calibration.fit_histogram(sum(histograms[1:], histograms[0])).to_dict())
+
+
+def _histogram(
+    options: Options, sample: str, maps: Sequence[Path], targets: Sequence[Path]
+) -> calibration.Histogram:
+    """How often pixels of each predicted value are positive, in one sample."""
+    probability = read_map(find_sample(maps, sample))[0]
+    target = images.read(find_sample(targets, sample))
+    return calibration.histogram(
+        probability, target == POSITIVE, bins=options["bins"], valid=target != IGNORE
+    )
+
+
+def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -> None:
+    """Apply a calibration, then the median filter, to every map in a folder.
+
+    Args:
+        options: The rule's options (see `plan.StudyPlan.calibrate_predictions`).
+        fitted: JSON of `fit_calibration`.
+        source: Folder of probability maps.
+        folder: Gets the calibrated maps.
+    """
+    curve = calibration.Calibration.from_dict(read_json(fitted))
+    with finished_folder(folder) as partial:
+        for path in sorted(source.glob("*.tif")):
+            values = calibration.apply(curve, read_map(path))
+            if options["median_radius"]:
+                values = calibration.median_filter(values, radius=options["median_radius"])
+            images.write(partial / path.name, values, mpp=images.header(path).mpp)
