@@ -18,7 +18,7 @@ HEAVY = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage"}
 CLASSES = {"a": 0, "b": 1}
 STUDIES = REPOSITORY / "config/studies"
 MINI = """\
-paper: p
+paper: p4_unet_isbi
 title: t
 data: {source: phantom, group_by: block, classes: {membrane: 0, cell: 255}}
 defaults:

@@ -11,7 +11,7 @@ from microtome.config.study import Data
 from microtome.faults import ConfigurationError
 
 STUDY = """\
-paper: p
+paper: p4_unet_isbi
 title: t
 data: {{source: phantom, phantom: {phantom}, group_by: patient, classes: {{a: 0, b: 1}}}}
 defaults: {{network: {{name: unet}}, loss: {{name: bce}}}}

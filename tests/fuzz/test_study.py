@@ -13,7 +13,7 @@ from tests.fuzz.mutations import edited, reshaped
 from tests.workflow.workspace import he_study
 
 SMALL = {
-    "paper": "p",
+    "paper": "p4_unet_isbi",
     "title": "t",
     "data": {
         "source": "phantom",
@@ -27,7 +27,7 @@ SMALL = {
     "scales": {"demo": {"runs": {"b": "omit"}}, "local": {"defaults.training.epochs": 3}},
 }
 WINDOWS = {
-    "paper": "p",
+    "paper": "p4_unet_isbi",
     "title": "t",
     "data": {"source": "files", "samples": "none.tsv", "group_by": "sample", "classes": {"a": 0, "b": 1}},
     "runs": {
