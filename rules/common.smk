@@ -14,20 +14,23 @@ sys.path.insert(0, str(CLONE))
 from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
+import microtome.workflow.states.applied
+import microtome.workflow.states.data
+import microtome.workflow.states.runs
 from microtome.config import project
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.faults import ConfigurationError
 from microtome.files import mirror_folder, require_writable
 from microtome.provenance import code
-from microtome.study.load import load_plans
-from microtome.workflow import needs
+from microtome.study import modalities
+from microtome.study.load import load_plans, sheet_faults
+from microtome.workflow import needs, states
 from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
 from microtome.workflow.asked import check_asked, list_images, pair_labels
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, make_importable, set_name
 from microtome.workflow.states import products
-from microtome.workflow.states.runs import run_kind
 
 paths = workflow.modifier.path_modifier
 if paths.prefix or paths.modifies_prefixes:
@@ -50,7 +53,7 @@ if hasattr(sourcecache, "parse_uri"):
     sourcecache.parse_uri = cache(sourcecache.parse_uri)
 
 try:
-    OPTIONS = load_workflow(config)
+    OPTIONS = load_workflow(config, sheet_faults=sheet_faults)
     PLANS = load_plans(
         OPTIONS,
         mirror=mirror_folder(OPTIONS.mirror),
@@ -82,7 +85,7 @@ def runs_of(*kinds):
         name
         for plan in PLANS.values()
         for name, run in plan.study.runs.items()
-        if run_kind(run) in kinds
+        if run.kind in kinds
     }
     return "|".join(sorted(names)) or "(?!)"
 
@@ -118,17 +121,6 @@ def lasting(minutes):
 def on_gpu(count=1):
     """The resources of a rule whose jobs run networks."""
     return gpu_request(count, device=OPTIONS.device, cluster=OPTIONS.cluster)
-
-
-def environment(otherwise, stains):
-    """The environment of a job: StainTools has packages that nothing else needs."""
-
-    def found(wildcards):
-        known = plan(wildcards).study.stains
-        methods = {known[name].method for name in stains(wildcards)}
-        return "../envs/stain.yaml" if "staintools" in methods else otherwise
-
-    return found
 
 
 include: "batches.smk"
