@@ -23,6 +23,7 @@ from microtome.datasets.catalogue import load_catalogue
 from microtome.faults import ConfigurationError
 from microtome.files import mirror_folder, require_writable
 from microtome.provenance import code
+from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
 from microtome.workflow import needs, states

@@ -34,7 +34,7 @@ _known: dict[Key, Values] = {}
 
 @dataclass(frozen=True)
 class Size:
-    """Rows, columns and channels (or bands) of a file."""
+    """Rows, columns and channels of a file."""
 
     height: int
     width: int

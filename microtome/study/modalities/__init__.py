@@ -2,7 +2,7 @@
 """Kinds of data beside plain images: one file each, which the rest of a study knows by asking here.
 
 A modality is a module of this folder (or of a project's `plugins/study/modalities`), with a module of the
-same name in `config/modalities` for its options. It may define, each being left out where it has nothing to say:
+same name in `config/modalities` for its options. It may define, leaving out what does not concern it:
 
 * `COLUMNS: Mapping[str, type]`: its columns of the sample sheet; `Path` for files.
 * `fill_cells(cells) -> cells`: cells that follow from others.
