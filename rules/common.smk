@@ -11,6 +11,7 @@ include: "clone.smk"
 
 sys.path.insert(0, str(CLONE))
 
+from snakemake import script as script_source
 from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
@@ -40,6 +41,20 @@ if paths.prefix or paths.modifies_prefixes:
         "`results` and `resources` in the configuration of the module."
     )
 
+
+def once_for_each_script(get_source):
+    """`get_source` of Snakemake, remembered by the path of the script, which is no pattern."""
+    known = {}
+
+    def found(path, sourcecache, basedir=None, wildcards=None, params=None):
+        key = (str(path), str(basedir))
+        if key not in known:
+            known[key] = get_source(path, sourcecache, basedir, wildcards, params)
+        return known[key]
+
+    return found
+
+
 make_importable(CLONE)
 os.environ.setdefault(
     "SNAKEMAKE_SLURM_PARTITIONS", str(CLONE / "slurm/partitions.yaml")
@@ -52,6 +67,9 @@ if workflow.modifier.is_main_snakefile():
 # Three times a job Snakemake parses the path of its script, which is a tenth of a large dry run.
 if hasattr(sourcecache, "parse_uri"):
     sourcecache.parse_uri = cache(sourcecache.parse_uri)
+# And once a job it reads the script and asks for its language, which is as much again.
+if hasattr(script_source, "get_source"):
+    script_source.get_source = once_for_each_script(script_source.get_source)
 
 try:
     OPTIONS = load_workflow(config, sheet_faults=sheet_faults)
