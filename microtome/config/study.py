@@ -151,14 +151,6 @@ class _Study(Section):
     tables: dict[str, Entry] = Field({}, description="table name: its kind and options")
     figures: dict[str, Entry] = Field({}, description="figure name: its kind and options")
 
-    @field_validator("stains", mode="before")
-    @classmethod
-    def _with_method(cls, value: Any) -> Any:
-        """Stain normalization without a method is SPCN."""
-        if not isinstance(value, Mapping):
-            return value
-        return {k: {"method": "spcn", **v} if isinstance(v, Mapping) else v for k, v in value.items()}
-
     @property
     def needed_parts(self) -> tuple[str, ...]:
         """Parts of a split that may not be empty."""

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from microtome.config.section import Section
 from microtome.config.stain import StainNormalization
@@ -26,6 +26,14 @@ class StudyOptions(Section):
     stains: dict[str, StainNormalization] = Field(
         {}, description="stain normalization by name; runs choose one with `stain`"
     )
+
+    @field_validator("stains", mode="before")
+    @classmethod
+    def _with_method(cls, value: Any) -> Any:
+        """Stain normalization without a method is SPCN."""
+        if not isinstance(value, Mapping):
+            return value
+        return {k: {"method": "spcn", **v} if isinstance(v, Mapping) else v for k, v in value.items()}
 
 
 class RunOptions(Section):
