@@ -22,11 +22,8 @@ CORE = (
 RULES = ("common", "batches", "data", "preprocess", "train", "predict", "evaluate", "plugins")
 EXCEPTIONS = {
     "config/checks.py": "a network for spectra has its channels in the option `bands`",
-    "config/study.py": "families of metrics and phantoms are named by literals; flags of tables and figures",
-    "study/plan.py": "the state of tables and figures, which names what they need",
     "stages/evaluate.py": "a label map may lie in two files: pixels and objects",
     "stages/folders.py": "names the folders that a batch may hold",
-    "rules/evaluate.smk": "what tables and figures need, by name",
 }
 """Core files that still hold one, with the reason."""
 
