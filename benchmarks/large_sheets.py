@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from microtome.study.sheet import PARTS
+from microtome.study.sample import PARTS
 
 Row = dict[str, str]
 DIGITS = 5

@@ -17,7 +17,9 @@ rule apply_run:
     conda:
         environment(
             "../envs/torch.yaml",
-            lambda wildcards: plan(wildcards).applied_stains(wildcards.run),
+            lambda wildcards: modalities.stains.applied(
+                plan(wildcards), wildcards.run
+            ),
         )
     threads: OPTIONS.threads.predict
     resources:
@@ -25,8 +27,8 @@ rule apply_run:
         mem_mb=grow(4000),
         runtime=lasting(240),
     params:
-        state=lambda wildcards: plan(wildcards).apply(
-            wildcards.run, int(wildcards.seed)
+        state=lambda wildcards: states.applied.apply(
+            plan(wildcards), wildcards.run, int(wildcards.seed)
         ),
     message:
         "{wildcards.study}: apply {wildcards.run} to the images in {wildcards.folder}"
@@ -52,8 +54,8 @@ rule evaluate_applied:
         mem_mb=grow(3000),
         runtime=lasting(120),
     params:
-        state=lambda wildcards: plan(wildcards).evaluate_applied(
-            wildcards.split, wildcards.run, int(wildcards.seed)
+        state=lambda wildcards: states.applied.evaluate_applied(
+            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
         ),
     message:
         "{wildcards.study}: evaluate {wildcards.run} on the images in {wildcards.folder}"
@@ -81,8 +83,10 @@ rule export_run:
         mem_mb=grow(1000),
         runtime=lasting(30),
     params:
-        state=lambda wildcards: plan(wildcards).export_run(
-            wildcards.run, DATASETS.get(str(plan(wildcards).study.data.dataset))
+        state=lambda wildcards: states.applied.export_run(
+            plan(wildcards),
+            wildcards.run,
+            DATASETS.get(str(plan(wildcards).study.data.dataset)),
         ),
     message:
         "{wildcards.study}: pack {wildcards.run} for use elsewhere"

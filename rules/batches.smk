@@ -72,10 +72,20 @@ def raw_files(column):
     return inputs
 
 
+def pictures(wildcards):
+    """Folders of pictures of a batch that are made from other files, in place of images."""
+    found = (
+        make(plan(wildcards), wildcards.batch) for make in modalities.ask("pictures")
+    )
+    return [
+        at.study(folder).format(study=wildcards.study) for folder in found if folder
+    ]
+
+
 def outlined_images(wildcards):
     """The images whose sizes are those of outlines; a phantom's lie in its folder."""
     found = plan(wildcards)
-    drawn = found.has_instances and found.data_kind != "phantom"
+    drawn = found.has_outlines and found.data_kind != "phantom"
     return found.files(wildcards.batch, "image") if drawn else []
 
 

@@ -11,23 +11,28 @@ include: "clone.smk"
 
 sys.path.insert(0, str(CLONE))
 
+from snakemake import script as script_source
 from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
+import microtome.workflow.states.applied
+import microtome.workflow.states.data
+import microtome.workflow.states.runs
 from microtome.config import project
 from microtome.config.load import load_workflow
 from microtome.datasets.catalogue import load_catalogue
 from microtome.faults import ConfigurationError
 from microtome.files import mirror_folder, require_writable
 from microtome.provenance import code
-from microtome.study.load import load_plans
-from microtome.workflow import needs
+from microtome.registry import plugins_folder
+from microtome.study import modalities
+from microtome.study.load import load_plans, sheet_faults
+from microtome.workflow import needs, states
 from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
 from microtome.workflow.asked import check_asked, list_images, pair_labels
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, make_importable, set_name
 from microtome.workflow.states import products
-from microtome.workflow.states.runs import run_kind
 
 paths = workflow.modifier.path_modifier
 if paths.prefix or paths.modifies_prefixes:
@@ -35,6 +40,20 @@ if paths.prefix or paths.modifies_prefixes:
         "`prefix` (or `replace_prefix`) of the module would move files that jobs look for: leave it out, and set "
         "`results` and `resources` in the configuration of the module."
     )
+
+
+def once_for_each_script(get_source):
+    """`get_source` of Snakemake, remembered by the path of the script, which is no pattern."""
+    known = {}
+
+    def found(path, sourcecache, basedir=None, wildcards=None, params=None):
+        key = (str(path), str(basedir))
+        if key not in known:
+            known[key] = get_source(path, sourcecache, basedir, wildcards, params)
+        return known[key]
+
+    return found
+
 
 make_importable(CLONE)
 os.environ.setdefault(
@@ -48,9 +67,12 @@ if workflow.modifier.is_main_snakefile():
 # Three times a job Snakemake parses the path of its script, which is a tenth of a large dry run.
 if hasattr(sourcecache, "parse_uri"):
     sourcecache.parse_uri = cache(sourcecache.parse_uri)
+# And once a job it reads the script and asks for its language, which is as much again.
+if hasattr(script_source, "get_source"):
+    script_source.get_source = once_for_each_script(script_source.get_source)
 
 try:
-    OPTIONS = load_workflow(config)
+    OPTIONS = load_workflow(config, sheet_faults=sheet_faults)
     PLANS = load_plans(
         OPTIONS,
         mirror=mirror_folder(OPTIONS.mirror),
@@ -82,7 +104,7 @@ def runs_of(*kinds):
         name
         for plan in PLANS.values()
         for name, run in plan.study.runs.items()
-        if run_kind(run) in kinds
+        if run.kind in kinds
     }
     return "|".join(sorted(names)) or "(?!)"
 
@@ -118,17 +140,6 @@ def lasting(minutes):
 def on_gpu(count=1):
     """The resources of a rule whose jobs run networks."""
     return gpu_request(count, device=OPTIONS.device, cluster=OPTIONS.cluster)
-
-
-def environment(otherwise, stains):
-    """The environment of a job: StainTools has packages that nothing else needs."""
-
-    def found(wildcards):
-        known = plan(wildcards).study.stains
-        methods = {known[name].method for name in stains(wildcards)}
-        return "../envs/stain.yaml" if "staintools" in methods else otherwise
-
-    return found
 
 
 include: "batches.smk"

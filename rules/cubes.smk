@@ -1,4 +1,32 @@
 # Hyperspectral cubes: calibration, band scores, the choice of bands, and the images that networks see.
+import microtome.study.modalities.cubes
+import microtome.workflow.states.cubes
+
+
+def scored_batches(wildcards):
+    """The band scores that the choice of bands goes by."""
+    found = plan(wildcards)
+    samples = modalities.cubes.scored(found, wildcards.split)
+    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
+    return expand(
+        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
+    )
+
+
+def cube_files(*columns):
+    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if found.data_kind == "phantom":
+            return [str(found.root)]
+        return [
+            file for column in columns for file in found.files(wildcards.batch, column)
+        ]
+
+    return inputs
+
+
 rule calibrate:
     input:
         files=cube_files("cube", "dark", "blank"),
@@ -15,7 +43,7 @@ rule calibrate:
         mem_mb=grow(2000),
         runtime=lasting(120),
     params:
-        state=lambda wildcards: plan(wildcards).calibrate(wildcards.batch),
+        state=lambda wildcards: states.cubes.calibrate(plan(wildcards), wildcards.batch),
     message:
         "{wildcards.study}: calibrate the cubes of {wildcards.batch}"
     script:
@@ -38,7 +66,7 @@ rule score_bands:
         mem_mb=grow(4000),
         runtime=lasting(120),
     params:
-        state=lambda wildcards: plan(wildcards).score_bands(),
+        state=lambda wildcards: states.cubes.score_bands(plan(wildcards)),
     message:
         "{wildcards.study}: score the bands of {wildcards.batch}"
     script:
@@ -61,7 +89,9 @@ rule select_bands:
         mem_mb=grow(1000),
         runtime=lasting(30),
     params:
-        state=lambda wildcards: plan(wildcards).select_bands(wildcards.split),
+        state=lambda wildcards: states.cubes.select_bands(
+            plan(wildcards), wildcards.split
+        ),
     message:
         "{wildcards.study}: select the bands of split {wildcards.split}"
     script:
@@ -85,7 +115,7 @@ rule cut_bands:
         mem_mb=grow(2000),
         runtime=lasting(60),
     params:
-        state=lambda wildcards: plan(wildcards).cut_bands(),
+        state=lambda wildcards: states.cubes.cut_bands(plan(wildcards)),
     message:
         "{wildcards.study}: the chosen bands of {wildcards.batch}"
     script:
@@ -109,7 +139,7 @@ rule cut_raw:
         mem_mb=grow(2000),
         runtime=lasting(60),
     params:
-        state=lambda wildcards: plan(wildcards).cut_raw(wildcards.batch),
+        state=lambda wildcards: states.cubes.cut_raw(plan(wildcards), wildcards.batch),
     message:
         "{wildcards.study}: the chosen bands of the raw cubes of {wildcards.batch}"
     script:

@@ -50,7 +50,7 @@ rule simulate:
         mem_mb=grow(2000),
         runtime=lasting(30),
     params:
-        state=lambda wildcards: plan(wildcards).simulate(),
+        state=lambda wildcards: states.data.simulate(plan(wildcards)),
     message:
         "{wildcards.study}: simulate the phantom"
     script:

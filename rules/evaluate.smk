@@ -19,8 +19,8 @@ rule evaluate:
         mem_mb=grow(2000),
         runtime=lasting(60),
     params:
-        state=lambda wildcards: plan(wildcards).evaluate(
-            wildcards.split, wildcards.run, int(wildcards.seed)
+        state=lambda wildcards: states.runs.evaluate(
+            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
         ),
     message:
         "{wildcards.study}: evaluate {wildcards.run} (split {wildcards.split}, seed {wildcards.seed})"

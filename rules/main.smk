@@ -28,6 +28,7 @@ include: "postprocess.smk"
 include: "evaluate.smk"
 include: "report.smk"
 include: "apply.smk"
+include: "plugins.smk"
 
 
 onstart:

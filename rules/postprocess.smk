@@ -15,7 +15,7 @@ rule segment:
         mem_mb=grow(2000),
         runtime=lasting(20),
     params:
-        state=lambda wildcards: plan(wildcards).segment(wildcards.run),
+        state=lambda wildcards: states.runs.segment(plan(wildcards), wildcards.run),
     message:
         "{wildcards.study}: segment {wildcards.batch} of {wildcards.run}"
     script:
@@ -39,7 +39,9 @@ rule export_objects:
         mem_mb=grow(2000),
         runtime=lasting(15),
     params:
-        state=lambda wildcards: plan(wildcards).export_objects(wildcards.run),
+        state=lambda wildcards: states.applied.export_objects(
+            plan(wildcards), wildcards.run
+        ),
     message:
         "{wildcards.study}: objects of {wildcards.batch} found by {wildcards.run}"
     script:

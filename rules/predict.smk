@@ -19,7 +19,7 @@ rule predict:
         mem_mb=grow(4000),
         runtime=lasting(120),
     params:
-        state=lambda wildcards: plan(wildcards).predict(wildcards.run),
+        state=lambda wildcards: states.runs.predict(plan(wildcards), wildcards.run),
     message:
         "{wildcards.study}: predict {wildcards.batch} with {wildcards.run}"
     script:
@@ -56,8 +56,8 @@ rule fit_calibration:
         mem_mb=grow(2000),
         runtime=lasting(30),
     params:
-        state=lambda wildcards: plan(wildcards).fit_calibration(
-            wildcards.split, wildcards.run
+        state=lambda wildcards: states.runs.fit_calibration(
+            plan(wildcards), wildcards.split, wildcards.run
         ),
     message:
         "{wildcards.study}: fit the calibration of {wildcards.run}"
@@ -84,7 +84,9 @@ rule calibrate_predictions:
         mem_mb=grow(2000),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).calibrate_predictions(wildcards.run),
+        state=lambda wildcards: states.runs.calibrate_predictions(
+            plan(wildcards), wildcards.run
+        ),
     message:
         "{wildcards.study}: calibrate {wildcards.run} on {wildcards.batch}"
     script:
@@ -109,7 +111,7 @@ rule average:
         mem_mb=grow(2000),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).average(wildcards.run),
+        state=lambda wildcards: states.runs.average(plan(wildcards), wildcards.run),
     message:
         "{wildcards.study}: average the members of {wildcards.run} on {wildcards.batch}"
     script:
@@ -134,7 +136,7 @@ rule uncertainty:
         mem_mb=grow(2000),
         runtime=lasting(30),
     params:
-        state=lambda wildcards: plan(wildcards).uncertainty(wildcards.run),
+        state=lambda wildcards: states.runs.uncertainty(plan(wildcards), wildcards.run),
     message:
         "{wildcards.study}: where the members of {wildcards.run} doubt on {wildcards.batch}"
     script:
@@ -160,8 +162,8 @@ rule ensemble:
         mem_mb=grow(500),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).ensemble(
-            wildcards.split, wildcards.run, int(wildcards.seed)
+        state=lambda wildcards: states.runs.ensemble(
+            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
         ),
     message:
         "{wildcards.study}: card of {wildcards.run}"

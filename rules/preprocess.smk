@@ -2,7 +2,7 @@
 rule import_images:
     input:
         files=raw_files("image"),
-        cubes=rendered_cubes,
+        pictures=pictures,
     output:
         folder=directory(at.study("images/{batch}")),
     log:
@@ -16,7 +16,9 @@ rule import_images:
         mem_mb=grow(2000),
         runtime=lasting(20),
     params:
-        state=lambda wildcards: plan(wildcards).import_images(wildcards.batch),
+        state=lambda wildcards: states.data.import_images(
+            plan(wildcards), wildcards.batch
+        ),
     message:
         "{wildcards.study}: import images of {wildcards.batch}"
     script:
@@ -40,7 +42,9 @@ rule rasterize_targets:
         mem_mb=grow(2000),
         runtime=lasting(20),
     params:
-        state=lambda wildcards: plan(wildcards).rasterize_targets(wildcards.batch),
+        state=lambda wildcards: states.data.rasterize_targets(
+            plan(wildcards), wildcards.batch
+        ),
     message:
         "{wildcards.study}: targets of {wildcards.batch}"
     script:
@@ -62,7 +66,7 @@ rule write_sheet:
         mem_mb=grow(500),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).sheet(),
+        state=lambda wildcards: states.data.sheet(plan(wildcards)),
     message:
         "{wildcards.study}: write the sample sheet as understood"
     script:
@@ -84,7 +88,7 @@ rule split:
         mem_mb=grow(500),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).split(wildcards.split),
+        state=lambda wildcards: states.data.split(plan(wildcards), wildcards.split),
     message:
         "{wildcards.study}: write split {wildcards.split}"
     script:
@@ -107,7 +111,7 @@ rule extract_patches:
         mem_mb=grow(1000),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).extract_patches(),
+        state=lambda wildcards: states.data.extract_patches(plan(wildcards)),
     message:
         "{wildcards.study}: patch index of {wildcards.batch}"
     script:

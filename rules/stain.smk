@@ -1,4 +1,26 @@
 # Stain normalization: the target is fitted once, then each image is given its stain.
+import microtome.study.modalities.stains
+import microtome.workflow.states.stains
+
+
+def environment(otherwise, stains):
+    """The environment of a job: StainTools has packages that nothing else needs."""
+
+    def found(wildcards):
+        methods = modalities.stains.methods(plan(wildcards), stains(wildcards))
+        return "../envs/stain.yaml" if "staintools" in methods else otherwise
+
+    return found
+
+
+def applied_stains(wildcards):
+    """The stain targets of the runs whose maps `apply` needs."""
+    stains = modalities.stains.applied(plan(wildcards), wildcards.run)
+    return expand(
+        at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
+    )
+
+
 wildcard_constraints:
     stain="[A-Za-z0-9_-]+",
 
@@ -24,7 +46,9 @@ rule fit_stain:
         mem_mb=grow(2000),
         runtime=lasting(30),
     params:
-        state=lambda wildcards: plan(wildcards).fit_stain(wildcards.stain),
+        state=lambda wildcards: states.stains.fit_stain(
+            plan(wildcards), wildcards.stain
+        ),
     message:
         "{wildcards.study}: fit the stain of the target of {wildcards.stain}"
     script:
@@ -48,7 +72,9 @@ rule normalize_stain:
         mem_mb=grow(3000),
         runtime=lasting(120),
     params:
-        state=lambda wildcards: plan(wildcards).normalize_stain(wildcards.stain),
+        state=lambda wildcards: states.stains.normalize_stain(
+            plan(wildcards), wildcards.stain
+        ),
     message:
         "{wildcards.study}: normalize the stain of {wildcards.batch} ({wildcards.stain})"
     script:

@@ -25,8 +25,8 @@ rule train:
         mem_mb=grow(4000 * OPTIONS.gpus),
         runtime=lasting(480),
     params:
-        state=lambda wildcards: plan(wildcards).train(
-            wildcards.split, wildcards.run, int(wildcards.seed)
+        state=lambda wildcards: states.runs.train(
+            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
         ),
     message:
         "{wildcards.study}: train {wildcards.run} (split {wildcards.split}, seed {wildcards.seed})"
@@ -57,8 +57,8 @@ rule borrow_weights:
         mem_mb=grow(1000),
         runtime=lasting(10),
     params:
-        state=lambda wildcards: plan(wildcards).borrow_weights(
-            wildcards.split, wildcards.run, int(wildcards.seed)
+        state=lambda wildcards: states.runs.borrow_weights(
+            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
         ),
     message:
         "{wildcards.study}: weights for {wildcards.run}"

@@ -11,5 +11,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         options["samples"],
         Path(options["root"]),
         Path(snakemake.output.folder),
-        rendered=next(map(Path, snakemake.input.cubes), None),
+        rendered=next(map(Path, snakemake.input.pictures), None),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from microtome.config import project
+from microtome.config import modalities, project
 from microtome.config.checks_products import EVERY_CLASS, check_products
 from microtome.config.entries import model
 from microtome.config.run import Run
@@ -47,6 +47,7 @@ def check_study(study: Study, places: Places) -> list[Fault]:
     """
     faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
+    faults += [fault for name in study.runs for fault in _check_lender(study, name, places)]
     faults += [*check_products(study, places), *_unknown_measures(study, places)]
     return list(dict.fromkeys(faults))
 
@@ -254,11 +255,23 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
         yield Fault(places.inside((*here, "network", "classes"), 2), str(outputs), expected)
 
 
+def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:
+    """The run whose weights a run borrows has to have the same network."""
+    run = study.runs[name]
+    if run.weights_of is None:
+        return
+    lenders = [key for key, other in study.runs.items() if other.network and other.weights_of is None]
+    lender = study.runs.get(run.weights_of)
+    where = places.inside(("runs", name, "weights_of"), 1)
+    if run.weights_of not in lenders:
+        yield Fault(where, f"'{run.weights_of}'", nearest(run.weights_of, lenders))
+    elif lender.network != run.network or not set(run.seeds) <= set(lender.seeds):
+        yield Fault(where, f"'{run.weights_of}'", "a run of the same network and seeds")
+
+
 def _channels(study: Study, run: Run) -> tuple[int, str]:
     """The channels of the images that a run sees, and the option that says so."""
-    if run.view == "image" or study.cubes is None:
-        return study.data.channels, "data.channels"
-    return study.cubes.bands.width, "cubes.bands.width"
+    return modalities.channels(study, run) or (study.data.channels, "data.channels")
 
 
 def _all_channels(study: Study) -> set[int]:

@@ -1,28 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Checks of stain normalization, of objects as targets, and of the outputs that learn them."""
+"""Checks of objects as targets, and of the outputs that learn them."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from microtome.config.run import Output, Run
-from microtome.config.study import Study
-from microtome.config.yaml import Places
-from microtome.faults import Fault, nearest
+from microtome.faults import Fault
+
+if TYPE_CHECKING:
+    from microtome.config.modalities.objects import Output
+    from microtome.config.run import Run
+    from microtome.config.study import Study
+    from microtome.config.yaml import Places
 
 RGB = 3
 
 
-def check_instances(study: Study, places: Places) -> Iterator[Fault]:
-    """Find what contradicts itself among targets, stains, outputs and post-processing.
+def check(study: Study, places: Places) -> Iterator[Fault]:
+    """Find what contradicts itself among targets, outputs and post-processing.
 
     Args:
         study: A study whose options are each valid.
         places: Where they stand.
     """
-    if study.stains and study.data.channels != RGB:
-        expected = f"no stains, as data.channels is {study.data.channels}; stains are of RGB images"
-        yield Fault(places(("stains",)), "stain normalization", expected)
     yield from _check_kind(study, places)
-    yield from _check_views(study, places)
     for name, run in study.runs.items():
         if run.is_ensemble:
             yield from _check_members(study, name, run, places)
@@ -56,26 +58,6 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
         yield Fault(places(("data", "channels")), str(study.data.channels), expected)
 
 
-def _check_views(study: Study, places: Places) -> Iterator[Fault]:
-    """What runs see of cubes, and whose weights they borrow."""
-    for name, run in study.runs.items():
-        if run.view != "image" and study.cubes is None:
-            where = places.inside(("runs", name, "view"), 1)
-            yield Fault(where, f"'{run.view}'", "'image', as the study has no `cubes`")
-        if run.view != "image" and run.stain is not None:
-            where = places.inside(("runs", name, "stain"), 1)
-            yield Fault(where, f"'{run.stain}'", f"null, as view is '{run.view}'")
-        if run.weights_of is None:
-            continue
-        lenders = [key for key, other in study.runs.items() if other.network and other.weights_of is None]
-        lender = study.runs.get(run.weights_of)
-        where = places.inside(("runs", name, "weights_of"), 1)
-        if run.weights_of not in lenders:
-            yield Fault(where, f"'{run.weights_of}'", nearest(run.weights_of, lenders))
-        elif lender.network != run.network or not set(run.seeds) <= set(lender.seeds):
-            yield Fault(where, f"'{run.weights_of}'", "a run of the same network and seeds")
-
-
 def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     here, outputs = ("runs", name), run.outputs
     where = places.inside((*here, "outputs"), 2)
@@ -87,9 +69,6 @@ def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterato
     if channels is not None and channels != len(outputs):
         expected = f"{len(outputs)}, one for each of outputs: {', '.join(outputs)}"
         yield Fault(places.inside((*here, "network", "out_channels"), 2), str(channels), expected)
-    if run.stain is not None and run.stain not in study.stains:
-        expected = nearest(run.stain, study.stains) if study.stains else "null, as the study has no `stains`"
-        yield Fault(places.inside((*here, "stain"), 1), f"'{run.stain}'", expected)
     yield from _check_segment(name, run, outputs, places)
     if run.calibration.kind != "none" and len(outputs) > 1:
         where = places.inside((*here, "calibration"), 1)
@@ -114,9 +93,6 @@ def _check_pixels(study: Study, name: str, run: Run, places: Places) -> Iterator
         where = places.inside(("runs", name, "augment", "target_rounding"), 2)
         expected = "zoom 1 and 'nearest', as targets have more values than 0 and 1"
         yield Fault(where, f"zoom {run.input.zoom:g} and '{run.augment.target_rounding}'", expected)
-    if run.augment.stain and study.data.channels != RGB:
-        where = places.inside(("runs", name, "augment", "stain"), 2)
-        yield Fault(where, f"{run.augment.stain:g}", f"0, as data.channels is {study.data.channels}")
 
 
 def _check_windows(name: str, run: Run, places: Places) -> Iterator[Fault]:

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Load and check the configuration: every fault of every file and sample sheet, listed together."""
+"""Load and check the configuration: every fault of a study file, listed together."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from microtome.config import project, yaml
-from microtome.config.checks import check_dataset, check_study
-from microtome.config.checks_objects import check_instances
+from microtome.config import modalities, project, yaml
+from microtome.config.checks import check_study
 from microtome.config.pydantic_faults import describe
-from microtome.config.study import Data, Split, Study
+from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.config.yaml import Keys, Node, Places, merge
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
-from microtome.study.splits import check_data
 
 STUDY_FOLDER = Path("config/studies")
 SCALES = get_args(Workflow.model_fields["scale"].annotation)
@@ -28,12 +26,18 @@ TOP_LEVEL = (*(name for name in Study.model_fields if name != "name"), "defaults
 NOT_OF_ENSEMBLES = ("network", "loss")
 
 
-def load_workflow(options: Mapping[str, Any], *, file: str | Path = project.CONFIG) -> Workflow:
+def load_workflow(
+    options: Mapping[str, Any],
+    *,
+    file: str | Path = project.CONFIG,
+    sheet_faults: "Callable[[Draft], list[Fault]] | None" = None,
+) -> Workflow:
     """Check the options of the workflow.
 
     Args:
         options: The merged content of `file` and the command line.
         file: The file that faults are reported against; the workflow's own where the project has none.
+        sheet_faults: Finds what is wrong with the samples of a study, to be listed, too.
 
     Returns:
         The checked options.
@@ -46,7 +50,8 @@ def load_workflow(options: Mapping[str, Any], *, file: str | Path = project.CONF
         return Workflow.model_validate(dict(options))
     except ValidationError as error:
         faults = describe(error, Workflow, _option_places(options, project.find(file)))
-    raise ConfigurationError(faults + _study_faults(options, Path(file).parent / STUDY_FOLDER.name))
+    folder = Path(file).parent / STUDY_FOLDER.name
+    raise ConfigurationError(faults + _study_faults(options, folder, sheet_faults or (lambda _: [])))
 
 
 def _option_places(options: Mapping[str, Any], file: Path) -> Places | Any:
@@ -65,18 +70,18 @@ def _option_places(options: Mapping[str, Any], file: Path) -> Places | Any:
     return locate
 
 
-def _study_faults(options: Mapping[str, Any], folder: Path) -> list[Fault]:
+def _study_faults(
+    options: Mapping[str, Any], folder: Path, sheet_faults: "Callable[[Draft], list[Fault]]"
+) -> list[Fault]:
     """The faults of studies, named by options that are not right as a whole."""
     known = {key: options[key] for key in ("scale", "studies") if key in options}
     for leave_out in ((), ("studies",)):
         try:
             workflow = Workflow.model_validate({k: v for k, v in known.items() if k not in leave_out})
-            load_studies(workflow.studies, workflow.scale, folder=folder)
         except ValidationError:
             continue
-        except ConfigurationError as error:
-            return list(error.faults)
-        break
+        drafts = [read_draft(name, workflow.scale, folder) for name in dict.fromkeys(workflow.studies)]
+        return [fault for draft in drafts for fault in (*draft.faults, *sheet_faults(draft))]
     return []
 
 
@@ -94,50 +99,21 @@ def load_study(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Study:
     Raises:
         ConfigurationError: With all faults of the file.
     """
-    draft = _draft(name, scale, folder)
+    draft = read_draft(name, scale, folder)
     raise_faults(draft.faults)
     return draft.finished()
 
 
-def load_studies(
-    names: Iterable[str], scale: str, *, folder: Path = STUDY_FOLDER, look_at_files: bool = True
-) -> dict[str, Study]:
-    """Load several studies.
-
-    Args:
-        names: Names of study files.
-        scale: The scale.
-        folder: Holds the study files; those that the project lacks are the workflow's.
-        look_at_files: Whether to read the headers of the user's own files.
-
-    Raises:
-        ConfigurationError: With the faults of all study files and of their sample sheets. A sheet is checked
-            even if its study has faults elsewhere; the files that it names are looked at if they are the
-            user's own (`data.source: files`).
-    """
-    studies, faults = {}, []
-    for name in dict.fromkeys(names):
-        try:
-            draft = _draft(name, scale, folder)
-        except ConfigurationError as error:
-            faults += error.faults
-            continue
-        faults += draft.faults + _data_faults(draft, look_at_files=look_at_files)
-        if not faults:
-            studies[name] = draft.finished()
-    raise_faults(faults)
-    return studies
-
-
-def places_of(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Places:
-    """Say where the options of a study that loads stand, for faults that show only beside its samples."""
-    path = project.find(folder / f"{name}.yaml")
-    return Places(path, _merged(yaml.read(path), scale))
-
-
 @dataclass(frozen=True)
-class _Draft:
-    """A study file at one scale, perhaps with faults."""
+class Draft:
+    """A study file at one scale, perhaps with faults.
+
+    Attributes:
+        name: The study.
+        places: Says where its options stand.
+        study: The study; None where an option is wrong.
+        faults: What is wrong with the file.
+    """
 
     name: str
     places: Places
@@ -155,24 +131,35 @@ class _Draft:
         return self.study
 
 
-def _draft(name: str, scale: str, folder: Path) -> _Draft:
-    """Read a study file, lay the scale over it and check it.
+def read_draft(name: str, scale: str, folder: Path = STUDY_FOLDER) -> Draft:
+    """Read a study file, lay the scale over it and check it; the other scales are checked as well.
 
-    Raises:
-        ConfigurationError: There is no such file, or it cannot be read at all.
+    Args:
+        name: The file's name in `folder`, without its ending.
+        scale: The overlay under `scales` that is laid over the file.
+        folder: Where study files are.
     """
     path = project.find(folder / f"{name}.yaml")
     if not path.is_file():
         place, found = project.find(folder.parent / "config.yaml"), f"'{name}'{project.searched(path)}"
-        raise ConfigurationError([Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))])
-    tree = yaml.read(path)
+        return _unread(
+            name, path, [Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))]
+        )
+    try:
+        tree = yaml.read(path)
+    except ConfigurationError as error:
+        return _unread(name, path, list(error.faults))
     faults = _scale_faults(tree, scale, path)
     study, places, found = _at_scale(tree, scale, name, path)
     faults += found
     if not faults:
         others = [other for other in SCALES if other != scale]
         faults += [fault for other in others for fault in _at_scale(tree, other, name, path)[2]]
-    return _Draft(name, places, study, list(dict.fromkeys(faults)))
+    return Draft(name, places, study, list(dict.fromkeys(faults)))
+
+
+def _unread(name: str, path: Path, faults: list[Fault]) -> Draft:
+    return Draft(name, Places(path, Node({})), None, faults)
 
 
 def _scale_faults(tree: Node, scale: str, path: Path) -> list[Fault]:
@@ -208,7 +195,7 @@ def _at_scale(tree: Node, scale: str, name: str, path: Path) -> tuple[Study | No
         study = Study.model_validate(content | {"name": name})
     except ValidationError as error:
         return None, places, faults + describe(error, Study, places, top=TOP_LEVEL)
-    return study, places, [*faults, *check_study(study, places), *check_instances(study, places)]
+    return study, places, [*faults, *check_study(study, places), *modalities.check(study, places)]
 
 
 def _unused(merged: Node, places: Places) -> list[Fault]:
@@ -249,21 +236,3 @@ def _run(defaults: Node, run: Node) -> Node:
         defaults = replace(defaults, content=kept)
     merged = merge(defaults, run)
     return replace(merged, line=run.line, written=run.written)
-
-
-def _data_faults(draft: _Draft, *, look_at_files: bool) -> list[Fault]:
-    """The faults of a study's sample sheet, as far as what the study says of its data can be understood."""
-    plain = draft.places.tree.plain
-    try:
-        data = Data.model_validate(plain.get("data"))
-        split = Split.model_validate(plain.get("split") or {})
-    except ValidationError:
-        return []
-    if data.source != "phantom" and data.samples is None:
-        return []
-    sheet = project.find(str(data.samples)) if data.source != "phantom" else draft.places.path
-    faults = check_dataset(data, draft.places) if data.dataset else []
-    needed = draft.study.needed_parts if draft.study else ("train", "test")
-    return faults + check_data(
-        data, split, sheet=sheet, place=draft.places, look_at_files=look_at_files, needed=needed
-    )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
 
+from microtome.config import modalities
 from microtome.config.losses import Loss
 from microtome.config.networks import Network
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
@@ -13,11 +14,12 @@ from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Win
 from microtome.config.section import Section
 from microtome.config.training import Training
 
-Output = Literal["mask", "shape_marker", "centre_marker"]
+View = Literal[("image", *modalities.views())]
+VIEWS = "; ".join(f"{name}: {text}" for name, text in modalities.views().items())
 
 
-class Run(Section):
-    """One arm of a study: the defaults of the study file with this run's changes."""
+class _Run(Section):
+    """What every run has, whatever the modalities of its study."""
 
     label: str = Field("", description="name in tables and figures; empty: the run's key")
     network: Network | None = Field(None, description="null only for an ensemble")
@@ -33,22 +35,9 @@ class Run(Section):
         description="an ensemble: also write where members doubt (predictive entropy, mutual information)",
     )
     loss: Loss | None = Field(None, description="null only for an ensemble")
-    stain: str | None = Field(
-        None, description="name of the study's stain normalization whose images are used; null: none"
-    )
-    view: Literal["image", "bands", "raw"] = Field(
-        "image",
-        description="what the network sees of a cube: its RGB picture, the chosen bands calibrated, or "
-        "the same bands of the raw cube",
-    )
+    view: View = Field("image", description=f"what the network sees. image: the picture; {VIEWS}")
     weights_of: str | None = Field(
         None, description="the run is not trained; it predicts with the weights of this run, on its own view"
-    )
-    outputs: tuple[Output, ...] = Field(
-        ("mask",),
-        min_length=1,
-        max_length=2,
-        description="what each sigmoid output of the network learns; markers need targets.kind `instances`",
     )
     input: Input = Field(Input(), description="scaling of the pixels")
     sampler: Sampler = Field(PatchSampler(), description="what an epoch consists of")
@@ -77,3 +66,16 @@ class Run(Section):
     def is_ensemble(self) -> bool:
         """Whether the run averages other runs."""
         return bool(self.members)
+
+    @property
+    def kind(self) -> str:
+        """How the run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights."""
+        if self.weights_of is not None:
+            return "borrowed"
+        return (
+            "ensemble" if self.is_ensemble else "calibrated" if self.calibration.kind != "none" else "plain"
+        )
+
+
+class Run(*modalities.options("RunOptions"), _Run):
+    """One arm of a study: the defaults of the study file with this run's changes."""

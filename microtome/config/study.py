@@ -16,14 +16,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from microtome.config.cubes import Cubes
+from microtome.config import modalities
+from microtome.config.paths import unfit_for_files
 from microtome.config.phantoms import Part, Phantom
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.run import Run
 from microtome.config.section import Section
-from microtome.config.stain import StainNormalization
 from microtome.registry import entry_names
-from microtome.study.sheet_paths import unfit_for_files
 
 
 class Data(Section):
@@ -93,23 +92,6 @@ class Split(Section):
     seed: NonNegativeInt = Field(0, description="fixes the draw; not used by `column`")
 
 
-class Targets(Section):
-    """What labels are turned into."""
-
-    kind: Literal["semantic", "instances"] = Field(
-        "semantic", description="semantic: class values; instances: each object has an id (or a polygon)"
-    )
-    convention: Literal["pixel_centre", "first_pixel", "matlab"] = Field(
-        "pixel_centre",
-        description="polygons: the pixel (0, 0) has its centre at (0.5, 0.5), or at (0, 0) (first_pixel), "
-        "or pixels are those of MATLAB's poly2mask",
-    )
-    marker_element: Literal["octagon", "disk"] = Field(
-        "octagon", description="shape markers: MATLAB's strel('disk', r), an octagon, or a true disk"
-    )
-    centre_radius: PositiveInt = Field(3, description="centre markers: radius of the disk, pixels")
-
-
 class Patches(Section):
     """The windows of an image that training sees."""
 
@@ -151,19 +133,14 @@ class Entry(Section):
         return dict(self.model_extra or {})
 
 
-class Study(Section):
-    """One study file, at one scale, with the defaults merged into every run."""
+class _Study(Section):
+    """What every study has, whatever its modalities."""
 
     name: str = Field(description="the file's name; no option of the file")
     paper: str = Field(description="key of the paper in config/published.yaml")
     title: str = Field(description="heading in the report")
     data: Data = Field(description="where images and labels come from")
     split: Split = Field(Split(), description="how samples are divided")
-    targets: Targets = Field(Targets(), description="what labels are turned into")
-    stains: dict[str, StainNormalization] = Field(
-        {}, description="stain normalization by name; runs choose one with `stain`"
-    )
-    cubes: Cubes | None = Field(None, description="hyperspectral cubes: calibration, choice of bands")
     patches: Patches = Field(Patches(), description="the windows that training sees")
     runs: dict[str, Run] = Field(
         {},
@@ -174,16 +151,12 @@ class Study(Section):
     tables: dict[str, Entry] = Field({}, description="table name: its kind and options")
     figures: dict[str, Entry] = Field({}, description="figure name: its kind and options")
 
-    @field_validator("stains", mode="before")
-    @classmethod
-    def _with_method(cls, value: Any) -> Any:
-        """Stain normalization without a method is SPCN."""
-        if not isinstance(value, Mapping):
-            return value
-        return {k: {"method": "spcn", **v} if isinstance(v, Mapping) else v for k, v in value.items()}
-
     @property
     def needed_parts(self) -> tuple[str, ...]:
         """Parts of a split that may not be empty."""
         validates = "val" in self.evaluate.parts or any(run.needs_validation for run in self.runs.values())
         return ("train", "val", "test") if validates else ("train", "test")
+
+
+class Study(*modalities.options("StudyOptions"), _Study):
+    """One study file, at one scale, with the defaults merged into every run."""

@@ -12,7 +12,7 @@ from microtome.report.inputs import PartCount, ReportInputs, RunInput, SplitInpu
 from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES, THUMBNAIL_BYTES
 from microtome.report.products import figure_names, links_to, read_figures, read_tables
 from microtome.report.runs import read_runs, unexpected_runs
-from microtome.study.splits import digest
+from microtome.study.sample import digest_parts
 
 PICTURES_PER_CASE = 6
 
@@ -187,7 +187,7 @@ def _read_split(path: Path, units: Mapping[str, str], *, root: Path) -> SplitInp
     if not parts:
         return SplitInput(path.stem, problem=f"not shown: splits/{path.name} has no rows")
     (link,) = links_to({"TSV": path}, root=root)
-    return SplitInput(path.stem, count(parts, units), digest(parts), link)
+    return SplitInput(path.stem, count(parts, units), digest_parts(parts), link)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -27,7 +27,7 @@ def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered:
         samples: Rows with sample, image, page, mpp.
         root: Folder that the rows' paths start from.
         folder: Written whole or not at all.
-        rendered: Folder with pictures of cubes; a sample that has one there gets it.
+        rendered: Folder with pictures made from other files; a sample that has one there gets it.
 
     Raises:
         ImageError: An image cannot be decoded.

@@ -1,27 +1,60 @@
 # SPDX-License-Identifier: MIT
-"""Make the plans of all studies, with every fault of every file listed together."""
+"""Make the plans of all studies in one pass, with every fault of every file listed together.
 
-from collections.abc import Iterator, Mapping
+Each study file is read and validated once at each of its scales, its sheet is read once, its files are looked
+at once and its splits are made once.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from microtome.config import kinds, project
-from microtome.config.load import load_studies, places_of
-from microtome.config.study import Study
+from microtome.config.checks import check_dataset
+from microtome.config.load import STUDY_FOLDER, Draft, read_draft
+from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
-from microtome.study import splits
-from microtome.study.headers import is_envi, remembered
+from microtome.study import modalities, splits
+from microtome.study.files import check_files
+from microtome.study.headers import remembered
 from microtome.study.plan import StudyPlan
-from microtome.study.sheet import Sample, check_files, phantom_sheet, read_sheet, resolve, sheet_root
-from microtome.workflow.states.runs import run_kind
+from microtome.study.sample import PARTS, Parts, Sample, resolve
+from microtome.study.sheet import inspect_sheet, phantom_sheet, sheet_root
+from microtome.study.splits import Place, option_name
 
 HEADERS = Path(".snakemake/microtome-headers.json")
 """What the headers of image files said, beside Snakemake's own memory."""
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """What one look at a study's samples found.
+
+    Attributes:
+        sheet: The sample sheet; of a phantom the study file.
+        samples: The samples, as far as they can be read.
+        splits: The part of each sample in each split; none where samples or splits have faults.
+        faults: What is wrong with the sheet, with the user's own files and with the splits.
+        is_whole: Whether the sheet itself is without faults.
+    """
+
+    sheet: Path
+    samples: Sequence[Sample] = ()
+    splits: Mapping[str, Parts] = field(default_factory=dict)
+    faults: Sequence[Fault] = ()
+    is_whole: bool = False
+
+
 def load_plans(
-    workflow: Workflow, *, mirror: Path | None = None, look_at_files: bool = True
+    workflow: Workflow,
+    *,
+    mirror: Path | None = None,
+    look_at_files: bool = True,
+    folder: Path = STUDY_FOLDER,
 ) -> dict[str, StudyPlan]:
     """Load every study that is to run.
 
@@ -30,111 +63,147 @@ def load_plans(
         mirror: Folder that holds public data sets; headers are checked there before anything is fetched.
         look_at_files: Whether to read the headers of image files. A job of the workflow need not, as the
             process that started it did.
+        folder: Holds the study files.
 
     Raises:
-        ConfigurationError: With the faults of all studies and sample sheets together.
+        ConfigurationError: With the faults of all studies and sample sheets together. A sheet is checked
+            even if its study has faults elsewhere.
     """
+    faults: list[Fault] = []
+    plans: dict[str, StudyPlan] = {}
     with remembered(HEADERS):
-        return _load_plans(workflow, mirror, look_at_files=look_at_files)
-
-
-def _load_plans(workflow: Workflow, mirror: Path | None, *, look_at_files: bool) -> dict[str, StudyPlan]:
-    studies = load_studies(workflow.studies, workflow.scale, look_at_files=look_at_files)
-    plans, faults = {}, []
-    for name, study in studies.items():
-        try:
-            plans[name] = _plan(study, workflow, mirror, look_at_files=look_at_files)
-        except ConfigurationError as error:
-            faults += error.faults
-            continue
-        faults += _unknown_samples(plans[name])
-    faults += _clashing_runs(studies)
+        for name in dict.fromkeys(workflow.studies):
+            draft = read_draft(name, workflow.scale, folder)
+            found = inspect_draft(draft, look_at_files=look_at_files)
+            faults += [*draft.faults, *found.faults]
+            if draft.study and found.is_whole:
+                root = _root(draft.study, workflow)
+                faults += _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
+                faults += _faults_beside_study(draft, found)
+                plans[name] = _plan(draft.study, workflow.scale, root, found)
+    faults += _clashing_runs({name: plan.study for name, plan in plans.items()})
     raise_faults(faults)
     return plans
 
 
-def _plan(study: Study, workflow: Workflow, mirror: Path | None, *, look_at_files: bool) -> StudyPlan:
-    data = study.data
-    sheet = project.find(
-        f"config/studies/{study.name}.yaml" if data.source == "phantom" else str(data.samples)
+def sheet_faults(draft: Draft) -> list[Fault]:
+    """What is wrong with the samples of a study, for `config.load.load_workflow`."""
+    return list(inspect_draft(draft).faults)
+
+
+def inspect_draft(draft: Draft, *, look_at_files: bool = True) -> Inspected:
+    """Look at the samples of a study, as far as what it says of its data can be understood."""
+    study, plain = draft.study, draft.places.tree.plain
+    try:
+        data = study.data if study else Data.model_validate(plain.get("data"))
+        split = study.split if study else Split.model_validate(plain.get("split") or {})
+    except ValidationError:
+        return Inspected(draft.places.path)
+    if data.source != "phantom" and data.samples is None:
+        return Inspected(draft.places.path)
+    sheet = project.find(str(data.samples)) if data.source != "phantom" else draft.places.path
+    unknown = [] if study or not data.dataset else check_dataset(data, draft.places)
+    needed = study.needed_parts if study else ("train", "test")
+    found = inspect_data(
+        data, split, sheet=sheet, place=draft.places, look_at_files=look_at_files, needed=needed
     )
-    samples = phantom_sheet(data.phantom) if data.source == "phantom" else read_sheet(sheet, data)
-    root = _root(study, workflow)
+    return Inspected(found.sheet, found.samples, found.splits, [*unknown, *found.faults], found.is_whole)
+
+
+def inspect_data(
+    data: Data,
+    split: Split,
+    *,
+    sheet: Path,
+    place: Place = option_name,
+    look_at_files: bool = True,
+    needed: Sequence[str] = PARTS,
+) -> Inspected:
+    """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
+
+    Args:
+        data: What the study says of its data.
+        split: How the samples are divided.
+        sheet: The sample sheet; for a phantom, the study file.
+        place: Says where an option stands, for messages.
+        look_at_files: Whether to read the headers.
+        needed: Parts that may not be empty (see `Study.needed_parts`).
+    """
+    if data.source == "phantom":
+        samples, faults = phantom_sheet(data.phantom), []
+    else:
+        samples, faults = inspect_sheet(sheet, data)
+    is_whole, made = not faults, {}
     if data.source == "files" and look_at_files:
-        raise_faults(check_files(resolve(samples, root), sheet, data))
-    elif data.source == "public" and look_at_files:
-        raise_faults(
-            check_files(_present(samples, root, mirror / str(data.dataset) if mirror else root), sheet, data)
-        )
-    raise_faults(_cube_faults(study, samples, sheet))
-    parts = splits.make_splits(
-        samples, study.split, sheet=sheet, column=data.group_by, needed=study.needed_parts
-    )
-    raise_faults(_stain_faults(study, workflow.scale, parts))
-    batches = splits.batches([s.sample for s in samples], parts, data.batch_size)
+        faults = faults + _own_file_faults(samples, sheet, data, place)
+    if is_whole:
+        try:
+            made = splits.make_splits(
+                samples, split, sheet=sheet, column=data.group_by, place=place, needed=needed
+            )
+        except ConfigurationError as error:
+            faults = faults + list(error.faults)
+    return Inspected(sheet, samples, made, faults, is_whole)
+
+
+def _own_file_faults(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
+    """Look for the folder of the user's own files, and at the header of each."""
+    root = sheet_root(sheet, data)
+    if samples and not root.is_dir():
+        expected = f"the folder that the paths in {sheet} start from"
+        return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
+    return check_files(resolve(samples, root), sheet, data)
+
+
+def _public_faults(data: Data, found: Inspected, root: Path, mirror: Path | None) -> list[Fault]:
+    """What is wrong with those files of a public data set that are there."""
+    if data.source != "public":
+        return []
+    present = _present(found.samples, root, mirror / str(data.dataset) if mirror else root)
+    return check_files(present, found.sheet, data)
+
+
+def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
+    """What only shows when the study is known beside its samples."""
+    study = draft.finished()
+    faults = [
+        f for check in modalities.ask("check_samples") for f in check(study, found.samples, found.sheet)
+    ]
+    if found.splits:
+        for check in modalities.ask("check_splits"):
+            faults += check(study, found.splits, draft.places)
+        faults += _unknown_samples(study, found.splits, draft.places)
+    return faults
+
+
+def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
+    names = [sample.sample for sample in found.samples]
+    batches = splits.batches(names, found.splits, study.data.batch_size) if found.splits else {}
     return StudyPlan(
         study,
-        workflow.scale,
-        {s.sample: s for s in samples},
+        scale,
+        {sample.sample: sample for sample in found.samples},
         root,
-        parts,
+        found.splits,
         {name: tuple(members) for name, members in batches.items()},
     )
 
 
-def _cube_faults(study: Study, samples: list[Sample], sheet: Path) -> list[Fault]:
-    """Cubes in a study that takes pictures, and pictures without a cube in one that takes cubes."""
-    expected = "a picture, or the section `cubes` in the study file"
-    if study.cubes is None:
-        return [
-            Fault(f"{sheet}:{s.row} image", f"'{s.image}', a cube", expected)
-            for s in samples
-            if is_envi(s.image)
-        ]
-    needed = "the path of the cube, as the study has the section `cubes`"
-    return [Fault(f"{sheet}:{s.row} cube", "nothing", needed) for s in samples if not s.cube]
-
-
-def _stain_faults(study: Study, scale: str, parts: Mapping[str, splits.Parts]) -> list[Fault]:
-    """Stain targets that are no training samples: what is fitted must not see the test part."""
-    wrong = [
-        (name, settings.target, split)
-        for name, settings in study.stains.items()
-        for split, of in parts.items()
-        if of.get(settings.target) != "train"
-    ]
-    if not wrong:
-        return []
-    places = places_of(study.name, scale)
-    return [
-        Fault(
-            places(("stains", name, "target")),
-            f"'{target}', which split {split} has in part '{parts[split][target]}'"
-            if target in parts[split]
-            else f"'{target}', which is no sample of the study",
-            "a training sample: " + nearest(target, [s for s, p in parts[split].items() if p == "train"]),
-        )
-        for name, target, split in wrong
-    ]
-
-
-def _unknown_samples(plan: StudyPlan) -> list[Fault]:
+def _unknown_samples(study: Study, made: Mapping[str, Parts], place: Place) -> list[Fault]:
     """Samples that tables and figures name though they are not evaluated, so that nothing can be shown."""
-    parts = plan.study.evaluate.parts
-    evaluated = [s for s in plan.samples if any(found[s] in parts for found in plan.splits.values())]
-    wrong = [(keys, name) for keys, name in _named_samples(plan.study) if name not in evaluated]
-    if not wrong:
-        return []
-    places, listed = places_of(plan.study.name, plan.scale), ", ".join(parts)
+    parts, samples = study.evaluate.parts, next(iter(made.values()))
+    evaluated = [name for name in samples if any(found[name] in parts for found in made.values())]
+    listed = ", ".join(parts)
     return [
         Fault(
-            places(keys),
+            place(keys),
             f"sample {name!r}, which is not in an evaluated part ({listed})"
-            if name in plan.samples
+            if name in samples
             else f"sample {name!r}",
             nearest(str(name), evaluated),
         )
-        for keys, name in wrong
+        for keys, name in _named_samples(study)
+        if name not in evaluated
     ]
 
 
@@ -151,7 +220,7 @@ def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
                     yield (*keys, option, str(number)), name
 
 
-def _present(samples: list[Sample], *folders: Path) -> list[Sample]:
+def _present(samples: Sequence[Sample], *folders: Path) -> list[Sample]:
     """The samples of a public data set whose files can be looked at now; the others will be fetched."""
     found = []
     for sample in samples:
@@ -178,9 +247,9 @@ def _clashing_runs(studies: Mapping[str, Study]) -> list[Fault]:
     faults = []
     for key, study in studies.items():
         for name, run in study.runs.items():
-            other, kind = first.setdefault(name, (key, run_kind(run)))
-            if kind != run_kind(run):
-                found = f"a run of kind {run_kind(run)}; study {other} has one of that name of kind {kind}"
+            other, kind = first.setdefault(name, (key, run.kind))
+            if kind != run.kind:
+                found = f"a run of kind {run.kind}; study {other} has one of that name of kind {kind}"
                 place = project.find(f"config/studies/{key}.yaml")
                 faults.append(Fault(f"{place} runs.{name}", found, "another name"))
     return faults

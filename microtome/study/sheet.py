@@ -5,9 +5,6 @@ import csv
 import io
 import posixpath
 import re
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from microtome.config import project
@@ -15,76 +12,20 @@ from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.phantoms import sheet_rows
-from microtome.study.headers import check_files, is_envi
+from microtome.study import modalities
+from microtome.study.sample import BY_SAMPLE, PARTS, PATHS, Sample, from_row
 from microtome.study.sheet_paths import check_path
-
-__all__ = [
-    "COLUMNS",
-    "PARTS",
-    "Sample",
-    "as_rows",
-    "check_files",
-    "check_labels",
-    "check_parts",
-    "count_parts",
-    "inspect_sheet",
-    "phantom_sheet",
-    "read_sheet",
-    "resolve",
-    "sheet_root",
-]
 
 REQUIRED = ("sample", "image")
 GROUPS = ("patient", "block", "volume")
 OPTIONAL = ("group", "part", "label", "page", "mpp")
-CUBES = ("cube", "dark", "blank")
-"""Columns of hyperspectral studies: files of the raw cube and of its references."""
-PATHS = ("image", "label", *CUBES)
-COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL, *CUBES)
-PARTS = ("train", "val", "test")
-LABELLED_PARTS = frozenset({"train", "val"})
-"""Parts that a run learns from."""
-BY_SAMPLE = "sample"
-"""Value of `group_by` by which each image stands alone."""
+COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL, *modalities.columns())
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 LARGEST_SHEET = 256 * 2**20
 """Bytes; a row has some 200."""
 LARGEST_PAGE = 10**6
 QUOTED = 60
 """Characters of a cell that a message repeats."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of a study.
-
-    Attributes:
-        sample: Its unique name, used in file names.
-        image: The image file; of a hyperspectral study the registered colour picture, or the cube itself.
-        label: The label file; None where there is none.
-        unit: What must stay in one part of a split (a patient, a block of slices).
-        group: What a split balances (an organ, a clinic); may be empty.
-        part: `train`, `val`, `test`, or empty where the split decides.
-        page: Page of a multi-page TIFF, from 0.
-        mpp: Micrometres per pixel, where the file does not say.
-        cube: Header of the raw hyperspectral cube; None where there is none.
-        dark: Header of its dark reference, the shutter being closed.
-        blank: Header of its blank reference, without a section.
-        row: Line of the sheet, the header being line 1.
-    """
-
-    sample: str
-    image: str
-    label: str | None = None
-    unit: str = ""
-    group: str = ""
-    part: str = ""
-    page: int = 0
-    mpp: float | None = None
-    cube: str | None = None
-    dark: str | None = None
-    blank: str | None = None
-    row: int = field(default=0, compare=False)
 
 
 def read_sheet(path: Path, data: Data) -> list[Sample]:
@@ -201,7 +142,7 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         faults.append(Fault(f"{where} sample", repr(name[:QUOTED]) if name else "nothing", expected))
     if not cell.get("image"):
         faults.append(Fault(f"{where} image", "nothing", "the path of the image"))
-    for column in PATHS:
+    for column in (*PATHS, *modalities.path_columns()):
         wrong = _refused(cell, column, path, where, data)
         faults += wrong
         cell = cell | {column: ""} if wrong else cell
@@ -220,8 +161,8 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         if cell.get("mpp")
         else data.mpp
     )
-    if is_envi(cell.get("image", "")) and not cell.get("cube"):
-        cell = cell | {"cube": cell["image"]}
+    for fill in modalities.ask("fill_cells"):
+        cell = fill(cell)
     return Sample(
         name,
         cell.get("image", ""),
@@ -231,7 +172,7 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         cell.get("part", ""),
         page or 0,
         mpp,
-        *(cell.get(column) or None for column in CUBES),
+        {name: cell[name] for name in modalities.columns() if cell.get(name)},
         row=number,
     )
 
@@ -286,7 +227,7 @@ def phantom_sheet(phantom: Phantom) -> list[Sample]:
         >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
         'images/002.tif'
     """
-    return [Sample(**row) for row in sheet_rows(phantom)]
+    return [from_row(row) for row in sheet_rows(phantom)]
 
 
 def sheet_root(sheet: Path, data: Data) -> Path:
@@ -298,63 +239,3 @@ def sheet_root(sheet: Path, data: Data) -> Path:
         'data/mine'
     """
     return Path(data.root) if data.root else sheet.parent
-
-
-def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
-    """Make the paths of a sheet start from `root`; absolute paths (`data.allow_outside`) stay."""
-    return [
-        replace(s, **{name: (root / path).as_posix() for name in PATHS if (path := getattr(s, name))})
-        for s in samples
-    ]
-
-
-def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
-    """Refuse a unit (patient, block, volume) that sits in two parts.
-
-    Args:
-        parts: Part of each sample.
-        samples: The samples.
-        sheet: For messages.
-        column: The name of the unit, for messages.
-    """
-    first: dict[str, Sample] = {}
-    faults = []
-    for sample in samples:
-        other = first.setdefault(sample.unit, sample)
-        here, there = parts[sample.sample], parts[other.sample]
-        if here != there:
-            found = f"{column} '{sample.unit}' in '{here}', but in '{there}' in row {other.row}"
-            expected = f"each {column} in one part only, or scores are optimistic"
-            faults.append(Fault(f"{sheet}:{sample.row} part", found, expected))
-    return faults
-
-
-def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:
-    """Refuse a sample without a label where one is learnt from.
-
-    Args:
-        parts: Part of each sample.
-        samples: The samples.
-        sheet: For messages.
-    """
-    return [
-        Fault(
-            f"{sheet}:{sample.row} label",
-            f"nothing, for a sample of part '{parts[sample.sample]}'",
-            "the path of its label; only samples of part 'test' may go without",
-        )
-        for sample in samples
-        if sample.label is None and parts[sample.sample] in LABELLED_PARTS
-    ]
-
-
-def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:
-    """The samples as plain rows, for a table or a digest; columns of cubes where a sample has one of them."""
-    rows = [asdict(sample) for sample in samples]
-    unused = {"row"} if any(row[name] for row in rows for name in CUBES) else {"row", *CUBES}
-    return [{key: value for key, value in row.items() if key not in unused} for row in rows]
-
-
-def count_parts(parts: dict[str, str]) -> dict[str, int]:
-    """How many samples each part has."""
-    return dict(Counter(parts.values()))

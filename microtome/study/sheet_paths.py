@@ -2,13 +2,11 @@
 """Where the paths of a sample sheet may lead: into its folder, unless the study says otherwise."""
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from microtome.config.paths import unfit_for_files
 from microtome.faults import Fault
 
-LONGEST_PATH = 4000
-LONGEST_NAME = 255
-"""Bytes; what Linux and macOS take."""
 QUOTED = 60
 """Characters of a path that a message repeats."""
 
@@ -41,20 +39,6 @@ def check_path(text: str, root: Path, where: str, *, allow_outside: bool = False
         return []
     expected = "a path below it; move the file there, set data.root, or set data.allow_outside: true"
     return [Fault(where, f"'{text[:QUOTED]}', which leads out of '{root.as_posix()}'", expected)]
-
-
-def unfit_for_files(text: str) -> str:
-    """Why no file can have this path; empty if one can.
-
-    Example:
-        >>> unfit_for_files("a/b.png"), unfit_for_files("a" * 300)
-        ('', 'a name of more than 255 bytes')
-    """
-    if not text.isprintable():
-        return "which has characters that do not print"
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in PurePosixPath(text).parts):
-        return f"a name of more than {LONGEST_NAME} bytes"
-    return f"a path of more than {LONGEST_PATH} bytes" if len(os.fsencode(text)) > LONGEST_PATH else ""
 
 
 def _is_inside(text: str, root: Path) -> bool:

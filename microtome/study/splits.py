@@ -1,30 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Splits: which sample is trained on, validated on, tested on. Units (patients, blocks) stay whole."""
 
-import hashlib
-import json
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from microtome.config.study import Data, Split
+from microtome.config.study import Split
 from microtome.faults import ConfigurationError, Fault, raise_faults
-from microtome.study.sheet import (
-    BY_SAMPLE,
-    PARTS,
-    Sample,
-    check_files,
-    check_labels,
-    check_parts,
-    inspect_sheet,
-    phantom_sheet,
-    resolve,
-    sheet_root,
-)
+from microtome.study.sample import BY_SAMPLE, PARTS, Parts, Sample
 
-Parts = dict[str, str]
 Place = Callable[[tuple[str, ...]], str]
+LABELLED_PARTS = frozenset({"train", "val"})
+"""Parts that a run learns from."""
 NOT_TESTED = 2
 """Units that a fold has to leave, at least: one to train on and one to validate on."""
 
@@ -88,55 +76,44 @@ def make_splits(
     return splits
 
 
-def check_data(
-    data: Data,
-    split: Split,
-    *,
-    sheet: Path,
-    place: Place = option_name,
-    look_at_files: bool = True,
-    needed: Sequence[str] = PARTS,
-) -> list[Fault]:
-    """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
+def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
+    """Refuse a unit (patient, block, volume) that sits in two parts.
 
     Args:
-        data: What the study says of its data.
-        split: How the samples are divided.
-        sheet: The sample sheet; for a phantom, the study file.
-        place: Says where an option stands, for messages.
-        look_at_files: Whether to read the headers.
-        needed: Parts that may not be empty (see `Study.needed_parts`).
-
-    Returns:
-        All faults.
+        parts: Part of each sample.
+        samples: The samples.
+        sheet: For messages.
+        column: The name of the unit, for messages.
     """
-    if data.source == "phantom":
-        samples, faults = phantom_sheet(data.phantom), []
-    else:
-        samples, faults = inspect_sheet(sheet, data)
-    readable = not faults
-    if data.source == "files" and look_at_files:
-        faults = faults + _check_own_files(samples, sheet, data, place)
-    if readable:
-        try:
-            make_splits(samples, split, sheet=sheet, column=data.group_by, place=place, needed=needed)
-        except ConfigurationError as error:
-            faults = faults + list(error.faults)
+    first: dict[str, Sample] = {}
+    faults = []
+    for sample in samples:
+        other = first.setdefault(sample.unit, sample)
+        here, there = parts[sample.sample], parts[other.sample]
+        if here != there:
+            found = f"{column} '{sample.unit}' in '{here}', but in '{there}' in row {other.row}"
+            expected = f"each {column} in one part only, or scores are optimistic"
+            faults.append(Fault(f"{sheet}:{sample.row} part", found, expected))
     return faults
 
 
-def _check_own_files(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
-    """Look for the folder of the user's own files, and at the header of each."""
-    root = sheet_root(sheet, data)
-    if samples and not root.is_dir():
-        expected = f"the folder that the paths in {sheet} start from"
-        return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
-    return check_files(resolve(samples, root), sheet, data)
+def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:
+    """Refuse a sample without a label where one is learnt from.
 
-
-def digest(parts: Parts) -> str:
-    """A hash of a split, independent of the order of samples."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    Args:
+        parts: Part of each sample.
+        samples: The samples.
+        sheet: For messages.
+    """
+    return [
+        Fault(
+            f"{sheet}:{sample.row} label",
+            f"nothing, for a sample of part '{parts[sample.sample]}'",
+            "the path of its label; only samples of part 'test' may go without",
+        )
+        for sample in samples
+        if sample.label is None and parts[sample.sample] in LABELLED_PARTS
+    ]
 
 
 def _by_column(samples: Sequence[Sample], sheet: Path) -> Parts:

@@ -25,7 +25,7 @@ def test_studies_and_sheets_load(name, sheet, parts, tmp_path):
     samples = read_sheet(tmp_path / "sheet.tsv", study.data)
     found = make_splits(samples, study.split, sheet=tmp_path / "sheet.tsv", column=study.data.group_by)
     assert len(set(found["main"].values())) == parts
-    assert all(sample.cube for sample in samples)
+    assert all(sample.more["cube"] for sample in samples)
 
 
 def test_links_lead_somewhere():

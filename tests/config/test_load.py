@@ -10,8 +10,10 @@ import yaml
 from pytest import fixture, mark, raises
 
 from microtome.config import load
-from microtome.config.load import SCALES, load_studies, load_study, load_workflow
+from microtome.config.load import SCALES, load_study, load_workflow
+from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
+from microtome.study.load import load_plans, sheet_faults
 from tests.workflow.workspace import REPOSITORY, mini_study
 
 HEAVY = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage"}
@@ -59,7 +61,8 @@ def test_the_studies_load_at_every_scale(path, scale, monkeypatch):
     assert study.runs
     if str(study.data.samples).startswith("config/"):
         monkeypatch.chdir(REPOSITORY)
-        assert load_studies([path.stem], scale, look_at_files=False) == {path.stem: study}
+        plans = load_plans(Workflow(studies=(path.stem,), scale=scale), look_at_files=False)
+        assert plans[path.stem].study == study
 
 
 def test_what_is_held_out_needs_no_part(tmp_path, small):
@@ -221,9 +224,8 @@ def test_faults_of_studies_and_sheets_are_listed_together(two_studies):
     text = (two_studies / "own.yaml").read_text(encoding="utf-8") + "patches.sise: 3\n"
     (two_studies / "own.yaml").write_text(text, encoding="utf-8")
     with raises(ConfigurationError) as caught:
-        load_studies(
-            ["mini", "own", "other"], "demo", folder=two_studies.relative_to(two_studies.parent.parent)
-        )
+        workflow = Workflow(studies=("mini", "own", "other"), scale="demo")
+        load_plans(workflow, folder=two_studies.relative_to(two_studies.parent.parent))
     message = str(caught.value)
     for expected in ("titel", "patches.sise", "s.tsv:2 part: found 'x'", "none.png", "found 'other'"):
         assert expected in message
@@ -234,7 +236,7 @@ def test_faults_of_the_workflow_come_with_those_of_its_studies(two_studies):
     file.write_text("scale: demo\nstudies: [own]\ndevise: cpu\n", encoding="utf-8")
     options = {"scale": "demo", "studies": ["own"], "devise": "cpu", "threads": {"train": 0}}
     with raises(ConfigurationError) as caught:
-        load_workflow(options, file=str(file))
+        load_workflow(options, file=str(file), sheet_faults=sheet_faults)
     message = str(caught.value)
     assert f"{file}:3 devise: found unknown option 'devise'; expected 'device'?" in message
     assert "--config threads.train: found 0; expected a number above 0" in message
@@ -264,7 +266,7 @@ def test_fault_of_the_workflow(options, expected, tmp_path, monkeypatch):
 
 
 def test_importing_the_configuration_is_light():
-    code = "import sys, microtome.config.load, microtome.study.splits; print(*sys.modules)"
+    code = "import sys, microtome.config.load, microtome.study.load; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )

@@ -8,8 +8,10 @@ from PIL import Image
 
 from microtome.config.study import Data, Split
 from microtome.faults import ConfigurationError, raise_faults
-from microtome.study.sheet import read_sheet, resolve
-from microtome.study.splits import check_data, make_splits
+from microtome.study.load import inspect_data
+from microtome.study.sample import resolve
+from microtome.study.sheet import read_sheet
+from microtome.study.splits import make_splits
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited
 
@@ -70,7 +72,7 @@ def write(folder, content):
 
 def test_the_seeds_are_sound(folder):
     for content in SHEETS:
-        assert check_data(DATA, Split(), sheet=write(folder, content)) == []
+        assert inspect_data(DATA, Split(), sheet=write(folder, content)).faults == []
 
 
 @fuzzed
@@ -78,7 +80,7 @@ def test_the_seeds_are_sound(folder):
 def test_a_sheet_is_read_or_refused(content, split, data, folder):
     sheet = write(folder, content)
     with bounded(ConfigurationError):
-        raise_faults(check_data(data, split, sheet=sheet))
+        raise_faults(inspect_data(data, split, sheet=sheet).faults)
         samples = read_sheet(sheet, data)
         assert make_splits(samples, split, sheet=sheet, column="block")
         if not data.allow_outside:

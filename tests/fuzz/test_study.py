@@ -6,8 +6,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.config.load import load_studies
+from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
+from microtome.study.load import load_plans
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited, reshaped
 from tests.workflow.workspace import he_study
@@ -123,7 +124,7 @@ FILES = st.one_of(edited([*map(dump, TREES)], WORDS), reshaped(TREES, NAMES, ODD
 @pytest.mark.parametrize("tree", [SMALL, he_study()])
 def test_the_seeds_are_sound(tree, folder):
     (folder / "x.yaml").write_bytes(dump(tree))
-    assert load_studies(["x"], "paper", folder=folder)
+    assert load_plans(Workflow(studies=("x",), scale="paper"), folder=folder)
 
 
 @fuzzed
@@ -131,5 +132,5 @@ def test_the_seeds_are_sound(tree, folder):
 def test_a_study_is_loaded_or_refused(content, scale, folder):
     (folder / "x.yaml").write_bytes(content)
     with bounded(ConfigurationError):
-        study = load_studies(["x"], scale, folder=folder)["x"]
-        study.model_dump_json()
+        plan = load_plans(Workflow(studies=("x",), scale=scale), folder=folder)["x"]
+        plan.study.model_dump_json()

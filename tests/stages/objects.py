@@ -20,6 +20,7 @@ from microtome.stages.targets import extract_patches, rasterize_targets
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.study.load import load_plans
 from microtome.study.plan import StudyPlan
+from microtome.workflow.states import data, runs, stains
 from tests.workflow.workspace import he_study
 
 SIDE = 96
@@ -60,18 +61,18 @@ def options(state: str) -> dict[str, Any]:
 
 def prepare(plan: StudyPlan, root: Path) -> None:
     """From the phantom to images, targets, patches and normalized stains."""
-    simulate(options(plan.simulate()), root / "raw")
+    simulate(options(data.simulate(plan)), root / "raw")
     for batch in BATCHES:
-        chosen = options(plan.import_images(batch))
+        chosen = options(data.import_images(plan, batch))
         import_images(chosen["samples"], root / "raw", root / f"images/{batch}")
-        chosen = options(plan.rasterize_targets(batch))
+        chosen = options(data.rasterize_targets(plan, batch))
         folder = root / f"targets/{batch}"
         rasterize_targets(chosen["samples"], root / "raw", folder, targets=chosen["targets"])
-        extract_patches(folder, root / f"patches/{batch}.parquet", **options(plan.extract_patches()))
+        extract_patches(folder, root / f"patches/{batch}.parquet", **options(data.extract_patches(plan)))
     target = root / "stains/spcn/target.json"
-    fit_stain(options(plan.fit_stain("spcn")), root / f"images/{plan.batch_of(TARGET)}", target)
+    fit_stain(options(stains.fit_stain(plan, "spcn")), root / f"images/{plan.batch_of(TARGET)}", target)
     for batch in BATCHES:
-        chosen = options(plan.normalize_stain("spcn"))
+        chosen = options(stains.normalize_stain(plan, "spcn"))
         normalize_batch(chosen, target, root / f"images/{batch}", root / f"stains/spcn/images/{batch}")
 
 
@@ -88,7 +89,7 @@ def train(plan: StudyPlan, root: Path, run: str) -> Path:
         tuple(seen(plan, root, run) / batch for batch in parts),
         tuple(root / f"targets/{batch}" for batch in parts),
     )
-    chosen = options(plan.train("main", run, 0))
+    chosen = options(runs.train(plan, "main", run, 0))
     train_run(chosen, files, folder, checkpoint=folder / "checkpoint", device="cpu", threads=1)
     return folder
 
@@ -98,8 +99,8 @@ def evaluate(plan: StudyPlan, root: Path, run: str, folder: Path) -> pd.DataFram
     maps, found = folder / "predictions/test-0", folder / "segmentations/test-0"
     source = seen(plan, root, run) / "test-0"
     weights = folder / "model.safetensors"
-    predict_batch(options(plan.predict(run)), weights, source, maps, device="cpu", threads=1)
-    segment_batch(options(plan.segment(run)), maps, found)
+    predict_batch(options(runs.predict(plan, run)), weights, source, maps, device="cpu", threads=1)
+    segment_batch(options(runs.segment(plan, run)), maps, found)
     files = EvaluatedFiles([maps], [found], [root / "targets/test-0"])
-    evaluate_run(options(plan.evaluate("main", run, 0)), files, folder / "metrics.tsv")
+    evaluate_run(options(runs.evaluate(plan, "main", run, 0)), files, folder / "metrics.tsv")
     return pd.read_csv(folder / "metrics.tsv", sep="\t")

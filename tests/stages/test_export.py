@@ -7,6 +7,7 @@ import zipfile
 
 from microtome import networks
 from microtome.stages.export import export_run
+from microtome.workflow.states import applied
 from tests.stages.objects import ZOOM, options
 
 
@@ -15,7 +16,7 @@ def card(folder):
 
 
 def packed(found, path, run="marked", members=("marked",), **changes):
-    chosen = options(found.plan.export_run(run, None)) | changes
+    chosen = options(applied.export_run(found.plan, run, None)) | changes
     stains = [found.root / f"stains/{name}/target.json" for name in chosen["stains"]]
     folders = [found.runs[member] for member in members]
     export_run(chosen, members=folders, stains=stains, metrics=folders[0] / "metrics.tsv", archive=path)

@@ -17,6 +17,7 @@ from microtome.stages.objects import export_objects
 from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.training.tasks import normalize
+from microtome.workflow.states import applied, runs
 from tests.stages import objects
 from tests.stages.objects import SIDE, ZOOM, options
 
@@ -87,7 +88,7 @@ def test_a_marker_that_is_not_trained_on_is_not_read(found, tmp_path):
 @pytest.mark.parametrize("parts", [("train-0", "val-0"), ("train-0",)])
 def test_a_held_out_share_needs_no_other_windows_than_the_index_has(parts, found, tmp_path):
     """Training tiles, and perhaps one for validation, with three copies each; a quarter of all validates."""
-    chosen = options(found.plan.train("main", "marked", 0))
+    chosen = options(runs.train(found.plan, "main", "marked", 0))
     names = {"train": ["tile-000", "tile-001"], "val": ["tile-002"] if len(parts) > 1 else []}
     chosen["parts"] = names
     folder = found.root / "runs"
@@ -130,7 +131,7 @@ def test_zoomed_prediction_is_the_network_on_the_resized_image(found, tmp_path):
     """As in training: scaled, resized, normalized; the maps are brought back."""
     source = found.root / "stains/spcn/images/test-0"
     weights = found.runs["marked"] / "model.safetensors"
-    chosen = options(found.plan.predict("marked")) | {"predict": {"window": None}}
+    chosen = options(runs.predict(found.plan, "marked")) | {"predict": {"window": None}}
     chosen["input"] = {"scale": 255, "mean": 0.3, "std": 0.7, "zoom": 2 / 3}
     predict_batch(chosen, weights, source, tmp_path / "maps", device="cpu", threads=1)
     pixels = torch.from_numpy(np.moveaxis(images.read(source / f"{TILE}.tif"), -1, 0).astype(np.float32))
@@ -153,7 +154,7 @@ def test_metrics_have_the_group_of_each_image(found):
 
 def test_objects_of_a_batch_are_exported(found, tmp_path):
     run = found.runs["marked"]
-    chosen = options(found.plan.export_objects("marked"))
+    chosen = options(applied.export_objects(found.plan, "marked"))
     assert chosen["class"] == "nucleus"
     source = found.root / "images/test-0"
     export_objects(chosen, run / "segmentations/test-0", source, tmp_path / "out")

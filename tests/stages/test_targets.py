@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from microtome.config.study import Targets
+from microtome.config.modalities.objects import Targets
 from microtome.io import images
 from microtome.objects import labels as instances
 from microtome.stages.targets import rasterize_targets

@@ -83,7 +83,7 @@ def test_other_readers_are_not_believed(image: Path, tmp_path: Path, monkeypatch
     memory = tmp_path / "headers.json"
     with remembered(memory):
         _look(image)
-    monkeypatch.setattr(headers, "READERS", ("_header_memory",))
+    monkeypatch.setattr(headers, "READERS", ("tiff",))
     assert headers._load(memory) == {}
 
 

@@ -11,7 +11,10 @@ from pytest import fixture, mark
 
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.config.study import Data
-from microtome.study.sheet import as_rows, check_files, check_parts, inspect_sheet, phantom_sheet, resolve
+from microtome.study.files import check_files
+from microtome.study.sample import as_rows, resolve
+from microtome.study.sheet import inspect_sheet, phantom_sheet
+from microtome.study.splits import check_parts
 
 DATA = Data(source="files", samples="s.tsv", channels=3, classes={"a": 0, "b": 1})
 HEAD = "sample\timage\tlabel\tpatient\tgroup\tcube\tdark\tblank\n"
@@ -54,9 +57,9 @@ def check(folder, row=ROW, head=HEAD):
 def test_the_columns_are_read_and_resolved(folder):
     assert check(folder) == []
     (sample,), _ = inspect_sheet(folder / "s.tsv", DATA)
-    assert (sample.cube, sample.dark, sample.blank, sample.row) == ("a.hdr", "d.hdr", "b.hdr", 2)
+    assert (sample.more, sample.row) == ({"cube": "a.hdr", "dark": "d.hdr", "blank": "b.hdr"}, 2)
     (resolved,) = resolve([sample], Path("/x"))
-    assert (resolved.cube, resolved.dark, resolved.blank) == ("/x/a.hdr", "/x/d.hdr", "/x/b.hdr")
+    assert resolved.more == {"cube": "/x/a.hdr", "dark": "/x/d.hdr", "blank": "/x/b.hdr"}
 
 
 @mark.parametrize("shape", [(3, 1, 8), (3, 6, 1), (3, 1, 1)])

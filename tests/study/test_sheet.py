@@ -16,15 +16,10 @@ from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.study import Data
 from microtome.faults import ConfigurationError
-from microtome.study.sheet import (
-    check_files,
-    check_labels,
-    check_parts,
-    inspect_sheet,
-    phantom_sheet,
-    read_sheet,
-    resolve,
-)
+from microtome.study.files import check_files
+from microtome.study.sample import resolve
+from microtome.study.sheet import inspect_sheet, phantom_sheet, read_sheet
+from microtome.study.splits import check_labels, check_parts
 from tests.workflow.workspace import REPOSITORY
 
 DATA = Data(source="files", samples="s.tsv", group_by="block", classes={"a": 0, "b": 1})

@@ -10,8 +10,9 @@ from pytest import mark, raises
 
 from microtome.config.study import Data, Split
 from microtome.faults import ConfigurationError
-from microtome.study.sheet import PARTS, Sample
-from microtome.study.splits import balanced_folds, batches, check_data, digest, make_splits
+from microtome.study.load import inspect_data
+from microtome.study.sample import PARTS, Sample, digest_parts
+from microtome.study.splits import balanced_folds, batches, make_splits
 
 SHEET = Path("s.tsv")
 relaxed = settings(deadline=None, max_examples=80)
@@ -95,7 +96,9 @@ def test_draws_do_not_depend_on_the_order_of_rows(found, seed, order):
     for options in ({"kind": "random", "sizes": sizes}, {"kind": "folds", "k": 2, "stratify": False}):
         one, two = (split_of(s, seed=seed, **options) for s in (samples, shuffled))
         assert one == two
-        assert [digest(parts) for parts in one.values()] == [digest(parts) for parts in two.values()]
+        assert [digest_parts(parts) for parts in one.values()] == [
+            digest_parts(parts) for parts in two.values()
+        ]
 
 
 def test_seeds_give_other_draws_and_the_same_seed_the_same():
@@ -103,7 +106,7 @@ def test_seeds_give_other_draws_and_the_same_seed_the_same():
     sizes = {"train": 12, "val": 4, "test": 4}
     draws = [split_of(samples, kind="random", sizes=sizes, seed=seed)["main"] for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
-    assert digest(draws[0]) == digest(draws[1]) != digest(draws[2])
+    assert digest_parts(draws[0]) == digest_parts(draws[1]) != digest_parts(draws[2])
 
 
 def test_a_draw_is_pinned():
@@ -198,21 +201,21 @@ def test_leak_and_missing_part_come_together():
     assert len(caught.value.faults) == 2
 
 
-def test_check_data_lists_sheet_files_and_split(tmp_path):
+def test_inspect_data_lists_sheet_files_and_split(tmp_path):
     sheet = tmp_path / "s.tsv"
     rows = "a\tnone.png\tl.png\tb0\ttrain\nb\tnone2.png\tl2.png\tb0\ttest\n"
     sheet.write_text("sample\timage\tlabel\tblock\tpart\n" + rows, encoding="utf-8")
     data = Data(source="files", samples=str(sheet), group_by="block", classes={"a": 0, "b": 1})
-    text = "\n".join(map(str, check_data(data, Split(), sheet=sheet)))
+    text = "\n".join(map(str, inspect_data(data, Split(), sheet=sheet).faults))
     for expected in ("none.png'", "l2.png'", "block 'b0' in 'test'", "no sample in part 'val'"):
         assert expected in text
     far = data.model_copy(update={"root": str(tmp_path / "far")})
-    assert "data.root: found" in "\n".join(map(str, check_data(far, Split(), sheet=sheet)))
+    assert "data.root: found" in "\n".join(map(str, inspect_data(far, Split(), sheet=sheet).faults))
 
 
-def test_check_data_of_a_phantom():
+def test_inspect_data_of_a_phantom():
     data = Data(source="phantom", classes={"a": 0, "b": 1}, group_by="block")
-    assert check_data(data, Split(), sheet=SHEET) == []
+    assert inspect_data(data, Split(), sheet=SHEET).faults == []
 
 
 parts_lists = st.lists(st.sampled_from(PARTS), min_size=1, max_size=30)

@@ -12,8 +12,9 @@ from microtome.config.cubes import Bands, Cubes
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans
+from microtome.study.modalities.cubes import raw_cubes
 from microtome.study.plan import StudyPlan
-from microtome.workflow.states.runs import run_kind
+from microtome.workflow.states import cubes, runs
 
 STUDY: dict[str, Any] = {
     "paper": "p0_hypernet",
@@ -62,14 +63,14 @@ def plan(**changes: object) -> StudyPlan:
 
 def states(found: StudyPlan) -> dict[str, str]:
     return {
-        "calibrate": found.calibrate("train-0"),
-        "score_bands": found.score_bands(),
-        "select_bands": found.select_bands("main"),
-        "cut_bands": found.cut_bands(),
-        "cut_raw": found.cut_raw("train-0"),
-        "borrow_weights": found.borrow_weights("main", "raw", 0),
-        "train": found.train("main", "net", 0),
-        "predict": found.predict("net"),
+        "calibrate": cubes.calibrate(found, "train-0"),
+        "score_bands": cubes.score_bands(found),
+        "select_bands": cubes.select_bands(found, "main"),
+        "cut_bands": cubes.cut_bands(found),
+        "cut_raw": cubes.cut_raw(found, "train-0"),
+        "borrow_weights": runs.borrow_weights(found, "main", "raw", 0),
+        "train": runs.train(found, "main", "net", 0),
+        "predict": runs.predict(found, "net"),
     }
 
 
@@ -112,17 +113,17 @@ def test_views_name_the_folders() -> None:
     assert found.seen("main", "net") == "bands/main/images/{batch}"
     assert found.seen("main", "rgb") == "images/{batch}"
     assert found.seen("main", "raw") == "bands/main/raw/{batch}"
-    assert [run_kind(found.study.runs[name]) for name in ("net", "raw")] == ["plain", "borrowed"]
+    assert [found.study.runs[name].kind for name in ("net", "raw")] == ["plain", "borrowed"]
 
 
 def test_another_view_trains_again() -> None:
-    assert plan().train("main", "net", 0) != plan(runs__net__view="raw").train("main", "net", 0)
+    assert runs.train(plan(), "main", "net", 0) != runs.train(plan(runs__net__view="raw"), "main", "net", 0)
 
 
 def test_raw_cubes_are_those_of_the_evaluated_parts() -> None:
     found = plan()
-    assert list(found.raw_cubes()) == found.members("main", "test")
-    assert plan(cubes__calibrated=True).raw_cubes() == {}
+    assert list(raw_cubes(found)) == found.members("main", "test")
+    assert raw_cubes(plan(cubes__calibrated=True)) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from microtome.config.load import load_workflow
 from microtome.provenance import code
 from microtome.study.load import load_plans
 from microtome.study.plan import StudyPlan
-from microtome.workflow.states import products
+from microtome.workflow.states import applied, data, products, runs, stains
 from tests.workflow.conftest import Complete
 from tests.workflow.workspace import STUDIES, Workspace, environment_of, make_workspace
 
@@ -22,25 +22,56 @@ SECONDS = 5.0
 """User time of a dry run of the demo study, at most (DESIGN 2)."""
 TRIES = 3
 STUDY_RULES = {
-    "simulate": (),
-    "extract_patches": (),
-    "import_images": ("batch",),
-    "rasterize_targets": ("batch",),
-    "split": ("split",),
-    "train": ("split", "run", "seed"),
-    "predict": ("run",),
-    "average": ("run",),
-    "ensemble": ("split", "run", "seed"),
-    "fit_calibration": ("split", "run"),
-    "calibrate_predictions": ("run",),
-    "segment": ("run",),
-    "fit_stain": ("stain",),
-    "normalize_stain": ("stain",),
-    "export_objects": ("run",),
-    "evaluate": ("split", "run", "seed"),
+    "simulate": (data.simulate,),
+    "extract_patches": (data.extract_patches,),
+    "write_sheet": (data.sheet,),
+    "predict_raw": (runs.predict, "run"),
+    "import_images": (
+        data.import_images,
+        "batch",
+    ),
+    "rasterize_targets": (
+        data.rasterize_targets,
+        "batch",
+    ),
+    "split": (
+        data.split,
+        "split",
+    ),
+    "train": (runs.train, "split", "run", "seed"),
+    "predict": (
+        runs.predict,
+        "run",
+    ),
+    "average": (
+        runs.average,
+        "run",
+    ),
+    "ensemble": (runs.ensemble, "split", "run", "seed"),
+    "fit_calibration": (runs.fit_calibration, "split", "run"),
+    "calibrate_predictions": (
+        runs.calibrate_predictions,
+        "run",
+    ),
+    "segment": (
+        runs.segment,
+        "run",
+    ),
+    "fit_stain": (
+        stains.fit_stain,
+        "stain",
+    ),
+    "normalize_stain": (
+        stains.normalize_stain,
+        "stain",
+    ),
+    "export_objects": (
+        applied.export_objects,
+        "run",
+    ),
+    "evaluate": (runs.evaluate, "split", "run", "seed"),
 }
-"""Rules whose state is a method of the plan of that name, and the wildcards that it takes."""
-OTHER_METHODS = {"write_sheet": "sheet", "predict_raw": "predict"}
+"""The state of a rule, a function of the plan, and the wildcards that it takes."""
 SECTIONS = {"tabulate": "tables", "draw": "figures"}
 WHOLE = {"report_page": products.report, "crate": products.crate}
 """Rules of all studies together."""
@@ -82,7 +113,7 @@ def test_a_dry_run_of_phantoms_needs_snakemake_alone(demo: Workspace) -> None:
     demo.run("-n", "-c1", "--quiet", "all", MICROTOME_TEST_FORBIDDEN="tifffile imagecodecs")
     files = [demo.root / "Snakefile", *sorted(demo.root.glob("rules/*.smk"))]
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    imports = [line for line in lines if line.startswith("from microtome")]
+    imports = [line for line in lines if line.startswith(("from microtome", "import microtome"))]
     assert len(imports) > 5
     made = "assert load_plans(load_workflow({'scale': 'demo'}))"
     done = subprocess.run(
@@ -108,7 +139,7 @@ def test_states_cover_what_jobs_imported(complete: Complete, monkeypatch: pytest
     plans = load_plans(load_workflow({"scale": "demo", "studies": list(STUDIES)}))
     scopes = _record_scopes(monkeypatch)
     records = list(_records(complete.imports))
-    assert {rule for rule, _, _ in records} >= {*STUDY_RULES, *OTHER_METHODS, *SECTIONS, *WHOLE}
+    assert {rule for rule, _, _ in records} >= {*STUDY_RULES, *SECTIONS, *WHOLE}
     missing = {}
     for rule, wildcards, modules in records:
         scopes.clear()
@@ -149,7 +180,6 @@ def _make_state(rule: str, wildcards: dict[str, str], plans: dict[str, StudyPlan
     if rule in SECTIONS:
         products.entry(plan, SECTIONS[rule], wildcards["name"])
         return
-    method = getattr(StudyPlan, OTHER_METHODS.get(rule, rule))
-    names = STUDY_RULES.get(OTHER_METHODS.get(rule, rule), ())
+    state, *names = STUDY_RULES[rule]
     values = [int(wildcards[name]) if name == "seed" else wildcards[name] for name in names]
-    getattr(method, "__wrapped__", method)(plan, *values)
+    getattr(state, "__wrapped__", state)(plan, *values)

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.large_sheets import FORMS, plan_cohorts, sheet_rows, sheet_text
 from benchmarks.placeholders import write_placeholders
 from microtome.config.study import Data, Split
-from microtome.study.splits import check_data
+from microtome.study.load import inspect_data
 
 CLASSES = {"background": 0, "nucleus": 1}
 
@@ -69,7 +69,7 @@ def test_any_size_obeys_the_leakage_rule(study: str, images: int, units: int | N
     (tmp_path / "samples.tsv").write_text(sheet_text(rows), encoding="utf-8")
     data = Data(source="files", group_by=form.unit, classes=CLASSES)
     split = Split(kind="column")
-    assert check_data(data, split, sheet=tmp_path / "samples.tsv", look_at_files=False) == []
+    assert inspect_data(data, split, sheet=tmp_path / "samples.tsv", look_at_files=False).faults == []
 
 
 def test_shares_are_kept() -> None:
@@ -117,4 +117,4 @@ def test_placeholders_are_files_that_are_read(study: str, tmp_path: Path) -> Non
     assert write_placeholders(rows, tmp_path, form) == len(named) >= 12
     assert write_placeholders(rows, tmp_path, form) == 0
     data = Data(source="files", group_by=form.unit, channels=form.channels, classes=CLASSES)
-    assert check_data(data, Split(kind="column"), sheet=sheet) == []
+    assert inspect_data(data, Split(kind="column"), sheet=sheet).faults == []

@@ -13,19 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from microtome.config.modalities.objects import Targets
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.run import Run
 from microtome.config.stain import Spcn
-from microtome.config.study import Data, Evaluate, Patches, Study, Targets
+from microtome.config.study import Data, Evaluate, Patches, Study
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.provenance import code
 from microtome.registry import entry_names
 from microtome.study.load import load_plans
 from microtome.study.plan import StudyPlan
-from microtome.workflow.states import products
-from microtome.workflow.states.runs import run_kind
+from microtome.workflow.states import applied, data, products, runs, stains
 from tests import plan_options as table
 from tests.plan_options import BATCHES, OBJECT_OPTIONS, OPTIONS
 from tests.workflow.cases import listed
@@ -84,23 +84,23 @@ def _with(content: Content, **changes: object) -> Content:
 def _states(plan: StudyPlan) -> dict[str, str]:
     """Every job of a study by name, with its state."""
     states = {
-        "simulate": plan.simulate(),
-        "write_sheet": plan.sheet(),
+        "simulate": data.simulate(plan),
+        "write_sheet": data.sheet(plan),
         "report_page": products.report({"mini": plan}),
         "crate": products.crate({"mini": plan}),
     }
     for batch in plan.batches:
-        states[f"import_images {batch}"] = plan.import_images(batch)
-        states[f"rasterize_targets {batch}"] = plan.rasterize_targets(batch)
-        states[f"extract_patches {batch}"] = plan.extract_patches()
+        states[f"import_images {batch}"] = data.import_images(plan, batch)
+        states[f"rasterize_targets {batch}"] = data.rasterize_targets(plan, batch)
+        states[f"extract_patches {batch}"] = data.extract_patches(plan)
     for section, rule in (("tables", "tabulate"), ("figures", "draw")):
         for name in getattr(plan.study, section):
             states[f"{rule} {name}"] = products.entry(plan, section, name)
     for stain in plan.study.stains:
-        states[f"fit_stain {stain}"] = plan.fit_stain(stain)
-        states[f"normalize_stain {stain}"] = plan.normalize_stain(stain)
+        states[f"fit_stain {stain}"] = stains.fit_stain(plan, stain)
+        states[f"normalize_stain {stain}"] = stains.normalize_stain(plan, stain)
     for split in plan.splits:
-        states[f"split {split}"] = plan.split(split)
+        states[f"split {split}"] = data.split(plan, split)
     for split, run, seed in plan.evaluated():
         states |= {f"{rule} {run}": state for rule, state in _run_states(plan, split, run, seed).items()}
     return states
@@ -109,20 +109,23 @@ def _states(plan: StudyPlan) -> dict[str, str]:
 def _run_states(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, str]:
     """The states of a run, by rule."""
     both = {
-        "segment": plan.segment(run),
-        "evaluate": plan.evaluate(split, run, seed),
-        "apply": plan.apply(run, 0),
-        "evaluate_applied": plan.evaluate_applied(split, run, seed),
-        "export_run": plan.export_run(run, None),
-        "export_objects": plan.export_objects(run),
+        "segment": runs.segment(plan, run),
+        "evaluate": runs.evaluate(plan, split, run, seed),
+        "apply": applied.apply(plan, run, 0),
+        "evaluate_applied": applied.evaluate_applied(plan, split, run, seed),
+        "export_run": applied.export_run(plan, run, None),
+        "export_objects": applied.export_objects(plan, run),
     }
     if plan.study.runs[run].is_ensemble:
-        averaged = {"average": plan.average(run), "uncertainty": plan.uncertainty(run)}
-        return both | averaged | {"ensemble": plan.ensemble(split, run, seed)}
-    trained = {"train": plan.train(split, run, seed), "predict": plan.predict(run)}
-    if run_kind(plan.study.runs[run]) == "plain":
+        averaged = {"average": runs.average(plan, run), "uncertainty": runs.uncertainty(plan, run)}
+        return both | averaged | {"ensemble": runs.ensemble(plan, split, run, seed)}
+    trained = {"train": runs.train(plan, split, run, seed), "predict": runs.predict(plan, run)}
+    if plan.study.runs[run].kind == "plain":
         return both | trained
-    calibrated = {"fit": plan.fit_calibration(split, run), "calibrate": plan.calibrate_predictions(run)}
+    calibrated = {
+        "fit": runs.fit_calibration(plan, split, run),
+        "calibrate": runs.calibrate_predictions(plan, run),
+    }
     return both | trained | calibrated
 
 
@@ -212,9 +215,9 @@ def test_class_names_are_used_where_they_are_printed_or_counted() -> None:
 def test_a_seed_adds_jobs_and_changes_none() -> None:
     before = _plan(_study())
     after = _plan(_with(_study(), runs__tversky__seeds=[0, 5]))
-    assert after.train("main", "tversky", 0) == before.train("main", "tversky", 0)
-    assert after.train("main", "tversky", 5) != after.train("main", "tversky", 0)
-    assert after.predict("tversky") == before.predict("tversky")
+    assert runs.train(after, "main", "tversky", 0) == runs.train(before, "main", "tversky", 0)
+    assert runs.train(after, "main", "tversky", 5) != runs.train(after, "main", "tversky", 0)
+    assert runs.predict(after, "tversky") == runs.predict(before, "tversky")
     assert set(after.evaluated()) - set(before.evaluated()) == {("main", "tversky", 5)}
     assert after.seeds("mean") == (0,), "an ensemble has the seeds that its members share"
 
@@ -302,7 +305,7 @@ def test_swapped_values_are_seen(alpha: float, beta: float) -> None:
         _plan(_with(_study(), runs__tversky__loss={"name": "tversky", "alpha": a, "beta": b}))
         for a, b in ((alpha, beta), (beta, alpha))
     )
-    same = first.train("main", "tversky", 0) == second.train("main", "tversky", 0)
+    same = runs.train(first, "main", "tversky", 0) == runs.train(second, "main", "tversky", 0)
     assert same == (alpha == beta)
 
 
@@ -310,7 +313,7 @@ def test_swapped_values_are_seen(alpha: float, beta: float) -> None:
 @given(one=st.floats(0, 1), other=st.floats(0, 1))
 def test_states_tell_values_apart_to_the_last_bit(one: float, other: float) -> None:
     states = {
-        _plan(_with(_study(), runs__dice__segment={"threshold": value})).segment("dice")
+        runs.segment(_plan(_with(_study(), runs__dice__segment={"threshold": value})), "dice")
         for value in (one, other)
     }
     assert len(states) == (1 if one == other else 2)
@@ -357,7 +360,7 @@ def test_states_are_one_line_of_sorted_json() -> None:
 
 def test_kinds_of_runs() -> None:
     plan = _plan(_study())
-    assert {name: run_kind(run) for name, run in plan.study.runs.items()} == {
+    assert {name: run.kind for name, run in plan.study.runs.items()} == {
         "dice": "plain",
         "tversky": "plain",
         "n4": "calibrated",

@@ -7,6 +7,7 @@ from typing import Any
 from microtome.config.study import Entry
 from microtome.provenance import code
 from microtome.registry import entry_names
+from microtome.study.modalities import cubes
 from microtome.workflow.needs import Shown
 
 RULES = {"tables": "tabulate", "figures": "draw"}
@@ -60,7 +61,7 @@ def _groups(shown: Shown) -> dict[str, Any]:
 
 def _raw_cubes(shown: Shown) -> dict[str, Any]:
     """Cubes as they were recorded, which lie outside the results."""
-    return {"raw_cubes": shown.plan.raw_cubes()} if shown.plan.study.cubes else {}
+    return {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {}
 
 
 def _method(shown: Shown) -> dict[str, Any]:

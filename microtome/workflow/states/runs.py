@@ -1,29 +1,161 @@
 # SPDX-License-Identifier: MIT
-"""Which options of a run the states of rules take, and how a run's maps come about."""
+"""States of the rules that train, predict, calibrate, segment, average and evaluate."""
 
-from typing import Any
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from microtome.config.run import Run
+from microtome.study import modalities
+from microtome.workflow.states import state_of
+
+if TYPE_CHECKING:
+    from microtome.study.plan import StudyPlan
+
+LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
+PREDICTED = ("predict", "input", "window", "network")
+
+
+@cache
+def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
+    """State of `train`."""
+    settings = plan.study.runs[run]
+    options = {field: getattr(settings, field).model_dump(mode="json") for field in LEARNT}
+    parts = {part: plan.members(split, part) for part in ("train", "val")}
+    data = {"parts": parts, "classes": plan.classes, "data_source": plan.data_kind}
+    for training in modalities.ask("training"):
+        options |= training(plan.study, settings)
+    return state_of("train", options | identity(plan, split, run, seed) | data, _methods(settings))
+
+
+@cache
+def predict(plan: StudyPlan, run: str) -> str:
+    """State of `predict`."""
+    settings = plan.study.runs[run]
+    return state_of("predict", predict_options(settings), [network_module(settings)])
+
+
+def borrow_weights(plan: StudyPlan, split: str, run: str, seed: int) -> str:
+    """State of `borrow_weights`."""
+    settings = plan.study.runs[run]
+    lent = {"weights_of": settings.weights_of, "view": settings.view}
+    return state_of("borrow_weights", {"split": split, "run": run, "seed": seed} | lent)
+
+
+@cache
+def fit_calibration(plan: StudyPlan, split: str, run: str) -> str:
+    """State of `fit_calibration`."""
+    options = plan.study.runs[run].calibration.model_dump(include={"kind", "bins"})
+    return state_of("fit_calibration", options | {"samples": plan.members(split, "val")})
+
+
+@cache
+def calibrate_predictions(plan: StudyPlan, run: str) -> str:
+    """State of `calibrate_predictions`."""
+    return state_of("calibrate_predictions", calibrate_options(plan.study.runs[run]))
+
+
+@cache
+def segment(plan: StudyPlan, run: str) -> str:
+    """State of `segment`."""
+    return state_of("segment", plan.study.runs[run].segment.model_dump())
+
+
+@cache
+def average(plan: StudyPlan, run: str) -> str:
+    """State of `average`."""
+    return state_of("average", _averaged(plan, run))
+
+
+@cache
+def uncertainty(plan: StudyPlan, run: str) -> str:
+    """State of `uncertainty`."""
+    return state_of("uncertainty", _averaged(plan, run) | {"activation": activation(plan, run)})
+
+
+@cache
+def ensemble(plan: StudyPlan, split: str, run: str, seed: int) -> str:
+    """State of `ensemble`, which writes the card of an ensemble."""
+    options = identity(plan, split, run, seed) | _averaged(plan, run)
+    return state_of("ensemble", options | {"data_source": plan.data_kind})
+
+
+@cache
+def evaluate(plan: StudyPlan, split: str, run: str, seed: int) -> str:
+    """State of `evaluate`."""
+    samples = {
+        name: part
+        for part in plan.study.evaluate.parts
+        for name in plan.members(split, part)
+        if plan.samples[name].label
+    }
+    groups = {name: plan.samples[name].group for name in samples}
+    options = measured(plan, split, run, seed) | {"samples": samples, "groups": groups}
+    return state_of("evaluate", options, measuring(plan))
+
+
+def identity(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
+    """What a trained run is called in its card."""
+    return {"study": plan.study.name, "scale": plan.scale, "split": split, "run": run, "seed": seed}
+
+
+def network_module(settings: Run) -> str:
+    """The module of a run's network."""
+    return f"microtome.networks.{settings.network.name}"
+
+
+def _methods(settings: Run) -> list[str]:
+    return [network_module(settings), f"microtome.losses.{settings.loss.name}"]
 
 
 def predict_options(settings: Run) -> dict[str, Any]:
     """What prediction depends on."""
-    return {
-        f: getattr(settings, f).model_dump(mode="json") for f in ("predict", "input", "window", "network")
-    }
+    return {field: getattr(settings, field).model_dump(mode="json") for field in PREDICTED}
 
 
 def calibrate_options(settings: Run) -> dict[str, Any] | None:
     """What calibrating depends on; None for a run that is not calibrated."""
-    return (
-        settings.calibration.model_dump(include={"median_radius"})
-        if run_kind(settings) == "calibrated"
-        else None
-    )
+    is_calibrated = settings.kind == "calibrated"
+    return settings.calibration.model_dump(include={"median_radius"}) if is_calibrated else None
 
 
-def run_kind(run: Run) -> str:
-    """How a run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights."""
-    if run.weights_of is not None:
-        return "borrowed"
-    return "ensemble" if run.is_ensemble else "calibrated" if run.calibration.kind != "none" else "plain"
+def measured(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
+    """What measuring an image depends on."""
+    evaluate = plan.study.evaluate
+    return {
+        **{"study": plan.study.name, "split": split, "run": run, "seed": seed},
+        "metrics": evaluate.metrics,
+        "thresholds": evaluate.thresholds,
+        "losses": _losses(plan),
+        "classes": plan.classes,
+    }
+
+
+def measuring(plan: StudyPlan) -> list[str]:
+    """The modules that measure, chosen by name."""
+    losses = [f"microtome.losses.{options['name']}" for options in _losses(plan).values()]
+    return [f"microtome.metrics.families.{name}" for name in plan.study.evaluate.metrics] + losses
+
+
+@cache
+def _losses(plan: StudyPlan) -> dict[str, Any]:
+    """The losses that are measured, each as the run of that name sets it, or with its defaults."""
+    evaluate = plan.study.evaluate
+    chosen = evaluate.losses if "losses" in evaluate.metrics else ()
+    set_by_runs = [run.loss for run in plan.study.runs.values() if run.loss is not None]
+    found = {loss.name: loss.model_dump(mode="json") for loss in reversed(set_by_runs)}
+    return {name: found.get(name, {"name": name}) for name in chosen}
+
+
+def _averaged(plan: StudyPlan, run: str) -> dict[str, Any]:
+    """What is averaged; the seeds only where the run names them."""
+    settings = plan.study.runs[run]
+    seeds = {"member_seeds": settings.member_seeds} if settings.member_seeds else {}
+    return {"members": settings.members} | seeds
+
+
+def activation(plan: StudyPlan, run: str) -> str:
+    """How the members' maps are to be read: K classes that sum to 1, or each output by itself."""
+    members = (plan.study.runs[member].network for member in plan.members_of(run))
+    return "softmax" if all(network.CLASS_MAP for network in members) else "sigmoid"

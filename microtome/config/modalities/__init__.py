@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""Options of modalities: one file each, of the same name as in `study/modalities` (or among the plugins).
+
+A module may define, each being left out where it has nothing to say:
+
+* `StudyOptions(Section)`: its sections of a study file, which become fields of `Study`.
+* `RunOptions(Section)`: its options of a run, which become fields of `Run`.
+* `VIEWS: Mapping[str, str]`: what `Run.view` may be beside `image`, each with a description.
+* `check(study, places)`: faults of a study file in which each option alone is valid.
+* `channels(study, run) -> (count, option) | None`: the channels of its views, and the option that says so.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from microtome.config.section import Section
+from microtome.faults import Fault
+from microtome.registry import search_path
+
+if TYPE_CHECKING:
+    from microtome.config.run import Run
+    from microtome.config.study import Study
+    from microtome.config.yaml import Places
+
+__all__ = ["channels", "check", "options", "views"]
+__path__ = search_path(__name__, __path__)
+
+
+@cache
+def _modules() -> tuple[ModuleType, ...]:
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names if not name.startswith("_"))
+
+
+def options(name: str) -> tuple[type[Section], ...]:
+    """The models of this name that modalities have, `StudyOptions` or `RunOptions`."""
+    return tuple(getattr(module, name) for module in reversed(_modules()) if hasattr(module, name))
+
+
+def views() -> dict[str, str]:
+    """What a run may see beside the image, with a description."""
+    return {name: text for module in _modules() for name, text in getattr(module, "VIEWS", {}).items()}
+
+
+def check(study: "Study", places: "Places") -> Iterator[Fault]:
+    """What contradicts itself in a study, as modalities see it.
+
+    Args:
+        study: A study whose options are each valid.
+        places: Where they stand.
+    """
+    for module in _modules():
+        if hasattr(module, "check"):
+            yield from module.check(study, places)
+
+
+def channels(study: "Study", run: "Run") -> tuple[int, str] | None:
+    """The channels of the images of a run's view, and the option that says so; None for plain images."""
+    asked = (module.channels(study, run) for module in _modules() if hasattr(module, "channels"))
+    return next((found for found in asked if found), None)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Options of stain normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from microtome.config.section import Section
+from microtome.config.stain import StainNormalization
+from microtome.faults import Fault, nearest
+
+if TYPE_CHECKING:
+    from microtome.config.run import Run
+    from microtome.config.study import Study
+    from microtome.config.yaml import Places
+
+RGB = 3
+
+
+class StudyOptions(Section):
+    """The normalizations of a study."""
+
+    stains: dict[str, StainNormalization] = Field(
+        {}, description="stain normalization by name; runs choose one with `stain`"
+    )
+
+    @field_validator("stains", mode="before")
+    @classmethod
+    def _with_method(cls, value: Any) -> Any:
+        """Stain normalization without a method is SPCN."""
+        if not isinstance(value, Mapping):
+            return value
+        return {k: {"method": "spcn", **v} if isinstance(v, Mapping) else v for k, v in value.items()}
+
+
+class RunOptions(Section):
+    """The normalization of a run."""
+
+    stain: str | None = Field(
+        None, description="name of the study's stain normalization whose images are used; null: none"
+    )
+
+
+def check(study: Study, places: Places) -> Iterator[Fault]:
+    """Stains of images without colours, and runs that ask for a stain that is not there."""
+    if study.stains and study.data.channels != RGB:
+        expected = f"no stains, as data.channels is {study.data.channels}; stains are of RGB images"
+        yield Fault(places(("stains",)), "stain normalization", expected)
+    for name, run in study.runs.items():
+        yield from _check_run(study, name, run, places)
+
+
+def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    if run.view != "image" and run.stain is not None:
+        where = places.inside(("runs", name, "stain"), 1)
+        yield Fault(where, f"'{run.stain}'", f"null, as view is '{run.view}'")
+    if run.is_ensemble or run.network is None:
+        return
+    if run.stain is not None and run.stain not in study.stains:
+        expected = nearest(run.stain, study.stains) if study.stains else "null, as the study has no `stains`"
+        yield Fault(places.inside(("runs", name, "stain"), 1), f"'{run.stain}'", expected)
+    if run.augment.stain and study.data.channels != RGB:
+        where = places.inside(("runs", name, "augment", "stain"), 2)
+        yield Fault(where, f"{run.augment.stain:g}", f"0, as data.channels is {study.data.channels}")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""Kinds of data beside plain images: one file each, which the rest of a study knows by asking here.
+
+A modality is a module of this folder (or of a project's `plugins/study/modalities`), with a module of the
+same name in `config/modalities` for its options. It may define, leaving out what does not concern it:
+
+* `COLUMNS: Mapping[str, type]`: its columns of the sample sheet; `Path` for files.
+* `fill_cells(cells) -> cells`: cells that follow from others.
+* `SUFFIXES: frozenset[str]` and `look_at_image(path, where, data)`: files that may stand in column `image`
+  and whose headers it reads (a generator of faults that returns a `Size` or None).
+* `data_files(path) -> list[Path]`: further files that belong to a file.
+* `check_files(sample, where, image)`: faults of the headers of its files; `image` is the image's size.
+* `check_samples(study, samples, sheet)`: faults of rows that do not go with the study file.
+* `check_splits(study, splits, places)`: faults that show when it is known which sample is in which part.
+* `seen(plan, split, run) -> str | None`: the folder, with a {batch}, of the images that a run sees; None
+  where the run has no view of its.
+* `pictures(plan, batch) -> str | None`: the folder of pictures made from other files and imported as images.
+* `training(study, run) -> Mapping`: options of the study that training the run depends on.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from microtome.registry import search_path
+
+__all__ = ["ask", "column_groups", "columns", "of_suffix", "path_columns"]
+__path__ = search_path(__name__, __path__)
+
+
+@cache
+def _modules() -> tuple[ModuleType, ...]:
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names if not name.startswith("_"))
+
+
+def ask(function: str) -> Iterator[Callable[..., Any]]:
+    """The functions of this name that modalities have, in their order."""
+    return (getattr(module, function) for module in _modules() if hasattr(module, function))
+
+
+@cache
+def column_groups() -> tuple[tuple[str, ...], ...]:
+    """The columns of each modality that has some."""
+    return tuple(tuple(module.COLUMNS) for module in _modules() if hasattr(module, "COLUMNS"))
+
+
+@cache
+def columns() -> tuple[str, ...]:
+    """The columns of all modalities."""
+    return tuple(name for names in column_groups() for name in names)
+
+
+@cache
+def path_columns() -> tuple[str, ...]:
+    """Those that hold paths of files."""
+    found = (getattr(module, "COLUMNS", {}) for module in _modules())
+    return tuple(name for names in found for name, kind in names.items() if kind is Path)
+
+
+def of_suffix(path: str) -> ModuleType | None:
+    """The modality that reads files of this ending, None for plain images."""
+    suffix = Path(path).suffix.lower()
+    return next((module for module in _modules() if suffix in getattr(module, "SUFFIXES", ())), None)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""One image of a study, as its row of the sample sheet says it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from microtome.study import modalities
+
+PARTS = ("train", "val", "test")
+BY_SAMPLE = "sample"
+"""Value of `group_by` by which each image stands alone."""
+PATHS = ("image", "label")
+Parts = dict[str, str]
+"""Sample name to its part of a split."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a study.
+
+    Attributes:
+        sample: Its unique name, used in file names.
+        image: The image file.
+        label: The label file; None where there is none.
+        unit: What must stay in one part of a split (a patient, a block of slices).
+        group: What a split balances (an organ, a clinic); may be empty.
+        part: `train`, `val`, `test`, or empty where the split decides.
+        page: Page of a multi-page TIFF, from 0.
+        mpp: Micrometres per pixel, where the file does not say.
+        more: The filled cells of columns that modalities have (see `study.modalities`).
+        row: Line of the sheet, the header being line 1.
+    """
+
+    sample: str
+    image: str
+    label: str | None = None
+    unit: str = ""
+    group: str = ""
+    part: str = ""
+    page: int = 0
+    mpp: float | None = None
+    more: Mapping[str, str] = field(default_factory=dict, hash=False)
+    row: int = field(default=0, compare=False)
+
+    def cell(self, column: str) -> str | None:
+        """What a column says, None where it is empty.
+
+        Example:
+            >>> Sample("a", "a.png").cell("label") is None
+            True
+        """
+        return self.more.get(column) if column in modalities.columns() else getattr(self, column)
+
+
+OWN = tuple(f.name for f in fields(Sample) if f.name not in ("more", "row"))
+"""Columns that every study has."""
+
+
+def from_row(row: Mapping[str, Any]) -> Sample:
+    """A sample from the cells of a row, those of modalities among them.
+
+    Example:
+        >>> from_row({"sample": "a", "image": "a.png", "page": 1}).page
+        1
+    """
+    more = {name: row[name] for name in modalities.columns() if row.get(name)}
+    return Sample(**{name: value for name, value in row.items() if name in OWN}, more=more)
+
+
+def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:
+    """The samples as plain rows, for a table or a digest; columns of modalities where a sample has some."""
+    listed = list(samples)
+    filled = {name for sample in listed for name in sample.more}
+    more = [name for names in modalities.column_groups() if filled & set(names) for name in names]
+    return [
+        {name: getattr(one, name) for name in OWN} | {name: one.more.get(name) for name in more}
+        for one in listed
+    ]
+
+
+def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
+    """Make the paths of a sheet start from `root`; absolute paths (`data.allow_outside`) stay."""
+    paths = modalities.path_columns()
+    return [
+        replace(
+            one,
+            **{name: (root / path).as_posix() for name in PATHS if (path := getattr(one, name))},
+            more={
+                name: (root / text).as_posix() if name in paths else text for name, text in one.more.items()
+            },
+        )
+        for one in samples
+    ]
+
+
+def digest_parts(parts: Parts) -> str:
+    """A hash of a split, independent of the order of samples."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""States of the rules in `rules/data.smk` and `rules/preprocess.smk`: images, targets, splits, windows."""
+
+from functools import cache
+from typing import Any
+
+from microtome.study.plan import StudyPlan
+from microtome.study.sample import as_rows, digest_parts
+from microtome.workflow.states import state_of
+
+NOT_READ = ("part", "unit", "group")
+"""Columns that say nothing of what a file holds."""
+
+
+def simulate(plan: StudyPlan) -> str:
+    """State of `simulate`."""
+    phantom = plan.study.data.phantom
+    return state_of("simulate", phantom.model_dump(mode="json"), [f"microtome.phantoms.{phantom.kind}"])
+
+
+@cache
+def import_images(plan: StudyPlan, batch: str) -> str:
+    """State of `import_images`."""
+    return state_of("import_images", _read(plan, batch, "label"))
+
+
+@cache
+def rasterize_targets(plan: StudyPlan, batch: str) -> str:
+    """State of `rasterize_targets`; the images give outlines their size."""
+    unused = "" if plan.has_outlines else "image"
+    return state_of("rasterize_targets", _read(plan, batch, unused) | {"targets": target_options(plan)})
+
+
+def target_options(plan: StudyPlan) -> dict[str, Any]:
+    """What labels are turned into."""
+    data, targets = plan.study.data, plan.study.targets
+    if targets.kind != "semantic":
+        return targets.model_dump()
+    return {"kind": targets.kind, "classes": list(data.classes.items()), "ignore": data.ignore}
+
+
+@cache
+def extract_patches(plan: StudyPlan) -> str:
+    """State of `extract_patches`."""
+    return state_of("extract_patches", plan.study.patches.model_dump() | {"classes": plan.classes})
+
+
+@cache
+def split(plan: StudyPlan, split: str) -> str:
+    """State of `split`."""
+    parts = plan.splits[split]
+    rows = [
+        {"sample": s.sample, "unit": s.unit, "group": s.group, "part": parts[s.sample]}
+        for s in plan.samples.values()
+    ]
+    return state_of("split", {"rows": rows, "digest": digest_parts(parts)})
+
+
+def sheet(plan: StudyPlan) -> str:
+    """State of `write_sheet`."""
+    return state_of("write_sheet", {"rows": as_rows(plan.samples.values())})
+
+
+def _read(plan: StudyPlan, batch: str, other: str) -> dict[str, Any]:
+    """What reading the images or labels of a batch depends on."""
+    rows = [
+        {key: value for key, value in row.items() if key not in (other, *NOT_READ)}
+        for row in plan.rows(batch)
+    ]
+    return {"root": plan.root.as_posix(), "samples": rows}
