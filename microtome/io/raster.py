@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from microtome.io.errors import ImageError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOW_DIMENSIONS = 2
 HIGH_DIMENSIONS = 3
-
-
-class ImageError(ValueError):
-    """An image file or array that cannot be used; the message names it, the finding and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)

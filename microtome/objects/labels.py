@@ -26,47 +26,27 @@ import numpy as np
 
 from microtome.io import label_images
 from microtome.io.annotations import AnnotationError, Polygon, read_polygons
-from microtome.io.images import ImageError
-from microtome.objects.markers import (
-    CENTRE_RADIUS,
-    EROSION_RADII,
-    centre_markers,
-    centres,
-    erode_by_area,
-    eroded_components,
-    shape_markers,
-    some,
-)
-from microtome.objects.polygon_raster import fill
+from microtome.io.errors import ImageError
+from microtome.objects.markers import some
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "CENTRE_RADIUS",
-    "CONVENTIONS",
-    "EROSION_RADII",
-    "AnnotationError",
-    "ImageError",
-    "Instances",
-    "centre_markers",
-    "centres",
-    "erode_by_area",
-    "eroded_components",
-    "load_instances",
-    "rasterize",
-    "read_instances",
-    "shape_markers",
-]
-
 Labels = "NDArray[np.integer]"
 Convention = Literal["pixel_centre", "matlab", "first_pixel"]
 CONVENTIONS = {"pixel_centre": 0.5, "matlab": None, "first_pixel": 0.0}
 OVERLAPS = ("first", "last")
 OUTLINE_SUFFIXES = (".xml", ".json", ".geojson")
+SUBPIXELS = 5
+"""poly2mask moves vertices to a grid of 5 x 5 cells a pixel (documentation of MATLAB's poly2mask)."""
+LARGEST_OUTLINE = 2**15
+"""Pixels a side; pycocotools counts the pixels of a polygon's box in 32 bits."""
 
+Floats = "NDArray[np.float64]"
+Integers = "NDArray[np.int64]"
+NOTHING = (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
 
 logger = logging.getLogger(__name__)
 
@@ -125,14 +105,14 @@ def rasterize(
         )
         raise ValueError(msg)
     labels = np.zeros(shape, np.int32)
-    patches = [fill(polygon.rings, shape, centre=CONVENTIONS[convention]) for polygon in polygons]
-    for number, (polygon, patch) in enumerate(zip(polygons, patches, strict=True), start=1):
+    patches = [covered(polygon.rings, shape, CONVENTIONS[convention]) for polygon in polygons]
+    for number, (polygon, (window, mask)) in enumerate(zip(polygons, patches, strict=True), start=1):
         if not polygon.negative:
-            block = labels[patch.window]
-            block[patch.mask & (block == 0) if overlap == "first" else patch.mask] = number
-    for polygon, patch in zip(polygons, patches, strict=True):
+            block = labels[window]
+            block[mask & (block == 0) if overlap == "first" else mask] = number
+    for polygon, (window, mask) in zip(polygons, patches, strict=True):
         if polygon.negative:
-            labels[patch.window][patch.mask] = 0
+            labels[window][mask] = 0
     present = np.bincount(labels.ravel(), minlength=len(polygons) + 1) > 0
     lost = [p.region for number, p in enumerate(polygons, start=1) if not (present[number] or p.negative)]
     if lost:
@@ -147,42 +127,79 @@ def rasterize(
     return Instances(labels, areas)
 
 
-def read_instances(
-    path: Path | str,
-    shape: tuple[int, int],
-    *,
-    convention: Convention = "pixel_centre",
-    classes: Collection[str] | None = None,
-    overlap: Literal["first", "last"] = "first",
-    components: bool = False,
-    page: int = 0,
-) -> NDArray[np.int32]:
-    """Read the objects of one image, whatever the file is; see :func:`load_instances`, which also says areas.
+def covered(
+    rings: Sequence[Floats], shape: tuple[int, int], centre: float | None
+) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """The pixels that a polygon covers, by the even-odd rule over its rings.
+
+    Exact geometry is drawn here: `skimage.draw.polygon2mask` gives both of two neighbours the pixels on a
+    shared edge whose vertices are whole numbers; here an edge gives the same crossings in both directions,
+    so neighbours share no pixel and leave no gap.
+
+    Args:
+        rings: Each (V, 2) float64, x and y, closed implicitly.
+        shape: Rows and columns of the image; what lies outside is cut off.
+        centre: Coordinate of the centre of the first pixel on both axes; None for MATLAB's poly2mask with its
+            grid of subpixels (pycocotools). Outlines too large for that grid are drawn exactly.
 
     Returns:
-        (H, W) int32 label map, 0 = background.
-
-    Raises:
-        AnnotationError: As :func:`load_instances`.
-        ImageError: As :func:`load_instances`.
+        Rows and columns of the box around the pixels, and which of them are covered (h, w) bool.
 
     Example:
-        >>> import tempfile
-        >>> from microtome.io import images
-        >>> file = Path(tempfile.mkdtemp()) / "labels.png"
-        >>> images.write_png(file, np.array([[0, 7, 300]], np.uint16))
-        >>> read_instances(file, (1, 3))
-        array([[  0,   7, 300]], dtype=int32)
+        >>> covered([np.array([[1.0, 0], [3, 0], [3, 2], [1, 2]])], (2, 4), 0.5)
+        ((slice(0, 2, None), slice(1, 3, None)), array([[ True,  True],
+               [ True,  True]]))
     """
-    return load_instances(
-        path,
-        shape,
-        convention=convention,
-        classes=classes,
-        overlap=overlap,
-        components=components,
-        page=page,
-    ).labels
+    if centre is None and np.ptp(np.concatenate(rings), axis=0).max() < LARGEST_OUTLINE:
+        return _on_subpixels(rings, shape)
+    found = [_crossings(ring - (1.0 if centre is None else centre), shape[1]) for ring in rings]
+    columns, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    if columns.size == 0:
+        return NOTHING
+    rows = np.clip(rows, 0, shape[0])
+    top, left = int(rows.min()), int(columns.min())
+    height, width = int(rows.max()) - top, int(columns.max()) - left + 1
+    flat = (rows - top) * width + columns - left
+    crossed = np.bincount(flat, minlength=(height + 1) * width).reshape(-1, width) & 1
+    mask = np.logical_xor.accumulate(crossed.astype(bool), axis=0)[:-1]
+    return (slice(top, top + height), slice(left, left + width)), mask
+
+
+def _crossings(ring: Floats, width: int) -> tuple[Integers, Integers]:
+    """Columns whose centre an edge crosses and the first row below it, pixel centres on whole numbers."""
+    following = np.roll(ring, -1, axis=0)
+    swap = (ring[:, 0] > following[:, 0])[:, None]
+    (x1, y1), (x2, y2) = np.where(swap, following, ring).T, np.where(swap, ring, following).T
+    first = np.clip(np.ceil(x1), 0, width).astype(np.int64)
+    last = np.clip(np.ceil(x2) - 1, -1, width - 1).astype(np.int64)
+    counts = np.maximum(last - first + 1, 0)
+    edge = np.repeat(np.arange(counts.size), counts)
+    column = first[edge] + np.arange(edge.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    x1, y1, x2, y2 = x1[edge], y1[edge], x2[edge], y2[edge]
+    y = y1 + (column - x1) * ((y2 - y1) / (x2 - x1))
+    return column, np.ceil(np.clip(y, np.minimum(y1, y2), np.maximum(y1, y2))).astype(np.int64)
+
+
+def _on_subpixels(
+    rings: Sequence[Floats], shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """The pixels as MATLAB's poly2mask finds them, in a box of whole pixels around the outline.
+
+    pycocotools rounds towards zero, so it gets numbers from 0 on, of vertices that are on the grid already.
+    """
+    from pycocotools import mask as coco
+
+    places = [SUBPIXELS * (ring - 0.5) + 1 for ring in rings]
+    grids = [np.copysign(np.floor(np.abs(place) + 0.5), place) - 1 for place in places]
+    low = np.floor(np.min([grid.min(0) for grid in grids], axis=0) / SUBPIXELS).astype(int)
+    high = np.ceil(np.max([grid.max(0) for grid in grids], axis=0) / SUBPIXELS).astype(int) + 1
+    (left, top), (right, bottom) = np.maximum(low, 0), np.minimum(high, shape[::-1])
+    if left >= right or top >= bottom:
+        return NOTHING
+    size = int(bottom - low[1]), int(right - low[0])
+    drawn = [coco.frPyObjects([(grid / SUBPIXELS - low).ravel().tolist()], *size) for grid in grids]
+    whole = np.bitwise_xor.reduce([coco.decode(each[0]) for each in drawn]).astype(bool)
+    return (slice(top, bottom), slice(left, right)), whole[top - low[1] :, left - low[0] :]
 
 
 def load_instances(

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from microtome.config.prediction import Watershed
 from microtome.files import finished_folder
 from microtome.io import images
-from microtome.objects.watershed import WatershedSettings, separate, separate_tiled
+from microtome.objects.watershed import separate, separate_tiled
 from microtome.stages.folders import INSTANCES, read_map
 
 Options = Mapping[str, Any]
@@ -58,7 +59,7 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
     if header.channels > MOST_MAPS:
         msg = f"{path} holds {header.channels} maps, segment.kind watershed takes a mask and at most a marker"
         raise ValueError(msg)
-    settings = WatershedSettings(**{name: value for name, value in options.items() if name != "kind"})
+    settings = Watershed.model_validate(options)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".watershed-") as scratch:
         try:
             objects = _objects(path, settings, Path(scratch))
@@ -69,7 +70,7 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
         images.write(folder / INSTANCES / path.name, objects, mpp=header.mpp, labels=True)
 
 
-def _objects(path: Path, settings: WatershedSettings, scratch: Path) -> np.ndarray:
+def _objects(path: Path, settings: Watershed, scratch: Path) -> np.ndarray:
     """Object numbers (H, W); with tiles, a file in `scratch`."""
     if settings.tile is not None:
         return separate_tiled(images.open_source(path), settings, scratch=scratch)

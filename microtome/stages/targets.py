@@ -12,7 +12,8 @@ import pandas as pd
 from microtome.class_maps import semantic_target
 from microtome.files import finished_file, finished_folder
 from microtome.io import images
-from microtome.objects import labels as instances
+from microtome.objects import markers
+from microtome.objects.labels import load_instances
 from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
@@ -53,13 +54,13 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Non
 def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> None:
     header = images.header(root / row["image"])
     shape = (header.height, header.width)
-    found = instances.load_instances(root / row["label"], shape, convention=targets["convention"])
+    found = load_instances(root / row["label"], shape, convention=targets["convention"])
     labels, element = found.labels, targets["marker_element"]
     maps = {
         ".": (labels > 0).astype(np.uint8),
         "instances": labels,
-        "shape_markers": instances.shape_markers(labels, areas=found.areas, element=element),
-        "centre_markers": instances.centre_markers(labels, radius=targets["centre_radius"]),
+        "shape_markers": markers.shape_markers(labels, areas=found.areas, element=element),
+        "centre_markers": markers.centre_markers(labels, radius=targets["centre_radius"]),
     }
     for name, array in maps.items():
         images.write(folder / name / f"{row['sample']}.tif", array, mpp=row["mpp"], labels=True)

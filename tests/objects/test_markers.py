@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from skimage.measure import label
 
-from microtome.objects import labels as instances
+from microtome.objects import markers as instances
+from microtome.objects.labels import load_instances
 from microtome.objects.markers import half_widths
 
 relaxed = settings(deadline=None, max_examples=100)
@@ -186,7 +187,7 @@ def test_faults_of_markers():
 @pytest.mark.skipif(not DATA.is_dir(), reason="MICROTOME_DATA has no monuseg2018")
 def test_monuseg_labels():
     path = DATA / "train/labels/TCGA-NH-A8F7-01A-01-TS1.png"
-    labels = instances.read_instances(path, (1000, 1000))
+    labels = load_instances(path, (1000, 1000)).labels
     numbers = np.unique(labels[labels > 0])
     window = labels[300:600, 300:600]
     assert numbers.size == labels.max() > 300
