@@ -101,10 +101,15 @@ class Watershed(Section):
         elif info.field_name == "reach" and value is not None and not rings:
             expected = "null, as flooding is not rings; or set flooding to rings"
         elif info.field_name == "tile" and value is not None:
-            if not rings or chosen["reach"] is None or chosen.get("markers") == "distance":
-                expected = "null, or with it flooding: rings, a reach, and markers predicted or eroded"
+            known = rings and chosen["reach"] is not None and chosen.get("markers") != "distance"
+            expected = (
+                None
+                if known
+                else "null, or with it flooding: rings, a reach, and other markers than distance"
+            )
         if expected is not None:
-            raise PydanticCustomError("watershed", expected)
+            kind = "watershed"
+            raise PydanticCustomError(kind, expected)
         return value
 
 

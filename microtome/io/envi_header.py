@@ -34,6 +34,7 @@ DATA_TYPES = {
     14: "int64",
     15: "uint64",
 }
+CODES = {name: code for code, name in DATA_TYPES.items()}
 COMPLEX_TYPES = (6, 9)
 INTERLEAVES = ("bsq", "bil", "bip")
 ENDINGS = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".cube", ".bin")
@@ -102,6 +103,40 @@ class Header:
     wavelengths: tuple[float, ...] | None
     exposure: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def as_text(self) -> str:
+        """The header of the values alone, as any reader of ENVI takes it."""
+        return plain_text(
+            shape=(self.bands, self.height, self.width),
+            dtype=self.dtype,
+            interleave=self.interleave,
+            offset=self.offset,
+        )
+
+
+def plain_text(
+    *, shape: tuple[int, int, int], dtype: np.dtype, interleave: str = "bsq", offset: int = 0
+) -> str:
+    """The fields of a header that say how the values lie in the data file.
+
+    Args:
+        shape: Bands, rows, columns.
+        dtype: Of the values, with its byte order.
+        interleave: ``bsq``, ``bil`` or ``bip``.
+        offset: Bytes before the first value.
+    """
+    bands, height, width = shape
+    fields = {
+        "samples": width,
+        "lines": height,
+        "bands": bands,
+        "header offset": offset,
+        "file type": "ENVI Standard",
+        "data type": CODES[dtype.name],
+        "interleave": interleave,
+        "byte order": int(dtype.str.startswith(">")),
+    }
+    return f"{MAGIC}\n" + "".join(f"{name} = {value}\n" for name, value in fields.items())
 
 
 def read_header(path: Path) -> Header:

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from microtome.io.errors import ImageError
 from microtome.io.raster import (
     HIGH_DIMENSIONS,
     ArraySource,
-    ImageError,
     ImageHeader,
+    Raster,
     StackedSource,
-    WindowSource,
     check_image_array,
     read_mirrored,
 )
@@ -43,8 +43,8 @@ __all__ = [
     "ArraySource",
     "ImageError",
     "ImageHeader",
+    "Raster",
     "StackedSource",
-    "WindowSource",
     "as_channels_first",
     "header",
     "open_source",
@@ -152,7 +152,7 @@ def open_source(
     drop_alpha: bool = False,
     palette: Palette = "refuse",
     cache_bytes: int = CACHE_BYTES,
-) -> WindowSource:
+) -> Raster:
     """Open an image for reading by windows.
 
     TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other

@@ -78,7 +78,7 @@ def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.nda
     return _overlap_tile(model.dense(), source, options, settings, activation="softmax", margin=margin)[-1:]
 
 
-def _zoomed(source: images.WindowSource, options: Options) -> images.WindowSource:
+def _zoomed(source: images.Raster, options: Options) -> images.Raster:
     """The image at the size that the network sees it in."""
     zoom = options["input"]["zoom"]
     if zoom == 1:
@@ -89,7 +89,7 @@ def _zoomed(source: images.WindowSource, options: Options) -> images.WindowSourc
 
 def _overlap_tile(
     model: torch.nn.Module,
-    source: images.WindowSource,
+    source: images.Raster,
     options: Options,
     settings: Predict,
     *,

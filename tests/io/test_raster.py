@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.io import images
-from microtome.io.images import ArraySource, ImageError, StackedSource, WindowSource, read_mirrored
+from microtome.io.images import ArraySource, ImageError, Raster, StackedSource, read_mirrored
 
 SIZE = (9, 11)
 
@@ -29,7 +29,7 @@ def test_a_stack_is_its_sources_channel_after_channel(channels, y, x, height, wi
     parts = tuple(source(count, seed=number) for number, count in enumerate(channels))
     stack = StackedSource(parts)
     whole = np.concatenate([part.array for part in parts])
-    assert isinstance(stack, WindowSource)
+    assert isinstance(stack, Raster)
     assert stack.shape == whole.shape == (sum(channels), *SIZE)
     height, width = min(height, 9 - y), min(width, 11 - x)
     assert np.array_equal(stack.read(y, x, height, width), whole[:, y : y + height, x : x + width])

@@ -287,9 +287,9 @@ def test_maps_that_are_no_probabilities_are_named(mask, marker, message):
     [
         ({"flooding": "rings", "surface": "distance"}, "flooding\n  queue, as surface is not flat"),
         ({"reach": 5}, "reach\n  null, as flooding is not rings"),
-        ({"tile": 64}, "tile\n  null, or with it flooding: rings, a reach"),
-        ({"tile": 64, "flooding": "rings"}, "tile\n  null, or with it"),
-        ({"tile": 64, "flooding": "rings", "reach": 9, "markers": "distance"}, "predicted or eroded"),
+        ({"tile": 64}, "tile\n  null; or flooding: rings, a reach"),
+        ({"tile": 64, "flooding": "rings"}, "tile\n  null; or flooding"),
+        ({"tile": 64, "flooding": "rings", "reach": 9, "markers": "distance"}, "markers not distance"),
     ],
 )
 def test_settings_that_cannot_be_are_named(options, message):

@@ -52,7 +52,7 @@ from microtome.objects.watershed.tiles import separate_by_tiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from microtome.io.raster import WindowSource
+    from microtome.io.raster import Raster
 
 
 def separate(
@@ -100,9 +100,7 @@ def separate(
     return grown(labels, settings.dilation_radius)
 
 
-def separate_tiled(
-    source: WindowSource, settings: Watershed, *, scratch: Path | None = None
-) -> NDArray[np.int32]:
+def separate_tiled(source: Raster, settings: Watershed, *, scratch: Path | None = None) -> NDArray[np.int32]:
     """Separate the objects of an image that is read by windows; memory goes by the tile and by the objects.
 
     Every object has one number, also across tiles. The result equals `separate` of the whole image, number

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from microtome.config.prediction import Watershed
-    from microtome.io.raster import WindowSource
+    from microtome.io.raster import Raster
 
 Slices = tuple[slice, slice]
 
@@ -95,7 +95,7 @@ def windows(shape: tuple[int, int], side: int, margin: int) -> Iterator[Window]:
             yield Window(outer, core, inner)
 
 
-def separate_by_tiles(source: WindowSource, settings: Watershed, folder: Path | None) -> NDArray[np.int32]:
+def separate_by_tiles(source: Raster, settings: Watershed, folder: Path | None) -> NDArray[np.int32]:
     """Objects of an image of any size (see `microtome.objects.watershed.separate_tiled`)."""
     scratch = Scratch(source.shape[1:], folder)
     side = settings.tile
@@ -118,7 +118,7 @@ def separate_by_tiles(source: WindowSource, settings: Watershed, folder: Path | 
     return labels
 
 
-def _threshold(source: WindowSource, channel: int, out: NDArray[np.bool_], settings: Watershed) -> None:
+def _threshold(source: Raster, channel: int, out: NDArray[np.bool_], settings: Watershed) -> None:
     """The mask (channel 0) or the markers (channel 1) without their small components."""
     name = ("mask", "marker")[channel]
     for window in windows(out.shape, settings.tile, smallest_part(name, settings)):
@@ -127,7 +127,7 @@ def _threshold(source: WindowSource, channel: int, out: NDArray[np.bool_], setti
 
 
 def _marker_numbers(
-    source: WindowSource, mask: NDArray[np.bool_], scratch: Scratch, settings: Watershed
+    source: Raster, mask: NDArray[np.bool_], scratch: Scratch, settings: Watershed
 ) -> NDArray[np.int32]:
     """Numbers of the markers in the whole image."""
     numbers, binary = scratch.new("numbers", np.int32), scratch.new("markers", bool)
