@@ -11,9 +11,9 @@ import numpy as np
 
 from microtome import stain
 from microtome.files import finished_folder
-from microtome.io import images
+from microtome.io import images, views
 from microtome.objects import measure
-from microtome.stages.folders import find_sample
+from microtome.stages.folders import INSTANCES, find_sample
 from microtome.stain.profile import FORMAT
 
 logger = logging.getLogger(__name__)
@@ -42,13 +42,13 @@ def export_objects(
         FileNotFoundError: The batch has no `instances/`, or an image is missing.
         ValueError: An image and its objects differ in size.
     """
-    found = sorted((segmentations / "instances").glob("*.tif"))
+    found = views.samples(segmentations / INSTANCES)
     if not found:
-        msg = f"no objects in {segmentations / 'instances'}; set segment.kind to one that finds objects"
+        msg = f"no objects in {segmentations / INSTANCES}; set segment.kind to one that finds objects"
         raise FileNotFoundError(msg)
     with finished_folder(folder) as partial:
-        for path in found:
-            sample, image = path.stem, find_sample([source], path.stem)
+        for sample, path in found.items():
+            image = find_sample([source], sample)
             labels, pixels = images.read(path), images.read(image)
             mpp = options["mpp"] or images.header(image).mpp
             report = (stains or source) / f"{sample}.json"

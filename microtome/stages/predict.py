@@ -17,7 +17,7 @@ from microtome.inference.fold_batch_norm import optimize_for_inference
 from microtome.inference.overlap_tile import predict
 from microtome.inference.resize import restored, zoomed
 from microtome.inference.test_time_views import DIHEDRAL
-from microtome.io import images
+from microtome.io import images, views
 from microtome.networks.ciresan.windows import WindowTransform, predict_by_windows
 from microtome.networks.weights import load_weights
 
@@ -57,7 +57,7 @@ def predict_batch(
     if not hasattr(model, "window"):
         model = optimize_for_inference(model)
     with repeatable(threads), finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             images.write(partial / path.name, _probability(model, path, options), mpp=images.header(path).mpp)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from microtome.config.prediction import Watershed
 from microtome.files import finished_folder
-from microtome.io import images
+from microtome.io import images, views
 from microtome.objects.watershed import separate, separate_tiled
 from microtome.stages.folders import INSTANCES, read_map
 
@@ -34,7 +34,7 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
         ValueError: The kind does not fit the number of maps, or the watershed cannot take a map or an option.
     """
     with finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             if options["kind"] == "watershed":
                 _write_objects(path, options, partial)
                 continue
@@ -73,6 +73,6 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
 def _objects(path: Path, settings: Watershed, scratch: Path) -> np.ndarray:
     """Object numbers (H, W); with tiles, a file in `scratch`."""
     if settings.tile is not None:
-        return separate_tiled(images.open_source(path), settings, scratch=scratch)
+        return separate_tiled(views.open_raster(path), settings, scratch=scratch)
     mask, *marker = read_map(path)
     return separate(mask, *(marker if settings.markers == "predicted" else ()), settings=settings)

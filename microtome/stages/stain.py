@@ -10,7 +10,7 @@ import numpy as np
 
 from microtome import stain
 from microtome.files import finished_folder, write_json
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance.cards import read_json
 from microtome.stages.folders import find_sample
 
@@ -57,7 +57,7 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         raise stain.StainError(msg)
     profile = content["profile"]
     with finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             normalized, report = _normalized(path, profile, options)
             images.write(partial / path.name, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
             write_json(partial / f"{path.stem}.json", {"sample": path.stem, **report})
