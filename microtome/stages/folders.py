@@ -3,7 +3,9 @@
 
 from microtome.io.views import find_sample, read_map
 
-__all__ = ["INSTANCES", "find_sample", "read_map"]
+__all__ = ["INSTANCES", "PROFILES", "find_sample", "read_map"]
 
 INSTANCES = "instances"
 """Folder of the maps of objects, beside the class maps."""
+PROFILES = "profiles"
+"""Folder of the images' own stain profiles, `{sample}.json`, beside the normalized images."""

@@ -26,6 +26,7 @@ from microtome.io.annotations import read_polygons, ring_area
 from microtome.objects import labels as instances
 from microtome.objects import measure
 from microtome.stages.objects import export_objects
+from microtome.stages.stain import normalize_batch
 
 relaxed = settings(deadline=None, max_examples=120)
 DATA = Path(os.environ.get("MICROTOME_DATA", ""), "monuseg2018")
@@ -309,21 +310,24 @@ def test_export_is_the_same_twice(batch):
     assert first == {path.name: path.read_bytes() for path in export(batch)[0].iterdir()}
 
 
-def test_the_stain_report_tells_the_stains(batch):
-    rgb = images.read(batch / "images/a.tif")
-    target = stain.fit(stained((64, 64), 5))
-    _, report = stain.apply(rgb, target)
-    (batch / "stains").mkdir()
-    (batch / "stains/a.json").write_text(json.dumps({"sample": "a", **report}))
-    report["source"]["stain_matrix"] = report["source"]["stain_matrix"][::-1]
+def test_the_profile_that_an_image_had_tells_the_stains(batch):
+    """What `normalize_stain` keeps of each image is read, not its report, which is for readers."""
+    target = batch / "target.json"
+    profile = stain.fit_target(stained((64, 64), 5), "spcn")
+    target.write_text(json.dumps({"target": "t", "profile": profile.as_json()}))
+    normalize_batch({"fallback": "target"}, target, batch / "images", batch / "stains")
+    kept = batch / "stains/profiles/a.json"
+    found = stain.profile_from_json(json.loads(kept.read_text()))
+    assert found.warnings == stain.fit(images.read(batch / "images/a.tif")).warnings
     _, fitted = export(batch)
-    _, reported = export(batch, stains=batch / "stains")
-    assert reported["a"]["eosin_mean"].tolist() == pytest.approx(fitted["a"]["eosin_mean"].tolist(), rel=1e-3)
-    (batch / "stains/a.json").write_text(json.dumps({"sample": "a", **report}))
-    _, swapped = export(batch, stains=batch / "stains")
-    assert swapped["a"]["eosin_mean"].tolist() == pytest.approx(
-        fitted["a"]["hematoxylin_mean"].tolist(), rel=1e-2
-    )
+    (batch / "stains/a.json").write_text("{}")
+    _, told = export(batch, stains=batch / "stains")
+    assert told["a"]["eosin_mean"].tolist() == pytest.approx(fitted["a"]["eosin_mean"].tolist(), rel=1e-3)
+    swapped = found.as_json() | {"stain_matrix": found.stain_matrix[::-1].tolist()}
+    kept.write_text(json.dumps(swapped))
+    _, told = export(batch, stains=batch / "stains")
+    hematoxylin = fitted["a"]["hematoxylin_mean"].tolist()
+    assert told["a"]["eosin_mean"].tolist() == pytest.approx(hematoxylin, rel=1e-2)
 
 
 def test_a_segmentation_without_objects_is_told(batch):
