@@ -44,12 +44,27 @@ def test_structuring_elements(radius, kind, rows):
     assert tuple(2 * half + 1 for half in half_widths(radius, kind)) == rows
 
 
-@pytest.mark.parametrize("radius", range(3, 40))
+@pytest.mark.parametrize("radius", [3, 7, 8, 20, 39])
 def test_octagons_are_2r_minus_1_wide_and_symmetric(radius):
     rows = half_widths(radius, "octagon")
     assert len(rows) == 2 * max(rows) + 1 == 2 * radius - 1
     drawn = element([2 * half + 1 for half in rows])
     assert (drawn == drawn.T).all()
+
+
+@pytest.mark.parametrize("radius", [1, 4, 6])
+def test_survivors_are_those_of_a_comparison_shift_by_shift(radius):
+    """The element moved over every pixel; outside the image lies what lies at its edge."""
+    rng = np.random.default_rng(radius)
+    labels = rng.integers(0, 3, (5, 6)).repeat(9, axis=0).repeat(9, axis=1)
+    rows = half_widths(radius, "octagon")
+    reach = max(rows)
+    wide = np.pad(labels, reach, mode="edge")
+    kept = np.ones(labels.shape, bool)
+    for y, half in enumerate(rows):
+        for x in range(reach - half, reach + half + 1):
+            kept &= wide[y : y + labels.shape[0], x : x + labels.shape[1]] == labels
+    assert (instances.survivors(labels, rows) == kept).all()
 
 
 def eroded_one_by_one(labels, areas, elements):
