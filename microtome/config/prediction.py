@@ -102,11 +102,7 @@ class Watershed(Section):
             expected = "null, as flooding is not rings; or set flooding to rings"
         elif info.field_name == "tile" and value is not None:
             known = rings and chosen["reach"] is not None and chosen.get("markers") != "distance"
-            expected = (
-                None
-                if known
-                else "null, or with it flooding: rings, a reach, and other markers than distance"
-            )
+            expected = None if known else "null; or flooding: rings, a reach, markers not distance"
         if expected is not None:
             kind = "watershed"
             raise PydanticCustomError(kind, expected)
