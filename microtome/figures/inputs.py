@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
 
@@ -286,8 +287,9 @@ def find_sources(
 def _files(runs: Sequence[RunRecord], folder: str) -> dict[str, dict[str, Path]]:
     files: dict[str, dict[str, Path]] = {}
     for record in runs:
-        for path in sorted(record.folder.glob(f"{folder}/*.tif")):
-            files.setdefault(path.stem, {}).setdefault(record.run, path)
+        for batch in sorted(record.folder.glob(folder)):
+            for sample, path in views.samples(batch).items():
+                files.setdefault(sample, {}).setdefault(record.run, path)
     return files
 
 
