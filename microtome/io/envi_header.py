@@ -49,22 +49,9 @@ REMEDIES = {
     "interleave": "add 'interleave = bsq', 'bil' or 'bip', as the camera's program says",
     "data type": "add 'data type = 12' (16-bit unsigned) or the code of the camera's type",
 }
-NANOMETRES = {
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometers": 1.0,
-    "nanometre": 1.0,
-    "nanometres": 1.0,
-    "um": 1000.0,
-    "µm": 1000.0,
-    "μm": 1000.0,
-    "micron": 1000.0,
-    "microns": 1000.0,
-    "micrometer": 1000.0,
-    "micrometers": 1000.0,
-    "micrometre": 1000.0,
-    "micrometres": 1000.0,
-}
+NANOMETRES = dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), 1.0) | dict.fromkeys(
+    ("um", "µm", "μm", *(f"micro{name}{s}" for name in ("n", "meter", "metre") for s in ("", "s"))), 1000.0
+)
 UNKNOWN_UNITS = ("", "unknown")
 NO_WAVELENGTHS = ("index",)
 MICROMETRE_LIMIT = 100.0
