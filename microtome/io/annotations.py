@@ -9,7 +9,6 @@ are left out; outlines that cross themselves stay as they are and are filled by 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +31,6 @@ BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 FEWEST_VERTICES = 3
 LARGEST_COORDINATE = 1e7
 """Pixels; the largest slides have some 500,000 a side."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -86,15 +83,13 @@ def ring_area(ring: NDArray[np.float64]) -> float:
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
-def read_polygons(path: Path | str, *, skip_degenerate: bool = False) -> list[Polygon]:
+def read_polygons(path: Path | str) -> list[Polygon]:
     """Read the outlines of an annotation file.
 
     Args:
         path: Aperio ImageScope XML (`Annotations/Annotation/Regions/Region/Vertices/Vertex`), or GeoJSON
             (FeatureCollection, list of features or one feature; Polygon with holes, MultiPolygon). Which of
             them is decided by the content.
-        skip_degenerate: Leave out regions of fewer than 3 different vertices with a warning in the log
-            instead of refusing the file.
 
     Returns:
         The polygons in file order; an empty list if the file says that there are none.
@@ -121,16 +116,13 @@ def read_polygons(path: Path | str, *, skip_degenerate: bool = False) -> list[Po
         raise AnnotationError(msg)
     found = [(region[0], _polygon(*region)) for region in parser.parse(path, content)]
     empty = [where for where, polygon in found if polygon is None]
-    if empty and not skip_degenerate:
+    if empty:
         msg = (
             f"{empty[0]}: found fewer than {FEWEST_VERTICES} different vertices, expected an outline"
-            f"{f' (and {len(empty) - 1} regions more)' if len(empty) > 1 else ''}; delete the region or set "
-            "skip_degenerate."
+            f"{f' (and {len(empty) - 1} regions more)' if len(empty) > 1 else ''}; delete the region."
         )
         raise AnnotationError(msg)
-    for where in empty:
-        logger.warning("%s: left out, fewer than %d different vertices", where, FEWEST_VERTICES)
-    return [polygon for _, polygon in found if polygon is not None]
+    return [polygon for _, polygon in found]
 
 
 def _polygon(where: str, parts: Sequence[Any], fields: Mapping[str, Any]) -> Polygon | None:

@@ -185,20 +185,19 @@ class Cube:
         return self.read_bands(0, self.bands)
 
 
-def open_cube(path: Path | str, *, needs_wavelengths: bool = False) -> Cube:
+def open_cube(path: Path | str) -> Cube:
     """Open a cube.
 
     Args:
         path: ENVI header (or its data file), MATLAB file of version 7 or older with one variable rows x
             columns x bands, or TIFF with one channel or page a band.
-        needs_wavelengths: Refuse a cube that names no wavelengths.
 
     Returns:
         The cube; its values are read when asked for.
 
     Raises:
         EnviError: The header lacks a field or contradicts itself or the data file.
-        CubeError: Another file holds no cube, or wavelengths are needed and missing.
+        CubeError: Another file holds no cube.
         ImageError: A TIFF cannot be read.
 
     Example:
@@ -220,11 +219,6 @@ def open_cube(path: Path | str, *, needs_wavelengths: bool = False) -> Cube:
     else:
         header = read_header(_header_of(path))
         cube = Cube(header.path, EnviSource(header), header.wavelengths, header.exposure, header.metadata)
-    if needs_wavelengths and cube.wavelengths is None:
-        remedy = (
-            "add 'wavelength = {…}' with a number for each band and 'wavelength units = nm' to the header"
-        )
-        raise CubeError(path, found="no wavelengths", expected=f"{cube.bands} wavelengths", remedy=remedy)
     return cube
 
 

@@ -2,7 +2,7 @@
 """GeoJSON annotations as QuPath writes them. Used through :mod:`microtome.io.annotations`.
 
 The structure is checked here and not by `shapely.geometry.shape`, which takes `"4"`, `true` and NaN for
-coordinates, refuses an outline of two vertices that may be passed over, and names no feature.
+coordinates, and whose errors name no feature.
 """
 
 from __future__ import annotations

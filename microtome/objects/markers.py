@@ -160,27 +160,6 @@ def shape_markers(
     return (erode_by_area(labels, areas=areas, element=element, radii=radii) > 0).astype(np.uint8)
 
 
-def eroded_components(
-    mask: NDArray, *, element: Element = "octagon", radii: Sequence[tuple[float, int]] = EROSION_RADII
-) -> NDArray[np.int32]:
-    """Markers of a mask without markers: its 8-connected components, each eroded by the rule of area.
-
-    Args:
-        mask: (H, W), objects not zero.
-        element: As of :func:`erode_by_area`.
-        radii: As of :func:`erode_by_area`.
-
-    Returns:
-        (H, W) int32 labels of the eroded components.
-
-    Example:
-        >>> eroded_components(np.pad(np.ones((3, 3), int), 1)).max()
-        np.int32(1)
-    """
-    labels, _ = ndimage.label(np.asarray(mask) != 0, EIGHT)
-    return erode_by_area(labels, element=element, radii=radii)
-
-
 def centre_markers(labels: Labels, radius: int = CENTRE_RADIUS) -> NDArray[np.uint8]:
     """Centre markers: a disk on the centre of each object, not cut off at the object's border.
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from skimage.measure import label
 
@@ -118,7 +117,6 @@ def test_markers_of_touching_nuclei_do_not_touch():
     labels[10:50, 5:30], labels[10:50, 30:55] = 3, 9
     markers = instances.shape_markers(labels)
     assert (markers.dtype, label(markers, connectivity=2).max()) == (np.uint8, 2)
-    assert label(instances.eroded_components(labels > 0) > 0, connectivity=2).max() == 1
 
 
 def test_the_table_of_radii_is_a_parameter():
@@ -127,14 +125,6 @@ def test_the_table_of_radii_is_a_parameter():
     for wrong in ([], [(70, 1)], [(70, 1), (60, 2), (float("inf"), 3)]):
         with pytest.raises(ValueError, match="ascending numbers that end with infinity"):
             instances.shape_markers(labels, radii=wrong)
-
-
-@relaxed
-@given(arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 30))))
-def test_components_of_a_mask_are_eroded_by_the_same_rule(mask):
-    result = instances.eroded_components(mask)
-    labels = label(mask, connectivity=2)
-    assert ((result > 0) == (eroded_one_by_one(labels, None, ELEMENTS["octagon"]) > 0)).all()
 
 
 @relaxed
