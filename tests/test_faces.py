@@ -51,4 +51,5 @@ def test_jobs_do_not_depend_on_readers_of_annotations_and_cubes(script):
 
 def test_training_does_not_depend_on_prediction():
     files = code.closure([code.ROOT / "scripts/train.py"])
-    assert not [path for path in files if path.is_relative_to(code.ROOT / "microtome/inference")]
+    found = {path.name for path in files if path.is_relative_to(code.ROOT / "microtome/inference")}
+    assert found <= {"__init__.py", "resize.py"}

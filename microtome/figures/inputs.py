@@ -227,9 +227,9 @@ def gather(inputs: Inputs, options: Mapping[str, Any]) -> FigureInputs:
         The same and the files by sample.
     """
     stains: dict[str, list[Path]] = {}
-    for path in inputs.found("stains", "*.tif"):
+    for path in inputs.found("stains", f"*{views.IMAGE}"):
         stains.setdefault(path.parents[2].name, []).append(path)
-    pictures = inputs.found("images", "*.tif"), inputs.found("targets", "*.tif")
+    pictures = inputs.found("images", f"*{views.IMAGE}"), inputs.found("targets", f"*{views.IMAGE}")
     return FigureInputs(
         **{item.name: getattr(inputs, item.name) for item in fields(inputs)},
         sources=find_sources(inputs.runs, *pictures, stains=stains),
