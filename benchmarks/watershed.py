@@ -31,11 +31,12 @@ def maps(*, quick: bool, repeats: int = 1) -> NDArray:
 
 
 def whole(flooding: str, *, quick: bool, repeats: int = 1) -> Prepared:
-    from microtome.objects.watershed import WatershedSettings, separate
+    from microtome.config.prediction import Watershed
+    from microtome.objects.watershed import separate
 
     mask, marker = maps(quick=quick, repeats=repeats)
     reach = REACH if flooding == "rings" else None
-    settings = WatershedSettings(flooding=flooding, reach=reach)
+    settings = Watershed(flooding=flooding, reach=reach)
     return Prepared(lambda: separate(mask, marker, settings))
 
 
@@ -56,18 +57,19 @@ def tiled_large(quick: bool) -> Prepared:
     import tempfile
     from pathlib import Path
 
+    from microtome.config.prediction import Watershed
     from microtome.io.images import ArraySource
-    from microtome.objects.watershed import WatershedSettings, separate, separate_tiled
+    from microtome.objects.watershed import separate, separate_tiled
 
     both = maps(quick=quick, repeats=LARGE)
-    settings = WatershedSettings(flooding="rings", reach=REACH, tile=TILE)
+    settings = Watershed(flooding="rings", reach=REACH, tile=TILE)
     folder = tempfile.TemporaryDirectory()
 
     def run() -> Any:
         return separate_tiled(ArraySource(both), settings, scratch=Path(folder.name))
 
     def error(found: NDArray) -> float:
-        wanted = separate(*both, WatershedSettings(flooding="rings", reach=REACH))
+        wanted = separate(*both, Watershed(flooding="rings", reach=REACH))
         difference = float((found != wanted).sum())
         folder.cleanup()
         return difference

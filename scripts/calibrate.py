@@ -3,11 +3,11 @@
 
 from pathlib import Path
 
-from microtome.stages.cubes import calibrate_batch
+from microtome.stages.cubes import calibrate_cubes
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    calibrate_batch(
+    calibrate_cubes(
         options["cubes"],
         options["samples"],
         Path(options["root"]),

@@ -34,7 +34,7 @@ METHODS = {
     "extractall": "unpacks whole archives",
     "extract": "unpacks under the member's own name",
 }
-XML_PARSERS = {"microtome/io/tiff.py", "microtome/io/cube_sources.py", "microtome/io/aperio.py"}
+XML_PARSERS = {"microtome/io/tiff.py", "microtome/io/envi.py", "microtome/io/aperio.py"}
 """Modules that refuse document types before they parse."""
 SAFE_OPTIONS = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", False)}
 """Calls that are safe with one option alone."""

@@ -3,7 +3,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from microtome.config.section import Section
 
@@ -88,6 +89,24 @@ class Watershed(Section):
     tile: PositiveInt | None = Field(
         None, description="side of the tiles of large images (needs `rings` and `reach`); null: whole images"
     )
+
+    @field_validator("flooding", "reach", "tile")
+    @classmethod
+    def _fits(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse floods that there are none of; fields that came before stand in `info.data`."""
+        chosen, expected = {"reach": None, **info.data}, None
+        rings = chosen.get("flooding") == "rings"
+        if info.field_name == "flooding" and value == "rings" and chosen.get("surface", "flat") != "flat":
+            expected = "queue, as surface is not flat"
+        elif info.field_name == "reach" and value is not None and not rings:
+            expected = "null, as flooding is not rings; or set flooding to rings"
+        elif info.field_name == "tile" and value is not None:
+            known = rings and chosen["reach"] is not None and chosen.get("markers") != "distance"
+            expected = None if known else "null; or flooding: rings, a reach, markers not distance"
+        if expected is not None:
+            kind = "watershed"
+            raise PydanticCustomError(kind, expected)
+        return value
 
 
 Segment = Annotated[Threshold | ArgMax | Watershed, Field(discriminator="kind")]

@@ -92,7 +92,7 @@ def _drawn(folder: Path, scene: Scene, shape: tuple[int, int]) -> np.ndarray:
         msg = f"scene {scene.sample}: found no annotation, expected outlines of the tumour; leave it out"
         raise ValueError(msg)
     if path.suffix.lower() in OUTLINES:
-        return (labels.read_instances(path, shape) > 0).astype(np.uint8)
+        return (labels.load_instances(path, shape).labels > 0).astype(np.uint8)
     label = images.read(path)
     if label.shape != shape:
         msg = f"{path}: found shape {label.shape}, expected {shape} as its cube; pair it with the right scene"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
 
@@ -226,9 +227,9 @@ def gather(inputs: Inputs, options: Mapping[str, Any]) -> FigureInputs:
         The same and the files by sample.
     """
     stains: dict[str, list[Path]] = {}
-    for path in inputs.found("stains", "*.tif"):
+    for path in inputs.found("stains", f"*{views.IMAGE}"):
         stains.setdefault(path.parents[2].name, []).append(path)
-    pictures = inputs.found("images", "*.tif"), inputs.found("targets", "*.tif")
+    pictures = inputs.found("images", f"*{views.IMAGE}"), inputs.found("targets", f"*{views.IMAGE}")
     return FigureInputs(
         **{item.name: getattr(inputs, item.name) for item in fields(inputs)},
         sources=find_sources(inputs.runs, *pictures, stains=stains),
@@ -286,8 +287,9 @@ def find_sources(
 def _files(runs: Sequence[RunRecord], folder: str) -> dict[str, dict[str, Path]]:
     files: dict[str, dict[str, Path]] = {}
     for record in runs:
-        for path in sorted(record.folder.glob(f"{folder}/*.tif")):
-            files.setdefault(path.stem, {}).setdefault(record.run, path)
+        for batch in sorted(record.folder.glob(folder)):
+            for sample, path in views.samples(batch).items():
+                files.setdefault(sample, {}).setdefault(record.run, path)
     return files
 
 

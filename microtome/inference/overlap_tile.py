@@ -17,7 +17,7 @@ from microtome.inference.precision import Network, Precision, check_precision, c
 from microtome.inference.read_ahead import BandReader, Normalize
 from microtome.inference.strips import BandPrediction, Collected, delivered
 from microtome.inference.test_time_views import find_views
-from microtome.io.images import ArraySource, WindowSource, read_mirrored
+from microtome.io.images import ArraySource, Raster, read_mirrored
 
 Sink = Callable[[int, NDArray[np.float32]], None]
 Wanted = Callable[[int, int, int, int], bool]
@@ -25,7 +25,7 @@ Wanted = Callable[[int, int, int, int], bool]
 
 def predict(
     model: Network,
-    source: WindowSource | NDArray,
+    source: Raster | NDArray,
     *,
     window: int | tuple[int, int] | None = None,
     overlap: float = 0.5,
@@ -110,7 +110,7 @@ def predict(
 
 
 def _plan(
-    source: WindowSource,
+    source: Raster,
     window: int | tuple[int, int] | None,
     overlap: float,
     weights: Weights,

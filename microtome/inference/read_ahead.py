@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.inference.grid import Grid
-from microtome.io.images import WindowSource, read_mirrored
+from microtome.io.images import Raster, read_mirrored
 
 Normalize = Callable[[NDArray], NDArray]
 
@@ -48,7 +48,7 @@ class BandReader:
         device: Where the bands go.
     """
 
-    source: WindowSource
+    source: Raster
     grid: Grid
     margin: int
     normalize: Normalize | None

@@ -9,31 +9,87 @@ are left out; outlines that cross themselves stay as they are and are filled by 
 
 from __future__ import annotations
 
-import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from microtome.io import aperio, geojson
-from microtome.io.polygons import FEWEST_VERTICES, AnnotationError, Polygon
+from microtome.io.errors import AnnotationError
 
-__all__ = ["AnnotationError", "Polygon", "read_polygons"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["AnnotationError", "Polygon", "read_polygons", "ring_area"]
 
 LARGEST_FILE = 512 * 2**20
 """Bytes; the XML of a MoNuSeg image with 1800 nuclei has 8 MB."""
-
 BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+FEWEST_VERTICES = 3
+LARGEST_COORDINATE = 1e7
+"""Pixels; the largest slides have some 500,000 a side."""
 
-logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Polygon:
+    """One region of an annotation file.
+
+    Attributes:
+        parts: One or more parts, each its outer ring followed by its holes; a ring is (V, 2) float64, columns
+            x and y in pixels as in the file, not closed (the first vertex is not repeated at the end). The
+            even-odd rule over all rings of all parts decides what is inside.
+        region: Identifier in the file (Aperio `Id`, GeoJSON `id`), or the place in the file, from 1.
+        classification: Name of the layer (Aperio) or of the class (GeoJSON), empty if none.
+        text: Free text of the region (Aperio `Text`, GeoJSON `properties.name`).
+        negative: The region is cut out of the others (Aperio `NegativeROA`).
+
+    Example:
+        >>> square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], float)
+        >>> Polygon(parts=((square, square / 2 + 0.5),), region="1").area
+        12.0
+    """
+
+    parts: tuple[tuple[NDArray[np.float64], ...], ...]
+    region: str
+    classification: str = ""
+    text: str = ""
+    negative: bool = False
+
+    @property
+    def rings(self) -> tuple[NDArray[np.float64], ...]:
+        """All rings, in order."""
+        return tuple(ring for part in self.parts for ring in part)
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels by the shoelace formula, holes subtracted (MATLAB's `polyarea`)."""
+        return sum(ring_area(part[0]) - sum(map(ring_area, part[1:])) for part in self.parts)
 
 
-def read_polygons(path: Path | str, *, skip_degenerate: bool = False) -> list[Polygon]:
+def ring_area(ring: NDArray[np.float64]) -> float:
+    """The area a ring encloses, square pixels, never negative.
+
+    Args:
+        ring: (V, 2) float64, x and y, closed implicitly.
+
+    Example:
+        >>> ring_area(np.array([[0.0, 0], [2, 0], [2, 3]]))
+        3.0
+    """
+    x, y = (ring - ring[0]).T
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def read_polygons(path: Path | str) -> list[Polygon]:
     """Read the outlines of an annotation file.
 
     Args:
         path: Aperio ImageScope XML (`Annotations/Annotation/Regions/Region/Vertices/Vertex`), or GeoJSON
             (FeatureCollection, list of features or one feature; Polygon with holes, MultiPolygon). Which of
             them is decided by the content.
-        skip_degenerate: Leave out regions of fewer than 3 different vertices with a warning in the log
-            instead of refusing the file.
 
     Returns:
         The polygons in file order; an empty list if the file says that there are none.
@@ -58,18 +114,40 @@ def read_polygons(path: Path | str, *, skip_degenerate: bool = False) -> list[Po
     if parser is aperio and b"<" not in content[:1024]:
         msg = f"{path}: neither XML nor JSON; expected Aperio ImageScope XML or GeoJSON, see the sheet."
         raise AnnotationError(msg)
-    found = list(parser.parse(path, content))
+    found = [(region[0], _polygon(*region)) for region in parser.parse(path, content)]
     empty = [where for where, polygon in found if polygon is None]
-    if empty and not skip_degenerate:
+    if empty:
         msg = (
             f"{empty[0]}: found fewer than {FEWEST_VERTICES} different vertices, expected an outline"
-            f"{f' (and {len(empty) - 1} regions more)' if len(empty) > 1 else ''}; delete the region or set "
-            "skip_degenerate."
+            f"{f' (and {len(empty) - 1} regions more)' if len(empty) > 1 else ''}; delete the region."
         )
         raise AnnotationError(msg)
-    for where in empty:
-        logger.warning("%s: left out, fewer than %d different vertices", where, FEWEST_VERTICES)
-    return [polygon for _, polygon in found if polygon is not None]
+    return [polygon for _, polygon in found]
+
+
+def _polygon(where: str, parts: Sequence[Any], fields: Mapping[str, Any]) -> Polygon | None:
+    """The polygon of a region; None where no part has an outline of 3 different vertices or more."""
+    rings = [[_checked_ring(vertices, where) for vertices in part] for part in parts]
+    sound = [
+        tuple(ring for ring in part if ring is not None) for part in rings if part and part[0] is not None
+    ]
+    return Polygon(parts=tuple(sound), **fields) if sound else None
+
+
+def _checked_ring(vertices: Sequence[Sequence[float]], where: str) -> NDArray[np.float64] | None:
+    """A ring without repeated neighbours and the closing vertex; None if fewer than 3 vertices differ."""
+    ring = np.asarray(vertices, np.float64).reshape(-1, 2)
+    wrong = ~(np.abs(ring) <= LARGEST_COORDINATE).all(axis=1)
+    if wrong.any():
+        number = int(wrong.argmax())
+        x, y = ring[number]
+        msg = (
+            f"{where}: vertex {number + 1} is ({x:g}, {y:g}), expected finite pixel coordinates up to "
+            f"{LARGEST_COORDINATE:g}; redraw the region or export pixels, not micrometres."
+        )
+        raise AnnotationError(msg)
+    ring = ring[(ring != np.roll(ring, -1, axis=0)).any(axis=1)]
+    return ring if len(np.unique(ring, axis=0)) >= FEWEST_VERTICES else None
 
 
 def _content(path: Path) -> bytes:

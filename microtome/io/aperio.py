@@ -8,11 +8,11 @@ cannot grow in memory or name other files.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-from microtome.io.polygons import AnnotationError, Polygon, checked_ring
+from microtome.io.errors import AnnotationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 SKELETON = "<Annotations><Annotation><Regions><Region><Vertices><Vertex X= Y=>"
 
 
-def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
+def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
     """Read the regions of an ImageScope file in file order.
 
     Args:
@@ -36,7 +36,7 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
         content: Its bytes.
 
     Yields:
-        Where each region is, and its polygon or None if it has fewer than 3 different vertices.
+        Where each region is, its vertices as one part of one ring, and the further fields of the polygon.
 
     Raises:
         AnnotationError: Not XML, not of ImageScope's structure, or a vertex that is no number.
@@ -59,10 +59,16 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
             number += 1
             name = region.get("Id") or str(number)
             where = f"{path}, region {name[:LONGEST]} (line {lines[region]})"
-            yield where, _polygon(region, name=name, layer=layer.get("Name", ""), where=where)
+            fields = {
+                "region": name,
+                "classification": layer.get("Name", ""),
+                "text": region.get("Text", ""),
+                "negative": region.get("NegativeROA", "0") == "1",
+            }
+            yield where, [[_vertices(region, where)]], fields
 
 
-def _polygon(region: ET.Element, *, name: str, layer: str, where: str) -> Polygon | None:
+def _vertices(region: ET.Element, where: str) -> list[list[float]]:
     kind = region.get("Type", "")
     if kind not in AREA_TYPES:
         msg = (
@@ -73,20 +79,10 @@ def _polygon(region: ET.Element, *, name: str, layer: str, where: str) -> Polygo
     if region.find("Vertices") is None:
         msg = f"{where}: found no <Vertices>, expected {SKELETON}; export the file again."
         raise AnnotationError(msg)
-    vertices = [
+    return [
         [_number(vertex.attrib, axis, number=number, where=where) for axis in ("X", "Y")]
         for number, vertex in enumerate(region.findall("Vertices/Vertex"), start=1)
     ]
-    ring = checked_ring(vertices, where=where)
-    if ring is None:
-        return None
-    return Polygon(
-        parts=((ring,),),
-        region=name,
-        classification=layer,
-        text=region.get("Text", ""),
-        negative=region.get("NegativeROA", "0") == "1",
-    )
 
 
 def _number(attributes: Mapping[str, str], axis: str, *, number: int, where: str) -> float:

@@ -9,18 +9,23 @@ what was found, what was expected, and the remedy.
 from __future__ import annotations
 
 import itertools
-import logging
+import os
+import re
+import tempfile
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from microtome.io.cube_sources import ArraySource, EnviSource, Source, open_mat, open_tiff
-from microtome.io.envi_header import read_header
+from microtome.io import images, matlab
+from microtome.io.envi_header import Header, ordered_nanometres, read_header
 from microtome.io.envi_writer import CubeWriter
 from microtome.io.errors import CubeError, EnviError
+from microtome.io.raster import EVERY, ArraySource, Raster, StackedSource, check_window
+from microtome.io.tiff import open_checked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +34,76 @@ __all__ = ["Cube", "CubeError", "CubeWriter", "EnviError", "cube_of", "open_cube
 
 TIFF_ENDINGS = (".tif", ".tiff")
 MAT_ENDING = ".mat"
+NANOMETRES = re.compile(r"(\d+(?:\.\d+)?)\s*nm")
 
-logger = logging.getLogger(__name__)
+
+class EnviSource:
+    """The data file of a checked header: whole BSQ bands by plain reads, else mapped by Spectral Python.
+
+    Args:
+        header: The header.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._mapped: NDArray | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle by path: the copy maps the file anew."""
+        return {"_header": self._header, "_mapped": None}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows, columns."""
+        return self._header.bands, self._header.height, self._header.width
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values, native byte order."""
+        return self._header.dtype.newbyteorder("=")
+
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray:
+        """Return the window ``(bands, height, width)`` at ``(y, x)``, which must lie inside the cube."""
+        check_window(self.shape, y, x, height, width)
+        if self._header.interleave == "bsq" and (height, width) == self.shape[1:]:
+            return self._read_bands(*channels.indices(self.shape[0])[:2])
+        if self._mapped is None:
+            self._mapped = map_envi(self._header)
+        return np.array(self._mapped[channels, y : y + height, x : x + width], dtype=self.dtype, order="C")
+
+    def _read_bands(self, start: int, stop: int) -> NDArray:
+        """Consecutive whole bands of a BSQ file: one read, nothing mapped."""
+        found = np.empty((stop - start, *self.shape[1:]), self._header.dtype)
+        offset = self._header.offset + start * found[0].nbytes
+        with self._header.data.open("rb", buffering=0) as file:
+            left = memoryview(found).cast("B")
+            while left:
+                count = os.preadv(file.fileno(), [left], offset)
+                if not count:
+                    path, size = self._header.data, self._header.data.stat().st_size
+                    remedy = "do not write to a cube that is being read; copy it again"
+                    raise CubeError(path, found=f"{size} bytes", expected="more", remedy=remedy)
+                left, offset = left[count:], offset + count
+        return found.astype(self.dtype, copy=False)
+
+
+def map_envi(header: Header) -> NDArray:
+    """Map a data file through Spectral Python.
+
+    It gets a header of the checked fields alone: of others it takes mixed case, UTF-8 and byte order marks
+    amiss, and tells nobody.
+
+    Returns:
+        (bands, H, W), a read-only view of the file in its own byte order.
+    """
+    from spectral.io import envi
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder, "plain.hdr")
+        plain.write_text(header.as_text(), encoding="ascii")
+        image = envi.open(str(plain), str(header.data.absolute()))
+        image.fid.close()
+        return image.open_memmap(interleave="bsq")
 
 
 @dataclass(frozen=True)
@@ -46,7 +119,7 @@ class Cube:
     """
 
     path: Path
-    source: Source
+    source: Raster
     wavelengths: tuple[float, ...] | None = None
     exposure: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +169,7 @@ class Cube:
             IndexError: Some of them are not there.
         """
         _check_range("bands", start, stop, self.bands, self.path)
-        return self.source.read(slice(start, stop), slice(0, self.height))
+        return self.source.read(0, 0, self.height, self.width, slice(start, stop))
 
     def read_rows(self, y0: int, y1: int) -> NDArray:
         """Read the rows from `y0` up to `y1` of all bands, (bands, y1 - y0, W).
@@ -105,27 +178,26 @@ class Cube:
             IndexError: Some of them are not there.
         """
         _check_range("rows", y0, y1, self.height, self.path)
-        return self.source.read(slice(0, self.bands), slice(y0, y1))
+        return self.source.read(y0, 0, y1 - y0, self.width)
 
     def read(self) -> NDArray:
         """Read everything, (bands, H, W)."""
         return self.read_bands(0, self.bands)
 
 
-def open_cube(path: Path | str, *, needs_wavelengths: bool = False) -> Cube:
+def open_cube(path: Path | str) -> Cube:
     """Open a cube.
 
     Args:
         path: ENVI header (or its data file), MATLAB file of version 7 or older with one variable rows x
             columns x bands, or TIFF with one channel or page a band.
-        needs_wavelengths: Refuse a cube that names no wavelengths.
 
     Returns:
         The cube; its values are read when asked for.
 
     Raises:
         EnviError: The header lacks a field or contradicts itself or the data file.
-        CubeError: Another file holds no cube, or wavelengths are needed and missing.
+        CubeError: Another file holds no cube.
         ImageError: A TIFF cannot be read.
 
     Example:
@@ -143,16 +215,10 @@ def open_cube(path: Path | str, *, needs_wavelengths: bool = False) -> Cube:
             raise CubeError(
                 path, found="nothing", expected="a cube", remedy="check the path in the sample sheet"
             )
-        source, wavelengths = open_mat(path) if ending == MAT_ENDING else open_tiff(path)
-        cube = Cube(path, source, wavelengths)
+        cube = _of_matlab(path) if ending == MAT_ENDING else _of_tiff(path)
     else:
         header = read_header(_header_of(path))
         cube = Cube(header.path, EnviSource(header), header.wavelengths, header.exposure, header.metadata)
-    if needs_wavelengths and cube.wavelengths is None:
-        remedy = (
-            "add 'wavelength = {…}' with a number for each band and 'wavelength units = nm' to the header"
-        )
-        raise CubeError(path, found="no wavelengths", expected=f"{cube.bands} wavelengths", remedy=remedy)
     return cube
 
 
@@ -203,6 +269,37 @@ def write_cube(
     with CubeWriter(Path(path), height=height, width=width, dtype=first.dtype, **options) as writer:
         for index, band in enumerate(itertools.chain([first], bands)):
             writer.write(index, 0, band)
+
+
+def _of_matlab(path: Path) -> Cube:
+    array, wavelengths = matlab.read_cube(path)
+    return Cube(path, ArraySource(array), wavelengths)
+
+
+def _of_tiff(path: Path) -> Cube:
+    """A TIFF with a channel or page for each band; OME channel names such as ``550 nm`` give wavelengths."""
+    pages = range(images.header(path).pages)
+    source = StackedSource(tuple(images.open_source(path, page=page) for page in pages))
+    if source.shape[0] < 2:
+        raise CubeError(path, found="one band", expected="a cube of two bands or more", remedy="give a cube")
+    with open_checked(path) as tiff:
+        description = tiff.ome_metadata
+    return Cube(path, source, _named_wavelengths(path, description, source.shape[0]))
+
+
+def _named_wavelengths(path: Path, description: str | None, bands: int) -> tuple[float, ...] | None:
+    """Wavelengths in the channel names of an OME-XML; None unless each channel names one."""
+    if not description or "<!DOCTYPE" in description or "<!ENTITY" in description:
+        return None
+    try:
+        root = ET.fromstring(description)
+    except ET.ParseError:
+        return None
+    names = [item.get("Name", "") for item in root.iter() if item.tag.endswith("}Channel")]
+    found = [NANOMETRES.fullmatch(name.strip()) for name in names]
+    if len(found) != bands or not all(found):
+        return None
+    return ordered_nanometres([float(match[1]) for match in found], "nm", path)
 
 
 def _header_of(path: Path) -> Path:

@@ -34,6 +34,7 @@ DATA_TYPES = {
     14: "int64",
     15: "uint64",
 }
+CODES = {name: code for code, name in DATA_TYPES.items()}
 COMPLEX_TYPES = (6, 9)
 INTERLEAVES = ("bsq", "bil", "bip")
 ENDINGS = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".cube", ".bin")
@@ -48,22 +49,9 @@ REMEDIES = {
     "interleave": "add 'interleave = bsq', 'bil' or 'bip', as the camera's program says",
     "data type": "add 'data type = 12' (16-bit unsigned) or the code of the camera's type",
 }
-NANOMETRES = {
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometers": 1.0,
-    "nanometre": 1.0,
-    "nanometres": 1.0,
-    "um": 1000.0,
-    "µm": 1000.0,
-    "μm": 1000.0,
-    "micron": 1000.0,
-    "microns": 1000.0,
-    "micrometer": 1000.0,
-    "micrometers": 1000.0,
-    "micrometre": 1000.0,
-    "micrometres": 1000.0,
-}
+NANOMETRES = dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), 1.0) | dict.fromkeys(
+    ("um", "µm", "μm", *(f"micro{name}{s}" for name in ("n", "meter", "metre") for s in ("", "s"))), 1000.0
+)
 UNKNOWN_UNITS = ("", "unknown")
 NO_WAVELENGTHS = ("index",)
 MICROMETRE_LIMIT = 100.0
@@ -102,6 +90,40 @@ class Header:
     wavelengths: tuple[float, ...] | None
     exposure: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def as_text(self) -> str:
+        """The header of the values alone, as any reader of ENVI takes it."""
+        return plain_text(
+            shape=(self.bands, self.height, self.width),
+            dtype=self.dtype,
+            interleave=self.interleave,
+            offset=self.offset,
+        )
+
+
+def plain_text(
+    *, shape: tuple[int, int, int], dtype: np.dtype, interleave: str = "bsq", offset: int = 0
+) -> str:
+    """The fields of a header that say how the values lie in the data file.
+
+    Args:
+        shape: Bands, rows, columns.
+        dtype: Of the values, with its byte order.
+        interleave: ``bsq``, ``bil`` or ``bip``.
+        offset: Bytes before the first value.
+    """
+    bands, height, width = shape
+    fields = {
+        "samples": width,
+        "lines": height,
+        "bands": bands,
+        "header offset": offset,
+        "file type": "ENVI Standard",
+        "data type": CODES[dtype.name],
+        "interleave": interleave,
+        "byte order": int(dtype.str.startswith(">")),
+    }
+    return f"{MAGIC}\n" + "".join(f"{name} = {value}\n" for name, value in fields.items())
 
 
 def read_header(path: Path) -> Header:

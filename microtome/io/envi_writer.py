@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from microtome.io.envi_header import DATA_TYPES
+from microtome.io.envi_header import CODES, plain_text
 from microtome.io.errors import EnviError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CODES = {name: code for code, name in DATA_TYPES.items()}
 DATA_ENDING = ".img"
 
 
@@ -124,24 +123,17 @@ class CubeWriter:
             header.unlink(missing_ok=True)
 
     def _header(self, bands: int) -> str:
-        fields: dict[str, str] = {
-            "samples": str(self._width),
-            "lines": str(self._height),
-            "bands": str(bands),
-            "header offset": "0",
-            "file type": "ENVI Standard",
-            "data type": str(CODES[self._dtype.name]),
-            "interleave": "bsq",
-            "byte order": "0",
-        }
+        shape = (bands, self._height, self._width)
+        text = plain_text(shape=shape, dtype=self._stored)
+        fields: dict[str, str] = {}
         if self._wavelengths is not None:
             if len(self._wavelengths) != bands:
                 found = f"{len(self._wavelengths)} wavelengths for {bands} bands"
                 raise EnviError(self._path, found=found, expected="one for each", remedy="give as many")
-            fields["wavelength units"] = "nm"
-            fields["wavelength"] = "{" + ", ".join(f"{value:.9g}" for value in self._wavelengths) + "}"
+            waves = ", ".join(f"{value:.9g}" for value in self._wavelengths)
+            fields = {"wavelength units": "nm", "wavelength": f"{{{waves}}}"}
         for name, value in self._metadata.items():
-            if name not in fields:
-                text = " ".join(str(value).split())
-                fields[name] = f"{{{text}}}" if "," in text else text
-        return "ENVI\n" + "".join(f"{name} = {value}\n" for name, value in fields.items())
+            if name not in fields and f"\n{name} = " not in text:
+                given = " ".join(str(value).split())
+                fields[name] = f"{{{given}}}" if "," in given else given
+        return text + "".join(f"{name} = {value}\n" for name, value in fields.items())

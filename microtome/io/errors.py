@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Errors of cubes: what was found, what was expected, and the remedy."""
+"""Errors of files: what was found, what was expected, and the remedy."""
 
 from pathlib import Path
 
 
-class CubeError(ValueError):
+class FileContentError(ValueError):
+    """A file or an array that cannot be used; the message names it, the finding and the remedy."""
+
+
+class ImageError(FileContentError):
+    """An image file or array that cannot be used."""
+
+
+class AnnotationError(FileContentError):
+    """An annotation file that cannot be used; the message names the region too."""
+
+
+class CubeError(FileContentError):
     """A cube cannot be read or written exactly.
 
     Args:

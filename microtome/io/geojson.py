@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""GeoJSON annotations as QuPath writes them. Used through :mod:`microtome.io.annotations`."""
+"""GeoJSON annotations as QuPath writes them. Used through :mod:`microtome.io.annotations`.
+
+The structure is checked here and not by `shapely.geometry.shape`, which takes `"4"`, `true` and NaN for
+coordinates, and whose errors name no feature.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,11 @@ import reprlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from microtome.io.polygons import AnnotationError, Polygon, checked_ring
+from microtome.io.errors import AnnotationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2
@@ -23,7 +24,7 @@ LONGEST = 40
 """Characters of a wrong value that a message repeats."""
 
 
-def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
+def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
     """Read the features of a GeoJSON file in file order.
 
     A feature of QuPath's cells has two outlines; the nucleus (`nucleusGeometry`) is taken.
@@ -33,7 +34,7 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
         content: Its bytes.
 
     Yields:
-        Where each feature is, and its polygon or None if its outline has fewer than 3 different vertices.
+        Where each feature is, its parts (rings of [x, y]), and the further fields of the polygon.
 
     Raises:
         AnnotationError: Not JSON, no features, or a geometry without area.
@@ -46,7 +47,15 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, Polygon | None]]:
     for number, feature in enumerate(_features(path, document), start=1):
         name = _text(feature.get("id")) if isinstance(feature, Mapping) else ""
         where = f"{path}, feature {number}" + (f" (id {name[:LONGEST]})" if name else "")
-        yield where, _polygon(feature, name=name or str(number), where=where)
+        parts = _parts(feature, where)
+        given = feature.get("properties")
+        properties = given if isinstance(given, Mapping) else {}
+        fields = {
+            "region": name or str(number),
+            "classification": _classification(properties.get("classification")),
+            "text": _text(properties.get("name")),
+        }
+        yield where, parts, fields
 
 
 def _features(path: Path, document: Any) -> list[Any]:
@@ -64,7 +73,8 @@ def _features(path: Path, document: Any) -> list[Any]:
     raise AnnotationError(msg)
 
 
-def _polygon(feature: Any, *, name: str, where: str) -> Polygon | None:
+def _parts(feature: Any, where: str) -> list[list[list[list[float]]]]:
+    """The rings of each part of a feature, positions [x, y]."""
     if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
         found = feature.get("type") if isinstance(feature, Mapping) else type(feature).__name__
         msg = f"{where}: found {_quoted(found)}, expected an object of type 'Feature'; export the file again."
@@ -79,31 +89,13 @@ def _polygon(feature: Any, *, name: str, where: str) -> Polygon | None:
         raise AnnotationError(msg)
     coordinates = geometry.get("coordinates")
     parts = [coordinates] if kind == "Polygon" else _listed(coordinates, "polygons", where=where)
-    rings = [_part(part, where=where) for part in parts]
-    found = tuple(part for part in rings if part)
-    if not found:
-        return None
-    properties = feature.get("properties")
-    properties = properties if isinstance(properties, Mapping) else {}
-    return Polygon(
-        parts=found,
-        region=name,
-        classification=_classification(properties.get("classification")),
-        text=_text(properties.get("name")),
-    )
-
-
-def _part(rings: Any, *, where: str) -> tuple[NDArray[np.float64], ...]:
-    """The outer ring and the holes of one polygon; empty if the outer ring has no area."""
-    found = [
-        checked_ring(
-            [_position(p, where=where) for p in _listed(ring, "positions", where=where)], where=where
-        )
-        for ring in _listed(rings, "rings", where=where)
+    return [
+        [
+            [_position(position, where=where) for position in _listed(ring, "positions", where=where)]
+            for ring in _listed(part, "rings", where=where)
+        ]
+        for part in parts
     ]
-    if not found or found[0] is None:
-        return ()
-    return tuple(ring for ring in found if ring is not None)
 
 
 def _listed(value: Any, what: str, *, where: str) -> list[Any]:

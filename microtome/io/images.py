@@ -9,8 +9,6 @@ converted silently.
 
 from __future__ import annotations
 
-import os
-import secrets
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from microtome.files import finished_file
+from microtome.io.errors import ImageError
 from microtome.io.raster import (
     HIGH_DIMENSIONS,
     ArraySource,
-    ImageError,
     ImageHeader,
+    Raster,
     StackedSource,
-    WindowSource,
     check_image_array,
     read_mirrored,
 )
@@ -43,8 +42,8 @@ __all__ = [
     "ArraySource",
     "ImageError",
     "ImageHeader",
+    "Raster",
     "StackedSource",
-    "WindowSource",
     "as_channels_first",
     "header",
     "open_source",
@@ -152,7 +151,7 @@ def open_source(
     drop_alpha: bool = False,
     palette: Palette = "refuse",
     cache_bytes: int = CACHE_BYTES,
-) -> WindowSource:
+) -> Raster:
     """Open an image for reading by windows.
 
     TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other
@@ -212,7 +211,7 @@ def write(
     path, array = Path(path), np.asarray(array)
     check_image_array(array, name=str(path))
     _check_writing(path, array, mpp=mpp, compression=compression, tile=tile, channels=channels)
-    with _replacing(path) as draft:
+    with finished_file(path) as draft:
         write_ome(draft, array, mpp=mpp, compression=compression, tile=tile, channels=channels, labels=labels)
 
 
@@ -235,7 +234,7 @@ def write_png(path: Path | str, array: NDArray) -> None:
             "scale the values to 0..255 and convert them first."
         )
         raise ImageError(msg)
-    with _replacing(path) as draft:
+    with finished_file(path) as draft:
         Image.fromarray(np.ascontiguousarray(array)).save(draft, format="PNG")
 
 
@@ -345,15 +344,3 @@ def _check_writing(
     if problem:
         msg = f"{path}: {problem}."
         raise ImageError(msg)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the folder of ``path`` that replaces ``path`` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

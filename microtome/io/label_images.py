@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from microtome.io import images
-from microtome.io.images import ImageError
+from microtome.io.errors import ImageError
 
 if TYPE_CHECKING:
     from pathlib import Path

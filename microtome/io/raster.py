@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an image is before and after decoding: header, window source, error.
+"""What an image or a cube is before and after decoding: its header, and a raster that gives windows of it.
 
 The public names are re-exported by :mod:`microtome.io.images`; import them from there.
 """
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from microtome.io.errors import ImageError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOW_DIMENSIONS = 2
 HIGH_DIMENSIONS = 3
-
-
-class ImageError(ValueError):
-    """An image file or array that cannot be used; the message names it, the finding and the remedy."""
+EVERY = slice(None)
+"""All channels, or all bands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,11 @@ class ImageHeader:
 
 
 @runtime_checkable
-class WindowSource(Protocol):
-    """Anything that yields windows of one image as ``(C, height, width)`` arrays."""
+class Raster(Protocol):
+    """Anything that yields windows of one image or cube as ``(C, height, width)`` arrays.
+
+    Files, arrays and stacks of them are rasters; whoever reads windows need not know which it is.
+    """
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -59,7 +62,7 @@ class WindowSource(Protocol):
         """Pixel type of the windows."""
         ...
 
-    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray:
         """Return the window with its upper left corner at ``(y, x)``; it must lie inside the image."""
         ...
 
@@ -96,11 +99,11 @@ class ArraySource:
         """Pixel type."""
         return self.array.dtype
 
-    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray:
         """Return a copy of the window ``(C, height, width)`` at ``(y, x)``."""
         check_window(self.shape, y, x, height, width)
-        window = self.array[..., y : y + height, x : x + width]
-        return np.array(window.reshape(self.shape[0], height, width))
+        whole = self.array if self.array.ndim == HIGH_DIMENSIONS else self.array[None]
+        return np.array(whole[channels, y : y + height, x : x + width])
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,7 @@ class StackedSource:
         (2, 3, 4)
     """
 
-    sources: tuple[WindowSource, ...]
+    sources: tuple[Raster, ...]
 
     def __post_init__(self) -> None:
         sizes = {source.shape[1:] for source in self.sources}
@@ -136,9 +139,17 @@ class StackedSource:
         """Pixel type that holds the values of all."""
         return np.result_type(*(source.dtype for source in self.sources))
 
-    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
-        """Return the window ``(C, height, width)`` at ``(y, x)``."""
-        return np.concatenate([source.read(y, x, height, width) for source in self.sources], dtype=self.dtype)
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray:
+        """Return the window ``(C, height, width)`` at ``(y, x)``; only sources of the channels are read."""
+        start, stop, _ = channels.indices(self.shape[0])
+        parts, first = [], 0
+        for source in self.sources:
+            last = first + source.shape[0]
+            if first < stop and last > start:
+                own = slice(max(start - first, 0), stop - first)
+                parts.append(source.read(y, x, height, width)[own])
+            first = last
+        return np.concatenate(parts, dtype=self.dtype)
 
 
 def check_image_array(array: NDArray, *, name: str) -> None:
@@ -202,7 +213,7 @@ def reflected(start: int, count: int, length: int) -> NDArray[np.intp]:
     return np.minimum(position, period - position) if length > 1 else np.zeros(count, np.intp)
 
 
-def read_mirrored(source: WindowSource, y: int, x: int, height: int, width: int) -> NDArray:
+def read_mirrored(source: Raster, y: int, x: int, height: int, width: int) -> NDArray:
     """Read a window that may reach beyond the image, continued there by reflection.
 
     Works at any distance and for images smaller than the window; only the pixels needed are read.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from microtome.io.raster import ImageError, ImageHeader
+from microtome.io.errors import ImageError
+from microtome.io.raster import ImageHeader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import tifffile
 
-from microtome.io.raster import LOW_DIMENSIONS, ImageError, check_window
+from microtome.io.errors import ImageError
+from microtome.io.raster import EVERY, LOW_DIMENSIONS, check_window
 from microtome.io.tiff import DAMAGE, PIXEL_AXES, damaged, first_series, header, open_checked
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class TiffSource:
         """Pixel type of the windows, in native byte order."""
         return self._dtype
 
-    def read(self, y: int, x: int, height: int, width: int) -> NDArray:
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray:
         """Return the window ``(C, height, width)`` at ``(y, x)``, which must lie inside the image.
 
         Raises:
@@ -96,7 +97,7 @@ class TiffSource:
                 stored = self._stored_window(file, y, x, height, width)
         except DAMAGE as error:
             raise damaged(self._path, str(error)) from error
-        return self._interpret(stored)
+        return self._interpret(stored)[channels]
 
     def _adopt(self, tiff: tifffile.TiffFile, *, page: int, drop_alpha: bool) -> None:
         series, found = first_series(tiff, self._path), header(self._path, tiff)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Erosion of many objects at once, each on its own. Used through :mod:`microtome.objects.labels`."""
+"""Markers that separate touching nuclei: objects eroded each on its own, or a disk on their centres.
+
+The octagon is that of MATLAB's `strel('disk', r)`; no library has it, the filters that erode are SciPy's.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import ndimage
 
-from microtome.io.label_images import EVERY_NEIGHBOUR, LARGEST_LABEL
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
+Labels = "NDArray[np.integer]"
 Element = Literal["octagon", "disk"]
 ELEMENTS = ("octagon", "disk")
 SMALLEST_OCTAGON = 3
 """MATLAB's strel('disk', r) is a true disk below this radius."""
-UNBOUNDED = np.iinfo(np.int32).max
+EIGHT = np.ones((3, 3), bool)
+"""The neighbours of a pixel that count as touching."""
+LARGEST_LABEL = int(np.iinfo(np.int32).max)
 
 
 def half_widths(radius: int, element: Element) -> list[int]:
@@ -59,41 +65,11 @@ def _octagon(radius: int) -> tuple[int, int]:
     return straight + max(missing - 1, 0), diagonal
 
 
-def reach(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    """How far the label of each pixel goes on in its row, to the nearer side; no end at the image's edge.
-
-    Args:
-        labels: (H, W) integers.
-
-    Returns:
-        (H, W) int32 pixels.
-
-    Example:
-        >>> reach(np.array([[1, 1, 1, 2, 2, 3]])).tolist()
-        [[2, 1, 0, 0, 0, 0]]
-    """
-    change = labels[:, 1:] != labels[:, :-1]
-    return np.minimum(_since(change), _since(change[:, ::-1])[:, ::-1])
-
-
-def _since(change: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Pixels since the last change on the left."""
-    height, width = change.shape[0], change.shape[1] + 1
-    columns = np.arange(width, dtype=np.int32)
-    start = np.full((height, width), -1, np.int32)
-    start[:, 1:][change] = np.broadcast_to(columns[1:], change.shape)[change]
-    start = np.maximum.accumulate(start, axis=1)
-    return np.where(start < 0, UNBOUNDED, columns - start)
-
-
-def survivors(
-    labels: NDArray[np.integer], row_reach: NDArray[np.int32], rows: list[int]
-) -> NDArray[np.bool_]:
+def survivors(labels: Labels, rows: list[int]) -> NDArray[np.bool_]:
     """Pixels under whose element all pixels carry the same label; those outside the image count as equal.
 
     Args:
         labels: (H, W) integers.
-        row_reach: `reach(labels)`.
         rows: Half width of each row of the element (`half_widths`).
 
     Returns:
@@ -101,25 +77,17 @@ def survivors(
 
     Example:
         >>> square = np.pad(np.ones((3, 3), int), 1)
-        >>> survivors(square, reach(square), half_widths(1, "disk")).astype(int)[1:4, 1:4].tolist()
+        >>> survivors(square, half_widths(1, "disk")).astype(int)[1:4, 1:4].tolist()
         [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     """
-    height = len(labels)
-    kept = np.ones(labels.shape, bool)
-    middle = len(rows) // 2
-    for offset, half in enumerate(rows, start=-middle):
-        here = slice(max(0, -offset), max(0, height - max(0, offset)))
-        there = slice(max(0, offset), max(0, height + min(0, offset)))
-        kept[here] &= (labels[there] == labels[here]) & (row_reach[there] >= half)
-    return kept
+    width = max(rows)
+    element = np.array([np.abs(np.arange(-width, width + 1)) <= half for half in rows])
+    least, most = (
+        each(labels, footprint=element, mode="nearest")
+        for each in (ndimage.minimum_filter, ndimage.maximum_filter)
+    )
+    return least == most
 
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-Labels = "NDArray[np.integer]"
 
 EROSION_RADII = ((70.0, 0), (120.0, 1), (500.0, 4), (float("inf"), 6))
 """Largest area (square pixels) and radius (pixels) of each class of size: the shape markers of USE-Net."""
@@ -162,11 +130,10 @@ def erode_by_area(
     sizes = pixels.astype(float) if areas is None else _listed_areas(numbers, areas)
     limits = np.array([limit for limit, _ in radii])
     group = np.where(numbers > 0, np.searchsorted(limits, sizes), -1)[inverse].reshape(labels.shape)
-    row_reach = reach(labels)
     kept = np.zeros(labels.shape, bool)
     for index, (_, radius) in enumerate(radii):
         if (group == index).any():
-            kept |= (group == index) & survivors(labels, row_reach, half_widths(radius, element))
+            kept |= (group == index) & survivors(labels, half_widths(radius, element))
     return np.where(kept, labels, 0).astype(np.int32)
 
 
@@ -191,27 +158,6 @@ def shape_markers(
         [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]
     """
     return (erode_by_area(labels, areas=areas, element=element, radii=radii) > 0).astype(np.uint8)
-
-
-def eroded_components(
-    mask: NDArray, *, element: Element = "octagon", radii: Sequence[tuple[float, int]] = EROSION_RADII
-) -> NDArray[np.int32]:
-    """Markers of a mask without markers: its 8-connected components, each eroded by the rule of area.
-
-    Args:
-        mask: (H, W), objects not zero.
-        element: As of :func:`erode_by_area`.
-        radii: As of :func:`erode_by_area`.
-
-    Returns:
-        (H, W) int32 labels of the eroded components.
-
-    Example:
-        >>> eroded_components(np.pad(np.ones((3, 3), int), 1)).max()
-        np.int32(1)
-    """
-    labels, _ = ndimage.label(np.asarray(mask) != 0, EVERY_NEIGHBOUR)
-    return erode_by_area(labels, element=element, radii=radii)
 
 
 def centre_markers(labels: Labels, radius: int = CENTRE_RADIUS) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from microtome.formats import number
+from microtome.io import views
 from microtome.report.inputs import CaseInput, CaseRow, Picture, RunInput, StudyMeta
 from microtome.report.limits import CASE_PICTURES, CASE_ROWS, DETAIL_ROWS
 from microtome.report.thumbnails import (
@@ -110,7 +111,6 @@ def _detail(frame: pd.DataFrame, metric: str, *, ascending: bool) -> tuple[tuple
     return ((*DETAIL_KEYS, *names), *body)
 
 
-SUFFIXES = (".ome.tif", ".ome.tiff", ".tif", ".tiff")
 OBJECTS = "instances"
 """Folder, in that of a batch, with maps of object ids."""
 Files = Mapping[str, Path]
@@ -153,7 +153,7 @@ def add_pictures(
 
 
 def index(folder: Path, *, below: str = "") -> dict[str, Path]:
-    """Find the TIFF files of a folder's batches by the name of their sample.
+    """Find the files of a folder's batches by the name of their sample.
 
     Args:
         folder: ``images``, ``targets``, ``predictions`` or ``segmentations`` with ``{batch}/{sample}.tif``.
@@ -162,12 +162,7 @@ def index(folder: Path, *, below: str = "") -> dict[str, Path]:
     Returns:
         File by sample; empty if the folder does not exist.
     """
-    found = {}
-    for path in sorted(folder.glob(f"*/{below}/*.tif*" if below else "*/*.tif*")):
-        suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
-        if suffix:
-            found[path.name.removesuffix(suffix)] = path
-    return found
+    return views.samples(*sorted(folder.glob(f"*/{below}" if below else "*")))
 
 
 def _folders(folder: Path, runs: Sequence[RunInput]) -> dict[str, tuple[Path, ...]]:

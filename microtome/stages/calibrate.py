@@ -8,7 +8,7 @@ from typing import Any
 from microtome.class_maps import IGNORE
 from microtome.files import finished_folder, write_json
 from microtome.inference import calibration
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance.cards import read_json
 from microtome.stages.folders import find_sample, read_map
 
@@ -60,7 +60,7 @@ def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -
     """
     curve = calibration.Calibration.from_dict(read_json(fitted))
     with finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             values = calibration.apply(curve, read_map(path))
             if options["median_radius"]:
                 values = calibration.median_filter(values, radius=options["median_radius"])

@@ -16,7 +16,7 @@ import pandas as pd
 
 from microtome.cubes import band_selection, calibration, rgb
 from microtome.files import finished_file, finished_folder, write_json
-from microtome.io import images
+from microtome.io import images, views
 from microtome.io.envi import Cube, open_cube
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class BandError(ValueError):
     """Score tables or cubes do not go together; the message says how, and the remedy."""
 
 
-def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: Path) -> None:
+def calibrate_cubes(options: Options, rows: Sequence[Row], root: Path, folder: Path) -> None:
     """Calibrate the cubes of a batch.
 
     Args:
@@ -54,7 +54,7 @@ def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: P
     """
     with finished_folder(folder) as partial:
         for row in rows:
-            target = partial / f"{row['sample']}.hdr"
+            target = views.place(partial, row["sample"], ending=views.CUBE)
             quality = _calibrated(options, row, root, target)
             cube = open_cube(target)
             step = max(1, -(-max(cube.height, cube.width) // THUMBNAIL))
@@ -69,7 +69,7 @@ def calibrate_batch(options: Options, rows: Sequence[Row], root: Path, folder: P
             write_json(partial / f"{row['sample']}.json", report)
             if row["sample"] in options.get("rendered", ()):
                 picture = np.moveaxis(rgb.render(cube), -1, 0)
-                images.write(partial / f"{row['sample']}.tif", picture, mpp=row.get("mpp"))
+                images.write(views.place(partial, row["sample"]), picture, mpp=row.get("mpp"))
             logger.info("%s: %s, %s", row["sample"], cube.shape, "; ".join(quality.warnings) or "no warnings")
 
 
@@ -83,14 +83,14 @@ def score_batch(options: Options, cubes: Path, path: Path) -> None:
             method ``top`` also what the band shares with each band, ``shared_0`` and on.
     """
     frames = []
-    for header in sorted(cubes.glob("*.hdr")):
+    for sample, header in views.samples(cubes, ending=views.CUBE).items():
         cube = open_cube(header)
         values = cube.read()
         component = band_selection.principal_component(values)
         scores = band_selection.mutual_information(values, component.score, options["bins"])
         frame = pd.DataFrame(
             {
-                "sample": header.stem,
+                "sample": sample,
                 "band": range(cube.bands),
                 "wavelength_nm": cube.wavelengths or np.nan,
                 "mutual_information": scores,
@@ -103,9 +103,7 @@ def score_batch(options: Options, cubes: Path, path: Path) -> None:
             names = [f"{SHARED}{band}" for band in range(cube.bands)]
             frame = pd.concat([frame, pd.DataFrame(shared, columns=names)], axis=1)
         frames.append(frame)
-        logger.info(
-            "%s: best band %d, %.0f%% explained", header.stem, scores.argmax(), 100 * component.explained
-        )
+        logger.info("%s: best band %d, %.0f%% explained", sample, scores.argmax(), 100 * component.explained)
     if not frames:
         msg = f"{cubes}: found no cube (*.hdr), expected at least one; calibrate the batch first"
         raise BandError(msg)
@@ -164,9 +162,9 @@ def cut_batch(cubes: Path, table: Path, folder: Path) -> None:
         BandError: A cube has other bands than the table.
     """
     with finished_folder(folder) as partial:
-        for header in sorted(cubes.glob("*.hdr")):
+        for sample, header in views.samples(cubes, ending=views.CUBE).items():
             mpp = json.loads(header.with_suffix(".json").read_text(encoding="utf-8"))["mpp"]
-            _write_bands(partial / f"{header.stem}.tif", open_cube(header), table, mpp=mpp)
+            _write_bands(views.place(partial, sample), open_cube(header), table, mpp=mpp)
 
 
 def cut_raw_batch(options: Options, rows: Sequence[Row], root: Path, table: Path, folder: Path) -> None:
@@ -186,7 +184,7 @@ def cut_raw_batch(options: Options, rows: Sequence[Row], root: Path, table: Path
     with finished_folder(folder) as partial:
         for row in rows:
             cube = open_cube(root / row["cube"])
-            _write_bands(partial / f"{row['sample']}.tif", cube, table, mpp=row.get("mpp"), scale=scale)
+            _write_bands(views.place(partial, row["sample"]), cube, table, mpp=row.get("mpp"), scale=scale)
 
 
 def _calibrated(options: Options, row: Row, root: Path, target: Path) -> calibration.Quality:

@@ -13,7 +13,7 @@ from microtome.config.entries import model as options_of
 from microtome.datasets.catalogue import DatasetEntry
 from microtome.datasets.fetch import fetch
 from microtome.files import finished_file, finished_folder, mirror_folder
-from microtome.io import images
+from microtome.io import images, views
 from microtome.registry import load_entry
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered:
     """
     with finished_folder(folder) as partial:
         for row in samples:
-            picture = rendered / f"{row['sample']}.tif" if rendered else root / row["image"]
+            picture = views.place(rendered, row["sample"]) if rendered else root / row["image"]
             path = picture if picture.is_file() else root / row["image"]
             array = images.as_channels_first(images.read(path, page=row["page"]))
-            images.write(partial / f"{row['sample']}.tif", array, mpp=row["mpp"])
+            images.write(views.place(partial, row["sample"]), array, mpp=row["mpp"])
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
 
 

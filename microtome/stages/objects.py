@@ -11,16 +11,13 @@ import numpy as np
 
 from microtome import stain
 from microtome.files import finished_folder
-from microtome.io import images
+from microtome.io import images, views
 from microtome.objects import measure
-from microtome.stages.folders import find_sample
-from microtome.stain.profile import FORMAT
+from microtome.stages.folders import INSTANCES, PROFILES, find_sample
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 
-SHARED = ("method", "preset", "parameters", "fallback", "warnings")
-"""What a stain report says once for the source and the target."""
 RGB = 3
 
 
@@ -35,25 +32,24 @@ def export_objects(
         segmentations: Batch folder with `instances/{sample}.tif`.
         source: Batch folder of the images as imported, `{sample}.tif`.
         folder: Gets `{sample}.geojson` and `{sample}.tsv`. Written whole or not at all.
-        stains: Folder with a stain report `{sample}.json` an image; its source profile tells the stains
-            apart. Without one, the image's own stains are fitted.
+        stains: Folder of the normalized images, with `profiles/{sample}.json`: the profiles that the images
+            had tell the stains apart. Without it, the stains are fitted.
 
     Raises:
         FileNotFoundError: The batch has no `instances/`, or an image is missing.
         ValueError: An image and its objects differ in size.
     """
-    found = sorted((segmentations / "instances").glob("*.tif"))
+    found = views.samples(segmentations / INSTANCES)
     if not found:
-        msg = f"no objects in {segmentations / 'instances'}; set segment.kind to one that finds objects"
+        msg = f"no objects in {segmentations / INSTANCES}; set segment.kind to one that finds objects"
         raise FileNotFoundError(msg)
     with finished_folder(folder) as partial:
-        for path in found:
-            sample, image = path.stem, find_sample([source], path.stem)
+        for sample, path in found.items():
+            image = find_sample([source], sample)
             labels, pixels = images.read(path), images.read(image)
             mpp = options["mpp"] or images.header(image).mpp
-            report = (stains or source) / f"{sample}.json"
             rgb = pixels if pixels.ndim == RGB and pixels.dtype == np.uint8 else None
-            densities = None if rgb is None else _densities(rgb, report)
+            densities = None if rgb is None else _densities(rgb, stains, sample)
             table = measure.measure(labels, image=rgb, densities=densities, mpp=mpp)
             outlined = measure.as_geojson(labels, table, classification=options["class"], name=sample)
             text = json.dumps(outlined, ensure_ascii=False, allow_nan=False) + "\n"
@@ -62,22 +58,17 @@ def export_objects(
             logger.info("%s: %d objects", sample, len(table))
 
 
-def _densities(rgb: np.ndarray, report: Path) -> np.ndarray:
+def _densities(rgb: np.ndarray, stains: Path | None, sample: str) -> np.ndarray:
     """Concentrations of hematoxylin and eosin (2, H, W); not a number where they cannot be told apart."""
     try:
-        profile = _reported(report) or stain.fit(rgb)
+        profile = (stains and _profile(stains / PROFILES / f"{sample}.json")) or stain.fit(rgb)
         return stain.concentrations(rgb, profile)
     except stain.StainError as error:
-        logger.warning("%s: stain densities are left empty: %s", report.stem, error)
+        logger.warning("%s: stain densities are left empty: %s", sample, error)
         return np.full((2, *rgb.shape[:2]), np.nan, np.float32)
 
 
-def _reported(report: Path) -> stain.StainProfile | None:
-    """The image's profile in its stain report; None without one (no report, or a method without stains)."""
-    if not report.is_file():
-        return None
-    content = json.loads(report.read_text(encoding="utf-8"))
-    if "stain_matrix" not in content.get("source", {}):
-        return None
-    shared = {key: content[key] for key in SHARED if key in content}
-    return stain.StainProfile.from_json({"format": FORMAT, **content["source"], **shared})
+def _profile(path: Path) -> stain.StainProfile | None:
+    """The profile that an image had before normalization; None if its method tells no stains apart."""
+    profile = stain.profile_from_json(json.loads(path.read_text(encoding="utf-8")))
+    return profile if isinstance(profile, stain.StainProfile) else None

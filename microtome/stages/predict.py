@@ -17,7 +17,7 @@ from microtome.inference.fold_batch_norm import optimize_for_inference
 from microtome.inference.overlap_tile import predict
 from microtome.inference.resize import restored, zoomed
 from microtome.inference.test_time_views import DIHEDRAL
-from microtome.io import images
+from microtome.io import images, views
 from microtome.networks.ciresan.windows import WindowTransform, predict_by_windows
 from microtome.networks.weights import load_weights
 
@@ -57,7 +57,7 @@ def predict_batch(
     if not hasattr(model, "window"):
         model = optimize_for_inference(model)
     with repeatable(threads), finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             images.write(partial / path.name, _probability(model, path, options), mpp=images.header(path).mpp)
 
 
@@ -78,7 +78,7 @@ def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.nda
     return _overlap_tile(model.dense(), source, options, settings, activation="softmax", margin=margin)[-1:]
 
 
-def _zoomed(source: images.WindowSource, options: Options) -> images.WindowSource:
+def _zoomed(source: images.Raster, options: Options) -> images.Raster:
     """The image at the size that the network sees it in."""
     zoom = options["input"]["zoom"]
     if zoom == 1:
@@ -89,7 +89,7 @@ def _zoomed(source: images.WindowSource, options: Options) -> images.WindowSourc
 
 def _overlap_tile(
     model: torch.nn.Module,
-    source: images.WindowSource,
+    source: images.Raster,
     options: Options,
     settings: Predict,
     *,

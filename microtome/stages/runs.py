@@ -10,7 +10,7 @@ import numpy as np
 
 from microtome.files import finished_file, finished_folder, write_json
 from microtome.inference.ensemble import Activation, mean_probability, measure
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, WEIGHTS_NAME, read_card
 from microtome.stages.folders import find_sample, read_map
@@ -46,7 +46,7 @@ def average_batch(members: Sequence[Path], folder: Path) -> None:
         folder: Gets the means.
     """
     with finished_folder(folder) as partial:
-        for path in sorted(members[0].glob("*.tif")):
+        for path in views.samples(members[0]).values():
             maps = [read_map(find_sample([member], path.stem)) for member in members]
             images.write(partial / path.name, mean_probability(maps), mpp=images.header(path).mpp)
 
@@ -66,7 +66,7 @@ def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Acti
         ValueError: Maps of different shapes, or that do not fit the activation; names the sample.
     """
     with finished_folder(folder) as partial:
-        for path in sorted(members[0].glob("*.tif")):
+        for path in views.samples(members[0]).values():
             maps = [read_map(find_sample([member], path.stem)) for member in members]
             try:
                 found = measure(maps, activation=activation)

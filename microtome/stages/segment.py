@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from microtome.config.prediction import Watershed
 from microtome.files import finished_folder
-from microtome.io import images
-from microtome.objects.watershed import WatershedSettings, separate, separate_tiled
+from microtome.io import images, views
+from microtome.objects.watershed import separate, separate_tiled
 from microtome.stages.folders import INSTANCES, read_map
 
 Options = Mapping[str, Any]
@@ -33,7 +34,7 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
         ValueError: The kind does not fit the number of maps, or the watershed cannot take a map or an option.
     """
     with finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             if options["kind"] == "watershed":
                 _write_objects(path, options, partial)
                 continue
@@ -58,7 +59,7 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
     if header.channels > MOST_MAPS:
         msg = f"{path} holds {header.channels} maps, segment.kind watershed takes a mask and at most a marker"
         raise ValueError(msg)
-    settings = WatershedSettings(**{name: value for name, value in options.items() if name != "kind"})
+    settings = Watershed.model_validate(options)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".watershed-") as scratch:
         try:
             objects = _objects(path, settings, Path(scratch))
@@ -69,9 +70,9 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
         images.write(folder / INSTANCES / path.name, objects, mpp=header.mpp, labels=True)
 
 
-def _objects(path: Path, settings: WatershedSettings, scratch: Path) -> np.ndarray:
+def _objects(path: Path, settings: Watershed, scratch: Path) -> np.ndarray:
     """Object numbers (H, W); with tiles, a file in `scratch`."""
     if settings.tile is not None:
-        return separate_tiled(images.open_source(path), settings, scratch=scratch)
+        return separate_tiled(views.open_raster(path), settings, scratch=scratch)
     mask, *marker = read_map(path)
     return separate(mask, *(marker if settings.markers == "predicted" else ()), settings=settings)

@@ -10,9 +10,9 @@ import numpy as np
 
 from microtome import stain
 from microtome.files import finished_folder, write_json
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance.cards import read_json
-from microtome.stages.folders import find_sample
+from microtome.stages.folders import PROFILES, find_sample
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -45,7 +45,8 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         options: The rule's options (see `plan.StudyPlan.normalize_stain`).
         target: The profile that `fit_stain` wrote.
         source: Folder of RGB images.
-        folder: Gets each image under its name, and beside it a report (JSON).
+        folder: Gets each image under its name, beside it a report (JSON), and in `profiles/` the profile that
+            the image had.
 
     Raises:
         StainError: An image is not RGB of 8 bits, or its stains cannot be told apart and `fallback` is
@@ -57,10 +58,12 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         raise stain.StainError(msg)
     profile = content["profile"]
     with finished_folder(folder) as partial:
-        for path in sorted(source.glob("*.tif")):
+        for path in views.samples(source).values():
             normalized, report = _normalized(path, profile, options)
             images.write(partial / path.name, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
-            write_json(partial / f"{path.stem}.json", {"sample": path.stem, **report})
+            write_json(partial / PROFILES / f"{path.stem}.json", report["profile"])
+            shown = {name: value for name, value in report.items() if name != "profile"}
+            write_json(partial / f"{path.stem}.json", {"sample": path.stem, **shown})
 
 
 def _normalized(path: Path, profile: Options, options: Options) -> tuple[np.ndarray, dict[str, Any]]:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from microtome.class_maps import semantic_target
 from microtome.files import finished_file, finished_folder
-from microtome.io import images
-from microtome.objects import labels as instances
+from microtome.io import images, views
+from microtome.objects import markers
+from microtome.objects.labels import load_instances
 from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
@@ -47,22 +48,22 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Non
         ignore=targets["ignore"],
         name=f"label '{row['label']}' of sample {row['sample']}",
     )
-    images.write(folder / f"{row['sample']}.tif", target, mpp=row["mpp"])
+    images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
 
 
 def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> None:
     header = images.header(root / row["image"])
     shape = (header.height, header.width)
-    found = instances.load_instances(root / row["label"], shape, convention=targets["convention"])
+    found = load_instances(root / row["label"], shape, convention=targets["convention"])
     labels, element = found.labels, targets["marker_element"]
     maps = {
         ".": (labels > 0).astype(np.uint8),
         "instances": labels,
-        "shape_markers": instances.shape_markers(labels, areas=found.areas, element=element),
-        "centre_markers": instances.centre_markers(labels, radius=targets["centre_radius"]),
+        "shape_markers": markers.shape_markers(labels, areas=found.areas, element=element),
+        "centre_markers": markers.centre_markers(labels, radius=targets["centre_radius"]),
     }
     for name, array in maps.items():
-        images.write(folder / name / f"{row['sample']}.tif", array, mpp=row["mpp"], labels=True)
+        images.write(views.place(folder / name, row["sample"]), array, mpp=row["mpp"], labels=True)
     logger.info("%s: %d objects", row["sample"], len(np.unique(labels[labels > 0])))
 
 
@@ -76,7 +77,9 @@ def extract_patches(targets: Path, path: Path, *, classes: Sequence[str], size: 
         size: Side of a window in pixels.
         stride: Pixels between windows.
     """
-    files = sorted(targets.glob("*.tif"))
-    frames = [index_patches(f.stem, images.read(f), classes, size=size, stride=stride) for f in files]
+    frames = [
+        index_patches(sample, images.read(path), classes, size=size, stride=stride)
+        for sample, path in views.samples(targets).items()
+    ]
     with finished_file(path) as partial:
         pd.concat(frames, ignore_index=True).to_parquet(partial, index=False)

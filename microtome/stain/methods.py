@@ -64,8 +64,9 @@ def apply(
         **options: Parameters in place of those of the target.
 
     Returns:
-        The image (H, W, 3) uint8, and a report of plain values: ``method``, ``preset``, ``parameters``,
-        ``source`` and ``target`` (vectors, scales, fractions), ``angle_degrees`` (of each stain between
+        The image (H, W, 3) uint8, and a report of plain values: ``profile`` (of the image itself, for
+        `profile_from_json`), ``method``, ``preset``, ``parameters``, ``source`` and ``target`` (of both
+        profiles vectors, scales, fractions), ``angle_degrees`` (of each stain between
         source and target, and between H and E), ``concentration_p99`` (``before``, ``after``, ``target``),
         ``gain``, ``tissue_fraction``, ``fallback`` (text or None) and ``warnings``. What a
         method has not is None.
@@ -157,6 +158,7 @@ def _apply_reinhard(rgb: Rgb, target: ColourProfile, options: Mapping[str, Any])
         "method": source.method,
         "preset": None,
         "parameters": source.parameters,
+        "profile": source.as_json(),
         "source": {"lab_mean": source.lab_mean.tolist(), "lab_sd": source.lab_sd.tolist()},
         "target": {"lab_mean": target.lab_mean.tolist(), "lab_sd": target.lab_sd.tolist()},
         "angle_degrees": None,
@@ -175,6 +177,7 @@ def _stain_report(source: StainProfile, target: StainProfile, result: Colours, d
         "method": source.method,
         "preset": source.preset,
         "parameters": source.parameters,
+        "profile": source.as_json(),
         "source": _described(source),
         "target": _described(target),
         "angle_degrees": {

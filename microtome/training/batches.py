@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from microtome.class_maps import IGNORE
-from microtome.io.images import ArraySource, WindowSource, read_mirrored
+from microtome.io.images import ArraySource, Raster, read_mirrored
 from microtome.training.balanced_windows import LabelledPixels
 
 IN_MEMORY = 64 * 2**20
@@ -57,8 +57,8 @@ class BatchSource(Protocol):
 class Labelled:
     """An image and its label map of the same size."""
 
-    image: WindowSource
-    label: WindowSource
+    image: Raster
+    label: Raster
 
     def window(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Read a window of both; what lies outside the image is mirrored."""
@@ -215,7 +215,7 @@ class BalancedWindowBatches:
             yield _stack(self.pixels.windows(drawn[start : start + self.batch_size]))
 
 
-def in_memory(source: WindowSource, *, limit: int = IN_MEMORY) -> WindowSource:
+def in_memory(source: Raster, *, limit: int = IN_MEMORY) -> Raster:
     """Read a source into memory if it is small, so that drawing windows does not decode tiles every time."""
     channels, height, width = source.shape
     if channels * height * width * np.dtype(source.dtype).itemsize > limit:

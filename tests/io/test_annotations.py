@@ -2,7 +2,6 @@
 """Outlines from annotation files: what is read, what is refused, and that nothing else can happen."""
 
 import json
-import logging
 
 import numpy as np
 import pytest
@@ -151,13 +150,6 @@ def test_missing_files(tmp_path):
         read_polygons(tmp_path)
 
 
-def test_degenerate_regions_can_be_passed_over(write, caplog):
-    path = write(xml(layer(region([(1, 1)], Id="4"), region(Id="5"))))
-    with caplog.at_level(logging.WARNING):
-        assert [p.region for p in read_polygons(path, skip_degenerate=True)] == ["5"]
-    assert "region 4" in caplog.text
-
-
 def test_the_line_of_a_region_is_told(write):
     with pytest.raises(AnnotationError, match=r"region 9 \(line 3\)"):
         read_polygons(write(xml("\n", layer("\n", region(Id="9", Type="3")))))
@@ -192,9 +184,9 @@ def test_the_nucleus_of_a_cell_is_taken(write):
     assert read_polygons(write(json.dumps(cell)))[0].area == 1
 
 
-def refused_or_polygons(path, **options):
+def refused_or_polygons(path):
     try:
-        found = read_polygons(path, **options)
+        found = read_polygons(path)
     except AnnotationError:
         return
     assert all(
@@ -223,7 +215,7 @@ def test_damaged_files_are_read_or_refused(scratch, data):
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, min(len(whole), start + 9)))
     scratch.write_bytes(whole[:start] + data.draw(st.binary(max_size=6)) + whole[end:])
-    refused_or_polygons(scratch, skip_degenerate=True)
+    refused_or_polygons(scratch)
 
 
 leaves = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=4)

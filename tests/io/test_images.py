@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from microtome.io import images
-from microtome.io.images import ArraySource, ImageError, WindowSource, read_mirrored
+from microtome.io.images import ArraySource, ImageError, Raster, read_mirrored
 
 
 def noise(shape, dtype=np.uint8, seed=0):
@@ -82,7 +82,7 @@ def test_tiff_variants_read_whole_and_by_window(name, tmp_path):
         assert found.channels == (1 if whole.ndim == 2 else whole.shape[2])
         source = images.open_source(path, page=page, cache_bytes=3 * 32 * 48)
         first = images.as_channels_first(expected)
-        assert isinstance(source, WindowSource)
+        assert isinstance(source, Raster)
         assert source.shape == first.shape
         assert source.dtype == first.dtype
         for _ in range(15):

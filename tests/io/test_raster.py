@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.io import images
-from microtome.io.images import ArraySource, ImageError, StackedSource, WindowSource, read_mirrored
+from microtome.io.images import ArraySource, ImageError, Raster, StackedSource, read_mirrored
 
 SIZE = (9, 11)
 
@@ -29,7 +29,7 @@ def test_a_stack_is_its_sources_channel_after_channel(channels, y, x, height, wi
     parts = tuple(source(count, seed=number) for number, count in enumerate(channels))
     stack = StackedSource(parts)
     whole = np.concatenate([part.array for part in parts])
-    assert isinstance(stack, WindowSource)
+    assert isinstance(stack, Raster)
     assert stack.shape == whole.shape == (sum(channels), *SIZE)
     height, width = min(height, 9 - y), min(width, 11 - x)
     assert np.array_equal(stack.read(y, x, height, width), whole[:, y : y + height, x : x + width])
@@ -73,3 +73,15 @@ def test_sizes_that_differ_are_refused(sizes):
     parts = tuple(ArraySource(np.zeros((1, *size), np.uint8)) for size in sizes)
     with pytest.raises(ImageError, match="expected one size"):
         StackedSource(parts)
+
+
+def test_channels_are_read_alone():
+    """Also across the sources of a stack; a source without any of them is not touched."""
+    parts = [np.arange(count * 12).reshape(count, 3, 4) + 100 * count for count in (2, 1, 3)]
+    whole = np.concatenate(parts)
+    stack = StackedSource(tuple(map(ArraySource, parts)))
+    for start in range(6):
+        for stop in range(start + 1, 7):
+            found = stack.read(1, 1, 2, 3, slice(start, stop))
+            assert np.array_equal(found, whole[start:stop, 1:3, 1:4])
+    assert np.array_equal(ArraySource(whole).read(0, 0, 3, 4, slice(2, 3)), whole[2:3])

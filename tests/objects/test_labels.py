@@ -15,6 +15,7 @@ from PIL import Image
 from microtome.io.annotations import AnnotationError, Polygon
 from microtome.io.images import ImageError
 from microtome.objects import labels as instances
+from microtome.objects import markers
 from tests.reference.poly2mask import poly2mask
 
 relaxed = settings(deadline=None, max_examples=100)
@@ -178,12 +179,16 @@ def test_a_thousand_nuclei_in_a_second():
         assert time.process_time() - start < 1
     labels = instances.rasterize(found, (1000, 1000)).labels
     start = time.process_time()
-    instances.shape_markers(labels)
-    instances.centre_markers(labels)
+    markers.shape_markers(labels)
+    markers.centre_markers(labels)
     assert time.process_time() - start < 1
 
 
 # --- label files
+
+
+def read_labels(*arguments, **options):
+    return instances.load_instances(*arguments, **options).labels
 
 
 @pytest.fixture
@@ -207,14 +212,14 @@ def save(tmp_path):
 )
 def test_label_images_keep_their_numbers(save, name, dtype):
     array = np.array([[0, 7, 7], [0, 0, 200]], dtype)
-    labels = instances.read_instances(save(array, name), (2, 3))
+    labels = read_labels(save(array, name), (2, 3))
     assert labels.dtype == np.int32
     assert labels.tolist() == array.astype(int).tolist()
     assert instances.load_instances(save(array, name), (2, 3)).areas == {7: 2, 200: 1}
 
 
 def test_an_empty_label_image_has_no_objects(save):
-    assert not instances.read_instances(save(np.zeros((2, 3), np.uint8), "a.png"), (2, 3)).any()
+    assert not read_labels(save(np.zeros((2, 3), np.uint8), "a.png"), (2, 3)).any()
 
 
 def test_indices_of_a_colour_table(tmp_path):
@@ -222,7 +227,7 @@ def test_indices_of_a_colour_table(tmp_path):
     picture.putdata([0, 1, 2])
     picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
     picture.save(tmp_path / "a.png")
-    assert instances.read_instances(tmp_path / "a.png", (1, 3)).tolist() == [[0, 1, 2]]
+    assert read_labels(tmp_path / "a.png", (1, 3)).tolist() == [[0, 1, 2]]
 
 
 MASK = np.array([[0, 255, 0, 255]], np.uint8)
@@ -247,24 +252,24 @@ MASK = np.array([[0, 255, 0, 255]], np.uint8)
 def test_what_is_no_label_image(save, array, name, message):
     path = save(array, name)
     with pytest.raises(ImageError, match=message) as caught:
-        instances.read_instances(path, (1, 4))
+        read_labels(path, (1, 4))
     assert str(path) in str(caught.value)
 
 
 def test_one_nucleus_may_be_number_one(save):
-    assert instances.read_instances(save(MASK[:, :2] // 255, "a.png"), (1, 2)).tolist() == [[0, 1]]
+    assert read_labels(save(MASK[:, :2] // 255, "a.png"), (1, 2)).tolist() == [[0, 1]]
 
 
 def test_components_of_a_mask_on_demand(save):
-    labels = instances.read_instances(save(MASK, "a.png"), (1, 4), components=True)
+    labels = read_labels(save(MASK, "a.png"), (1, 4), components=True)
     assert labels.tolist() == [[0, 1, 0, 2]]
     with pytest.raises(ImageError, match="found 2 values, expected a mask of one value"):
-        instances.read_instances(save(np.array([[0, 1, 2]], np.uint8), "a.png"), (1, 3), components=True)
+        read_labels(save(np.array([[0, 1, 2]], np.uint8), "a.png"), (1, 3), components=True)
 
 
 def test_objects_in_pieces_stay_one_and_are_counted(save, caplog):
     with caplog.at_level(logging.INFO):
-        labels = instances.read_instances(save(np.array([[4, 0, 4, 5]], np.uint8), "a.png"), (1, 4))
+        labels = read_labels(save(np.array([[4, 0, 4, 5]], np.uint8), "a.png"), (1, 4))
     assert labels.tolist() == [[4, 0, 4, 5]]
     assert "1 objects are in several pieces: 4" in caplog.text
 
@@ -284,10 +289,10 @@ def geojson(path, *classes):
 
 def test_classes_of_annotation_files(tmp_path, save):
     path = geojson(tmp_path / "a.geojson", "Nucleus", "Fold", "Nucleus")
-    labels = instances.read_instances(path, (2, 8), classes={"Nucleus", "Rare"})
+    labels = read_labels(path, (2, 8), classes={"Nucleus", "Rare"})
     assert labels[0].tolist() == [1, 1, 0, 0, 0, 0, 2, 2]
     assert instances.load_instances(path, (2, 8)).areas == {1: 4, 2: 4, 3: 4}
     with pytest.raises(AnnotationError, match="found the classes 'Fold', 'Nucleus', expected nuclei"):
-        instances.read_instances(path, (2, 8), classes=["nuclei"])
+        read_labels(path, (2, 8), classes=["nuclei"])
     with pytest.raises(ImageError, match="is for annotation files"):
-        instances.read_instances(save(np.array([[1, 2]], np.uint8), "a.png"), (1, 2), classes=["n"])
+        read_labels(save(np.array([[1, 2]], np.uint8), "a.png"), (1, 2), classes=["n"])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from skimage.measure import label
 
-from microtome.objects import labels as instances
+from microtome.objects import markers as instances
+from microtome.objects.labels import load_instances
 from microtome.objects.markers import half_widths
 
 relaxed = settings(deadline=None, max_examples=100)
@@ -43,12 +43,27 @@ def test_structuring_elements(radius, kind, rows):
     assert tuple(2 * half + 1 for half in half_widths(radius, kind)) == rows
 
 
-@pytest.mark.parametrize("radius", range(3, 40))
+@pytest.mark.parametrize("radius", [3, 7, 8, 20, 39])
 def test_octagons_are_2r_minus_1_wide_and_symmetric(radius):
     rows = half_widths(radius, "octagon")
     assert len(rows) == 2 * max(rows) + 1 == 2 * radius - 1
     drawn = element([2 * half + 1 for half in rows])
     assert (drawn == drawn.T).all()
+
+
+@pytest.mark.parametrize("radius", [1, 4, 6])
+def test_survivors_are_those_of_a_comparison_shift_by_shift(radius):
+    """The element moved over every pixel; outside the image lies what lies at its edge."""
+    rng = np.random.default_rng(radius)
+    labels = rng.integers(0, 3, (5, 6)).repeat(9, axis=0).repeat(9, axis=1)
+    rows = half_widths(radius, "octagon")
+    reach = max(rows)
+    wide = np.pad(labels, reach, mode="edge")
+    kept = np.ones(labels.shape, bool)
+    for y, half in enumerate(rows):
+        for x in range(reach - half, reach + half + 1):
+            kept &= wide[y : y + labels.shape[0], x : x + labels.shape[1]] == labels
+    assert (instances.survivors(labels, rows) == kept).all()
 
 
 def eroded_one_by_one(labels, areas, elements):
@@ -102,7 +117,6 @@ def test_markers_of_touching_nuclei_do_not_touch():
     labels[10:50, 5:30], labels[10:50, 30:55] = 3, 9
     markers = instances.shape_markers(labels)
     assert (markers.dtype, label(markers, connectivity=2).max()) == (np.uint8, 2)
-    assert label(instances.eroded_components(labels > 0) > 0, connectivity=2).max() == 1
 
 
 def test_the_table_of_radii_is_a_parameter():
@@ -111,14 +125,6 @@ def test_the_table_of_radii_is_a_parameter():
     for wrong in ([], [(70, 1)], [(70, 1), (60, 2), (float("inf"), 3)]):
         with pytest.raises(ValueError, match="ascending numbers that end with infinity"):
             instances.shape_markers(labels, radii=wrong)
-
-
-@relaxed
-@given(arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 30))))
-def test_components_of_a_mask_are_eroded_by_the_same_rule(mask):
-    result = instances.eroded_components(mask)
-    labels = label(mask, connectivity=2)
-    assert ((result > 0) == (eroded_one_by_one(labels, None, ELEMENTS["octagon"]) > 0)).all()
 
 
 @relaxed
@@ -186,7 +192,7 @@ def test_faults_of_markers():
 @pytest.mark.skipif(not DATA.is_dir(), reason="MICROTOME_DATA has no monuseg2018")
 def test_monuseg_labels():
     path = DATA / "train/labels/TCGA-NH-A8F7-01A-01-TS1.png"
-    labels = instances.read_instances(path, (1000, 1000))
+    labels = load_instances(path, (1000, 1000)).labels
     numbers = np.unique(labels[labels > 0])
     window = labels[300:600, 300:600]
     assert numbers.size == labels.max() > 300

@@ -22,12 +22,11 @@ from skimage.measure import label
 
 from microtome import stain
 from microtome.io import images
-from microtome.io.annotations import read_polygons
-from microtome.io.polygons import ring_area
+from microtome.io.annotations import read_polygons, ring_area
 from microtome.objects import labels as instances
 from microtome.objects import measure
-from microtome.objects.outlines import outlines
 from microtome.stages.objects import export_objects
+from microtome.stages.stain import normalize_batch
 
 relaxed = settings(deadline=None, max_examples=120)
 DATA = Path(os.environ.get("MICROTOME_DATA", ""), "monuseg2018")
@@ -41,6 +40,10 @@ label_maps = arrays(
     elements=st.sampled_from([0, 0, 1, 2, 7, 2**31 - 1]),
 )
 masks = arrays(np.int32, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 1))
+
+
+def read_labels(*arguments, **options):
+    return instances.load_instances(*arguments, **options).labels
 
 
 # --- measurements
@@ -140,11 +143,22 @@ def test_drawn_again_outlines_give_the_same_labels(scratch, labels):
     assert [feature["properties"]["name"] for feature in collection["features"]] == list(map(str, numbers))
 
 
+def outlines(labels):
+    """The rings of each part of each object, without the closing vertex."""
+    return {
+        number: [
+            [list(ring.coords)[:-1] for ring in (part.exterior, *part.interiors)]
+            for part in getattr(outline, "geoms", [outline])
+        ]
+        for number, outline in measure.outlines(labels).items()
+    }
+
+
 def edges_of(ring):
     """The unit edges of a ring."""
     found = []
     for (x1, y1), (x2, y2) in zip(ring, [*ring[1:], ring[0]], strict=True):
-        steps = abs(x2 - x1) + abs(y2 - y1)
+        steps = int(abs(x2 - x1) + abs(y2 - y1))
         places = [(x1 + (x2 - x1) * k // steps, y1 + (y2 - y1) * k // steps) for k in range(steps + 1)]
         found += [frozenset(pair) for pair in pairwise(places)]
     return found
@@ -287,7 +301,7 @@ def test_a_batch_is_exported(batch, caplog):
     assert tables["grey"]["eosin_mean"].isna().all()
     assert tables["grey"]["red_mean"].tolist() == [128, 128]
     assert "grey: stain densities are left empty" in caplog.text
-    labels = instances.read_instances(folder / "a.geojson", (64, 64), classes=["nucleus"])
+    labels = read_labels(folder / "a.geojson", (64, 64), classes=["nucleus"])
     assert (labels == images.read(batch / "segmentations/instances/a.tif")).all()
 
 
@@ -296,21 +310,24 @@ def test_export_is_the_same_twice(batch):
     assert first == {path.name: path.read_bytes() for path in export(batch)[0].iterdir()}
 
 
-def test_the_stain_report_tells_the_stains(batch):
-    rgb = images.read(batch / "images/a.tif")
-    target = stain.fit(stained((64, 64), 5))
-    _, report = stain.apply(rgb, target)
-    (batch / "stains").mkdir()
-    (batch / "stains/a.json").write_text(json.dumps({"sample": "a", **report}))
-    report["source"]["stain_matrix"] = report["source"]["stain_matrix"][::-1]
+def test_the_profile_that_an_image_had_tells_the_stains(batch):
+    """What `normalize_stain` keeps of each image is read, not its report, which is for readers."""
+    target = batch / "target.json"
+    profile = stain.fit_target(stained((64, 64), 5), "spcn")
+    target.write_text(json.dumps({"target": "t", "profile": profile.as_json()}))
+    normalize_batch({"fallback": "target"}, target, batch / "images", batch / "stains")
+    kept = batch / "stains/profiles/a.json"
+    found = stain.profile_from_json(json.loads(kept.read_text()))
+    assert found.warnings == stain.fit(images.read(batch / "images/a.tif")).warnings
     _, fitted = export(batch)
-    _, reported = export(batch, stains=batch / "stains")
-    assert reported["a"]["eosin_mean"].tolist() == pytest.approx(fitted["a"]["eosin_mean"].tolist(), rel=1e-3)
-    (batch / "stains/a.json").write_text(json.dumps({"sample": "a", **report}))
-    _, swapped = export(batch, stains=batch / "stains")
-    assert swapped["a"]["eosin_mean"].tolist() == pytest.approx(
-        fitted["a"]["hematoxylin_mean"].tolist(), rel=1e-2
-    )
+    (batch / "stains/a.json").write_text("{}")
+    _, told = export(batch, stains=batch / "stains")
+    assert told["a"]["eosin_mean"].tolist() == pytest.approx(fitted["a"]["eosin_mean"].tolist(), rel=1e-3)
+    swapped = found.as_json() | {"stain_matrix": found.stain_matrix[::-1].tolist()}
+    kept.write_text(json.dumps(swapped))
+    _, told = export(batch, stains=batch / "stains")
+    hematoxylin = fitted["a"]["hematoxylin_mean"].tolist()
+    assert told["a"]["eosin_mean"].tolist() == pytest.approx(hematoxylin, rel=1e-2)
 
 
 def test_a_segmentation_without_objects_is_told(batch):
@@ -331,6 +348,6 @@ def test_monuseg_round_trip(scratch):
     labels = images.read(DATA / "train/labels/TCGA-NH-A8F7-01A-01-TS1.png").astype(np.int32)
     table = measure.measure(labels, mpp=0.25)
     scratch.write_text(json.dumps(measure.as_geojson(labels, table)))
-    assert (instances.read_instances(scratch, labels.shape) == labels).all()
+    assert (read_labels(scratch, labels.shape) == labels).all()
     assert 10 < table["area_um2"].median() < 60
     assert label(labels, connectivity=2).max() >= len(table)

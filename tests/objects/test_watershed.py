@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Marker watershed on whole images."""
 
-import dataclasses
 import re
 
 import numpy as np
@@ -11,12 +10,13 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from microtome.config.prediction import Watershed
 from microtome.metrics.instances import aji
-from microtome.objects.watershed import WatershedSettings, separate
+from microtome.objects.watershed import separate
 from microtome.objects.watershed.flood import queue_lines, ring_lines
 from tests.reference import watershed as reference
 
-RINGS = WatershedSettings(flooding="rings")
+RINGS = Watershed(flooding="rings")
 EIGHT = np.ones((3, 3))
 
 
@@ -122,10 +122,10 @@ def test_an_even_gap_is_cut_in_its_middle():
 
 @pytest.mark.parametrize("flooding", ["queue", "rings"])
 def test_two_markers_split_and_the_larger_number_takes_the_line(flooding):
-    labels = separate(*touching(gap=3), WatershedSettings(flooding=flooding))
+    labels = separate(*touching(gap=3), Watershed(flooding=flooding))
     assert sorted(np.unique(labels)) == [0, 1, 2]
     assert (labels[10, 5:45] > 0).all()
-    undilated = separate(*touching(gap=3), WatershedSettings(flooding=flooding, dilation_radius=0))
+    undilated = separate(*touching(gap=3), Watershed(flooding=flooding, dilation_radius=0))
     line = np.flatnonzero(undilated[10, 5:45] == 0) + 5
     assert len(line) == 1
     assert labels[10, line[0]] == 2
@@ -133,7 +133,7 @@ def test_two_markers_split_and_the_larger_number_takes_the_line(flooding):
 
 @pytest.mark.parametrize("scope", ["image", "component"])
 def test_one_marker_or_none_splits_nothing(scope):
-    chosen = WatershedSettings(scope=scope, dilation_radius=0)
+    chosen = Watershed(scope=scope, dilation_radius=0)
     mask, marker = touching()
     one = np.where(np.arange(50) < 22, marker, 0)
     for markers in (one, marker * 0):
@@ -147,8 +147,8 @@ def test_a_component_between_two_markers_is_cut_in_the_image_and_whole_in_itself
     mask[10:20, 2:14] = mask[10:20, 24:36] = mask[10:20, 46:58] = 0.9
     marker[12:18, 4:12] = marker[12:18, 48:56] = 0.9
     for flooding in ("queue", "rings"):
-        in_image = separate(mask, marker, WatershedSettings(flooding=flooding))
-        in_itself = separate(mask, marker, WatershedSettings(flooding=flooding, scope="component"))
+        in_image = separate(mask, marker, Watershed(flooding=flooding))
+        in_itself = separate(mask, marker, Watershed(flooding=flooding, scope="component"))
         assert (in_image.max(), in_itself.max()) == (4, 3)
 
 
@@ -161,7 +161,7 @@ def test_other_surfaces_cut_at_the_neck(surface, scope):
     marker = np.zeros(mask.shape)
     marker[15:25, 16:22] = marker[15:25, 44:49] = 0.9  # off the middle: a flat landscape cuts elsewhere
     settings_of = {
-        name: WatershedSettings(surface=name, scope=scope, dilation_radius=0) for name in ("flat", surface)
+        name: Watershed(surface=name, scope=scope, dilation_radius=0) for name in ("flat", surface)
     }
     flat, found = (separate(mask, marker, each) for each in settings_of.values())
     assert found.max() == flat.max() == 2
@@ -175,8 +175,8 @@ def test_distance_markers_separate_discs_without_a_marker_map():
     rows, columns = np.ogrid[:50, :90]
     mask[np.hypot(rows - 25, columns - 25) <= 16] = 0.9
     mask[np.hypot(rows - 25, columns - 54) <= 16] = 0.9
-    assert separate(mask, settings=WatershedSettings(markers="distance", h=2)).max() == 2
-    assert separate(mask, settings=WatershedSettings(markers="distance", h=30)).max() == 1
+    assert separate(mask, settings=Watershed(markers="distance", h=2)).max() == 2
+    assert separate(mask, settings=Watershed(markers="distance", h=30)).max() == 1
 
 
 def test_eroded_markers_separate_a_thin_bridge():
@@ -185,16 +185,16 @@ def test_eroded_markers_separate_a_thin_bridge():
     mask[np.hypot(rows - 25, columns - 22) <= 14] = 0.9
     mask[np.hypot(rows - 25, columns - 62) <= 14] = 0.9
     mask[23:28, 30:60] = 0.9
-    assert separate(mask, settings=WatershedSettings(markers="eroded")).max() == 2
+    assert separate(mask, settings=Watershed(markers="eroded")).max() == 2
 
 
 @pytest.mark.parametrize(("quantize", "kept"), [(True, False), (False, True)])
 def test_quantized_thresholds_cut_8_bit_values_off(quantize, kept):
     """0.1015 is 25.88 of 255: above 0.1, but cut off to 25 not above 25.5."""
     mask = np.full((12, 12), 0.1015)
-    found = separate(mask, mask, WatershedSettings(quantize=quantize))
+    found = separate(mask, mask, Watershed(quantize=quantize))
     assert bool(found.any()) is kept
-    assert separate(np.full((12, 12), 26.001 / 255), mask, WatershedSettings(quantize=quantize)).any()
+    assert separate(np.full((12, 12), 26.001 / 255), mask, Watershed(quantize=quantize)).any()
 
 
 @pytest.mark.parametrize(("area", "kept"), [(49, False), (50, True)])
@@ -211,7 +211,7 @@ def test_holes_below_the_stated_size_are_filled(side, filled):
     mask = np.zeros((40, 40), np.float32)
     mask[5:35, 5:35] = 0.9
     mask[15 : 15 + side, 15 : 15 + side] = 0
-    found = separate(mask, mask * 0, WatershedSettings(dilation_radius=0))
+    found = separate(mask, mask * 0, Watershed(dilation_radius=0))
     assert bool(found[15 + side // 2, 15 + side // 2]) is filled
 
 
@@ -220,7 +220,7 @@ def test_a_hole_open_at_a_corner_is_not_filled():
     mask = np.zeros((30, 30), np.float32)
     mask[5:25, 5:25] = 0.9
     mask[np.arange(15), np.arange(15)] = 0
-    found = separate(mask, mask * 0, WatershedSettings(dilation_radius=0))
+    found = separate(mask, mask * 0, Watershed(dilation_radius=0))
     assert not found[np.arange(5, 15), np.arange(5, 15)].any()
 
 
@@ -228,13 +228,13 @@ def test_empty_and_full_masks():
     nothing, everything = np.zeros((40, 40), np.float32), np.ones((40, 40), np.float32)
     marker = nothing.copy()
     marker[5:15, 5:15] = marker[5:15, 25:35] = 1
-    for chosen in (WatershedSettings(), RINGS, WatershedSettings(scope="component")):
+    for chosen in (Watershed(), RINGS, Watershed(scope="component")):
         assert not separate(nothing, nothing, chosen).any()
         assert not separate(nothing, marker, chosen).any()
         assert (separate(everything, nothing, chosen) == 1).all()
-    lasting = dataclasses.replace(RINGS, max_hole_area=0)
+    lasting = Watershed(flooding="rings", max_hole_area=0)
     assert separate(everything, marker, lasting).max() == 2
-    distances = WatershedSettings(markers="distance")
+    distances = Watershed(markers="distance")
     assert (separate(everything, settings=distances) == 1).all()
     assert not separate(nothing, settings=distances).any()
 
@@ -243,14 +243,14 @@ def test_the_caller_keeps_its_maps():
     mask, marker, _ = tissue(3)
     copies = mask.copy(), marker.copy()
     separate(mask, marker)
-    separate(mask, marker, dataclasses.replace(RINGS, scope="component"))
+    separate(mask, marker, Watershed(flooding="rings", scope="component"))
     assert np.array_equal(mask, copies[0])
     assert np.array_equal(marker, copies[1])
 
 
 def test_numbers_go_in_raster_order_without_gaps():
     mask, marker, _ = tissue(5)
-    undilated = separate(mask, marker, WatershedSettings(dilation_radius=0))
+    undilated = separate(mask, marker, Watershed(dilation_radius=0))
     numbers, first = np.unique(undilated[undilated > 0], return_index=True)
     assert np.array_equal(numbers, np.arange(1, numbers.size + 1))
     assert (np.diff(first) > 0).all()
@@ -285,18 +285,13 @@ def test_maps_that_are_no_probabilities_are_named(mask, marker, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mask_threshold": 1.2}, "mask_threshold is 1.2"),
-        ({"marker_threshold": float("nan")}, "marker_threshold is nan"),
-        ({"min_object_area": -1}, "min_object_area is -1"),
-        ({"markers": "found"}, "markers is 'found', expected one of predicted"),
-        ({"h": 0}, "h is 0"),
-        ({"flooding": "rings", "surface": "distance"}, "surface is 'distance'.*set flooding to queue"),
-        ({"reach": 5}, "reach is 5.*set flooding to rings"),
-        ({"tile": 64}, "tile is 64.*flooding: rings, a reach"),
-        ({"tile": 64, "flooding": "rings"}, "a reach"),
-        ({"tile": 64, "flooding": "rings", "reach": 9, "markers": "distance"}, "predicted or eroded"),
+        ({"flooding": "rings", "surface": "distance"}, "flooding\n  queue, as surface is not flat"),
+        ({"reach": 5}, "reach\n  null, as flooding is not rings"),
+        ({"tile": 64}, "tile\n  null; or flooding: rings, a reach"),
+        ({"tile": 64, "flooding": "rings"}, "tile\n  null; or flooding"),
+        ({"tile": 64, "flooding": "rings", "reach": 9, "markers": "distance"}, "markers not distance"),
     ],
 )
 def test_settings_that_cannot_be_are_named(options, message):
     with pytest.raises(ValueError, match=re.compile(message)):
-        WatershedSettings(**options)
+        Watershed(**options)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Marker watershed tile by tile: the same numbers as of the whole image, in memory that goes by the tile."""
 
-import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -10,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from microtome.config.prediction import Watershed
 from microtome.io import images
 from microtome.io.images import ArraySource
-from microtome.objects.watershed import WatershedSettings, separate, separate_tiled
+from microtome.objects.watershed import separate, separate_tiled
 from microtome.objects.watershed.tiles import number_components
 from tests.objects.test_watershed import EIGHT, noise, tissue
 
-TILED = WatershedSettings(flooding="rings", reach=24, tile=32)
+TILED = Watershed(flooding="rings", reach=24, tile=32)
+
+
+def changed(settings, **changes):
+    return Watershed(**settings.model_dump() | changes)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 70), st.data())
@@ -27,7 +31,7 @@ def test_tiles_equal_the_whole_image(seed, tile, data):
     shape = tuple(rng.integers(8, 70, 2))
     tile = max(tile, max(shape) // 6)
     mask, marker = noise(rng, shape, rng.uniform(1, 4)), noise(rng, shape, rng.uniform(1, 3))
-    chosen = WatershedSettings(
+    chosen = Watershed(
         mask_threshold=rng.uniform(0.1, 0.6),
         marker_threshold=rng.uniform(0.5, 0.75),
         min_mask_area=data.draw(st.integers(0, 12)),
@@ -41,15 +45,15 @@ def test_tiles_equal_the_whole_image(seed, tile, data):
         reach=data.draw(st.integers(1, 30)),
     )
     whole = separate(mask, marker, chosen)
-    assert np.array_equal(separate(mask, marker, dataclasses.replace(chosen, tile=tile)), whole)
+    assert np.array_equal(separate(mask, marker, changed(chosen, tile=tile)), whole)
 
 
 @pytest.mark.parametrize("tile", [17, 32, 50, 200])
 @pytest.mark.parametrize("markers", ["predicted", "eroded"])
 def test_touching_objects_on_seams(tile, markers):
     mask, marker, _ = tissue(1, shape=(130, 170), cells=70)
-    chosen = dataclasses.replace(TILED, tile=tile, markers=markers)
-    whole = separate(mask, marker, dataclasses.replace(chosen, tile=None))
+    chosen = changed(TILED, tile=tile, markers=markers)
+    whole = separate(mask, marker, changed(chosen, tile=None))
     assert whole.max() > 10
     assert np.array_equal(separate(mask, marker, chosen), whole)
 
@@ -58,7 +62,7 @@ def test_an_object_across_all_tiles_has_one_number():
     mask = np.zeros((70, 90), np.float32)
     mask[10:60:12, 3:87] = mask[10:60, 40:46] = 0.9
     mask = ndimage.maximum_filter(mask, 3)
-    found = separate(mask, mask * 0, dataclasses.replace(TILED, tile=16))
+    found = separate(mask, mask * 0, changed(TILED, tile=16))
     assert set(np.unique(found)) == {0, 1}
 
 
@@ -102,7 +106,7 @@ def peak_of(source, chosen, folder):
 
 
 def test_memory_does_not_grow_with_the_image(tmp_path):
-    chosen = dataclasses.replace(TILED, reach=16, tile=128)
+    chosen = changed(TILED, reach=16, tile=128)
     low, few = peak_of(Endless(8), chosen, tmp_path / "low")
     high, many = peak_of(Endless(32), chosen, tmp_path / "high")
     assert many > 3 * few
@@ -120,4 +124,4 @@ def test_missing_marker_and_missing_tile_are_named():
     with pytest.raises(ValueError, match="set markers to eroded"):
         separate_tiled(ArraySource(np.full((1, 9, 9), 0.5)), TILED)
     with pytest.raises(ValueError, match="tile is None"):
-        separate_tiled(ArraySource(np.full((2, 9, 9), 0.5)), WatershedSettings())
+        separate_tiled(ArraySource(np.full((2, 9, 9), 0.5)), Watershed())

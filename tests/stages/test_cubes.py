@@ -53,7 +53,7 @@ def study(tmp_path_factory):
         names = {"cube": paths["raw"], "dark": paths["dark"], "blank": paths["blank"]}
         places = {column: str(path.relative_to(root)) for column, path in names.items()}
         rows.append({"sample": name, "mpp": 0.5, **places})
-    cubes.calibrate_batch(CALIBRATE, rows, root, root / "cubes/0")
+    cubes.calibrate_cubes(CALIBRATE, rows, root, root / "cubes/0")
     cubes.score_batch(SCORE, root / "cubes/0", root / "scores.tsv")
     cubes.select_bands(SELECT, [root / "scores.tsv"], ["s0", "s1"], root / "bands.tsv")
     return root, rows, made
@@ -173,7 +173,7 @@ def test_images_of_the_chosen_bands(study, tmp_path):
 
 def test_rendered_images(study, tmp_path):
     root, rows, _ = study
-    cubes.calibrate_batch(CALIBRATE | {"rendered": ["s0"]}, rows, root, tmp_path / "cubes")
+    cubes.calibrate_cubes(CALIBRATE | {"rendered": ["s0"]}, rows, root, tmp_path / "cubes")
     assert [path.name for path in (tmp_path / "cubes").glob("*.tif")] == ["s0.tif"]
     expected = render(open_cube(root / "cubes/0/s0.hdr"))
     np.testing.assert_array_equal(images.read(tmp_path / "cubes/s0.tif"), expected)
@@ -186,7 +186,7 @@ def test_no_blank_reference(study, tmp_path):
     root, rows, _ = study
     row = {**rows[0], "blank": None}
     with pytest.raises(CalibrationError, match=r"sample s0: found no blank reference.*calibrated: true"):
-        cubes.calibrate_batch(CALIBRATE, [row], root, tmp_path / "none")
+        cubes.calibrate_cubes(CALIBRATE, [row], root, tmp_path / "none")
     assert not (tmp_path / "none").exists()
     with pytest.raises(BandError, match="found no cube"):
         cubes.score_batch(SCORE, tmp_path, tmp_path / "scores.tsv")
@@ -196,7 +196,7 @@ def test_no_dark_reference_and_no_wavelengths(study, tmp_path):
     root, rows, made = study
     write_envi(tmp_path / "a.hdr", made["s0"].raw)
     row = {**rows[0], "cube": str(tmp_path / "a.hdr"), "dark": None}
-    cubes.calibrate_batch(CALIBRATE, [row], root, tmp_path / "cubes")
+    cubes.calibrate_cubes(CALIBRATE, [row], root, tmp_path / "cubes")
     report = json.loads((tmp_path / "cubes/s0.json").read_text())
     assert report["wavelengths"] is None
     assert "no dark reference" in report["warnings"][0]
@@ -230,7 +230,7 @@ def test_transmittance_as_stored(tmp_path):
     write_envi(tmp_path / "t.hdr", stored, wavelength=braces(np.linspace(400, 700, 12)))
     options = CALIBRATE | {"calibrated": True, "scale": 10000.0, "rendered": ["bladder"]}
     row = {"sample": "t", "cube": "t.hdr", "dark": None, "blank": None}
-    cubes.calibrate_batch(options, [row], tmp_path, tmp_path / "cubes")
+    cubes.calibrate_cubes(options, [row], tmp_path, tmp_path / "cubes")
     report = json.loads((tmp_path / "cubes/t.json").read_text())
     assert (report["kind"], report["colours"], report["mpp"]) == ("transmittance", "true", None)
     result = draw("cube_quality", FigureInputs(cubes={"t": tmp_path / "cubes/t.hdr"}, data_kind="own"))
@@ -246,7 +246,7 @@ def test_transmittance_as_stored(tmp_path):
 def test_real_transmittance(tmp_path):
     options = CALIBRATE | {"calibrated": True, "scale": 10000.0, "rendered": ["bladder"]}
     row = {"sample": "bladder", "cube": "hsi_pathology_hims/bladder_M13_bin2.hdr"}
-    cubes.calibrate_batch(options, [row], Path(DATA), tmp_path / "cubes")
+    cubes.calibrate_cubes(options, [row], Path(DATA), tmp_path / "cubes")
     cubes.score_batch({"bins": 256, "method": "window"}, tmp_path / "cubes", tmp_path / "scores.tsv")
     cubes.select_bands(SELECT | {"width": 16}, [tmp_path / "scores.tsv"], ["bladder"], tmp_path / "bands.tsv")
     table = pd.read_csv(tmp_path / "bands.tsv", sep="\t")

@@ -7,7 +7,7 @@ import pytest
 
 from microtome.config.prediction import Watershed
 from microtome.io import images
-from microtome.objects.watershed import WatershedSettings, separate
+from microtome.objects.watershed import separate
 from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
 from microtome.stages.segment import segment_batch
 from tests.objects.test_watershed import tissue
@@ -46,13 +46,6 @@ def test_tiles_write_the_same_bytes(maps):
     for path in sorted(whole.rglob("*.tif")):
         assert (tiled / path.relative_to(whole)).read_bytes() == path.read_bytes()
     assert len(list(tiled.rglob("*"))) == len(list(whole.rglob("*")))
-
-
-def test_options_of_the_study_are_the_settings():
-    """Same names, same defaults."""
-    options = Watershed().model_dump()
-    assert options.pop("kind") == "watershed"
-    assert WatershedSettings(**options) == WatershedSettings()
 
 
 def test_a_mask_alone_needs_other_markers(maps, tmp_path):

@@ -107,6 +107,7 @@ def test_each_image_is_normalized_and_reported(batch, tmp_path, method):
         "n0.tif",
         "n1.json",
         "n1.tif",
+        "profiles",
     ]
     profile = json.loads(target.read_text())["profile"]
     for name in ("n0", "n1"):
@@ -116,6 +117,8 @@ def test_each_image_is_normalized_and_reported(batch, tmp_path, method):
         assert found.dtype == np.uint8
         assert images.header(tmp_path / f"out/{name}.tif").mpp == pytest.approx(0.25)
         written = json.loads((tmp_path / f"out/{name}.json").read_text())
+        kept = json.loads((tmp_path / f"out/profiles/{name}.json").read_text())
+        assert kept == json.loads(json.dumps(report.pop("profile")))
         assert written == json.loads(json.dumps({"sample": name, **report}))
     assert not np.array_equal(rgb(tmp_path / "out/n1.tif"), rgb(batch / "n1.tif"))
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from microtome.config.modalities.objects import Targets
 from microtome.io import images
-from microtome.objects import labels as instances
+from microtome.objects import markers
 from microtome.stages.targets import rasterize_targets
 from tests.synthetic_nuclei import nuclei
 
@@ -57,8 +57,8 @@ def test_every_object_image_gets_four_maps(files):
         found = {kind: images.read(out / kind / f"{name}.tif") for kind in KINDS}
         assert np.array_equal(found["instances"], expected), "numbers stay as they are"
         assert np.array_equal(found["."], expected > 0)
-        assert np.array_equal(found["shape_markers"], instances.shape_markers(expected, element="octagon"))
-        assert np.array_equal(found["centre_markers"], instances.centre_markers(expected, radius=3))
+        assert np.array_equal(found["shape_markers"], markers.shape_markers(expected, element="octagon"))
+        assert np.array_equal(found["centre_markers"], markers.centre_markers(expected, radius=3))
         assert [found[kind].dtype for kind in KINDS] == [np.uint8, np.int32, np.uint8, np.uint8]
         for kind in KINDS[2:]:
             assert set(np.unique(found[kind])) == {0, 1}
@@ -68,8 +68,8 @@ def test_every_object_image_gets_four_maps(files):
 @pytest.mark.parametrize(
     ("options", "kind", "make"),
     [
-        ({"marker_element": "disk"}, "shape_markers", lambda n: instances.shape_markers(n, element="disk")),
-        ({"centre_radius": 1}, "centre_markers", lambda n: instances.centre_markers(n, radius=1)),
+        ({"marker_element": "disk"}, "shape_markers", lambda n: markers.shape_markers(n, element="disk")),
+        ({"centre_radius": 1}, "centre_markers", lambda n: markers.centre_markers(n, radius=1)),
     ],
 )
 def test_markers_are_made_as_the_study_says(files, options, kind, make):

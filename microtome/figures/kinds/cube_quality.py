@@ -75,7 +75,7 @@ def read_report(cubes: Mapping[str, Path], sample: str = "") -> Mapping[str, Any
         sample: Name of the sample; empty for the first.
 
     Returns:
-        The report (see `microtome.stages.cubes.calibrate_batch`).
+        The report (see `microtome.stages.cubes.calibrate_cubes`).
 
     Raises:
         ValueError: There is none, or it lacks something.

@@ -31,12 +31,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
-from microtome.objects.watershed.flood import EIGHT
+from microtome.config.prediction import Watershed
+from microtome.objects.markers import EIGHT
 from microtome.objects.watershed.steps import (
     checked,
     deepest,
@@ -51,116 +52,21 @@ from microtome.objects.watershed.tiles import separate_by_tiles
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from microtome.io.raster import WindowSource
-
-AREAS = ("min_mask_area", "min_marker_area", "min_object_area", "max_hole_area", "dilation_radius")
-CHOICES = {
-    "markers": ("predicted", "eroded", "distance"),
-    "surface": ("flat", "intensity", "distance"),
-    "scope": ("image", "component"),
-    "flooding": ("queue", "rings"),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class WatershedSettings:
-    """Settings of the marker watershed; the defaults are those of USE-Net's authors.
-
-    Attributes:
-        mask_threshold: Probability above which a pixel is object.
-        marker_threshold: Probability above which a pixel is marker.
-        quantize: Compare 8-bit values cut off (``floor(255 p) > 255 t``), as the authors' files do.
-        min_mask_area: Smaller components of the mask are removed, pixels.
-        min_marker_area: Smaller markers (predicted or eroded) are removed, pixels.
-        min_object_area: Smaller objects are removed after the cut, pixels.
-        max_hole_area: Smaller background components are filled, pixels.
-        dilation_radius: Each object grows by a disk of this radius, pixels; 1 is a cross.
-        markers: ``predicted``: the second map. For networks with a mask alone: ``eroded``, components of the
-            mask shrunk by their area as the shape markers are, or ``distance``, maxima of the distance to the
-            border.
-        h: Markers ``distance``: least rise of a maximum, pixels.
-        surface: What is flooded: ``flat``, ``intensity`` (high probability first) or ``distance`` (to the
-            border of the mask, inside first).
-        scope: ``image``: the flood covers the whole image; ``component``: it stays within the mask, as with
-            surfaces that are not flat.
-        flooding: ``queue``: scikit-image; ``rings``: local rule for ties, for flat surfaces.
-        reach: Flooding ``rings``: zones end so many pixels from their marker; None: nowhere. Tiles need it.
-        tile: Side of the tiles, pixels; None: the whole image at once.
-    """
-
-    mask_threshold: float = 0.1
-    marker_threshold: float = 0.1
-    quantize: bool = True
-    min_mask_area: int = 50
-    min_marker_area: int = 20
-    min_object_area: int = 50
-    max_hole_area: int = 100
-    dilation_radius: int = 1
-    markers: Literal["predicted", "eroded", "distance"] = "predicted"
-    h: float = 1.0
-    surface: Literal["flat", "intensity", "distance"] = "flat"
-    scope: Literal["image", "component"] = "image"
-    flooding: Literal["queue", "rings"] = "queue"
-    reach: int | None = None
-    tile: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range and settings that do not go together.
-
-        Raises:
-            ValueError: The message names the setting and the remedy.
-        """
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                _refuse(name, getattr(self, name), f"one of {', '.join(known)}")
-        for name in ("mask_threshold", "marker_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                _refuse(name, getattr(self, name), "a probability from 0 to 1")
-        for name in AREAS:
-            if getattr(self, name) < 0:
-                _refuse(name, getattr(self, name), "0 or more pixels")
-        for name in ("h", "reach", "tile"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                _refuse(name, value, "more than 0 pixels")
-        if self.flooding == "rings" and self.surface != "flat":
-            _refuse("surface", self.surface, "flat, as flooding is 'rings'; set flooding to queue")
-        if self.flooding == "queue" and self.reach is not None:
-            _refuse("reach", self.reach, "null, as flooding is 'queue'; set flooding to rings")
-        if self.tile is not None and (
-            self.flooding != "rings" or self.reach is None or self.markers == "distance"
-        ):
-            wanted = "flooding: rings, a reach (128, for example), and markers predicted or eroded"
-            _refuse("tile", self.tile, f"null, or with it {wanted}; other floods know no tiles")
-
-    @property
-    def first_steps(self) -> dict[str, tuple[float, int]]:
-        """Threshold and least area of the mask and of the markers."""
-        return {
-            "mask": (self.mask_threshold, self.min_mask_area),
-            "marker": (self.marker_threshold, self.min_marker_area),
-        }
-
-
-def _refuse(name: str, value: object, expected: str) -> None:
-    msg = f"watershed setting {name} is {value!r}, expected {expected}"
-    raise ValueError(msg)
-
-
-AUTHORS = WatershedSettings()
+    from microtome.io.raster import Raster
 
 
 def separate(
     mask_probability: NDArray[np.floating],
     marker_probability: NDArray[np.floating] | None = None,
-    settings: WatershedSettings = AUTHORS,
+    settings: Watershed | None = None,
 ) -> NDArray[np.int32]:
     """Separate the objects of an image.
 
     Args:
         mask_probability: Probability of object (H, W), floating point, 0 to 1.
         marker_probability: Probability of marker (H, W); used with markers ``predicted``.
-        settings: See `WatershedSettings`. With `tile`, window after window of that size is worked on.
+        settings: By default those of the published program. With `tile`, window after window of that size
+            is worked on.
 
     Returns:
         Object numbers (H, W) int32, from 1 in raster order before dilation, 0 = background.
@@ -176,6 +82,7 @@ def separate(
         >>> separate(mask, marker).max(), separate(mask, marker * 0).max()
         (np.int32(2), np.int32(1))
     """
+    settings = settings or Watershed()
     mask_probability = checked(mask_probability, "mask")
     if settings.markers == "predicted" and marker_probability is None:
         msg = "there is a mask map alone, expected a marker map too; set markers to eroded or distance"
@@ -193,9 +100,7 @@ def separate(
     return grown(labels, settings.dilation_radius)
 
 
-def separate_tiled(
-    source: WindowSource, settings: WatershedSettings, *, scratch: Path | None = None
-) -> NDArray[np.int32]:
+def separate_tiled(source: Raster, settings: Watershed, *, scratch: Path | None = None) -> NDArray[np.int32]:
     """Separate the objects of an image that is read by windows; memory goes by the tile and by the objects.
 
     Every object has one number, also across tiles. The result equals `separate` of the whole image, number
@@ -217,12 +122,13 @@ def separate_tiled(
         >>> from microtome.io.images import ArraySource
         >>> maps = np.zeros((2, 12, 30), np.float32)
         >>> maps[0, 2:10, 2:28] = maps[1, 4:8, 5:10] = maps[1, 4:8, 20:25] = 0.9
-        >>> tiles = WatershedSettings(flooding="rings", reach=16, tile=8)
+        >>> tiles = Watershed(flooding="rings", reach=16, tile=8)
         >>> np.array_equal(separate_tiled(ArraySource(maps), tiles), separate(*maps, tiles))
         True
     """
     if settings.tile is None:
-        _refuse("tile", None, "the side of a tile in pixels, 2048 for example")
+        msg = "watershed setting tile is None, expected the side of a tile in pixels, 2048 for example"
+        raise ValueError(msg)
     wanted = 2 if settings.markers == "predicted" else 1
     if source.shape[0] < wanted:
         msg = "there is a mask map alone, expected a marker map too; set markers to eroded"
@@ -230,9 +136,7 @@ def separate_tiled(
     return separate_by_tiles(source, settings, scratch)
 
 
-def _markers(
-    mask: NDArray[np.bool_], probability: NDArray | None, settings: WatershedSettings
-) -> NDArray[np.int32]:
+def _markers(mask: NDArray[np.bool_], probability: NDArray | None, settings: Watershed) -> NDArray[np.int32]:
     """Numbers of the markers."""
     if settings.markers == "predicted":
         binary = first_step(probability, "marker", settings)

@@ -18,10 +18,11 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import watershed
 
+from microtome.objects.markers import EIGHT
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EIGHT = np.ones((3, 3), bool)
 RING_SPEED = 2
 """Pixels by which a change can spread in one ring."""
 LINE = -1

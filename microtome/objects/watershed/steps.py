@@ -9,13 +9,13 @@ import numpy as np
 from scipy import ndimage
 from skimage.morphology import disk, h_maxima
 
-from microtome.objects.labels import EROSION_RADII, shape_markers
-from microtome.objects.watershed.flood import EIGHT, queue_lines, ring_lines
+from microtome.objects.markers import EIGHT, EROSION_RADII, shape_markers
+from microtome.objects.watershed.flood import queue_lines, ring_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from microtome.objects.watershed import WatershedSettings
+    from microtome.config.prediction import Watershed
 
 BYTE = 255
 LARGEST_RADIUS = max(radius for _, radius in EROSION_RADII)
@@ -70,26 +70,31 @@ def opened(binary: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
 
 
 def first_step(
-    values: NDArray, name: str, settings: WatershedSettings, *, first: tuple[int, int] = (0, 0)
+    values: NDArray, name: str, settings: Watershed, *, first: tuple[int, int] = (0, 0)
 ) -> NDArray[np.bool_]:
     """The mask or the markers: a map above its threshold, without small components.
 
     Args:
         values: Probability map (H, W).
         name: ``mask`` or ``marker``.
-        settings: See `microtome.objects.watershed.WatershedSettings`.
+        settings: See `microtome.config.prediction.Watershed`.
         first: Row and column of its first pixel in the image, for messages.
 
     Raises:
         ValueError: It is no probability map.
     """
-    threshold, smallest = settings.first_steps[name]
+    threshold = settings.mask_threshold if name == "mask" else settings.marker_threshold
     binary = above(checked(values, name, first=first), threshold, quantize=settings.quantize)
-    return opened(binary, smallest)
+    return opened(binary, smallest_part(name, settings))
+
+
+def smallest_part(name: str, settings: Watershed) -> int:
+    """Least area of a part of the mask or of a marker, pixels."""
+    return settings.min_mask_area if name == "mask" else settings.min_marker_area
 
 
 def eroded_markers(
-    labels: NDArray[np.int32], areas: NDArray[np.int64], settings: WatershedSettings
+    labels: NDArray[np.int32], areas: NDArray[np.int64], settings: Watershed
 ) -> NDArray[np.bool_]:
     """Markers of mask components, each eroded by its area; `areas` by number, background first."""
     listed = {number: float(areas[number]) for number in np.unique(labels).tolist()}
@@ -99,7 +104,7 @@ def eroded_markers(
 def lines_between(
     markers: NDArray[np.int32],
     mask: NDArray[np.bool_],
-    settings: WatershedSettings,
+    settings: Watershed,
     *,
     probability: NDArray | None = None,
     wanted: NDArray[np.bool_] | None = None,
@@ -117,7 +122,7 @@ def lines_between(
     return queue_lines(sources, domain=domain, landscape=landscape)
 
 
-def solid(cut: NDArray[np.bool_], settings: WatershedSettings) -> NDArray[np.bool_]:
+def solid(cut: NDArray[np.bool_], settings: Watershed) -> NDArray[np.bool_]:
     """Without small objects and small holes; background is 8-connected, so a thin line is no hole."""
     return ~opened(~opened(cut, settings.min_object_area), settings.max_hole_area)
 

@@ -15,13 +15,15 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from microtome.objects.watershed.flood import EIGHT, RING_SPEED
+from microtome.objects.markers import EIGHT
+from microtome.objects.watershed.flood import RING_SPEED
 from microtome.objects.watershed.steps import (
     LARGEST_RADIUS,
     eroded_markers,
     first_step,
     grown,
     lines_between,
+    smallest_part,
     solid,
 )
 
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    from microtome.io.raster import WindowSource
-    from microtome.objects.watershed import WatershedSettings
+    from microtome.config.prediction import Watershed
+    from microtome.io.raster import Raster
 
 Slices = tuple[slice, slice]
 
@@ -93,9 +95,7 @@ def windows(shape: tuple[int, int], side: int, margin: int) -> Iterator[Window]:
             yield Window(outer, core, inner)
 
 
-def separate_by_tiles(
-    source: WindowSource, settings: WatershedSettings, folder: Path | None
-) -> NDArray[np.int32]:
+def separate_by_tiles(source: Raster, settings: Watershed, folder: Path | None) -> NDArray[np.int32]:
     """Objects of an image of any size (see `microtome.objects.watershed.separate_tiled`)."""
     scratch = Scratch(source.shape[1:], folder)
     side = settings.tile
@@ -118,18 +118,16 @@ def separate_by_tiles(
     return labels
 
 
-def _threshold(
-    source: WindowSource, channel: int, out: NDArray[np.bool_], settings: WatershedSettings
-) -> None:
+def _threshold(source: Raster, channel: int, out: NDArray[np.bool_], settings: Watershed) -> None:
     """The mask (channel 0) or the markers (channel 1) without their small components."""
     name = ("mask", "marker")[channel]
-    for window in windows(out.shape, settings.tile, settings.first_steps[name][1]):
+    for window in windows(out.shape, settings.tile, smallest_part(name, settings)):
         values = source.read(*window.place)[channel]
         out[window.core] = first_step(values, name, settings, first=window.place[:2])[window.inner]
 
 
 def _marker_numbers(
-    source: WindowSource, mask: NDArray[np.bool_], scratch: Scratch, settings: WatershedSettings
+    source: Raster, mask: NDArray[np.bool_], scratch: Scratch, settings: Watershed
 ) -> NDArray[np.int32]:
     """Numbers of the markers in the whole image."""
     numbers, binary = scratch.new("numbers", np.int32), scratch.new("markers", bool)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from microtome.io import images
+from microtome.io import images, views
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import UNLABELLED, Inputs
 
@@ -67,7 +67,7 @@ def count(inputs: Inputs) -> pd.DataFrame:
     Returns:
         One row per sample and class (`PIXEL_COLUMNS`); empty if there are no targets.
     """
-    paths = inputs.found("labels", "*.tif")
+    paths = inputs.found("labels", f"*{views.IMAGE}")
     parts = inputs.parts() if paths else {}
     frames = [
         count_pixels(images.read(path), inputs.classes, sample=path.stem, part=parts[path.stem])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from microtome.io import images
+from microtome.io import images, views
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.published import PUBLISHED, published_table
@@ -79,7 +79,7 @@ def count(inputs: Inputs) -> pd.DataFrame:
     Returns:
         One row per sample (`COUNT_COLUMNS`); empty if there are no true objects.
     """
-    paths = inputs.found("labels", "instances/*.tif")
+    paths = inputs.found("labels", f"instances/*{views.IMAGE}")
     parts = inputs.parts() if paths else {}
     rows = [
         {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from microtome.io import images
+from microtome.io import images, views
 from microtome.objects.measure import measure
 from microtome.tables.frame import SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
@@ -96,7 +96,7 @@ def collect(inputs: Inputs) -> pd.DataFrame:
     for path in inputs.found("objects", "*.tsv"):
         key = runs[path.parents[2].resolve()], path.stem
         found.setdefault(key, pd.read_csv(path, sep="\t"))
-    for path in inputs.found("labels", "instances/*.tif"):
+    for path in inputs.found("labels", f"instances/*{views.IMAGE}"):
         found[TRUTH, path.stem] = measure(images.read(path), mpp=images.header(path).mpp)
     nothing = pd.DataFrame({"id": [None]}, dtype="float64")
     frames = [

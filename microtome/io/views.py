@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Views of a sample: folders that hold one picture, map, target or cube a sample, under the sample's name.
+
+Whoever lists, finds or opens the samples of a folder does it here, so that one day the file may be something
+else than a TIFF: a reference to a slide, for example.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from microtome.io import images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from microtome.io.raster import Raster
+
+IMAGE = ".tif"
+"""Ending of images, targets and maps."""
+CUBE = ".hdr"
+"""Ending of cubes: the ENVI header."""
+
+
+def place(folder: Path, sample: str, *, ending: str = IMAGE) -> Path:
+    """Where the file of a sample lies in a folder, or will lie.
+
+    Example:
+        >>> place(Path("images/0000"), "a").as_posix()
+        'images/0000/a.tif'
+    """
+    return folder / f"{sample}{ending}"
+
+
+def samples(*folders: Path, ending: str = IMAGE) -> dict[str, Path]:
+    """The files of folders by sample, folder after folder, each in order; of two of a name, the later one.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("b.tif", "a.tif", "a.json"):
+        ...     (folder / name).touch()
+        >>> list(samples(folder))
+        ['a', 'b']
+    """
+    return {path.stem: path for folder in folders for path in sorted(folder.glob(f"*{ending}"))}
+
+
+def find_sample(folders: Iterable[Path], sample: str) -> Path:
+    """The file of a sample in one of several batch folders.
+
+    Raises:
+        FileNotFoundError: None has it.
+    """
+    folders = [Path(folder) for folder in folders]
+    for path in (place(folder, sample) for folder in folders):
+        if path.is_file():
+            return path
+    msg = f"no file of sample '{sample}' in {', '.join(map(str, folders))}; has it an image and a label?"
+    raise FileNotFoundError(msg)
+
+
+def open_raster(path: Path) -> Raster:
+    """Open the file of a sample for reading by windows.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    return images.open_source(path)
+
+
+def read_map(path: Path) -> NDArray:
+    """Read the file of a sample whole, (channels, H, W)."""
+    source = open_raster(path)
+    return source.read(0, 0, *source.shape[1:])
