@@ -71,6 +71,8 @@ if hasattr(sourcecache, "parse_uri"):
 if hasattr(script_source, "get_source"):
     script_source.get_source = once_for_each_script(script_source.get_source)
 
+code.remember(Path(".snakemake/microtome-code.json"))
+
 try:
     OPTIONS = load_workflow(config, sheet_faults=sheet_faults)
     PLANS = load_plans(

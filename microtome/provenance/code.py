@@ -11,11 +11,14 @@ or says what is wrong, is exempt: it may not change a result, and no word of a m
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from microtome.files import finished_file
 from microtome.registry import PLUGINS, plugins_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +78,7 @@ def closure(paths: Iterable[Path], *, exempt: tuple[str, ...] = EXEMPT) -> set[P
     return found
 
 
+@cache
 def module_files(name: str) -> list[Path]:
     """The files that importing a dotted name executes: the module and the packages above it.
 
@@ -111,44 +115,95 @@ def _label(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+class Facts(NamedTuple):
+    """What digests need to know of a file: a function of its bytes alone.
+
+    Attributes:
+        tree: Hash of the syntax tree without docstrings.
+        imports: Of each import statement its level, module and names.
+    """
+
+    tree: str
+    imports: list[tuple[int, str, list[str]]]
+
+
+_known: dict[str, Facts] = {}
+"""Facts by the SHA-256 of the bytes."""
+
+
+def remember(file: Path) -> None:
+    """Begin with the facts in a file, and keep there those of all files as they are now.
+
+    Parsing some 300 files takes seconds; reading and hashing their bytes does not. A file that is absent,
+    damaged, or written by another version of this module is made anew; where none can be written, none is.
+    """
+    maker = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode()).hexdigest()
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content["maker"] == maker:
+            _known.update({key: Facts(*facts) for key, facts in content["files"].items()})
+    before = len(_known)
+    folders = (ROOT / PACKAGE, ROOT / "scripts", plugins_folder())
+    current = {}
+    for path in (path for folder in folders for path in folder.rglob("*.py")):
+        with suppress(SyntaxError):  # whoever uses the file is told
+            current[_key(path.read_bytes())] = facts(path)
+    if len(_known) > before:
+        with suppress(OSError), finished_file(file) as partial:
+            partial.write_text(json.dumps({"maker": maker, "files": current}), encoding="utf-8")
+
+
 @cache
+def facts(path: Path) -> Facts:
+    """Look a file up by its bytes, and parse it if they are new."""
+    content = path.read_bytes()
+    key = _key(content)
+    if key not in _known:
+        tree = ast.parse(content, filename=str(path))
+        imports = [found for node in ast.walk(tree) for found in _imported(node)]
+        text = ast.unparse(_without_texts(tree))
+        _known[key] = Facts(hashlib.sha256(text.encode()).hexdigest(), imports)
+    return _known[key]
+
+
 def tree_hash(path: Path) -> str:
     """Hash of a file's syntax tree without docstrings."""
-    return hashlib.sha256(ast.unparse(_without_texts(_parse(path))).encode()).hexdigest()
+    return facts(path).tree
+
+
+def _key(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _imported(node: ast.AST) -> Iterator[tuple[int, str, list[str]]]:
+    """Level, module and names of an import statement."""
+    if isinstance(node, ast.Import):
+        yield from ((0, alias.name, []) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.level, node.module or "", [alias.name for alias in node.names]
 
 
 @cache
 def _imports(path: Path) -> tuple[Path, ...]:
     """The files of the package and its plugins that a file imports, wherever the statement stands."""
     names: set[str] = set()
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = _base(node, path)
-            names |= {base} | {
-                f"{base}.{alias.name}" for alias in node.names if _is_module(f"{base}.{alias.name}")
-            }
+    for level, module, imported in facts(path).imports:
+        base = _base(level, module, path)
+        names |= {base, *(f"{base}.{name}" for name in imported)}
     return tuple(file for name in sorted(names) if _is_module(name) for file in module_files(name))
 
 
-def _base(node: ast.ImportFrom, path: Path) -> str:
+def _base(level: int, module: str, path: Path) -> str:
     """The absolute name of what is imported from."""
-    if not node.level:
-        return node.module or ""
+    if not level:
+        return module
     parts = Path(_label(path)).with_suffix("").parts
-    package = (PACKAGE, *parts[1:])[: -node.level]
-    return ".".join((*package, *([node.module] if node.module else [])))
-
-
-def _is_module(name: str) -> bool:
-    return _file(name) is not None
+    return ".".join((*(PACKAGE, *parts[1:])[:-level], *([module] if module else [])))
 
 
 @cache
-def _parse(path: Path) -> ast.Module:
-    """The syntax tree of a file, shared by all who ask: what `_without_texts` takes out holds no import."""
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def _is_module(name: str) -> bool:
+    return _file(name) is not None
 
 
 def _without_texts(tree: ast.Module) -> ast.Module:

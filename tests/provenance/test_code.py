@@ -53,7 +53,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _forget() -> None:
-    for cached in (code.code_digest, code.tree_hash, code._imports, code._parse):
+    for cached in (code.code_digest, code.facts, code.module_files, code._imports, code._is_module):
         cached.cache_clear()
 
 
