@@ -18,6 +18,7 @@ import os
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -127,8 +128,15 @@ def _folders(package: str) -> tuple[Path, Path]:
     return PACKAGE.joinpath(*below), plugins_folder().joinpath(*below)
 
 
-def _modules(folders: Iterable[str]) -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(list(folders))}
+def _modules(folders: Iterable[str]) -> frozenset[str]:
+    """The modules in some folders, listed again when a folder has changed."""
+    present = (folder for folder in folders if os.path.isdir(folder))  # noqa: PTH112 (asked a thousand times)
+    return _listed(tuple((folder, os.stat(folder).st_mtime_ns) for folder in present))  # noqa: PTH116
+
+
+@cache
+def _listed(folders: tuple[tuple[str, int], ...]) -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules([folder for folder, _ in folders]))
 
 
 def _functions(file: Path) -> set[str]:

@@ -54,7 +54,8 @@ def code_digest(script: str, modules: tuple[str, ...] = (), files: tuple[str, ..
     """
     paths = closure([ROOT / script, *(path for name in modules for path in module_files(name))])
     digest = hashlib.sha256()
-    for label, path in sorted((_label(path), path) for path in paths):
+    plugins = plugins_folder()
+    for label, path in sorted((_label(path, plugins), path) for path in paths):
         digest.update(label.encode() + b"\0" + tree_hash(path).encode())
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + hashlib.sha256((ROOT / name).read_bytes()).digest())
@@ -69,10 +70,10 @@ def closure(paths: Iterable[Path], *, exempt: tuple[str, ...] = EXEMPT) -> set[P
         exempt: Beginnings of paths of what is passed over.
     """
     found: set[Path] = set()
-    waiting = list(paths)
+    waiting, plugins = list(paths), plugins_folder()
     while waiting:
         path = waiting.pop()
-        if path not in found and not _label(path).startswith(exempt):
+        if path not in found and not _label(path, plugins).startswith(exempt):
             found.add(path)
             waiting += _imports(path)
     return found
@@ -107,9 +108,9 @@ def _module_at(place: Path) -> Path | None:
     return next(found, None)
 
 
-def _label(path: Path) -> str:
+@cache
+def _label(path: Path, plugins: Path) -> str:
     """What a file is called in digests: a plugin by its place among them, wherever these lie."""
-    plugins = plugins_folder()
     if path.is_relative_to(plugins):
         return f"{PLUGINS}/{path.relative_to(plugins).as_posix()}"
     return path.relative_to(ROOT).as_posix()
@@ -197,7 +198,7 @@ def _base(level: int, module: str, path: Path) -> str:
     """The absolute name of what is imported from."""
     if not level:
         return module
-    parts = Path(_label(path)).with_suffix("").parts
+    parts = Path(_label(path, plugins_folder())).with_suffix("").parts
     return ".".join((*(PACKAGE, *parts[1:])[:-level], *([module] if module else [])))
 
 
