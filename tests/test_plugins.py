@@ -120,12 +120,13 @@ STATES = """
 import json
 from microtome.config.load import load_workflow
 from microtome.study.load import load_plans
+from microtome.workflow.states import data, runs
 
 plan = load_plans(load_workflow({"studies": ["mine"], "scale": "paper"}))["mine"]
-states = {f"train {run}": plan.train("main", run, 0) for run in ("plain", "brier", "line")}
-states |= {f"predict {run}": plan.predict(run) for run in ("plain", "line")}
-states |= {"simulate": plan.simulate(), "evaluate": plan.evaluate("main", "plain", 0)}
-states |= {"segment": plan.segment("plain"), "samples": " ".join(plan.samples)}
+states = {f"train {run}": runs.train(plan, "main", run, 0) for run in ("plain", "brier", "line")}
+states |= {f"predict {run}": runs.predict(plan, run) for run in ("plain", "line")}
+states |= {"simulate": data.simulate(plan), "evaluate": runs.evaluate(plan, "main", "plain", 0)}
+states |= {"segment": runs.segment(plan, "plain"), "samples": " ".join(plan.samples)}
 print(json.dumps(states))
 """
 
@@ -136,11 +137,12 @@ from microtome import losses, networks
 from microtome.config.load import load_workflow
 from microtome.stages.images import simulate
 from microtome.study.load import load_plans
+from microtome.workflow.states import data, runs
 from microtome.datasets import names
 
 plan = load_plans(load_workflow({"studies": ["mine"], "scale": "paper"}))["mine"]
-simulate(json.loads(plan.simulate())["options"], Path("raw"))
-options = json.loads(plan.train("main", "line", 0))["options"]
+simulate(json.loads(data.simulate(plan))["options"], Path("raw"))
+options = json.loads(runs.train(plan, "main", "line", 0))["options"]
 network = networks.build(**options["network"])
 print(len(list(Path("raw").rglob("*.tif"))), network.kernel_size, "shelf" in names(), end=" ")
 print(losses.build("brier", weight=3).weight)
