@@ -1,44 +1,35 @@
 # SPDX-License-Identifier: MIT
-"""Describe the results of a scale as an RO-Crate, with a copy of the workflow."""
+"""The results of a scale as an RO-Crate: what every file is, what made it from what, under which terms.
 
+RO-Crate 1.1 with the profiles Workflow RO-Crate, Process Run Crate and Workflow Run Crate. The run of the
+workflow is one action, and so is each training, table and figure.
+"""
+
+import mimetypes
 import posixpath
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote, unquote
 
 import yaml
+from rocrate.model import ContextEntity, Dataset, Entity, File
+from rocrate.rocrate import ROCrate
 
-from microtome.datasets.catalogue import load_catalogue
+from microtome.datasets.catalogue import DatasetEntry, load_catalogue
 from microtome.files import finished_folder, sha256_of_file, write_json
-from microtome.provenance import code, environment, trace
-from microtome.provenance.cards import (
-    CARD_NAME,
-    ENSEMBLE,
-    HISTORY_NAME,
-    METRICS_NAME,
-    WEIGHTS_NAME,
-    read_card,
-)
-from microtome.report.crate import build_crate
-from microtome.report.crate_inputs import CrateFile, CrateInputs, CrateProduct, CrateRun, CrateStudy
+from microtome.provenance import cards, code, environment, trace
 
 Options = Mapping[str, Any]
-COPIED = (
-    "Snakefile",
-    "rules/*.smk",
-    "scripts/*.py",
-    "envs/*.yaml",
-    "requirements.txt",
-    "LICENSE",
-)
+COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requirements.txt", "LICENSE")
 """What is copied of the workflow, beside configuration and plugins."""
 RUN_FILES = {
-    WEIGHTS_NAME: "weights",
-    CARD_NAME: "card",
-    HISTORY_NAME: "training history",
-    METRICS_NAME: "metrics",
+    cards.WEIGHTS_NAME: "weights",
+    cards.CARD_NAME: "card",
+    cards.HISTORY_NAME: "training history",
+    cards.METRICS_NAME: "metrics",
 }
 FOLDERS = {
     "raw": "simulated images and labels",
@@ -50,6 +41,69 @@ FOLDERS = {
     "patches": "indices of windows",
 }
 """Folders of a study that are named as a whole."""
+RUN_TERMS = "https://w3id.org/ro/terms/workflow-run/context"
+PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
+}
+MIT = "https://spdx.org/licenses/MIT"
+DONE = "http://schema.org/CompletedActionStatus"
+SIMULATED = "Simulated images (phantom), made by this software; no tissue of any patient"
+MAIN = "workflow/Snakefile"
+FORMATS = {".md": "text/markdown", ".safetensors": "application/octet-stream", ".yaml": "application/yaml"}
+"""Those that Python does not know."""
+KNOWN_FORMATS = mimetypes.MimeTypes()
+"""Python's own, which do not differ between machines."""
+CODE = (".smk", ".py")
+KEYWORDS = "image segmentation, pathology, microscopy, deep learning"
+SHA256 = 64
+"""Characters of a whole digest."""
+
+
+class Results(ROCrate):
+    """A crate of what lies in a folder; files are named by their paths on disk."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(version="1.1")
+        self.home = home
+
+    def add(self, *entities: Entity) -> Any:
+        """Add entities; unlike in rocrate, one of an identifier that is taken must equal the first."""
+        for entity in entities:
+            if entity.id in self and self.get(entity.id) != entity:
+                msg = f"two things in the crate have the identifier {entity.id}"
+                raise ValueError(msg)
+        return super().add(*entities)
+
+    def thing(self, identifier: str, kind: str, /, **properties: Any) -> Entity:
+        """Something that is no file: a licence, a paper, a program."""
+        return self.add(ContextEntity(self, identifier, {"@type": kind} | properties))
+
+    def file(self, path: Path, name: str, sha256: str = "", /, **properties: Any) -> File:
+        """A file of the folder."""
+        told = self.told(path, name, sha256) | properties
+        return self.add(File(self, dest_path=path.relative_to(self.home), properties=told))
+
+    def told(self, path: Path, name: str, sha256: str = "") -> dict[str, Any]:
+        """Name, size, format and digest of a file; the digest is computed unless it is known."""
+        digest = sha256 or sha256_of_file(path)
+        kind = FORMATS.get(path.suffix) or KNOWN_FORMATS.guess_type(path.name)[0] or "text/plain"
+        return {
+            "name": name,
+            "contentSize": str(path.stat().st_size),
+            "encodingFormat": kind,
+        } | ({"sha256": digest} if len(digest) == SHA256 else {"identifier": f"sha256:{digest}"})
+
+    def folder(self, path: Path, name: str, parts: Iterable[Entity] = (), /, **properties: Any) -> Dataset:
+        """A folder and what of it is told."""
+        told = {"name": name} | ({"hasPart": found} if (found := [*parts]) else {}) | properties
+        return self.add(Dataset(self, dest_path=path.relative_to(self.home), properties=told))
+
+    def step(self, made_by: str, identifier: str, name: str, text: str, /, **properties: Any) -> None:
+        """An action of a file of the workflow."""
+        told = {"name": name, "description": text, "actionStatus": DONE} | properties
+        self.add_action(self.get(f"workflow/{made_by}"), f"#{quote(identifier)}", properties=told)
 
 
 def write_crate(
@@ -59,39 +113,30 @@ def write_crate(
 
     Args:
         options: The rule's options (see `microtome.workflow.states.products.crate`).
-        metadata: Where it is written: in the folder of the report, which leads to all that it describes.
+        metadata: Where it is written: in the folder of the report, which leads to all that it describes. The
+            same for the same results; no identifier dangles: all that is referred to is described.
         page: The report; the crate is published when it was written.
         workflow: Gets the copy, in the same folder.
         published: Published values, which name the papers.
         catalogue: The data set table.
 
     Raises:
-        FileNotFoundError: A result is missing.
-        ValueError: A result cannot be read.
+        FileNotFoundError: A result, or the Snakefile, is missing.
+        ValueError: A result cannot be read, or two things have the same identifier.
     """
-    crate = metadata.parent  # where the report has put links to the folders of its studies
+    crate = Results(metadata.parent)  # where the report has put links to the folders of its studies
+    crate.metadata.extra_contexts.append(RUN_TERMS)
     _copy(workflow, tuple(options["studies"]))
+    crate.thing(MIT, "CreativeWork", name="MIT License", identifier="MIT")
     papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
     known = load_catalogue(catalogue)
+    config = _add_workflow(crate, workflow)
     studies = [
-        _study(crate, name, study, papers, known.get(str(study["dataset"])))
+        _study(crate, name, study, papers[study["paper"]]["title"], known.get(str(study["dataset"])))
         for name, study in options["studies"].items()
     ]
-    machine, git = environment.machine(), environment.git_state(code.ROOT)
-    inputs = CrateInputs(
-        scale=options["scale"],
-        command=options["command"],
-        published=_written(page),
-        report=_file(crate, page, "report"),
-        studies=tuple(studies),
-        workflow=tuple(
-            _file(crate, path, path.relative_to(workflow).as_posix()) for path in _files(workflow)
-        ),
-        versions=environment.versions(),
-        machine=f"{machine['os']}, {machine['cpu']}, {machine['threads']} threads",
-        commit=f"git {git['commit']}{' with changes' if git['dirty'] else ''}" if git else "",
-    )
-    write_json(metadata, build_crate(inputs))
+    _describe(crate, options, page, config, studies)
+    write_json(metadata, crate.metadata.generate())
 
 
 def _copy(workflow: Path, studies: Sequence[str]) -> None:
@@ -110,90 +155,200 @@ def _found(root: Path, patterns: Sequence[str]) -> dict[Path, Path]:
     return {path.relative_to(root): path for pattern in patterns for path in root.glob(pattern)}
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
 def _written(path: Path) -> str:
     """When a file was last written, ISO 8601."""
     return datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
 
 
-def _file(crate: Path, path: Path, name: str, sha256: str = "") -> CrateFile:
-    """A file of the crate; its digest is computed unless it is known."""
-    return CrateFile(
-        path=path.relative_to(crate).as_posix(),
-        size=path.stat().st_size,
-        name=name,
-        sha256=sha256 or sha256_of_file(path),
+def _add_workflow(crate: Results, folder: Path) -> list[Entity]:
+    """The Snakefile, the software it needs and the files beside it; returns the configuration."""
+    git, versions = environment.git_state(code.ROOT), environment.versions()
+    commit = f" (git {git['commit']}{' with changes' if git['dirty'] else ''})" if git else ""
+    versions["microtome"] += commit
+    software = [
+        crate.thing(f"#software-{name}", "SoftwareApplication", name=name, softwareVersion=number)
+        for name, number in versions.items()
+    ]
+    crate.get("#software-microtome")["license"] = crate.get(MIT)
+    about = {"license": crate.get(MIT), "version": versions["microtome"]}
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != crate.home / MAIN)
+    files = [_workflow_file(crate, path, path.relative_to(folder).as_posix(), about) for path in paths]
+    main = crate.add_workflow(
+        dest_path=MAIN,
+        main=True,
+        lang="snakemake",
+        lang_version=versions.get("snakemake"),
+        properties=crate.told(crate.home / MAIN, "Snakefile") | about | {"softwareRequirements": software},
     )
+    main["hasPart"] = [file for file in files if "SoftwareSourceCode" in file.type]
+    for key in ("identifier", "url"):  # addresses, which the crate does not describe
+        main.lang[key] = main.lang[key]
+    return [file for file in files if file.id.startswith("workflow/config/")]
 
 
-def _study(crate: Path, name: str, study: Options, papers: Options, dataset: Any) -> CrateStudy:
-    """Read what a study has produced."""
-    folder = crate / name
+def _workflow_file(crate: Results, path: Path, name: str, about: Mapping[str, Any]) -> File:
+    if path.suffix in CODE:
+        return crate.file(path, name, **{"@type": ["File", "SoftwareSourceCode"]}, **about)
+    return crate.file(path, name, license=about["license"])
+
+
+def _study(crate: Results, name: str, study: Options, paper: str, dataset: DatasetEntry | None) -> Dataset:
+    """What a study has produced: its folder, files, runs, tables and figures."""
+    folder, simulated = crate.home / name, study["data_kind"] == "phantom"
     sheets = [folder / "samples.tsv", *(folder / f"splits/{split}.tsv" for split in study["splits"])]
-    runs = tuple(_runs(crate, folder, study))
-    told = {run.folder: f"{run.folder}/" for run in runs}
-    told |= {path.relative_to(crate).as_posix(): path.relative_to(crate).as_posix() for path in sheets}
-    entries = {"table": study["tables"], "figure": study["figures"]}
-    return CrateStudy(
-        name=name,
-        title=study["title"],
-        data_source=study["data_kind"],
-        paper=papers[study["paper"]]["title"],
-        dataset=dataset and dataset.model_dump(mode="json", exclude={"files", "archives"}),
-        files=tuple(_file(crate, path, f"{name}: {path.relative_to(folder).as_posix()}") for path in sheets),
-        folders={key: text for key, text in FOLDERS.items() if (folder / key).is_dir()},
-        runs=runs,
-        products=tuple(
-            _product(crate, folder / f"{kind}s" / f"{entry}.json", kind, title, told)
-            for kind, listed in entries.items()
-            for entry, title in listed
-        ),
+    files = [crate.file(path, f"{name}: {path.relative_to(folder).as_posix()}") for path in sheets]
+    runs = [
+        _run(crate, folder / f"runs/{split}/{run}/seed-{seed}", study["labels"].get(run, run), files)
+        for split, run, seed in study["evaluated"]
+    ]
+    told = {_path(entity): entity for entity in (*files, *runs)}
+    products = [
+        file
+        for kind in ("table", "figure")
+        for entry, title in study[f"{kind}s"]
+        for file in _product(crate, folder / f"{kind}s" / f"{entry}.json", kind, title, told)
+    ]
+    folders = [
+        crate.folder(folder / key, f"{name}: {text}")
+        for key, text in FOLDERS.items()
+        if (folder / key).is_dir()
+    ]
+    return crate.folder(
+        folder,
+        study["title"],
+        [*files, *products, *folders, *runs],
+        description=f"{SIMULATED}. {study['title']}" if simulated else study["title"],
+        keywords="phantom, simulated" if simulated else study["data_kind"],
+        citation=crate.thing(f"#paper-{quote(paper, safe='')}", "ScholarlyArticle", name=paper),
+        **_origin(crate, name, study["data_kind"], dataset),
     )
 
 
-def _runs(crate: Path, folder: Path, study: Options) -> Iterator[CrateRun]:
-    """The runs of a study."""
-    for split, run, seed in study["evaluated"]:
-        place = folder / f"runs/{split}/{run}/seed-{seed}"
-        card, label = read_card(place / CARD_NAME), study["labels"].get(run, run)
-        lender = [{"run": card["weights_of"], "seed": seed}] if card.get("weights_of") else []
-        others = card["network"]["trained"] if card["network"]["name"] == ENSEMBLE else lender
-        weights = {WEIGHTS_NAME: card["digests"].get("weights", "")}  # large, and the card knows
-        yield CrateRun(
-            folder=place.relative_to(crate).as_posix(),
-            label=label,
-            card=card,
-            sources=tuple(
-                (place.parent.parent / other["run"] / f"seed-{other['seed']}").relative_to(crate).as_posix()
-                for other in others
-            ),
-            files=tuple(
-                _file(crate, place / name, f"{label}: {text}", weights.get(name, ""))
-                for name, text in RUN_FILES.items()
-                if (place / name).is_file()
-            ),
-        )
+def _path(entity: Entity) -> str:
+    return unquote(entity.id).rstrip("/")
 
 
-def _product(crate: Path, sidecar: Path, kind: Any, title: str, told: Mapping[str, str]) -> CrateProduct:
-    """A table or a figure, as its sidecar tells of it; `told` are the sources that the crate describes."""
+def _origin(crate: Results, name: str, kind: str, dataset: DatasetEntry | None) -> dict[str, Entity]:
+    """Where the images of a study come from, and under which terms."""
+    if dataset is None:
+        made: dict[str, Any] = {"name": f"The user's images of {name}"}
+        if kind == "phantom":
+            maker = crate.get("#software-microtome")
+            made = {"name": f"Phantom of {name}", "description": SIMULATED, "creator": maker}
+            made["keywords"] = "phantom, simulated"
+        return {"isBasedOn": crate.thing(f"#data-{name}", "Dataset", **made), "license": crate.get(MIT)}
+    terms = crate.thing(
+        f"#licence-{dataset.name}",
+        "CreativeWork",
+        name=f"Terms of {dataset.name}",
+        description=dataset.licence,
+    )
+    articles = [
+        crate.thing(f"https://doi.org/{doi}", "ScholarlyArticle", name=f"https://doi.org/{doi}")
+        for doi in dataset.doi
+    ]
+    about = {"name": dataset.title, "description": dataset.citation, "license": terms, "citation": articles}
+    place = {"url": str(dataset.homepage)} if dataset.homepage else {}
+    images = crate.thing(f"#data-{dataset.name}", "Dataset", **about, **place)
+    return {"isBasedOn": images, "license": terms}
+
+
+def _run(crate: Results, place: Path, label: str, files: Sequence[Entity]) -> Dataset:
+    """The folder of a run, in words (its card tells the rest), and how it came about."""
+    card = cards.read_card(place / cards.CARD_NAME)
+    network, simulated = card["network"], card["data_source"] == "phantom"
+    weights = {cards.WEIGHTS_NAME: card["digests"].get("weights", "")}  # large, and the card knows
+    loss = f", loss {card['loss']['name']}" if "loss" in card else ""
+    folder = crate.folder(
+        place,
+        f"{label} (split {card['split']}, seed {card['seed']})",
+        [
+            crate.file(place / name, f"{label}: {text}", weights.get(name, ""))
+            for name, text in RUN_FILES.items()
+            if (place / name).is_file()
+        ],
+        description=f"Network {network['name']}, {network['parameters']} parameters{loss}; "
+        f"{card['data_source']} data{' (simulated)' if simulated else ''}",
+    )
+    is_ensemble = network["name"] == cards.ENSEMBLE
+    home = place.parents[1].relative_to(crate.home).as_posix()
+    lender = [{"run": card["weights_of"], "seed": card["seed"]}] if card.get("weights_of") else []
+    others = [
+        {"@id": quote(f"{home}/{one['run']}/seed-{one['seed']}/")}
+        for one in (network["trained"] if is_ensemble else lender)
+    ]
+    on = f" on {card['device']}" if "device" in card else ""
+    times = {"startTime": "started", "endTime": "finished"}
+    crate.step(
+        "rules/predict.smk" if is_ensemble else "rules/train.smk",
+        f"run-{_path(folder)}",
+        f"{PurePosixPath(home).parts[0]}: {label}",
+        "Made from other runs" if others else f"Trained{on}",
+        object=others or [*files],
+        result=folder,
+        **{key: card[name] for key, name in times.items() if name in card and not others},
+    )
+    return folder
+
+
+def _product(
+    crate: Results, sidecar: Path, kind: str, title: str, told: Mapping[str, Entity]
+) -> list[Entity]:
+    """The files of a table or a figure, and how it came about; `told` are the sources that are described."""
     content = trace.read(sidecar)
     record, shown = content["provenance"], content.get("title") or title or sidecar.stem
-    home = sidecar.parent.relative_to(crate).as_posix()
+    home = sidecar.parent.relative_to(crate.home).as_posix()
     paths = [run["folder"] for run in record["runs"]] + [item["path"] for item in record["inputs"]]
-    places = [posixpath.normpath(f"{home}/{path}") for path in paths]
-    names = [*record["files"], sidecar.name]
-    return CrateProduct(
-        kind=kind,
-        name=sidecar.stem,
-        caption=content["caption"],
-        files=tuple(
-            _file(crate, sidecar.parent / name, f"{shown} ({PurePosixPath(name).suffix[1:].upper()})")
-            for name in names
-        ),
-        finished=_written(sidecar),
-        sources=tuple(dict.fromkeys(told[place] for place in places if place in told)),
+    places = dict.fromkeys(posixpath.normpath(f"{home}/{path}") for path in paths)
+    files = [
+        crate.file(sidecar.parent / name, f"{shown} ({PurePosixPath(name).suffix[1:].upper()})")
+        for name in (*record["files"], sidecar.name)
+    ]
+    study = PurePosixPath(home).parts[0]
+    sources = [told[place] for place in places if place in told]
+    crate.step(
+        "rules/evaluate.smk",
+        f"{kind}-{study}-{sidecar.stem}",
+        f"{study}: {kind} {sidecar.stem}",
+        content["caption"],
+        result=files,
+        endTime=_written(sidecar),
+        **({"object": sources} if sources else {}),
     )
+    return files
+
+
+def _describe(
+    crate: Results, options: Options, page: Path, config: Sequence[Entity], studies: Sequence[Dataset]
+) -> None:
+    """The results as a whole, and the run of the workflow that made them."""
+    machine, published = environment.machine(), _written(page)
+    trainings = [action["startTime"] for action in crate.get_by_type("CreateAction") if "startTime" in action]
+    crate.step(
+        "Snakefile",
+        "run",
+        f"Run of the workflow at {options['scale']} scale",
+        f"`{options['command']}`; {machine['os']}, {machine['cpu']}, {machine['threads']} threads",
+        object=[*config, *(study["isBasedOn"] for study in studies)],
+        result=[crate.file(page, "report"), *studies],
+        endTime=published,
+        **({"startTime": min(trainings)} if trainings else {}),
+    )
+    simulated = [name for name, study in options["studies"].items() if study["data_kind"] == "phantom"]
+    note = f" {SIMULATED}: {', '.join(simulated)}." if simulated else ""
+    titles = "; ".join(study["title"] for study in options["studies"].values())
+    profiles = [
+        crate.thing(identifier, "CreativeWork", name=name, version=version)
+        for identifier, (name, version) in PROFILES.items()
+    ]
+    about = {
+        "name": f"Microtome, {options['scale']} scale: {titles}",
+        "description": f"Trained models, metrics, tables and figures, and the report of them.{note}",
+        "datePublished": published,
+        "license": [*dict.fromkeys([crate.get(MIT), *(study["license"] for study in studies)])],
+        "keywords": f"{KEYWORDS}, phantom, simulated" if simulated else KEYWORDS,
+        "conformsTo": profiles,
+        "mentions": crate.get_by_type("CreateAction"),
+    }
+    for key, value in about.items():
+        crate.root_dataset[key] = value

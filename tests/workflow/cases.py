@@ -210,7 +210,7 @@ CODE = [
     Case("network of objects", code("microtome/networks/usenet.py"), HE_TRAINING),
     Case("one figure", code("microtome/figures/kinds/loss_curves.py"), "draw curves \n report_page"),
     Case("one table", code("microtome/tables/kinds/layers.py"), "tabulate layers \n report_page"),
-    Case("description of the results", code("microtome/report/crate.py"), "crate"),
+    Case("description of the results", code("microtome/stages/crate.py"), "crate"),
     Case("template of the report", append("microtome/report/templates/page.html.j2", "\n"), "report_page"),
 ]
 
