@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Look at the machine: devices, memory, disk, packages."""
+"""Look at the machine: processor, GPU, memory, disk, packages, git."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 from microtome.config.project import WORKFLOW
 from microtome.workflow import doctor
 
-diagnosis = doctor.examine(results=Path(snakemake.params.results), root=WORKFLOW)
-text = doctor.render(diagnosis)
+findings = doctor.examine(results=Path(snakemake.params.results), root=WORKFLOW)
+text = doctor.render(findings)
 Path(snakemake.log[0]).write_text(text, encoding="utf-8")
 sys.stdout.write(text)

@@ -114,23 +114,11 @@ def cpu_model() -> str:
         The model as the system names it, or the architecture where it does not.
     """
     if CPU_INFO.is_file():
-        names = _cpu_info("model name")
+        pairs = (line.partition(":") for line in CPU_INFO.read_text(errors="replace").splitlines())
+        names = [value.strip() for name, _, value in pairs if name.strip().lower() == "model name"]
     else:
         names = _lines(["sysctl", "-n", "machdep.cpu.brand_string"])
     return next(iter(names), "") or platform.processor() or platform.machine()
-
-
-def cpu_flags() -> frozenset[str]:
-    """List the instruction sets of the CPU.
-
-    Returns:
-        Flags in lower case (``avx2``, ``amx_bf16``, …); empty where the system does not tell them.
-    """
-    if CPU_INFO.is_file():
-        lines = _cpu_info("flags") or _cpu_info("features")
-    else:
-        lines = _lines(["sysctl", "-n", "machdep.cpu.features"])
-    return frozenset(flag.lower() for flag in " ".join(lines[:1]).split())
 
 
 def nvidia_gpus() -> list[dict[str, Any]]:
@@ -169,12 +157,6 @@ def _parse_gpu(line: str) -> dict[str, Any] | None:
     name, driver, mebibytes = fields
     memory = int(mebibytes) * 2**20 if mebibytes.isdigit() else None
     return {"name": name, "driver": driver, "memory_bytes": memory}
-
-
-def _cpu_info(key: str) -> list[str]:
-    """Values of a key of /proc/cpuinfo, one per core."""
-    pairs = (line.partition(":") for line in CPU_INFO.read_text(errors="replace").splitlines())
-    return [value.strip() for name, _, value in pairs if name.strip().lower() == key]
 
 
 def _lines(command: Sequence[str]) -> list[str]:

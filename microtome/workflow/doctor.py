@@ -1,43 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""A check of the machine before work starts: devices, memory, disk, packages, workflow."""
+"""A check of the machine before work starts: processor, GPU, memory, disk, packages, git."""
 
 import importlib
 import os
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
-from packaging.requirements import InvalidRequirement, Requirement
 
 from microtome.formats import size
 from microtome.provenance import environment
 
 Status = Literal["ok", "warn", "fail"]
-ORDER: tuple[Status, ...] = ("ok", "warn", "fail")
-
 GIB = 2**30
 LITTLE_MEMORY = 8 * GIB
 LITTLE_DISK = 20 * GIB
 VERY_LITTLE_DISK = GIB
-LITTLE_SHARED_MEMORY = GIB // 2
-FEW_OPEN_FILES = 1024
 SLOW_WRITING = 50 * 2**20
 """Bytes per second below which writing predictions takes longer than computing them."""
 WRITE_BYTES = 32 * 2**20
-CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "bf16")
-FAST_BF16_FLAGS = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-SHARED_MEMORY = Path("/dev/shm")
-PROFILES = {
-    "profiles/default/config.yaml": "without it Snakemake reruns by the time of files",
-    "slurm/config.yaml": "it is needed for `snakemake --profile slurm` only",
-}
 MATRIX = 64
+PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -47,334 +38,185 @@ class Finding:
     Attributes:
         topic: Group of the line.
         item: What was looked at.
-        status: ``"ok"``, ``"warn"`` (work goes on, slower or with less) or ``"fail"`` (it does not).
         found: What was found.
+        status: ``"ok"``, ``"warn"`` (work goes on, slower or with less) or ``"fail"`` (it does not).
         remedy: What to do; empty if nothing.
     """
 
     topic: str
     item: str
-    status: Status
     found: str
+    status: Status = "ok"
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Diagnosis:
-    """All findings, in order of topic."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def status(self) -> Status:
-        """The worst status of all."""
-        return max((finding.status for finding in self.findings), key=ORDER.index, default="ok")
-
-
-def examine(*, results: Path, root: Path = Path()) -> Diagnosis:
+def examine(*, results: Path, root: Path = Path()) -> tuple[Finding, ...]:
     """Examine the machine.
 
     Args:
         results: Folder of results; a file of 32 MiB is written to it (or to the folder it will be made in)
             and removed.
-        root: Folder of the workflow, with ``requirements.txt`` and the profiles.
+        root: Folder of the workflow, with ``requirements.txt``.
 
     Returns:
         The findings. A probe that fails is a finding itself and stops no other.
     """
     probes: dict[str, Callable[[], Iterator[Finding]]] = {
         "cpu": probe_cpu,
-        "threads": probe_threads,
         "gpu": probe_gpu,
         "memory": probe_memory,
         "disk": lambda: probe_disk(results),
         "packages": lambda: probe_packages(root / "requirements.txt"),
-        "slides": probe_openslide,
-        "workflow": lambda: probe_workflow(root),
+        "git": lambda: probe_git(root),
     }
-    return Diagnosis(tuple(finding for topic, probe in probes.items() for finding in _run(topic, probe)))
+    return tuple(finding for topic, probe in probes.items() for finding in _run(topic, probe))
 
 
-def render(diagnosis: Diagnosis) -> str:
-    """Write a diagnosis as text.
-
-    Args:
-        diagnosis: The findings.
-
-    Returns:
-        One line per finding, its remedy below it, and a summary.
+def render(findings: Sequence[Finding]) -> str:
+    """Write findings as text: one line each, its remedy below it, and a summary.
 
     Example:
-        >>> print(render(Diagnosis((Finding("disk", "free", "warn", "1.0 GiB", "free some"),))), end="")
+        >>> print(render([Finding("disk", "free", "1.0 GiB", "warn", "free some")]), end="")
         disk
           warn  free  1.0 GiB
                 → free some
         <BLANKLINE>
         0 ok, 1 warn, 0 fail
     """
-    width = max((len(finding.item) for finding in diagnosis.findings), default=0)
+    width = max((len(finding.item) for finding in findings), default=0)
     lines: list[str] = []
-    topic = ""
-    for finding in diagnosis.findings:
-        lines += [finding.topic] if finding.topic != topic else []
-        topic = finding.topic
+    for before, finding in zip((None, *findings), findings, strict=False):
+        lines += [finding.topic] if before is None or before.topic != finding.topic else []
         lines.append(f"  {finding.status:<4}  {finding.item:<{width}}  {finding.found}")
         lines += [f"        → {finding.remedy}"] if finding.remedy else []
-    counts = [
-        f"{sum(finding.status == status for finding in diagnosis.findings)} {status}" for status in ORDER
-    ]
-    return "\n".join([*lines, "", ", ".join(counts)]) + "\n"
+    counts = Counter(finding.status for finding in findings)
+    return "\n".join([*lines, "", ", ".join(f"{counts[one]} {one}" for one in ("ok", "warn", "fail"))]) + "\n"
+
+
+def _run(topic: str, probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Run one probe; what it found until it failed is kept, and the failure is a finding."""
+    try:
+        yield from probe()
+    except (ImportError, OSError, RuntimeError, ValueError, AttributeError, LookupError) as error:
+        yield Finding(topic, "probe", f"{type(error).__name__}: {error}", "fail", "repair this first")
+
+
+def _judge(topic: str, item: str, found: str, remedy: str, *, is_wrong: bool) -> Finding:
+    """A finding that is a warning with its remedy, or all right."""
+    return Finding(topic, item, found, "warn", remedy) if is_wrong else Finding(topic, item, found)
 
 
 def probe_cpu() -> Iterator[Finding]:
-    """Look at the CPU and its instruction sets."""
-    yield Finding("cpu", "model", "ok", environment.cpu_model())
-    logical, usable = os.cpu_count() or 1, environment.usable_threads()
+    """Look at the CPU, and at the threads that torch uses."""
+    used, usable = importlib.import_module("torch").get_num_threads(), environment.usable_threads()
     cores = psutil.cpu_count(logical=False) or "unknown"
-    yield Finding(
-        "cpu", "cores", "ok", f"{cores} physical, {logical} threads, {usable} usable by this process"
-    )
-    flags = environment.cpu_flags()
-    shown = [flag for flag in CPU_FLAGS if flag in flags]
-    fast = (
-        "; fast bfloat16" if FAST_BF16_FLAGS & flags else "; no fast bfloat16, so prediction stays in float32"
-    )
-    vector = bool(shown)
-    remedy = "" if vector else "expect slow training; a CPU with AVX2 or NEON is several times faster"
-    yield Finding(
-        "cpu", "vector", "ok" if vector else "warn", (", ".join(shown) or "none known") + fast, remedy
-    )
-
-
-def probe_threads() -> Iterator[Finding]:
-    """Look at the threads that torch and BLAS use."""
-    torch = importlib.import_module("torch")
-    pools = importlib.import_module("threadpoolctl").threadpool_info()
-    usable, used = environment.usable_threads(), torch.get_num_threads()
-    many = used > usable
-    remedy = f"set OMP_NUM_THREADS={usable}: more threads than cores slow each other down" if many else ""
-    yield Finding("threads", "torch", "warn" if many else "ok", f"{used} of {usable} usable", remedy)
-    for pool in pools:
-        name = f"{pool['internal_api']} {pool.get('version') or ''}".strip()
-        yield Finding("threads", str(pool["user_api"]), "ok", f"{name}, {pool['num_threads']} threads")
+    is_fast = importlib.import_module("microtome.inference.precision").supports_fast_bf16()
+    bf16 = "fast bfloat16" if is_fast else "no fast bfloat16, so prediction stays in float32"
+    yield Finding("cpu", "model", f"{environment.cpu_model()}; {bf16}")
+    yield Finding("cpu", "cores", f"{cores} physical, {os.cpu_count()} threads, {usable} usable")
+    remedy = f"set OMP_NUM_THREADS={usable}: more threads than cores slow each other down"
+    yield _judge("cpu", "torch", f"{used} of {usable} usable threads", remedy, is_wrong=used > usable)
 
 
 def probe_gpu() -> Iterator[Finding]:
-    """Look for GPUs, and multiply matrices on the one that would be used."""
-    torch = importlib.import_module("torch")
-    shown = environment.nvidia_gpus()
+    """Look for GPUs, and multiply matrices on those that torch would use."""
+    torch, shown = importlib.import_module("torch"), environment.nvidia_gpus()
     for gpu in shown:
-        yield Finding(
-            "gpu", "driver", "ok", f"{gpu['name']}, {size(gpu['memory_bytes'])}, driver {gpu['driver']}"
-        )
+        yield Finding("gpu", gpu["name"], f"{size(gpu['memory_bytes'])}, driver {gpu['driver']}")
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             yield _try_device(torch, f"cuda:{number}", torch.cuda.get_device_name(number))
     elif torch.backends.mps.is_available():
         yield _try_device(torch, "mps", "Apple GPU")
     elif shown:
-        yield _unused_gpu(torch)
-    else:
-        yield Finding(
-            "gpu", "device", "warn", "none; training runs on the CPU", "use a GPU for the paper scale"
+        found = f"the driver shows a GPU, but torch {torch.__version__} does not use it"
+        remedy = (
+            "this torch is built for the CPU: install the CUDA build (see https://pytorch.org/get-started)"
         )
+        if built := torch.version.cuda:
+            remedy = f"this torch is built for CUDA {built}: update the driver, or check CUDA_VISIBLE_DEVICES"
+        yield Finding("gpu", "device", found, "fail", remedy)
+    else:
+        remedy = "use a GPU for the paper scale"
+        yield Finding("gpu", "device", "none; training runs on the CPU", "warn", remedy)
+
+
+def _try_device(torch: Any, device: str, name: str) -> Finding:
+    """Multiply two matrices on a device and compare with the known product."""
+    try:
+        ones = torch.ones(MATRIX, MATRIX, device=device)
+        is_right = float((ones @ ones).sum().item()) == float(MATRIX**3)
+        found = f"{name} computes" if is_right else f"{name} computes wrong products"
+    except RuntimeError as error:
+        is_right, found = False, f"{name} does not compute: {error}"
+    remedy = "" if is_right else "update the driver, or set device: cpu"
+    return Finding("gpu", device, found, "ok" if is_right else "fail", remedy)
 
 
 def probe_memory() -> Iterator[Finding]:
-    """Look at memory, its limit in a container, and shared memory."""
+    """Look at memory, and at its limit in a container or a job of a scheduler."""
     memory = psutil.virtual_memory()
-    limit = min([memory.total, *container_limits()])
-    little = limit < LITTLE_MEMORY
-    remedy = "lower data.batch_size and patches.size, or use a machine with more memory" if little else ""
-    found = f"{size(limit)} usable, {size(memory.available)} free now"
-    yield Finding("memory", "RAM", "warn" if little else "ok", found, remedy)
-    if SHARED_MEMORY.is_dir():
-        total = shutil.disk_usage(SHARED_MEMORY).total
-        little = total < LITTLE_SHARED_MEMORY
-        remedy = "start the container with --shm-size=2g, or loader processes may be killed" if little else ""
-        yield Finding("memory", "shared", "warn" if little else "ok", size(total), remedy)
-
-
-def container_limits() -> list[int]:
-    """Read the memory limits a container or a scheduler sets, in bytes."""
     texts = [path.read_text().strip() for path in CGROUP_LIMITS if path.is_file()]
-    return [int(text) for text in texts if text.isdigit()]
+    limit = min([memory.total, *(int(text) for text in texts if text.isdigit())])
+    found = f"{size(limit)} usable, {size(memory.available)} free now"
+    remedy = "lower data.batch_size and patches.size, or use a machine with more memory"
+    yield _judge("memory", "RAM", found, remedy, is_wrong=limit < LITTLE_MEMORY)
 
 
 def probe_disk(results: Path) -> Iterator[Finding]:
     """Look at free disk space, and measure writing."""
     place = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
-    status: Status = "fail" if free < VERY_LITTLE_DISK else "warn" if free < LITTLE_DISK else "ok"
-    remedy = (
-        "" if status == "ok" else f"free space, or set `results` to a disk with more than {size(LITTLE_DISK)}"
-    )
-    yield Finding("disk", "free", status, f"{size(free)} at {place}", remedy)
+    found = f"{size(free)} at {place}"
+    remedy = f"free space, or set `results` to a disk with more than {size(LITTLE_DISK)}"
+    if free < VERY_LITTLE_DISK:
+        yield Finding("disk", "free", found, "fail", remedy)
+    else:
+        yield _judge("disk", "free", found, remedy, is_wrong=free < LITTLE_DISK)
     speed = write_speed(place)
-    slow = speed < SLOW_WRITING
-    remedy = "set `results` to a local disk: writing will take longer than computing" if slow else ""
-    yield Finding(
-        "disk", "writing", "warn" if slow else "ok", f"{size(speed)}/s, flushed to the disk", remedy
-    )
+    remedy = "set `results` to a local disk: writing will take longer than computing"
+    found = f"{size(speed)}/s, flushed to the disk"
+    yield _judge("disk", "writing", found, remedy, is_wrong=speed < SLOW_WRITING)
 
 
-def write_speed(folder: Path, *, count: int = WRITE_BYTES) -> float:
-    """Measure how fast a folder is written, flush to the disk included.
-
-    Args:
-        folder: An existing folder; the file is removed again.
-        count: Bytes to write.
-
-    Returns:
-        Bytes per second.
+def write_speed(folder: Path, *, count: int | None = None) -> float:
+    """Measure how fast a folder is written, in bytes per second, flush to the disk included.
 
     Raises:
         OSError: The folder cannot be written, or is full.
     """
-    content = os.urandom(count)
+    content = os.urandom(count or WRITE_BYTES)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".microtome-doctor-") as file:
         start = time.perf_counter()
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-        return count / (time.perf_counter() - start)
+        return len(content) / (time.perf_counter() - start)
 
 
 def probe_packages(pins: Path) -> Iterator[Finding]:
-    """Compare installed packages with the pins."""
+    """Compare installed packages with the pins; `pip check` would accept any that fit each other."""
     if not pins.is_file():
         yield Finding(
-            "packages", "pins", "warn", f"{pins} does not exist", "run this in a clone of the project"
+            "packages", "pins", f"{pins} does not exist", "warn", "run this in a clone of the project"
         )
         return
-    wanted = list(read_pins(pins.read_text(encoding="utf-8")))
-    wrong = [finding for finding in map(_compare, wanted) if finding is not None]
-    yield from wrong
-    remedy = f"install them with `pip install -r {pins.name}`" if wrong else ""
-    found = f"{len(wanted) - len(wrong)} of {len(wanted)} as pinned in {pins.name}"
-    yield Finding("packages", "pins", "warn" if wrong else "ok", found, remedy)
+    wanted = PIN.findall(pins.read_text(encoding="utf-8"))
+    installed = {name: environment.installed_version(name) for name, _ in wanted}
+    fits = {name for name, pin in wanted if (installed[name] or "").partition("+")[0] == pin}
+    for name, pin in wanted:
+        if name not in fits:
+            found = f"{installed[name] or 'none'} installed; pinned {pin}"
+            remedy = f"pip install '{name}=={pin}', or results may differ"
+            yield Finding("packages", name, found, "warn" if installed[name] else "fail", remedy)
+    remedy = f"install them with `pip install -r {pins.name}`"
+    found = f"{len(fits)} of {len(wanted)} as pinned in {pins.name}"
+    yield _judge("packages", "pins", found, remedy, is_wrong=len(fits) < len(wanted))
 
 
-def read_pins(text: str) -> Iterator[Requirement]:
-    r"""Read the pins of a requirements file that apply to this machine.
-
-    Args:
-        text: The file; options (``-r``, ``--hash``), comments and addresses are passed over.
-
-    Yields:
-        The pins.
-
-    Example:
-        >>> text = "# a\nnumpy==2.4.6 \\\n    --hash=x\n-r b.txt\nw==1; os_name=='none'\n"
-        >>> [str(pin) for pin in read_pins(text)]
-        ['numpy==2.4.6']
-    """
-    for line in text.splitlines():
-        bare = line.split(" #")[0].split(" --")[0].rstrip("\\ ").strip()
-        if not bare or bare.startswith(("#", "-")):
-            continue
-        try:
-            pin = Requirement(bare)
-        except InvalidRequirement:
-            continue
-        if pin.specifier and (pin.marker is None or pin.marker.evaluate()):
-            yield pin
-
-
-def probe_openslide() -> Iterator[Finding]:
-    """Load OpenSlide."""
-    try:
-        openslide = importlib.import_module("openslide")
-    except (ImportError, OSError) as error:
-        remedy = "pip install openslide-python openslide-bin; only whole slides (the bcc study) need it"
-        yield Finding("slides", "OpenSlide", "warn", f"does not load: {error}", remedy)
-        return
-    yield Finding("slides", "OpenSlide", "ok", f"{openslide.__library_version__} loads")
-
-
-def probe_workflow(root: Path) -> Iterator[Finding]:
-    """Look for Snakemake, its profiles and git."""
-    version = environment.installed_version("snakemake")
-    remedy = "" if version else "pip install -r requirements.txt"
-    yield Finding("workflow", "Snakemake", "ok" if version else "fail", version or "not installed", remedy)
-    for name, reason in PROFILES.items():
-        there = (root / name).is_file()
-        remedy = "" if there else f"run in a clone of the project; {reason}"
-        yield Finding("workflow", name, "ok" if there else "warn", "there" if there else "missing", remedy)
-    state = environment.git_state(root)
-    found = (
-        f"commit {state['commit'][:10]}{', with changes' if state['dirty'] else ''}"
-        if state
-        else "no commit known"
-    )
-    remedy = "" if state else "work in a git clone, or results cannot name the code that made them"
-    yield Finding("workflow", "git", "ok" if state else "warn", found, remedy)
-    yield from _open_files()
-
-
-def _open_files() -> Iterator[Finding]:
-    """Look at the limit of open files, where the system has one."""
-    try:
-        resource = importlib.import_module("resource")
-    except ImportError:
-        return
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    few = 0 <= limit < FEW_OPEN_FILES
-    remedy = f"raise it with `ulimit -n {FEW_OPEN_FILES}`" if few else ""
-    yield Finding("workflow", "open files", "warn" if few else "ok", str(limit), remedy)
-
-
-def _run(topic: str, probe: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """Run one probe; what it found until it failed is kept, and the failure is a finding."""
-    found: list[Finding] = []
-    try:
-        for finding in probe():
-            found.append(finding)
-    except (ImportError, OSError, RuntimeError, ValueError, AttributeError, LookupError) as error:
-        text = f"{type(error).__name__}: {error}"
-        remedy = "repair this first; see the message"
-        found.append(Finding(topic, "probe", "fail", text, remedy))
-    return found
-
-
-def _try_device(torch: object, device: str, name: str) -> Finding:
-    """Multiply two matrices on a device and compare with the known product."""
-    try:
-        ones = torch.ones(MATRIX, MATRIX, device=device)
-        right = float((ones @ ones).sum().item()) == float(MATRIX**3)
-    except RuntimeError as error:
-        return Finding(
-            "gpu",
-            device,
-            "fail",
-            f"{name} does not compute: {error}",
-            "update the driver, or set device: cpu",
-        )
-    if not right:
-        return Finding("gpu", device, "fail", f"{name} computes wrong products", "set device: cpu")
-    return Finding("gpu", device, "ok", f"{name} computes")
-
-
-def _unused_gpu(torch: object) -> Finding:
-    """A GPU that torch cannot use."""
-    built = torch.version.cuda
-    found = f"the driver shows a GPU, but torch {torch.__version__} does not use it"
-    remedy = (
-        f"this torch is built for CUDA {built}: update the driver, or check CUDA_VISIBLE_DEVICES"
-        if built
-        else "this torch is built for the CPU: install the CUDA build (see https://pytorch.org/get-started)"
-    )
-    return Finding("gpu", "device", "fail", found, remedy)
-
-
-def _compare(pin: Requirement) -> Finding | None:
-    """Compare one pin with what is installed; None if it fits."""
-    version = environment.installed_version(pin.name)
-    if version is None:
-        return Finding(
-            "packages", pin.name, "fail", f"not installed; pinned {pin.specifier}", f"pip install '{pin}'"
-        )
-    if pin.specifier.contains(version, prereleases=True):
-        return None
-    found = f"{version} installed; pinned {pin.specifier}"
-    return Finding("packages", pin.name, "warn", found, f"pip install '{pin}', or results may differ")
+def probe_git(root: Path) -> Iterator[Finding]:
+    """Look for the commit that results are told to come from."""
+    state = environment.git_state(root) or {"commit": "none known", "dirty": False}
+    remedy = "work in a git clone, or results cannot name the code that made them"
+    found = state["commit"][:10] + (", with changes" if state["dirty"] else "")
+    yield _judge("git", "commit", found, remedy, is_wrong=state["commit"] == "none known")

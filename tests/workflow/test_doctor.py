@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-import importlib
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,9 +7,9 @@ import pytest
 
 from microtome.provenance import environment
 from microtome.workflow import doctor
-from microtome.workflow.doctor import Diagnosis, Finding
+from microtome.workflow.doctor import Finding
 
-TOPICS = ["cpu", "threads", "gpu", "memory", "disk", "packages", "slides", "workflow"]
+TOPICS = ["cpu", "gpu", "memory", "disk", "packages", "git"]
 
 
 @pytest.fixture
@@ -25,12 +24,12 @@ def one(findings, item):
 
 
 def test_every_topic_is_examined(examined):
-    findings = examined().findings
+    findings = examined()
     assert list(dict.fromkeys(finding.topic for finding in findings)) == TOPICS
 
 
 def test_what_is_not_ok_has_a_remedy(examined):
-    bare = [finding for finding in examined().findings if finding.status != "ok" and not finding.remedy]
+    bare = [finding for finding in examined() if finding.status != "ok" and not finding.remedy]
     assert bare == []
 
 
@@ -42,30 +41,22 @@ def test_the_results_folder_is_left_as_it_was(examined, tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, OSError, ImportError, ValueError, AttributeError, KeyError])
 def test_a_failing_probe_stops_no_other(examined, monkeypatch, error):
     def fail():
-        yield Finding("cpu", "model", "ok", "before")
+        yield Finding("cpu", "model", "before")
         raise error("boom")
 
     monkeypatch.setattr(doctor, "probe_cpu", fail)
-    diagnosis = examined()
-    assert list(dict.fromkeys(finding.topic for finding in diagnosis.findings)) == TOPICS
-    assert [finding.status for finding in diagnosis.findings[:2]] == ["ok", "fail"]
-    assert "boom" in diagnosis.findings[1].found
-    assert diagnosis.status == "fail"
+    findings = examined()
+    assert list(dict.fromkeys(finding.topic for finding in findings)) == TOPICS
+    assert [finding.status for finding in findings[:2]] == ["ok", "fail"]
+    assert "boom" in findings[1].found
 
 
 def test_render_shows_every_finding_and_remedy(examined):
-    diagnosis = examined()
-    text = doctor.render(diagnosis)
-    for finding in diagnosis.findings:
+    findings = examined()
+    text = doctor.render(findings)
+    for finding in findings:
         assert finding.found in text
         assert finding.remedy in text
-
-
-@pytest.mark.parametrize(
-    ("statuses", "worst"), [([], "ok"), (["ok", "warn"], "warn"), (["fail", "ok"], "fail")]
-)
-def test_the_worst_status_counts(statuses, worst):
-    assert Diagnosis(tuple(Finding("t", "i", status, "f") for status in statuses)).status == worst
 
 
 def test_pins_that_differ_or_lack_are_named(tmp_path):
@@ -109,7 +100,7 @@ def test_a_folder_that_cannot_be_written_is_a_finding(examined, monkeypatch):
         raise PermissionError("read-only")
 
     monkeypatch.setattr(doctor, "write_speed", refuse)
-    assert any("read-only" in finding.found and finding.status == "fail" for finding in examined().findings)
+    assert any("read-only" in finding.found and finding.status == "fail" for finding in examined())
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
@@ -118,7 +109,6 @@ def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(
         doctor, "CGROUP_LIMITS", (tmp_path / "memory.max", tmp_path / "old", tmp_path / "none")
     )
-    assert doctor.container_limits() == [2 * 2**30]
     found = one(doctor.probe_memory(), "RAM")
     assert found.status == "warn"
     assert found.found.startswith("2.0 GiB usable")
@@ -167,27 +157,17 @@ def test_gpus(monkeypatch, torch, shown, status, text):
     assert text in f"{last.found} {last.remedy}"
 
 
-def test_openslide_that_does_not_load_is_a_warning(monkeypatch):
-    def refuse(name):
-        raise OSError("libopenslide.so not found")
-
-    monkeypatch.setattr(importlib, "import_module", refuse)
-    (found,) = doctor.probe_openslide()
-    assert found.status == "warn"
-    assert "libopenslide" in found.found
-
-
-def test_profiles_are_looked_for(tmp_path):
-    (tmp_path / "slurm").mkdir()
-    (tmp_path / "slurm" / "config.yaml").write_text("")
-    findings = list(doctor.probe_workflow(tmp_path))
-    assert one(findings, "slurm/config.yaml").status == "ok"
-    assert one(findings, "profiles/default/config.yaml").status == "warn"
+@pytest.mark.parametrize(("state", "status"), [(None, "warn"), ({"commit": "0" * 40, "dirty": True}, "ok")])
+def test_results_name_a_commit(tmp_path, monkeypatch, state, status):
+    monkeypatch.setattr(environment, "git_state", lambda _: state)
+    (found,) = doctor.probe_git(tmp_path)
+    assert found.status == status
+    assert ("with changes" in found.found) is bool(state)
 
 
 def test_more_threads_than_cores_are_a_warning(monkeypatch):
     monkeypatch.setattr(environment, "usable_threads", lambda: 0)
-    assert one(doctor.probe_threads(), "torch").status == "warn"
+    assert one(doctor.probe_cpu(), "torch").status == "warn"
 
 
 def test_without_a_results_folder_its_parent_is_measured(tmp_path):
