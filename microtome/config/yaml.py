@@ -132,8 +132,6 @@ def read(path: Path) -> Node:
     try:
         text = path.read_text(encoding="utf-8-sig")
         root = yaml.compose(text, Loader=_Loader)
-        if root:
-            _extent(root, {})
         builder = _Builder(str(path))
         tree = builder.build(root, ()) if root else Node(None, 1)
     except UnicodeDecodeError as error:
@@ -155,56 +153,42 @@ def read(path: Path) -> Node:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, which calls itself for each level, with an end to it."""
+    """PyYAML's loader, with an end to nesting and to what aliases stand for."""
 
-    depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.extents: dict[int, tuple[int, int]] = {}  # values below and levels, by the identity of a node
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        """Compose a node and all below it.
-
-        Raises:
-            yaml.MarkedYAMLError: It lies too deep.
-        """
-        if self.depth == DEEPEST:
-            raise _too_deep(self.peek_event().start_mark)
+        """Compose a node and all below it; an alias within its own anchor counts nothing (see `_Builder`)."""
+        mark_, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
         self.depth += 1
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self.depth -= 1
+        _require(self.depth <= DEEPEST, f"nested more than {DEEPEST} deep", mark_)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if not is_alias:
+            self.extents[id(node)] = self._extent(node)
+        return node
 
-
-def _too_deep(mark_: yaml.Mark) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=f"nested more than {DEEPEST} deep", problem_mark=mark_)
-
-
-def _extent(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """How many values a node has with its aliases written out, and how deep they are nested.
-
-    Args:
-        node: The node.
-        known: The extent of nodes by their identity; those that are being measured count nothing.
-
-    Raises:
-        yaml.MarkedYAMLError: More or deeper than any study, or a collection that is neither list nor mapping.
-    """
-    if id(node) not in known:
-        known[id(node)] = 0, 0
+    def _extent(self, node: yaml.Node) -> tuple[int, int]:
         is_collection = isinstance(node, yaml.CollectionNode)
-        if is_collection and node.tag not in PLAIN_TAGS:
-            found = f"{node.tag[:LONGEST_TAG]} in the place of a list or a mapping"
-            raise yaml.MarkedYAMLError(problem=f"found {found}", problem_mark=node.start_mark)
+        found = f"{node.tag[:LONGEST_TAG]} in the place of a list or a mapping"
+        _require(not is_collection or node.tag in PLAIN_TAGS, f"found {found}", node.start_mark)
         pairs = node.value if is_collection else ()
         below = [part for pair in pairs for part in (pair if isinstance(pair, tuple) else (pair,))]
-        extents = [_extent(part, known) for part in below]
-        count, depth = 1 + sum(size for size, _ in extents), 1 + max((deep for _, deep in extents), default=0)
-        if depth > DEEPEST:
-            raise _too_deep(node.start_mark)
-        if count > MOST_VALUES:
-            found = f"aliases that stand for more than {MOST_VALUES} values"
-            raise yaml.MarkedYAMLError(problem=found, problem_mark=node.start_mark)
-        known[id(node)] = count, depth
-    return known[id(node)]
+        counts, depths = zip((1, 0), *(self.extents.get(id(part), (0, 0)) for part in below), strict=True)
+        count, depth = sum(counts), 1 + max(depths)
+        _require(depth <= DEEPEST, f"nested more than {DEEPEST} deep", node.start_mark)
+        _require(
+            count <= MOST_VALUES, f"aliases that stand for more than {MOST_VALUES} values", node.start_mark
+        )
+        return count, depth
+
+
+def _require(holds: bool, problem: str, mark_: yaml.Mark) -> None:
+    if not holds:
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark_)
 
 
 def _scalar(node: yaml.Node) -> Any:
@@ -230,10 +214,8 @@ def _name(node: yaml.Node) -> str:
     Raises:
         yaml.MarkedYAMLError: It is a list, a mapping, or a text that no file can hold.
     """
-    if not isinstance(node, yaml.ScalarNode):
-        raise yaml.MarkedYAMLError(
-            problem="a list or a mapping in the place of a key", problem_mark=node.start_mark
-        )
+    is_scalar = isinstance(node, yaml.ScalarNode)
+    _require(is_scalar, "a list or a mapping in the place of a key", node.start_mark)
     return str(_scalar(yaml.ScalarNode(TEXT_TAG, node.value, node.start_mark)))
 
 
@@ -249,10 +231,7 @@ class _Builder:
         """Build a node; an alias to a node that is still being built would never end."""
         if id(node) in self.built:
             found = self.built[id(node)]
-            if found is None:
-                raise yaml.MarkedYAMLError(
-                    problem="an alias to a mapping that it is part of", problem_mark=node.start_mark
-                )
+            _require(found is not None, "an alias to a mapping that it is part of", node.start_mark)
             return found
         self.built[id(node)] = None
         line = node.start_mark.line + 1
@@ -285,16 +264,11 @@ class _Builder:
             if target and not (target.is_mapping and node_.is_mapping):
                 self._twice((*keys, *below), line, target.line)
             own = merge(own, _wrap(node_, keys, below))
-        content: dict[str, Node] = {}
-        for anchor in reversed(brought):
-            found = self.build(anchor, keys)
-            content |= found.content if found.is_mapping else {}
-        return self._over(content, own, {below[0] for below, _, _ in dotted} - set(plain))
-
-    def _over(self, brought: dict[str, Node], own: Node, deep: set[str]) -> dict[str, Node]:
-        """Own keys replace what merge keys brought; keys with dots change only what they name."""
-        changed = {key: merge(brought[key], own.content[key]) for key in deep if key in brought}
-        return brought | own.content | changed
+        found = [self.build(anchor, keys) for anchor in reversed(brought)]
+        content = {key: value for one in found if one.is_mapping for key, value in one.content.items()}
+        deep = {below[0] for below, _, _ in dotted} - set(plain)  # change only what they name of `content`
+        changed = {key: merge(content[key], own.content[key]) for key in deep if key in content}
+        return content | own.content | changed
 
     def _twice(self, keys: Keys, line: int, first: int) -> None:
         where = f"{self.file}:{line} {'.'.join(keys)}"
