@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reading the tables and figures of a study, with their sidecars."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pandas as pd
 from PIL import Image
 
-from microtome.provenance.sidecars import FigureSidecar, TableSidecar, parse_figure, parse_table
+from microtome.provenance.sidecars import FigureSidecar, Sidecar, TableSidecar
 from microtome.report.inputs import Cell, FigureInput, Link, Picture, TableInput
 from microtome.report.limits import TABLE_ROWS
 from microtome.report.thumbnails import encode_figure
@@ -18,7 +18,7 @@ from microtome.tables.parts.render import heading, parse_tsv, printed
 
 TABLE_FORMATS = ("tsv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")
-Sidecar = TypeVar("Sidecar", TableSidecar, FigureSidecar)
+Described = TypeVar("Described", bound=Sidecar)
 Cells = tuple[Cell, ...]
 
 
@@ -84,7 +84,7 @@ def _names(folder: Path, titles: Mapping[str, str], *, formats: tuple[str, ...])
 
 def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> TableInput:
     """Read one table."""
-    sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_table, TableSidecar(caption=""))
+    sidecar, problems = _read_sidecar(folder / f"{name}.json", TableSidecar(caption=""))
     header, rows, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
     return TableInput(
         name=name,
@@ -145,7 +145,7 @@ def _read_figure(
     folder: Path, name: str, titles: Mapping[str, str], *, root: Path, budget: int
 ) -> FigureInput:
     """Read one figure."""
-    sidecar, problems = _read_sidecar(folder / f"{name}.json", parse_figure, FigureSidecar(caption=""))
+    sidecar, problems = _read_sidecar(folder / f"{name}.json", FigureSidecar(caption=""))
     title = sidecar.title or titles.get(name) or name
     alt = f"{title}. {sidecar.caption}".strip()
     picture = _read_picture(folder / f"{name}.png", label=title, alt=alt, budget=budget)
@@ -165,12 +165,10 @@ def _files(folder: Path, name: str, formats: tuple[str, ...]) -> dict[str, Path]
     return {suffix.upper(): folder / f"{name}.{suffix}" for suffix in formats}
 
 
-def _read_sidecar(
-    path: Path, parse: Callable[[str], Sidecar], empty: Sidecar
-) -> tuple[Sidecar, tuple[str, ...]]:
+def _read_sidecar(path: Path, empty: Described) -> tuple[Described, tuple[str, ...]]:
     """Read a sidecar; the empty one and the reason if it is missing or wrong."""
     try:
-        return parse(path.read_text(encoding="utf-8")), ()
+        return empty.parse(path.read_text(encoding="utf-8")), ()
     except FileNotFoundError:
         return empty, (f"no caption: {path.name} does not exist; run its rule again",)
     except (OSError, ValueError) as error:

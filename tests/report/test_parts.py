@@ -19,6 +19,7 @@ from microtome.report.inputs import ExpectedRun, RunInput, StudyMeta
 from microtome.report.products import cells_of
 from microtome.tables.frame import Column, Table
 from microtome.tables.parts.render import printed
+from microtome.tables.parts.save import describe
 from tests.report import tree
 
 
@@ -89,19 +90,19 @@ def test_sidecars_round_trip(caption, note, units):
     sidecar = sidecars.TableSidecar(
         caption=caption, note=note, units=units, columns=(Column("v", "V", better="low"),)
     )
-    assert sidecars.parse_table(sidecars.dump(sidecar)) == sidecar
+    assert sidecars.TableSidecar.parse(sidecars.dump(sidecar)) == sidecar
 
 
 def test_the_sidecar_of_a_table_prints_like_the_table():
     table = Table(pd.DataFrame({"v": [1.0]}), (Column("v", "V", "s"),), "Title", "Note", ("phantom",))
-    sidecar = sidecars.of_table(table)
+    sidecar = describe(table)
     assert (sidecar.caption, sidecar.note, sidecar.units_text) == ("Title (phantom data)", "Note", "v: s")
 
 
 @pytest.mark.parametrize("columns", ['[{"key": "v", "wrong": 1}]', "[3]", '["v"]'])
 def test_wrong_columns_are_refused(columns):
     with pytest.raises(ValueError, match="columns"):
-        sidecars.parse_table(f'{{"caption": "c", "columns": {columns}}}')
+        sidecars.TableSidecar.parse(f'{{"caption": "c", "columns": {columns}}}')
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.files import finished_file
-from microtome.provenance.sidecars import dump, of_table
+from microtome.provenance.sidecars import TableSidecar, dump
 from microtome.tables.frame import Table
 from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
 
@@ -32,10 +32,18 @@ def save_table(
     }
     contents = {name: text.encode("utf-8") for name, text in texts.items()}
     files = {f"{Path(stem).name}.{name}": content for name, content in contents.items()}
-    sidecar = dump(of_table(table, title=title), provenance=provenance, files=files)
+    sidecar = dump(describe(table, title=title), provenance=provenance, files=files)
     contents["json"] = sidecar.encode("utf-8")
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
         with finished_file(paths[name]) as partial:
             partial.write_bytes(content)
     return paths
+
+
+def describe(table: Table, *, title: str = "") -> TableSidecar:
+    """The sidecar of a table; an empty title is the one that the study gives."""
+    units = {column.key: column.unit for column in table.columns if column.unit}
+    return TableSidecar(
+        caption=table.caption, note=table.note, units=units, title=title, columns=table.columns
+    )
