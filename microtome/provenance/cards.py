@@ -90,26 +90,24 @@ def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str,
         >>> read_card(file)["network"]
         {'name': 'unet'}
     """
-    path = Path(path)
+    path, keys = Path(path), list(keys)
     if not path.is_file():
-        msg = f"{path} does not exist; a run folder holds {CARD_NAME}, history.tsv and metrics.tsv"
+        msg = f"{path} does not exist; a run folder holds {CARD_NAME}, {HISTORY_NAME} and {METRICS_NAME}"
         raise FileNotFoundError(msg)
     try:
         card = read_json(path)
     except ValueError as error:
         msg = f"{error}; train the run again"
         raise ValueError(msg) from error
-    if not isinstance(card, dict):
-        msg = f"{path} holds a {type(card).__name__}; a run card is an object with {list(CARD_KEYS)}"
-        raise ValueError(msg)
+    _refuse(
+        not isinstance(card, dict),
+        f"{path} holds a {type(card).__name__}; a run card is an object with {list(CARD_KEYS)}",
+    )
     missing = [key for key in keys if key not in card]
-    if missing:
-        msg = f"{path} lacks {missing}; a run card holds {list(keys)}"
-        raise ValueError(msg)
-    if card["data_source"] not in DATA_SOURCES:
-        found = str(card["data_source"])[:40]
-        msg = f"{path}: data_source is {found!r}, expected one of {list(DATA_SOURCES)}"
-        raise ValueError(msg)
+    _refuse(bool(missing), f"{path} lacks {missing}; a run card holds {keys}")
+    source = card["data_source"]
+    found = f"{path}: data_source is {str(source)[:40]!r}, expected one of {list(DATA_SOURCES)}"
+    _refuse(source not in DATA_SOURCES, found)
     try:
         _Card.model_validate(card)
     except ValidationError as error:
@@ -130,37 +128,32 @@ def read_json(path: Path) -> Any:
         ValueError: It is too large, is no JSON, has a key twice, a number of too many digits, a text that
             UTF-8 cannot hold, or values nested too deep; names the file.
     """
-    if (size := path.stat().st_size) > LARGEST_FILE:
-        msg = f"{path} has {size} bytes, expected at most {LARGEST_FILE}"
-        raise ValueError(msg)
+    size = path.stat().st_size
+    _refuse(size > LARGEST_FILE, f"{path} has {size} bytes, expected at most {LARGEST_FILE}")
     try:
         found = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_object, parse_int=_whole)
-        json.dumps(_shallow(found), ensure_ascii=False).encode("utf-8")
+        _refuse(_is_deeper(found, DEEPEST), f"values nested more than {DEEPEST} deep")
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         msg = f"{path} is not JSON that this program reads ({error})"
         raise ValueError(msg) from error
     return found
 
 
-def _shallow(found: Any) -> Any:
-    if _is_deeper(found, DEEPEST):
-        msg = f"values nested more than {DEEPEST} deep"
-        raise ValueError(msg)
-    return found
+def _refuse(is_wrong: bool, message: str) -> None:
+    if is_wrong:
+        raise ValueError(message)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) < len(pairs):
-        msg = "a key stands there more than once"
-        raise ValueError(msg)
+    _refuse(len(found) < len(pairs), "a key stands there more than once")
     return found
 
 
 def _whole(digits: str) -> int:
-    if (count := len(digits.lstrip("-"))) > MOST_DIGITS:
-        msg = f"a whole number of {count} digits"
-        raise ValueError(msg)
+    count = len(digits.lstrip("-"))
+    _refuse(count > MOST_DIGITS, f"a whole number of {count} digits")
     return int(digits)
 
 
