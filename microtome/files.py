@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,11 +61,16 @@ def _remove(folder: Path) -> None:
 
 
 @contextmanager
-def finished_file(path: Path) -> Iterator[Path]:
-    """A file name to write to, which becomes `path` only when the writing succeeded."""
+def finished_file(path: Path, *, is_shared: bool = False) -> Iterator[Path]:
+    """A file name to write to, which becomes `path` only when the writing succeeded.
+
+    Where jobs on several machines may write it at once (`is_shared`), none removes what another has begun.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
-    partial = path.with_name(f".{path.name}.{PARTIAL}-{os.getpid()}{path.suffix}")
+    writer = secrets.token_hex(8) if is_shared else str(os.getpid())
+    if not is_shared:
+        _remove_abandoned(path)
+    partial = path.with_name(f".{path.name}.{PARTIAL}-{writer}{path.suffix}")
     try:
         yield partial
         partial.chmod(FILE_MODE)

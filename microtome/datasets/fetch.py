@@ -5,12 +5,9 @@ Every file appears under its name only when complete and verified, so an interru
 stopped, file by file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import lzma
-import secrets
 import shutil
 import tarfile
 import zipfile
@@ -23,7 +20,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from microtome.datasets.catalogue import DatasetArchive, DatasetEntry, DatasetFile
-from microtome.files import MIRROR_VARIABLE, sha256_of_file
+from microtome.files import MIRROR_VARIABLE, finished_file, sha256_of_file
 
 CHUNK = 2**20
 TIMEOUT_SECONDS = 60
@@ -86,11 +83,12 @@ def fetch(
             stays.
     """
     destination = Path(destination)
+    order = _Order(entry, destination, mirror, offline)
     found: dict[str, list[str]] = {"kept": [], "copied": [], "downloaded": []}
     missing: dict[str, str] = {}
     for file in entry.files:
         try:
-            found[_obtain(file, entry, destination, mirror=mirror, offline=offline)].append(file.path)
+            found[order.obtain(file)].append(file.path)
         except (OSError, ValueError) as error:
             missing[file.path] = str(error)
     if missing:
@@ -111,33 +109,63 @@ def verify(entry: DatasetEntry, folder: Path) -> dict[str, str]:
     return {path: problem for path, problem in problems.items() if problem}
 
 
-def _obtain(
-    file: DatasetFile, entry: DatasetEntry, destination: Path, *, mirror: Path | None, offline: bool
-) -> str:
-    """Bring one file to its place and say how."""
-    target = destination / file.path
-    if not _problem(target, file):
-        return "kept"
-    reasons = []
-    if mirror is not None:
-        source = mirror / entry.name / file.path
-        problem = _problem(source, file)
-        if not problem:
-            with source.open("rb") as stream:
-                _store(stream, target, file)
-            return "copied"
-        reasons.append(f"mirror: {problem}")
-    archive = next((archive for archive in entry.archives if archive.name == file.archive), None)
-    if file.url is None and archive is None:
-        raise FetchError("; ".join([*reasons, "no URL known"]))
-    try:
-        if file.url is not None:
-            _download(file.url, target, file, offline=offline)
-        else:
-            _extract(archive, file, entry, destination, mirror=mirror, offline=offline)
-    except (OSError, ValueError) as error:
-        raise FetchError("; ".join([*reasons, str(error)])) from error
-    return "downloaded"
+@dataclass(frozen=True)
+class _Order:
+    """What is fetched, and how; see `fetch`."""
+
+    entry: DatasetEntry
+    destination: Path
+    mirror: Path | None
+    offline: bool
+
+    def obtain(self, file: DatasetFile) -> str:
+        """Bring one file to its place and say how."""
+        target = self.destination / file.path
+        if not _problem(target, file):
+            return "kept"
+        reasons = []
+        if self.mirror is not None:
+            source = self.mirror / self.entry.name / file.path
+            problem = _problem(source, file)
+            if not problem:
+                with source.open("rb") as stream:
+                    _store(stream, target, file)
+                return "copied"
+            reasons.append(f"mirror: {problem}")
+        archive = next((one for one in self.entry.archives if one.name == file.archive), None)
+        if file.url is None and archive is None:
+            raise FetchError("; ".join([*reasons, "no URL known"]))
+        try:
+            if file.url is not None:
+                _download(file.url, target, file, offline=self.offline)
+            else:
+                self._extract(archive, file)
+        except (OSError, ValueError) as error:
+            raise FetchError("; ".join([*reasons, str(error)])) from error
+        return "downloaded"
+
+    def _extract(self, archive: DatasetArchive, file: DatasetFile) -> None:
+        """Take one listed member out of its archive; nothing else is written, whatever the archive names."""
+        local, member = self._archive(archive), file.member or file.path
+        try:
+            with _member(local, archive.format, member) as stream:
+                _store(stream, self.destination / file.path, file)
+        except ARCHIVE_DAMAGE as error:
+            msg = f"archive {archive.name}: member '{member}' cannot be read ({error})"
+            raise FetchError(msg) from error
+
+    def _archive(self, archive: DatasetArchive) -> Path:
+        """A verified copy of the archive: already fetched, in the mirror, or downloaded."""
+        places = [self.destination / DRAFTS / archive.name]
+        places += [self.mirror / self.entry.name / archive.name] if self.mirror is not None else []
+        for place in places:
+            if not _problem(place, archive):
+                return place
+        if archive.url is None:
+            msg = f"archive {archive.name}: no URL known"
+            raise FetchError(msg)
+        _download(archive.url, places[0], archive, offline=self.offline)
+        return places[0]
 
 
 def _problem(path: Path, item: Item) -> str:
@@ -153,10 +181,8 @@ def _problem(path: Path, item: Item) -> str:
 
 def _store(stream: IO[bytes], target: Path, item: Item) -> None:
     """Write a stream to its place, if it has the expected size and checksum; never read more than that."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     digest, left = hashlib.sha256(), item.size + 1
-    try:
+    with finished_file(target, is_shared=True) as draft:
         with draft.open("wb") as out:
             while left and (chunk := stream.read(min(CHUNK, left))):
                 digest.update(chunk)
@@ -165,9 +191,6 @@ def _store(stream: IO[bytes], target: Path, item: Item) -> None:
             size = f"{item.size + 1 - left}{' or more' if not left else ''}"
             msg = f"found {size} bytes, SHA-256 {digest.hexdigest()}; expected {item.size}, {item.sha256}"
             raise FetchError(msg)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _download(url: str, target: Path, item: Item, *, offline: bool) -> None:
@@ -186,56 +209,11 @@ def _download(url: str, target: Path, item: Item, *, offline: bool) -> None:
     if parts.scheme not in downloaders:
         msg = f"found URL {url}, expected one that starts with {', '.join(downloaders)} or file"
         raise FetchError(msg)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    with finished_file(target, is_shared=True) as draft:
         downloaders[parts.scheme](timeout=TIMEOUT_SECONDS)(url, str(draft), None)
-        problem = _problem(draft, item)
-        if problem:
+        if problem := _problem(draft, item):
             msg = f"{url}: {problem}"
             raise FetchError(msg)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _extract(
-    archive: DatasetArchive | None,
-    file: DatasetFile,
-    entry: DatasetEntry,
-    destination: Path,
-    *,
-    mirror: Path | None,
-    offline: bool,
-) -> None:
-    """Take one listed member out of its archive; nothing else is written, whatever the archive names."""
-    if archive is None:
-        msg = f"archive '{file.archive}' is not listed"
-        raise FetchError(msg)
-    local = _archive(archive, entry, destination, mirror=mirror, offline=offline)
-    member = file.member or file.path
-    try:
-        with _member(local, archive.format, member) as stream:
-            _store(stream, destination / file.path, file)
-    except ARCHIVE_DAMAGE as error:
-        msg = f"archive {archive.name}: member '{member}' cannot be read ({error})"
-        raise FetchError(msg) from error
-
-
-def _archive(
-    archive: DatasetArchive, entry: DatasetEntry, destination: Path, *, mirror: Path | None, offline: bool
-) -> Path:
-    """Return a verified copy of the archive: already fetched, in the mirror, or downloaded."""
-    places = [destination / DRAFTS / archive.name]
-    places += [mirror / entry.name / archive.name] if mirror is not None else []
-    for place in places:
-        if not _problem(place, archive):
-            return place
-    if archive.url is None:
-        msg = f"archive {archive.name}: no URL known"
-        raise FetchError(msg)
-    _download(archive.url, places[0], archive, offline=offline)
-    return places[0]
 
 
 @contextmanager

@@ -26,6 +26,9 @@ from microtome.files import finished_file
 logger = logging.getLogger(__name__)
 FORMAT = 3
 CHECKSUM_DIGITS = 64
+PARTS = ("model", "best", "loss")
+"""Fields of a checkpoint that are tensors by name; those of the optimizer are sorted out."""
+TOLD = ("key", "epoch", "history", "resumed", "started")
 LONGEST_REASON = 200
 """Characters of a library's error that a warning repeats."""
 
@@ -98,27 +101,14 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         OSError: The disk is full or cannot be written; the file that was there stays.
     """
     slots, scalars = _split_optimizer(checkpoint.optimizer)
-    parts = {
-        "model/": checkpoint.model,
-        "best/": checkpoint.best,
-        "optimizer/": slots,
-        "loss/": checkpoint.loss,
-    }
-    meta = {
-        "format": FORMAT,
-        "key": checkpoint.key,
-        "epoch": checkpoint.epoch,
-        "optimizer": scalars,
-        "history": checkpoint.history,
-        "resumed": checkpoint.resumed,
-        "started": checkpoint.started,
-    }
+    parts = {part: getattr(checkpoint, part) for part in PARTS} | {"optimizer": slots}
     copies = {
-        prefix + name: value.detach().cpu().contiguous().clone()
-        for prefix, tensors in parts.items()
+        f"{part}/{name}": value.detach().cpu().contiguous().clone()
+        for part, tensors in parts.items()
         for name, value in tensors.items()
     }
-    text = json.dumps(meta)
+    told = {name: getattr(checkpoint, name) for name in TOLD}
+    text = json.dumps({"format": FORMAT, "optimizer": scalars} | told)
     with finished_file(path) as partial:
         try:
             save_file(copies, partial, metadata={"microtome": _checksum(text, copies) + text})
@@ -144,22 +134,13 @@ def load(path: Path, key: str) -> Checkpoint | None:
     try:
         meta, tensors = _read(path)
         if (meta["format"], meta["key"]) != (FORMAT, key):
-            logger.warning(
-                "checkpoint %s is of other settings, data or code; training starts from the beginning",
-                path,
-            )
+            text = "checkpoint %s is of other settings, data or code; training starts from the beginning"
+            logger.warning(text, path)
             return None
-        return Checkpoint(
-            key=key,
-            epoch=meta["epoch"],
-            model=_below(tensors, "model/"),
-            best=_below(tensors, "best/"),
-            optimizer=_join_optimizer(_below(tensors, "optimizer/"), meta["optimizer"]),
-            history=tuple(meta["history"]),
-            resumed=meta["resumed"] + 1,
-            started=meta["started"],
-            loss=_below(tensors, "loss/"),
-        )
+        parts = {part: _below(tensors, f"{part}/") for part in PARTS}
+        optimizer = _join_optimizer(_below(tensors, "optimizer/"), meta["optimizer"])
+        told = {name: meta[name] for name in TOLD} | {"resumed": meta["resumed"] + 1}
+        return Checkpoint(**parts, optimizer=optimizer, **told | {"history": tuple(meta["history"])})
     except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())[:LONGEST_REASON]
         logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, reason)
@@ -232,11 +213,9 @@ def _check_tensors(kind: str, found: Mapping[str, Tensor], wanted: Mapping[str, 
     Raises:
         CheckpointError: Some differ.
     """
-    other = sorted(found.keys() ^ wanted.keys())
-    other += [
-        name
-        for name in found.keys() & wanted.keys()
-        if (found[name].shape, found[name].dtype) != (wanted[name].shape, wanted[name].dtype)
+    shapes, expected = ({n: (t.shape, t.dtype) for n, t in ts.items()} for ts in (found, wanted))
+    other = [
+        name for name in sorted(shapes.keys() | expected.keys()) if shapes.get(name) != expected.get(name)
     ]
     if other:
         msg = (

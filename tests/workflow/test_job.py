@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from microtome import files
 from microtome.files import finished_file, finished_folder, require_writable, write_json
 from microtome.io.images import ImageError
 from microtome.workflow.job import job
@@ -102,6 +103,22 @@ def test_a_file_appears_when_it_is_written(tmp_path: Path) -> None:
     assert _names(path.parent) == ["metrics.tsv"]
 
 
+def test_writers_of_a_shared_file_leave_one_another_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The numbers of processes say nothing of those on another machine."""
+    path = tmp_path / "weights.pth"
+    with finished_file(path, is_shared=True) as first:
+        first.write_text("one")
+        monkeypatch.setattr(files, "_is_running", lambda _: False)
+        with finished_file(path, is_shared=True) as second, finished_file(path) as own:
+            second.write_text("two")
+            own.write_text("own")
+            assert first.is_file()
+    assert path.read_text() == "one"
+    assert _names(tmp_path) == ["weights.pth"]
+
+
 def test_an_error_leaves_the_file_before(tmp_path: Path) -> None:
     path = tmp_path / "metrics.tsv"
     path.write_text("old")
@@ -143,6 +160,7 @@ def test_json_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
+from microtome import files
 from microtome.files import finished_file, finished_folder
 folder, path, ready = map(Path, sys.argv[1:])
 with finished_folder(folder) as partial, finished_file(path) as file:
