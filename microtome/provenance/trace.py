@@ -23,12 +23,7 @@ KEYS = ("files", "config", "code", "runs", "inputs", "environment")
 SHOWN = 12
 """Characters of a digest that are printed."""
 TRAINING = "scripts/train.py"
-WORDS = {
-    "": "",
-    "unchanged": "unchanged",
-    "changed": "CHANGED SINCE",
-    "missing": "MISSING",
-}
+WORDS = {"changed": "CHANGED SINCE", "missing": "MISSING"}
 
 
 @dataclass(frozen=True)
@@ -84,12 +79,15 @@ def trace(path: str | Path) -> Trace:
     content = read(sidecar)
     record, home = content["provenance"], sidecar.parent
     try:
+        told = frozenset(_place(home, run["folder"]) for run in record["runs"])
+        runs = _Runs(home, told, record["environment"]["versions"])
         steps = (
-            *_products(record, home, str(content.get("title") or sidecar.stem)),
-            *_code(record["code"]),
+            Step(0, str(content.get("title") or sidecar.stem)),
+            *(_file(1, name, home / name, digest) for name, digest in record["files"].items()),
+            _code(record["code"]),
             Step(0, "options", f"digest {record['config']}"),
             *_environment(record["environment"]),
-            *_runs(record, home),
+            *(step for run in record["runs"] for step in runs.of(run)),
             *(_input(item, home) for item in record["inputs"]),
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -149,22 +147,15 @@ def describe(found: Trace) -> str:
 
 
 def _line(step: Step) -> str:
-    about = ", ".join(filter(None, (step.text, WORDS[step.state])))
+    about = ", ".join(filter(None, (step.text, WORDS.get(step.state, step.state))))
     return "  " * step.depth + (f"{step.name}: {about}" if about else step.name)
 
 
-def _products(record: Mapping[str, Any], home: Path, title: str) -> Iterator[Step]:
-    """The files of the table or figure themselves."""
-    yield Step(0, title)
-    for name, digest in record["files"].items():
-        yield _file(1, name, home / name, digest)
-
-
-def _code(code: Mapping[str, Any], depth: int = 0, name: str = "code") -> Iterator[Step]:
+def _code(code: Mapping[str, Any], depth: int = 0, name: str = "code") -> Step:
     """The code behind a rule, as it was and as it is in this repository."""
     modules = ", ".join(code["modules"])
     text = f"{code['script']}{f' with {modules}' if modules else ''}, digest {code['digest']}"
-    yield Step(depth, name, text, _code_state(code["script"], code["modules"], code["digest"]))
+    return Step(depth, name, text, _code_state(code["script"], code["modules"], code["digest"]))
 
 
 def _code_state(script: str, modules: Sequence[str], digest: str) -> State:
@@ -190,61 +181,56 @@ def _environment(found: Mapping[str, Any], depth: int = 0, known: object = None)
         yield Step(depth, "git commit", git["commit"] + (" with changes" if git["dirty"] else ""))
 
 
-def _runs(record: Mapping[str, Any], home: Path) -> Iterator[Step]:
-    """The runs, and the members of ensembles among them that are not told as runs."""
-    known = record["environment"]["versions"]
-    told = {_place(home, run["folder"]) for run in record["runs"]}
-    for run in record["runs"]:
-        yield from _run(run, home, told, known)
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of a record, and the members of ensembles among them that are not told as runs."""
 
+    home: Path
+    told: frozenset[Path]
+    versions: object
 
-def _run(run: Mapping[str, Any], home: Path, told: set[Path], known: object) -> Iterator[Step]:
-    """A run: its record, its weights, and what they were trained on and with."""
-    folder = _place(home, run["folder"])
-    yield Step(0, f"run {run['run']} (split {run['split']}, seed {run['seed']})")
-    for name, digest in run["files"].items():
-        yield _file(1, f"{run['folder']}/{name}", folder / name, digest)
-    if not (folder / CARD_NAME).is_file():
-        return
-    try:
-        card = read_card(folder / CARD_NAME)
-        is_ensemble = card["network"]["name"] == ENSEMBLE
-        steps = (
-            _members(card, folder, home, told, known) if is_ensemble else _training(card, folder, home, known)
-        )
-        yield from tuple(steps)
-    except (KeyError, TypeError, ValueError):
-        why = f"unknown, as {CARD_NAME} is not a card of this version"
-        steps = (Step(1, f"{run['folder']}/{WEIGHTS_NAME}", why, "missing"),)
-    yield from steps
+    def of(self, run: Mapping[str, Any]) -> Iterator[Step]:
+        """A run: its record, its weights, and what they were trained on and with."""
+        folder = _place(self.home, run["folder"])
+        yield Step(0, f"run {run['run']} (split {run['split']}, seed {run['seed']})")
+        for name, digest in run["files"].items():
+            yield _file(1, f"{run['folder']}/{name}", folder / name, digest)
+        if not (folder / CARD_NAME).is_file():
+            return
+        try:
+            card = read_card(folder / CARD_NAME)
+            of_kind = self._members if card["network"]["name"] == ENSEMBLE else self._training
+            steps = tuple(of_kind(card, folder))
+        except (KeyError, TypeError, ValueError):
+            why = f"unknown, as {CARD_NAME} is not a card of this version"
+            steps = (Step(1, f"{run['folder']}/{WEIGHTS_NAME}", why, "missing"),)
+        yield from steps
 
+    def _weights(self, folder: Path, digest: str) -> Step:
+        weights = folder / WEIGHTS_NAME
+        return _file(1, relative(weights, self.home.absolute()), weights, digest)
 
-def _members(
-    card: Mapping[str, Any], folder: Path, home: Path, told: set[Path], known: object
-) -> Iterator[Step]:
-    """The weights that an ensemble's maps come from, in the folders of its members."""
-    for one, digest in zip(card["network"]["trained"], card["digests"]["members"], strict=True):
-        member = folder.parent.parent / one["run"] / f"seed-{one['seed']}"
-        weights = member / WEIGHTS_NAME
-        yield _file(1, relative(weights, home.absolute()), weights, digest)
-        if member not in told and (member / CARD_NAME).is_file():
-            yield from _training(read_card(member / CARD_NAME), member, home, known)
+    def _members(self, card: Mapping[str, Any], folder: Path) -> Iterator[Step]:
+        """The weights that an ensemble's maps come from, in the folders of its members."""
+        for one, digest in zip(card["network"]["trained"], card["digests"]["members"], strict=True):
+            member = folder.parent.parent / one["run"] / f"seed-{one['seed']}"
+            yield self._weights(member, digest)
+            if member not in self.told and (member / CARD_NAME).is_file():
+                yield from self._training(read_card(member / CARD_NAME), member)
 
-
-def _training(card: Mapping[str, Any], folder: Path, home: Path, known: object) -> Iterator[Step]:
-    """Weights, and their training as the card tells it."""
-    told, network = card["digests"], card["network"]
-    if card.get("weights_of"):
-        yield Step(1, "weights of", card["weights_of"])
-    weights = folder / WEIGHTS_NAME
-    yield _file(1, relative(weights, home.absolute()), weights, told["weights"])
-    samples = ", ".join(f"{count} {part}" for part, count in card["samples"].items())
-    yield Step(1, "training data", f"{card['data_source']}, {samples}, digest {told['data']}")
-    yield Step(1, "training options", f"digest {told['config']}")
-    modules = [f"microtome.networks.{network['name']}", f"microtome.losses.{card['loss']['name']}"]
-    yield from _code({"script": TRAINING, "modules": modules, "digest": told["code"]}, 1, "training code")
-    yield Step(1, "trained", f"{card['started']} to {card['finished']} on {card['device']}")
-    yield from _environment(card, 1, known)
+    def _training(self, card: Mapping[str, Any], folder: Path) -> Iterator[Step]:
+        """Weights, and their training as the card tells it."""
+        told, network = card["digests"], card["network"]
+        if card.get("weights_of"):
+            yield Step(1, "weights of", card["weights_of"])
+        yield self._weights(folder, told["weights"])
+        samples = ", ".join(f"{count} {part}" for part, count in card["samples"].items())
+        yield Step(1, "training data", f"{card['data_source']}, {samples}, digest {told['data']}")
+        yield Step(1, "training options", f"digest {told['config']}")
+        modules = [f"microtome.networks.{network['name']}", f"microtome.losses.{card['loss']['name']}"]
+        yield _code({"script": TRAINING, "modules": modules, "digest": told["code"]}, 1, "training code")
+        yield Step(1, "trained", f"{card['started']} to {card['finished']} on {card['device']}")
+        yield from _environment(card, 1, self.versions)
 
 
 def _input(item: Mapping[str, Any], home: Path) -> Step:
