@@ -76,16 +76,8 @@ def load_run(folder: str | Path, *, label: str | None = None) -> RunRecord:
     history = None if is_ensemble else read_history(folder / HISTORY_NAME)
     metrics = read_metrics(folder / METRICS_NAME)
     _check_same_run(card, metrics, folder)
-    return RunRecord(
-        run=card["run"],
-        label=label or card["run"],
-        seed=int(card["seed"]),
-        split=card["split"],
-        card=card,
-        history=history,
-        metrics=metrics,
-        folder=folder,
-    )
+    run, seed = card["run"], int(card["seed"])
+    return RunRecord(run, label or run, seed, card["split"], card, history, metrics, folder)
 
 
 def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None = None) -> list[RunRecord]:
@@ -160,7 +152,9 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
 
 def _read_tsv(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     """Read a table whose name-like columns stay text (a sample called ``01`` is not the number 1)."""
-    path = _existing(path)
+    if not (path := Path(path)).is_file():
+        msg = f"{path} does not exist; a run folder holds {CARD_NAME}, {HISTORY_NAME} and {METRICS_NAME}"
+        raise FileNotFoundError(msg)
     text = dict.fromkeys(("study", "split", "run", "part", "sample", "class", "metric"), str)
     try:
         frame = pd.read_csv(path, sep="\t", dtype=text)
@@ -177,14 +171,6 @@ def _read_tsv(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     return frame
 
 
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        msg = f"{path} does not exist; a run folder holds {CARD_NAME}, {HISTORY_NAME} and {METRICS_NAME}"
-        raise FileNotFoundError(msg)
-    return path
-
-
 def _check_same_run(card: Mapping[str, Any], metrics: pd.DataFrame, folder: Path) -> None:
     expected = (str(card["run"]), str(card["split"]), int(card["seed"]))
     found = {
@@ -192,8 +178,6 @@ def _check_same_run(card: Mapping[str, Any], metrics: pd.DataFrame, folder: Path
         for run, split, seed in zip(metrics["run"], metrics["split"], metrics["seed"], strict=True)
     }
     if found != {expected}:
-        msg = (
-            f"{folder}: the card is of (run, split, seed) {expected}, {METRICS_NAME} of {sorted(found)}; "
-            f"evaluate again"
-        )
+        of = f"the card is of (run, split, seed) {expected}, {METRICS_NAME} of {sorted(found)}"
+        msg = f"{folder}: {of}; evaluate again"
         raise ValueError(msg)

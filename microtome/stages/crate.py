@@ -25,12 +25,8 @@ from microtome.provenance import cards, code, environment, trace
 Options = Mapping[str, Any]
 COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requirements.txt", "LICENSE")
 """What is copied of the workflow, beside configuration and plugins."""
-RUN_FILES = {
-    cards.WEIGHTS_NAME: "weights",
-    cards.CARD_NAME: "card",
-    cards.HISTORY_NAME: "training history",
-    cards.METRICS_NAME: "metrics",
-}
+RUN_FILES = {cards.WEIGHTS_NAME: "weights", cards.CARD_NAME: "card"}
+RUN_FILES |= {cards.HISTORY_NAME: "training history", cards.METRICS_NAME: "metrics"}
 FOLDERS = {
     "raw": "simulated images and labels",
     "images": "images as networks see them",
@@ -89,11 +85,8 @@ class Results(ROCrate):
         """Name, size, format and digest of a file; the digest is computed unless it is known."""
         digest = sha256 or sha256_of_file(path)
         kind = FORMATS.get(path.suffix) or KNOWN_FORMATS.guess_type(path.name)[0] or "text/plain"
-        return {
-            "name": name,
-            "contentSize": str(path.stat().st_size),
-            "encodingFormat": kind,
-        } | ({"sha256": digest} if len(digest) == SHA256 else {"identifier": f"sha256:{digest}"})
+        told = {"name": name, "contentSize": str(path.stat().st_size), "encodingFormat": kind}
+        return told | ({"sha256": digest} if len(digest) == SHA256 else {"identifier": f"sha256:{digest}"})
 
     def folder(self, path: Path, name: str, parts: Iterable[Entity] = (), /, **properties: Any) -> Dataset:
         """A folder and what of it is told."""
@@ -171,8 +164,14 @@ def _add_workflow(crate: Results, folder: Path) -> list[Entity]:
     ]
     crate.get("#software-microtome")["license"] = crate.get(MIT)
     about = {"license": crate.get(MIT), "version": versions["microtome"]}
+    source = about | {"@type": ["File", "SoftwareSourceCode"]}
+    data = {"license": crate.get(MIT)}
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != crate.home / MAIN)
-    files = [_workflow_file(crate, path, path.relative_to(folder).as_posix(), about) for path in paths]
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    files = [
+        crate.file(path, name, **(source if path.suffix in CODE else data))
+        for path, name in zip(paths, names, strict=True)
+    ]
     main = crate.add_workflow(
         dest_path=MAIN,
         main=True,
@@ -184,12 +183,6 @@ def _add_workflow(crate: Results, folder: Path) -> list[Entity]:
     for key in ("identifier", "url"):  # addresses, which the crate does not describe
         main.lang[key] = main.lang[key]
     return [file for file in files if file.id.startswith("workflow/config/")]
-
-
-def _workflow_file(crate: Results, path: Path, name: str, about: Mapping[str, Any]) -> File:
-    if path.suffix in CODE:
-        return crate.file(path, name, **{"@type": ["File", "SoftwareSourceCode"]}, **about)
-    return crate.file(path, name, license=about["license"])
 
 
 def _study(crate: Results, name: str, study: Options, paper: str, dataset: DatasetEntry | None) -> Dataset:
@@ -208,11 +201,8 @@ def _study(crate: Results, name: str, study: Options, paper: str, dataset: Datas
         for entry, title in study[f"{kind}s"]
         for file in _product(crate, folder / f"{kind}s" / f"{entry}.json", kind, title, told)
     ]
-    folders = [
-        crate.folder(folder / key, f"{name}: {text}")
-        for key, text in FOLDERS.items()
-        if (folder / key).is_dir()
-    ]
+    there = {key: text for key, text in FOLDERS.items() if (folder / key).is_dir()}
+    folders = [crate.folder(folder / key, f"{name}: {text}") for key, text in there.items()]
     return crate.folder(
         folder,
         study["title"],
@@ -233,20 +223,13 @@ def _origin(crate: Results, name: str, kind: str, dataset: DatasetEntry | None) 
     if dataset is None:
         made: dict[str, Any] = {"name": f"The user's images of {name}"}
         if kind == "phantom":
-            maker = crate.get("#software-microtome")
-            made = {"name": f"Phantom of {name}", "description": SIMULATED, "creator": maker}
-            made["keywords"] = "phantom, simulated"
+            made = {"name": f"Phantom of {name}", "description": SIMULATED, "keywords": "phantom, simulated"}
+            made["creator"] = crate.get("#software-microtome")
         return {"isBasedOn": crate.thing(f"#data-{name}", "Dataset", **made), "license": crate.get(MIT)}
-    terms = crate.thing(
-        f"#licence-{dataset.name}",
-        "CreativeWork",
-        name=f"Terms of {dataset.name}",
-        description=dataset.licence,
-    )
-    articles = [
-        crate.thing(f"https://doi.org/{doi}", "ScholarlyArticle", name=f"https://doi.org/{doi}")
-        for doi in dataset.doi
-    ]
+    about: dict[str, Any] = {"name": f"Terms of {dataset.name}", "description": dataset.licence}
+    terms = crate.thing(f"#licence-{dataset.name}", "CreativeWork", **about)
+    addresses = [f"https://doi.org/{doi}" for doi in dataset.doi]
+    articles = [crate.thing(address, "ScholarlyArticle", name=address) for address in addresses]
     about = {"name": dataset.title, "description": dataset.citation, "license": terms, "citation": articles}
     place = {"url": str(dataset.homepage)} if dataset.homepage else {}
     images = crate.thing(f"#data-{dataset.name}", "Dataset", **about, **place)
@@ -259,24 +242,19 @@ def _run(crate: Results, place: Path, label: str, files: Sequence[Entity]) -> Da
     network, simulated = card["network"], card["data_source"] == "phantom"
     weights = {cards.WEIGHTS_NAME: card["digests"].get("weights", "")}  # large, and the card knows
     loss = f", loss {card['loss']['name']}" if "loss" in card else ""
+    there = {name: text for name, text in RUN_FILES.items() if (place / name).is_file()}
     folder = crate.folder(
         place,
         f"{label} (split {card['split']}, seed {card['seed']})",
-        [
-            crate.file(place / name, f"{label}: {text}", weights.get(name, ""))
-            for name, text in RUN_FILES.items()
-            if (place / name).is_file()
-        ],
+        [crate.file(place / name, f"{label}: {text}", weights.get(name, "")) for name, text in there.items()],
         description=f"Network {network['name']}, {network['parameters']} parameters{loss}; "
         f"{card['data_source']} data{' (simulated)' if simulated else ''}",
     )
     is_ensemble = network["name"] == cards.ENSEMBLE
     home = place.parents[1].relative_to(crate.home).as_posix()
     lender = [{"run": card["weights_of"], "seed": card["seed"]}] if card.get("weights_of") else []
-    others = [
-        {"@id": quote(f"{home}/{one['run']}/seed-{one['seed']}/")}
-        for one in (network["trained"] if is_ensemble else lender)
-    ]
+    lenders = network["trained"] if is_ensemble else lender
+    others = [{"@id": quote(f"{home}/{one['run']}/seed-{one['seed']}/")} for one in lenders]
     on = f" on {card['device']}" if "device" in card else ""
     times = {"startTime": "started", "endTime": "finished"}
     crate.step(
