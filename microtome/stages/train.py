@@ -12,8 +12,6 @@ from typing import Any, Self
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from microtome import losses, networks
 from microtome.config.entries import model as options_of
@@ -34,6 +32,7 @@ from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 from microtome.stages.folders import find_sample
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
+from microtome.training.checkpoint import write_tensors
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
 from microtome.training.processes import SOLO, Team, joined
@@ -293,14 +292,9 @@ def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict
 def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
     """Write weights, history and card, the card last."""
     weights = folder / WEIGHTS_NAME
-    with finished_file(weights) as partial:
-        meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
-        tensors = {name: value.contiguous() for name, value in result.weights.items()}
-        try:
-            save_file(tensors, partial, metadata={"microtome": json.dumps(meta)})  # others have no order
-        except SafetensorError as error:
-            msg = f"the weights {weights} could not be written ({error})"
-            raise OSError(msg) from error
+    meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
+    tensors = {name: value.contiguous() for name, value in result.weights.items()}
+    write_tensors(weights, tensors, json.dumps(meta))
     history = pd.DataFrame(result.history)
     history["seconds"] = history["train_seconds"] + history["val_seconds"]
     with finished_file(folder / HISTORY_NAME) as partial:

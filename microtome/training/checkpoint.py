@@ -109,11 +109,20 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     }
     told = {name: getattr(checkpoint, name) for name in TOLD}
     text = json.dumps({"format": FORMAT, "optimizer": scalars} | told)
+    write_tensors(path, copies, _checksum(text, copies) + text)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], text: str) -> None:
+    """Write tensors and a text to a safetensors file, under its name only when it is on the disk.
+
+    Raises:
+        OSError: The disk is full or cannot be written; the file that was there stays.
+    """
     with finished_file(path) as partial:
         try:
-            save_file(copies, partial, metadata={"microtome": _checksum(text, copies) + text})
+            save_file(tensors, partial, metadata={"microtome": text})  # several texts have no order
         except SafetensorError as error:
-            msg = f"the checkpoint {path} could not be written ({error})"
+            msg = f"{path} could not be written ({error})"
             raise OSError(msg) from error
         with partial.open("rb+") as file:
             os.fsync(file.fileno())

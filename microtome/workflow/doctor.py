@@ -20,9 +20,7 @@ from microtome.provenance import environment
 
 Status = Literal["ok", "warn", "fail"]
 GIB = 2**30
-LITTLE_MEMORY = 8 * GIB
-LITTLE_DISK = 20 * GIB
-VERY_LITTLE_DISK = GIB
+LITTLE_MEMORY, LITTLE_DISK, VERY_LITTLE_DISK = 8 * GIB, 20 * GIB, GIB
 SLOW_WRITING = 50 * 2**20
 """Bytes per second below which writing predictions takes longer than computing them."""
 WRITE_BYTES = 32 * 2**20
@@ -101,9 +99,11 @@ def _run(topic: str, probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding
         yield Finding(topic, "probe", f"{type(error).__name__}: {error}", "fail", "repair this first")
 
 
-def _judge(topic: str, item: str, found: str, remedy: str, *, is_wrong: bool) -> Finding:
-    """A finding that is a warning with its remedy, or all right."""
-    return Finding(topic, item, found, "warn", remedy) if is_wrong else Finding(topic, item, found)
+def _judge(
+    topic: str, item: str, found: str, remedy: str, *, is_wrong: bool, status: Status = "warn"
+) -> Finding:
+    """A finding with its remedy if it is wrong."""
+    return Finding(topic, item, found, status, remedy) if is_wrong else Finding(topic, item, found)
 
 
 def probe_cpu() -> Iterator[Finding]:
@@ -149,8 +149,8 @@ def _try_device(torch: Any, device: str, name: str) -> Finding:
         found = f"{name} computes" if is_right else f"{name} computes wrong products"
     except RuntimeError as error:
         is_right, found = False, f"{name} does not compute: {error}"
-    remedy = "" if is_right else "update the driver, or set device: cpu"
-    return Finding("gpu", device, found, "ok" if is_right else "fail", remedy)
+    remedy = "update the driver, or set device: cpu"
+    return _judge("gpu", device, found, remedy, is_wrong=not is_right, status="fail")
 
 
 def probe_memory() -> Iterator[Finding]:
@@ -169,10 +169,8 @@ def probe_disk(results: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     found = f"{size(free)} at {place}"
     remedy = f"free space, or set `results` to a disk with more than {size(LITTLE_DISK)}"
-    if free < VERY_LITTLE_DISK:
-        yield Finding("disk", "free", found, "fail", remedy)
-    else:
-        yield _judge("disk", "free", found, remedy, is_wrong=free < LITTLE_DISK)
+    status: Status = "fail" if free < VERY_LITTLE_DISK else "warn"
+    yield _judge("disk", "free", found, remedy, is_wrong=free < LITTLE_DISK, status=status)
     speed = write_speed(place)
     remedy = "set `results` to a local disk: writing will take longer than computing"
     found = f"{size(speed)}/s, flushed to the disk"
