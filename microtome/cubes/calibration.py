@@ -7,17 +7,16 @@ doi:10.1109/TMI.2020.3024923. References may be full frames, lines, or averages.
 :class:`Quality` says band by band how many pixels were invalid, saturated or clipped.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.cubes.calibration_band import FULL_SCALE, BandQuality, Limits, calibrate_band
 from microtome.cubes.references import (
@@ -28,9 +27,6 @@ from microtome.cubes.references import (
     reference_cube,
 )
 from microtome.io.envi import Cube, CubeWriter, cube_of, open_cube
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = [
     "Calibrated",

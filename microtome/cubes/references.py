@@ -3,18 +3,13 @@
 :mod:`microtome.cubes.calibration`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.envi import Cube, cube_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SAME_EXPOSURE = 1e-3
 """Relative difference of exposures that counts as none."""

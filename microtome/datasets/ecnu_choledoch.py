@@ -10,8 +10,6 @@ tumour in part, with outlines; ``N`` no tumour; ``P`` nothing but tumour. In eac
 Outlines must be Aperio XML or GeoJSON (:mod:`microtome.io.annotations`); convert others.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

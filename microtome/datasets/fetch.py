@@ -5,8 +5,6 @@ Every file appears under its name only when complete and verified, so an interru
 stopped, file by file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import lzma

@@ -8,8 +8,6 @@ Microscopy of H&E-stained glioblastoma at 20x, 469 scenes of 13 patients, 826 ba
 from the cube. The references are lines, averages of 100.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

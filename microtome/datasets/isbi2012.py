@@ -6,8 +6,6 @@ doi:10.1371/journal.pbio.1000502); challenge: Arganda-Carreras et al. 2015, doi:
 Labels are 0 on membranes and 255 in cells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -6,8 +6,6 @@ training of seven organs (Kumar et al. 2017, doi:10.1109/TMI.2017.2677499) and 1
 them new (Kumar et al. 2020, doi:10.1109/TMI.2019.2947628). Organs are named as the challenge lists them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -7,21 +7,16 @@ are left out; outlines that cross themselves stay as they are and are filled by 
 (:func:`microtome.objects.labels.rasterize`).
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io import aperio, geojson
 from microtome.io.errors import AnnotationError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 __all__ = ["AnnotationError", "Polygon", "read_polygons", "ring_area"]
 

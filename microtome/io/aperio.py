@@ -5,18 +5,14 @@ Document types and entities are refused by the parser itself, before anything is
 cannot grow in memory or name other files.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from microtome.io.errors import AnnotationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 LONGEST = 40
 """Characters of the file that a message repeats."""

@@ -6,8 +6,6 @@ asked for. ENVI headers are checked before the data are opened: each fault is an
 what was found, what was expected, and the remedy.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re
@@ -16,9 +14,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io import images, matlab
 from microtome.io.envi_header import Header, ordered_nanometres, read_header
@@ -26,9 +25,6 @@ from microtome.io.envi_writer import CubeWriter
 from microtome.io.errors import CubeError, EnviError
 from microtome.io.raster import EVERY, ArraySource, Raster, StackedSource, check_window
 from microtome.io.tiff import open_checked
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["Cube", "CubeError", "CubeWriter", "EnviError", "cube_of", "open_cube", "write_cube"]
 

@@ -6,8 +6,6 @@ several lines, and a binary file beside it (NV5 Geospatial, "ENVI Header Files",
 https://www.nv5geospatialsoftware.com/docs/enviheaderfiles.html).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -9,15 +9,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.envi_header import CODES, plain_text
 from microtome.io.errors import EnviError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 DATA_ENDING = ".img"
 

@@ -5,18 +5,13 @@ The structure is checked here and not by `shapely.geometry.shape`, which takes `
 coordinates, and whose errors name no feature.
 """
 
-from __future__ import annotations
-
 import json
 import reprlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from microtome.io.errors import AnnotationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2

@@ -7,14 +7,14 @@ Files keep their customary layout, ``(H, W)`` or ``(H, W, C)``; inside the packa
 converted silently.
 """
 
-from __future__ import annotations
-
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from microtome.files import finished_file
@@ -32,11 +32,6 @@ from microtome.io.tiff import header as _tiff_header
 from microtome.io.tiff import open_checked
 from microtome.io.tiff_windows import CACHE_BYTES, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 __all__ = [
     "ArraySource",

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Label images: files whose pixel values are object numbers. Used through :mod:`microtome.objects.labels`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.io import images
 from microtome.io.errors import ImageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 LARGEST_LABEL = int(np.iinfo(np.int32).max)
 LOSSY = ("JPEG", "JPEG2000")

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Cubes in MATLAB files of version 4 to 7; SciPy reads them, the checks before and after are ours."""
 
-from __future__ import annotations
-
 import math
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.envi_header import ordered_nanometres
 from microtome.io.errors import CubeError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512)

@@ -4,17 +4,13 @@
 The public names are re-exported by :mod:`microtome.io.images`; import them from there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.errors import ImageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LOW_DIMENSIONS = 2
 HIGH_DIMENSIONS = 3

@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: MIT
 """TIFF headers: whole or damaged, shape, pages, pixel size. Used through :mod:`microtome.io.images`."""
 
-from __future__ import annotations
-
 import logging
 import math
 import re
 import struct
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import tifffile
 
 from microtome.io.errors import ImageError
 from microtome.io.raster import ImageHeader
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAMAGE = (tifffile.TiffFileError, OSError, RuntimeError, ValueError, IndexError, KeyError, struct.error)
 PIXEL_AXES = "YXSC"

@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Windows of a TIFF page, decoding only the tiles needed. Used through :mod:`microtome.io.images`."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from microtome.io.errors import ImageError
 from microtome.io.raster import EVERY, LOW_DIMENSIONS, check_window
 from microtome.io.tiff import DAMAGE, PIXEL_AXES, damaged, first_series, header, open_checked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 ALPHA_SAMPLES = (1, 2)  # TIFF 6.0, ExtraSamples: associated and unassociated alpha
 CACHE_BYTES = 64 * 2**20

@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Tiled, pyramidal OME-TIFF, the same bytes for the same content. Used through :mod:`microtome.io.images`."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from microtome.io.raster import HIGH_DIMENSIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 PYRAMID_FROM = 4096
 PYRAMID_SMALLEST = 1024

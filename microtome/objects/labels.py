@@ -15,24 +15,19 @@ Pixels and coordinates: three conventions say which point of a pixel must lie in
 * `first_pixel`: the centre of the first pixel is at (0, 0), as in `skimage.draw.polygon` and OpenCV.
 """
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io import label_images
 from microtome.io.annotations import AnnotationError, Polygon, read_polygons
 from microtome.io.errors import ImageError
 from microtome.objects.markers import some
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 Labels = "NDArray[np.integer]"
 Convention = Literal["pixel_centre", "matlab", "first_pixel"]

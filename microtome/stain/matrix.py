@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Images as mixtures of two stain vectors: densities, concentrations, scales, and other vectors instead."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

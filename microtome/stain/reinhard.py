@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Colour transfer by mean and spread in CIE Lab (Reinhard et al. 2001, doi:10.1109/38.946629)."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import disk, h_maxima
 
@@ -13,8 +14,6 @@ from microtome.objects.markers import EIGHT, EROSION_RADII, shape_markers
 from microtome.objects.watershed.flood import queue_lines, ring_lines
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from microtome.config.prediction import Watershed
 
 BYTE = 255

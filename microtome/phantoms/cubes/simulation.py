@@ -11,12 +11,12 @@ stains, at 30 to 100 times the light of the ends. Below, stains overlay it and n
 noise does.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.config.phantoms.cubes import CubePhantomData
@@ -40,11 +40,6 @@ from microtome.phantoms.cubes.spectra import (
     colour_weights,
 )
 from microtome.phantoms.cubes.tissue import TUMOUR, Patient, Tissue, draw_patient, grow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 FOR_PATIENTS, FOR_SESSIONS, FOR_SCENES, FOR_PICTURES = range(4)
 """What a stream of random numbers is for, so that further scenes change no other."""

@@ -6,18 +6,13 @@ that epithelium lines lumens. Nuclei are star-shaped. Some are put against anoth
 the pixels that two share belong to the first in the truth, while the stain of both adds up.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.phantoms._noise import smooth_noise
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MARGIN = 24  # the field is grown this much larger than the tile, so that its border is like its middle
 EPITHELIAL, STROMAL, LYMPHOCYTE = range(3)
