@@ -7,7 +7,6 @@ what was found, what was expected, and the remedy.
 """
 
 import itertools
-import os
 import re
 import tempfile
 import xml.etree.ElementTree as ET
@@ -69,18 +68,13 @@ class EnviSource:
 
     def _read_bands(self, start: int, stop: int) -> NDArray:
         """Consecutive whole bands of a BSQ file: one read, nothing mapped."""
-        found = np.empty((stop - start, *self.shape[1:]), self._header.dtype)
-        offset = self._header.offset + start * found[0].nbytes
-        with self._header.data.open("rb", buffering=0) as file:
-            left = memoryview(found).cast("B")
-            while left:
-                count = os.preadv(file.fileno(), [left], offset)
-                if not count:
-                    path, size = self._header.data, self._header.data.stat().st_size
-                    remedy = "do not write to a cube that is being read; copy it again"
-                    raise CubeError(path, found=f"{size} bytes", expected="more", remedy=remedy)
-                left, offset = left[count:], offset + count
-        return found.astype(self.dtype, copy=False)
+        path, dtype, plane = self._header.data, self._header.dtype, self.shape[1] * self.shape[2]
+        count, offset = max(stop - start, 0) * plane, self._header.offset + start * plane * dtype.itemsize
+        found = np.fromfile(path, dtype, count, offset=offset)
+        if found.size < count:
+            size, remedy = path.stat().st_size, "do not write to a cube that is being read; copy it again"
+            raise CubeError(path, found=f"{size} bytes", expected="more", remedy=remedy)
+        return found.reshape(-1, *self.shape[1:]).astype(self.dtype, copy=False)
 
 
 def map_envi(header: Header) -> NDArray:

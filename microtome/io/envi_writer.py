@@ -78,9 +78,8 @@ class CubeWriter:
         if values.dtype != self._dtype or width != self._width or not 0 <= row <= self._height - rows:
             found = f"rows {row} to {row + rows} of {width} columns of {values.dtype}"
             expected = f"rows of {self._height}, {self._width} columns of {self._dtype}"
-            raise EnviError(
-                self._path, found=found, expected=expected, remedy="write bands of one size and type"
-            )
+            remedy = "write bands of one size and type"
+            raise EnviError(self._path, found=found, expected=expected, remedy=remedy)
         stored = np.ascontiguousarray(values, self._stored)
         offset = (band * self._height + row) * self._width * self._dtype.itemsize
         left = memoryview(stored).cast("B")

@@ -76,12 +76,11 @@ def header(path: Path | str) -> ImageHeader:
         with open_checked(path) as tiff:
             return _tiff_header(path, tiff)
     with _opened(path) as image:
-        depth = DEEP if _is_deep_png(path) else 8
         return ImageHeader(
             height=image.height,
             width=image.width,
             channels=len(image.getbands()),
-            dtype="uint16" if depth == DEEP else "uint8",
+            dtype="uint16" if _is_deep_png(path) else "uint8",
             pages=1,
             format=str(image.format),
         )
@@ -205,7 +204,7 @@ def write(
     """
     path, array = Path(path), np.asarray(array)
     check_image_array(array, name=str(path))
-    _check_writing(path, array, mpp=mpp, compression=compression, tile=tile, channels=channels)
+    _check_writing(path, array, mpp, compression, tile, channels)
     with finished_file(path) as draft:
         write_ome(draft, array, mpp=mpp, compression=compression, tile=tile, channels=channels, labels=labels)
 
@@ -314,13 +313,7 @@ def _from_palette(path: Path, image: Image.Image, *, palette: Palette) -> NDArra
 
 
 def _check_writing(
-    path: Path,
-    array: NDArray,
-    *,
-    mpp: float | None,
-    compression: str,
-    tile: int,
-    channels: Sequence[str] | None,
+    path: Path, array: NDArray, mpp: float | None, compression: str, tile: int, channels: Sequence[str] | None
 ) -> None:
     planes = array.shape[0] if array.ndim == HIGH_DIMENSIONS else 1
     problem = None

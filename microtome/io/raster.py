@@ -234,12 +234,9 @@ def read_mirrored(source: Raster, y: int, x: int, height: int, width: int) -> ND
     if height < 1 or width < 1:
         msg = f"a window of {height}x{width} pixels is empty; ask for at least 1x1."
         raise ImageError(msg)
-    rows = reflected(y, height, source.shape[1])
-    columns = reflected(x, width, source.shape[2])
+    if 0 <= y <= source.shape[1] - height and 0 <= x <= source.shape[2] - width:
+        return source.read(y, x, height, width)
+    rows, columns = reflected(y, height, source.shape[1]), reflected(x, width, source.shape[2])
     top, left = int(rows.min()), int(columns.min())
     window = source.read(top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1)
-    if window.shape[1:] == (height, width) and rows[0] == top and columns[0] == left:
-        inner = np.array_equal(rows, np.arange(top, top + height))
-        if inner and np.array_equal(columns, np.arange(left, left + width)):
-            return window
     return np.take(np.take(window, rows - top, axis=1), columns - left, axis=2)

@@ -5,6 +5,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,9 +67,9 @@ class TiffSource:
             except DAMAGE as error:
                 raise damaged(path, str(error)) from error
 
-    def __reduce__(self) -> tuple[Any, tuple[Path, dict[str, Any]]]:
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
         """Pickle by path: the copy opens the file anew, with an empty cache."""
-        return _reopen, (self._path, self._options)
+        return partial(TiffSource, **self._options), (self._path,)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -137,10 +138,9 @@ class TiffSource:
 
     def _segments(self, y: int, x: int, height: int, width: int) -> Iterator[int]:
         key = self._key
-        rows, columns = (
-            (key.tilelength, key.tilewidth) if key.is_tiled else (key.rowsperstrip, key.imagewidth)
-        )
-        rows = min(rows, key.imagelength) if not key.is_tiled else rows
+        rows, columns = min(key.rowsperstrip, key.imagelength), key.imagewidth
+        if key.is_tiled:
+            rows, columns = key.tilelength, key.tilewidth
         across, down = math.ceil(key.imagewidth / columns), math.ceil(key.imagelength / rows)
         separate = key.planarconfig == tifffile.PLANARCONFIG.SEPARATE and key.samplesperpixel > 1
         for plane in range(key.samplesperpixel if separate else 1):
@@ -192,10 +192,6 @@ class TiffSource:
         if self._key.photometric == COLOURS.PALETTE and self._palette == "rgb":
             return (self._key.colormap[:, stored[0]] >> COLOUR_TABLE_SHIFT).astype(np.uint8)
         return stored if len(self._kept) == len(stored) else stored[self._kept]
-
-
-def _reopen(path: Path, options: dict[str, Any]) -> TiffSource:
-    return TiffSource(path, **options)
 
 
 def _alpha_samples(page: tifffile.TiffPage) -> list[int]:

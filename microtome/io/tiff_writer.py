@@ -47,10 +47,7 @@ def write_ome(
         "planarconfig": "contig" if rgb else None,
     }
     if mpp is not None:
-        options |= {
-            "resolution": (MICROMETRES_PER_CM / mpp, MICROMETRES_PER_CM / mpp),
-            "resolutionunit": "CENTIMETER",
-        }
+        options |= {"resolution": (MICROMETRES_PER_CM / mpp,) * 2, "resolutionunit": "CENTIMETER"}
     metadata = _metadata(array, rgb=rgb, mpp=mpp, channels=channels)
     big = sum(level.nbytes for level in levels) > BIGTIFF_FROM
     with tifffile.TiffWriter(path, ome=True, bigtiff=big) as tiff:
@@ -78,12 +75,8 @@ def _metadata(
         "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())}",
     }
     if mpp is not None:
-        metadata |= {
-            "PhysicalSizeX": mpp,
-            "PhysicalSizeXUnit": "µm",
-            "PhysicalSizeY": mpp,
-            "PhysicalSizeYUnit": "µm",
-        }
+        for axis in "XY":
+            metadata |= {f"PhysicalSize{axis}": mpp, f"PhysicalSize{axis}Unit": "µm"}
     if channels is not None:
         metadata["Channel"] = {"Name": list(channels)}
     return metadata
