@@ -8,7 +8,6 @@ stopped, file by file.
 import hashlib
 import logging
 import lzma
-import secrets
 import shutil
 import tarfile
 import zipfile
@@ -21,22 +20,15 @@ from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from microtome.datasets.catalogue import DatasetArchive, DatasetEntry, DatasetFile
-from microtome.files import MIRROR_VARIABLE, sha256_of_file
+from microtome.files import MIRROR_VARIABLE, finished_file, sha256_of_file
 
 CHUNK = 2**20
 TIMEOUT_SECONDS = 60
 LISTED = 12
 DRAFTS = ".fetching"
 
-ARCHIVE_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-)
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError, RuntimeError)
+"""What broken archives raise."""
 
 logger = logging.getLogger(__name__)
 
@@ -151,10 +143,8 @@ def _problem(path: Path, item: Item) -> str:
 
 def _store(stream: IO[bytes], target: Path, item: Item) -> None:
     """Write a stream to its place, if it has the expected size and checksum; never read more than that."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     digest, left = hashlib.sha256(), item.size + 1
-    try:
+    with finished_file(target) as draft:
         with draft.open("wb") as out:
             while left and (chunk := stream.read(min(CHUNK, left))):
                 digest.update(chunk)
@@ -163,9 +153,6 @@ def _store(stream: IO[bytes], target: Path, item: Item) -> None:
             size = f"{item.size + 1 - left}{' or more' if not left else ''}"
             msg = f"found {size} bytes, SHA-256 {digest.hexdigest()}; expected {item.size}, {item.sha256}"
             raise FetchError(msg)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _download(url: str, target: Path, item: Item, *, offline: bool) -> None:
@@ -184,17 +171,12 @@ def _download(url: str, target: Path, item: Item, *, offline: bool) -> None:
     if parts.scheme not in downloaders:
         msg = f"found URL {url}, expected one that starts with {', '.join(downloaders)} or file"
         raise FetchError(msg)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    with finished_file(target) as draft:
         downloaders[parts.scheme](timeout=TIMEOUT_SECONDS)(url, str(draft), None)
         problem = _problem(draft, item)
         if problem:
             msg = f"{url}: {problem}"
             raise FetchError(msg)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _extract(
@@ -215,7 +197,7 @@ def _extract(
     try:
         with _member(local, archive.format, member) as stream:
             _store(stream, destination / file.path, file)
-    except ARCHIVE_DAMAGE as error:
+    except DAMAGE as error:
         msg = f"archive {archive.name}: member '{member}' cannot be read ({error})"
         raise FetchError(msg) from error
 

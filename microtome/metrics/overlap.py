@@ -180,10 +180,8 @@ def _labelled(
 def _validate_classes(name: str, values: npt.NDArray[np.int64], classes: Sequence[str]) -> None:
     if values.min() < 0 or values.max() >= len(classes):
         found = sorted(set(np.unique(values).tolist()) - set(range(len(classes))))
-        msg = (
-            f"{name} has classes {found[:5]}; "
-            f"{len(classes)} classes ({', '.join(classes)}) allow 0 to {len(classes) - 1}"
-        )
+        allowed = f"{len(classes)} classes ({', '.join(classes)}) allow 0 to {len(classes) - 1}"
+        msg = f"{name} has classes {found[:5]}; {allowed}"
         raise ValueError(msg)
 
 

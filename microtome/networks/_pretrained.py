@@ -6,7 +6,6 @@ for that of SE-ResNet-50); the files' full digests are not published, so these d
 """
 
 import pickle
-import secrets
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from microtome.files import MIRROR_VARIABLE, mirror_folder, sha256_of_file
+from microtome.files import MIRROR_VARIABLE, finished_file, mirror_folder, sha256_of_file
 
 IMAGENET = "imagenet"
 FOLDER = "weights"
@@ -23,20 +22,8 @@ CLASSIFIER = "fc."
 COUNTER = "num_batches_tracked"
 """How many batches a normalisation has seen; older files lack it, and nothing depends on it."""
 SAFETENSORS = ".safetensors"
-DAMAGE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    AssertionError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    EOFError,
-    OSError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+DAMAGE = (pickle.UnpicklingError, RuntimeError, AssertionError, ArithmeticError, AttributeError, LookupError)
+DAMAGE += (MemoryError, EOFError, OSError, TypeError, ValueError, struct.error)
 """What PyTorch raises for files that are broken or hold more than tensors."""
 TIMEOUT_SECONDS = 60
 DIGITS = 16
@@ -224,30 +211,21 @@ def _download(published: WeightFile, target: Path, *, offline: bool) -> Path:
         raise WeightsError(msg)
     import pooch
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    with finished_file(target) as draft:
         pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)(published.url, str(draft), None)
         problem = _problem(draft, published.digits)
         if problem:
             msg = f"{published.url}: {problem}"
             raise WeightsError(msg)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
     return target
 
 
 def _instructions(published: WeightFile, places: list[Path], mirror: Path | None, reasons: list[str]) -> str:
     """Tell the user why a file could not be had, where to get it and where to put it."""
     elsewhere = "" if mirror else f", or into a folder {FOLDER} under ${MIRROR_VARIABLE}"
-    return "\n".join(
-        [
-            f"weights: '{published.name}' could not be had.",
-            *(f"  {reason}" for reason in reasons),
-            f"Get it from {published.url} and put it into {places[0].parent}{elsewhere}.",
-        ]
-    )
+    lines = [f"weights: '{published.name}' could not be had.", *(f"  {reason}" for reason in reasons)]
+    lines.append(f"Get it from {published.url} and put it into {places[0].parent}{elsewhere}.")
+    return "\n".join(lines)
 
 
 def _first(keys: list[str]) -> str:

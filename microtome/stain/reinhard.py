@@ -2,6 +2,7 @@
 """Colour transfer by mean and spread in CIE Lab (Reinhard et al. 2001, doi:10.1109/38.946629)."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,10 @@ def _borrowed(
     if fallback is None:
         msg = f"{reason}; choose another image or region, or give a fallback profile"
         raise StainError(msg)
-    return ColourProfile(
-        lab_mean=fallback.lab_mean,
-        lab_sd=fallback.lab_sd,
+    return replace(
+        fallback,
         tissue_fraction=pixels / colours.pixels,
         luminosity=luminosity,
         fallback=f"{reason}; mean and spread are those of the fallback profile",
+        warnings=(),
     )

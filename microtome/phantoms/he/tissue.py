@@ -29,7 +29,7 @@ FIBRE_PERIOD, FIBRE_WAVE, FIBRE_BEND = 9.0, 60.0, 7.0  # pixels, pixels, radians
 SMALLEST = 12  # pixels; what the tile's border leaves of a nucleus below that is no object
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Organ:
     """What tells the tissue of an organ apart.
 
@@ -69,19 +69,8 @@ class Organ:
 def _organ(
     shape: tuple[float, ...], tissue: tuple[float, ...], stain: tuple[float, ...], **more: bool
 ) -> Organ:
-    names = (
-        "diameter",
-        "spread",
-        "aspect",
-        "irregular",
-        "coverage",
-        "stroma",
-        "lumen",
-        "lymphocytes",
-        "gland",
-    )
-    names += ("vesicular", "eosin", "clear", "basophilia")
-    return Organ(**dict(zip(names, shape + tissue + stain, strict=True)), **more)
+    """The attributes in their order: of nuclei, of the tissue, and of stains."""
+    return Organ(*shape, *tissue, *stain, **more)
 
 
 ORGANS = {
