@@ -40,9 +40,8 @@ def discover(folder: Path) -> list[Scene]:
         if path.is_dir() and PATIENT.fullmatch(path.parent.name) and SCENE.fullmatch(path.name)
     ]
     if not found:
-        msg = (
-            f"{folder}: found no scene, expected folders such as P1/ROI_01_C01_T; give the folder of patients"
-        )
+        found = f"{folder}: found no scene, expected folders such as P1/ROI_01_C01_T"
+        msg = f"{found}; give the folder of patients"
         raise ValueError(msg)
     return [_scene(folder, path) for _, _, path in sorted(found)]
 

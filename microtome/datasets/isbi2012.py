@@ -71,10 +71,8 @@ def discover(folder: Path, *, block: int = 3, parts: Mapping[str, int] | None = 
     elif all((folder / name).is_dir() for name in FOLDERS):
         places = _folder_places(folder)
     else:
-        msg = (
-            f"{folder}: found neither {' and '.join(STACKS)} nor the folders {' and '.join(FOLDERS)}; "
-            "fetch the data set isbi2012_em or correct the path."
-        )
+        found = f"{folder}: found neither {' and '.join(STACKS)} nor the folders {' and '.join(FOLDERS)}"
+        msg = f"{found}; fetch the data set isbi2012_em or correct the path."
         raise ValueError(msg)
     assigned = _parts(len(places), block, parts)
     return [

@@ -223,10 +223,8 @@ def write_png(path: Path | str, array: NDArray) -> None:
     grey = array.ndim != HIGH_DIMENSIONS and array.dtype.name in PNG_TYPES
     rgb = array.ndim == HIGH_DIMENSIONS and array.shape[-1] == len("RGB") and array.dtype == np.uint8
     if not grey and not rgb:
-        msg = (
-            f"{path}: found {array.dtype} of shape {array.shape}, expected grey uint8/uint16 or RGB uint8; "
-            "scale the values to 0..255 and convert them first."
-        )
+        found = f"{path}: found {array.dtype} of shape {array.shape}, expected grey uint8/uint16 or RGB uint8"
+        msg = f"{found}; scale the values to 0..255 and convert them first."
         raise ImageError(msg)
     with finished_file(path) as draft:
         Image.fromarray(np.ascontiguousarray(array)).save(draft, format="PNG")

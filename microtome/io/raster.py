@@ -159,10 +159,8 @@ def check_image_array(array: NDArray, *, name: str) -> None:
         ImageError: If it has no pixels or not two or three dimensions.
     """
     if array.ndim not in (LOW_DIMENSIONS, HIGH_DIMENSIONS) or array.size == 0:
-        msg = (
-            f"{name}: found an array of shape {array.shape}, expected a non-empty (H, W) or (C, H, W); "
-            "turn an image with channels last with as_channels_first()."
-        )
+        found = f"{name}: found an array of shape {array.shape}, expected a non-empty (H, W) or (C, H, W)"
+        msg = f"{found}; turn an image with channels last with as_channels_first()."
         raise ImageError(msg)
 
 
@@ -181,10 +179,8 @@ def check_window(shape: tuple[int, int, int], y: int, x: int, height: int, width
     """
     inside = 0 <= y <= shape[1] - height and 0 <= x <= shape[2] - width
     if height < 1 or width < 1 or not inside:
-        msg = (
-            f"window of {height}x{width} at row {y}, column {x} is empty or not inside the image of "
-            f"{shape[1]}x{shape[2]}; use read_mirrored() for windows that reach over the border."
-        )
+        found = f"window of {height}x{width} at row {y}, column {x} is empty or not inside the image"
+        msg = f"{found} of {shape[1]}x{shape[2]}; use read_mirrored() for windows that reach over the border."
         raise ImageError(msg)
 
 

@@ -165,10 +165,8 @@ def _labelled(
 ) -> npt.NDArray[np.bool_]:
     mask = np.ones(truth.shape, bool) if valid is None else np.asarray(valid)
     if not truth.shape == prediction.shape == mask.shape or mask.dtype != bool:
-        msg = (
-            f"truth {truth.shape}, prediction {prediction.shape} and valid {mask.shape} {mask.dtype}: "
-            "expected one shape, and valid as bool"
-        )
+        found = f"truth {truth.shape}, prediction {prediction.shape} and valid {mask.shape} {mask.dtype}"
+        msg = f"{found}: expected one shape, and valid as bool"
         raise ValueError(msg)
     used = mask if ignore is None else mask & (truth != ignore)
     if not used.any():

@@ -93,10 +93,8 @@ def rasterize(
                [0, 2, 2, 0]], dtype=int32)
     """
     if convention not in CONVENTIONS or overlap not in OVERLAPS or min(shape) < 1:
-        msg = (
-            f"found convention={convention!r}, overlap={overlap!r}, shape={shape}; expected one of "
-            f"{', '.join(CONVENTIONS)}, one of {', '.join(OVERLAPS)}, at least one row and column"
-        )
+        found = f"found convention={convention!r}, overlap={overlap!r}, shape={shape}; expected one of"
+        msg = f"{found} {', '.join(CONVENTIONS)}, one of {', '.join(OVERLAPS)}, at least one row and column"
         raise ValueError(msg)
     labels = np.zeros(shape, np.int32)
     patches = [covered(polygon.rings, shape, CONVENTIONS[convention]) for polygon in polygons]

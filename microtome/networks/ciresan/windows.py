@@ -57,9 +57,8 @@ class WindowTransform:
             msg = f"strength={self.strength} and start={self.start} must be finite and not negative."
             raise ValueError(msg)
         if not 1.0 <= self.reach < np.inf:
-            msg = (
-                f"reach={self.reach} must be at least 1: the raw window is never smaller than the network's."
-            )
+            found = f"reach={self.reach} must be at least 1"
+            msg = f"{found}: the raw window is never smaller than the network's."
             raise ValueError(msg)
 
     @property
@@ -142,9 +141,8 @@ def extract_windows(padded: torch.Tensor, centres: torch.Tensor, size: int) -> t
     """
     _require_odd(size)
     if padded.ndim != 3 or min(padded.shape[-2:]) < size:
-        msg = (
-            f"padded must be (C, H + {size - 1}, W + {size - 1}), found {tuple(padded.shape)}; see mirror()."
-        )
+        found = f"padded must be (C, H + {size - 1}, W + {size - 1}), found {tuple(padded.shape)}"
+        msg = f"{found}; see mirror()."
         raise ValueError(msg)
     if centres.ndim != 2 or centres.shape[1] != 2 or centres.is_floating_point():
         msg = f"centres must be (N, 2) integers, found {tuple(centres.shape)} of {centres.dtype}."
@@ -233,10 +231,8 @@ def transform_windows(windows: torch.Tensor, net_window: int, transform: WindowT
     fits = net_window <= raw if transform.nonuniform else net_window == raw
     if windows.ndim != 4 or windows.shape[-2] != raw or not fits:
         needed = input_window(net_window, transform)
-        msg = (
-            f"Windows of shape {tuple(windows.shape)} cannot become windows of {net_window} pixels with "
-            f"{transform}. Cut raw windows of {needed} pixels, see input_window()."
-        )
+        found = f"Windows of shape {tuple(windows.shape)} cannot become windows of {net_window}"
+        msg = f"{found} pixels with {transform}. Cut raw windows of {needed} pixels, see input_window()."
         raise ValueError(msg)
     if transform.is_plain:
         return windows
