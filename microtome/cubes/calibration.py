@@ -199,11 +199,7 @@ def calibrate_files(
     """
     cube = open_cube(raw)
     dark_cube, blank_cube = (None if path is None else open_cube(path) for path in (dark, blank))
-    found = Exposures(
-        cube.exposure,
-        None if dark_cube is None else dark_cube.exposure,
-        None if blank_cube is None else blank_cube.exposure,
-    )
+    found = Exposures(*(None if each is None else each.exposure for each in (cube, dark_cube, blank_cube)))
     references = open_references(cube, dark_cube, blank_cube, found, scale_exposure=scale_exposure)
     return _to_file(cube, references, Limits(full_scale=full_scale), Path(target), threads)
 

@@ -16,7 +16,6 @@ from microtome.io import images
 
 LABEL_VALUES = (0, 255)
 MPP = 0.004
-SECTION_NM = 50.0
 STACKS = ("train-volume.tif", "train-labels.tif")
 FOLDERS = ("train/images", "train/labels")
 COLUMNS = ("sample", "block", "group", "part", "image", "label", "page")

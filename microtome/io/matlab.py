@@ -61,11 +61,7 @@ def read_cube(path: Path) -> tuple[NDArray, tuple[float, ...] | None]:
 
 
 def _numeric(path: Path, variables: Iterable[tuple[str, tuple[int, ...], str]]) -> list[str]:
-    """Names of the variables that are plain numbers: only these are read.
-
-    Raises:
-        ValueError: They would be larger than a file of that size can hold.
-    """
+    """Names of the variables that are plain numbers, which alone are read, if the file can hold as many."""
     known = [(name, math.prod(shape)) for name, shape, kind in variables if kind in MAT_NUMBERS]
     values, most = sum(count for _, count in known), path.stat().st_size * LARGEST_RATIO
     if values > most:

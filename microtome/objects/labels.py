@@ -108,13 +108,8 @@ def rasterize(
     present = np.bincount(labels.ravel(), minlength=len(polygons) + 1) > 0
     lost = [p.region for number, p in enumerate(polygons, start=1) if not (present[number] or p.negative)]
     if lost:
-        logger.warning(
-            "%d of %d regions have no pixel (outside of %d x %d, without area or covered by others): %s",
-            len(lost),
-            len(polygons),
-            *shape,
-            some(lost),
-        )
+        text = "%d of %d regions have no pixel (outside of %d x %d, without area or covered by others): %s"
+        logger.warning(text, len(lost), len(polygons), *shape, some(lost))
     areas = {number: p.area for number, p in enumerate(polygons, start=1) if present[number]}
     return Instances(labels, areas)
 

@@ -136,6 +136,9 @@ class DenseCiresan(nn.Module):
 
     def __init__(self, network: Ciresan, *, budget: int | None = None) -> None:
         super().__init__()
+        if budget is not None and budget < 1:
+            msg = f"budget={budget} must be at least 1."
+            raise ValueError(msg)
         self.network, self.budget = network, budget
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
