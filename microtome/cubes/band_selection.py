@@ -121,14 +121,9 @@ def information_of(first: npt.NDArray[np.intp], second: npt.NDArray[np.intp], bi
     """Mutual information of two images of bin numbers, nats."""
     joint = np.bincount(first * bins + second, minlength=bins * bins).reshape(bins, bins)
     rows, columns = joint.sum(1), joint.sum(0)
-    there = joint > 0
-    counts, total = joint[there], first.size
-    ratio = (
-        np.log(counts)
-        + np.log(total)
-        - np.log(rows[there.nonzero()[0]])
-        - np.log(columns[there.nonzero()[1]])
-    )
+    row, column = joint.nonzero()
+    counts, total = joint[row, column], first.size
+    ratio = np.log(counts) + np.log(total) - np.log(rows[row]) - np.log(columns[column])
     return max(float(counts @ ratio) / total, 0.0)
 
 

@@ -7,17 +7,16 @@ doi:10.1109/TMI.2020.3024923. References may be full frames, lines, or averages.
 :class:`Quality` says band by band how many pixels were invalid, saturated or clipped.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.cubes.calibration_band import FULL_SCALE, BandQuality, Limits, calibrate_band
 from microtome.cubes.references import (
@@ -28,9 +27,6 @@ from microtome.cubes.references import (
     reference_cube,
 )
 from microtome.io.envi import Cube, CubeWriter, cube_of, open_cube
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = [
     "Calibrated",
@@ -203,11 +199,7 @@ def calibrate_files(
     """
     cube = open_cube(raw)
     dark_cube, blank_cube = (None if path is None else open_cube(path) for path in (dark, blank))
-    found = Exposures(
-        cube.exposure,
-        None if dark_cube is None else dark_cube.exposure,
-        None if blank_cube is None else blank_cube.exposure,
-    )
+    found = Exposures(*(None if each is None else each.exposure for each in (cube, dark_cube, blank_cube)))
     references = open_references(cube, dark_cube, blank_cube, found, scale_exposure=scale_exposure)
     return _to_file(cube, references, Limits(full_scale=full_scale), Path(target), threads)
 

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: MIT
 """One band of raw counts to transmittance. Used through :mod:`microtome.cubes.calibration`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 FULL_SCALE = 4095.0
 """Largest value of a 12-bit camera."""

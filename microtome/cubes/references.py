@@ -3,18 +3,13 @@
 :mod:`microtome.cubes.calibration`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.envi import Cube, cube_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SAME_EXPOSURE = 1e-3
 """Relative difference of exposures that counts as none."""
@@ -50,10 +45,8 @@ def open_references(
 ) -> References:
     """Check references and make them readable by band."""
     if blank is None:
-        msg = (
-            f"{cube.path}: found no blank reference, expected one; name it in the column `blank`, or set "
-            "`calibrated: true` if the values are transmittance already"
-        )
+        found = f"{cube.path}: found no blank reference, expected one; name it in the column `blank`"
+        msg = f"{found}, or set `calibrated: true` if the values are transmittance already"
         raise CalibrationError(msg)
     warnings = []
     if dark is None:
@@ -85,17 +78,14 @@ def _check_shape(cube: Cube, reference: Cube, name: str) -> None:
     bands, height, width = reference.shape
     if bands != cube.bands or height not in (1, cube.height) or width not in (1, cube.width):
         size = f"{cube.bands} bands of {cube.height}x{cube.width}, 1x{cube.width}, {cube.height}x1 or 1x1"
-        msg = (
-            f"{reference.path}: found a {name} reference of {bands} bands of {height}x{width}, expected "
-            f"{size} as {cube.path}; name the reference of this recording, or average its lines"
-        )
+        found = f"{reference.path}: found a {name} reference of {bands} bands of {height}x{width}"
+        remedy = "name the reference of this recording, or average its lines"
+        msg = f"{found}, expected {size} as {cube.path}; {remedy}"
         raise CalibrationError(msg)
     waves = (cube.wavelengths, reference.wavelengths)
     if None not in waves and not np.allclose(*waves, rtol=0, atol=SAME_WAVELENGTH):
-        msg = (
-            f"{reference.path}: found other wavelengths than in {cube.path}, expected the same to 1 nm; name "
-            f"the {name} reference of this recording"
-        )
+        found = f"{reference.path}: found other wavelengths than in {cube.path}, expected the same to 1 nm"
+        msg = f"{found}; name the {name} reference of this recording"
         raise CalibrationError(msg)
 
 
@@ -108,10 +98,8 @@ def _factor(cube: Cube, name: str, exposures: Exposures, *, scale_exposure: bool
         return own / other, [
             f"the {name} reference was exposed {other:g}, the cube {own:g}: scaled by the ratio"
         ]
-    msg = (
-        f"{cube.path}: found exposure {own:g} of the cube and {other:g} of its {name} reference, expected "
-        "the same; name the reference of this recording, or set `scale_exposure: true`"
-    )
+    found = f"{cube.path}: found exposure {own:g} of the cube and {other:g} of its {name} reference"
+    msg = f"{found}, expected the same; name the reference of this recording, or set `scale_exposure: true`"
     raise CalibrationError(msg)
 
 
@@ -122,9 +110,7 @@ def reference_cube(array: NDArray, cube: Cube, name: str) -> Cube:
     if array.ndim == 1:
         array = array[:, None, None]
     if array.ndim != 3:
-        msg = (
-            f"found a {name} reference of shape {array.shape}, expected (bands, H, W), (bands, 1, W), "
-            "(bands, H, 1) or (bands,); give one value a band at least"
-        )
+        expected = "(bands, H, W), (bands, 1, W), (bands, H, 1) or (bands,); give one value a band at least"
+        msg = f"found a {name} reference of shape {array.shape}, expected {expected}"
         raise CalibrationError(msg)
     return cube_of(array, name=name)

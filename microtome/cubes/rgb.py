@@ -6,18 +6,13 @@ in daylight (D65), in sRGB. Elsewhere three bands, from the longest to the short
 between percentiles: a picture to find one's way, not a colour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.cubes.cie1931 import D65, OBSERVER, START, STEP, STOP, XYZ_TO_RGB
 from microtome.io.envi import Cube
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 COVERED = (450.0, 650.0)
 """nm; bands that begin above or end below give no colour."""

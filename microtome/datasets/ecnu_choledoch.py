@@ -10,8 +10,6 @@ tumour in part, with outlines; ``N`` no tumour; ``P`` nothing but tumour. In eac
 Outlines must be Aperio XML or GeoJSON (:mod:`microtome.io.annotations`); convert others.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -60,9 +58,8 @@ def discover(folder: Path, *, needs_blank: bool = True) -> list[Scene]:
         blank = blanks.get((match["patient"], match["group"]), "")
         if needs_blank and not blank:
             name = f"{match['patient']}-{match['group']}-{BLANK}.hdr"
-            msg = (
-                f"{path}: found no {name}, expected the slide's blank field; copy it or set needs_blank=False"
-            )
+            found = f"{path}: found no {name}, expected the slide's blank field"
+            msg = f"{found}; copy it or set needs_blank=False"
             raise ValueError(msg)
         scenes[path.stem] = _scene(folder, kind, path, match, blank)
     if not scenes:
@@ -82,9 +79,8 @@ def _match(path: Path) -> re.Match[str]:
 def _scene(folder: Path, kind: str, path: Path, match: re.Match[str], blank: str) -> Scene:
     outlines = _beside(path, "annotation", (".xml",))
     if FOLDERS[kind] is None and outlines is None:
-        msg = (
-            f"{path}: found no annotation/{path.stem}.xml, expected outlines of a scene in {kind}; copy them"
-        )
+        found = f"{path}: found no annotation/{path.stem}.xml, expected outlines of a scene in {kind}"
+        msg = f"{found}; copy them"
         raise ValueError(msg)
     picture = _beside(path, "rgb", PICTURES) or path
     return Scene(

@@ -27,15 +27,8 @@ TIMEOUT_SECONDS = 60
 LISTED = 12
 DRAFTS = ".fetching"
 
-ARCHIVE_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-)
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, KeyError, RuntimeError)
+"""What broken archives raise."""
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,6 @@ Microscopy of H&E-stained glioblastoma at 20x, 469 scenes of 13 patients, 826 ba
 from the cube. The references are lines, averages of 100.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -42,9 +40,8 @@ def discover(folder: Path) -> list[Scene]:
         if path.is_dir() and PATIENT.fullmatch(path.parent.name) and SCENE.fullmatch(path.name)
     ]
     if not found:
-        msg = (
-            f"{folder}: found no scene, expected folders such as P1/ROI_01_C01_T; give the folder of patients"
-        )
+        found = f"{folder}: found no scene, expected folders such as P1/ROI_01_C01_T"
+        msg = f"{found}; give the folder of patients"
         raise ValueError(msg)
     return [_scene(folder, path) for _, _, path in sorted(found)]
 

@@ -6,8 +6,6 @@ doi:10.1371/journal.pbio.1000502); challenge: Arganda-Carreras et al. 2015, doi:
 Labels are 0 on membranes and 255 in cells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,6 @@ from microtome.io import images
 
 LABEL_VALUES = (0, 255)
 MPP = 0.004
-SECTION_NM = 50.0
 STACKS = ("train-volume.tif", "train-labels.tif")
 FOLDERS = ("train/images", "train/labels")
 COLUMNS = ("sample", "block", "group", "part", "image", "label", "page")
@@ -73,10 +70,8 @@ def discover(folder: Path, *, block: int = 3, parts: Mapping[str, int] | None = 
     elif all((folder / name).is_dir() for name in FOLDERS):
         places = _folder_places(folder)
     else:
-        msg = (
-            f"{folder}: found neither {' and '.join(STACKS)} nor the folders {' and '.join(FOLDERS)}; "
-            "fetch the data set isbi2012_em or correct the path."
-        )
+        found = f"{folder}: found neither {' and '.join(STACKS)} nor the folders {' and '.join(FOLDERS)}"
+        msg = f"{found}; fetch the data set isbi2012_em or correct the path."
         raise ValueError(msg)
     assigned = _parts(len(places), block, parts)
     return [

@@ -6,8 +6,6 @@ training of seven organs (Kumar et al. 2017, doi:10.1109/TMI.2017.2677499) and 1
 them new (Kumar et al. 2020, doi:10.1109/TMI.2019.2947628). Organs are named as the challenge lists them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,10 +87,9 @@ def discover(folder: Path) -> list[Row]:
                 for part, (images_at, labels_at) in layout.items()
                 for name in _names(folder, (images_at, image_suffix), (labels_at, label_suffix))
             ]
-    msg = (
-        f"{folder}: found neither '{FOLDERS['train'][0]}' nor '{CHALLENGE['train'][0]}'; fetch the data set "
-        "monuseg2018, unpack the challenge's archives there, or correct the path."
-    )
+    found = f"{folder}: found neither '{FOLDERS['train'][0]}' nor '{CHALLENGE['train'][0]}'"
+    remedy = "fetch the data set monuseg2018, unpack the challenge's archives there, or correct the path"
+    msg = f"{found}; {remedy}."
     raise ValueError(msg)
 
 
@@ -114,9 +111,8 @@ def hold_out(rows: Sequence[Row]) -> list[Row]:
         ValueError: If an organ has too few images, or patients have several.
     """
     if len({row.patient for row in rows}) < len(rows):
-        msg = (
-            f"found {len(rows)} images of fewer patients, expected one of each; a patient stays in one part."
-        )
+        found = f"found {len(rows)} images of fewer patients, expected one of each"
+        msg = f"{found}; a patient stays in one part."
         raise ValueError(msg)
     parts: dict[str, str] = {}
     for part, organs in HELD_OUT.items():

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Hyperspectral scenes with their references: what the adapters of such data sets share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -7,21 +7,16 @@ are left out; outlines that cross themselves stay as they are and are filled by 
 (:func:`microtome.objects.labels.rasterize`).
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io import aperio, geojson
 from microtome.io.errors import AnnotationError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 __all__ = ["AnnotationError", "Polygon", "read_polygons", "ring_area"]
 
@@ -141,10 +136,8 @@ def _checked_ring(vertices: Sequence[Sequence[float]], where: str) -> NDArray[np
     if wrong.any():
         number = int(wrong.argmax())
         x, y = ring[number]
-        msg = (
-            f"{where}: vertex {number + 1} is ({x:g}, {y:g}), expected finite pixel coordinates up to "
-            f"{LARGEST_COORDINATE:g}; redraw the region or export pixels, not micrometres."
-        )
+        found = f"{where}: vertex {number + 1} is ({x:g}, {y:g}), expected finite pixel coordinates"
+        msg = f"{found} up to {LARGEST_COORDINATE:g}; redraw the region or export pixels, not micrometres."
         raise AnnotationError(msg)
     ring = ring[(ring != np.roll(ring, -1, axis=0)).any(axis=1)]
     return ring if len(np.unique(ring, axis=0)) >= FEWEST_VERTICES else None

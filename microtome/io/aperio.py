@@ -5,18 +5,14 @@ Document types and entities are refused by the parser itself, before anything is
 cannot grow in memory or name other files.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from microtome.io.errors import AnnotationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 LONGEST = 40
 """Characters of the file that a message repeats."""
@@ -48,10 +44,8 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
         raise AnnotationError(msg)
     layers = root.findall("Annotation")
     if not any(layer.find("Regions") is not None for layer in layers):
-        msg = (
-            f"{path}: found {len(layers)} <Annotation>, none with <Regions>, expected {SKELETON}; "
-            "for an image without nuclei keep a layer with an empty <Regions>."
-        )
+        found = f"{path}: found {len(layers)} <Annotation>, none with <Regions>, expected {SKELETON}"
+        msg = f"{found}; for an image without nuclei keep a layer with an empty <Regions>."
         raise AnnotationError(msg)
     number = 0
     for layer in layers:
@@ -71,10 +65,8 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
 def _vertices(region: ET.Element, where: str) -> list[list[float]]:
     kind = region.get("Type", "")
     if kind not in AREA_TYPES:
-        msg = (
-            f"{where}: found Type {kind[:LONGEST]!r}, expected 0 (polygon) or 1 (rectangle), whose "
-            "vertices are an outline; delete the region or draw it as a polygon."
-        )
+        found = f"{where}: found Type {kind[:LONGEST]!r}, expected 0 (polygon) or 1 (rectangle)"
+        msg = f"{found}, whose vertices are an outline; delete the region or draw it as a polygon."
         raise AnnotationError(msg)
     if region.find("Vertices") is None:
         msg = f"{where}: found no <Vertices>, expected {SKELETON}; export the file again."
@@ -89,10 +81,8 @@ def _number(attributes: Mapping[str, str], axis: str, *, number: int, where: str
     value = attributes.get(axis)
     if value is None or not NUMBER.fullmatch(value):
         found = "no value" if value is None else repr(value[:LONGEST])
-        msg = (
-            f"{where}: vertex {number} has {found} for {axis}, expected a decimal number with a point, "
-            "such as 12.5; correct the file or export it again."
-        )
+        what = f"{where}: vertex {number} has {found} for {axis}, expected a decimal number with a point"
+        msg = f"{what}, such as 12.5; correct the file or export it again."
         raise AnnotationError(msg)
     return float(value)
 

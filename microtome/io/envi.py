@@ -6,19 +6,17 @@ asked for. ENVI headers are checked before the data are opened: each fault is an
 what was found, what was expected, and the remedy.
 """
 
-from __future__ import annotations
-
 import itertools
-import os
 import re
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io import images, matlab
 from microtome.io.envi_header import Header, ordered_nanometres, read_header
@@ -26,9 +24,6 @@ from microtome.io.envi_writer import CubeWriter
 from microtome.io.errors import CubeError, EnviError
 from microtome.io.raster import EVERY, ArraySource, Raster, StackedSource, check_window
 from microtome.io.tiff import open_checked
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["Cube", "CubeError", "CubeWriter", "EnviError", "cube_of", "open_cube", "write_cube"]
 
@@ -73,18 +68,13 @@ class EnviSource:
 
     def _read_bands(self, start: int, stop: int) -> NDArray:
         """Consecutive whole bands of a BSQ file: one read, nothing mapped."""
-        found = np.empty((stop - start, *self.shape[1:]), self._header.dtype)
-        offset = self._header.offset + start * found[0].nbytes
-        with self._header.data.open("rb", buffering=0) as file:
-            left = memoryview(found).cast("B")
-            while left:
-                count = os.preadv(file.fileno(), [left], offset)
-                if not count:
-                    path, size = self._header.data, self._header.data.stat().st_size
-                    remedy = "do not write to a cube that is being read; copy it again"
-                    raise CubeError(path, found=f"{size} bytes", expected="more", remedy=remedy)
-                left, offset = left[count:], offset + count
-        return found.astype(self.dtype, copy=False)
+        path, dtype, plane = self._header.data, self._header.dtype, self.shape[1] * self.shape[2]
+        count, offset = max(stop - start, 0) * plane, self._header.offset + start * plane * dtype.itemsize
+        found = np.fromfile(path, dtype, count, offset=offset)
+        if found.size < count:
+            size, remedy = path.stat().st_size, "do not write to a cube that is being read; copy it again"
+            raise CubeError(path, found=f"{size} bytes", expected="more", remedy=remedy)
+        return found.reshape(-1, *self.shape[1:]).astype(self.dtype, copy=False)
 
 
 def map_envi(header: Header) -> NDArray:

@@ -6,13 +6,11 @@ several lines, and a binary file beside it (NV5 Geospatial, "ENVI Header Files",
 https://www.nv5geospatialsoftware.com/docs/enviheaderfiles.html).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +21,8 @@ MAGIC = "ENVI"
 LARGEST_HEADER = 16 * 2**20
 """Bytes; a header with the wavelengths of 2000 bands has 30 kB."""
 REQUIRED = ("samples", "lines", "bands", "data type", "interleave", "byte order")
-DATA_TYPES = {
-    1: "uint8",
-    2: "int16",
-    3: "int32",
-    4: "float32",
-    5: "float64",
-    12: "uint16",
-    13: "uint32",
-    14: "int64",
-    15: "uint64",
-}
+DATA_TYPES = {1: "uint8", 2: "int16", 3: "int32", 4: "float32", 5: "float64"}
+DATA_TYPES |= {12: "uint16", 13: "uint32", 14: "int64", 15: "uint64"}
 CODES = {name: code for code, name in DATA_TYPES.items()}
 COMPLEX_TYPES = (6, 9)
 INTERLEAVES = ("bsq", "bil", "bip")
@@ -134,8 +123,7 @@ def read_header(path: Path) -> Header:
     """
     fields = parse(_text(path), path)
     header = checked(fields, path)
-    data = _data_file(path, header)
-    return Header(**{name: getattr(header, name) for name in header.__dataclass_fields__} | {"data": data})
+    return replace(header, data=_data_file(path, header))
 
 
 def parse(text: str, path: Path) -> dict[str, str]:
@@ -252,9 +240,8 @@ def _braced(value: str, lines: object, key: str, path: Path) -> str:
     while "}" not in parts[-1]:
         line = next(lines, None)
         if line is None:
-            raise _fault(
-                path, f"an open brace at '{key[:CUT]}'", "a closing brace", "add '}' after the last value"
-            )
+            found = f"an open brace at '{key[:CUT]}'"
+            raise _fault(path, found, "a closing brace", "add '}' after the last value")
         if not line.lstrip().startswith(";"):
             parts.append(line.strip())
     text = " ".join(parts)
@@ -285,20 +272,12 @@ def _dtype(fields: Mapping[str, str], path: Path) -> np.dtype:
     known = {str(number): name for number, name in DATA_TYPES.items()}
     if code not in known:
         kind = " (complex)" if code in map(str, COMPLEX_TYPES) else ""
-        expected = ", ".join(f"{number} ({name})" for number, name in known.items())
-        raise _fault(
-            path,
-            f"data type = {code[:CUT]}{kind}",
-            f"one of {expected}",
-            "save the cube as uint16 or float32",
-        )
+        expected = "one of " + ", ".join(f"{number} ({name})" for number, name in known.items())
+        found = f"data type = {code[:CUT]}{kind}"
+        raise _fault(path, found, expected, "save the cube as uint16 or float32")
     if order not in ("0", "1"):
-        raise _fault(
-            path,
-            f"byte order = {order[:CUT]}",
-            "0 (little-endian) or 1 (big-endian)",
-            REMEDIES["byte order"],
-        )
+        found = f"byte order = {order[:CUT]}"
+        raise _fault(path, found, "0 (little-endian) or 1 (big-endian)", REMEDIES["byte order"])
     return np.dtype(known[code]).newbyteorder("<" if order == "0" else ">")
 
 
@@ -326,11 +305,10 @@ def ordered_nanometres(values: list[float], unit: str, path: Path) -> tuple[floa
     Raises:
         EnviError: A wavelength is not positive, comes twice, or stands out of order.
     """
-    if not all(0 < value < math.inf for value in values):
-        bad = next(index for index, value in enumerate(values) if not 0 < value < math.inf)
-        raise _fault(
-            path, f"wavelength {values[bad]} of band {bad}", "a positive number", "correct the header"
-        )
+    for band, value in enumerate(values):
+        if not 0 < value < math.inf:
+            found = f"wavelength {value} of band {band}"
+            raise _fault(path, found, "a positive number", "correct the header")
     factor = NANOMETRES.get(unit, 1000.0 if max(values) < MICROMETRE_LIMIT else 1.0)
     sign = -1 if values[0] > values[-1] else 1
     for band, (one, two) in enumerate(itertools.pairwise(values)):
@@ -368,11 +346,7 @@ def _data_file(path: Path, header: Header) -> Path:
     """The data file beside a header, with the size the header says."""
     stem = path.with_suffix("") if path.suffix.lower() == ".hdr" else path
     names = [f"{stem.name}{ending}" for ending in (*ENDINGS, *(ending.upper() for ending in ENDINGS[1:]))]
-    there = [
-        stem.with_name(name)
-        for name in names
-        if stem.with_name(name) != path and stem.with_name(name).is_file()
-    ]
+    there = [place for place in map(stem.with_name, names) if place != path and place.is_file()]
     if not there:
         tried = ", ".join(names[: len(ENDINGS)])
         raise _fault(path, "no data file beside the header", f"one of {tried}", "copy it there or rename it")
@@ -383,14 +357,11 @@ def _data_file(path: Path, header: Header) -> Path:
             return name
     name, size = next(iter(sizes.items()))
     shape = f"{header.bands} bands, {header.height} lines, {header.width} samples of {header.dtype.name}"
-    what, remedy = (
-        ("cut short at", "copy the file again")
-        if size < expected
-        else ("too long with", "correct lines, samples, bands or data type in the header")
-    )
-    raise _fault(
-        name, f"a data file {what} {size} bytes", f"{expected} ({shape}, offset {header.offset})", remedy
-    )
+    what, remedy = "too long with", "correct lines, samples, bands or data type in the header"
+    if size < expected:
+        what, remedy = "cut short at", "copy the file again"
+    found = f"a data file {what} {size} bytes"
+    raise _fault(name, found, f"{expected} ({shape}, offset {header.offset})", remedy)
 
 
 def _fault(path: Path, found: str, expected: str, remedy: str) -> EnviError:

@@ -9,15 +9,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.envi_header import CODES, plain_text
 from microtome.io.errors import EnviError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 DATA_ENDING = ".img"
 
@@ -81,9 +78,8 @@ class CubeWriter:
         if values.dtype != self._dtype or width != self._width or not 0 <= row <= self._height - rows:
             found = f"rows {row} to {row + rows} of {width} columns of {values.dtype}"
             expected = f"rows of {self._height}, {self._width} columns of {self._dtype}"
-            raise EnviError(
-                self._path, found=found, expected=expected, remedy="write bands of one size and type"
-            )
+            remedy = "write bands of one size and type"
+            raise EnviError(self._path, found=found, expected=expected, remedy=remedy)
         stored = np.ascontiguousarray(values, self._stored)
         offset = (band * self._height + row) * self._width * self._dtype.itemsize
         left = memoryview(stored).cast("B")

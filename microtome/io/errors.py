@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Errors of files: what was found, what was expected, and the remedy."""
 
+from functools import partial
 from pathlib import Path
 
 
@@ -32,13 +33,9 @@ class CubeError(FileContentError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle with the parts, so that a pool of processes can hand it back."""
-        parts = {"found": self.found, "expected": self.expected, "remedy": self.remedy}
-        return _again, (type(self), self.path, parts)
+        again = partial(type(self), found=self.found, expected=self.expected, remedy=self.remedy)
+        return again, (self.path,)
 
 
 class EnviError(CubeError):
     """An ENVI header or its data file is at fault."""
-
-
-def _again(kind: type[CubeError], path: Path, parts: dict[str, str]) -> CubeError:
-    return kind(path, **parts)

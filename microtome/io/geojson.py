@@ -5,18 +5,13 @@ The structure is checked here and not by `shapely.geometry.shape`, which takes `
 coordinates, and whose errors name no feature.
 """
 
-from __future__ import annotations
-
 import json
 import reprlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from microtome.io.errors import AnnotationError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2
@@ -66,10 +61,9 @@ def _features(path: Path, document: Any) -> list[Any]:
         return [document]
     if kind == "FeatureCollection" and isinstance(document.get("features"), list):
         return document["features"]
-    msg = (
-        f"{path}: found JSON of type {_quoted(kind)}, expected a FeatureCollection, a list of features or "
-        "one Feature; export it from QuPath with 'Export objects as GeoJSON'."
-    )
+    expected = "a FeatureCollection, a list of features or one Feature"
+    remedy = "export it from QuPath with 'Export objects as GeoJSON'"
+    msg = f"{path}: found JSON of type {_quoted(kind)}, expected {expected}; {remedy}."
     raise AnnotationError(msg)
 
 
@@ -82,10 +76,8 @@ def _parts(feature: Any, where: str) -> list[list[list[list[float]]]]:
     geometry = feature.get("nucleusGeometry") or feature.get("geometry")
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     if kind not in KINDS:
-        msg = (
-            f"{where}: found the geometry {_quoted(kind)}, expected {' or '.join(KINDS)}, which have an area"
-            "; delete points and lines or draw the region as a polygon."
-        )
+        found = f"{where}: found the geometry {_quoted(kind)}, expected {' or '.join(KINDS)}"
+        msg = f"{found}, which have an area; delete points and lines or draw the region as a polygon."
         raise AnnotationError(msg)
     coordinates = geometry.get("coordinates")
     parts = [coordinates] if kind == "Polygon" else _listed(coordinates, "polygons", where=where)

@@ -7,14 +7,14 @@ Files keep their customary layout, ``(H, W)`` or ``(H, W, C)``; inside the packa
 converted silently.
 """
 
-from __future__ import annotations
-
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from microtome.files import finished_file
@@ -32,11 +32,6 @@ from microtome.io.tiff import header as _tiff_header
 from microtome.io.tiff import open_checked
 from microtome.io.tiff_windows import CACHE_BYTES, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 __all__ = [
     "ArraySource",
@@ -81,12 +76,11 @@ def header(path: Path | str) -> ImageHeader:
         with open_checked(path) as tiff:
             return _tiff_header(path, tiff)
     with _opened(path) as image:
-        depth = DEEP if _is_deep_png(path) else 8
         return ImageHeader(
             height=image.height,
             width=image.width,
             channels=len(image.getbands()),
-            dtype="uint16" if depth == DEEP else "uint8",
+            dtype="uint16" if _is_deep_png(path) else "uint8",
             pages=1,
             format=str(image.format),
         )
@@ -210,7 +204,7 @@ def write(
     """
     path, array = Path(path), np.asarray(array)
     check_image_array(array, name=str(path))
-    _check_writing(path, array, mpp=mpp, compression=compression, tile=tile, channels=channels)
+    _check_writing(path, array, mpp, compression, tile, channels)
     with finished_file(path) as draft:
         write_ome(draft, array, mpp=mpp, compression=compression, tile=tile, channels=channels, labels=labels)
 
@@ -229,10 +223,8 @@ def write_png(path: Path | str, array: NDArray) -> None:
     grey = array.ndim != HIGH_DIMENSIONS and array.dtype.name in PNG_TYPES
     rgb = array.ndim == HIGH_DIMENSIONS and array.shape[-1] == len("RGB") and array.dtype == np.uint8
     if not grey and not rgb:
-        msg = (
-            f"{path}: found {array.dtype} of shape {array.shape}, expected grey uint8/uint16 or RGB uint8; "
-            "scale the values to 0..255 and convert them first."
-        )
+        found = f"{path}: found {array.dtype} of shape {array.shape}, expected grey uint8/uint16 or RGB uint8"
+        msg = f"{found}; scale the values to 0..255 and convert them first."
         raise ImageError(msg)
     with finished_file(path) as draft:
         Image.fromarray(np.ascontiguousarray(array)).save(draft, format="PNG")
@@ -319,13 +311,7 @@ def _from_palette(path: Path, image: Image.Image, *, palette: Palette) -> NDArra
 
 
 def _check_writing(
-    path: Path,
-    array: NDArray,
-    *,
-    mpp: float | None,
-    compression: str,
-    tile: int,
-    channels: Sequence[str] | None,
+    path: Path, array: NDArray, mpp: float | None, compression: str, tile: int, channels: Sequence[str] | None
 ) -> None:
     planes = array.shape[0] if array.ndim == HIGH_DIMENSIONS else 1
     problem = None

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Label images: files whose pixel values are object numbers. Used through :mod:`microtome.objects.labels`."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.io import images
 from microtome.io.errors import ImageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 LARGEST_LABEL = int(np.iinfo(np.int32).max)
 LOSSY = ("JPEG", "JPEG2000")
@@ -38,10 +32,8 @@ def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> 
     """
     header = images.header(path)
     if header.format in LOSSY:
-        msg = (
-            f"{path}: found {header.format}, whose compression changes object numbers; expected PNG or TIFF "
-            "as first saved, or the annotation file."
-        )
+        found = f"{path}: found {header.format}, whose compression changes object numbers"
+        msg = f"{found}; expected PNG or TIFF as first saved, or the annotation file."
         raise ImageError(msg)
     values = images.read(path, page=page, palette="index")
     if values.ndim != len(shape):
@@ -51,10 +43,9 @@ def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> 
         )
         raise ImageError(msg)
     if values.shape != tuple(shape):
-        msg = (
-            f"{path}: found {values.shape[0]} rows x {values.shape[1]} columns, expected {shape[0]} x "
-            f"{shape[1]} as the image has; check that label and image belong together."
-        )
+        found = f"{path}: found {values.shape[0]} rows x {values.shape[1]} columns"
+        expected = f"{shape[0]} x {shape[1]} as the image has"
+        msg = f"{found}, expected {expected}; check that label and image belong together."
         raise ImageError(msg)
     labels = _whole(path, values)
     return _components(path, labels) if components else _no_mask(path, labels)
@@ -70,9 +61,8 @@ def _whole(path: Path, values: NDArray) -> NDArray[np.int32]:
             )
             raise ImageError(msg)
     if values.min() < 0 or values.max() > LARGEST_LABEL:
-        msg = (
-            f"{path}: found values {values.min()} to {values.max()}, expected 0 to {LARGEST_LABEL}: renumber."
-        )
+        found = f"{path}: found values {values.min()} to {values.max()}"
+        msg = f"{found}, expected 0 to {LARGEST_LABEL}: renumber."
         raise ImageError(msg)
     return values.astype(np.int32)
 
@@ -96,10 +86,8 @@ def _no_mask(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
 def _components(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
     found = np.unique(labels[labels > 0])
     if found.size > 1:
-        msg = (
-            f"{path}: found {found.size} values, expected a mask of one value since components is set; "
-            "leave it out, the values number the objects."
-        )
+        what = f"{path}: found {found.size} values, expected a mask of one value since components is set"
+        msg = f"{what}; leave it out, the values number the objects."
         raise ImageError(msg)
     numbered, _ = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
     return numbered.astype(np.int32)

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Cubes in MATLAB files of version 4 to 7; SciPy reads them, the checks before and after are ours."""
 
-from __future__ import annotations
-
 import math
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.envi_header import ordered_nanometres
 from microtome.io.errors import CubeError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512)
@@ -66,11 +61,7 @@ def read_cube(path: Path) -> tuple[NDArray, tuple[float, ...] | None]:
 
 
 def _numeric(path: Path, variables: Iterable[tuple[str, tuple[int, ...], str]]) -> list[str]:
-    """Names of the variables that are plain numbers: only these are read.
-
-    Raises:
-        ValueError: They would be larger than a file of that size can hold.
-    """
+    """Names of the variables that are plain numbers, which alone are read, if the file can hold as many."""
     known = [(name, math.prod(shape)) for name, shape, kind in variables if kind in MAT_NUMBERS]
     values, most = sum(count for _, count in known), path.stat().st_size * LARGEST_RATIO
     if values > most:

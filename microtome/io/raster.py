@@ -4,17 +4,13 @@
 The public names are re-exported by :mod:`microtome.io.images`; import them from there.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io.errors import ImageError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LOW_DIMENSIONS = 2
 HIGH_DIMENSIONS = 3
@@ -163,10 +159,8 @@ def check_image_array(array: NDArray, *, name: str) -> None:
         ImageError: If it has no pixels or not two or three dimensions.
     """
     if array.ndim not in (LOW_DIMENSIONS, HIGH_DIMENSIONS) or array.size == 0:
-        msg = (
-            f"{name}: found an array of shape {array.shape}, expected a non-empty (H, W) or (C, H, W); "
-            "turn an image with channels last with as_channels_first()."
-        )
+        found = f"{name}: found an array of shape {array.shape}, expected a non-empty (H, W) or (C, H, W)"
+        msg = f"{found}; turn an image with channels last with as_channels_first()."
         raise ImageError(msg)
 
 
@@ -185,10 +179,8 @@ def check_window(shape: tuple[int, int, int], y: int, x: int, height: int, width
     """
     inside = 0 <= y <= shape[1] - height and 0 <= x <= shape[2] - width
     if height < 1 or width < 1 or not inside:
-        msg = (
-            f"window of {height}x{width} at row {y}, column {x} is empty or not inside the image of "
-            f"{shape[1]}x{shape[2]}; use read_mirrored() for windows that reach over the border."
-        )
+        found = f"window of {height}x{width} at row {y}, column {x} is empty or not inside the image"
+        msg = f"{found} of {shape[1]}x{shape[2]}; use read_mirrored() for windows that reach over the border."
         raise ImageError(msg)
 
 
@@ -238,12 +230,9 @@ def read_mirrored(source: Raster, y: int, x: int, height: int, width: int) -> ND
     if height < 1 or width < 1:
         msg = f"a window of {height}x{width} pixels is empty; ask for at least 1x1."
         raise ImageError(msg)
-    rows = reflected(y, height, source.shape[1])
-    columns = reflected(x, width, source.shape[2])
+    if 0 <= y <= source.shape[1] - height and 0 <= x <= source.shape[2] - width:
+        return source.read(y, x, height, width)
+    rows, columns = reflected(y, height, source.shape[1]), reflected(x, width, source.shape[2])
     top, left = int(rows.min()), int(columns.min())
     window = source.read(top, left, int(rows.max()) - top + 1, int(columns.max()) - left + 1)
-    if window.shape[1:] == (height, width) and rows[0] == top and columns[0] == left:
-        inner = np.array_equal(rows, np.arange(top, top + height))
-        if inner and np.array_equal(columns, np.arange(left, left + width)):
-            return window
     return np.take(np.take(window, rows - top, axis=1), columns - left, axis=2)

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
 """TIFF headers: whole or damaged, shape, pages, pixel size. Used through :mod:`microtome.io.images`."""
 
-from __future__ import annotations
-
 import logging
 import math
 import re
 import struct
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import tifffile
@@ -16,24 +14,12 @@ import tifffile
 from microtome.io.errors import ImageError
 from microtome.io.raster import ImageHeader
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DAMAGE = (tifffile.TiffFileError, OSError, RuntimeError, ValueError, IndexError, KeyError, struct.error)
 PIXEL_AXES = "YXSC"
 DOCUMENT_TYPE = "<!DOCTYPE"
 LARGEST_MPP = 100.0  # a printer's 72 dpi is 353 µm: no microscope image
-MICROMETRES = {
-    "m": 1e6,
-    "cm": 1e4,
-    "mm": 1e3,
-    "µm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "nm": 1e-3,
-    "Å": 1e-4,
-}
+MICROMETRES = {"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "Å": 1e-4}
+MICROMETRES |= dict.fromkeys(("µm", "um", "micron", "microns"), 1.0)
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}  # TIFF ResolutionUnit inch, centimetre, in µm
 
 
@@ -83,9 +69,8 @@ def _check_chain(tiff: tifffile.TiffFile, path: Path) -> None:
     handle.seek(tags * layout.tagsize, 1)
     (following,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
     if following != 0:
-        raise damaged(
-            path, f"page {len(tiff.pages)} is announced at byte {following} of {handle.size}, not there"
-        )
+        finding = f"page {len(tiff.pages)} is announced at byte {following} of {handle.size}, not there"
+        raise damaged(path, finding)
 
 
 def _check_description(tiff: tifffile.TiffFile, path: Path) -> None:

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Windows of a TIFF page, decoding only the tiles needed. Used through :mod:`microtome.io.images`."""
 
-from __future__ import annotations
-
 import math
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from microtome.io.errors import ImageError
 from microtome.io.raster import EVERY, LOW_DIMENSIONS, check_window
 from microtome.io.tiff import DAMAGE, PIXEL_AXES, damaged, first_series, header, open_checked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 ALPHA_SAMPLES = (1, 2)  # TIFF 6.0, ExtraSamples: associated and unassociated alpha
 CACHE_BYTES = 64 * 2**20
@@ -71,9 +67,9 @@ class TiffSource:
             except DAMAGE as error:
                 raise damaged(path, str(error)) from error
 
-    def __reduce__(self) -> tuple[Any, tuple[Path, dict[str, Any]]]:
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
         """Pickle by path: the copy opens the file anew, with an empty cache."""
-        return _reopen, (self._path, self._options)
+        return partial(TiffSource, **self._options), (self._path,)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -142,10 +138,9 @@ class TiffSource:
 
     def _segments(self, y: int, x: int, height: int, width: int) -> Iterator[int]:
         key = self._key
-        rows, columns = (
-            (key.tilelength, key.tilewidth) if key.is_tiled else (key.rowsperstrip, key.imagewidth)
-        )
-        rows = min(rows, key.imagelength) if not key.is_tiled else rows
+        rows, columns = min(key.rowsperstrip, key.imagelength), key.imagewidth
+        if key.is_tiled:
+            rows, columns = key.tilelength, key.tilewidth
         across, down = math.ceil(key.imagewidth / columns), math.ceil(key.imagelength / rows)
         separate = key.planarconfig == tifffile.PLANARCONFIG.SEPARATE and key.samplesperpixel > 1
         for plane in range(key.samplesperpixel if separate else 1):
@@ -197,10 +192,6 @@ class TiffSource:
         if self._key.photometric == COLOURS.PALETTE and self._palette == "rgb":
             return (self._key.colormap[:, stored[0]] >> COLOUR_TABLE_SHIFT).astype(np.uint8)
         return stored if len(self._kept) == len(stored) else stored[self._kept]
-
-
-def _reopen(path: Path, options: dict[str, Any]) -> TiffSource:
-    return TiffSource(path, **options)
 
 
 def _alpha_samples(page: tifffile.TiffPage) -> list[int]:

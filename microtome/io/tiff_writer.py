@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Tiled, pyramidal OME-TIFF, the same bytes for the same content. Used through :mod:`microtome.io.images`."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from microtome.io.raster import HIGH_DIMENSIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 PYRAMID_FROM = 4096
 PYRAMID_SMALLEST = 1024
@@ -52,10 +47,7 @@ def write_ome(
         "planarconfig": "contig" if rgb else None,
     }
     if mpp is not None:
-        options |= {
-            "resolution": (MICROMETRES_PER_CM / mpp, MICROMETRES_PER_CM / mpp),
-            "resolutionunit": "CENTIMETER",
-        }
+        options |= {"resolution": (MICROMETRES_PER_CM / mpp,) * 2, "resolutionunit": "CENTIMETER"}
     metadata = _metadata(array, rgb=rgb, mpp=mpp, channels=channels)
     big = sum(level.nbytes for level in levels) > BIGTIFF_FROM
     with tifffile.TiffWriter(path, ome=True, bigtiff=big) as tiff:
@@ -83,12 +75,8 @@ def _metadata(
         "UUID": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())}",
     }
     if mpp is not None:
-        metadata |= {
-            "PhysicalSizeX": mpp,
-            "PhysicalSizeXUnit": "µm",
-            "PhysicalSizeY": mpp,
-            "PhysicalSizeYUnit": "µm",
-        }
+        for axis in "XY":
+            metadata |= {f"PhysicalSize{axis}": mpp, f"PhysicalSize{axis}Unit": "µm"}
     if channels is not None:
         metadata["Channel"] = {"Name": list(channels)}
     return metadata

@@ -5,19 +5,13 @@ Whoever lists, finds or opens the samples of a folder does it here, so that one 
 else than a TIFF: a reference to a slide, for example.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from numpy.typing import NDArray
 
 from microtome.io import images
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    from microtome.io.raster import Raster
+from microtome.io.raster import Raster
 
 IMAGE = ".tif"
 """Ending of images, targets and maps."""

@@ -49,10 +49,8 @@ def labelled(
     """
     wanted = (logits.shape[0], *logits.shape[2:]) if logits.ndim > 1 else None
     if tuple(target.shape) != wanted or target.is_floating_point() or target.dtype == torch.bool:
-        msg = (
-            f"{owner} takes logits (N, K, *S) and integer classes (N, *S), found logits "
-            f"{tuple(logits.shape)} and a target {tuple(target.shape)} of {target.dtype}."
-        )
+        found = f"{owner} takes logits (N, K, *S) and integer classes (N, *S), found"
+        msg = f"{found} logits {tuple(logits.shape)} and a target {tuple(target.shape)} of {target.dtype}."
         raise ValueError(msg)
     mask = torch.ones_like(target, dtype=torch.bool) if valid is None else expand_valid(valid, target.shape)
     mask = mask & (target != IGNORE)

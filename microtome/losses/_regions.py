@@ -4,9 +4,11 @@
 "Flattened over the whole batch": sums run over all images, channels and pixels at once, not image by image.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 
@@ -24,12 +26,18 @@ class Masked(NamedTuple):
     weight: torch.Tensor | None
 
 
-class SoftCounts(NamedTuple):
-    """Soft counts Σpq, Σp(1 - q), Σ(1 - p)q; p = sigmoid(logit), q truth; scalars, or (N, C)."""
+class MaskedLoss(nn.Module):
+    """A sigmoid loss: a function that makes a scalar of the masked input."""
 
-    true_positive: torch.Tensor
-    false_positive: torch.Tensor
-    false_negative: torch.Tensor
+    def __init__(self, compute: Callable[[Masked], torch.Tensor]) -> None:
+        super().__init__()
+        self.compute = compute
+
+    def forward(
+        self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Scalar loss; see `microtome.losses` for the arguments."""
+        return self.compute(mask(logits, target, valid))
 
 
 def mask(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None) -> Masked:
@@ -90,30 +98,6 @@ def expand_valid(valid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     return valid.expand(shape)
 
 
-def soft_counts(masked: Masked, *, each_map: bool = False) -> SoftCounts:
-    """Soft true positives, false positives and false negatives.
-
-    False counts are summed themselves rather than taken as differences of large sums, which keeps small
-    losses exact in float32.
-
-    Args:
-        masked: see `mask`.
-        each_map: count in each channel of each sample, instead of in the whole batch.
-
-    Returns:
-        Three scalars; three tensors (N, C) if `each_map`.
-    """
-    positive, negative = masked.logits.sigmoid(), (-masked.logits).sigmoid()
-    if masked.weight is not None:
-        positive, negative = positive * masked.weight, negative * masked.weight
-    total = map_sums if each_map else torch.sum
-    return SoftCounts(
-        total(positive * masked.target),
-        total(positive * (1 - masked.target)),
-        total(negative * masked.target),
-    )
-
-
 def map_sums(values: torch.Tensor) -> torch.Tensor:
     """Sum over the pixels of each map.
 
@@ -154,17 +138,34 @@ def mean_bce(masked: Masked) -> torch.Tensor:
     return mean(values, masked.weight)
 
 
-def region_loss(counts: SoftCounts, *, alpha: float, beta: float, smooth: float) -> torch.Tensor:
+def region_loss(
+    masked: Masked, *, alpha: float, beta: float, smooth: float, each_map: bool = False
+) -> torch.Tensor:
     """1 - (TP + smooth) / (TP + alpha·FP + beta·FN + smooth), without cancellation.
 
+    TP = Σpq, FP = Σp(1 - q) and FN = Σ(1 - p)q with p = sigmoid(logit) and the truth q. False counts are
+    summed themselves rather than taken as differences of large sums, which keeps small losses exact in
+    float32.
+
     Args:
-        counts: soft counts.
+        masked: see `mask`.
         alpha: weight of false positives.
         beta: weight of false negatives.
         smooth: added to both sides of the fraction; positive.
+        each_map: count in each channel of each sample, instead of in the whole batch.
 
     Returns:
-        From 0 to below 1; of the shape of the counts.
+        From 0 to below 1: a scalar; (N, C) if `each_map`.
     """
-    wrong = alpha * counts.false_positive + beta * counts.false_negative
-    return wrong / (counts.true_positive + wrong + smooth)
+    positive, negative = masked.logits.sigmoid(), (-masked.logits).sigmoid()
+    if masked.weight is not None:
+        positive, negative = positive * masked.weight, negative * masked.weight
+    total = map_sums if each_map else torch.sum
+    hits = total(positive * masked.target)
+    wrong = alpha * total(positive * (1 - masked.target)) + beta * total(negative * masked.target)
+    return wrong / (hits + wrong + smooth)
+
+
+def soft_dice(masked: Masked, *, smooth: float) -> torch.Tensor:
+    """Dice loss of masked input, a scalar: Tversky's with both weights ½ and half the smoothing."""
+    return region_loss(masked, alpha=0.5, beta=0.5, smooth=smooth / 2)

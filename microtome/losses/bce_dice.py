@@ -6,53 +6,20 @@ and their mean is taken, so that a map with few positive pixels (markers) counts
 """
 
 import torch
-from torch import nn
 
 from microtome.config.losses.bce_dice import BCEDice
-from microtome.losses._regions import (
-    Masked,
-    map_sums,
-    mask,
-    mean,
-    mean_bce,
-    region_loss,
-    soft_counts,
-)
+from microtome.losses._regions import Masked, MaskedLoss, map_sums, mean, mean_bce, region_loss
 
 SMOOTH = 1.0
 """Added to the true positives, and to the whole of which they are a part (CIVA-Lab/USE-Net)."""
 
 
-class BCEDiceLoss(nn.Module):
-    """λ·BCE + (1 - λ)·Dice; see `build`."""
-
-    def __init__(self, options: BCEDice) -> None:
-        super().__init__()
-        self.weight, self.squared = options.weight, options.squared
-
-    def forward(
-        self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Scalar loss; see `microtome.losses` for the arguments."""
-        masked = mask(logits, target, valid)
-        dice = map_dice(masked, squared=self.squared)
-        return self.weight * mean_bce(masked) + (1 - self.weight) * dice
-
-
-def map_dice(masked: Masked, *, squared: bool) -> torch.Tensor:
-    """Mean of the Dice losses of the maps that have any valid pixel.
-
-    Args:
-        masked: (N, C, *S); see `microtome.losses._regions.mask`.
-        squared: squared denominators.
-
-    Returns:
-        A scalar; 0 if nothing is valid.
-    """
+def _map_dice(masked: Masked, *, squared: bool) -> torch.Tensor:
+    """Mean of the Dice losses of the maps that have any valid pixel; 0 if nothing is valid."""
     if squared:
         losses = _squared_dice(masked)
     else:
-        losses = region_loss(soft_counts(masked, each_map=True), alpha=0.5, beta=0.5, smooth=SMOOTH)
+        losses = region_loss(masked, alpha=0.5, beta=0.5, smooth=SMOOTH, each_map=True)
     counted = None if masked.weight is None else (map_sums(masked.weight) > 0).to(losses.dtype)
     return mean(losses, counted)
 
@@ -67,7 +34,7 @@ def _squared_dice(masked: Masked) -> torch.Tensor:
     return map_sums(error.square()) / (map_sums(size) + 2 * SMOOTH)
 
 
-def build(options: BCEDice) -> BCEDiceLoss:
+def build(options: BCEDice) -> MaskedLoss:
     """Build λ·BCE + (1 - λ)·Dice.
 
     With p = sigmoid(logit), truth q, and TP = Σpq, FP = Σp(1 - q), FN = Σ(1 - p)q over the valid pixels of
@@ -80,4 +47,10 @@ def build(options: BCEDice) -> BCEDiceLoss:
         >>> round(build(BCEDice())(torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)).item(), 4)
         0.5004
     """
-    return BCEDiceLoss(options)
+    weight = options.weight
+
+    def compute(masked: Masked) -> torch.Tensor:
+        dice = _map_dice(masked, squared=options.squared)
+        return weight * mean_bce(masked) + (1 - weight) * dice
+
+    return MaskedLoss(compute)

@@ -14,11 +14,8 @@ class CompoundLoss(nn.Module):
 
     def __init__(self, options: Compound) -> None:
         super().__init__()
-        self.entropy, self.lovasz, self.weight = (
-            WeightedCrossEntropyLoss(options),
-            LovaszLoss(),
-            options.weight,
-        )
+        self.entropy, self.lovasz = WeightedCrossEntropyLoss(options), LovaszLoss()
+        self.weight = options.weight
 
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None

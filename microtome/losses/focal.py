@@ -7,43 +7,34 @@ compute, the focal weight applied once to the mean cross entropy B of the batch:
 with B ≈ .19.
 """
 
+from functools import partial
+
 import torch
-from torch import nn
 from torch.nn import functional
 
 from microtome.config.losses.focal import Focal
-from microtome.losses._regions import Masked, mask, mean, mean_bce
+from microtome.losses._regions import Masked, MaskedLoss, mean, mean_bce
 
 
-class FocalLoss(nn.Module):
-    """Focal loss; see `build` for the two forms."""
-
-    def __init__(self, options: Focal) -> None:
-        super().__init__()
-        self.form, self.alpha, self.gamma = options.form, options.alpha, options.gamma
-
-    def forward(
-        self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Scalar loss; see `microtome.losses` for the arguments."""
-        masked = mask(logits, target, valid)
-        return self._batch_mean(masked) if self.form == "batch_mean" else self._per_pixel(masked)
-
-    def _batch_mean(self, masked: Masked) -> torch.Tensor:
-        entropy = mean_bce(masked)
-        tiny = torch.finfo(entropy.dtype).tiny  # a root of 0 has no gradient
-        miss = (-torch.expm1(-entropy)).clamp_min(tiny)
-        return self.alpha * miss**self.gamma * entropy
-
-    def _per_pixel(self, masked: Masked) -> torch.Tensor:
-        logits, target, weight = masked
-        surprise_positive, surprise_negative = functional.softplus(-logits), functional.softplus(logits)
-        positive = self.alpha * torch.exp(-self.gamma * surprise_negative) * surprise_positive
-        negative = (1 - self.alpha) * torch.exp(-self.gamma * surprise_positive) * surprise_negative
-        return mean(target * positive + (1 - target) * negative, weight)
+def _batch_mean(masked: Masked, alpha: float, gamma: float) -> torch.Tensor:
+    entropy = mean_bce(masked)
+    tiny = torch.finfo(entropy.dtype).tiny  # a root of 0 has no gradient
+    miss = (-torch.expm1(-entropy)).clamp_min(tiny)
+    return alpha * miss**gamma * entropy
 
 
-def build(options: Focal) -> FocalLoss:
+def _per_pixel(masked: Masked, alpha: float, gamma: float) -> torch.Tensor:
+    logits, target, weight = masked
+    surprise_positive, surprise_negative = functional.softplus(-logits), functional.softplus(logits)
+    positive = alpha * torch.exp(-gamma * surprise_negative) * surprise_positive
+    negative = (1 - alpha) * torch.exp(-gamma * surprise_positive) * surprise_negative
+    return mean(target * positive + (1 - target) * negative, weight)
+
+
+FORMS = {"batch_mean": _batch_mean, "per_pixel": _per_pixel}
+
+
+def build(options: Focal) -> MaskedLoss:
     """Build the focal loss.
 
     With B the mean binary cross entropy of the batch, `batch_mean` is alpha·(1 - exp(-B))^gamma·B. The form
@@ -54,4 +45,4 @@ def build(options: Focal) -> FocalLoss:
         >>> round(build(Focal())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         0.1386
     """
-    return FocalLoss(options)
+    return MaskedLoss(partial(FORMS[options.form], alpha=options.alpha, gamma=options.gamma))

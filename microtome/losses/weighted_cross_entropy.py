@@ -37,10 +37,8 @@ class WeightedCrossEntropyLoss(nn.Module):
         """
         given = labelled(logits, target, valid, owner="weighted_cross_entropy")
         if self.positive >= logits.shape[1]:
-            msg = (
-                f"weighted_cross_entropy: positive={self.positive} is no class of logits "
-                f"{tuple(logits.shape)}, which has {logits.shape[1]} classes."
-            )
+            found = f"weighted_cross_entropy: positive={self.positive}"
+            msg = f"{found} is no class of logits {tuple(logits.shape)}, which has {logits.shape[1]} classes."
             raise ValueError(msg)
         return self.of_labelled(given)
 

@@ -290,16 +290,12 @@ def _unvisited_neighbours(
 
 def _validate(cells: Cells, probability: Probability, thresholds: Sequence[float]) -> Values:
     if cells.ndim != 2 or cells.shape != probability.shape:
-        msg = (
-            f"cells {cells.shape} and probability {probability.shape} must both be (H, W); "
-            "pass one slice, one class"
-        )
+        found = f"cells {cells.shape} and probability {probability.shape}"
+        msg = f"{found} must both be (H, W); pass one slice, one class"
         raise ValueError(msg)
     if not (np.issubdtype(cells.dtype, np.integer) or cells.dtype == bool) or (cells < 0).any():
-        msg = (
-            f"cells is {cells.dtype} with minimum {cells.min()}; pass a bool mask or integer labels, "
-            "0 = membrane"
-        )
+        found = f"cells is {cells.dtype} with minimum {cells.min()}"
+        msg = f"{found}; pass a bool mask or integer labels, 0 = membrane"
         raise ValueError(msg)
     _validate_unit_interval(probability, "probability", "apply the sigmoid to logits first")
     levels = np.sort(np.asarray(thresholds, dtype=np.float64))
@@ -365,8 +361,5 @@ def _info_scores(truth: float, proposal: float, joint: float) -> dict[str, float
     split = information / proposal if proposal > 0 else 1.0
     merge = information / truth if truth > 0 else 1.0
     total = split + merge
-    return {
-        "v_info": 2 * split * merge / total if total > 0 else 0.0,
-        "info_split": split,
-        "info_merge": merge,
-    }
+    mean = 2 * split * merge / total if total > 0 else 0.0
+    return {"v_info": mean, "info_split": split, "info_merge": merge}

@@ -114,20 +114,16 @@ def overlap_table(truth: Labels, prediction: Labels) -> tuple[Counts, Counts, Co
 
 def _validate(truth: Labels, prediction: Labels) -> None:
     if truth.shape != prediction.shape or truth.size == 0:
-        msg = (
-            f"truth {truth.shape} and prediction {prediction.shape} must be label maps of one shape, "
-            "not empty"
-        )
+        found = f"truth {truth.shape} and prediction {prediction.shape}"
+        msg = f"{found} must be label maps of one shape, not empty"
         raise ValueError(msg)
     for name, labels in (("truth", truth), ("prediction", prediction)):
         if not np.issubdtype(labels.dtype, np.integer):
             msg = f"{name} is {labels.dtype}, expected integer labels; label a mask's components first"
             raise ValueError(msg)
         if int(labels.min()) < 0 or int(labels.max()) > MAX_IDENTIFIER:
-            msg = (
-                f"{name} has labels {labels.min()} to {labels.max()}, expected 0 to {MAX_IDENTIFIER}; "
-                "renumber them"
-            )
+            found = f"{name} has labels {labels.min()} to {labels.max()}"
+            msg = f"{found}, expected 0 to {MAX_IDENTIFIER}; renumber them"
             raise ValueError(msg)
 
 

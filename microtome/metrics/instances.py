@@ -39,7 +39,7 @@ class PanopticQuality:
     Attributes:
         pq: Panoptic quality, sum of matched IoUs / (tp + fp / 2 + fn / 2); equals sq * dq.
         sq: Segmentation quality, mean IoU of the matched objects; NaN without a match.
-        dq: Detection quality (object F1), tp / (tp + fp / 2 + fn / 2).
+        dq: Detection quality, the F1 score of detection, tp / (tp + fp / 2 + fn / 2).
         true_positives: Matched pairs.
         false_positives: Predicted objects without a match.
         false_negatives: True objects without a match.
@@ -178,27 +178,6 @@ def panoptic_quality(truth: Labels, prediction: Labels, *, iou: float = MATCH_IO
     """
     _check_iou(iou)
     return _panoptic(contingency(truth, prediction), iou)
-
-
-def object_f1(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> float:
-    """F1 score of detection: objects match if their IoU is > `iou` (the DQ of `panoptic_quality`).
-
-    Args:
-        truth: True objects, integer labels, 0 = background, shape (H, W).
-        prediction: Predicted objects, same shape.
-        iou: Matching threshold, 0.5 to 1.
-
-    Returns:
-        F1, 0 to 1; NaN if neither map has an object.
-
-    Raises:
-        ValueError: As `panoptic_quality`.
-
-    Example:
-        >>> object_f1(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]]))
-        0.5
-    """
-    return panoptic_quality(truth, prediction, iou=iou).dq
 
 
 def _check_iou(iou: float) -> None:

@@ -165,10 +165,8 @@ def _labelled(
 ) -> npt.NDArray[np.bool_]:
     mask = np.ones(truth.shape, bool) if valid is None else np.asarray(valid)
     if not truth.shape == prediction.shape == mask.shape or mask.dtype != bool:
-        msg = (
-            f"truth {truth.shape}, prediction {prediction.shape} and valid {mask.shape} {mask.dtype}: "
-            "expected one shape, and valid as bool"
-        )
+        found = f"truth {truth.shape}, prediction {prediction.shape} and valid {mask.shape} {mask.dtype}"
+        msg = f"{found}: expected one shape, and valid as bool"
         raise ValueError(msg)
     used = mask if ignore is None else mask & (truth != ignore)
     if not used.any():
@@ -180,10 +178,8 @@ def _labelled(
 def _validate_classes(name: str, values: npt.NDArray[np.int64], classes: Sequence[str]) -> None:
     if values.min() < 0 or values.max() >= len(classes):
         found = sorted(set(np.unique(values).tolist()) - set(range(len(classes))))
-        msg = (
-            f"{name} has classes {found[:5]}; "
-            f"{len(classes)} classes ({', '.join(classes)}) allow 0 to {len(classes) - 1}"
-        )
+        allowed = f"{len(classes)} classes ({', '.join(classes)}) allow 0 to {len(classes) - 1}"
+        msg = f"{name} has classes {found[:5]}; {allowed}"
         raise ValueError(msg)
 
 

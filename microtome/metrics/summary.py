@@ -225,9 +225,8 @@ def _validate(frame: pd.DataFrame, columns: set[str]) -> None:
         raise ValueError(msg)
     infinite = np.isinf(frame["value"].to_numpy(float))
     if infinite.any():
-        msg = (
-            f"{infinite.sum()} values are infinite, first: {frame[infinite].iloc[0].to_dict()}; measure again"
-        )
+        found = f"{infinite.sum()} values are infinite, first: {frame[infinite].iloc[0].to_dict()}"
+        msg = f"{found}; measure again"
         raise ValueError(msg)
 
 

@@ -82,8 +82,6 @@ def require_images(images: torch.Tensor, channels: int, *, owner: str) -> None:
         ValueError: another number of axes or channels, or no pixels.
     """
     if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
-        msg = (
-            f"{owner} takes images of shape (N, {channels}, H, W), found {tuple(images.shape)}. "
-            f"Set in_channels to the channels of the data, or add the missing axis."
-        )
+        found = f"{owner} takes images of shape (N, {channels}, H, W), found {tuple(images.shape)}"
+        msg = f"{found}. Set in_channels to the channels of the data, or add the missing axis."
         raise ValueError(msg)

@@ -9,9 +9,8 @@ from torch import fx, nn
 
 from microtome.networks._blocks import pad_to_multiple, require_images
 
-fx.wrap(
-    "with_channel"
-)  # looks at the device, which the tracer of `microtome.inference.fold_batch_norm` cannot
+# looks at the device, which the tracer of `microtome.inference.fold_batch_norm` cannot
+fx.wrap("with_channel")
 
 Triple = tuple[int, int, int]
 FLAT: Triple = (1, 1, 1)
@@ -61,10 +60,8 @@ def bn_conv_relu_chain(
     """
     pairs = list(pairwise(channels))
     steps = [FLAT] * len(pairs) if dilations is None else dilations
-    layers = [
-        bn_conv_relu(*pair, kernel, dilation=dilation) for pair, dilation in zip(pairs, steps, strict=True)
-    ]
-    return nn.Sequential(*layers)
+    paired = zip(pairs, steps, strict=True)
+    return nn.Sequential(*(bn_conv_relu(*pair, kernel, dilation=dilation) for pair, dilation in paired))
 
 
 class OneChannel(nn.Module):

@@ -149,9 +149,8 @@ def load_into(encoder: nn.Module, file: Path) -> None:
     if missing or unexpected or shapes:
         kinds = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
         faults = "; ".join(f"{len(keys)} {kind}: {_first(keys)}" for kind, keys in kinds.items() if keys)
-        msg = (
-            f"weights '{file}' do not fit this encoder ({faults}). Choose its encoder, width and in_channels."
-        )
+        found = f"weights '{file}' do not fit this encoder ({faults})"
+        msg = f"{found}. Choose its encoder, width and in_channels."
         raise WeightsError(msg)
     encoder.load_state_dict(found, strict=False)
 
@@ -176,10 +175,8 @@ def read(file: Path) -> dict[str, torch.Tensor]:
         raise WeightsError(msg) from error
     named = isinstance(content, Mapping) and content and all(isinstance(key, str) for key in content)
     if not named or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        msg = (
-            f"weights '{file}' hold a {type(content).__name__} that is no dictionary of named tensors; "
-            f"save a plain state_dict()."
-        )
+        found = f"weights '{file}' hold a {type(content).__name__} that is no dictionary of named tensors"
+        msg = f"{found}; save a plain state_dict()."
         raise WeightsError(msg)
     return dict(content)
 
@@ -222,13 +219,9 @@ def _download(published: WeightFile, target: Path, *, offline: bool) -> Path:
 def _instructions(published: WeightFile, places: list[Path], mirror: Path | None, reasons: list[str]) -> str:
     """Tell the user why a file could not be had, where to get it and where to put it."""
     elsewhere = "" if mirror else f", or into a folder {FOLDER} under ${MIRROR_VARIABLE}"
-    return "\n".join(
-        [
-            f"weights: '{published.name}' could not be had.",
-            *(f"  {reason}" for reason in reasons),
-            f"Get it from {published.url} and put it into {places[0].parent}{elsewhere}.",
-        ]
-    )
+    lines = [f"weights: '{published.name}' could not be had.", *(f"  {reason}" for reason in reasons)]
+    lines.append(f"Get it from {published.url} and put it into {places[0].parent}{elsewhere}.")
+    return "\n".join(lines)
 
 
 def _first(keys: list[str]) -> str:

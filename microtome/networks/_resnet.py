@@ -162,11 +162,7 @@ class ResNet(nn.Module):
             setattr(self, f"layer{stage + 1}", blocks)
             channels.append(width * 2**stage * layout.block.expansion)
         self.channels = tuple(channels)
-        self._initialize()
-
-    def _initialize(self) -> None:
-        """Draw the weights of the convolutions: normal, variance 2 / fan_out."""
-        for module in self.modules():
+        for module in self.modules():  # normal weights, of the variance 2 / fan_out
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 

@@ -30,9 +30,8 @@ from microtome.networks._blocks3d import (
     bn_conv_relu_chain,
 )
 
-fx.wrap(
-    "as_volumes"
-)  # looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
+# looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
+fx.wrap("as_volumes")
 
 BLOCKS = 5
 FUSION_KERNEL = 3
@@ -103,12 +102,9 @@ class HyperNet(nn.Module):
         widths = [options.width * STRIDE**level for level in range(options.resolutions)]
         self.entry = nn.ModuleList([_stem(options), *(_down(options, width) for width in widths[:-1])])
         self.encoder = nn.ModuleList(_encoder(options, level) for level in range(options.resolutions))
-        self.fusion = Residual(
-            nn.Sequential(
-                bn_conv_relu(widths[0], widths[0], 1),
-                bn_conv_relu(widths[0], widths[0], FUSION_KERNEL, dilation=_plain(options)),
-            )
-        )
+        thin = bn_conv_relu(widths[0], widths[0], 1)
+        thick = bn_conv_relu(widths[0], widths[0], FUSION_KERNEL, dilation=_plain(options))
+        self.fusion = Residual(nn.Sequential(thin, thick))
         self.decoder = nn.ModuleList()
         for level, convs in zip(reversed(range(BLOCKS - 1)), options.decoder_convs, strict=True):
             up = _up(options, widths[level]) if level < lowest else None

@@ -13,9 +13,8 @@ from microtome.config.networks.vnet import VNet as Options
 from microtome.networks._blocks3d import BandHead, as_volumes
 from microtome.networks._vshape import MULTIPLE, VOLUME, VShape
 
-fx.wrap(
-    "as_volumes"
-)  # looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
+# looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
+fx.wrap("as_volumes")
 
 
 class VNet(nn.Module):

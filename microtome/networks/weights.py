@@ -47,10 +47,8 @@ def load_weights(model: torch.nn.Module, path: Path, *, network: str) -> None:
     faults = _faults(found, model.state_dict())
     if faults:
         more = f" and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
-        msg = (
-            f"{path} holds the weights of another network than {network}; train it again "
-            f"({'; '.join(faults[:LISTED])}{more})"
-        )
+        found = f"{path} holds the weights of another network than {network}"
+        msg = f"{found}; train it again ({'; '.join(faults[:LISTED])}{more})"
         raise WeightsFileError(msg)
     model.load_state_dict(found)
 

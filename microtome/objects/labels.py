@@ -15,24 +15,19 @@ Pixels and coordinates: three conventions say which point of a pixel must lie in
 * `first_pixel`: the centre of the first pixel is at (0, 0), as in `skimage.draw.polygon` and OpenCV.
 """
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.io import label_images
 from microtome.io.annotations import AnnotationError, Polygon, read_polygons
 from microtome.io.errors import ImageError
 from microtome.objects.markers import some
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 Labels = "NDArray[np.integer]"
 Convention = Literal["pixel_centre", "matlab", "first_pixel"]
@@ -98,10 +93,8 @@ def rasterize(
                [0, 2, 2, 0]], dtype=int32)
     """
     if convention not in CONVENTIONS or overlap not in OVERLAPS or min(shape) < 1:
-        msg = (
-            f"found convention={convention!r}, overlap={overlap!r}, shape={shape}; expected one of "
-            f"{', '.join(CONVENTIONS)}, one of {', '.join(OVERLAPS)}, at least one row and column"
-        )
+        found = f"found convention={convention!r}, overlap={overlap!r}, shape={shape}; expected one of"
+        msg = f"{found} {', '.join(CONVENTIONS)}, one of {', '.join(OVERLAPS)}, at least one row and column"
         raise ValueError(msg)
     labels = np.zeros(shape, np.int32)
     patches = [covered(polygon.rings, shape, CONVENTIONS[convention]) for polygon in polygons]
@@ -115,13 +108,8 @@ def rasterize(
     present = np.bincount(labels.ravel(), minlength=len(polygons) + 1) > 0
     lost = [p.region for number, p in enumerate(polygons, start=1) if not (present[number] or p.negative)]
     if lost:
-        logger.warning(
-            "%d of %d regions have no pixel (outside of %d x %d, without area or covered by others): %s",
-            len(lost),
-            len(polygons),
-            *shape,
-            some(lost),
-        )
+        text = "%d of %d regions have no pixel (outside of %d x %d, without area or covered by others): %s"
+        logger.warning(text, len(lost), len(polygons), *shape, some(lost))
     areas = {number: p.area for number, p in enumerate(polygons, start=1) if present[number]}
     return Instances(labels, areas)
 

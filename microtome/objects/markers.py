@@ -4,19 +4,14 @@
 The octagon is that of MATLAB's `strel('disk', r)`; no library has it, the filters that erode are SciPy's.
 """
 
-from __future__ import annotations
-
 import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 Labels = "NDArray[np.integer]"
 Element = Literal["octagon", "disk"]

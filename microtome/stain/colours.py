@@ -6,8 +6,6 @@ colours with their counts (a 1000² H&E image has some 10⁵) and are spread ove
 do not depend on the order of pixels, and memory grows with the number of colours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

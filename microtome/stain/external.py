@@ -5,8 +5,6 @@ It learns for one second of wall time, so its results depend on the machine and 
 comparison. The preset ``staintools`` of `fit` has its parameters and an exact solver.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 from dataclasses import replace

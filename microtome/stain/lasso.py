@@ -15,8 +15,6 @@ momentum that restarts where it leads astray (O'Donoghue and Candès 2015, doi:1
 third of the iterations to the same vectors.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Stain vectors by Macenko et al. 2009 (doi:10.1109/ISBI.2009.5193250): extreme angles in the main plane."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Images as mixtures of two stain vectors: densities, concentrations, scales, and other vectors instead."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -268,10 +266,8 @@ def borrowed(
         StainError: If there is no fallback.
     """
     _need(fallback, reason)
-    return StainProfile(
-        stain_matrix=fallback.stain_matrix,
-        concentration_p99=fallback.concentration_p99,
-        concentration_p99_tissue=fallback.concentration_p99_tissue,
+    return replace(
+        fallback,
         tissue_fraction=colours.fraction(found.tissue),
         black_fraction=colours.fraction(found.black),
         ink_fraction=colours.fraction(found.ink),
@@ -281,6 +277,7 @@ def borrowed(
         iterations=0,
         converged=False,
         fallback=f"{reason}; stain vectors and scales are those of the fallback profile",
+        warnings=(),
     )
 
 
@@ -298,10 +295,8 @@ def _completed(
     text = f"{reason}; vector and scale of {name} are those of the fallback profile"
     scaled = _scaled(colours, found, replace(profile, stain_matrix=matrix, fallback=text))
     all_pixels, tissue = scaled.concentration_p99.copy(), scaled.concentration_p99_tissue.copy()
-    all_pixels[other], tissue[other] = (
-        fallback.concentration_p99[other],
-        fallback.concentration_p99_tissue[other],
-    )
+    all_pixels[other] = fallback.concentration_p99[other]
+    tissue[other] = fallback.concentration_p99_tissue[other]
     return replace(scaled, concentration_p99=all_pixels, concentration_p99_tissue=tissue)
 
 
@@ -335,9 +330,8 @@ def scales(values: Floats, counts: npt.NDArray[np.int64], percentile: float) -> 
 def _warnings(profile: StainProfile) -> tuple[str, ...]:
     found = []
     if not profile.converged:
-        found.append(
-            f"dictionary learning stopped after {profile.iterations} iterations before its tolerance"
-        )
+        stopped = f"stopped after {profile.iterations} iterations before its tolerance"
+        found.append(f"dictionary learning {stopped}")
     if profile.ink_fraction > MUCH:
         found.append(f"{profile.ink_fraction:.1%} of the pixels look like green or blue ink and are left out")
     if profile.black_fraction > MUCH:

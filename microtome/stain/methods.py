@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT
 """One face for all methods of stain normalization: fit a target once, then change each image alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

@@ -65,11 +65,8 @@ class StainProfile:
     warnings: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        for name, shape in (
-            ("stain_matrix", (2, 3)),
-            ("concentration_p99", (2,)),
-            ("concentration_p99_tissue", (2,)),
-        ):
+        for name in ("stain_matrix", "concentration_p99", "concentration_p99_tissue"):
+            shape = (2, 3) if name == "stain_matrix" else (2,)
             object.__setattr__(self, name, _frozen(name, getattr(self, name), shape))
 
     def __eq__(self, other: object) -> bool:
@@ -204,11 +201,7 @@ def _frozen(name: str, value: Any, shape: tuple[int, ...], *, signed: bool = Fal
     array = np.array(value, np.float64)
     if array.shape != shape or not np.isfinite(array).all() or (not signed and (array < 0).any()):
         kind = "finite numbers" if signed else "finite numbers ≥ 0"
-        _refuse(name, array.tolist(), f"{kind} of shape {shape}")
+        msg = f"{name}: found {array.tolist()}, expected {kind} of shape {shape}"
+        raise StainError(msg)
     array.setflags(write=False)
     return array
-
-
-def _refuse(name: str, found: object, expected: str) -> None:
-    msg = f"{name}: found {found}, expected {expected}"
-    raise StainError(msg)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Colour transfer by mean and spread in CIE Lab (Reinhard et al. 2001, doi:10.1109/38.946629)."""
 
-from __future__ import annotations
-
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,10 +104,10 @@ def _borrowed(
     if fallback is None:
         msg = f"{reason}; choose another image or region, or give a fallback profile"
         raise StainError(msg)
-    return ColourProfile(
-        lab_mean=fallback.lab_mean,
-        lab_sd=fallback.lab_sd,
+    return replace(
+        fallback,
         tissue_fraction=pixels / colours.pixels,
         luminosity=luminosity,
         fallback=f"{reason}; mean and spread are those of the fallback profile",
+        warnings=(),
     )

@@ -7,8 +7,6 @@ concentrations, so structure stays. Learning and codes are exact (see `lasso`), 
 independent of machine load.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType

@@ -178,7 +178,7 @@ def test_archive_members_too_large_or_missing_are_refused(kind, tmp_path, monkey
         fetch(archived(tmp_path, kind, members), tmp_path / "out", offline=True)
     assert "found 6 or more bytes" in str(caught.value)
     assert "'train/b.bin' cannot be read" in str(caught.value)
-    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not list((tmp_path / "out").rglob(".*.partial-*"))
 
 
 def test_links_in_archives_are_no_files(tmp_path):

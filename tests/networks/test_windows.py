@@ -14,16 +14,22 @@ from microtome import networks
 from microtome.networks.ciresan.windows import (
     WindowTransform,
     extract_windows,
-    foveate,
     input_window,
     mirror,
     predict_by_windows,
-    sample_nonuniform,
     transform_windows,
 )
 
 FOVEATED, SAMPLED = WindowTransform(foveate=True), WindowTransform(nonuniform=True)
 BOTH = WindowTransform(foveate=True, nonuniform=True)
+
+
+def foveate(windows, **options):
+    return transform_windows(windows, windows.shape[-1], WindowTransform(foveate=True, **options))
+
+
+def sample_nonuniform(windows, size):
+    return transform_windows(windows, size, SAMPLED)
 
 
 def random_windows(size, *, count=2, channels=1, seed=0):

@@ -21,6 +21,7 @@ REPORT = {
     "gain",
     "tissue_fraction",
     "fallback",
+    "profile",
     "warnings",
 }
 TARGET, SOURCE = image(BLUER, haematoxylin=1.2, seed=3), image(VECTORS, eosin=1.3, seed=4)

@@ -9,7 +9,7 @@ value. Pixels that are not labelled belong to no object.
 import numpy as np
 
 from microtome.metrics.families._context import Context, Measure
-from microtome.metrics.instances import InstanceScores, score
+from microtome.metrics.instances import score
 
 OF_IMAGE = (
     "aji",
@@ -39,25 +39,11 @@ def measure(context: Context) -> list[Measure]:
     valid = context.valid
     if not valid.all():
         truth, segmented = np.where(valid, truth, 0), np.where(valid, segmented, 0)
-    values = _values(score(truth, segmented))
-    return [Measure("all", name, float(value)) for name, value in values.items()]
-
-
-def _values(scores: InstanceScores) -> dict[str, float]:
-    """Metric name to value."""
-    return {
-        "aji": scores.aji,
-        "aji_plus": scores.aji_plus,
-        "pq": scores.panoptic.pq,
-        "dq": scores.panoptic.dq,
-        "sq": scores.panoptic.sq,
-        "object_f1": scores.panoptic.dq,
-        "object_precision": scores.precision,
-        "object_recall": scores.recall,
-        "dice": scores.dice,
-        "truth_objects": scores.truth_objects,
-        "predicted_objects": scores.predicted_objects,
-    }
+    scores = score(truth, segmented)
+    values = vars(scores) | vars(scores.panoptic)
+    values |= {f"object_{name}": values[name] for name in ("precision", "recall")}
+    values["object_f1"] = scores.panoptic.dq
+    return [Measure("all", name, float(values[name])) for name in OF_IMAGE]
 
 
 def _objects(instances: np.ndarray | None, side: str, remedy: str) -> np.ndarray:

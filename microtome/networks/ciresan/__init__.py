@@ -136,6 +136,9 @@ class DenseCiresan(nn.Module):
 
     def __init__(self, network: Ciresan, *, budget: int | None = None) -> None:
         super().__init__()
+        if budget is not None and budget < 1:
+            msg = f"budget={budget} must be at least 1."
+            raise ValueError(msg)
         self.network, self.budget = network, budget
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -154,10 +157,8 @@ class DenseCiresan(nn.Module):
         network = self.network
         margin = network.window - 1
         if images.ndim != 4 or images.shape[1] != network.in_channels or min(images.shape[-2:]) <= margin:
-            msg = (
-                f"Dense evaluation takes (N, {network.in_channels}, H + {margin}, W + {margin}), found "
-                f"{tuple(images.shape)}. Mirror it by {network.window // 2} pixels on each side."
-            )
+            found = f"Dense evaluation takes (N, {network.in_channels}, H + {margin}, W + {margin}), found"
+            msg = f"{found} {tuple(images.shape)}. Mirror it by {network.window // 2} pixels on each side."
             raise ValueError(msg)
         height, width = images.shape[-2] - margin, images.shape[-1] - margin
         missing_rows = self._fragment_input(height) - images.shape[-2]

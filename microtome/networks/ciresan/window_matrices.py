@@ -28,7 +28,8 @@ def disk_matrix(size: int, *, strength: float, start: float) -> csr_array:
     reach = int(np.ceil(radius.max() + RIM))
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1, 1)
     weight = np.clip(radius + RIM - np.hypot(dy, dx), 0.0, 1.0)
-    source = _reflect(y + dy, size) * size + _reflect(x + dx, size)
+    mirrored = np.pad(np.arange(size), reach, mode="reflect")
+    source = mirrored[y + dy + reach] * size + mirrored[x + dx + reach]
     row = np.broadcast_to(np.arange(size**2), weight.shape)
     return _sparse(row.ravel(), source.ravel(), weight.ravel(), (size**2, size**2))
 
@@ -70,12 +71,3 @@ def _sparse(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tupl
     row, column, weight = row[used], column[used], weight[used]
     weight = weight / np.bincount(row, weight, minlength=shape[0])[row]
     return csr_array((weight, (row, column)), shape=shape)
-
-
-def _reflect(index: np.ndarray, size: int) -> np.ndarray:
-    """Indices mirrored into 0 … size - 1 without repeating the border, however far out they are."""
-    if size == 1:
-        return np.zeros_like(index)
-    period = 2 * (size - 1)
-    index = np.mod(index, period)
-    return np.minimum(index, period - index)

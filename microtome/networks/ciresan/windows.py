@@ -34,8 +34,16 @@ MATRICES = 16
 class WindowTransform:
     """What happens to a raw window before the network sees it.
 
-    With both, the raw window is foveated first: the blur, which grows with the distance from the centre, then
-    also keeps the coarse sampling from aliasing.
+    Foveated, a pixel at the distance d from the centre becomes the mean over a disk of radius r(d) = strength
+    · max(0, d - start) around it. The disk has a rim one pixel wide: a pixel at the distance e has the weight
+    min(1, max(0, r + 0.5 - e)), so the blur sets in continuously and radii up to 0.5 change nothing. Windows
+    are mirrored at their border.
+
+    Sampled non-uniformly, the output pixel at the distance t from the centre shows the point of the window in
+    the same direction at the distance x(t) = t + a·max(0, t - h/2)³, where h is half the output's side: full
+    resolution in the centre half. The factor a is such that the corners of the output show the corners of the
+    window. Values between pixels are bilinear. With both, the raw window is foveated first, which then also
+    keeps the coarse sampling from aliasing.
 
     Attributes:
         foveate: blur the periphery.
@@ -57,9 +65,8 @@ class WindowTransform:
             msg = f"strength={self.strength} and start={self.start} must be finite and not negative."
             raise ValueError(msg)
         if not 1.0 <= self.reach < np.inf:
-            msg = (
-                f"reach={self.reach} must be at least 1: the raw window is never smaller than the network's."
-            )
+            found = f"reach={self.reach} must be at least 1"
+            msg = f"{found}: the raw window is never smaller than the network's."
             raise ValueError(msg)
 
     @property
@@ -142,9 +149,8 @@ def extract_windows(padded: torch.Tensor, centres: torch.Tensor, size: int) -> t
     """
     _require_odd(size)
     if padded.ndim != 3 or min(padded.shape[-2:]) < size:
-        msg = (
-            f"padded must be (C, H + {size - 1}, W + {size - 1}), found {tuple(padded.shape)}; see mirror()."
-        )
+        found = f"padded must be (C, H + {size - 1}, W + {size - 1}), found {tuple(padded.shape)}"
+        msg = f"{found}; see mirror()."
         raise ValueError(msg)
     if centres.ndim != 2 or centres.shape[1] != 2 or centres.is_floating_point():
         msg = f"centres must be (N, 2) integers, found {tuple(centres.shape)} of {centres.dtype}."
@@ -157,59 +163,6 @@ def extract_windows(padded: torch.Tensor, centres: torch.Tensor, size: int) -> t
         msg = f"Centres must lie in the image of {height} × {width} pixels (before mirroring); some do not."
         raise ValueError(msg)
     return padded.unfold(1, size, 1).unfold(2, size, 1)[:, rows, columns].transpose(0, 1).contiguous()
-
-
-def foveate(windows: torch.Tensor, *, strength: float = STRENGTH, start: float = START) -> torch.Tensor:
-    """Blur windows more and more towards their periphery, by disks.
-
-    A pixel at the distance d from the centre becomes the mean over a disk of radius r(d) = strength · max(0,
-    d - start) around it. The disk has a rim one pixel wide: a pixel at the distance e has the weight min(1,
-    max(0, r + 0.5 - e)), so the blur sets in continuously and radii up to 0.5 change nothing. Windows are
-    mirrored at their border.
-
-    Args:
-        windows: (N, C, S, S), S odd.
-        strength: growth of the radius per pixel of distance, at least 0.
-        start: distance in pixels up to which nothing is blurred, at least 0.
-
-    Returns:
-        (N, C, S, S), float32 (float64 for float64 input).
-
-    Raises:
-        ValueError: windows not square and odd, or negative settings.
-
-    Example:
-        >>> foveate(torch.ones(2, 1, 65, 65)).shape
-        torch.Size([2, 1, 65, 65])
-    """
-    return transform_windows(
-        windows, windows.shape[-1], WindowTransform(foveate=True, strength=strength, start=start)
-    )
-
-
-def sample_nonuniform(windows: torch.Tensor, size: int) -> torch.Tensor:
-    """Sample windows at a rate that decreases towards their periphery.
-
-    The output pixel at the distance t from the centre shows the point of the window in the same direction at
-    the distance x(t) = t + a·max(0, t - h/2)³, where h = size // 2: full resolution in the centre half. The
-    factor a is such that the corners of the output show the corners of the window. Values between pixels are
-    bilinear.
-
-    Args:
-        windows: (N, C, S, S), S odd.
-        size: odd side of the output, at most S.
-
-    Returns:
-        (N, C, size, size), float32 (float64 for float64 input).
-
-    Raises:
-        ValueError: windows not square and odd, or `size` even or larger than S.
-
-    Example:
-        >>> sample_nonuniform(torch.ones(2, 1, 95, 95), 65).shape
-        torch.Size([2, 1, 65, 65])
-    """
-    return transform_windows(windows, size, WindowTransform(nonuniform=True))
 
 
 def transform_windows(windows: torch.Tensor, net_window: int, transform: WindowTransform) -> torch.Tensor:
@@ -226,6 +179,10 @@ def transform_windows(windows: torch.Tensor, net_window: int, transform: WindowT
 
     Raises:
         ValueError: sizes that do not fit.
+
+    Example:
+        >>> transform_windows(torch.ones(2, 1, 95, 95), 65, WindowTransform(nonuniform=True)).shape
+        torch.Size([2, 1, 65, 65])
     """
     raw = windows.shape[-1]
     _require_odd(raw)
@@ -233,10 +190,8 @@ def transform_windows(windows: torch.Tensor, net_window: int, transform: WindowT
     fits = net_window <= raw if transform.nonuniform else net_window == raw
     if windows.ndim != 4 or windows.shape[-2] != raw or not fits:
         needed = input_window(net_window, transform)
-        msg = (
-            f"Windows of shape {tuple(windows.shape)} cannot become windows of {net_window} pixels with "
-            f"{transform}. Cut raw windows of {needed} pixels, see input_window()."
-        )
+        found = f"Windows of shape {tuple(windows.shape)} cannot become windows of {net_window}"
+        msg = f"{found} pixels with {transform}. Cut raw windows of {needed} pixels, see input_window()."
         raise ValueError(msg)
     if transform.is_plain:
         return windows

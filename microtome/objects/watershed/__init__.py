@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.config.prediction import Watershed
@@ -50,8 +51,6 @@ from microtome.objects.watershed.steps import (
 from microtome.objects.watershed.tiles import separate_by_tiles
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from microtome.io.raster import Raster
 
 

@@ -10,18 +10,12 @@ marker has the larger number becomes line. So the state of a pixel after n rings
 within 2n pixels, and any window with that margin gives the lines of the whole image.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
 from microtome.objects.markers import EIGHT
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RING_SPEED = 2
 """Pixels by which a change can spread in one ring."""

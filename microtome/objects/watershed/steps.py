@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.morphology import disk, h_maxima
 
@@ -13,8 +14,6 @@ from microtome.objects.markers import EIGHT, EROSION_RADII, shape_markers
 from microtome.objects.watershed.flood import queue_lines, ring_lines
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from microtome.config.prediction import Watershed
 
 BYTE = 255
@@ -37,19 +36,15 @@ def checked(values: NDArray, name: str, *, first: tuple[int, int] = (0, 0)) -> N
     """
     values = np.asarray(values)
     if values.ndim != 2 or values.size == 0 or not np.issubdtype(values.dtype, np.floating):
-        msg = (
-            f"the {name} map is {values.dtype} of shape {values.shape}, expected floating-point "
-            "probabilities (H, W), not empty; divide 8-bit maps by 255"
-        )
+        found = f"the {name} map is {values.dtype} of shape {values.shape}"
+        msg = f"{found}, expected floating-point probabilities (H, W), not empty; divide 8-bit maps by 255"
         raise ValueError(msg)
     wrong = ~((values >= -ROUNDING) & (values <= 1 + ROUNDING))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         place = f"row {first[0] + row}, column {first[1] + column}"
-        msg = (
-            f"the {name} map holds {values[row, column]} at {place}, expected probabilities from 0 to 1; "
-            "apply a sigmoid to logits, and look for NaN in weights and input"
-        )
+        found = f"the {name} map holds {values[row, column]} at {place}, expected probabilities from 0 to 1"
+        msg = f"{found}; apply a sigmoid to logits, and look for NaN in weights and input"
         raise ValueError(msg)
     return values
 

@@ -7,10 +7,13 @@ the steps lie maps of the whole image, in memory or in files; components that cr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -28,11 +31,6 @@ from microtome.objects.watershed.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from numpy.typing import DTypeLike, NDArray
-
     from microtome.config.prediction import Watershed
     from microtome.io.raster import Raster
 

@@ -7,18 +7,14 @@ is an etalon in the near infrared: its fringes drift a little between blank and 
 leaves a trace of them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.cubes.spectra import WAVELENGTHS, light
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FULL_SCALE = 4095
 ELECTRONS = 8.0  # per digital number

@@ -11,15 +11,16 @@ stains, at 30 to 100 times the light of the ends. Below, stains overlay it and n
 noise does.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.config.phantoms.cubes import CubePhantomData
+from microtome.io.envi_header import plain_text
 from microtome.phantoms.cubes.camera import (
     AVERAGED,
     DRIFT,
@@ -41,11 +42,6 @@ from microtome.phantoms.cubes.spectra import (
 )
 from microtome.phantoms.cubes.tissue import TUMOUR, Patient, Tissue, draw_patient, grow
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
 FOR_PATIENTS, FOR_SESSIONS, FOR_SCENES, FOR_PICTURES = range(4)
 """What a stream of random numbers is for, so that further scenes change no other."""
 MARGIN = 8
@@ -55,8 +51,6 @@ WHITE = (246.0, 243.0, 247.0)
 COLOUR_NOISE = 1.6
 MELANOMA = 255
 """Value of tumour in the label images."""
-TYPES = {"uint16": 12, "float32": 4}
-"""Codes of `data type` in an ENVI header."""
 REFERENCE_SHAPES = {"frames": (None, None), "lines": (1, None), "averages": (1, 1)}
 
 
@@ -181,16 +175,9 @@ def files(settings: CubePhantomData) -> Iterator[tuple[str, Any]]:
             for kind, cube in zip(("dark", "blank"), references(settings, scene), strict=True):
                 yield from _envi(f"{kind}/{scene.session}", cube)
         described.append(_described(settings, scene, tissue))
-    yield (
-        "truth.json",
-        {
-            "wavelengths": WAVELENGTHS.tolist(),
-            "absorbers": list(ABSORBERS),
-            "absorbances": absorbances(WAVELENGTHS).round(6).tolist(),
-            "exposure": EXPOSURE,
-            "scenes": described,
-        },
-    )
+    spectra = absorbances(WAVELENGTHS).round(6).tolist()
+    known = {"wavelengths": WAVELENGTHS.tolist(), "absorbers": list(ABSORBERS), "absorbances": spectra}
+    yield "truth.json", {**known, "exposure": EXPOSURE, "scenes": described}
 
 
 def _described(settings: CubePhantomData, scene: Scene, tissue: Tissue) -> dict[str, Any]:
@@ -230,22 +217,10 @@ def _inner(image: NDArray) -> NDArray:
 
 def _envi(name: str, cube: NDArray) -> Iterator[tuple[str, str | bytes]]:
     """Header and data of a cube ``(bands, H, W)``."""
-    bands, lines, samples = cube.shape
-    fields: dict[str, Any] = {
-        "description": "{simulated}",
-        "samples": samples,
-        "lines": lines,
-        "bands": bands,
-        "header offset": 0,
-        "file type": "ENVI Standard",
-        "data type": TYPES[cube.dtype.name],
-        "interleave": "bsq",
-        "byte order": 0,
-        "wavelength units": "Nanometers",
-        "wavelength": "{" + ", ".join(f"{value:g}" for value in WAVELENGTHS) + "}",
-    }
+    waves = ", ".join(f"{value:g}" for value in WAVELENGTHS)
+    plain = plain_text(shape=cube.shape, dtype=cube.dtype).replace("\n", "\ndescription = {simulated}\n", 1)
+    text = f"{plain}wavelength units = Nanometers\nwavelength = {{{waves}}}\n"
     if cube.dtype == np.uint16:
-        fields |= {"data ceiling value": FULL_SCALE, "integration time": EXPOSURE}
-    text = "\n".join(["ENVI", *(f"{key} = {value}" for key, value in fields.items())])
-    yield f"{name}.hdr", text + "\n"
+        text += f"data ceiling value = {FULL_SCALE}\nintegration time = {EXPOSURE}\n"
+    yield f"{name}.hdr", text
     yield f"{name}.img", cube.astype(cube.dtype.newbyteorder("<"), copy=False).tobytes()

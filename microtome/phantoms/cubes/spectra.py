@@ -17,14 +17,8 @@ nm. Their edges are put where the paper's band selection drew them (bands 16 to 
 truth is thus that choice.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 BANDS = 60
 FIRST, STEP = 550.0, 7.5

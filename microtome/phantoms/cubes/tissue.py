@@ -7,20 +7,15 @@ whose basophilic, pheomelanic pigment is a metamer, of one colour with eumelanin
 clearer beyond 670 nm; the basal layer of sun-damaged epidermis; macrophages that have eaten eumelanin.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.cubes.spectra import ABSORBERS, EOSIN, EUMELANIN, HAEMATOXYLIN, PHEOMELANIN, SCATTER
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 TUMOUR, NAEVUS, EPIDERMIS, DERMIS = range(4)
 SPACING = (12.0, 9.0, 9.5, 15.0)  # between cells, by tissue

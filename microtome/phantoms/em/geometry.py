@@ -6,18 +6,13 @@ distance less its radius is smallest (an additively weighted Voronoi diagram, as
 together). A smooth warp bends the interfaces. Lengths are pixels, depths are sections.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.phantoms._noise import smooth_noise
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MARGIN = 90  # tubes outside the field that still shape its border
 CALIBRE_SPREAD = 0.85  # standard deviation of the logarithm of the calibre

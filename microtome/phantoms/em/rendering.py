@@ -4,19 +4,14 @@
 Stain is an optical density from 0 (resin) to about 1 (a membrane seen edge-on); lengths are pixels.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.em.geometry import Tubes
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MITOCHONDRION_CALIBRE = 18.0  # thinner neurites hold none
 MITOCHONDRION_SHARE = 0.45

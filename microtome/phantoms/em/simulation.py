@@ -8,23 +8,17 @@ not; sections differ in tone and carry folds, tears, knife marks and precipitate
 the middle of each section.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.em import rendering
 from microtome.phantoms.em.geometry import Tubes, cut, grow_tubes, interface_distance
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 MEMBRANE, CELL = 0, 255
 SUBSECTIONS = (-0.36, 0.0, 0.36)  # depths of the planes a section projects, of its thickness

@@ -4,19 +4,13 @@
 Concentrations are optical densities (natural logarithm) along a stain vector of unit length, from 0.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.he.tissue import EPITHELIAL, LYMPHOCYTE, STROMAL, Layout, Nucleus, Organ
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEVELS = {EPITHELIAL: 1.25, STROMAL: 1.30, LYMPHOCYTE: 1.85}  # haematoxylin of a nucleus
 LEVEL_SPREAD = 0.24  # of its logarithm

@@ -7,23 +7,18 @@ and fibres bind eosin; each hospital has stain vectors, strengths, light, lens a
 truth is each nucleus, each hospital's stain matrix, and the concentrations.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microtome.config.phantoms.he import HEPhantomData
 from microtome.phantoms.he.rendering import concentrations
 from microtome.phantoms.he.sheet import HE_MPP, Tile, he_tiles
 from microtome.phantoms.he.staining import Hospital, hospitals, scan
 from microtome.phantoms.he.tissue import MARGIN, ORGANS, crop_labels, lay_out, place_nuclei
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 FOR_HOSPITALS, FOR_TILES = 0, 1
 """What a stream of random numbers is for; tiles have one each, so that further tiles change no other."""

@@ -5,18 +5,14 @@ Light passes through stained tissue by Beer and Lambert, so that optical densiti
 2001); lenses blur light, not density; photons are counted; files are compressed.
 """
 
-from __future__ import annotations
-
 import io
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 HAEMATOXYLIN, EOSIN = (0.59, 0.72, 0.37), (0.20, 0.83, 0.53)
 """Unit optical densities of the stains in the middle of the hospitals: means over the 30 training images of

@@ -6,18 +6,13 @@ that epithelium lines lumens. Nuclei are star-shaped. Some are put against anoth
 the pixels that two share belong to the first in the truth, while the stain of both adds up.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.phantoms._noise import smooth_noise
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MARGIN = 24  # the field is grown this much larger than the tile, so that its border is like its middle
 EPITHELIAL, STROMAL, LYMPHOCYTE = range(3)
@@ -34,7 +29,7 @@ FIBRE_PERIOD, FIBRE_WAVE, FIBRE_BEND = 9.0, 60.0, 7.0  # pixels, pixels, radians
 SMALLEST = 12  # pixels; what the tile's border leaves of a nucleus below that is no object
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Organ:
     """What tells the tissue of an organ apart.
 
@@ -74,19 +69,8 @@ class Organ:
 def _organ(
     shape: tuple[float, ...], tissue: tuple[float, ...], stain: tuple[float, ...], **more: bool
 ) -> Organ:
-    names = (
-        "diameter",
-        "spread",
-        "aspect",
-        "irregular",
-        "coverage",
-        "stroma",
-        "lumen",
-        "lymphocytes",
-        "gland",
-    )
-    names += ("vesicular", "eosin", "clear", "basophilia")
-    return Organ(**dict(zip(names, shape + tissue + stain, strict=True)), **more)
+    """The attributes in their order: of nuclei, of the tissue, and of stains."""
+    return Organ(*shape, *tissue, *stain, **more)
 
 
 ORGANS = {
