@@ -142,9 +142,8 @@ def read_draft(name: str, scale: str, folder: Path = STUDY_FOLDER) -> Draft:
     path = project.find(folder / f"{name}.yaml")
     if not path.is_file():
         place, found = project.find(folder.parent / "config.yaml"), f"'{name}'{project.searched(path)}"
-        return _unread(
-            name, path, [Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))]
-        )
+        fault = Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))
+        return _unread(name, path, [fault])
     try:
         tree = yaml.read(path)
     except ConfigurationError as error:

@@ -57,9 +57,7 @@ class Watershed(Section):
     min_marker_area: NonNegativeInt = option(20, "smaller markers are removed, pixels")
     min_object_area: NonNegativeInt = option(50, "smaller objects are removed after the cut, pixels")
     max_hole_area: NonNegativeInt = option(100, "smaller holes are filled, pixels")
-    dilation_radius: NonNegativeInt = option(
-        1, "each object grows by a disk of this radius (1: a cross), pixels"
-    )
+    dilation_radius: NonNegativeInt = option(1, "objects grow by a disk of this radius (1: a cross), pixels")
     markers: Literal["predicted", "eroded", "distance"] = option(
         "predicted",
         "predicted: second output of the network; for networks with a mask alone, eroded: parts "

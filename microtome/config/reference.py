@@ -305,10 +305,9 @@ def _range(schema: Mapping[str, Any]) -> str:
 def _written_default(kind: Kind, node: ast.expr) -> str:
     """A default as the code has it; a constant by its value if that is short."""
     if isinstance(node, ast.Name):
-        assigned = (
-            n for n in ast.parse(kind.file.read_text(encoding="utf-8")).body if isinstance(n, ast.Assign)
-        )
-        node = next((n.value for n in assigned if node.id in map(ast.unparse, n.targets)), node)
+        body = ast.parse(kind.file.read_text(encoding="utf-8")).body
+        assigned = {ast.unparse(t): n.value for n in body if isinstance(n, ast.Assign) for t in n.targets}
+        node = assigned.get(node.id, node)
     text = ast.unparse(node)
     return f"`{text}`" if len(text) <= SHORT and not text.isupper() else "built in"
 

@@ -66,11 +66,9 @@ class _Run(Section):
     @property
     def kind(self) -> str:
         """How the run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights."""
-        if self.weights_of is not None:
-            return "borrowed"
-        return (
-            "ensemble" if self.is_ensemble else "calibrated" if self.calibration.kind != "none" else "plain"
-        )
+        if self.weights_of is not None or self.is_ensemble:
+            return "borrowed" if self.weights_of is not None else "ensemble"
+        return "plain" if self.calibration.kind == "none" else "calibrated"
 
 
 class Run(*modalities.options("RunOptions"), _Run):

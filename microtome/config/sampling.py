@@ -26,9 +26,7 @@ class PatchSampler(Section):
     """Windows of the patch index, each once an epoch in a new order."""
 
     kind: Literal["patches"] = option("patches", "this sampler")
-    crop: PositiveInt | None = option(
-        None, "random square inside each window, in pixels; null: the whole window"
-    )
+    crop: PositiveInt | None = option(None, "random square inside each window, pixels; null: all of it")
     repeats: PositiveInt = option(1, "times each window is drawn in an epoch")
     copies: NonNegativeInt | None = option(
         None,
@@ -84,9 +82,7 @@ class Augment(Section):
         "H&E: factor 1 ± this and shift ± this/10 of each stain's density (Tellez et al. 2018, "
         "doi:10.1109/TMI.2018.2820199)",
     )
-    border: Literal["reflect", "zero"] = option(
-        "reflect", "beyond the border images and targets are mirrored, or 0"
-    )
+    border: Literal["reflect", "zero"] = option("reflect", "beyond the border pixels are mirrored, or 0")
     target_rounding: Literal["nearest", "floor", "round"] = option(
         "nearest",
         "targets of 0 and 1 under interpolation: nearest pixel; floor: 1 only where wholly "
@@ -106,9 +102,8 @@ class Augment(Section):
     @property
     def warps(self) -> bool:
         """Whether pixels are interpolated."""
-        return bool(
-            self.rotation or self.translate or self.shear or self.scale != (1, 1) or self.elastic_alpha
-        )
+        strengths = (self.rotation, self.translate, self.shear, self.elastic_alpha)
+        return any(strengths) or self.scale != (1, 1)
 
     @property
     def changes_intensity(self) -> bool:

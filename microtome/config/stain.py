@@ -38,9 +38,7 @@ class StainSettings(Section):
     density: Literal["log1p", "floor"] = option(
         "log1p", "log1p: ln 255 - ln(I + 1); floor: max(-ln(max(I, 1) / 255), 1e-6)"
     )
-    order: Literal["green", "red"] = option(
-        "green", "H is the vector with less green or with more red density"
-    )
+    order: Literal["green", "red"] = option("green", "H is the vector with less green or more red density")
     rounding: Literal["round", "truncate"] = option("round", "of the result to 8 bits")
     percentile: Annotated[float, Field(gt=0, le=100)] = option(
         99.0, "concentration that is matched, per cent of the pixels below it"

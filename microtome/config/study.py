@@ -32,9 +32,7 @@ class Data(Section):
         ..., "phantom: simulated; files: your own; public: fetched and verified"
     )
     samples: PurePosixPath | None = option(None, "sample sheet (TSV); not used by a phantom")
-    root: str | None = option(
-        None, "files: folder that the sheet's paths start from; null: the sheet's folder"
-    )
+    root: str | None = option(None, "files: folder that the sheet's paths start from; null: the sheet's")
     allow_outside: bool = option(
         False, "files: whether paths of the sheet may be absolute or lead out of `root` by `..`"
     )
@@ -47,9 +45,7 @@ class Data(Section):
     )
     channels: PositiveInt = option(1, "channels of every image")
     mpp: PositiveFloat | None = option(None, "micrometres per pixel, where the files do not say")
-    classes: dict[str, NonNegativeInt] = option(
-        ..., "class name: its value in the label images, in class order"
-    )
+    classes: dict[str, NonNegativeInt] = option(..., "class name: its value in label images, in class order")
     ignore: tuple[NonNegativeInt, ...] = option((), "label values that mean 'not labelled'")
     phantom: Phantom = option(EMPhantomData(), "what is simulated; without `kind`, em")
     batch_size: PositiveInt = option(8, "samples per job, before and after training")

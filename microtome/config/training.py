@@ -24,9 +24,7 @@ class Schedule(Section):
         "constant", "constant, drops, exponential or cosine decay"
     )
     every: PositiveInt = option(30, "step: epochs between two drops")
-    factor: PositiveFloat = option(
-        0.1, "step: factor of a drop; exponential: factor reached after the last epoch"
-    )
+    factor: PositiveFloat = option(0.1, "step: factor of a drop; exponential: factor after the last epoch")
     warmup: NonNegativeInt = option(0, "epochs of linear warm-up")
 
 

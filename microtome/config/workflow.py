@@ -24,9 +24,7 @@ class Cluster(Section):
     gpu_model: str | None = option(
         None, "type of GPU as the site calls it, such as a100", pattern=r"^[A-Za-z0-9_.]+$"
     )
-    longest: PositiveInt = option(
-        1440, "minutes that the site lets a job run at most; walltimes grow up to it"
-    )
+    longest: PositiveInt = option(1440, "minutes that the site lets a job run; walltimes grow up to it")
 
 
 class Workflow(Section):

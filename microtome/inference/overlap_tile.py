@@ -144,9 +144,8 @@ def _mask(rows: Axis, columns: Axis, wanted: Wanted | None) -> NDArray[np.bool_]
     """Ask which windows are wanted: (rows, columns) bool."""
     if wanted is None:
         return np.ones((len(rows.starts), len(columns.starts)), bool)
-    return np.array(
-        [[bool(wanted(y, x, rows.window, columns.window)) for x in columns.starts] for y in rows.starts]
-    )
+    size = rows.window, columns.window
+    return np.array([[bool(wanted(y, x, *size)) for x in columns.starts] for y in rows.starts])
 
 
 def _precision(forward: Forward, reader: BandReader, precision: str) -> Precision:

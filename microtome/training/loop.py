@@ -217,9 +217,8 @@ def _epoch(
         "train_seconds": middle - start,
         "val_seconds": end - middle,
     } | logged
-    logger.info(
-        "epoch %d: train %.5f, validation %.5f, %.1f s", number + 1, train_loss, val_loss, end - start
-    )
+    text = "epoch %d: train %.5f, validation %.5f, %.1f s"
+    logger.info(text, number + 1, train_loss, val_loss, end - start)
     history, model = (*state.history, row), _copy(trainer.model)
     loss = _copy(trainer.loss) if isinstance(trainer.loss, torch.nn.Module) else {}
     best = model if _best_epoch(history) == number + 1 else state.best

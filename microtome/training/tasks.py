@@ -107,10 +107,8 @@ class SoftmaxTask:
             ValueError: There is more than one map of labels.
         """
         if batch.labels.shape[1] != 1:
-            msg = (
-                f"found {batch.labels.shape[1]} label maps, expected one: a softmax output says which class "
-                "a pixel is of; set outputs to [mask]"
-            )
+            expected = "one: a softmax output says which class a pixel is of; set outputs to [mask]"
+            msg = f"found {batch.labels.shape[1]} label maps, expected {expected}"
             raise ValueError(msg)
         inputs, labels = _augmented(batch, self.settings, self.augmentation, seed)
         classes = labels[:, 0].long()
@@ -141,10 +139,9 @@ class WindowTask:
         """
         moving = [name for name in CENTRE_MOVING if getattr(self.augmentation, name)]
         if moving:
-            msg = (
-                f"augment.{' and augment.'.join(moving)} would move the central pixel of a window, whose "
-                "class is the window's label; set it to 0 for networks that classify windows."
-            )
+            found = f"augment.{' and augment.'.join(moving)} would move the central pixel of a window"
+            remedy = "set it to 0 for networks that classify windows."
+            msg = f"{found}, whose class is the window's label; {remedy}"
             raise ValueError(msg)
 
     def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:

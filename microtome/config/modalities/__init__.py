@@ -33,9 +33,8 @@ def options(name: str) -> tuple[type[Section], ...]:
 
 def views() -> dict[str, str]:
     """What a run may see beside the image, with a description."""
-    return {
-        name: text for module in load_all(__name__) for name, text in getattr(module, "VIEWS", {}).items()
-    }
+    found = [getattr(module, "VIEWS", {}) for module in load_all(__name__)]
+    return {name: text for views in found for name, text in views.items()}
 
 
 def check(study: "Study", places: "Places") -> Iterator[Fault]:

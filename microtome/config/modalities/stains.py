@@ -23,9 +23,7 @@ RGB = 3
 class StudyOptions(Section):
     """The normalizations of a study."""
 
-    stains: dict[str, StainNormalization] = option(
-        {}, "stain normalization by name; runs choose one with `stain`"
-    )
+    stains: dict[str, StainNormalization] = option({}, "normalizations by name; runs choose one with `stain`")
 
     @field_validator("stains", mode="before")
     @classmethod
@@ -39,9 +37,7 @@ class StudyOptions(Section):
 class RunOptions(Section):
     """The normalization of a run."""
 
-    stain: str | None = option(
-        None, "name of the study's stain normalization whose images are used; null: none"
-    )
+    stain: str | None = option(None, "the study's stain normalization whose images are used; null: none")
 
 
 def check(study: Study, places: Places) -> Iterator[Fault]:

@@ -16,9 +16,7 @@ class Ciresan(NetworkOptions):
     OUTPUT: ClassVar = "softmax"
     WINDOWS: ClassVar = True
     name: Literal["ciresan"] = option("ciresan", "this network")
-    variant: Literal["n4", "w65"] = option(
-        "n4", "n4: 95-pixel window; w65: three 5x5 convolutions, 65 pixels"
-    )
+    variant: Literal["n4", "w65"] = option("n4", "n4: window of 95 pixels; w65: three 5x5 convolutions, 65")
     activation: Literal["tanh", "relu"] = option("tanh", "tanh is the scaled tanh of the MCDNN paper")
     maps: PositiveInt = option(48, "feature maps of each convolution")
     hidden: PositiveInt = option(200, "units of the hidden fully connected layer")

@@ -20,14 +20,12 @@ class HEPhantomData(Section):
     seed: NonNegativeInt = option(0, "fixes every draw")
     size: Annotated[int, Field(ge=64, le=LARGEST_TILE)] = option(256, "side, pixels of 0.25 µm")
     difficulty: NonNegativeFloat = option(
-        1.0, "0: clean, all hospitals alike; 1: like MoNuSeg 2018; above: harder"
+        1.0, "0: clean, hospitals alike; 1: like MoNuSeg 2018; above: harder"
     )
     touching: Annotated[float, Field(ge=0, le=1)] = option(
         0.25, "share of nuclei that are put against another, or partly under it"
     )
-    hospitals: PositiveInt = option(
-        4, "sites, each with its stains and scanner; the last is seen in test alone"
-    )
+    hospitals: PositiveInt = option(4, "sites, each with its stains and scanner; the last is in test alone")
     organs: tuple[Organ, ...] = option(
         ("breast", "kidney", "prostate", "colon"), "kinds of tissue, in turn; empty: all"
     )
