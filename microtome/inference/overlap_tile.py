@@ -131,10 +131,8 @@ def _plan(
     for length, side in zip(source.shape[1:], sides, strict=True):
         pixels = round(overlap * side) if 0 <= overlap < 1 else int(overlap)
         if side < 1 or overlap < 0 or not pixels < side or (overlap >= 1 and pixels != overlap):
-            msg = (
-                f"window={window}, overlap={overlap}: expected at least 1 pixel and an overlap that is a "
-                "fraction below 1 or a whole number of pixels below the window"
-            )
+            expected = "an overlap that is a fraction below 1 or a whole number of pixels below the window"
+            msg = f"window={window}, overlap={overlap}: expected at least 1 pixel and {expected}"
             raise ValueError(msg)
         axes.append(plan_axis(length, side, overlap=pixels, border=border, weights=weights, sigma=sigma))
     return axes[0], axes[1]

@@ -66,10 +66,8 @@ def _fixed_copies(
 ) -> tuple[Tensor, Tensor]:
     """Augment each window with a seed of its own, those without one not at all."""
     pairs = [
-        (images[i : i + 1], labels[i : i + 1])
-        if seed is None
-        else augment(images[i : i + 1], labels[i : i + 1], augmentation, seed=seed)
-        for i, seed in enumerate(draws)
+        (image, label) if seed is None else augment(image, label, augmentation, seed=seed)
+        for image, label, seed in zip(images.split(1), labels.split(1), draws, strict=True)
     ]
     return torch.cat([image for image, _ in pairs]), torch.cat([label for _, label in pairs])
 
