@@ -95,6 +95,12 @@ def entry_file(package: str, name: str) -> Path:
     raise ValueError(_unknown(package, name, entry_names(package)))
 
 
+@cache
+def load_all(package: str) -> tuple[ModuleType, ...]:
+    """Import all entries of a registry, sorted by name."""
+    return tuple(importlib.import_module(f"{package}.{name}") for name in entry_names(package))
+
+
 def load_entry(package: str, name: str, *, kind: str) -> ModuleType:
     """Import one entry of a registry.
 

@@ -2,9 +2,11 @@
 """Checks of a study that no single option shows."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,13 +25,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
 TAKEN = ("benchmarks", "reports", "workflow")
 """Folders beside those of the studies, in the results of a scale and in a report's folder."""
-OWNERS = {
-    "phantom": "phantom",
-    "dataset": "public",
-    "root": "files",
-    "origin": "files",
-    "allow_outside": "files",
-}
+OWNERS = {"phantom": "phantom", "dataset": "public"} | dict.fromkeys(
+    ("root", "origin", "allow_outside"), "files"
+)
 """Options of `data` that only one source has."""
 SPLIT_OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validation": "folds"}
 """Options of `split` that only one kind has."""
@@ -54,12 +52,11 @@ def check_study(study: Study, places: Places) -> list[Fault]:
 
 def _check_names(study: Study, places: Places) -> Iterator[Fault]:
     """Names that become file names."""
+    path, called = str(places.path), f"a study called '{study.name}'"
     if study.name in TAKEN:
-        yield Fault(
-            str(places.path), f"a study called '{study.name}'", f"another name than {', '.join(TAKEN)}"
-        )
+        yield Fault(path, called, f"another name than {', '.join(TAKEN)}")
     if not NAME.fullmatch(study.name):
-        yield Fault(str(places.path), f"a study called '{study.name}'", f"a file name of {NAME_TEXT}")
+        yield Fault(path, called, f"a file name of {NAME_TEXT}")
     for section in ("runs", "tables", "figures"):
         for name in getattr(study, section):
             if not NAME.fullmatch(name):
@@ -69,11 +66,10 @@ def _check_names(study: Study, places: Places) -> Iterator[Fault]:
 def _check_data(study: Study, places: Places) -> Iterator[Fault]:
     data = study.data
     if data.source != "phantom" and data.samples is None:
-        yield Fault(
-            places(("data", "samples")), "nothing", f"a sample sheet (TSV), as data.source is '{data.source}'"
-        )
-    if data.source == "public":
-        yield from check_dataset(data, places) if data.dataset is None else ()
+        expected = f"a sample sheet (TSV), as data.source is '{data.source}'"
+        yield Fault(places(("data", "samples")), "nothing", expected)
+    if data.source == "public" and data.dataset is None:
+        yield from check_dataset(data, places)
     for count in _all_channels(study):
         expected = f"{count}, the in_channels of every network; or change these in `defaults`"
         yield Fault(places(("data", "channels")), str(data.channels), expected)
@@ -115,35 +111,39 @@ def _unused_data(study: Study, places: Places) -> Iterator[Fault]:
         if source == study.data.source or node is None or node.content is None:
             continue
         if node.written[:1] == ("scales",) or chosen[:1] != ("scales",):
-            yield Fault(
-                places(("data", option)),
-                f"an option of data.source '{source}'",
-                f"no such option, as data.source is '{study.data.source}'; delete it or change the source",
-            )
+            yield _unused(places, "data", option, ("source", source, study.data.source))
+
+
+def _unused(places: Places, section: str, option: str, by: tuple[str, str, str]) -> Fault:
+    """An option of another source or kind; `by` is what says so, what it would have to be, and what it is."""
+    chooser, owner, chosen = by
+    expected = f"no such option, as {section}.{chooser} is '{chosen}'; delete it or change the {chooser}"
+    return Fault(places((section, option)), f"an option of {section}.{chooser} '{owner}'", expected)
+
+
+def _twice(values: Iterable[Any]) -> str:
+    """The values that stand in a list more than once."""
+    return ", ".join(str(value) for value, count in sorted(Counter(values).items()) if count > 1)
 
 
 def _check_classes(study: Study, places: Places) -> Iterator[Fault]:
     data, where = study.data, places(("data", "classes"))
     if len(data.classes) < 2 and study.runs:
         yield Fault(where, f"{len(data.classes)} class", "two or more, such as {membrane: 0, cell: 255}")
-    values = [*data.classes.values(), *data.ignore]
-    twice = sorted({value for value in values if values.count(value) > 1})
-    if twice:
-        found = f"the label value {', '.join(map(str, twice))} twice"
-        yield Fault(where, found, "each value once, in data.classes or in data.ignore")
+    if twice := _twice([*data.classes.values(), *data.ignore]):
+        expected = "each value once, in data.classes or in data.ignore"
+        yield Fault(where, f"the label value {twice} twice", expected)
+    expected = "another name; metrics use it for all classes together"
     for name in data.classes:
         if name == EVERY_CLASS or not name.strip():
-            yield Fault(
-                where, f"a class called '{name}'", "another name; metrics use it for all classes together"
-            )
+            yield Fault(where, f"a class called '{name}'", expected)
 
 
 def _check_split(study: Study, places: Places) -> Iterator[Fault]:
     split = study.split
     if split.kind == "random" and not split.sizes:
-        yield Fault(
-            places(("split", "sizes")), "nothing", "the size of each part: {train: 24, val: 3, test: 3}"
-        )
+        expected = "the size of each part: {train: 24, val: 3, test: 3}"
+        yield Fault(places(("split", "sizes")), "nothing", expected)
     if split.kind == "folds" and split.k < 2:
         yield Fault(places(("split", "k")), str(split.k), "2 or more")
     if (split.kind == "none") == bool(study.runs):
@@ -152,23 +152,13 @@ def _check_split(study: Study, places: Places) -> Iterator[Fault]:
         yield Fault(places(("split", "kind")), found, expected)
     for option, kind in SPLIT_OPTIONS.items():
         if kind != split.kind and places.tree.get("split", option):
-            yield Fault(
-                places(("split", option)),
-                f"an option of split.kind '{kind}'",
-                f"no such option, as split.kind is '{split.kind}'; delete it or change the kind",
-            )
+            yield _unused(places, "split", option, ("kind", kind, split.kind))
     if split.group_by not in (None, "sample", study.data.group_by):
-        yield Fault(
-            places(("split", "group_by")),
-            f"'{split.group_by}'",
-            f"'{study.data.group_by}' as data.group_by has it, 'sample', or null",
-        )
+        expected = f"'{study.data.group_by}' as data.group_by has it, 'sample', or null"
+        yield Fault(places(("split", "group_by")), f"'{split.group_by}'", expected)
     if study.patches.stride > study.patches.size:
-        yield Fault(
-            places(("patches", "stride")),
-            str(study.patches.stride),
-            f"at most patches.size = {study.patches.size}, or pixels between windows are never seen",
-        )
+        expected = f"at most patches.size = {study.patches.size}, or pixels between windows are never seen"
+        yield Fault(places(("patches", "stride")), str(study.patches.stride), expected)
 
 
 def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
@@ -177,9 +167,8 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
         return
     if run.network is None or run.loss is None:
         lacking = " and ".join(option for option in ("network", "loss") if getattr(run, option) is None)
-        yield Fault(
-            places(("runs", name)), f"no {lacking}", "both a network and a loss, or `members` for an ensemble"
-        )
+        expected = "both a network and a loss, or `members` for an ensemble"
+        yield Fault(places(("runs", name)), f"no {lacking}", expected)
         return
     for option in ("member_seeds", "uncertainty"):
         if getattr(run, option):
@@ -190,11 +179,6 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     if crop and crop > study.patches.size:
         expected = f"at most patches.size = {study.patches.size}"
         yield Fault(places(("runs", name, "sampler", "crop")), str(crop), expected)
-    low, high = run.augment.scale
-    if low > high:
-        yield Fault(
-            places(("runs", name, "augment", "scale")), f"[{low:g}, {high:g}]", "the smaller number first"
-        )
 
 
 def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
@@ -207,9 +191,8 @@ def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterat
         if getattr(run, option) is not None:
             where = places.inside(("runs", name, option), 2)
             yield Fault(where, f"a {option}", "none, as `members` makes this run an ensemble")
-    twice = sorted({member for member in run.members if run.members.count(member) > 1})
-    if twice:
-        yield Fault(places(("runs", name, "members")), f"{', '.join(twice)} twice", "each run once")
+    if twice := _twice(run.members):
+        yield Fault(places(("runs", name, "members")), f"{twice} twice", "each run once")
     if len(run.member_seeds) != len(set(run.member_seeds)):
         yield Fault(places(("runs", name, "member_seeds")), str(list(run.member_seeds)), "each seed once")
     if unknown:

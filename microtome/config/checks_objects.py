@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from microtome.config.study import Study
     from microtome.config.yaml import Places
 
-RGB = 3
-
 
 def check(study: Study, places: Places) -> Iterator[Fault]:
     """Find what contradicts itself among targets, outputs and post-processing.
@@ -48,9 +46,8 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
             where = places.inside(("runs", name, "segment", "kind"), 2)
             yield Fault(where, f"'{run.segment.kind}'", "'watershed', as evaluate.metrics has 'instances'")
     if study.data.source == "phantom" and objects != study.data.phantom.OBJECTS:
-        expected = (
-            f"'{'semantic' if objects else 'instances'}', which phantom '{study.data.phantom.kind}' has"
-        )
+        other, phantom = "semantic" if objects else "instances", study.data.phantom.kind
+        expected = f"'{other}', which phantom '{phantom}' has"
         yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)
     channels = study.data.phantom.CHANNELS
     if study.data.source == "phantom" and study.data.channels != channels:

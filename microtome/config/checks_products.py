@@ -139,11 +139,8 @@ def _nearest_metric(metric: str, known: Iterable[str]) -> str:
 def _check_paper(study: Study, places: Places) -> Iterator[Fault]:
     papers = _papers(places)
     if papers and study.paper not in papers:
-        yield Fault(
-            places(("paper",)),
-            f"'{study.paper}'",
-            f"{nearest(study.paper, papers)}, as in config/{PUBLISHED}",
-        )
+        expected = f"{nearest(study.paper, papers)}, as in config/{PUBLISHED}"
+        yield Fault(places(("paper",)), f"'{study.paper}'", expected)
 
 
 def _papers(places: Places) -> Mapping[str, Any]:
@@ -162,9 +159,8 @@ def _published(path: Path) -> Mapping[str, Any]:
 
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:
     """What a run is that lacks something needed; None if it lacks nothing."""
-    return next(
-        (OF_RUNS[need][1] for need in sorted(needed) if need in OF_RUNS and not OF_RUNS[need][0](run)), None
-    )
+    asked = (OF_RUNS[need] for need in sorted(needed) if need in OF_RUNS)
+    return next((what for has, what in asked if not has(run)), None)
 
 
 @dataclass(frozen=True)
@@ -179,34 +175,20 @@ class _Entry:
 
     def faults(self) -> Iterator[Fault]:
         """Everything that is wrong with it."""
-        yield from self._options()
-        yield from self._runs()
-        yield from self._study_has_it()
-        yield from self._names()
-        yield from self._metrics()
-        yield from self._columns()
-        yield from self._published()
+        of_names = (self._options, self._runs, self._study_has_it, self._names)
+        for check in (*of_names, self._metrics, self._columns, self._published):
+            yield from check()
 
     def _at(self, *keys: str) -> str:
         return self.places((self.kind.section, self.name, *keys))
-
-    def _listed(self, constant: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-        """The names in the options that a constant of the kind lists, and their keys."""
-        for option in self.kind.declared(constant):
-            value = self.entry.options.get(option)
-            if isinstance(value, str) and value:
-                yield (option,), value
-            for number, item in enumerate(value if isinstance(value, list | tuple) else ()):
-                yield (option, str(number)), item
 
     def _options(self) -> Iterator[Fault]:
         allowed = [option for option in self.kind.options if option not in GIVEN]
         for option, value in self.entry.options.items():
             if option in FLAGS and isinstance(value, bool):
-                expected = (
-                    f"no such option, as the kind '{self.kind.name}' says itself what it needs; delete it"
-                )
-                yield Fault(self._at(option), f"'{option}: {str(value).lower()}'", expected)
+                why = f"as the kind '{self.kind.name}' says itself what it needs"
+                found = f"'{option}: {str(value).lower()}'"
+                yield Fault(self._at(option), found, f"no such option, {why}; delete it")
             elif option not in allowed:
                 expected = nearest(option, [*allowed, *Entry.model_fields])
                 yield Fault(self._at(option), f"unknown option '{option}'", expected)
@@ -235,11 +217,8 @@ class _Entry:
                 expected = f"one of {', '.join(able) or 'no run of this study'}"
                 yield Fault(where, f"'{name}', {lacking}", expected)
         if "runs" in needed and not runs_shown(self.study, self.kind, self.entry):
-            yield Fault(
-                self._at("runs"),
-                "no run that it can show",
-                f"one or more of {', '.join(runs) or 'none here'}",
-            )
+            expected = f"one or more of {', '.join(runs) or 'none here'}"
+            yield Fault(self._at("runs"), "no run that it can show", expected)
 
     def _study_has_it(self) -> Iterator[Fault]:
         for need in sorted(self.kind.needs(self.entry.options)):
@@ -250,13 +229,9 @@ class _Entry:
     def _names(self) -> Iterator[Fault]:
         """Classes, runs and stain normalizations that are none of the study's."""
         shown = runs_shown(self.study, self.kind, self.entry)
-        known = {
-            "CLASS_OPTIONS": self.study.data.classes,
-            "RUN_OPTIONS": shown,
-            "STAIN_OPTIONS": self.study.stains,
-        }
-        for constant, names in known.items():
-            for keys, value in self._listed(constant):
+        known = {"CLASS": self.study.data.classes, "RUN": shown, "STAIN": self.study.stains}
+        for noun, names in known.items():
+            for keys, value in self.kind.listed(f"{noun}_OPTIONS", self.entry.options):
                 if value not in names:
                     yield Fault(self._at(*keys), repr(value), nearest(str(value), names))
 
@@ -311,18 +286,19 @@ class _Entry:
             yield from self._metric(keys["metric"], plain.get("metric"), keys["class"], of)
             yield from self._published_column(keys["published"], plain.get("published"))
 
+    @property
+    def _tables(self) -> Mapping[str, Any]:
+        """The published tables of the study's paper."""
+        return _papers(self.places).get(self.study.paper, {}).get("tables", {})
+
     def _published(self) -> Iterator[Fault]:
-        tables = _papers(self.places).get(self.study.paper, {}).get("tables", {})
-        for keys, table in self._listed("PUBLISHED_OPTIONS"):
-            if tables and table not in tables:
-                expected = (
-                    f"{nearest(table, tables)}, the tables of '{self.study.paper}' in config/{PUBLISHED}"
-                )
-                yield Fault(self._at(*keys), f"'{table}'", expected)
+        source = f"the tables of '{self.study.paper}' in config/{PUBLISHED}"
+        for keys, table in self.kind.listed("PUBLISHED_OPTIONS", self.entry.options):
+            if self._tables and table not in self._tables:
+                yield Fault(self._at(*keys), f"'{table}'", f"{nearest(table, self._tables)}, {source}")
 
     def _published_column(self, keys: tuple[str, ...], column: Any) -> Iterator[Fault]:
-        tables = _papers(self.places).get(self.study.paper, {}).get("tables", {})
-        table = tables.get(self.entry.options.get("published"))
+        table = self._tables.get(self.entry.options.get("published"))
         if column and table and keys[0] in self.entry.options and column not in table.get("columns", ()):
             expected = f"{nearest(column, table.get('columns', ()))}, the columns of the published table"
             yield Fault(self._at(*keys), f"'{column}'", expected)

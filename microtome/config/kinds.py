@@ -15,7 +15,7 @@ say what it is made of and which options hold names that can be checked before a
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,19 +24,9 @@ from typing import Any
 from microtome.registry import entry_file, entry_names
 
 MAKERS = {"tables": "tabulate", "figures": "draw"}
-DECLARED = {
-    "NEEDS": frozenset,
-    "USES": frozenset,
-    "NEEDS_WHEN": dict,
-    "METRICS": tuple,
-    "METRIC_OPTIONS": dict,
-    "COLUMN_OPTIONS": tuple,
-    "CLASS_OPTIONS": tuple,
-    "RUN_OPTIONS": tuple,
-    "SAMPLE_OPTIONS": tuple,
-    "STAIN_OPTIONS": tuple,
-    "PUBLISHED_OPTIONS": tuple,
-}
+DECLARED = {"NEEDS": frozenset, "USES": frozenset, "NEEDS_WHEN": dict, "METRIC_OPTIONS": dict}
+NAMED = ("COLUMN", "CLASS", "RUN", "SAMPLE", "STAIN", "PUBLISHED")
+DECLARED |= {"METRICS": tuple} | {f"{noun}_OPTIONS": tuple for noun in NAMED}
 """Constants of a kind and their types."""
 
 
@@ -78,6 +68,15 @@ class Kind:
     def declared(self, constant: str) -> Any:
         """One of `DECLARED`; empty if the kind does not say it."""
         return DECLARED[constant](self.constants.get(constant, ()))
+
+    def listed(self, constant: str, given: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """The names that stand in those of the given options that a constant lists, and their keys."""
+        for option in self.declared(constant):
+            value = given.get(option)
+            if isinstance(value, str) and value:
+                yield (option,), value
+            for number, item in enumerate(value if isinstance(value, list | tuple) else ()):
+                yield (option, str(number)), item
 
     def default(self, option: str) -> Any:
         """The default of an option, also by the name of a constant; None if it is no literal."""

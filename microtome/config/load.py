@@ -142,9 +142,8 @@ def read_draft(name: str, scale: str, folder: Path = STUDY_FOLDER) -> Draft:
     path = project.find(folder / f"{name}.yaml")
     if not path.is_file():
         place, found = project.find(folder.parent / "config.yaml"), f"'{name}'{project.searched(path)}"
-        return _unread(
-            name, path, [Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))]
-        )
+        fault = Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))
+        return _unread(name, path, [fault])
     try:
         tree = yaml.read(path)
     except ConfigurationError as error:
@@ -168,11 +167,8 @@ def _scale_faults(tree: Node, scale: str, path: Path) -> list[Fault]:
     if not scales.is_mapping and scales.content is not None:
         return [Fault(places(("scales",)), repr(scales.plain), f"overlays by name ({', '.join(SCALES)})")]
     content = scales.content or {}
-    faults = [
-        Fault(places(("scales", name)), f"unknown scale '{name}'", nearest(name, SCALES))
-        for name in content
-        if name not in SCALES
-    ]
+    unknown = [name for name in content if name not in SCALES]
+    faults = [Fault(places(("scales", n)), f"unknown scale '{n}'", nearest(n, SCALES)) for n in unknown]
     faults += [
         Fault(places(("scales", name)), repr(node.plain), "options to change, or {} for none")
         for name, node in content.items()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -14,80 +14,70 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 class Predict(Section):
     """Overlap-tile prediction."""
 
-    window: PositiveInt | None = Field(None, description="pixels; null: the whole image at once")
-    overlap: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.5, description="fraction of the window shared by neighbours"
+    window: PositiveInt | None = option(None, "pixels; null: the whole image at once")
+    overlap: Annotated[float, Field(ge=0, lt=1)] = option(0.5, "fraction of the window shared by neighbours")
+    weights: Literal["constant", "trapezoid", "gaussian"] = option(
+        "gaussian", "weight of a window's pixels where windows overlap"
     )
-    weights: Literal["constant", "trapezoid", "gaussian"] = Field(
-        "gaussian", description="weight of a window's pixels where windows overlap"
-    )
-    gaussian_sigma: PositiveFloat | None = Field(None, description="pixels; null: one eighth of the window")
-    batch_size: PositiveInt = Field(4, description="windows predicted at once")
-    tta: bool = Field(False, description="average over the 8 flips and quarter turns")
-    precision: Literal["fp32", "bf16", "auto"] = Field(
-        "fp32", description="auto: bf16 where fast and arg-max agrees"
-    )
+    gaussian_sigma: PositiveFloat | None = option(None, "pixels; null: one eighth of the window")
+    batch_size: PositiveInt = option(4, "windows predicted at once")
+    tta: bool = option(False, "average over the 8 flips and quarter turns")
+    precision: Literal["fp32", "bf16", "auto"] = option("fp32", "auto: bf16 where fast and arg-max agrees")
 
 
 class Calibration(Section):
     """Monotone polynomial from predicted value to frequency, fitted on the validation part."""
 
-    kind: Literal["none", "cubic"] = Field("none", description="none, or a monotone cubic polynomial")
-    bins: PositiveInt = Field(256, description="of predicted values in the fit")
-    median_radius: NonNegativeInt = Field(0, description="radius of the median filter after it, pixels")
+    kind: Literal["none", "cubic"] = option("none", "none, or a monotone cubic polynomial")
+    bins: PositiveInt = option(256, "of predicted values in the fit")
+    median_radius: NonNegativeInt = option(0, "radius of the median filter after it, pixels")
 
 
 class Threshold(Section):
     """The positive class where its probability is above a threshold."""
 
-    kind: Literal["threshold"] = Field("threshold", description="one probability map, one threshold")
-    threshold: Probability = Field(0.5, description="probability of the positive class")
+    kind: Literal["threshold"] = option("threshold", "one probability map, one threshold")
+    threshold: Probability = option(0.5, "probability of the positive class")
 
 
 class ArgMax(Section):
     """The most probable of several classes."""
 
-    kind: Literal["argmax"] = Field("argmax", description="the largest of several probability maps")
+    kind: Literal["argmax"] = option("argmax", "the largest of several probability maps")
 
 
 class Watershed(Section):
     """Objects by marker watershed, as published with USE-Net (see `microtome.objects.watershed`)."""
 
-    kind: Literal["watershed"] = Field("watershed", description="objects from a mask and markers")
-    mask_threshold: Probability = Field(0.1, description="probability above which a pixel is object")
-    marker_threshold: Probability = Field(0.1, description="probability above which a pixel is marker")
-    quantize: bool = Field(True, description="compare 8-bit values cut off, as the authors' code does")
-    min_mask_area: NonNegativeInt = Field(50, description="smaller parts of the mask are removed, pixels")
-    min_marker_area: NonNegativeInt = Field(20, description="smaller markers are removed, pixels")
-    min_object_area: NonNegativeInt = Field(
-        50, description="smaller objects are removed after the cut, pixels"
-    )
-    max_hole_area: NonNegativeInt = Field(100, description="smaller holes are filled, pixels")
-    dilation_radius: NonNegativeInt = Field(
-        1, description="each object grows by a disk of this radius (1: a cross), pixels"
-    )
-    markers: Literal["predicted", "eroded", "distance"] = Field(
+    kind: Literal["watershed"] = option("watershed", "objects from a mask and markers")
+    mask_threshold: Probability = option(0.1, "probability above which a pixel is object")
+    marker_threshold: Probability = option(0.1, "probability above which a pixel is marker")
+    quantize: bool = option(True, "compare 8-bit values cut off, as the authors' code does")
+    min_mask_area: NonNegativeInt = option(50, "smaller parts of the mask are removed, pixels")
+    min_marker_area: NonNegativeInt = option(20, "smaller markers are removed, pixels")
+    min_object_area: NonNegativeInt = option(50, "smaller objects are removed after the cut, pixels")
+    max_hole_area: NonNegativeInt = option(100, "smaller holes are filled, pixels")
+    dilation_radius: NonNegativeInt = option(1, "objects grow by a disk of this radius (1: a cross), pixels")
+    markers: Literal["predicted", "eroded", "distance"] = option(
         "predicted",
-        description="predicted: second output of the network; for networks with a mask alone, eroded: parts "
+        "predicted: second output of the network; for networks with a mask alone, eroded: parts "
         "of the mask shrunk by their area, distance: maxima of the distance to the border",
     )
-    h: PositiveFloat = Field(1.0, description="markers `distance`: height of a maximum, pixels")
-    surface: Literal["flat", "intensity", "distance"] = Field(
-        "flat", description="what is flooded: a plain (the authors), mask probability, distance to the border"
+    h: PositiveFloat = option(1.0, "markers `distance`: height of a maximum, pixels")
+    surface: Literal["flat", "intensity", "distance"] = option(
+        "flat", "what is flooded: a plain (the authors), mask probability, distance to the border"
     )
-    scope: Literal["image", "component"] = Field(
-        "image",
-        description="image: zones grow over the whole image (the authors); component: within the mask",
+    scope: Literal["image", "component"] = option(
+        "image", "image: zones grow over the whole image (the authors); component: within the mask"
     )
-    flooding: Literal["queue", "rings"] = Field(
-        "queue",
-        description="queue: as scikit-image; rings: faster, the rule for ties is local, flat surface only",
+    flooding: Literal["queue", "rings"] = option(
+        "queue", "queue: as scikit-image; rings: faster, the rule for ties is local, flat surface only"
     )
-    reach: PositiveInt | None = Field(
-        None, description="flooding `rings`: zones end so many pixels from their marker; null: nowhere"
+    reach: PositiveInt | None = option(
+        None, "flooding `rings`: zones end so many pixels from their marker; null: nowhere"
     )
-    tile: PositiveInt | None = Field(
-        None, description="side of the tiles of large images (needs `rings` and `reach`); null: whole images"
+    tile: PositiveInt | None = option(
+        None, "side of the tiles of large images (needs `rings` and `reach`); null: whole images"
     )
 
     @field_validator("flooding", "reach", "tile")

@@ -7,7 +7,7 @@ import difflib
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -78,26 +78,24 @@ def write(root: Path) -> list[Path]:
     Returns:
         The files that changed.
     """
-    changed = []
-    for name, text in outputs().items():
-        path = root / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            changed.append(path)
-    return changed
+    changed = {root / name: text for name, text in outputs().items() if _written(root / name) != text}
+    for path, text in changed.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return list(changed)
 
 
 def differences(root: Path) -> str:
     """How the files in a repository differ from what the models say, as a diff; empty if they do not."""
     found = []
     for name, text in outputs().items():
-        path = root / name
-        old = path.read_text(encoding="utf-8") if path.is_file() else ""
-        found += difflib.unified_diff(
-            old.splitlines(), text.splitlines(), name, f"{name} by the models", n=1, lineterm=""
-        )
+        lines = (_written(root / name) or "").splitlines(), text.splitlines()
+        found += difflib.unified_diff(*lines, name, f"{name} by the models", n=1, lineterm="")
     return "\n".join(found)
+
+
+def _written(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def plugin_page() -> str:
@@ -117,8 +115,7 @@ def _plugin_part(package: str, name: str) -> Iterator[str]:
         schema = options_of(package, name).model_json_schema()
         yield from (inspect.cleandoc(schema.get("description", "")), "", *_options(schema))
         return
-    tree = ast.parse(entry_file(package, name).read_text(encoding="utf-8"))
-    yield (ast.get_docstring(tree) or "").split("\n", maxsplit=1)[0]
+    yield _summary(ast.parse(entry_file(package, name).read_text(encoding="utf-8")))
 
 
 def _json(schema: Mapping[str, Any]) -> str:
@@ -138,26 +135,23 @@ def study_schema() -> dict[str, Any]:
         definitions[noun] = _entry_schema(section, definitions["Entry"])
     del definitions["Entry"]
     properties = {key: value for key, value in schema["properties"].items() if key in TOP_LEVEL}
-    properties["defaults"] = {
-        "anyOf": [_reference("Run"), {"type": "null"}],
-        "description": "options that every run starts from",
-    }
+    text = "options that every run starts from"
+    properties["defaults"] = {"anyOf": _references("Run"), "description": text}
     for section, noun in {"runs": "Run"}.items() | ENTRIES.items():
         properties[section] = {
             "type": "object",
             "description": schema["properties"][section].get("description", ""),
-            "additionalProperties": {"anyOf": [_reference(noun), {"type": "null"}, {"const": OMIT}]},
+            "additionalProperties": {"anyOf": [*_references(noun), {"const": OMIT}]},
         }
-    overlay = _section(properties)
-    definitions["Overlay"] = {**overlay, "description": "changes of the file at this scale"}
-    scales = {scale: {"anyOf": [_reference("Overlay"), {"type": "null"}]} for scale in SCALES}
+    definitions["Overlay"] = _section(properties) | {"description": "changes of the file at this scale"}
+    scales = {scale: {"anyOf": _references("Overlay")} for scale in SCALES}
     scales_schema = {"type": "object", "properties": scales, "additionalProperties": False}
     top = _section({**properties, "scales": scales_schema})
     return {"$schema": DRAFT, "title": "Study", **top, "required": list(REQUIRED), "$defs": definitions}
 
 
-def _reference(name: str) -> dict[str, str]:
-    return {"$ref": f"#/$defs/{name}"}
+def _references(name: str) -> list[dict[str, str]]:
+    return [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]
 
 
 def _section(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,9 +171,8 @@ def _partial(schema: Any) -> Any:
         return [_partial(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {
-        key: _partial(value) for key, value in schema.items() if key not in ("required", "discriminator")
-    }
+    kept = schema.keys() - {"required", "discriminator"}
+    found = {key: _partial(value) for key, value in schema.items() if key in kept}
     if "oneOf" in found:
         found["anyOf"] = found.pop("oneOf")
     properties = found.get("properties")
@@ -193,7 +186,7 @@ def _entry_schema(section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     alternatives = []
     for kind in _kinds(section):
         properties = copy.deepcopy(dict(entry["properties"]))
-        properties["kind"] = {"const": kind.name, "description": _summary(kind)}
+        properties["kind"] = {"const": kind.name, "description": _summary(kind.function)}
         texts = _arguments(kind)
         properties |= {name: {"description": texts.get(name, "")} for name in _own_options(kind)}
         alternatives.append({"title": kind.name, **_section(properties)})
@@ -208,21 +201,17 @@ def _own_options(kind: Kind) -> list[str]:
     return [option for option in kind.options if option not in GIVEN]
 
 
-def _summary(kind: Kind) -> str:
+def _summary(documented: ast.FunctionDef | ast.Module) -> str:
     """The first line of what a kind says of itself."""
-    return _documentation(kind).split("\n", maxsplit=1)[0]
-
-
-def _documentation(kind: Kind) -> str:
-    return ast.get_docstring(kind.function) or ""
+    return (ast.get_docstring(documented) or "").split("\n", maxsplit=1)[0]
 
 
 def _arguments(kind: Kind) -> dict[str, str]:
     """The meaning of each option, from the docstring's `Args`."""
-    listing = re.search(r"\nArgs:\n(.*?)(?:\n\S|\Z)", _documentation(kind), re.DOTALL)
-    if not listing:
-        return {}
-    found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", listing[1], re.DOTALL | re.MULTILINE)
+    documentation = ast.get_docstring(kind.function) or ""
+    listing = re.search(r"\nArgs:\n(.*?)(?:\n\S|\Z)", documentation, re.DOTALL)
+    text = listing[1] if listing else ""
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w|\Z)", text, re.DOTALL | re.MULTILINE)
     return {name: " ".join(text.split()).rstrip(".").replace("``", "`") for name, text in found}
 
 
@@ -230,7 +219,7 @@ def configuration_page() -> str:
     """The page of every option of every section."""
     parts = [INTRODUCTION, *_model_parts("workflow", Workflow, "What to run: `config/config.yaml`."), ""]
     intro = "A study file has these options, and `defaults` and `scales`."
-    parts += _model_parts("study", Study, intro, leave_out=("name", *ENTRIES))
+    parts += _model_parts("study", Study, intro, ("name", *ENTRIES))
     for section, noun in ENTRIES.items():
         parts += [f"## {section}", "", *_options(Entry.model_json_schema()), "", ENTRY_TEXT[section], ""]
         for kind in _kinds(section):
@@ -238,15 +227,12 @@ def configuration_page() -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
 
 
-def _model_parts(
-    title: str, model: type[BaseModel], intro: str, *, leave_out: tuple[str, ...] = ()
-) -> Iterator[str]:
+def _model_parts(title: str, model: type[BaseModel], intro: str, leave_out: Sequence[str] = ()) -> list[str]:
     """The sections of a model and of all models below it."""
     schema = model.model_json_schema()
-    definitions = schema.get("$defs", {})
     shown = {key: value for key, value in schema["properties"].items() if key not in leave_out}
-    yield from (f"## {title}", "", intro, "", *_options({**schema, "properties": shown}), "")
-    yield from _sections_below("", shown, definitions)
+    options = _options({**schema, "properties": shown})
+    return [f"## {title}", "", intro, "", *options, "", *_sections_below("", shown, schema.get("$defs", {}))]
 
 
 def _sections_below(
@@ -320,18 +306,15 @@ def _written_default(kind: Kind, node: ast.expr) -> str:
     """A default as the code has it; a constant by its value if that is short."""
     if isinstance(node, ast.Name):
         body = ast.parse(kind.file.read_text(encoding="utf-8")).body
-        node = next((n.value for n in body if isinstance(n, ast.Assign) and _names(n, node.id)), node)
+        assigned = {ast.unparse(t): n.value for n in body if isinstance(n, ast.Assign) for t in n.targets}
+        node = assigned.get(node.id, node)
     text = ast.unparse(node)
     return f"`{text}`" if len(text) <= SHORT and not text.isupper() else "built in"
 
 
-def _names(item: ast.Assign, name: str) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == name for target in item.targets)
-
-
 def _kind_part(kind: Kind, noun: str) -> Iterator[str]:
     """What a kind of table or figure needs, and its options."""
-    yield from (f"### {noun} {kind.name}", "", _summary(kind), "")
+    yield from (f"### {noun} {kind.name}", "", _summary(kind.function), "")
     yield from _needs_part(kind)
     own, texts = _own_options(kind), _arguments(kind)
     if not own:

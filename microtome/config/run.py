@@ -4,14 +4,14 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, ValidationInfo, field_validator
+from pydantic import NonNegativeInt, ValidationInfo, field_validator
 
 from microtome.config import modalities
 from microtome.config.losses import Loss
 from microtome.config.networks import Network
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 from microtome.config.training import Training
 
 View = Literal[("image", *modalities.views())]
@@ -21,33 +21,29 @@ VIEWS = "; ".join(f"{name}: {text}" for name, text in modalities.views().items()
 class _Run(Section):
     """What every run has, whatever the modalities of its study."""
 
-    label: str = Field("", description="name in tables and figures; empty: the run's key")
-    network: Network | None = Field(None, description="null only for an ensemble")
-    members: tuple[str, ...] = Field(
-        (), description="an ensemble: the runs whose probability maps are averaged"
+    label: str = option("", "name in tables and figures; empty: the run's key")
+    network: Network | None = option(None, "null only for an ensemble")
+    members: tuple[str, ...] = option((), "an ensemble: the runs whose probability maps are averaged")
+    member_seeds: tuple[NonNegativeInt, ...] = option(
+        (), "an ensemble: seeds of each member that are averaged; empty: its own seed"
     )
-    member_seeds: tuple[NonNegativeInt, ...] = Field(
-        (),
-        description="an ensemble: seeds of each member that are averaged; empty: its own seed",
+    uncertainty: bool = option(
+        False, "an ensemble: also write where members doubt (predictive entropy, mutual information)"
     )
-    uncertainty: bool = Field(
-        False,
-        description="an ensemble: also write where members doubt (predictive entropy, mutual information)",
+    loss: Loss | None = option(None, "null only for an ensemble")
+    view: View = option("image", f"what the network sees. image: the picture; {VIEWS}")
+    weights_of: str | None = option(
+        None, "the run is not trained; it predicts with the weights of this run, on its own view"
     )
-    loss: Loss | None = Field(None, description="null only for an ensemble")
-    view: View = Field("image", description=f"what the network sees. image: the picture; {VIEWS}")
-    weights_of: str | None = Field(
-        None, description="the run is not trained; it predicts with the weights of this run, on its own view"
-    )
-    input: Input = Field(Input(), description="scaling of the pixels")
-    sampler: Sampler = Field(PatchSampler(), description="what an epoch consists of")
-    window: Window = Field(Window(), description="what a sliding-window network sees")
-    augment: Augment = Field(Augment(), description="random changes of the training images")
-    training: Training = Field(Training(), description="optimizer, schedule, stopping")
-    predict: Predict = Field(Predict(), description="how whole images are predicted")
-    calibration: Calibration = Field(Calibration(), description="from predicted value to frequency")
-    segment: Segment = Field(Threshold(), description="from probability map to label map")
-    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1, description="one training for each seed")
+    input: Input = option(Input(), "scaling of the pixels")
+    sampler: Sampler = option(PatchSampler(), "what an epoch consists of")
+    window: Window = option(Window(), "what a sliding-window network sees")
+    augment: Augment = option(Augment(), "random changes of the training images")
+    training: Training = option(Training(), "optimizer, schedule, stopping")
+    predict: Predict = option(Predict(), "how whole images are predicted")
+    calibration: Calibration = option(Calibration(), "from predicted value to frequency")
+    segment: Segment = option(Threshold(), "from probability map to label map")
+    seeds: tuple[NonNegativeInt, ...] = option((0,), "one training for each seed", min_length=1)
 
     @field_validator("sampler", "segment", mode="before")
     @classmethod
@@ -70,11 +66,9 @@ class _Run(Section):
     @property
     def kind(self) -> str:
         """How the run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights."""
-        if self.weights_of is not None:
-            return "borrowed"
-        return (
-            "ensemble" if self.is_ensemble else "calibrated" if self.calibration.kind != "none" else "plain"
-        )
+        if self.weights_of is not None or self.is_ensemble:
+            return "borrowed" if self.weights_of is not None else "ensemble"
+        return "plain" if self.calibration.kind == "none" else "calibrated"
 
 
 class Run(*modalities.options("RunOptions"), _Run):

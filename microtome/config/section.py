@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import PydanticKnownError, core_schema
 
 INSIDE = ("schema", "items_schema", "values_schema", "choices", "fields")
@@ -53,3 +53,14 @@ class Section(BaseModel):
     ) -> core_schema.CoreSchema:
         """The schema of the model, in which no number may be true or false."""
         return _without_truth(handler(source))
+
+
+def option(default: Any, description: str, **limits: Any) -> Any:
+    """An option of a section: a field with its description, which the reference prints.
+
+    Args:
+        default: Its default; `...` where it is required.
+        description: What it means, in one line.
+        limits: What else `pydantic.Field` takes, such as `ge=0`.
+    """
+    return Field(default, description=description, **limits)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 NULLABLE = ("max_gain", "subsample")
 """Options for which null is a value of its own."""
@@ -33,72 +33,64 @@ PRESETS: dict[str, dict[str, Any]] = {
 class StainSettings(Section):
     """How pixels become concentrations and back, whatever the method that finds the stain vectors."""
 
-    encode_lambda: Lambda = Field(
-        0.02, description="sparsity of the concentrations; 0: non-negative least squares"
+    encode_lambda: Lambda = option(0.02, "sparsity of the concentrations; 0: non-negative least squares")
+    luminosity: Luminosity = option(0.9, "pixels below this 8-bit CIE L* / 255 are tissue")
+    density: Literal["log1p", "floor"] = option(
+        "log1p", "log1p: ln 255 - ln(I + 1); floor: max(-ln(max(I, 1) / 255), 1e-6)"
     )
-    luminosity: Luminosity = Field(0.9, description="pixels below this 8-bit CIE L* / 255 are tissue")
-    density: Literal["log1p", "floor"] = Field(
-        "log1p", description="log1p: ln 255 - ln(I + 1); floor: max(-ln(max(I, 1) / 255), 1e-6)"
+    order: Literal["green", "red"] = option("green", "H is the vector with less green or more red density")
+    rounding: Literal["round", "truncate"] = option("round", "of the result to 8 bits")
+    percentile: Annotated[float, Field(gt=0, le=100)] = option(
+        99.0, "concentration that is matched, per cent of the pixels below it"
     )
-    order: Literal["green", "red"] = Field(
-        "green", description="H is the vector with less green or with more red density"
+    percentile_over: Literal["all", "tissue"] = option("all", "which pixels that percentile is of")
+    max_gain: Annotated[float, Field(ge=1)] | None = option(
+        4.0, "largest factor on a concentration, and its inverse the smallest; null: no limit"
     )
-    rounding: Literal["round", "truncate"] = Field("round", description="of the result to 8 bits")
-    percentile: Annotated[float, Field(gt=0, le=100)] = Field(
-        99.0, description="concentration that is matched, per cent of the pixels below it"
-    )
-    percentile_over: Literal["all", "tissue"] = Field("all", description="which pixels that percentile is of")
-    max_gain: Annotated[float, Field(ge=1)] | None = Field(
-        4.0, description="largest factor on a concentration, and its inverse the smallest; null: no limit"
-    )
-    exclude_black: bool = Field(True, description="black pixels (slide edge, black ink) are no tissue")
-    exclude_ink: bool = Field(True, description="green and blue ink is no tissue")
+    exclude_black: bool = option(True, "black pixels (slide edge, black ink) are no tissue")
+    exclude_ink: bool = option(True, "green and blue ink is no tissue")
 
 
 class SpcnSettings(StainSettings):
     """Settings of structure-preserving colour normalization (Vahadane et al. 2016)."""
 
-    train_lambda: Lambda = Field(0.02, description="sparsity while the stain vectors are learnt")
-    unit_rows: bool = Field(
-        True, description="stain vectors are scaled to length 1; false: their length is at most 1"
-    )
-    max_iterations: PositiveInt = Field(200, description="rounds of dictionary learning, at most")
-    tolerance: Lambda = Field(1e-6, description="largest change of the stain vectors that ends learning")
-    subsample: PositiveInt | None = Field(
+    train_lambda: Lambda = option(0.02, "sparsity while the stain vectors are learnt")
+    unit_rows: bool = option(True, "stain vectors are scaled to length 1; false: their length is at most 1")
+    max_iterations: PositiveInt = option(200, "rounds of dictionary learning, at most")
+    tolerance: Lambda = option(1e-6, "largest change of the stain vectors that ends learning")
+    subsample: PositiveInt | None = option(
         100_000,
-        description="tissue pixels that the stain vectors are learnt from, drawn evenly over the sorted "
+        "tissue pixels that the stain vectors are learnt from, drawn evenly over the sorted "
         "colours; null: all",
     )
-    seed: NonNegativeInt = Field(0, description="of that draw")
+    seed: NonNegativeInt = option(0, "of that draw")
 
 
 class MacenkoSettings(StainSettings):
     """Settings of Macenko's method: codes without penalty, tissue by optical density."""
 
-    encode_lambda: Lambda = Field(0.0, description="sparsity of the concentrations")
-    luminosity: Luminosity = Field(1.0, description="pixels below this 8-bit CIE L* / 255 are tissue")
-    beta: Annotated[float, Field(ge=0, le=math.log(255))] = Field(
-        0.15, description="pixels with a mean optical density below this are left out"
+    encode_lambda: Lambda = option(0.0, "sparsity of the concentrations")
+    luminosity: Luminosity = option(1.0, "pixels below this 8-bit CIE L* / 255 are tissue")
+    beta: Annotated[float, Field(ge=0, le=math.log(255))] = option(
+        0.15, "pixels with a mean optical density below this are left out"
     )
-    alpha: Annotated[float, Field(ge=0, le=50)] = Field(
-        1.0, description="percentile of the angles that is one stain, 100 minus it the other"
+    alpha: Annotated[float, Field(ge=0, le=50)] = option(
+        1.0, "percentile of the angles that is one stain, 100 minus it the other"
     )
 
 
 class ReinhardSettings(Section):
     """Settings of Reinhard's method."""
 
-    luminosity: Luminosity = Field(0.9, description="pixels below this 8-bit CIE L* / 255 are tissue")
+    luminosity: Luminosity = option(0.9, "pixels below this 8-bit CIE L* / 255 are tissue")
 
 
 class Normalization(Section):
     """What every way of stain normalization has."""
 
-    target: str = Field(description="the training sample whose stain all images get")
-    fallback: Literal["target", "error"] = Field(
-        "target",
-        description="an image whose stains cannot be told apart: take those of the target and say so, or "
-        "stop",
+    target: str = option(..., "the training sample whose stain all images get")
+    fallback: Literal["target", "error"] = option(
+        "target", "an image whose stains cannot be told apart: take those of the target and say so, or stop"
     )
 
     @property
@@ -110,9 +102,9 @@ class Normalization(Section):
 class Spcn(Normalization, SpcnSettings):
     """Structure-preserving colour normalization; options left out or null have the preset's values."""
 
-    method: Literal["spcn"] = Field("spcn", description="this method")
-    preset: Literal["recommended", "authors", "staintools"] = Field(
-        "recommended", description="values of the options that are left out"
+    method: Literal["spcn"] = option("spcn", "this method")
+    preset: Literal["recommended", "authors", "staintools"] = option(
+        "recommended", "values of the options that are left out"
     )
 
     @model_validator(mode="before")
@@ -129,19 +121,19 @@ class Spcn(Normalization, SpcnSettings):
 class Macenko(Normalization, MacenkoSettings):
     """Stain vectors by Macenko et al. 2009."""
 
-    method: Literal["macenko"] = Field("macenko", description="this method")
+    method: Literal["macenko"] = option("macenko", "this method")
 
 
 class Reinhard(Normalization, ReinhardSettings):
     """Mean and spread of the colours by Reinhard et al. 2001."""
 
-    method: Literal["reinhard"] = Field("reinhard", description="this method")
+    method: Literal["reinhard"] = option("reinhard", "this method")
 
 
 class StainTools(Normalization):
     """The StainTools package with parameters of its own."""
 
-    method: Literal["staintools"] = Field("staintools", description="this method")
+    method: Literal["staintools"] = option("staintools", "this method")
 
 
 StainNormalization = Annotated[Spcn | Macenko | Reinhard | StainTools, Field(discriminator="method")]

@@ -21,39 +21,34 @@ from microtome.config.paths import unfit_for_files
 from microtome.config.phantoms import Part, Phantom
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.run import Run
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 from microtome.registry import entry_names
 
 
 class Data(Section):
     """Where images and labels come from."""
 
-    source: Literal["phantom", "files", "public"] = Field(
-        description="phantom: simulated; files: your own; public: fetched and verified"
+    source: Literal["phantom", "files", "public"] = option(
+        ..., "phantom: simulated; files: your own; public: fetched and verified"
     )
-    samples: PurePosixPath | None = Field(None, description="sample sheet (TSV); not used by a phantom")
-    root: str | None = Field(
-        None, description="files: folder that the sheet's paths start from; null: the sheet's folder"
+    samples: PurePosixPath | None = option(None, "sample sheet (TSV); not used by a phantom")
+    root: str | None = option(None, "files: folder that the sheet's paths start from; null: the sheet's")
+    allow_outside: bool = option(
+        False, "files: whether paths of the sheet may be absolute or lead out of `root` by `..`"
     )
-    allow_outside: bool = Field(
-        False, description="files: whether paths of the sheet may be absolute or lead out of `root` by `..`"
+    origin: Literal["own", "public"] = option(
+        "own", "files: `public` if they are a public data set; then published values may stand beside"
     )
-    origin: Literal["own", "public"] = Field(
-        "own",
-        description="files: `public` if they are a public data set; then published values may stand beside",
+    dataset: str | None = option(None, "public: entry of config/datasets.yaml")
+    group_by: Literal["patient", "block", "volume", "sample"] = option(
+        "patient", "column whose value never sits in two parts of a split"
     )
-    dataset: str | None = Field(None, description="public: entry of config/datasets.yaml")
-    group_by: Literal["patient", "block", "volume", "sample"] = Field(
-        "patient", description="column whose value never sits in two parts of a split"
-    )
-    channels: PositiveInt = Field(1, description="channels of every image")
-    mpp: PositiveFloat | None = Field(None, description="micrometres per pixel, where the files do not say")
-    classes: dict[str, NonNegativeInt] = Field(
-        description="class name: its value in the label images, in class order"
-    )
-    ignore: tuple[NonNegativeInt, ...] = Field((), description="label values that mean 'not labelled'")
-    phantom: Phantom = Field(EMPhantomData(), description="what is simulated; without `kind`, em")
-    batch_size: PositiveInt = Field(8, description="samples per job, before and after training")
+    channels: PositiveInt = option(1, "channels of every image")
+    mpp: PositiveFloat | None = option(None, "micrometres per pixel, where the files do not say")
+    classes: dict[str, NonNegativeInt] = option(..., "class name: its value in label images, in class order")
+    ignore: tuple[NonNegativeInt, ...] = option((), "label values that mean 'not labelled'")
+    phantom: Phantom = option(EMPhantomData(), "what is simulated; without `kind`, em")
+    batch_size: PositiveInt = option(8, "samples per job, before and after training")
 
     @field_validator("samples", "root")
     @classmethod
@@ -75,28 +70,24 @@ class Data(Section):
 class Split(Section):
     """How samples are divided into train, val and test."""
 
-    kind: Literal["column", "random", "folds", "none"] = Field(
-        "column",
-        description="column: the sheet's `part`; none: nothing is trained, all samples are looked at",
+    kind: Literal["column", "random", "folds", "none"] = option(
+        "column", "column: the sheet's `part`; none: nothing is trained, all samples are looked at"
     )
-    sizes: dict[Part, PositiveInt] = Field({}, description="random: number of groups of each part")
-    group_by: Literal["patient", "block", "volume", "sample"] | None = Field(
-        None,
-        description="what is drawn; null: data.group_by. `sample` reproduces a published frame permutation",
+    sizes: dict[Part, PositiveInt] = option({}, "random: number of groups of each part")
+    group_by: Literal["patient", "block", "volume", "sample"] | None = option(
+        None, "what is drawn; null: data.group_by. `sample` reproduces a published frame permutation"
     )
-    k: Annotated[int, Field(gt=0, le=100)] = Field(5, description="folds: their number")
-    stratify: bool = Field(True, description="folds: balance the sheet's `group` column")
-    validation: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.125, description="folds: share of the training groups"
-    )
-    seed: NonNegativeInt = Field(0, description="fixes the draw; not used by `column`")
+    k: Annotated[int, Field(gt=0, le=100)] = option(5, "folds: their number")
+    stratify: bool = option(True, "folds: balance the sheet's `group` column")
+    validation: Annotated[float, Field(gt=0, lt=1)] = option(0.125, "folds: share of the training groups")
+    seed: NonNegativeInt = option(0, "fixes the draw; not used by `column`")
 
 
 class Patches(Section):
     """The windows of an image that training sees."""
 
-    size: PositiveInt = Field(512, description="side of a window, pixels")
-    stride: PositiveInt = Field(512, description="pixels from one window to the next, at most `size`")
+    size: PositiveInt = option(512, "side of a window, pixels")
+    stride: PositiveInt = option(512, "pixels from one window to the next, at most `size`")
 
 
 FAMILIES = "microtome.metrics.families"
@@ -107,25 +98,22 @@ Family = Annotated[str, WithJsonSchema({"type": "string", "enum": list(entry_nam
 class Evaluate(Section):
     """What is measured on each image."""
 
-    metrics: tuple[Family, ...] = Field(("overlap",), description="families of metrics")
-    parts: tuple[Part, ...] = Field(("test",), description="parts of the split that are measured")
-    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
-        tuple(round(0.1 * i, 1) for i in range(11)),
-        description="probabilities at which boundary metrics are taken",
+    metrics: tuple[Family, ...] = option(("overlap",), "families of metrics")
+    parts: tuple[Part, ...] = option(("test",), "parts of the split that are measured")
+    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = option(
+        tuple(round(0.1 * i, 1) for i in range(11)), "probabilities at which boundary metrics are taken"
     )
-    rank_by: str = Field("", description="metric that sorts the images in the report; empty: the first")
-    losses: tuple[str, ...] = Field((), description="losses evaluated on every run's prediction")
+    rank_by: str = option("", "metric that sorts the images in the report; empty: the first")
+    losses: tuple[str, ...] = option((), "losses evaluated on every run's prediction")
 
 
 class Entry(Section):
     """A table or a figure: its kind, its text, what it is made of, and the options of the kind."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    kind: str = Field(description="what is made; the kinds are listed below")
-    title: str = Field("", description="heading in the report")
-    runs: tuple[str, ...] | Literal["all"] = Field(
-        (), description="runs it is made of, in order; `all`, or none"
-    )
+    kind: str = option(..., "what is made; the kinds are listed below")
+    title: str = option("", "heading in the report")
+    runs: tuple[str, ...] | Literal["all"] = option((), "runs it is made of, in order; `all`, or none")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -136,20 +124,20 @@ class Entry(Section):
 class _Study(Section):
     """What every study has, whatever its modalities."""
 
-    name: str = Field(description="the file's name; no option of the file")
-    paper: str = Field(description="key of the paper in config/published.yaml")
-    title: str = Field(description="heading in the report")
-    data: Data = Field(description="where images and labels come from")
-    split: Split = Field(Split(), description="how samples are divided")
-    patches: Patches = Field(Patches(), description="the windows that training sees")
-    runs: dict[str, Run] = Field(
+    name: str = option(..., "the file's name; no option of the file")
+    paper: str = option(..., "key of the paper in config/published.yaml")
+    title: str = option(..., "heading in the report")
+    data: Data = option(..., "where images and labels come from")
+    split: Split = option(Split(), "how samples are divided")
+    patches: Patches = option(Patches(), "the windows that training sees")
+    runs: dict[str, Run] = option(
         {},
-        description="run name: what it changes of `defaults`; at a scale, `omit` leaves a run out. No runs: "
+        "run name: what it changes of `defaults`; at a scale, `omit` leaves a run out. No runs: "
         "the study only looks at its data (split.kind none)",
     )
-    evaluate: Evaluate = Field(Evaluate(), description="what is measured")
-    tables: dict[str, Entry] = Field({}, description="table name: its kind and options")
-    figures: dict[str, Entry] = Field({}, description="figure name: its kind and options")
+    evaluate: Evaluate = option(Evaluate(), "what is measured")
+    tables: dict[str, Entry] = option({}, "table name: its kind and options")
+    figures: dict[str, Entry] = option({}, "figure name: its kind and options")
 
     @property
     def needed_parts(self) -> tuple[str, ...]:

@@ -3,75 +3,64 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class Threads(Section):
     """CPU threads of one job; results are identical for identical numbers."""
 
-    train: PositiveInt = Field(1, description="of a training job, for each of its GPUs")
-    predict: PositiveInt = Field(1, description="of a prediction job")
+    train: PositiveInt = option(1, "of a training job, for each of its GPUs")
+    predict: PositiveInt = option(1, "of a prediction job")
 
 
 class Cluster(Section):
     """What differs from cluster to cluster; jobs that run elsewhere do not look at it."""
 
-    gpu_request: Literal["gpus", "gres"] = Field(
-        "gpus", description="how SLURM is asked for GPUs: `--gpus=1`, or `--gres=gpu:1`"
+    gpu_request: Literal["gpus", "gres"] = option(
+        "gpus", "how SLURM is asked for GPUs: `--gpus=1`, or `--gres=gpu:1`"
     )
-    gpu_model: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9_.]+$", description="type of GPU as the site calls it, such as a100"
+    gpu_model: str | None = option(
+        None, "type of GPU as the site calls it, such as a100", pattern=r"^[A-Za-z0-9_.]+$"
     )
-    longest: PositiveInt = Field(
-        1440, description="minutes that the site lets a job run at most; walltimes grow up to it"
-    )
+    longest: PositiveInt = option(1440, "minutes that the site lets a job run; walltimes grow up to it")
 
 
 class Workflow(Section):
     """The whole workflow."""
 
-    scale: Literal["demo", "local", "paper"] = Field(
-        "demo",
-        description="demo: phantoms, minutes; local: real data, two cores; paper: published settings",
+    scale: Literal["demo", "local", "paper"] = option(
+        "demo", "demo: phantoms, minutes; local: real data, two cores; paper: published settings"
     )
-    studies: tuple[str, ...] = Field(
-        ("membranes",), min_length=1, description="names of files in config/studies"
+    studies: tuple[str, ...] = option(("membranes",), "names of files in config/studies", min_length=1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = option(
+        "auto", "where networks run; auto: a GPU if there is one"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="where networks run; auto: a GPU if there is one"
-    )
-    gpus: PositiveInt = Field(
+    gpus: PositiveInt = option(
         1,
-        description="GPUs of one training job (its resource `gpu`); above 1 they share each batch, and "
+        "GPUs of one training job (its resource `gpu`); above 1 they share each batch, and "
         "results differ only by rounding",
     )
-    threads: Threads = Field(Threads(), description="CPU threads of one job")
-    cluster: Cluster = Field(Cluster(), description="what differs from cluster to cluster")
-    mirror: str | None = Field(
-        None,
-        description="folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA",
+    threads: Threads = option(Threads(), "CPU threads of one job")
+    cluster: Cluster = option(Cluster(), "what differs from cluster to cluster")
+    mirror: str | None = option(
+        None, "folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA"
     )
-    container: str | None = Field(
+    container: str | None = option(
         None,
-        description="with `--sdm apptainer`: the image that all jobs run in, a file made from "
+        "with `--sdm apptainer`: the image that all jobs run in, a file made from "
         "containers/microtome.def or a docker:// address; ignored otherwise",
     )
-    results: str = Field("results", description="folder of everything computed")
-    resources: str = Field("resources", description="folder of fetched data sets")
-    study: str | None = Field(
-        None, description="`apply`, `evaluate_folder`, `export_model`: the study of the run"
+    results: str = option("results", "folder of everything computed")
+    resources: str = option("resources", "folder of fetched data sets")
+    study: str | None = option(None, "`apply`, `evaluate_folder`, `export_model`: the study of the run")
+    run: str | None = option(None, "likewise: the run")
+    seed: int = option(0, "likewise: its seed", ge=0)
+    split: str = option("main", "likewise: the split it was trained on")
+    images: str | None = option(None, "`apply`, `evaluate_folder`: a folder of new images (PNG, TIFF, JPEG)")
+    labels: str | None = option(
+        None, "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, XML, GeoJSON)"
     )
-    run: str | None = Field(None, description="likewise: the run")
-    seed: int = Field(0, ge=0, description="likewise: its seed")
-    split: str = Field("main", description="likewise: the split it was trained on")
-    images: str | None = Field(
-        None, description="`apply`, `evaluate_folder`: a folder of new images (PNG, TIFF, JPEG)"
-    )
-    labels: str | None = Field(
-        None,
-        description="`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, XML, GeoJSON)",
-    )
-    export: str | None = Field(None, description="`export_model`: the folder that gets the packed model")
-    offline: bool = Field(False, description="never download")
+    export: str | None = option(None, "`export_model`: the folder that gets the packed model")
+    offline: bool = option(False, "never download")

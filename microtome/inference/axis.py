@@ -145,10 +145,8 @@ def window_starts(length: int, window: int, *, stride: int, border: int = 0) -> 
         (-1,)
     """
     if length < 1 or not 1 <= stride <= window or not 0 <= border < window:
-        msg = (
-            f"windows of {window} px with a stride of {stride} and a border of {border} px on {length} px"
-            ": expected an image, 1 <= stride <= window and 0 <= border < window"
-        )
+        found = f"windows of {window} px with a stride of {stride} and a border of {border} px on {length} px"
+        msg = f"{found}: expected an image, 1 <= stride <= window and 0 <= border < window"
         raise ValueError(msg)
     spare = length + 2 * border - window
     if spare <= 0:
@@ -179,9 +177,8 @@ def window_weights(
         [0.25, 0.75, 1.0, 1.0, 0.75, 0.25]
     """
     if kind not in WEIGHTS or (sigma is not None and not 0 < sigma < math.inf):
-        msg = (
-            f"weights={kind!r}, sigma={sigma}: expected one of {', '.join(WEIGHTS)} and a positive sigma (px)"
-        )
+        expected = f"one of {', '.join(WEIGHTS)} and a positive sigma (px)"
+        msg = f"weights={kind!r}, sigma={sigma}: expected {expected}"
         raise ValueError(msg)
     centres = np.arange(window) + 0.5
     if kind == "constant":

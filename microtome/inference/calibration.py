@@ -24,8 +24,7 @@ from scipy.ndimage import median_filter as _median_filter
 from scipy.optimize import nnls
 
 BINS = 256
-CUBIC = 3
-DEGREES = (1, 2, 3)
+DEGREE = 3
 MEDIAN_RADIUS = 2
 MAX_ATOMS = 50
 TOLERANCE = 1e-12
@@ -72,17 +71,12 @@ class Calibration:
     residual: float
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.coefficients).all() or len(self.coefficients) - 1 not in DEGREES:
-            msg = (
-                f"coefficients {self.coefficients}: "
-                f"expected {DEGREES[0] + 1} to {DEGREES[-1] + 1} finite numbers"
-            )
+        if not np.isfinite(self.coefficients).all() or not 1 < len(self.coefficients) <= DEGREE + 1:
+            msg = f"coefficients {self.coefficients}: expected 2 to {DEGREE + 1} finite numbers"
             raise ValueError(msg)
         if self.lowest_slope < MIN_SLOPE:
-            msg = (
-                f"the polynomial {self.coefficients} falls in [0, 1] (slope {self.lowest_slope:.3g}); "
-                "fit it again"
-            )
+            found = f"the polynomial {self.coefficients} falls in [0, 1] (slope {self.lowest_slope:.3g})"
+            msg = f"{found}; fit it again"
             raise ValueError(msg)
 
     @property
@@ -149,10 +143,8 @@ def histogram(
     """
     _validate(probability)
     if bins < 1 or truth.dtype != bool or truth.shape != probability.shape:
-        msg = (
-            f"truth {truth.shape} {truth.dtype} with {bins} bins; expected bool {probability.shape}, "
-            "bins >= 1"
-        )
+        found = f"truth {truth.shape} {truth.dtype} with {bins} bins"
+        msg = f"{found}; expected bool {probability.shape}, bins >= 1"
         raise ValueError(msg)
     used = np.ones(truth.shape, bool) if valid is None else valid
     values, positive = probability[used].astype(np.float64), truth[used]
@@ -164,16 +156,13 @@ def histogram(
     )
 
 
-def fit(
-    probability: Probability, truth: npt.NDArray[np.bool_], *, bins: int = BINS, degree: int = CUBIC
-) -> Calibration:
+def fit(probability: Probability, truth: npt.NDArray[np.bool_], *, bins: int = BINS) -> Calibration:
     """Fit the calibration to one map (or several stacked ones).
 
     Args:
         probability: Predicted value of the positive class, 0 to 1, any shape.
         truth: True where the pixel is positive, bool, same shape.
         bins: Bins of the histogram.
-        degree: Degree of the polynomial, 1 to 3.
 
     Returns:
         The calibration.
@@ -188,42 +177,35 @@ def fit(
         >>> np.round(apply(calibration, np.array([0.1, 0.9])), 2)
         array([0.25, 0.25], dtype=float32)
     """
-    return fit_histogram(histogram(probability, truth, bins), degree=degree)
+    return fit_histogram(histogram(probability, truth, bins))
 
 
-def fit_histogram(counts: Histogram, *, degree: int = CUBIC) -> Calibration:
+def fit_histogram(counts: Histogram) -> Calibration:
     """Fit the calibration to a histogram: least squares over the bins, weighted by their pixels.
 
     Args:
         counts: Histogram, e.g. the sum over held-out slices.
-        degree: Degree of the polynomial, 1 to 3.
 
     Returns:
-        The polynomial closest to the observed frequencies among those that never fall on [0, 1].
+        The cubic closest to the observed frequencies among those that never fall on [0, 1].
 
     Raises:
-        ValueError: If the degree is not 1 to 3, fewer than degree + 1 bins are occupied, or one class is
-            missing.
+        ValueError: If fewer than 4 bins are occupied, or one class is missing.
     """
     occupied = counts.pixels > 0
-    if degree not in DEGREES or occupied.sum() <= degree:
-        msg = (
-            f"degree {degree} (of {DEGREES}) with {occupied.sum()} occupied bins; "
-            "needs more bins than the degree"
-        )
+    if occupied.sum() <= DEGREE:
+        msg = f"degree {DEGREE} with {occupied.sum()} occupied bins; needs more bins than the degree"
         raise ValueError(msg)
     if counts.positives.sum() in (0, counts.pixels.sum()):
-        msg = (
-            f"{counts.positives.sum()} of {counts.pixels.sum()} pixels are positive; "
-            "calibration needs both classes"
-        )
+        found = f"{counts.positives.sum()} of {counts.pixels.sum()} pixels are positive"
+        msg = f"{found}; calibration needs both classes"
         raise ValueError(msg)
     pixels = counts.pixels[occupied]
     frequency = counts.positives[occupied] / pixels
-    fitted = _monotone_fit(counts.sums[occupied] / pixels, frequency, pixels / pixels.sum(), degree)
+    fitted = _monotone_fit(counts.sums[occupied] / pixels, frequency, pixels / pixels.sum())
     misfit = fitted(counts.sums[occupied] / pixels) - frequency
     residual = float(np.sqrt(np.average(np.square(misfit), weights=pixels)))
-    coefficients = np.pad(fitted.coef, (0, degree + 1 - fitted.coef.size))
+    coefficients = np.pad(fitted.coef, (0, DEGREE + 1 - fitted.coef.size))
     return Calibration(tuple(coefficients.tolist()), int(pixels.sum()), residual)
 
 
@@ -283,28 +265,20 @@ def _validate(probability: Probability) -> None:
         raise ValueError(msg)
 
 
-def _monotone_fit(x: Values, y: Values, weights: Values, degree: int) -> Polynomial:
+def _monotone_fit(x: Values, y: Values, weights: Values) -> Polynomial:
     """Weighted least squares over an intercept and non-negative multiples of the integrals of `slopes`."""
-    slopes = _slopes(degree)
+    low, high = Polynomial([0.0, 1.0]), Polynomial([1.0, -1.0])
+    slopes = always = [low**2, high**2, low * high]
     for _ in range(MAX_ATOMS):
         shares = _weigh([slope.integ() for slope in slopes], x, y, weights)
         fitted = sum((s * slope.integ() for s, slope in zip(shares, slopes, strict=True)), Polynomial([0.0]))
         fitted += np.average(y - fitted(x), weights=weights)
-        u = _steepest(x, weights * (fitted(x) - y)) if degree == CUBIC else None
+        u = _steepest(x, weights * (fitted(x) - y))
         if u is None:
             break
         slopes = [slope for s, slope in zip(shares, slopes, strict=True) if s > 0]
-        slopes += [Polynomial([u * u, -2 * u, 1.0])] + [
-            each for each in _slopes(degree) if each not in slopes
-        ]
+        slopes += [Polynomial([u * u, -2 * u, 1.0]), *(each for each in always if each not in slopes)]
     return fitted
-
-
-def _slopes(degree: int) -> list[Polynomial]:
-    if degree == 1:
-        return [Polynomial([1.0])]
-    ends = [Polynomial([0.0, 1.0]), Polynomial([1.0, -1.0])]
-    return ends if degree < CUBIC else [ends[0] ** 2, ends[1] ** 2, ends[0] * ends[1]]
 
 
 def _weigh(parts: list[Polynomial], x: Values, y: Values, weights: Values) -> Values:

@@ -87,9 +87,7 @@ def check_model(model: Network, device: torch.device) -> None:
         return
     leaves = [part for part in model.modules() if next(part.children(), None) is None]
     if model.training and any(part.training for part in leaves):
-        msg = (
-            "the network is in training mode, where its output depends on the batch; call model.eval() first"
-        )
+        msg = "the network is in training mode, where outputs depend on the batch; call model.eval() first"
         raise ValueError(msg)
     parameter = next(model.parameters(), None)
     if parameter is not None and parameter.device.type != device.type:

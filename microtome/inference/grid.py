@@ -122,9 +122,8 @@ class Grid:
 
     def surrounded(self, row: int, column: int) -> bool:
         """Whether no window that overlaps this one is left out."""
-        return self.complete or bool(
-            self.mask[self.rows.neighbours(row), self.columns.neighbours(column)].all()
-        )
+        around = self.rows.neighbours(row), self.columns.neighbours(column)
+        return self.complete or bool(self.mask[around].all())
 
     def covered(self, first: int, stop: int) -> NDArray[np.bool_]:
         """Which pixels of some image rows lie under a wanted window: (rows, W) bool."""

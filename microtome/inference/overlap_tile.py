@@ -17,7 +17,7 @@ from microtome.inference.precision import Network, Precision, check_precision, c
 from microtome.inference.read_ahead import BandReader, Normalize
 from microtome.inference.strips import BandPrediction, Collected, delivered
 from microtome.inference.test_time_views import find_views
-from microtome.io.images import ArraySource, Raster, read_mirrored
+from microtome.io.images import ArraySource, Raster
 
 Sink = Callable[[int, NDArray[np.float32]], None]
 Wanted = Callable[[int, int, int, int], bool]
@@ -94,12 +94,14 @@ def predict(
     source = ArraySource(source) if isinstance(source, np.ndarray) else source
     device = torch.device(device)
     rows, columns = _plan(source, window, overlap, weights, gaussian_sigma, border, divisor)
-    _check(batch=batch, margin=margin, activation=activation)
+    if batch < 1 or margin < 0 or activation not in ACTIVATIONS:
+        found = f"batch={batch}, margin={margin}, activation={activation!r}"
+        msg = f"{found}: expected at least 1, at least 0, and one of {', '.join(ACTIVATIONS)}"
+        raise ValueError(msg)
     check_model(model, device)
-    views = find_views(tta)
     grid = Grid(rows, columns, _mask(rows, columns, wanted), batch)
     reader = BandReader(source, grid, margin, normalize, device)
-    forward = Forward(model, activation, views, prepare, "fp32", margin)
+    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin)
     forward = replace(forward, precision=_precision(forward, reader, precision))
     work = BandPrediction(reader, forward, fill, classes, progress)
     collected = Collected(source.shape[1:]) if sink is None else None
@@ -123,17 +125,14 @@ def _plan(
         msg = f"found divisor={divisor}, expected at least 1"
         raise ValueError(msg)
     whole = tuple(math.ceil((length + 2 * border) / divisor) * divisor for length in source.shape[1:])
-    if window is None:
-        overlap = 0
+    overlap = 0 if window is None else overlap
     sides = whole if window is None else (window, window) if isinstance(window, int) else window
     axes = []
     for length, side in zip(source.shape[1:], sides, strict=True):
         pixels = round(overlap * side) if 0 <= overlap < 1 else int(overlap)
         if side < 1 or overlap < 0 or not pixels < side or (overlap >= 1 and pixels != overlap):
-            msg = (
-                f"window={window}, overlap={overlap}: expected at least 1 pixel and an overlap that is a "
-                "fraction below 1 or a whole number of pixels below the window"
-            )
+            expected = "an overlap that is a fraction below 1 or a whole number of pixels below the window"
+            msg = f"window={window}, overlap={overlap}: expected at least 1 pixel and {expected}"
             raise ValueError(msg)
         axes.append(plan_axis(length, side, overlap=pixels, border=border, weights=weights, sigma=sigma))
     return axes[0], axes[1]
@@ -143,18 +142,8 @@ def _mask(rows: Axis, columns: Axis, wanted: Wanted | None) -> NDArray[np.bool_]
     """Ask which windows are wanted: (rows, columns) bool."""
     if wanted is None:
         return np.ones((len(rows.starts), len(columns.starts)), bool)
-    return np.array(
-        [[bool(wanted(y, x, rows.window, columns.window)) for x in columns.starts] for y in rows.starts]
-    )
-
-
-def _check(*, batch: int, margin: int, activation: str) -> None:
-    if batch < 1 or margin < 0 or activation not in ACTIVATIONS:
-        msg = (
-            f"batch={batch}, margin={margin}, activation={activation!r}: expected at least 1, at least 0, "
-            f"and one of {', '.join(ACTIVATIONS)}"
-        )
-        raise ValueError(msg)
+    size = rows.window, columns.window
+    return np.array([[bool(wanted(y, x, *size)) for x in columns.starts] for y in rows.starts])
 
 
 def _precision(forward: Forward, reader: BandReader, precision: str) -> Precision:
@@ -162,18 +151,9 @@ def _precision(forward: Forward, reader: BandReader, precision: str) -> Precisio
     if precision != "auto":
         check_precision(forward.model, precision, reader.device)
         return precision
-    pixels = centre_window(reader)
+    axes = (reader.grid.rows, reader.grid.columns)
+    sides = [axis.window + 2 * reader.margin for axis in axes]
+    corner = [(axis.length - side) // 2 for axis, side in zip(axes, sides, strict=True)]
+    pixels = torch.from_numpy(reader.pixels(*corner, *sides))[None].to(reader.device)
     inputs = pixels if forward.prepare is None else forward.prepare(pixels)
     return choose_precision(forward.model, inputs).precision
-
-
-def centre_window(reader: BandReader) -> torch.Tensor:
-    """The normalised window (1, C, h, w) in the middle of an image, with its margin."""
-    sides = [axis.window + 2 * reader.margin for axis in (reader.grid.rows, reader.grid.columns)]
-    corner = [
-        (axis.length - side) // 2
-        for axis, side in zip((reader.grid.rows, reader.grid.columns), sides, strict=True)
-    ]
-    pixels = read_mirrored(reader.source, *corner, *sides)
-    values = pixels if reader.normalize is None else reader.normalize(pixels)
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32))[None].to(reader.device)

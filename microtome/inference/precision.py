@@ -101,9 +101,8 @@ def choose_precision(
             found = model(sample_batch)
     agreement = class_agreement(expected, found)
     chosen: Precision = "bf16" if agreement >= minimum_agreement else "fp32"
-    reason = (
-        f"bf16 and fp32 agree on {agreement:.4%} of the pixels (at least {minimum_agreement:.2%} asked for)"
-    )
+    asked = f"at least {minimum_agreement:.2%} asked for"
+    reason = f"bf16 and fp32 agree on {agreement:.4%} of the pixels ({asked})"
     logger.info("precision %s: %s", chosen, reason)
     return PrecisionChoice(chosen, agreement, reason)
 

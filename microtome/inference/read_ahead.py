@@ -89,7 +89,7 @@ class BandReader:
         """Read and normalise the rows of a stretch: (C, rows, width) float32."""
         height = stretch.stop - stretch.start
         spans = self._spans(stretch)
-        parts = [self._part(stretch.start, start, height, stop - start) for start, stop in spans]
+        parts = [self.pixels(stretch.start, start, height, stop - start) for start, stop in spans]
         columns = self.grid.columns
         width = columns.starts[-1] + columns.window + self.margin - self.left
         if len(parts) == 1 and parts[0].shape[2] == width:
@@ -99,7 +99,8 @@ class BandReader:
             band[:, :, start - self.left : stop - self.left] = part
         return band
 
-    def _part(self, y: int, x: int, height: int, width: int) -> NDArray[np.float32]:
+    def pixels(self, y: int, x: int, height: int, width: int) -> NDArray[np.float32]:
+        """Read and normalise a window: (C, height, width) float32."""
         pixels = read_mirrored(self.source, y, x, height, width)
         values = pixels if self.normalize is None else np.asarray(self.normalize(pixels))
         if values.ndim != 3 or values.shape[1:] != (height, width):

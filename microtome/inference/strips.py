@@ -128,9 +128,7 @@ def _arrived(first: int, band: torch.Tensor, event: torch.cuda.Event) -> tuple[i
 
 def _checked(first: int, band: torch.Tensor) -> tuple[int, NDArray[np.float32]]:
     if not torch.isfinite(band.sum()):
-        msg = (
-            f"the prediction is NaN or infinite somewhere in image rows {first} to "
-            f"{first + band.shape[1] - 1}; check the weights and the input's normalisation, or use fp32"
-        )
+        found = f"NaN or infinite somewhere in image rows {first} to {first + band.shape[1] - 1}"
+        msg = f"the prediction is {found}; check the weights and the input's normalisation, or use fp32"
         raise ValueError(msg)
     return first, band.numpy()

@@ -55,15 +55,9 @@ def apply_run(
         import_images(rows, images[0].parent, partial / "images")
         maps = []
         for number, (settings, member) in enumerate(zip(options["members"], trained.folders, strict=True)):
-            raw = Path(scratch) / f"{number}-raw"
-            predict_batch(
-                settings["predict"],
-                member / WEIGHTS_NAME,
-                _seen(settings["stain"], trained, partial),
-                raw,
-                device=device,
-                threads=threads,
-            )
+            raw, seen = Path(scratch) / f"{number}-raw", _seen(settings["stain"], trained, partial)
+            weights = member / WEIGHTS_NAME
+            predict_batch(settings["predict"], weights, seen, raw, device=device, threads=threads)
             maps.append(_calibrated(settings["calibrate"], member, raw))
         average_batch(maps, partial / "predictions")
         if "uncertainty" in options:

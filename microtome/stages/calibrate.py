@@ -30,9 +30,7 @@ def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Pa
         ValueError: There is no sample, or the labels hold one class only.
     """
     if not options["samples"]:
-        msg = (
-            "the validation part has no sample to fit the calibration on; put at least one into it (`split`)"
-        )
+        msg = "the validation part has no sample to fit the calibration on; put one or more into it (`split`)"
         raise ValueError(msg)
     histograms = [_histogram(options, sample, maps, targets) for sample in options["samples"]]
     write_json(path, calibration.fit_histogram(sum(histograms[1:], histograms[0])).to_dict())
@@ -44,9 +42,8 @@ def _histogram(
     """How often pixels of each predicted value are positive, in one sample."""
     probability = read_map(find_sample(maps, sample))[0]
     target = images.read(find_sample(targets, sample))
-    return calibration.histogram(
-        probability, target == POSITIVE, bins=options["bins"], valid=target != IGNORE
-    )
+    valid = target != IGNORE
+    return calibration.histogram(probability, target == POSITIVE, bins=options["bins"], valid=valid)
 
 
 def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -> None:

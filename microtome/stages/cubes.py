@@ -130,7 +130,7 @@ def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str
         found = f"no scores of {', '.join(missing)}" if missing else "no training sample"
         msg = f"found {found}, expected scores of every training sample; name their cubes in the sample sheet"
         raise BandError(msg)
-    groups = [_sorted(scores[scores["sample"] == sample]) for sample in samples]
+    groups = [scores[scores["sample"] == name].sort_values("band", ignore_index=True) for name in samples]
     for sample, group in zip(samples, groups, strict=True):
         _check_bands(samples[0], groups[0], sample, group)
     values = np.stack([group["mutual_information"] for group in groups])
@@ -211,18 +211,12 @@ def _as_text(picture: np.ndarray) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.sort_values("band", ignore_index=True)
-
-
 def _check_bands(first: str, expected: pd.DataFrame, sample: str, found: pd.DataFrame) -> None:
     same = list(found["band"]) == list(expected["band"])
     apart = same and (found["wavelength_nm"] - expected["wavelength_nm"]).abs().max() > WAVELENGTH_TOLERANCE
     if not same or apart:
-        msg = (
-            f"sample {sample}: found {_span(found)}, expected {_span(expected)} as in sample {first}; a "
-            "study takes cubes of one camera setting, so leave the others out"
-        )
+        wrong = f"sample {sample}: found {_span(found)}, expected {_span(expected)} as in sample {first}"
+        msg = f"{wrong}; a study takes cubes of one camera setting, so leave the others out"
         raise BandError(msg)
 
 
@@ -247,10 +241,8 @@ def _choose(options: Options, scores: np.ndarray, groups: Sequence[pd.DataFrame]
         return band_selection.top_bands(scores, width, shared, penalty=options["penalty"])
     first = options["first"]
     if first + width > len(scores):
-        msg = (
-            f"found {len(scores)} bands, expected at least {first + width} for `first` = {first} and `width` "
-            f"= {width}; pin other bands"
-        )
+        wanted = f"at least {first + width} for `first` = {first} and `width` = {width}"
+        msg = f"found {len(scores)} bands, expected {wanted}; pin other bands"
         raise BandError(msg)
     return list(range(first, first + width))
 
@@ -259,10 +251,8 @@ def _write_bands(path: Path, cube: Cube, table: Path, *, mpp: float | None, scal
     frame = pd.read_csv(table, sep="\t")
     known = frame["wavelength_nm"] if cube.wavelengths is None else np.array(cube.wavelengths)
     if len(frame) != cube.bands or (frame["wavelength_nm"] - known).abs().max() > WAVELENGTH_TOLERANCE:
-        msg = (
-            f"{cube.path}: found {cube.bands} bands, expected {_span(frame)} as in {table}; the cubes of a "
-            "study must have the same bands"
-        )
+        wrong = f"{cube.path}: found {cube.bands} bands, expected {_span(frame)} as in {table}"
+        msg = f"{wrong}; the cubes of a study must have the same bands"
         raise BandError(msg)
     chosen = frame[frame["selected"] == 1]
     names = [

@@ -55,15 +55,9 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
         context = _context(options, sample, files)
         parts.setdefault(part, {})[sample] = [m for family in families for m in family.measure(context)]
     rows = [
-        {
-            **identity,
-            "part": part,
-            "sample": sample,
-            "group": options["groups"][sample],
-            "class": m.class_name,
-            "metric": m.metric,
-            "value": m.value,
-        }
+        identity
+        | {"part": part, "sample": sample, "group": options["groups"][sample]}
+        | {"class": m.class_name, "metric": m.metric, "value": m.value}
         for part, measures in parts.items()
         for sample, found in _finished(families, measures).items()
         for m in found

@@ -50,12 +50,8 @@ def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[s
         config: `mirror` and `offline` of the workflow.
     """
     entry = DatasetEntry.model_validate(options)
-    fetch(
-        entry,
-        resources / entry.name,
-        mirror=mirror_folder(config.get("mirror")),
-        offline=bool(config.get("offline")),
-    )
+    mirror, offline = mirror_folder(config.get("mirror")), bool(config.get("offline"))
+    fetch(entry, resources / entry.name, mirror=mirror, offline=offline)
 
 
 def simulate(options: Mapping[str, Any], folder: Path) -> None:
@@ -72,14 +68,11 @@ def simulate(options: Mapping[str, Any], folder: Path) -> None:
         for name, content in phantom.files(settings):
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                path.write_bytes(content)
-            elif isinstance(content, str):
-                path.write_text(content, encoding="utf-8")
-            elif isinstance(content, Mapping):
-                path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            text = json.dumps(content, indent=1) + "\n" if isinstance(content, Mapping) else content
+            if isinstance(text, bytes | str):
+                path.write_bytes(text if isinstance(text, bytes) else text.encode())
             else:
-                images.write(path, content)
+                images.write(path, text)
 
 
 def write_split(rows: Sequence[Mapping[str, str]], digest: str, path: Path) -> None:
@@ -90,8 +83,7 @@ def write_split(rows: Sequence[Mapping[str, str]], digest: str, path: Path) -> N
         digest: See `splits.digest`.
         path: The TSV.
     """
-    with finished_file(path) as partial:
-        pd.DataFrame(list(rows)).assign(hash=digest).to_csv(partial, sep="\t", index=False)
+    write_sheet([{**row, "hash": digest} for row in rows], path)
 
 
 def write_sheet(rows: Sequence[Mapping[str, object]], path: Path) -> None:

@@ -97,17 +97,14 @@ def _overlap_tile(
     margin: int = 0,
 ) -> np.ndarray:
     """Overlap-tile prediction of one image."""
+    named = ("window", "overlap", "weights", "gaussian_sigma", "precision")
     return predict(
         model,
         source,
-        window=settings.window,
-        overlap=settings.overlap,
-        weights=settings.weights,
-        gaussian_sigma=settings.gaussian_sigma,
+        **{name: getattr(settings, name) for name in named},
         batch=settings.batch_size,
         activation=activation,
         tta=DIHEDRAL if settings.tta else (),
-        precision=settings.precision,
         normalize=lambda pixels: _normalized(pixels, options),
         margin=margin,
         device=next(model.parameters()).device,

@@ -46,10 +46,8 @@ def _link(folder: Path, studies: Iterable[str]) -> None:
 
 
 def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyMeta:
-    runs = [
-        ExpectedRun(run, split, seed, study["labels"].get(run, run))
-        for split, run, seed in study["evaluated"]
-    ]
+    labels = study["labels"]
+    runs = [ExpectedRun(run, split, seed, labels.get(run, run)) for split, run, seed in study["evaluated"]]
     citations = [Citation(papers[study["paper"]]["title"])]
     if study["dataset"]:
         entry = load_catalogue(catalogue)[study["dataset"]]

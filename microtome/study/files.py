@@ -33,18 +33,12 @@ def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Faul
         A fault for each file that is absent, unreadable, of another size or with other channels; one fault
         for a file that several rows name.
     """
-    faults = [
-        (sample.row, fault)
-        for sample in samples
-        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data)
-    ]
-    rows: dict[tuple[str, str, str], list[int]] = {}
-    first: dict[tuple[str, str, str], Fault] = {}
-    for row, fault in faults:
-        key = (fault.where.rpartition(" ")[2], fault.found, fault.expected)
-        rows.setdefault(key, []).append(row)
-        first.setdefault(key, fault)
-    return [_with_rows(first[key], found) for key, found in rows.items()]
+    found: dict[tuple[str, str, str], tuple[Fault, list[int]]] = {}
+    for sample in samples:
+        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data):
+            key = (fault.where.rpartition(" ")[2], fault.found, fault.expected)
+            found.setdefault(key, (fault, []))[1].append(sample.row)
+    return [_with_rows(fault, rows) for fault, rows in found.values()]
 
 
 def data_files(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ at once and its splits are made once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +104,9 @@ def inspect_draft(draft: Draft, *, look_at_files: bool = True) -> Inspected:
     sheet = project.find(str(data.samples)) if data.source != "phantom" else draft.places.path
     unknown = [] if study or not data.dataset else check_dataset(data, draft.places)
     needed = study.needed_parts if study else ("train", "test")
-    found = inspect_data(
-        data, split, sheet=sheet, place=draft.places, look_at_files=look_at_files, needed=needed
-    )
-    return Inspected(found.sheet, found.samples, found.splits, [*unknown, *found.faults], found.is_whole)
+    options = {"place": draft.places, "look_at_files": look_at_files, "needed": needed}
+    found = inspect_data(data, split, sheet=sheet, **options)
+    return replace(found, faults=[*unknown, *found.faults])
 
 
 def inspect_data(
@@ -138,9 +137,8 @@ def inspect_data(
         faults = faults + _own_file_faults(samples, sheet, data, place)
     if is_whole:
         try:
-            made = splits.make_splits(
-                samples, split, sheet=sheet, column=data.group_by, place=place, needed=needed
-            )
+            options = {"sheet": sheet, "column": data.group_by, "place": place, "needed": needed}
+            made = splits.make_splits(samples, split, **options)
         except ConfigurationError as error:
             faults = faults + list(error.faults)
     return Inspected(sheet, samples, made, faults, is_whole)
@@ -166,42 +164,28 @@ def _public_faults(data: Data, found: Inspected, root: Path, mirror: Path | None
 def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
     """What only shows when the study is known beside its samples."""
     study = draft.finished()
-    faults = [
-        f for check in modalities.ask("check_samples") for f in check(study, found.samples, found.sheet)
-    ]
-    if found.splits:
-        for check in modalities.ask("check_splits"):
-            faults += check(study, found.splits, draft.places)
-        faults += _unknown_samples(study, found.splits, draft.places)
+    faults: list[Fault] = []
+    for check in modalities.ask("check_samples"):
+        faults += check(study, found.samples, found.sheet)
+    for check in (*modalities.ask("check_splits"), _unknown_samples) if found.splits else ():
+        faults += check(study, found.splits, draft.places)
     return faults
 
 
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
-    names = [sample.sample for sample in found.samples]
-    batches = splits.batches(names, found.splits, study.data.batch_size) if found.splits else {}
-    return StudyPlan(
-        study,
-        scale,
-        {sample.sample: sample for sample in found.samples},
-        root,
-        found.splits,
-        {name: tuple(members) for name, members in batches.items()},
-    )
+    samples = {sample.sample: sample for sample in found.samples}
+    batches = splits.batches(list(samples), found.splits, study.data.batch_size) if found.splits else {}
+    members = {name: tuple(names) for name, names in batches.items()}
+    return StudyPlan(study, scale, samples, root, found.splits, members)
 
 
 def _unknown_samples(study: Study, made: Mapping[str, Parts], place: Place) -> list[Fault]:
     """Samples that tables and figures name though they are not evaluated, so that nothing can be shown."""
     parts, samples = study.evaluate.parts, next(iter(made.values()))
     evaluated = [name for name in samples if any(found[name] in parts for found in made.values())]
-    listed = ", ".join(parts)
+    why = f", which is not in an evaluated part ({', '.join(parts)})"
     return [
-        Fault(
-            place(keys),
-            f"sample {name!r}, which is not in an evaluated part ({listed})"
-            if name in samples
-            else f"sample {name!r}",
-            nearest(str(name), evaluated),
-        )
+        Fault(place(keys), f"sample {name!r}{why if name in samples else ''}", nearest(str(name), evaluated))
         for keys, name in _named_samples(study)
         if name not in evaluated
     ]
@@ -212,22 +196,14 @@ def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
     for section in kinds.MAKERS:
         for entry_name, entry in getattr(study, section).items():
             kind, keys = kinds.find(section, entry.kind), (section, entry_name)
-            for option in kind.declared("SAMPLE_OPTIONS"):
-                value = entry.options.get(option)
-                if isinstance(value, str) and value:
-                    yield (*keys, option), value
-                for number, name in enumerate(value if isinstance(value, list | tuple) else ()):
-                    yield (*keys, option, str(number)), name
+            yield from (((*keys, *at), name) for at, name in kind.listed("SAMPLE_OPTIONS", entry.options))
 
 
 def _present(samples: Sequence[Sample], *folders: Path) -> list[Sample]:
     """The samples of a public data set whose files can be looked at now; the others will be fetched."""
     found = []
-    for sample in samples:
-        resolved = (resolve([sample], folder)[0] for folder in folders)
-        found += [
-            s for s in resolved if Path(s.image).is_file() and (s.label is None or Path(s.label).is_file())
-        ][:1]
+    for same in zip(*(resolve(samples, folder) for folder in folders), strict=True):
+        found += [s for s in same if all(Path(path).is_file() for path in (s.image, s.label) if path)][:1]
     return found
 
 

@@ -80,14 +80,12 @@ class StudyPlan:
 
     def map_files(self, split: str, run: str) -> list[str]:
         """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
-        settings = self.study.runs[run]
+        settings, batches = self.study.runs[run], self.batches_of(split, *self.study.evaluate.parts)
         calibrated = settings.kind == "calibrated"
-        folders = ["predictions", "segmentations"]
-        folders += ["raw_predictions"] * calibrated + ["uncertainty"] * settings.uncertainty
-        batches = self.batches_of(split, *self.study.evaluate.parts)
-        return [f"{folder}/{batch}" for folder in folders for batch in batches] + [
-            "calibration.json"
-        ] * calibrated
+        folders = ["predictions", "segmentations", *["raw_predictions"] * calibrated]
+        folders += ["uncertainty"] * settings.uncertainty
+        maps = [f"{folder}/{batch}" for folder in folders for batch in batches]
+        return maps + ["calibration.json"] * calibrated
 
     def rows(self, batch: str) -> list[dict[str, object]]:
         """The samples of a batch as plain rows."""
@@ -139,6 +137,5 @@ class StudyPlan:
 
     def evaluated(self) -> list[tuple[str, str, int]]:
         """Every (split, run, seed) that is evaluated."""
-        return [
-            (split, run, seed) for split in self.splits for run in self.study.runs for seed in self.seeds(run)
-        ]
+        trained = [(run, seed) for run in self.study.runs for seed in self.seeds(run)]
+        return [(split, run, seed) for split in self.splits for run, seed in trained]

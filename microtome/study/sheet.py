@@ -103,9 +103,8 @@ def _check_columns(path: Path, names: list[str], group_by: str) -> list[Fault]:
     here = f"{path}:1"
     separator = next((mark for mark in ",;" if len(names) == 1 and mark in names[0]), None)
     if separator:
-        return [
-            Fault(here, f"columns separated by '{separator}'", "tabs; save the sheet as tab-separated text")
-        ]
+        expected = "tabs; save the sheet as tab-separated text"
+        return [Fault(here, f"columns separated by '{separator}'", expected)]
     wanted = {*REQUIRED, *([group_by] if group_by != BY_SAMPLE else [])}
     why = {group_by: f" (data.group_by is '{group_by}')"}
     faults = [
@@ -150,31 +149,17 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         faults.append(Fault(f"{where} part", repr(cell["part"][:QUOTED]), "train, val, test, or nothing"))
     unit = name if data.group_by == BY_SAMPLE else cell.get(data.group_by, "")
     if not unit and data.group_by != BY_SAMPLE:
-        faults.append(
-            Fault(f"{where} {data.group_by}", "nothing", f"the {data.group_by} this image comes from")
-        )
+        expected = f"the {data.group_by} this image comes from"
+        faults.append(Fault(f"{where} {data.group_by}", "nothing", expected))
     page = _number(cell.get("page") or "0", int, f"{where} page", "a page number, from 0", faults)
-    mpp = (
-        _number(
-            cell["mpp"], float, f"{where} mpp", "micrometres per pixel, above 0, with a decimal point", faults
-        )
-        if cell.get("mpp")
-        else data.mpp
-    )
+    expected, mpp = "micrometres per pixel, above 0, with a decimal point", cell.get("mpp")
+    mpp = _number(mpp, float, f"{where} mpp", expected, faults) if mpp else data.mpp
     for fill in modalities.ask("fill_cells"):
         cell = fill(cell)
-    return Sample(
-        name,
-        cell.get("image", ""),
-        cell.get("label") or None,
-        unit,
-        cell.get("group", ""),
-        cell.get("part", ""),
-        page or 0,
-        mpp,
-        {name: cell[name] for name in modalities.columns() if cell.get(name)},
-        row=number,
-    )
+    texts = {name: cell.get(name, "") for name in ("image", "group", "part")}
+    more = {name: cell[name] for name in modalities.columns() if cell.get(name)}
+    label = cell.get("label") or None
+    return Sample(name, label=label, unit=unit, page=page or 0, mpp=mpp, more=more, row=number, **texts)
 
 
 def _refused(cell: dict[str, str], column: str, sheet: Path, where: str, data: Data) -> list[Fault]:
@@ -206,10 +191,8 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
         other = names.setdefault(sample.sample.casefold(), sample)
         if sample.sample and other is not sample:
             also = f"row {other.row}" + ("" if other.sample == sample.sample else f" as '{other.sample}'")
-            expected = "a name of its own, whatever the capitals"
-            faults.append(
-                Fault(f"{path}:{sample.row} sample", f"'{sample.sample}', also in {also}", expected)
-            )
+            found, expected = f"'{sample.sample}', also in {also}", "a name of its own, whatever the capitals"
+            faults.append(Fault(f"{path}:{sample.row} sample", found, expected))
         place = (posixpath.normpath(sample.image), sample.page)
         first = places.setdefault(place, sample.row)
         if sample.image and first != sample.row:

@@ -117,13 +117,8 @@ def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) 
 
 
 def _by_column(samples: Sequence[Sample], sheet: Path) -> Parts:
-    raise_faults(
-        [
-            Fault(f"{sheet}:{s.row} part", "nothing", "train, val or test (split.kind is 'column')")
-            for s in samples
-            if not s.part
-        ]
-    )
+    expected, without = "train, val or test (split.kind is 'column')", [s for s in samples if not s.part]
+    raise_faults([Fault(f"{sheet}:{s.row} part", "nothing", expected) for s in without])
     return {sample.sample: sample.part for sample in samples}
 
 

@@ -93,10 +93,8 @@ def _flip(images: Tensor, targets: Tensor, settings: Augment, generator: Generat
         turned = _uniform(generator, (count,), 0, 1) < settings.rotate90
         turns = torch.randint(1, QUARTERS, (count,), generator=generator) * turned
         for quarter in range(1, QUARTERS):
-            chosen = turns == quarter
-            images, targets = (
-                _change(batch, chosen, torch.rot90, quarter, (2, 3)) for batch in (images, targets)
-            )
+            turn = (turns == quarter, torch.rot90, quarter, (2, 3))
+            images, targets = (_change(batch, *turn) for batch in (images, targets))
     return images, targets
 
 
@@ -176,10 +174,8 @@ def _reflect(position: Tensor, length: int) -> Tensor:
 
 def _bilinear(images: Tensor, positions: Tensor, border: str) -> Tensor:
     fold = _reflect if border == "reflect" else lambda position, _: position
-    scaled = [
-        fold(positions[..., axis], length) * 2 / max(length - 1, 1) - 1
-        for axis, length in enumerate(images.shape[2:])
-    ]
+    sides = enumerate(images.shape[2:])
+    scaled = [fold(positions[..., axis], side) * 2 / max(side - 1, 1) - 1 for axis, side in sides]
     grid = torch.stack([scaled[1], scaled[0]], -1).to(images.dtype)
     padding = "border" if border == "reflect" else "zeros"
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=True)
@@ -219,9 +215,8 @@ def _change_intensity(images: Tensor, settings: Augment, generator: Generator) -
     if settings.intensity_shift:
         images = images + factor(settings.intensity_shift)
     if settings.gamma:
-        images = ((images - low).clamp(min=0) / (high - low)) ** factor(settings.gamma).exp() * (
-            high - low
-        ) + low
+        span = high - low
+        images = ((images - low).clamp(min=0) / span) ** factor(settings.gamma).exp() * span + low
     for strength, multiplied in ((settings.speckle, True), (settings.gaussian_noise, False)):
         if strength:
             amount = _uniform(generator, shape, 0, strength).to(images)

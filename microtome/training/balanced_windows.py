@@ -86,6 +86,5 @@ class LabelledPixels:
         labels = self.labels[pixels].reshape(-1, 1, 1, 1)
         places = zip(image.tolist(), rows.tolist(), columns.tolist(), labels, strict=True)
         side = self.window
-        return [
-            (self.padded[i][:, y : y + side, x : x + side], label, self.names[i]) for i, y, x, label in places
-        ]
+        padded, names = self.padded, self.names
+        return [(padded[i][:, y : y + side, x : x + side], label, names[i]) for i, y, x, label in places]

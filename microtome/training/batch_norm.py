@@ -65,10 +65,8 @@ class SyncedBatchNorm(nn.Module):
         """
         super().__init__()
         if not (layer.affine and layer.track_running_stats):
-            msg = (
-                f"{layer} has no weight or no running statistics, which training on several GPUs needs; "
-                "set gpus to 1 for this network"
-            )
+            found = f"{layer} has no weight or no running statistics"
+            msg = f"{found}, which training on several GPUs needs; set gpus to 1 for this network"
             raise ValueError(msg)
         self.weight, self.bias = layer.weight, layer.bias
         for name in ("running_mean", "running_var", "num_batches_tracked"):
@@ -95,10 +93,8 @@ class SyncedBatchNorm(nn.Module):
 
     def _local(self, values: Tensor, *, share: float) -> Tensor:
         """With this process's statistics, or the running ones."""
-        statistics = self.running_mean, self.running_var
-        return functional.batch_norm(
-            values, *statistics, self.weight, self.bias, self.training, share, self.eps
-        )
+        learnt = self.running_mean, self.running_var, self.weight, self.bias
+        return functional.batch_norm(values, *learnt, self.training, share, self.eps)
 
     @torch.no_grad()
     def _statistics(self, values: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -135,10 +135,9 @@ class PatchBatches:
         order = np.random.default_rng([self.seed, 0, 0, HOLDOUT]).permutation(len(every))
         first, last = (round(edge * len(every)) for edge in self.share)
         if first == last:
-            msg = (
-                f"{len(every)} windows and copies cannot be shared out so that {self.share[0]:g} to "
-                f"{self.share[1]:g} of them are some; raise sampler.holdout or sampler.copies"
-            )
+            wanted = f"so that {self.share[0]:g} to {self.share[1]:g} of them are some"
+            found = f"{len(every)} windows and copies cannot be shared out {wanted}"
+            msg = f"{found}; raise sampler.holdout or sampler.copies"
             raise ValueError(msg)
         return every[np.sort(order[first:last])]
 
@@ -151,13 +150,8 @@ class PatchBatches:
         for start in range(0, len(order), self.batch_size):
             chosen = self.items[order[start : start + self.batch_size]]
             batch = _stack([self._draw(int(window), generator) for window, _ in chosen])
-            yield batch if self.copies is None else replace(batch, draws=self._draws(chosen))
-
-    def _draws(self, chosen: np.ndarray) -> tuple[int | None, ...]:
-        """The augmentation seed of each window or copy."""
-        return tuple(
-            epoch_seed(self.seed, COPY, int(window), int(copy)) if copy else None for window, copy in chosen
-        )
+            draws = (epoch_seed(self.seed, COPY, int(w), int(copy)) if copy else None for w, copy in chosen)
+            yield batch if self.copies is None else replace(batch, draws=tuple(draws))
 
     def _draw(self, number: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
         """Read one window, cropped."""

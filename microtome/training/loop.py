@@ -217,22 +217,13 @@ def _epoch(
         "train_seconds": middle - start,
         "val_seconds": end - middle,
     } | logged
-    logger.info(
-        "epoch %d: train %.5f, validation %.5f, %.1f s", number + 1, train_loss, val_loss, end - start
-    )
-    history = (*state.history, row)
-    model = _copy(trainer.model)
+    text = "epoch %d: train %.5f, validation %.5f, %.1f s"
+    logger.info(text, number + 1, train_loss, val_loss, end - start)
+    history, model = (*state.history, row), _copy(trainer.model)
     loss = _copy(trainer.loss) if isinstance(trainer.loss, torch.nn.Module) else {}
     best = model if _best_epoch(history) == number + 1 else state.best
-    return replace(
-        state,
-        epoch=number + 1,
-        model=model,
-        best=best,
-        optimizer=optimizer.state_dict(),
-        history=history,
-        loss=loss,
-    )
+    found = {"model": model, "best": best, "optimizer": optimizer.state_dict(), "loss": loss}
+    return replace(state, epoch=number + 1, history=history, **found)
 
 
 def _train(

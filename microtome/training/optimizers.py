@@ -11,12 +11,10 @@ from microtome.config.training import Optimizer, Schedule
 
 def build_optimizer(parameters: Iterable[torch.nn.Parameter], settings: Optimizer) -> torch.optim.Optimizer:
     """Make the optimizer."""
+    options = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.name == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-        )
-    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
+        return torch.optim.SGD(parameters, momentum=settings.momentum, **options)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.name](parameters, **options)
 
 
 def learning_rate_factor(schedule: Schedule, epoch: int, epochs: int) -> float:

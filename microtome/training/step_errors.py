@@ -36,10 +36,8 @@ def check_finite(value: float, where: str, batch: Batch) -> None:
     """
     if not math.isfinite(value):
         names = ", ".join(sorted(set(batch.samples)))
-        msg = (
-            f"the loss is {value} in {where}, in a batch of the samples {names}. Look at these images, "
-            "or lower training.optimizer.lr, or set training.grad_clip."
-        )
+        found = f"the loss is {value} in {where}, in a batch of the samples {names}"
+        msg = f"{found}. Look at these images, or lower training.optimizer.lr, or set training.grad_clip."
         raise TrainingDivergedError(msg)
 
 
@@ -61,10 +59,8 @@ def explained(where: str, batch: Batch, device: torch.device) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and HOST_MEMORY not in str(error):
             raise
-        msg = (
-            f"not enough memory on the {device.type} for {found}. Lower training.batch_size or sampler.crop, "
-            "or make the network narrower."
-        )
+        remedy = "Lower training.batch_size or sampler.crop, or make the network narrower."
+        msg = f"not enough memory on the {device.type} for {found}. {remedy}"
         raise BatchError(msg) from error
     except ValueError as error:
         if SINGLE_VALUE not in str(error):

@@ -66,10 +66,8 @@ def _fixed_copies(
 ) -> tuple[Tensor, Tensor]:
     """Augment each window with a seed of its own, those without one not at all."""
     pairs = [
-        (images[i : i + 1], labels[i : i + 1])
-        if seed is None
-        else augment(images[i : i + 1], labels[i : i + 1], augmentation, seed=seed)
-        for i, seed in enumerate(draws)
+        (image, label) if seed is None else augment(image, label, augmentation, seed=seed)
+        for image, label, seed in zip(images.split(1), labels.split(1), draws, strict=True)
     ]
     return torch.cat([image for image, _ in pairs]), torch.cat([label for _, label in pairs])
 
@@ -107,10 +105,8 @@ class SoftmaxTask:
             ValueError: There is more than one map of labels.
         """
         if batch.labels.shape[1] != 1:
-            msg = (
-                f"found {batch.labels.shape[1]} label maps, expected one: a softmax output says which class "
-                "a pixel is of; set outputs to [mask]"
-            )
+            expected = "one: a softmax output says which class a pixel is of; set outputs to [mask]"
+            msg = f"found {batch.labels.shape[1]} label maps, expected {expected}"
             raise ValueError(msg)
         inputs, labels = _augmented(batch, self.settings, self.augmentation, seed)
         classes = labels[:, 0].long()
@@ -141,10 +137,9 @@ class WindowTask:
         """
         moving = [name for name in CENTRE_MOVING if getattr(self.augmentation, name)]
         if moving:
-            msg = (
-                f"augment.{' and augment.'.join(moving)} would move the central pixel of a window, whose "
-                "class is the window's label; set it to 0 for networks that classify windows."
-            )
+            found = f"augment.{' and augment.'.join(moving)} would move the central pixel of a window"
+            remedy = "set it to 0 for networks that classify windows."
+            msg = f"{found}, whose class is the window's label; {remedy}"
             raise ValueError(msg)
 
     def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:

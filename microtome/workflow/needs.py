@@ -59,11 +59,6 @@ class Shown:
                 for batch in batches if "{batch}" in name else ("",):
                     yield f"runs/{split}/{run}/seed-{seed}/{name.format(batch=batch)}"
 
-    def evaluated(self) -> list[str]:
-        """The batches with samples of an evaluated part of any split."""
-        parts = self.plan.study.evaluate.parts
-        return sorted({b for split in self.plan.splits for b in self.plan.batches_of(split, *parts)})
-
 
 Files = Callable[[Shown], Iterable[str]]
 """Paths in the folder of the study."""
@@ -77,52 +72,38 @@ def _maps(shown: Shown) -> Iterator[str]:
             yield f"runs/{split}/{run}/seed-{seed}/{name}"
 
 
-def _stains(name: str) -> Files:
+def _stains(shown: Shown, name: str) -> Iterator[str]:
     """Folders or files of each stain normalization."""
-
-    def files(shown: Shown) -> Iterator[str]:
-        for stain in shown.plan.study.stains:
-            for batch in shown.plan.batches if "{batch}" in name else ("",):
-                yield f"stains/{stain}/{name.format(batch=batch)}"
-
-    return files
+    for stain in shown.plan.study.stains:
+        for batch in shown.plan.batches if "{batch}" in name else ("",):
+            yield f"stains/{stain}/{name.format(batch=batch)}"
 
 
-def _cubes(name: str) -> Files:
-    """Files of the study's cubes, if it has any."""
-
-    def files(shown: Shown) -> Iterator[str]:
-        has_cubes = shown.plan.study.cubes is not None
-        batches = shown.evaluated() if "{batch}" in name else ("",)
-        splits = shown.plan.splits if "{split}" in name else ("",)
-        yield from (name.format(split=s, batch=b) for s in splits for b in batches if has_cubes)
-
-    return files
+def _cubes(shown: Shown, name: str, **wildcards: Iterable[str]) -> Iterator[str]:
+    """Files of the study's cubes, if it has any, for each value of one wildcard."""
+    for wildcard, values in wildcards.items() if shown.plan.study.cubes else ():
+        yield from (name.format(**{wildcard: value}) for value in values)
 
 
 FILES: Mapping[str, Mapping[str, Files]] = {
     "images": {
-        "images": lambda shown: [f"images/{batch}" for batch in shown.evaluated()],
-        "targets": lambda shown: [f"targets/{b}" for b in shown.plan.labelled(shown.evaluated())],
+        "images": lambda shown: [f"images/{batch}" for batch in shown.plan.evaluated_batches],
+        "targets": lambda shown: [f"targets/{b}" for b in shown.plan.labelled(shown.plan.evaluated_batches)],
         "maps": _maps,
     },
     "labels": {
         "labels": lambda shown: [f"targets/{batch}" for batch in shown.plan.labelled(shown.plan.batches)],
         "splits": lambda shown: [f"splits/{split}.tsv" for split in shown.plan.splits],
     },
-    "stains": {"stains": _stains("images/{batch}"), "stain_targets": _stains("target.json")},
-    "cubes": {"cubes": _cubes("cubes/{batch}")},
-    "bands": {"bands": _cubes("bands/{split}/bands.tsv")},
+    "stains": {
+        "stains": lambda shown: _stains(shown, "images/{batch}"),
+        "stain_targets": lambda shown: _stains(shown, "target.json"),
+    },
+    "cubes": {"cubes": lambda shown: _cubes(shown, "cubes/{batch}", batch=shown.plan.evaluated_batches)},
+    "bands": {"bands": lambda shown: _cubes(shown, "bands/{split}/bands.tsv", split=shown.plan.splits)},
     "objects": {"objects": lambda shown: shown.of_runs("objects/{batch}")},
     "history": {"histories": lambda shown: shown.of_runs("history.tsv")},
-    "runs": {},
-    "trained": {},
-    "calibrated": {},
-    "uncertainty": {},
-    "instances": {},
-    "groups": {},
-    "method": {},
-}
+} | {key: {} for key in ("runs", "trained", "calibrated", "uncertainty", "instances", "groups", "method")}
 """Need to the inputs of the rule. Those without files ask something of runs or of the study
 (`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""
 

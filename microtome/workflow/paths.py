@@ -93,7 +93,6 @@ def _pattern(rule: str, wildcards: tuple[str, ...]) -> str:
 
 def make_importable(root: Path) -> None:
     """Let the scripts of jobs, wherever they run, import the package from this repository."""
-    present = [
-        entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != str(root)
-    ]
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    present = [entry for entry in entries if entry not in ("", str(root))]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *present])

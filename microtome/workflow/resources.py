@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any
 
 from microtome.config.workflow import Cluster
 
@@ -86,18 +86,12 @@ def _resource(amount: Callable[[int], int]) -> Resource:
     return resource
 
 
-class Resources(Protocol):
-    """Resources by name, such as a mapping or those of a Snakemake job."""
-
-    def get(self, name: str, default: Any) -> Any:
-        """The value of one, or the default."""
-
-
-def count_gpus(resources: Resources) -> int:
+def count_gpus(resources: Any) -> int:
     """How many GPUs a job asks for.
 
     Args:
-        resources: Its resources: `gpu` is their number, `gres` says it at its end (`gpu:2`, `gpu:a100:2`).
+        resources: A mapping, or those of a Snakemake job: `gpu` is their number, `gres` says it at its end
+            (`gpu:2`, `gpu:a100:2`).
 
     Returns:
         The number; 0 if it asks for none.

@@ -3,9 +3,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class BCE(Section):
@@ -13,4 +11,4 @@ class BCE(Section):
 
     TARGET: ClassVar = "sigmoid"
     LABEL: ClassVar = "BCE"
-    name: Literal["bce"] = Field("bce", description="this loss")
+    name: Literal["bce"] = option("bce", "this loss")

@@ -3,9 +3,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class BCEDice(Section):
@@ -13,10 +11,6 @@ class BCEDice(Section):
 
     TARGET: ClassVar = "sigmoid"
     LABEL: ClassVar = "BCE + Dice"
-    name: Literal["bce_dice"] = Field("bce_dice", description="this loss")
-    weight: float = Field(
-        0.5, ge=0, le=1, description="weight of the cross entropy; the Dice loss has the rest"
-    )
-    squared: bool = Field(
-        False, description="squared denominators, as the paper's equation has them; its code has not"
-    )
+    name: Literal["bce_dice"] = option("bce_dice", "this loss")
+    weight: float = option(0.5, "weight of the cross entropy; the Dice loss has the rest", ge=0, le=1)
+    squared: bool = option(False, "squared denominators, as the paper's equation has them; its code has not")

@@ -3,10 +3,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, field_validator
+from pydantic import NonNegativeFloat, field_validator
 from pydantic_core import PydanticCustomError
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class CrossEntropy(Section):
@@ -14,13 +14,12 @@ class CrossEntropy(Section):
 
     TARGET: ClassVar = "softmax"
     LABEL: ClassVar = "cross entropy"
-    name: Literal["cross_entropy"] = Field("cross_entropy", description="this loss")
-    class_weight: tuple[NonNegativeFloat, ...] | None = Field(
-        None, min_length=1, description="one weight for each of data.classes, not all 0; null: all 1"
+    name: Literal["cross_entropy"] = option("cross_entropy", "this loss")
+    class_weight: tuple[NonNegativeFloat, ...] | None = option(
+        None, "one weight for each of data.classes, not all 0; null: all 1", min_length=1
     )
-    normalize: Literal["weights", "count"] = Field(
-        "weights",
-        description="divide by the weights of the labelled pixels (as PyTorch) or by their count",
+    normalize: Literal["weights", "count"] = option(
+        "weights", "divide by the weights of the labelled pixels (as PyTorch) or by their count"
     )
 
     @field_validator("class_weight")

@@ -3,9 +3,9 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class Dice(Section):
@@ -13,5 +13,5 @@ class Dice(Section):
 
     TARGET: ClassVar = "sigmoid"
     LABEL: ClassVar = "Dice"
-    name: Literal["dice"] = Field("dice", description="this loss")
-    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
+    name: Literal["dice"] = option("dice", "this loss")
+    smooth: PositiveFloat = option(1.0, "added to numerator and denominator")

@@ -3,9 +3,9 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class DiceBCE(Section):
@@ -13,5 +13,5 @@ class DiceBCE(Section):
 
     TARGET: ClassVar = "sigmoid"
     LABEL: ClassVar = "Dice + BCE"
-    name: Literal["dicebce"] = Field("dicebce", description="this loss")
-    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
+    name: Literal["dicebce"] = option("dicebce", "this loss")
+    smooth: PositiveFloat = option(1.0, "added to numerator and denominator")

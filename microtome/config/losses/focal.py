@@ -3,18 +3,18 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import NonNegativeFloat
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class Focal(Section):
     """Focal loss; `batch_mean` reproduces the thesis' Table 3, `per_pixel` is its equation 4."""
 
     TARGET: ClassVar = "sigmoid"
-    name: Literal["focal"] = Field("focal", description="this loss")
-    form: Literal["batch_mean", "per_pixel"] = Field(
-        "batch_mean", description="batch_mean: of the thesis' Table 3; per_pixel: its equation 4"
+    name: Literal["focal"] = option("focal", "this loss")
+    form: Literal["batch_mean", "per_pixel"] = option(
+        "batch_mean", "batch_mean: of the thesis' Table 3; per_pixel: its equation 4"
     )
-    alpha: float = Field(0.8, ge=0, le=1, description="weight of the positive class")
-    gamma: NonNegativeFloat = Field(2.0, description="how much well-predicted pixels are played down")
+    alpha: float = option(0.8, "weight of the positive class", ge=0, le=1)
+    gamma: NonNegativeFloat = option(2.0, "how much well-predicted pixels are played down")

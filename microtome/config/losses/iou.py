@@ -3,14 +3,14 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import PositiveFloat
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class IoU(Section):
     """Soft Jaccard loss over the flattened batch."""
 
     TARGET: ClassVar = "sigmoid"
-    name: Literal["iou"] = Field("iou", description="this loss")
-    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
+    name: Literal["iou"] = option("iou", "this loss")
+    smooth: PositiveFloat = option(1.0, "added to numerator and denominator")

@@ -3,9 +3,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class Lovasz(Section):
@@ -13,4 +11,4 @@ class Lovasz(Section):
 
     TARGET: ClassVar = "softmax"
     LABEL: ClassVar = "Lovász-Softmax"
-    name: Literal["lovasz"] = Field("lovasz", description="this loss")
+    name: Literal["lovasz"] = option("lovasz", "this loss")

@@ -3,16 +3,16 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat
+from pydantic import NonNegativeFloat, PositiveFloat
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class Tversky(Section):
     """Tversky loss; alpha weighs false positives, beta false negatives."""
 
     TARGET: ClassVar = "sigmoid"
-    name: Literal["tversky"] = Field("tversky", description="this loss")
-    alpha: NonNegativeFloat = Field(0.3, description="weight of false positives")
-    beta: NonNegativeFloat = Field(0.7, description="weight of false negatives")
-    smooth: PositiveFloat = Field(1.0, description="added to numerator and denominator")
+    name: Literal["tversky"] = option("tversky", "this loss")
+    alpha: NonNegativeFloat = option(0.3, "weight of false positives")
+    beta: NonNegativeFloat = option(0.7, "weight of false negatives")
+    smooth: PositiveFloat = option(1.0, "added to numerator and denominator")

@@ -3,9 +3,9 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import NonNegativeInt
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class WeightedCrossEntropy(Section):
@@ -13,12 +13,12 @@ class WeightedCrossEntropy(Section):
 
     TARGET: ClassVar = "softmax"
     LABEL: ClassVar = "weighted cross entropy"
-    name: Literal["weighted_cross_entropy"] = Field("weighted_cross_entropy", description="this loss")
-    positive: NonNegativeInt = Field(1, description="number of the positive class")
-    counts: Literal["hard", "soft"] = Field(
-        "hard", description="errors of the most probable class, or sums of probabilities"
+    name: Literal["weighted_cross_entropy"] = option("weighted_cross_entropy", "this loss")
+    positive: NonNegativeInt = option(1, "number of the positive class")
+    counts: Literal["hard", "soft"] = option(
+        "hard", "errors of the most probable class, or sums of probabilities"
     )
-    momentum: float = Field(
-        0.0, ge=0, lt=1, description="share of the mean of earlier batches in the weight; 0: this batch alone"
+    momentum: float = option(
+        0.0, "share of the mean of earlier batches in the weight; 0: this batch alone", ge=0, lt=1
     )
-    largest: float = Field(10.0, ge=1, description="upper limit of the weight")
+    largest: float = option(10.0, "upper limit of the weight", ge=1)

@@ -10,16 +10,12 @@ A module may define, each being left out where it has nothing to say:
 * `channels(study, run) -> (count, option) | None`: the channels of its views, and the option that says so.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
-from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from microtome.config.section import Section
 from microtome.faults import Fault
-from microtome.registry import search_path
+from microtome.registry import load_all, search_path
 
 if TYPE_CHECKING:
     from microtome.config.run import Run
@@ -30,20 +26,15 @@ __all__ = ["channels", "check", "options", "views"]
 __path__ = search_path(__name__, __path__)
 
 
-@cache
-def _modules() -> tuple[ModuleType, ...]:
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names if not name.startswith("_"))
-
-
 def options(name: str) -> tuple[type[Section], ...]:
     """The models of this name that modalities have, `StudyOptions` or `RunOptions`."""
-    return tuple(getattr(module, name) for module in reversed(_modules()) if hasattr(module, name))
+    return tuple(getattr(module, name) for module in reversed(load_all(__name__)) if hasattr(module, name))
 
 
 def views() -> dict[str, str]:
     """What a run may see beside the image, with a description."""
-    return {name: text for module in _modules() for name, text in getattr(module, "VIEWS", {}).items()}
+    found = [getattr(module, "VIEWS", {}) for module in load_all(__name__)]
+    return {name: text for views in found for name, text in views.items()}
 
 
 def check(study: "Study", places: "Places") -> Iterator[Fault]:
@@ -53,12 +44,12 @@ def check(study: "Study", places: "Places") -> Iterator[Fault]:
         study: A study whose options are each valid.
         places: Where they stand.
     """
-    for module in _modules():
+    for module in load_all(__name__):
         if hasattr(module, "check"):
             yield from module.check(study, places)
 
 
 def channels(study: "Study", run: "Run") -> tuple[int, str] | None:
     """The channels of the images of a run's view, and the option that says so; None for plain images."""
-    asked = (module.channels(study, run) for module in _modules() if hasattr(module, "channels"))
+    asked = (module.channels(study, run) for module in load_all(__name__) if hasattr(module, "channels"))
     return next((found for found in asked if found), None)

@@ -6,10 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from microtome.config.cubes import Cubes
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 from microtome.faults import Fault
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ VIEWS = {"bands": "the chosen bands of a cube, calibrated", "raw": "the same ban
 class StudyOptions(Section):
     """The cubes of a study."""
 
-    cubes: Cubes | None = Field(None, description="hyperspectral cubes: calibration, choice of bands")
+    cubes: Cubes | None = option(None, "hyperspectral cubes: calibration, choice of bands")
 
 
 def check(study: Study, places: Places) -> Iterator[Fault]:

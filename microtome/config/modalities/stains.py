@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 from microtome.config.stain import StainNormalization
 from microtome.faults import Fault, nearest
 
@@ -23,9 +23,7 @@ RGB = 3
 class StudyOptions(Section):
     """The normalizations of a study."""
 
-    stains: dict[str, StainNormalization] = Field(
-        {}, description="stain normalization by name; runs choose one with `stain`"
-    )
+    stains: dict[str, StainNormalization] = option({}, "normalizations by name; runs choose one with `stain`")
 
     @field_validator("stains", mode="before")
     @classmethod
@@ -39,9 +37,7 @@ class StudyOptions(Section):
 class RunOptions(Section):
     """The normalization of a run."""
 
-    stain: str | None = Field(
-        None, description="name of the study's stain normalization whose images are used; null: none"
-    )
+    stain: str | None = option(None, "the study's stain normalization whose images are used; null: none")
 
 
 def check(study: Study, places: Places) -> Iterator[Fault]:

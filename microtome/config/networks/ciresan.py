@@ -3,9 +3,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from microtome.config.networks._base import NetworkOptions
+from microtome.config.section import option
 
 
 class Ciresan(NetworkOptions):
@@ -14,14 +15,10 @@ class Ciresan(NetworkOptions):
     LABEL: ClassVar = "Ciresan"
     OUTPUT: ClassVar = "softmax"
     WINDOWS: ClassVar = True
-    name: Literal["ciresan"] = Field("ciresan", description="this network")
-    variant: Literal["n4", "w65"] = Field(
-        "n4", description="n4: 95-pixel window; w65: three 5x5 convolutions, 65 pixels"
-    )
-    activation: Literal["tanh", "relu"] = Field(
-        "tanh", description="tanh is the scaled tanh of the MCDNN paper"
-    )
-    maps: PositiveInt = Field(48, description="feature maps of each convolution")
-    hidden: PositiveInt = Field(200, description="units of the hidden fully connected layer")
-    in_channels: PositiveInt = Field(1, description="channels of an image; data.channels")
-    classes: PositiveInt = Field(2, description="outputs; the number of data.classes")
+    name: Literal["ciresan"] = option("ciresan", "this network")
+    variant: Literal["n4", "w65"] = option("n4", "n4: window of 95 pixels; w65: three 5x5 convolutions, 65")
+    activation: Literal["tanh", "relu"] = option("tanh", "tanh is the scaled tanh of the MCDNN paper")
+    maps: PositiveInt = option(48, "feature maps of each convolution")
+    hidden: PositiveInt = option(200, "units of the hidden fully connected layer")
+    in_channels: PositiveInt = option(1, "channels of an image; data.channels")
+    classes: PositiveInt = option(2, "outputs; the number of data.classes")

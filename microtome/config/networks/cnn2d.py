@@ -3,9 +3,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from microtome.config.networks._base import NetworkOptions, Odd
+from microtome.config.section import option
 
 
 class CNN2D(NetworkOptions):
@@ -14,11 +15,8 @@ class CNN2D(NetworkOptions):
     LABEL: ClassVar = "2D CNN"
     OUTPUT: ClassVar = "softmax"
     CLASS_MAP: ClassVar = True
-    name: Literal["cnn2d"] = Field("cnn2d", description="this network")
-    kernel: Odd = Field(
-        5,
-        description="side of the kernels: 5 (13.3 M parameters at width 16), or 3 (5.0 M)",
-    )
-    width: PositiveInt = Field(16, description="channels of the first stage; 16 in the paper")
-    in_channels: PositiveInt = Field(16, description="bands or channels of an image; data.channels")
-    classes: PositiveInt = Field(2, description="outputs; the number of data.classes")
+    name: Literal["cnn2d"] = option("cnn2d", "this network")
+    kernel: Odd = option(5, "side of the kernels: 5 (13.3 M parameters at width 16), or 3 (5.0 M)")
+    width: PositiveInt = option(16, "channels of the first stage; 16 in the paper")
+    in_channels: PositiveInt = option(16, "bands or channels of an image; data.channels")
+    classes: PositiveInt = option(2, "outputs; the number of data.classes")

@@ -3,10 +3,11 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from microtome.config.networks._base import NetworkOptions, Odd, divisible
+from microtome.config.section import option
 
 RESOLUTIONS = ("resolutions", "4 with variant alldual or dual parallel, which need two blocks at the lowest")
 
@@ -17,37 +18,33 @@ class HyperNet(NetworkOptions):
     LABEL: ClassVar = "Hyper-net"
     OUTPUT: ClassVar = "softmax"
     CLASS_MAP: ClassVar = True
-    name: Literal["hypernet"] = Field("hypernet", description="this network")
-    variant: Literal["proposed", "alldual", "alldilated", "maxpool"] = Field(
-        "proposed", description="proposed: 5.2 M parameters at width 16; the others are its ablations"
+    name: Literal["hypernet"] = option("hypernet", "this network")
+    variant: Literal["proposed", "alldual", "alldilated", "maxpool"] = option(
+        "proposed", "proposed: 5.2 M parameters at width 16; the others are its ablations"
     )
-    dual: Literal["serial", "parallel"] = Field(
-        "serial", description="whether the dilated block follows the standard one or both see the same input"
+    dual: Literal["serial", "parallel"] = option(
+        "serial", "whether the dilated block follows the standard one or both see the same input"
     )
-    resolutions: Literal[4, 5] = Field(
-        4,
-        description="4: the first decoder block does not up-sample; 5: down-sampling before block 5 too",
+    resolutions: Literal[4, 5] = option(
+        4, "4: the first decoder block does not up-sample; 5: down-sampling before block 5 too"
     )
-    dilated: Literal["all", "last"] = Field(
-        "all", description="which convolutions of a dilated block are dilated"
+    dilated: Literal["all", "last"] = option("all", "which convolutions of a dilated block are dilated")
+    dilation: tuple[PositiveInt, PositiveInt, PositiveInt] = option(
+        (1, 2, 2), "along bands, rows, columns; at the lowest resolution two bands are left"
     )
-    dilation: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
-        (1, 2, 2),
-        description="along bands, rows, columns; at the lowest resolution two bands are left",
+    kernel: Odd = option(3, "side of the blocks' kernels: 3, or 5 as in V-Net")
+    convs: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = option(
+        (1, 2, 3, 3, 3), "convolutions of each encoder block"
     )
-    kernel: Odd = Field(3, description="side of the blocks' kernels: 3, or 5 as in V-Net")
-    convs: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, PositiveInt] = Field(
-        (1, 2, 3, 3, 3), description="convolutions of each encoder block"
+    decoder_convs: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = option(
+        (3, 3, 2, 1), "convolutions of each decoder block, the lowest resolution first"
     )
-    decoder_convs: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt] = Field(
-        (3, 3, 2, 1), description="convolutions of each decoder block, the lowest resolution first"
-    )
-    upsampling: Literal["trilinear", "nearest"] = Field("trilinear", description="kind of up-sampling")
-    up_kernel: Odd = Field(3, description="side of the kernel after up-sampling: 3 or 1")
-    head_kernel: Odd = Field(1, description="side of the last, 2-D kernel: 1 or 3")
-    width: PositiveInt = Field(16, description="channels of the highest resolution; 16 in the paper")
-    bands: PositiveInt = Field(16, description="bands of an image, a multiple of 8; data.channels")
-    classes: PositiveInt = Field(2, description="outputs; the number of data.classes")
+    upsampling: Literal["trilinear", "nearest"] = option("trilinear", "kind of up-sampling")
+    up_kernel: Odd = option(3, "side of the kernel after up-sampling: 3 or 1")
+    head_kernel: Odd = option(1, "side of the last, 2-D kernel: 1 or 3")
+    width: PositiveInt = option(16, "channels of the highest resolution; 16 in the paper")
+    bands: PositiveInt = option(16, "bands of an image, a multiple of 8; data.channels")
+    classes: PositiveInt = option(2, "outputs; the number of data.classes")
 
     @property
     def in_channels(self) -> int:

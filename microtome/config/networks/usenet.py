@@ -3,10 +3,11 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import PositiveInt, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from microtome.config.networks._base import NetworkOptions
+from microtome.config.section import option
 
 IMAGENET_SIZES = {"width": 64, "in_channels": 3}
 """Of the networks that the public ImageNet weights are for."""
@@ -23,18 +24,18 @@ class USENet(NetworkOptions):
         "seresnet50": "SE-ResNet-50",
     }
     """The encoders as tables and figures name them."""
-    name: Literal["usenet"] = Field("usenet", description="this network")
-    encoder: Literal["resnet18", "resnet34", "resnet50", "seresnet50"] = Field(
-        "seresnet50", description="seresnet50 is the one called USE-Net: 35.0 M parameters at width 64"
+    name: Literal["usenet"] = option("usenet", "this network")
+    encoder: Literal["resnet18", "resnet34", "resnet50", "seresnet50"] = option(
+        "seresnet50", "seresnet50 is the one called USE-Net: 35.0 M parameters at width 64"
     )
-    width: PositiveInt = Field(64, description="channels of the first convolution; 64 in the paper")
-    in_channels: PositiveInt = Field(3, description="channels of an image; data.channels")
-    out_channels: PositiveInt = Field(2, description="sigmoid outputs: 1 for the mask, 2 for mask and marker")
-    weights: str | None = Field(
+    width: PositiveInt = option(64, "channels of the first convolution; 64 in the paper")
+    in_channels: PositiveInt = option(3, "channels of an image; data.channels")
+    out_channels: PositiveInt = option(2, "sigmoid outputs: 1 for the mask, 2 for mask and marker")
+    weights: str | None = option(
         None,
-        min_length=1,
-        description="start of the encoder: null (random), imagenet (public weights; width 64, 3 channels) "
+        "start of the encoder: null (random), imagenet (public weights; width 64, 3 channels) "
         "or a file with a state dictionary",
+        min_length=1,
     )
 
     @field_validator("weights")

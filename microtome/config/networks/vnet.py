@@ -3,9 +3,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import PositiveInt, field_validator
 
 from microtome.config.networks._base import NetworkOptions, Odd, divisible
+from microtome.config.section import option
 
 MULTIPLE = 16
 
@@ -16,14 +17,11 @@ class VNet(NetworkOptions):
     LABEL: ClassVar = "V-net"
     OUTPUT: ClassVar = "softmax"
     CLASS_MAP: ClassVar = True
-    name: Literal["vnet"] = Field("vnet", description="this network")
-    kernel: Odd = Field(
-        5,
-        description="side of the kernels: 5 (65.2 M parameters at width 16), or 3 (14.7 M)",
-    )
-    width: PositiveInt = Field(16, description="channels of the first stage; 16 in the paper")
-    bands: PositiveInt = Field(16, description="bands of an image, a multiple of 16; data.channels")
-    classes: PositiveInt = Field(2, description="outputs; the number of data.classes")
+    name: Literal["vnet"] = option("vnet", "this network")
+    kernel: Odd = option(5, "side of the kernels: 5 (65.2 M parameters at width 16), or 3 (14.7 M)")
+    width: PositiveInt = option(16, "channels of the first stage; 16 in the paper")
+    bands: PositiveInt = option(16, "bands of an image, a multiple of 16; data.channels")
+    classes: PositiveInt = option(2, "outputs; the number of data.classes")
 
     @property
     def in_channels(self) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from microtome.config.phantoms._shared import LARGEST_TILE, Images, Part
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class CubePhantomData(Section):
@@ -14,19 +14,17 @@ class CubePhantomData(Section):
 
     CHANNELS: ClassVar = 3
     OBJECTS: ClassVar = False
-    kind: Literal["cubes"] = Field("cubes", description="the simulator")
-    seed: NonNegativeInt = Field(0, description="fixes every draw")
-    size: Annotated[int, Field(ge=32, le=LARGEST_TILE)] = Field(
-        128, description="side, pixels of 1 µm (10x) or 0.5 µm (20x)"
+    kind: Literal["cubes"] = option("cubes", "the simulator")
+    seed: NonNegativeInt = option(0, "fixes every draw")
+    size: Annotated[int, Field(ge=32, le=LARGEST_TILE)] = option(
+        128, "side, pixels of 1 µm (10x) or 0.5 µm (20x)"
     )
-    difficulty: NonNegativeFloat = Field(
-        1.0, description="0: no look-alikes, every tumour cell pigmented; above 1: more of both, and noise"
+    difficulty: NonNegativeFloat = option(
+        1.0, "0: no look-alikes, every tumour cell pigmented; above 1: more of both, and noise"
     )
-    fields: PositiveInt = Field(2, description="scenes of each patient, at 10x and 20x in turn")
-    images: dict[Part, Images] = Field(
-        {"train": 6, "val": 2, "test": 4}, description="scenes of each part, in order"
+    fields: PositiveInt = option(2, "scenes of each patient, at 10x and 20x in turn")
+    images: dict[Part, Images] = option({"train": 6, "val": 2, "test": 4}, "scenes of each part, in order")
+    references: Literal["frames", "lines", "averages"] = option(
+        "frames", "dark and blank cubes: whole frames, one line a band, or one value a band"
     )
-    references: Literal["frames", "lines", "averages"] = Field(
-        "frames", description="dark and blank cubes: whole frames, one line a band, or one value a band"
-    )
-    transmittance: bool = Field(False, description="whether the true transmittance is written too")
+    transmittance: bool = option(False, "whether the true transmittance is written too")

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from microtome.config.phantoms._shared import Images, Part
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 
 class EMPhantomData(Section):
@@ -14,13 +14,9 @@ class EMPhantomData(Section):
 
     CHANNELS: ClassVar = 1
     OBJECTS: ClassVar = False
-    kind: Literal["em"] = Field("em", description="the simulator")
-    seed: NonNegativeInt = Field(0, description="fixes every draw")
-    size: Annotated[int, Field(ge=32)] = Field(256, description="pixels of a side")
-    difficulty: NonNegativeFloat = Field(
-        1.0, description="0: clean; 1: like the ISBI 2012 stack; above: harder"
-    )
-    block: PositiveInt = Field(2, description="neighbouring slices that stay in one part")
-    slices: dict[Part, Images] = Field(
-        {"train": 8, "val": 2, "test": 2}, description="slices of each part, in order"
-    )
+    kind: Literal["em"] = option("em", "the simulator")
+    seed: NonNegativeInt = option(0, "fixes every draw")
+    size: Annotated[int, Field(ge=32)] = option(256, "pixels of a side")
+    difficulty: NonNegativeFloat = option(1.0, "0: clean; 1: like the ISBI 2012 stack; above: harder")
+    block: PositiveInt = option(2, "neighbouring slices that stay in one part")
+    slices: dict[Part, Images] = option({"train": 8, "val": 2, "test": 2}, "slices of each part, in order")

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from microtome.config.phantoms._shared import LARGEST_TILE, Images, Part
-from microtome.config.section import Section
+from microtome.config.section import Section, option
 
 Organ = Literal["breast", "kidney", "liver", "prostate", "bladder", "colon", "stomach", "lung", "brain"]
 
@@ -16,23 +16,19 @@ class HEPhantomData(Section):
 
     CHANNELS: ClassVar = 3
     OBJECTS: ClassVar = True
-    kind: Literal["he"] = Field("he", description="the simulator")
-    seed: NonNegativeInt = Field(0, description="fixes every draw")
-    size: Annotated[int, Field(ge=64, le=LARGEST_TILE)] = Field(256, description="side, pixels of 0.25 µm")
-    difficulty: NonNegativeFloat = Field(
-        1.0, description="0: clean, all hospitals alike; 1: like MoNuSeg 2018; above: harder"
+    kind: Literal["he"] = option("he", "the simulator")
+    seed: NonNegativeInt = option(0, "fixes every draw")
+    size: Annotated[int, Field(ge=64, le=LARGEST_TILE)] = option(256, "side, pixels of 0.25 µm")
+    difficulty: NonNegativeFloat = option(
+        1.0, "0: clean, hospitals alike; 1: like MoNuSeg 2018; above: harder"
     )
-    touching: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.25, description="share of nuclei that are put against another, or partly under it"
+    touching: Annotated[float, Field(ge=0, le=1)] = option(
+        0.25, "share of nuclei that are put against another, or partly under it"
     )
-    hospitals: PositiveInt = Field(
-        4, description="sites, each with its stains and scanner; the last is seen in test alone"
+    hospitals: PositiveInt = option(4, "sites, each with its stains and scanner; the last is in test alone")
+    organs: tuple[Organ, ...] = option(
+        ("breast", "kidney", "prostate", "colon"), "kinds of tissue, in turn; empty: all"
     )
-    organs: tuple[Organ, ...] = Field(
-        ("breast", "kidney", "prostate", "colon"), description="kinds of tissue, in turn; empty: all"
-    )
-    tiles: PositiveInt = Field(1, description="images of each patient; a patient has one hospital and organ")
-    images: dict[Part, Images] = Field(
-        {"train": 8, "val": 2, "test": 4}, description="images of each part, in order"
-    )
-    concentrations: bool = Field(False, description="whether the true stain concentrations are written too")
+    tiles: PositiveInt = option(1, "images of each patient; a patient has one hospital and organ")
+    images: dict[Part, Images] = option({"train": 8, "val": 2, "test": 4}, "images of each part, in order")
+    concentrations: bool = option(False, "whether the true stain concentrations are written too")

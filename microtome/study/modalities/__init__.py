@@ -18,35 +18,27 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `training(study, run) -> Mapping`: options of the study that training the run depends on.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from microtome.registry import search_path
+from microtome.registry import load_all, search_path
 
 __all__ = ["ask", "column_groups", "columns", "of_suffix", "path_columns"]
 __path__ = search_path(__name__, __path__)
 
 
-@cache
-def _modules() -> tuple[ModuleType, ...]:
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names if not name.startswith("_"))
-
-
 def ask(function: str) -> Iterator[Callable[..., Any]]:
     """The functions of this name that modalities have, in their order."""
-    return (getattr(module, function) for module in _modules() if hasattr(module, function))
+    return (getattr(module, function) for module in load_all(__name__) if hasattr(module, function))
 
 
 @cache
 def column_groups() -> tuple[tuple[str, ...], ...]:
     """The columns of each modality that has some."""
-    return tuple(tuple(module.COLUMNS) for module in _modules() if hasattr(module, "COLUMNS"))
+    return tuple(tuple(module.COLUMNS) for module in load_all(__name__) if hasattr(module, "COLUMNS"))
 
 
 @cache
@@ -58,11 +50,11 @@ def columns() -> tuple[str, ...]:
 @cache
 def path_columns() -> tuple[str, ...]:
     """Those that hold paths of files."""
-    found = (getattr(module, "COLUMNS", {}) for module in _modules())
+    found = (getattr(module, "COLUMNS", {}) for module in load_all(__name__))
     return tuple(name for names in found for name, kind in names.items() if kind is Path)
 
 
 def of_suffix(path: str) -> ModuleType | None:
     """The modality that reads files of this ending, None for plain images."""
     suffix = Path(path).suffix.lower()
-    return next((module for module in _modules() if suffix in getattr(module, "SUFFIXES", ())), None)
+    return next((module for module in load_all(__name__) if suffix in getattr(module, "SUFFIXES", ())), None)

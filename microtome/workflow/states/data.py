@@ -49,10 +49,8 @@ def extract_patches(plan: StudyPlan) -> str:
 def split(plan: StudyPlan, split: str) -> str:
     """State of `split`."""
     parts = plan.splits[split]
-    rows = [
-        {"sample": s.sample, "unit": s.unit, "group": s.group, "part": parts[s.sample]}
-        for s in plan.samples.values()
-    ]
+    samples = plan.samples.values()
+    rows = [{"sample": s.sample, "unit": s.unit, "group": s.group, "part": parts[s.sample]} for s in samples]
     return state_of("split", {"rows": rows, "digest": digest_parts(parts)})
 
 

@@ -125,10 +125,8 @@ def measured(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]
     evaluate = plan.study.evaluate
     return {
         **{"study": plan.study.name, "split": split, "run": run, "seed": seed},
-        "metrics": evaluate.metrics,
-        "thresholds": evaluate.thresholds,
-        "losses": _losses(plan),
-        "classes": plan.classes,
+        **{"metrics": evaluate.metrics, "thresholds": evaluate.thresholds},
+        **{"losses": _losses(plan), "classes": plan.classes},
     }
 
 
