@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -110,6 +110,7 @@ class Normalization(Section):
 class Spcn(Normalization, SpcnSettings):
     """Structure-preserving colour normalization; options left out or null have the preset's values."""
 
+    LABEL: ClassVar = "SPCN"
     method: Literal["spcn"] = Field("spcn", description="this method")
     preset: Literal["recommended", "authors", "staintools"] = Field(
         "recommended", description="values of the options that are left out"
@@ -129,18 +130,21 @@ class Spcn(Normalization, SpcnSettings):
 class Macenko(Normalization, MacenkoSettings):
     """Stain vectors by Macenko et al. 2009."""
 
+    LABEL: ClassVar = "Macenko"
     method: Literal["macenko"] = Field("macenko", description="this method")
 
 
 class Reinhard(Normalization, ReinhardSettings):
     """Mean and spread of the colours by Reinhard et al. 2001."""
 
+    LABEL: ClassVar = "Reinhard"
     method: Literal["reinhard"] = Field("reinhard", description="this method")
 
 
 class StainTools(Normalization):
     """The StainTools package with parameters of its own."""
 
+    LABEL: ClassVar = "StainTools"
     method: Literal["staintools"] = Field("staintools", description="this method")
 
 

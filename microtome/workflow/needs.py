@@ -122,6 +122,7 @@ FILES: Mapping[str, Mapping[str, Files]] = {
     "instances": {},
     "groups": {},
     "method": {},
+    "names": {},
 }
 """Need to the inputs of the rule. Those without files ask something of runs or of the study
 (`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""

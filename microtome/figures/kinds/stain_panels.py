@@ -26,9 +26,8 @@ from microtome.figures.parts.pictures import (
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
-from microtome.tables.parts.settings import STAINS
 
-NEEDS = frozenset({"images", "stains"})
+NEEDS = frozenset({"images", "names", "stains"})
 USES = frozenset({"groups"})
 SAMPLE_OPTIONS = ("samples",)
 STAIN_OPTIONS = ("stain",)
@@ -85,7 +84,7 @@ def draw(
     pairs = [_pair(inputs, name, sample) for sample, _ in chosen]
     figure, target, panels = _grid(inputs, [before for before, _ in pairs], crop)
     is_picture = _draw_target(target, inputs, name, content, crop)
-    method = STAINS.get(content["profile"].get("method", ""), name)
+    method = inputs.name_of("stain", content["profile"].get("method") or name)
     for index, (column, (sample, _), pair) in enumerate(zip(panels.T, chosen, pairs, strict=True)):
         for axes, picture in zip(column, pair, strict=True):
             show_image(axes, _middle(picture, crop))
