@@ -31,12 +31,8 @@ def read_benchmarks(folder: Path, *, studies: Collection[str] = ()) -> tuple[Rul
     Returns:
         One entry per rule, the longest total first.
     """
-    return summarize(read_job(path, rule_of(path.relative_to(folder), studies)) for path in files(folder))
-
-
-def files(folder: Path) -> list[Path]:
-    """List the benchmark files below a folder, sorted."""
-    return sorted(folder.rglob("*.tsv"))
+    files = sorted(folder.rglob("*.tsv"))
+    return summarize(read_job(path, rule_of(path.relative_to(folder), studies)) for path in files)
 
 
 def rule_of(path: Path, studies: Collection[str] = ()) -> str:
@@ -51,14 +47,9 @@ def rule_of(path: Path, studies: Collection[str] = ()) -> str:
 
 
 def read_job(path: Path, rule: str) -> Job:
-    """Read one benchmark file.
+    """Read one benchmark file: repeats (several rows) count as one job whose times add up.
 
-    Args:
-        path: The file; repeats (several rows) count as one job whose times add up.
-        rule: Rule of the job.
-
-    Returns:
-        The job; without seconds if the file cannot be read.
+    The job has no seconds if the file cannot be read.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -71,13 +62,7 @@ def read_job(path: Path, rule: str) -> Job:
 
 
 def summarize(jobs: Iterable[Job]) -> tuple[RuleUsage, ...]:
-    """Add up jobs by rule.
-
-    Args:
-        jobs: The jobs.
-
-    Returns:
-        One entry per rule, the longest total first.
+    """Add up jobs: one entry per rule, the longest total first.
 
     Example:
         >>> summarize([Job("a", 1.0, None), Job("a", 3.0, 20.0), Job("b", None, None)])[0]

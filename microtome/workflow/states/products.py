@@ -129,6 +129,5 @@ def _shown(plan: Any) -> dict[str, Any]:
         "labels": plan.labels(),
         "evaluated": plan.evaluated(),
         "splits": list(plan.splits),
-        "classes": plan.classes,
         "case_metric": study.evaluate.rank_by,
     }
