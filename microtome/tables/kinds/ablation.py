@@ -90,14 +90,7 @@ def tabulate(
 
 
 def settings_of(record: RunRecord) -> Settings:
-    """Read the settings of a run from its card.
-
-    Args:
-        record: The run.
-
-    Returns:
-        Levels of each of `KINDS`.
-    """
+    """Read the settings of a run from its card: levels of each of `KINDS`."""
     card = record.card
     stain, loss = card.get("stain"), str(card.get("loss", {}).get("name", ""))
     network = {"name": card["network"]["name"], **card["network"].get("options", {})}

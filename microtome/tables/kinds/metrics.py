@@ -109,13 +109,7 @@ def tabulate(
 
 
 def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColumn]:
-    """Read the metrics of a study's table.
-
-    Args:
-        columns: Names of metrics, or mappings with the attributes of `MetricColumn`.
-
-    Returns:
-        The columns.
+    """Read the metrics of a study's table: names, or mappings with the attributes of `MetricColumn`.
 
     Raises:
         ValueError: There is none, one is named twice, or a mapping has an unknown key.
@@ -131,17 +125,9 @@ def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColum
 def add_published_columns(
     frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], metrics: Sequence[MetricColumn], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
-    """Set published columns beside the metrics they belong to.
+    """Set the columns of the published `table` (empty for none) beside the metrics they belong to.
 
-    Args:
-        frame: Frame with one column per metric.
-        inputs: Published values and the sources of the images.
-        rows: Rows of the frame.
-        metrics: Metrics of the frame.
-        table: Key of the published table, or empty for none.
-
-    Returns:
-        The frame with the published values, and the columns to print, in order.
+    Returns the frame with the published values, and the columns to print, in order.
     """
     head, printed = heading(inputs), []
     for metric in metrics:
@@ -156,15 +142,7 @@ def add_published_columns(
 
 
 def metric_values(metric: MetricColumn, summary: Summary) -> dict[str, float]:
-    """Lay a summary out as columns of the frame, on the metric's scale.
-
-    Args:
-        metric: The metric.
-        summary: Its summary.
-
-    Returns:
-        Values by column.
-    """
+    """Lay a summary out as columns of the frame, on the metric's scale."""
     key, scale = metric.key, metric.scale
     values = {key: summary.mean * scale, key + SD_SUFFIX: summary.sd * scale, key + COUNT_SUFFIX: summary.n}
     interval = {key + LOW_SUFFIX: summary.low * scale, key + HIGH_SUFFIX: summary.high * scale}

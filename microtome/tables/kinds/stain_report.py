@@ -76,13 +76,9 @@ def tabulate(
 
 
 def collect(inputs: Inputs) -> pd.DataFrame:
-    """Collect the stain reports.
+    """Collect the stain reports beside the normalized images (`Inputs.files`: ``stains``).
 
-    Args:
-        inputs: Folders of normalized images (`Inputs.files`: ``stains``), reports beside them; groups.
-
-    Returns:
-        One row per stain normalization and image (`STAIN_COLUMNS`, then those of `flatten`).
+    One row per stain normalization and image (`STAIN_COLUMNS`, then those of `flatten`).
     """
     reports: dict[str, list[Path]] = {}
     for path in inputs.found("stains", "*.json"):
