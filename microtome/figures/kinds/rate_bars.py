@@ -32,12 +32,7 @@ GROUP_WIDTH = 0.82
 TOP = 1.06
 HATCHES = ("", "////", "....")
 """Of bars past the length of the palette."""
-NAMES = {
-    "accuracy": "accuracy",
-    "fnr": "false negative rate",
-    "fpr": "false positive rate",
-    "dice": "Dice",
-}
+NAMES = {"accuracy": "accuracy", "fnr": "false negative rate", "fpr": "false positive rate", "dice": "Dice"}
 SHORT = {"fnr": "FNR", "fpr": "FPR", "accuracy": "", "dice": ""}
 
 

@@ -168,11 +168,7 @@ def draw_outcomes(
 
 def outcome_handles() -> list[Line2D]:
     """Give the legend of `draw_outcomes`."""
-    texts = {
-        RIGHT: "matched (IoU > 0.5)",
-        WRONG: "false positive",
-        MISSED: "missed (outline of the truth)",
-    }
+    texts = {RIGHT: "matched (IoU > 0.5)", WRONG: "false positive", MISSED: "missed (outline of the truth)"}
     return [Line2D([], [], linewidth=1.2, label=texts[name], **style) for name, style in STYLES.items()]
 
 

@@ -33,14 +33,7 @@ COPY_ROOM = 0.75
 """Room, at least, for the arrow of a skip connection and its text."""
 FACE, COPY_FACE, EDGE_COLOR = "#CFE3F3", "#FFFFFF", "#3B6E91"
 STAGE_FACE, OUTPUT_FACE = "#F4DDEA", "#CDEBDF"
-COLORS = {
-    "convolution": BLUE,
-    "stage": PURPLE,
-    "pool": VERMILLION,
-    "up": GREEN,
-    "output": SKY,
-    "copy": GREY,
-}
+COLORS = {"convolution": BLUE, "stage": PURPLE, "pool": VERMILLION, "up": GREEN, "output": SKY, "copy": GREY}
 FACES = {"input": OUTPUT_FACE, "output": OUTPUT_FACE, "stage": STAGE_FACE}
 
 

@@ -22,11 +22,7 @@ LEADING_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def image_values(
-    records: Sequence[RunRecord],
-    name: str,
-    *,
-    class_name: str = ALL_CLASSES,
-    part: str = "test",
+    records: Sequence[RunRecord], name: str, *, class_name: str = ALL_CLASSES, part: str = "test"
 ) -> pd.DataFrame:
     """Collect a metric, or one of `RATES`, of each image; values of several seeds are averaged first.
 
