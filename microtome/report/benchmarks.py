@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Time and memory per rule, from the files of Snakemake's ``benchmark:`` directive."""
 
-import csv
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from microtome.report.inputs import RuleUsage
 
@@ -52,12 +53,11 @@ def read_job(path: Path, rule: str) -> Job:
     The job has no seconds if the file cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, ValueError, csv.Error):
-        rows = []
-    seconds = [value for row in rows if (value := _number(row.get(SECONDS))) is not None]
-    peaks = [value for row in rows if (value := _number(row.get(MEMORY))) is not None]
+        frame = pd.read_csv(path, sep="\t").reindex(columns=[SECONDS, MEMORY])
+    except (OSError, ValueError):
+        return Job(rule, None, None)
+    numbers = frame.apply(pd.to_numeric, errors="coerce")  # jobs too short to be sampled have "-" or "NA"
+    seconds, peaks = (numbers[column].dropna().tolist() for column in (SECONDS, MEMORY))
     return Job(rule, sum(seconds) if seconds else None, max(peaks, default=None))
 
 
@@ -86,11 +86,3 @@ def _summarize_rule(rule: str, jobs: list[Job]) -> RuleUsage:
         peak_mb=max(peaks, default=None),
         unread=len(jobs) - len(seconds),
     )
-
-
-def _number(text: str | None) -> float | None:
-    """Read a number; Snakemake writes ``-`` or ``NA`` for jobs too short to be sampled."""
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None

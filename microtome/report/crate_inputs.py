@@ -8,14 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class CrateFile:
-    """A file of the crate.
-
-    Attributes:
-        path: From the crate's folder.
-        size: Bytes.
-        name: What it is.
-        sha256: Its digest; of weights the start, as the run's card has it; empty: not known.
-    """
+    """A file of the crate, its size in bytes and its SHA-256: of weights the start; empty: not known."""
 
     path: str
     size: int
@@ -25,15 +18,7 @@ class CrateFile:
 
 @dataclass(frozen=True, kw_only=True)
 class CrateRun:
-    """A trained run.
-
-    Attributes:
-        folder: Its folder, from the crate's.
-        label: Name to print.
-        card: Its card.
-        sources: Folders of the runs whose weights it uses: an ensemble's members, or the lender.
-        files: Weights, card, history, metrics.
-    """
+    """A trained run; `sources`: folders of runs whose weights it uses, members or the lender."""
 
     folder: str
     label: str
@@ -44,16 +29,7 @@ class CrateRun:
 
 @dataclass(frozen=True, kw_only=True)
 class CrateProduct:
-    """A table or a figure.
-
-    Attributes:
-        kind: Which of the two.
-        name: As in the study file.
-        caption: What it shows.
-        files: Its files.
-        finished: When they were written, ISO 8601.
-        sources: Folders of runs (with a slash at the end) and files of the study that it was made from.
-    """
+    """A table or a figure; `sources`: folders of runs (ending in a slash) and files that it was made from."""
 
     kind: Literal["table", "figure"]
     name: str

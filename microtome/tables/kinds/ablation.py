@@ -16,10 +16,9 @@ from microtome.tables.kinds.metrics import (
     LABEL,
     MetricColumn,
     add_published_columns,
-    metric_values,
     read_columns,
+    scores,
 )
-from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import note_of, published_table
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -188,9 +187,4 @@ def _row(row: Row, metrics: Sequence[MetricColumn], part: str) -> dict[str, Any]
         return (
             values | {metric.key: float("nan") for metric in metrics} | {"n": float("nan"), "data": NOT_RUN}
         )
-    counts = []
-    for metric in metrics:
-        summary = summarize(values_of(row.records, metric.metric, class_name=metric.class_name, part=part))
-        values |= metric_values(metric, summary)
-        counts.append(summary.n)
-    return values | {"n": max(counts), "data": row.data}
+    return values | scores(row.records, metrics, part) | {"data": row.data}

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
@@ -149,6 +150,25 @@ def metric_values(metric: MetricColumn, summary: Summary) -> dict[str, float]:
     return values | ({} if pd.isna(summary.low) else interval)
 
 
+def scores(
+    records: Sequence[RunRecord], metrics: Sequence[MetricColumn], part: str, **spread: Any
+) -> dict[str, float]:
+    """Lay out the summaries of all metrics of a run, and ``n``, the largest number of images in one.
+
+    `spread` are options of `summarize`.
+
+    Raises:
+        ValueError: A record does not hold a metric.
+    """
+    values, counts = {}, []
+    for metric in metrics:
+        found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
+        summary = summarize(found, **spread)
+        values |= metric_values(metric, summary)
+        counts.append(summary.n)
+    return values | {"n": max(counts)}
+
+
 def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
     entries = {"metric": column} if isinstance(column, str) else dict(column)
     if "class" in entries:
@@ -162,15 +182,8 @@ def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
 
 
 def _row(row: Row, metrics: Sequence[MetricColumn], *, part: str, **spread: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {"run": row.run, "label": row.label}
-    counts = []
-    for metric in metrics:
-        summary = summarize(
-            values_of(row.records, metric.metric, class_name=metric.class_name, part=part), **spread
-        )
-        values |= metric_values(metric, summary)
-        counts.append(summary.n)
-    return values | {"n": max(counts), "data": row.data}
+    found = scores(row.records, metrics, part, **spread)
+    return {"run": row.run, "label": row.label, **found, "data": row.data}
 
 
 def _spread_note(over: Unit, ddof: int) -> str:
