@@ -33,13 +33,7 @@ VIEWS = ("image", "bands", "raw")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of an encoder or a decoder.
-
-    Attributes:
-        layer: Name of its module.
-        path: ``encoder``, ``fusion`` or ``decoder``.
-        label: What it is called in a drawing.
-    """
+    """A module (`layer`) of ``encoder``, ``fusion`` or ``decoder``, and its label in a drawing."""
 
     layer: str
     path: str

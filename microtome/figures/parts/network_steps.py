@@ -70,13 +70,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Traced:
-    """A network and an image's way through it.
-
-    Attributes:
-        steps: The steps, the input first.
-        parameters: Number of parameters.
-        companions: What stands beside the convolutions, e.g. ``("batch normalisation", "ReLU")``.
-    """
+    """A network's steps, the input first, its parameters, and what stands beside the convolutions."""
 
     steps: list[Step]
     parameters: int

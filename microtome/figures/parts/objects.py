@@ -57,13 +57,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Ids of the objects by outcome.
-
-    Attributes:
-        matched: Found objects whose IoU with a true one is above 0.5.
-        false_positive: Other found objects.
-        missed: True objects without a match.
-    """
+    """Ids of found objects whose IoU with a true one is above 0.5, of others, and of true ones missed."""
 
     matched: NDArray[np.int64]
     false_positive: NDArray[np.int64]

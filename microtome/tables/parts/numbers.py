@@ -17,14 +17,9 @@ Unit = Literal["image", "seed", "split"]
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean of a metric and its spread.
+    """Mean of a metric over `n` units, its standard deviation, the ends of its 95 % bootstrap interval.
 
-    Attributes:
-        mean: Mean over the units.
-        sd: Standard deviation over the units; NaN where it is not defined (one unit).
-        n: Number of units.
-        low: Lower end of the 95 % bootstrap interval of the mean, or NaN.
-        high: Upper end, or NaN.
+    NaN stands for what is not defined (the deviation of one unit) or not asked for.
     """
 
     mean: float

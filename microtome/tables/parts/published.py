@@ -94,16 +94,7 @@ def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str
 
 
 def add_published(frame: pd.DataFrame, cells: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Add a published column, with its spread where one was printed.
-
-    Args:
-        frame: The frame of the table.
-        cells: Result of `published_cells`.
-        key: Name of the new column.
-
-    Returns:
-        A new frame.
-    """
+    """Add a column of `published_cells` to a frame, with its spread where one was printed."""
     added = frame.assign(**{key: cells["mean"].to_numpy()})
     return added.assign(**{key + SD_SUFFIX: cells["sd"].to_numpy()}) if cells["sd"].notna().any() else added
 

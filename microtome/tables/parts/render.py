@@ -69,15 +69,10 @@ def escape_markdown(text: str) -> str:
 
 
 def to_tsv(table: Table, *, comments: bool = False) -> str:
-    """Render a table as TSV at full precision.
+    """Render a table as TSV at full precision, ending in a line break.
 
-    Args:
-        table: The table.
-        comments: Whether caption, units and note stand above the header in lines that begin with ``#``
-            (`parse_tsv` skips them). Left out by default: the sidecar of the table holds them.
-
-    Returns:
-        The text, ending in a line break.
+    With `comments`, caption, units and note stand above the header in lines that begin with ``#``, which
+    `parse_tsv` skips; left out by default: the sidecar of the table holds them.
     """
     units = "; ".join(f"{key}: {unit}" for key, unit in units_of(table).items())
     head = [table.caption, f"units: {units}" if units else "", table.note] if comments else []
