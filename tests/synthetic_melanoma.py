@@ -17,6 +17,7 @@ from microtome.io.envi import write_cube
 from microtome.metrics import overlap
 from microtome.provenance.runs import load_runs
 from microtome.tables.parts.numbers import groups_of
+from microtome.workflow.states.products import names
 from tests.synthetic_study import card, history, write_run
 
 CLASSES = ("normal", "melanoma")
@@ -149,6 +150,7 @@ def read_melanoma(folder):
         data_kind="phantom",
         classes=CLASSES,
         groups=groups_of(runs),
+        names=names(),
         cubes={path.stem: path for path in sorted(folder.glob(f"cubes/{BATCH}/*.hdr"))},
         raw_cubes={path.stem: path for path in sorted(folder.glob("raw/*.hdr"))},
         bands=folder / "bands/published/bands.tsv",

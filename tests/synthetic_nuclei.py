@@ -14,6 +14,7 @@ from microtome.io import images
 from microtome.metrics.instances import aji, panoptic_quality
 from microtome.provenance.runs import load_runs
 from microtome.tables.parts.numbers import groups_of
+from microtome.workflow.states.products import names
 from tests.synthetic_study import card, history, write_run
 
 ORGANS = ("liver", "kidney", "brain")
@@ -135,6 +136,7 @@ def inputs_of(folder, runs, *, data_source="phantom"):
         classes=("background", "nucleus"),
         groups=groups_of(records),
         settings=SETTINGS,
+        names=names(),
         stain_targets={STAIN: folder / f"stains/{STAIN}/target.json"},
     )
 

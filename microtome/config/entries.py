@@ -40,6 +40,11 @@ def model(package: str, name: str) -> type[Section]:
     raise ConfigurationError([Fault(str(entry_file(package, name)), "no options", expected)])
 
 
+def labels(package: str) -> dict[str, str]:
+    """What tables and figures call each entry: the `LABEL` of its options, else its own name."""
+    return {name: getattr(model(package, name), "LABEL", "") or name for name in entry_names(package)}
+
+
 def union(package: str, discriminator: str, *, needs: tuple[str, ...] = ()) -> Any:
     """The type of an option that chooses one of all entries, built in and plugged in.
 

@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -102,6 +102,7 @@ class Normalization(Section):
 class Spcn(Normalization, SpcnSettings):
     """Structure-preserving colour normalization; options left out or null have the preset's values."""
 
+    LABEL: ClassVar = "SPCN"
     method: Literal["spcn"] = option("spcn", "this method")
     preset: Literal["recommended", "authors", "staintools"] = option(
         "recommended", "values of the options that are left out"
@@ -121,18 +122,21 @@ class Spcn(Normalization, SpcnSettings):
 class Macenko(Normalization, MacenkoSettings):
     """Stain vectors by Macenko et al. 2009."""
 
+    LABEL: ClassVar = "Macenko"
     method: Literal["macenko"] = option("macenko", "this method")
 
 
 class Reinhard(Normalization, ReinhardSettings):
     """Mean and spread of the colours by Reinhard et al. 2001."""
 
+    LABEL: ClassVar = "Reinhard"
     method: Literal["reinhard"] = option("reinhard", "this method")
 
 
 class StainTools(Normalization):
     """The StainTools package with parameters of its own."""
 
+    LABEL: ClassVar = "StainTools"
     method: Literal["staintools"] = option("staintools", "this method")
 
 

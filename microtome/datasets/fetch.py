@@ -143,7 +143,7 @@ class _Order:
         try:
             with _member(local, archive.format, member) as stream:
                 _store(stream, self.destination / file.path, file)
-        except ARCHIVE_DAMAGE as error:
+        except DAMAGE as error:
             msg = f"archive {archive.name}: member '{member}' cannot be read ({error})"
             raise FetchError(msg) from error
 

@@ -92,12 +92,6 @@ class FigureInputs(Inputs):
     def class_id(self, name: str) -> int:
         """Give the id of a class.
 
-        Args:
-            name: Name of the class.
-
-        Returns:
-            Its id.
-
         Raises:
             ValueError: The class is unknown.
         """
@@ -108,12 +102,6 @@ class FigureInputs(Inputs):
 
     def record(self, run: str) -> RunRecord:
         """Give the (first) record of a run.
-
-        Args:
-            run: Name of the run.
-
-        Returns:
-            The record.
 
         Raises:
             ValueError: There is none.
@@ -126,13 +114,7 @@ class FigureInputs(Inputs):
         return found
 
     def select(self, runs: Sequence[str]) -> list[RunRecord]:
-        """Give the records to show, in the order asked for.
-
-        Args:
-            runs: Names of runs; empty for all.
-
-        Returns:
-            One record or more per run.
+        """Give the records to show, in the order asked for: one or more per run; all without names.
 
         Raises:
             ValueError: There is none, or a run asked for has none.
@@ -171,15 +153,7 @@ class FigureInputs(Inputs):
         return found[0], self.sources[found[0]]
 
     def candidates(self, *, run: str = "", needs: Sequence[str] = ()) -> list[str]:
-        """List the samples that have what is needed.
-
-        Args:
-            run: Run whose maps are needed, and whose test part comes first.
-            needs: Names of attributes of `SampleSources`.
-
-        Returns:
-            Names in alphabetical order, samples of the run's test part before others.
-        """
+        """List the samples that have what is needed, those of the run's test part first, by name."""
         found = [key for key, files in self.sources.items() if _has(files, run, needs)]
         tested = self._test_samples(run)
         return sorted(found, key=lambda key: (key not in tested, key))
@@ -195,16 +169,7 @@ def _has(files: SampleSources, run: str, needs: Sequence[str]) -> bool:
 
 
 def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> Path:
-    """Give the file of a run.
-
-    Args:
-        paths: Files by run.
-        run: Name of the run.
-        sample: Name of the sample, for the message.
-        what: What the file holds, for the message.
-
-    Returns:
-        The path.
+    """Give the file of a run; `sample` and `what` it holds are for the message.
 
     Raises:
         ValueError: The run has no such file.
@@ -218,13 +183,7 @@ def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> P
 def gather(inputs: Inputs, options: Mapping[str, Any]) -> FigureInputs:
     """Sort the files of a figure by sample.
 
-    Args:
-        inputs: What a table would be made of.
-        options: The rule's options (`microtome.workflow.states.products.entry`): `settings` and `raw_cubes`,
-            where the kind needs them.
-
-    Returns:
-        The same and the files by sample.
+    `options` are the rule's (`microtome.workflow.states.products.entry`): `settings`, `raw_cubes`.
     """
     stains: dict[str, list[Path]] = {}
     for path in inputs.found("stains", f"*{views.IMAGE}"):

@@ -66,15 +66,9 @@ def save_figure(
 
 @styled
 def render(result: FigureResult, name: str) -> bytes:
-    """Render a figure in one format.
+    """Render a figure in one of `FORMATS`.
 
-    Args:
-        result: The figure.
-        name: Format, one of `FORMATS`.
-
-    Returns:
-        The bytes of the file; the same for the same figure, whenever and wherever it is rendered by the same
-        version of matplotlib.
+    The bytes are the same for the same figure, wherever it is rendered by the same version of matplotlib.
     """
     buffer = io.BytesIO()
     metadata = {**_METADATA[name], _CAPTION_KEYS[name]: result.caption}
@@ -84,12 +78,5 @@ def render(result: FigureResult, name: str) -> bytes:
 
 
 def data_text(result: FigureResult) -> str:
-    """Render the data behind a figure as TSV at full precision.
-
-    Args:
-        result: The figure.
-
-    Returns:
-        The text, ending in a line break.
-    """
+    """Render the data behind a figure as TSV at full precision, ending in a line break."""
     return result.data.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Time and memory per rule, from the files of Snakemake's ``benchmark:`` directive."""
 
-import csv
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from microtome.report.inputs import RuleUsage
 
@@ -31,12 +32,8 @@ def read_benchmarks(folder: Path, *, studies: Collection[str] = ()) -> tuple[Rul
     Returns:
         One entry per rule, the longest total first.
     """
-    return summarize(read_job(path, rule_of(path.relative_to(folder), studies)) for path in files(folder))
-
-
-def files(folder: Path) -> list[Path]:
-    """List the benchmark files below a folder, sorted."""
-    return sorted(folder.rglob("*.tsv"))
+    files = sorted(folder.rglob("*.tsv"))
+    return summarize(read_job(path, rule_of(path.relative_to(folder), studies)) for path in files)
 
 
 def rule_of(path: Path, studies: Collection[str] = ()) -> str:
@@ -51,33 +48,21 @@ def rule_of(path: Path, studies: Collection[str] = ()) -> str:
 
 
 def read_job(path: Path, rule: str) -> Job:
-    """Read one benchmark file.
+    """Read one benchmark file: repeats (several rows) count as one job whose times add up.
 
-    Args:
-        path: The file; repeats (several rows) count as one job whose times add up.
-        rule: Rule of the job.
-
-    Returns:
-        The job; without seconds if the file cannot be read.
+    The job has no seconds if the file cannot be read.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, ValueError, csv.Error):
-        rows = []
-    seconds = [value for row in rows if (value := _number(row.get(SECONDS))) is not None]
-    peaks = [value for row in rows if (value := _number(row.get(MEMORY))) is not None]
+        frame = pd.read_csv(path, sep="\t").reindex(columns=[SECONDS, MEMORY])
+    except (OSError, ValueError):
+        return Job(rule, None, None)
+    numbers = frame.apply(pd.to_numeric, errors="coerce")  # jobs too short to be sampled have "-" or "NA"
+    seconds, peaks = (numbers[column].dropna().tolist() for column in (SECONDS, MEMORY))
     return Job(rule, sum(seconds) if seconds else None, max(peaks, default=None))
 
 
 def summarize(jobs: Iterable[Job]) -> tuple[RuleUsage, ...]:
-    """Add up jobs by rule.
-
-    Args:
-        jobs: The jobs.
-
-    Returns:
-        One entry per rule, the longest total first.
+    """Add up jobs: one entry per rule, the longest total first.
 
     Example:
         >>> summarize([Job("a", 1.0, None), Job("a", 3.0, 20.0), Job("b", None, None)])[0]
@@ -101,11 +86,3 @@ def _summarize_rule(rule: str, jobs: list[Job]) -> RuleUsage:
         peak_mb=max(peaks, default=None),
         unread=len(jobs) - len(seconds),
     )
-
-
-def _number(text: str | None) -> float | None:
-    """Read a number; Snakemake writes ``-`` or ``NA`` for jobs too short to be sampled."""
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None

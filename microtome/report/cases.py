@@ -38,21 +38,18 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
         worst mean over the runs first; runs are ordered by their mean, the best first.
     """
     frame = _all_metrics(runs, meta)
-    metric = meta.case_metric or _first_metric(frame)
+    metric = meta.case_metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
     empty = CaseInput(metric, meta.case_class, meta.case_part, meta.higher_is_better)
     chosen = frame[frame["metric"] == metric].dropna(subset="value") if len(frame) else frame
     if chosen.empty:
-        return _replace_problem(empty, _why_empty(frame, metric, meta))
+        return replace(empty, problem=_why_empty(frame, metric, meta))
     means = chosen.pivot_table(index="sample", columns="run", values="value", aggfunc="mean")
     by_run = means.mean().sort_values(ascending=not meta.higher_is_better, kind="stable")
     by_sample = means.mean(axis=1).sort_values(ascending=meta.higher_is_better, kind="stable")
     detail = _detail(frame, metric, ascending=meta.higher_is_better)
     labels = {run.expected.run: run.expected.name for run in runs}
-    return CaseInput(
-        metric=metric,
-        class_name=meta.case_class,
-        part=meta.case_part,
-        higher_is_better=meta.higher_is_better,
+    return replace(
+        empty,
         runs=tuple(labels[name] for name in by_run.index),
         run_means=tuple(map(float, by_run)),
         rows=_rows(means.loc[by_sample.index[:CASE_ROWS], by_run.index]),
@@ -71,20 +68,12 @@ def _all_metrics(runs: Sequence[RunInput], meta: StudyMeta) -> pd.DataFrame:
     return frame[(frame["part"] == meta.case_part) & (frame["class"] == meta.case_class)]
 
 
-def _first_metric(frame: pd.DataFrame) -> str:
-    return str(frame["metric"].iloc[0]) if len(frame) else ""
-
-
 def _why_empty(frame: pd.DataFrame, metric: str, meta: StudyMeta) -> str:
     where = f"part {meta.case_part}, class {meta.case_class}"
     if frame.empty:
         return f"not produced: no run has metrics of {where}"
     known = ", ".join(sorted(set(frame["metric"])))
     return f"not shown: no run has a value of the metric {metric} of {where}; there are {known}"
-
-
-def _replace_problem(case: CaseInput, problem: str) -> CaseInput:
-    return CaseInput(case.metric, case.class_name, case.part, case.higher_is_better, problem=problem)
 
 
 def _rows(means: pd.DataFrame) -> tuple[CaseRow, ...]:
@@ -129,16 +118,9 @@ class Sources:
 def add_pictures(
     cases: CaseInput, folder: Path, runs: Sequence[RunInput], *, most: int = CASE_PICTURES
 ) -> CaseInput:
-    """Add thumbnails to the worst images.
+    """Add thumbnails to the `most` worst images of a study in `folder`.
 
-    Args:
-        cases: The ranked images.
-        folder: The study's folder.
-        runs: Its runs.
-        most: Number of images that get pictures.
-
-    Returns:
-        The same with pictures; one that cannot be made carries the reason.
+    A picture that cannot be made carries the reason.
     """
     if not cases.rows or most < 1:
         return cases
@@ -153,14 +135,9 @@ def add_pictures(
 
 
 def index(folder: Path, *, below: str = "") -> dict[str, Path]:
-    """Find the files of a folder's batches by the name of their sample.
+    """Find the files of a folder's batches by sample: ``{batch}/{sample}.tif``, or ``{batch}/{below}/…``.
 
-    Args:
-        folder: ``images``, ``targets``, ``predictions`` or ``segmentations`` with ``{batch}/{sample}.tif``.
-        below: Folder in that of each batch, for ``{batch}/{below}/{sample}.tif``.
-
-    Returns:
-        File by sample; empty if the folder does not exist.
+    Empty if the folder does not exist.
     """
     return views.samples(*sorted(folder.glob(f"*/{below}" if below else "*")))
 

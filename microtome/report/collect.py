@@ -6,15 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from microtome.provenance import environment
-from microtome.report.benchmarks import files, read_benchmarks
+from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import add_pictures, rank
 from microtome.report.inputs import PartCount, ReportInputs, RunInput, SplitInput, StudyInputs, StudyMeta
 from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES, THUMBNAIL_BYTES
-from microtome.report.products import figure_names, links_to, read_figures, read_tables
+from microtome.report.products import (
+    FIGURE_FORMATS,
+    TABLE_FORMATS,
+    links_to,
+    product_names,
+    read_figure,
+    read_table,
+)
 from microtome.report.runs import read_runs, unexpected_runs
 from microtome.study.sample import digest_parts
 
 PICTURES_PER_CASE = 6
+NO_BENCHMARKS = "not produced: benchmarks/ holds no benchmark file, so time and memory per rule are unknown"
 
 
 def collect(
@@ -45,16 +53,16 @@ def collect(
     folder = Path(results_folder)
     _check(folder, studies)
     scale = folder.name
-    names = [study.name for study in studies]
+    rules = read_benchmarks(folder / "benchmarks", studies=[study.name for study in studies])
     return ReportInputs(
         scale=scale,
         studies=_read_studies(folder, studies),
-        rules=read_benchmarks(folder / "benchmarks", studies=names),
+        rules=rules,
         versions=environment.versions(),
         machine=environment.machine(),
         git=environment.git_state(repository),
         command=command or f"snakemake --cores all --config scale={scale}",
-        problems=_no_benchmarks(folder / "benchmarks"),
+        problems=() if rules else (NO_BENCHMARKS,),
     )
 
 
@@ -70,7 +78,7 @@ def _check(folder: Path, studies: Sequence[StudyMeta]) -> None:
 
 def _read_studies(folder: Path, studies: Sequence[StudyMeta]) -> tuple[StudyInputs, ...]:
     """Read the studies, sharing what the pictures may take among them."""
-    counts = [len(figure_names(folder / study.name / "figures", study.figures)) for study in studies]
+    counts = [len(_figures(folder / study.name, study)) for study in studies]
     budget = FIGURE_BYTES // max(sum(counts), 1)
     affordable = CASE_BYTES // (len(studies) * PICTURES_PER_CASE * THUMBNAIL_BYTES)
     cases = max(1, min(CASE_PICTURES, affordable))
@@ -81,15 +89,23 @@ def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> Stud
     """Read one study."""
     folder = root / meta.name
     runs = read_runs(folder, meta.runs, root=root)
+    tables = product_names(folder / "tables", meta.tables, TABLE_FORMATS)
     return StudyInputs(
         meta=meta,
         runs=runs,
-        tables=read_tables(folder / "tables", meta.tables, root=root),
-        figures=read_figures(folder / "figures", meta.figures, root=root, budget=budget),
+        tables=tuple(read_table(folder / "tables", name, meta.tables, root=root) for name in tables),
+        figures=tuple(
+            read_figure(folder / "figures", name, meta.figures, root=root, budget=budget)
+            for name in _figures(folder, meta)
+        ),
         splits=read_splits(folder, meta.splits, group_by=meta.group_by, root=root),
         cases=add_pictures(rank(runs, meta), folder, runs, most=cases),
         problems=_study_problems(folder, runs),
     )
+
+
+def _figures(folder: Path, meta: StudyMeta) -> list[str]:
+    return product_names(folder / "figures", meta.figures, FIGURE_FORMATS)
 
 
 def _study_problems(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:
@@ -103,27 +119,18 @@ def _study_problems(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _no_benchmarks(folder: Path) -> tuple[str, ...]:
-    if files(folder):
-        return ()
-    return (f"not produced: {folder.name}/ holds no benchmark file, so time and memory per rule are unknown",)
-
-
 PART_ORDER = ("train", "val", "test")
 GROUP_COLUMNS = ("unit", "patient", "block", "volume")
 
 
 def read_splits(folder: Path, names: Iterable[str], *, group_by: str, root: Path) -> tuple[SplitInput, ...]:
-    """Read the splits of a study.
+    """Read the splits of a study: those expected, then others on disk.
 
     Args:
         folder: The study's folder, with ``samples.tsv`` and ``splits/{split}.tsv`` (columns sample and part).
-        names: Names of the expected splits; others on disk follow.
+        names: Names of the expected splits.
         group_by: Column of the sheet that is counted beside the samples.
         root: Folder of the page, which links start from.
-
-    Returns:
-        The splits; those not produced carry the reason.
     """
     units = read_units(folder / "samples.tsv", group_by)
     there = sorted(path.stem for path in folder.glob("splits/*.tsv"))
@@ -132,14 +139,9 @@ def read_splits(folder: Path, names: Iterable[str], *, group_by: str, root: Path
 
 
 def read_units(path: Path, group_by: str) -> dict[str, str]:
-    """Read what must stay together: the group of each sample.
+    """Read what must stay together: group by sample, from a sheet's column `group_by`.
 
-    Args:
-        path: The sample sheet.
-        group_by: Column of the group; else the first of `GROUP_COLUMNS` the sheet has.
-
-    Returns:
-        Group by sample; empty without a sheet or such a column.
+    Else from the first of `GROUP_COLUMNS` that it has; empty without a sheet or such a column.
     """
     try:
         rows = _rows(path)
@@ -155,9 +157,6 @@ def count(parts: Mapping[str, str], units: Mapping[str, str]) -> tuple[PartCount
     Args:
         parts: Part by sample.
         units: Group by sample; groups are not counted if a sample has none.
-
-    Returns:
-        The counts.
 
     Example:
         >>> count({"a": "train", "b": "train"}, {"a": "p1", "b": "p1"})

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the report shows: plain values, already read from disk, in the order of the page."""
+"""What the report shows: plain values, already read from disk, in the order of the page.
+
+What could not be read carries its reason instead: `problem`, or `problems` where there may be several.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +16,7 @@ STATUS_ORDER: tuple[Status, ...] = ("missing", "incomplete", "done")
 
 @dataclass(frozen=True)
 class Citation:
-    """A reference.
-
-    Attributes:
-        text: Authors, title, journal, year.
-        url: Where to read it; empty if nowhere. A plain link, never loaded by the page.
-    """
+    """A reference in words, and where to read it if anywhere: a plain link, never loaded by the page."""
 
     text: str
     url: str = ""
@@ -26,14 +24,7 @@ class Citation:
 
 @dataclass(frozen=True)
 class ExpectedRun:
-    """One run the study asks for.
-
-    Attributes:
-        run: Name of the run.
-        split: Name of the split.
-        seed: Seed.
-        label: Name to print; empty: the run's name.
-    """
+    """One run the study asks for; `label` is the name to print, the run's own if empty."""
 
     run: str
     split: str
@@ -59,12 +50,10 @@ class StudyMeta:
         name: Name of the study, and of its folder under the results folder.
         title: Heading.
         data_source: ``"phantom"``, ``"public"`` or ``"own"``.
-        description: A sentence or two on data and task.
         runs: Runs the study asks for; those without a card are shown first, as not produced.
         tables: Title by name of the tables it asks for, in the order to show them.
         figures: Title by name of the figures it asks for, in the order to show them.
         splits: Names of its splits.
-        classes: Class names, in class order.
         group_by: Column of ``samples.tsv`` whose value never sits in two parts, counted per part.
         case_metric: Metric that sorts the images; empty: the first in the first run's metrics.
         case_class: Class whose metric sorts the images.
@@ -76,12 +65,10 @@ class StudyMeta:
     name: str
     title: str
     data_source: str
-    description: str = ""
     runs: tuple[ExpectedRun, ...] = ()
     tables: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, str] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
     group_by: str = "patient"
     case_metric: str = ""
     case_class: str = "all"
@@ -100,16 +87,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded WebP picture, or the reason why there is none.
-
-    Attributes:
-        label: What it shows, in a word or two.
-        alt: What it shows, for those who cannot see it.
-        webp: The encoded picture; empty if there is none.
-        width: Pixels.
-        height: Pixels.
-        problem: Why there is none.
-    """
+    """An embedded WebP picture, its size in pixels, and in words (`alt`) what it shows."""
 
     label: str
     alt: str
@@ -128,67 +106,42 @@ class Cell:
     best: bool = False
 
 
-@dataclass(frozen=True)
-class TableInput:
-    """A table.
-
-    Attributes:
-        name: Name of the table.
-        title: Heading.
-        header: Headings; of a kind, like the cells below them.
-        rows: Cells; at most `limits.TABLE_ROWS` rows.
-        total_rows: Rows in the file.
-        caption: Caption.
-        note: Note.
-        units: Units, as one line.
-        links: The files beside it.
-        problems: What is missing, and why; no header and rows if the table itself is missing.
-        expected: Whether the study asks for it.
-    """
+@dataclass(frozen=True, kw_only=True)
+class ProductInput:
+    """A table or a figure: what its sidecar says, the files beside it, whether the study asks for it."""
 
     name: str
     title: str
+    caption: str = ""
+    links: tuple[Link, ...] = ()
+    problems: tuple[str, ...] = ()
+    expected: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableInput(ProductInput):
+    """A table: headings and at most `limits.TABLE_ROWS` of all its rows, none if it is missing."""
+
     header: tuple[Cell, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     total_rows: int = 0
-    caption: str = ""
     note: str = ""
     units: str = ""
-    links: tuple[Link, ...] = ()
-    problems: tuple[str, ...] = ()
-    expected: bool = True
 
 
-@dataclass(frozen=True)
-class FigureInput:
-    """A figure: its picture, text and files; fields as of `TableInput`."""
+@dataclass(frozen=True, kw_only=True)
+class FigureInput(ProductInput):
+    """A figure."""
 
-    name: str
-    title: str
     picture: Picture | None = None
-    caption: str = ""
-    kind: str = ""
-    links: tuple[Link, ...] = ()
-    problems: tuple[str, ...] = ()
-    expected: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class RunInput:
-    """A run, as far as it was produced.
-
-    Attributes:
-        expected: The run the study asks for.
-        card: Its card, or None.
-        history: One row per epoch, or None (an ensemble has none, and that is no problem).
-        metrics: Tidy metrics, or None.
-        links: Its files.
-        problems: What is missing or wrong, and why.
-    """
+    """A run, as far as it was produced: card, metrics, files."""
 
     expected: ExpectedRun
     card: Mapping[str, Any] | None = None
-    history: pd.DataFrame | None = None
     metrics: pd.DataFrame | None = None
     links: tuple[Link, ...] = ()
     problems: tuple[str, ...] = ()
@@ -212,7 +165,7 @@ class PartCount:
 
 @dataclass(frozen=True)
 class SplitInput:
-    """A split: samples per part and the SHA-256 of its file, or why it is not known."""
+    """A split: samples per part and the SHA-256 of what is in which part."""
 
     name: str
     parts: tuple[PartCount, ...] = ()
@@ -309,17 +262,9 @@ class StudyInputs:
 
 @dataclass(frozen=True, eq=False)
 class ReportInputs:
-    """Everything the page shows.
+    """Everything the page shows of a scale; versions and machine are those of the process that made the page.
 
-    Attributes:
-        scale: Scale of the results.
-        studies: The studies, in order.
-        rules: Time and memory per rule.
-        versions: Package versions of the process that made the page.
-        machine: Machine that made the page.
-        git: Commit and dirty flag of the repository, or None outside one.
-        command: Command that makes these results.
-        problems: What is missing for the whole scale, and why.
+    `git` is the commit and dirty flag of the repository, or None outside one.
     """
 
     scale: str

@@ -139,12 +139,7 @@ def _environment() -> Environment:
     environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
     environment.tests["made"] = is_made
     environment.globals.update(
-        count_status=count_status,
-        is_web=is_web,
-        missing=missing,
-        shade=shade,
-        slug=slug,
-        inline=_inline,
+        count_status=count_status, is_web=is_web, missing=missing, shade=shade, slug=slug, inline=_inline
     )
     return environment
 

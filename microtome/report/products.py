@@ -22,68 +22,32 @@ Described = TypeVar("Described", bound=Sidecar)
 Cells = tuple[Cell, ...]
 
 
-def read_tables(folder: Path, titles: Mapping[str, str], *, root: Path) -> tuple[TableInput, ...]:
-    """Read every table that is expected or there: in the study's order, then the others by name.
-
-    Args:
-        folder: ``{study}/tables``.
-        titles: Title by name of the expected tables.
-        root: Folder of the page, which links start from.
-
-    Returns:
-        The tables; those not produced carry the reason.
-    """
-    names = _names(folder, titles, formats=TABLE_FORMATS)
-    return tuple(_read_table(folder, name, titles, root=root) for name in names)
-
-
-def read_figures(
-    folder: Path, titles: Mapping[str, str], *, root: Path, budget: int
-) -> tuple[FigureInput, ...]:
-    """Read every figure that is expected or there: in the study's order, then the others by name.
-
-    Args:
-        folder: ``{study}/figures``.
-        titles: Title by name of the expected figures.
-        root: Folder of the page, which links start from.
-        budget: Bytes that one embedded figure may take.
-
-    Returns:
-        The figures; those not produced carry the reason.
-    """
-    names = _names(folder, titles, formats=FIGURE_FORMATS)
-    return tuple(_read_figure(folder, name, titles, root=root, budget=budget) for name in names)
-
-
-def links_to(paths: Mapping[str, Path], *, root: Path) -> tuple[Link, ...]:
-    """Link the files that exist.
-
-    Args:
-        paths: File by the text of its link.
-        root: Folder of the page.
-
-    Returns:
-        Links relative to the page, percent-encoded.
-    """
-    there = {text: path for text, path in paths.items() if path.is_file()}
-    return tuple(Link(text, quote(path.relative_to(root).as_posix())) for text, path in there.items())
-
-
-def figure_names(folder: Path, titles: Mapping[str, str]) -> list[str]:
-    """Name the figures that are expected or there."""
-    return _names(folder, titles, formats=FIGURE_FORMATS)
-
-
-def _names(folder: Path, titles: Mapping[str, str], *, formats: tuple[str, ...]) -> list[str]:
-    """Expected names in the study's order, then the others on disk by name."""
+def product_names(folder: Path, titles: Mapping[str, str], formats: Sequence[str]) -> list[str]:
+    """Name the tables or figures that are expected, in the study's order, then the others that are there."""
     files = folder.iterdir() if folder.is_dir() else ()
     suffixes = {f".{suffix}" for suffix in (*formats, "json")}
     there = sorted({path.stem for path in files if path.suffix in suffixes})
     return list(dict.fromkeys([*titles, *there]))
 
 
-def _read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> TableInput:
-    """Read one table."""
+def links_to(paths: Mapping[str, Path], *, root: Path) -> tuple[Link, ...]:
+    """Link the files that exist, by the text of the link: relative to the page in `root`, percent-encoded."""
+    there = {text: path for text, path in paths.items() if path.is_file()}
+    return tuple(Link(text, quote(path.relative_to(root).as_posix())) for text, path in there.items())
+
+
+def read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> TableInput:
+    """Read one table.
+
+    Args:
+        folder: ``{study}/tables``.
+        name: Name of the table.
+        titles: Title by name of the expected tables.
+        root: Folder of the page, which links start from.
+
+    Returns:
+        The table; it carries the reason if it was not produced.
+    """
     sidecar, problems = _read_sidecar(folder / f"{name}.json", TableSidecar(caption=""))
     header, rows, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
     return TableInput(
@@ -141,10 +105,10 @@ def cells_of(text: str, columns: Sequence[Column]) -> tuple[pd.DataFrame, Sequen
     return frame, [Column(name, name, kind="text") for name in frame.columns]
 
 
-def _read_figure(
+def read_figure(
     folder: Path, name: str, titles: Mapping[str, str], *, root: Path, budget: int
 ) -> FigureInput:
-    """Read one figure."""
+    """Read one figure, as `read_table` does a table; its embedded picture may take `budget` bytes."""
     sidecar, problems = _read_sidecar(folder / f"{name}.json", FigureSidecar(caption=""))
     title = sidecar.title or titles.get(name) or name
     alt = f"{title}. {sidecar.caption}".strip()
@@ -154,7 +118,6 @@ def _read_figure(
         title=title,
         picture=picture,
         caption=sidecar.caption,
-        kind=sidecar.kind,
         links=links_to(_files(folder, name, FIGURE_FORMATS), root=root),
         problems=tuple(filter(None, (picture.problem,))) or problems,
         expected=name in titles,
@@ -172,9 +135,7 @@ def _read_sidecar(path: Path, empty: Described) -> tuple[Described, tuple[str, .
     except FileNotFoundError:
         return empty, (f"no caption: {path.name} does not exist; run its rule again",)
     except (OSError, ValueError) as error:
-        return empty, (
-            f"no caption: {path.name} cannot be read ({error}); run the rule again that writes it",
-        )
+        return empty, (f"no caption: {path.name} cannot be read ({error}); run its rule again",)
 
 
 def _read_picture(path: Path, *, label: str, alt: str, budget: int) -> Picture:

@@ -15,16 +15,7 @@ Content = TypeVar("Content")
 
 
 def read_runs(folder: Path, expected: Sequence[ExpectedRun], *, root: Path) -> tuple[RunInput, ...]:
-    """Read the runs a study asks for: missing ones first, then incomplete ones, then the others, in order.
-
-    Args:
-        folder: The study's folder.
-        expected: The runs.
-        root: Folder of the page, which links start from.
-
-    Returns:
-        The runs.
-    """
+    """Read the runs a study asks for: missing ones first, then incomplete ones, then the others, in order."""
     runs = [read_run(folder, run, root=root) for run in expected]
     return tuple(sorted(runs, key=lambda run: STATUS_ORDER.index(run.status)))
 
@@ -35,31 +26,24 @@ def read_run(folder: Path, expected: ExpectedRun, *, root: Path) -> RunInput:
     Args:
         folder: The study's folder.
         expected: The run.
-        root: Folder of the page.
-
-    Returns:
-        The run.
+        root: Folder of the page, which links start from.
     """
     place = folder / expected.folder
     card, no_card = _try(read_card, place / CARD_NAME)
     if card is None:
         return RunInput(expected, problems=(_why_no_card(place, no_card),))
-    history, no_history = (None, "") if _is_ensemble(card) else _try(read_history, place / HISTORY_NAME)
+    is_trained = card["network"].get("name") != ENSEMBLE
+    no_history = _try(read_history, place / HISTORY_NAME)[1] if is_trained else ""
     metrics, no_metrics = _try(read_metrics, place / METRICS_NAME)
     problems = (*_diverged(card), *filter(None, (no_history, no_metrics)))
     names = {name: place / name for name in (CARD_NAME, HISTORY_NAME, METRICS_NAME)}
-    return RunInput(expected, card, history, metrics, links_to(names, root=root), problems)
+    return RunInput(expected, card, metrics, links_to(names, root=root), problems)
 
 
 def unexpected_runs(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:
-    """List the runs on disk that the study does not ask for (left from an older study file).
+    """List the folders of runs that the study does not ask for (left from an older study file).
 
-    Args:
-        folder: The study's folder.
-        runs: The runs it asks for; seeds that were trained for an ensemble alone are asked for too.
-
-    Returns:
-        Their folders, relative to the study's.
+    Seeds that were trained for an ensemble alone are asked for too.
     """
     known = {run.expected.folder for run in runs}
     for run in runs:
@@ -75,14 +59,7 @@ def unexpected_runs(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """List the entries of a nested mapping.
-
-    Args:
-        content: The mapping.
-        prefix: In front of every key.
-
-    Returns:
-        Dotted key and value as text, in order.
+    """List the entries of a nested mapping: dotted key (after `prefix`) and value as text, in order.
 
     Example:
         >>> flatten({"loss": {"name": "bce", "weights": [1, 2]}, "seed": 0})
@@ -120,10 +97,6 @@ def _why_no_card(place: Path, reason: str) -> str:
         return "not trained: its folder does not exist; see the log of its training"
     names = sorted(path.name for path in place.iterdir())
     return f"not finished: {reason}; the folder holds {', '.join(names) or 'nothing'}"
-
-
-def _is_ensemble(card: Mapping[str, Any]) -> bool:
-    return card["network"].get("name") == ENSEMBLE
 
 
 def _diverged(card: Mapping[str, Any]) -> tuple[str, ...]:

@@ -93,11 +93,7 @@ def show_image(image: np.ndarray) -> np.ndarray:
 def show_labels(labels: np.ndarray) -> np.ndarray:
     """Colour a label map by class, and `IGNORE` grey; instances (more labels than colours) cycle.
 
-    Args:
-        labels: ``(H, W)`` integer, or ``(C, H, W)`` planes of 0 and 1 (`IGNORE` where not labelled).
-
-    Returns:
-        ``(H, W, 3)`` uint8.
+    Of integers (H, W), or planes (C, H, W) of 0 and 1 (`IGNORE` where not labelled), (H, W, 3) uint8.
 
     Example:
         >>> show_labels(np.array([[0, 255]], np.uint8)).tolist()
@@ -116,11 +112,7 @@ def show_labels(labels: np.ndarray) -> np.ndarray:
 def show_probability(probability: np.ndarray) -> np.ndarray:
     """Show one probability as grey (0 black, 1 white), several as the colour of the largest.
 
-    Args:
-        probability: ``(H, W)`` or ``(C, H, W)`` floats or scaled integers.
-
-    Returns:
-        ``(H, W, 3)`` uint8.
+    Of floats or scaled integers, (H, W) or (C, H, W), (H, W, 3) uint8.
     """
     planes = probability[None] if probability.ndim == 2 else probability
     if len(planes) > 2:
@@ -133,12 +125,7 @@ def show_probability(probability: np.ndarray) -> np.ndarray:
 def show_errors(segmentation: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Colour the pixels whose class is wrong red, right ones light, unlabelled ones grey.
 
-    Args:
-        segmentation: ``(H, W)`` integer classes.
-        truth: ``(H, W)`` integer classes, `IGNORE` where not labelled.
-
-    Returns:
-        ``(H, W, 3)`` uint8.
+    Of integer classes (H, W), `IGNORE` where not labelled, (H, W, 3) uint8.
 
     Raises:
         ValueError: The two differ in shape, or are not label maps.
@@ -155,12 +142,7 @@ def show_errors(segmentation: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def show_object_errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Colour objects by outcome: matched (IoU above 0.5) green, found where there is none red, missed blue.
 
-    Args:
-        found: ``(H, W)`` integer ids of the objects found.
-        truth: ``(H, W)`` integer ids of the true objects.
-
-    Returns:
-        ``(H, W, 3)`` uint8.
+    Of integer ids (H, W), (H, W, 3) uint8.
 
     Raises:
         ValueError: The two differ in shape, or are not label maps.
@@ -181,17 +163,7 @@ def show_object_errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str, longest: int = THUMBNAIL) -> Picture:
-    """Shrink and encode a picture.
-
-    Args:
-        rgb: ``(H, W, 3)`` uint8.
-        label: Its caption.
-        alt: Its description.
-        longest: Longest side, pixels; small pictures are not enlarged.
-
-    Returns:
-        The picture.
-    """
+    """Shrink a picture, (H, W, 3) uint8, to a longest side in pixels (none is enlarged) and encode it."""
     image = Image.fromarray(np.ascontiguousarray(rgb))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     encodings = [_webp(image, quality=quality) for quality in THUMBNAIL_QUALITIES]
@@ -200,16 +172,9 @@ def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str, longest: int = TH
 
 
 def encode_figure(image: Image.Image, *, label: str, alt: str, budget: int) -> Picture:
-    """Encode a figure as large and as well as its budget allows.
+    """Encode a figure as large and as well as its budget (bytes) allows.
 
-    Args:
-        image: The figure.
-        label: Its caption.
-        alt: Its description.
-        budget: Bytes it may take.
-
-    Returns:
-        The picture; without one, and saying so, if even the smallest is over the budget.
+    There is no picture, and it says so, if even the smallest is over the budget.
     """
     flat = _on_white(image)
     for smaller in _candidates(flat):

@@ -65,6 +65,7 @@ def make(
         classes=tuple(options["classes"]),
         groups=options.get("groups") or groups_of(runs),
         files=files,
+        names=options.get("names", {}),
     )
     chosen = dict(options["options"]) | _given(options, kinds.options(options["kind"]))
     result = kinds.make(options["kind"], gather(inputs, options), chosen)

@@ -60,7 +60,6 @@ def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyM
         tables=dict(study["tables"]),
         figures=dict(study["figures"]),
         splits=tuple(study["splits"]),
-        classes=tuple(study["classes"]),
         group_by="unit",
         case_metric=study["case_metric"],
         citations=tuple(citations),

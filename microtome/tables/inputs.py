@@ -26,6 +26,8 @@ class Inputs:
         classes: Names of the classes; the position is the class id.
         groups: Group (organ, clinic) by sample.
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
+        names: What tables and figures call a method, by what it is (``loss``, ``network``, ``encoder``,
+            ``stain``) and the name of its options.
         frame: What the kind would collect from `files`, where it is known already.
     """
 
@@ -36,12 +38,17 @@ class Inputs:
     classes: tuple[str, ...] = ("membrane", "cell")
     groups: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     frame: pd.DataFrame | None = None
 
     @property
     def data_kinds(self) -> tuple[str, ...]:
         """Sources of the images of all runs, or of the study when there are no runs."""
         return tuple(sorted({record.data_source for record in self.runs} or {self.data_kind}))
+
+    def name_of(self, what: str, name: str) -> str:
+        """What a method is called; its own name where none is given."""
+        return self.names.get(what, {}).get(name, name)
 
     def found(self, name: str, pattern: str) -> list[Path]:
         """The files in the input folders called `name`, sorted within each."""

@@ -30,6 +30,8 @@ __all__ = ["BatchError", "Fit", "Trainer", "TrainingDivergedError", "fit", "vali
 logger = logging.getLogger(__name__)
 Loss = Callable[..., Tensor]
 History = tuple[dict[str, float], ...]
+REGISTER = 8
+"""Single-precision numbers in a register of AVX2."""
 IMAGE_DIMENSIONS = 4
 
 
@@ -81,8 +83,13 @@ class Trainer:
 
     @property
     def channels_last(self) -> bool:
-        """Whether the model and its inputs are channels last: where asked for, unless the model is 3-D."""
-        return self.settings.channels_last and not _is_volumetric(self.model)
+        """Whether the model and its inputs are channels last: where asked for, unless that would harm.
+
+        3-D models are slower so. And on CPUs without AVX-512, oneDNN (3.12, of torch 2.13) writes beyond its
+        buffers in the backward pass of strided 1x1 convolutions of fewer channels than a register holds.
+        """
+        harmed = _is_volumetric(self.model) or (self.device.type == "cpu" and _has_narrow_strides(self.model))
+        return self.settings.channels_last and not harmed
 
     def loss_of(self, batch: Batch, *, seed: int | None) -> Tensor:
         """The loss of one batch; with a seed it is augmented."""
@@ -327,6 +334,12 @@ def _should_stop(history: History, patience: int | None) -> bool:
 def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
     """The model's state, apart from the model."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+def _has_narrow_strides(model: torch.nn.Module) -> bool:
+    """Whether a strided 1x1 convolution of the model has fewer input channels than `REGISTER`."""
+    layers = (layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d))
+    return any(c.kernel_size == (1, 1) and c.stride != (1, 1) and c.in_channels < REGISTER for c in layers)
 
 
 def _is_volumetric(model: torch.nn.Module) -> bool:

@@ -103,7 +103,10 @@ FILES: Mapping[str, Mapping[str, Files]] = {
     "bands": {"bands": lambda shown: _cubes(shown, "bands/{split}/bands.tsv", split=shown.plan.splits)},
     "objects": {"objects": lambda shown: shown.of_runs("objects/{batch}")},
     "history": {"histories": lambda shown: shown.of_runs("history.tsv")},
-} | {key: {} for key in ("runs", "trained", "calibrated", "uncertainty", "instances", "groups", "method")}
+} | {
+    key: {}
+    for key in ("runs", "trained", "calibrated", "uncertainty", "instances", "groups", "method", "names")
+}
 """Need to the inputs of the rule. Those without files ask something of runs or of the study
 (`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""
 

@@ -22,7 +22,6 @@ META = StudyMeta(
     name="membranes",
     title="Membranes in electron microscopy",
     data_source="phantom",
-    description="Neuronal membranes in slices of a stack: the U-Net under several losses, and N4.",
     runs=(
         *(ExpectedRun(run, "main", seed, label) for run, label in RUNS.items() for seed in SEEDS),
         ExpectedRun("ensemble", "main", 0, "Ensemble of two"),
@@ -35,7 +34,6 @@ META = StudyMeta(
     },
     figures={"figure_1": "Figure 1: loss", "figure_2": "Figure 2: never drawn"},
     splits=("main",),
-    classes=("membrane", "cell"),
     group_by="block",
     case_metric="v_rand",
     citations=(

@@ -17,6 +17,7 @@ from microtome.tables.kinds.ablation import MARK, NOT_RUN, settings_of
 from microtome.tables.kinds.morphometry import TRUTH
 from microtome.tables.kinds.stain_report import flatten
 from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
+from microtome.workflow.states.products import names
 from tests.synthetic_nuclei import nuclei, stained
 from tests.synthetic_study import card
 
@@ -55,6 +56,7 @@ def exp(run, encoder, *, copies, loss="bce", stain_name="spcn", outputs=("mask",
 
 
 def inputs(*records, data_kind="phantom", **more):
+    more = {"names": names()} | more
     return Inputs(runs=records, published=PUBLISHED, paper=PAPER, data_kind=data_kind, **more)
 
 

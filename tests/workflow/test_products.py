@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from microtome import figures
+from microtome.config.losses.dice import Dice
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.figures.inputs import gather
@@ -129,6 +130,16 @@ def test_its_code_is_part_of_its_own_job_alone(project: Path):
     after = {name: products.entry(found, "tables", name) for name in entries}
     assert after["own"] != before["own"]
     assert after["data"] == before["data"]
+
+
+def test_a_changed_label_makes_what_prints_it_again(monkeypatch: pytest.MonkeyPatch):
+    drawings = {name: {"kind": name, "runs": ["dice"]} for name in ("pipeline", "architecture")}
+    found = plan(figures=drawings)
+    before = {name: products.entry(found, "figures", name) for name in drawings}
+    monkeypatch.setattr(Dice, "LABEL", "soft Dice")
+    after = {name: products.entry(found, "figures", name) for name in drawings}
+    assert after["pipeline"] != before["pipeline"]
+    assert after["architecture"] == before["architecture"]
 
 
 def test_an_unknown_need_is_said():

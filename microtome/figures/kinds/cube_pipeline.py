@@ -26,9 +26,8 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.io.envi import Cube, open_cube
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.settings import loss_name, network_name
 
-NEEDS = frozenset({"bands", "cubes", "images", "runs", "trained"})
+NEEDS = frozenset({"bands", "cubes", "images", "names", "runs", "trained"})
 SAMPLE_OPTIONS = ("sample",)
 SHEETS = 3
 """Bands shown behind each other."""
@@ -61,7 +60,7 @@ def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", band: int = B
     check_band(cube, band)
     is_rgb = record.card.get("view") == "image"
     steps = _picture_steps(sources) if is_rgb else _cube_steps(inputs, cube, name, band)
-    steps += [_network(record), *_results(inputs, record, sources)]
+    steps += [_network(inputs, record), *_results(inputs, record, sources)]
     data = pd.DataFrame([_row(step, record.run, name) for step in steps])
     told = "; ".join(
         row["step"] + (f" ({row['detail']})" if row["detail"] else "") for row in data.to_dict("records")
@@ -111,9 +110,9 @@ def _band(cube: Cube, band: int) -> NDArray:
     return shrink(stretched(cube.read_band(band)))
 
 
-def _network(record: RunRecord) -> Stage:
-    loss = loss_name(str(record.card.get("loss", {}).get("name", "")))
-    lines = (network_name(str(record.card["network"]["name"])), loss)
+def _network(inputs: FigureInputs, record: RunRecord) -> Stage:
+    loss = inputs.name_of("loss", str(record.card.get("loss", {}).get("name", "")))
+    lines = (inputs.name_of("network", str(record.card["network"]["name"])), loss)
     return Stage("network", tuple(line for line in lines if line), arrow="train")
 
 

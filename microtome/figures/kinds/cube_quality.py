@@ -68,14 +68,7 @@ def draw(inputs: FigureInputs, *, sample: str = "") -> FigureResult:
 
 
 def read_report(cubes: Mapping[str, Path], sample: str = "") -> Mapping[str, Any]:
-    """Read what the calibration says of a cube.
-
-    Args:
-        cubes: Calibrated cube by sample; its report is the JSON file beside it.
-        sample: Name of the sample; empty for the first.
-
-    Returns:
-        The report (see `microtome.stages.cubes.calibrate_cubes`).
+    """Read what the calibration (`microtome.stages.cubes.calibrate_cubes`) says of a cube, beside it.
 
     Raises:
         ValueError: There is none, or it lacks something.
@@ -96,14 +89,7 @@ def read_report(cubes: Mapping[str, Path], sample: str = "") -> Mapping[str, Any
 
 
 def decode_picture(text: str) -> NDArray[np.float64]:
-    """Decode the picture in a report.
-
-    Args:
-        text: PNG in base64.
-
-    Returns:
-        (H, W, 3) in 0..1.
-    """
+    """Decode the picture in a report, PNG in base64, to (H, W, 3) in 0..1."""
     from PIL import Image
 
     with Image.open(io.BytesIO(base64.b64decode(text))) as picture:

@@ -81,15 +81,9 @@ def draw(
 
 
 def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.uint8]:
-    """Sort the pixels into the four outcomes of one class.
+    """Sort the pixels of a segmentation into the four outcomes of one class.
 
-    Args:
-        output: (H, W) class ids of the segmentation.
-        label: (H, W) class ids of the truth; `IGNORE` is left out.
-        positive: The class that counts as positive.
-
-    Returns:
-        (H, W) positions in `OUTCOMES`; `IGNORE` where there is no label.
+    Of class ids (H, W) it makes positions in `OUTCOMES`, and `IGNORE` where there is no label.
 
     Example:
         >>> outcome_map(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 0, 255]]), 0).tolist()
@@ -101,12 +95,7 @@ def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.ui
 
 
 def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
-    """Show a map of outcomes in their colours.
-
-    Args:
-        axes: The panel.
-        outcomes: Result of `outcome_map`.
-    """
+    """Show a map of `outcome_map` in their colours."""
     frame_panel(axes)
     axes.imshow(paint(outcomes, dict(enumerate(TONES))))
 

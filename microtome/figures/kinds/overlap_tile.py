@@ -103,17 +103,9 @@ def draw(
 
 
 def coverage(shape: tuple[int, int], *, side: int, step: int) -> NDArray[np.int64]:
-    """Count by how many windows each pixel is processed.
+    """Count, (H, W), by how many windows of a side each pixel is processed.
 
     One window is laid around every cell of `step` pixels, centred on it; windows may reach beyond the image.
-
-    Args:
-        shape: Height and width of the image.
-        side: Side of the windows.
-        step: Step between windows.
-
-    Returns:
-        (H, W) counts.
 
     Example:
         >>> coverage((3, 4), side=3, step=1).tolist()

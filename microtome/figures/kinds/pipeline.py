@@ -19,10 +19,9 @@ from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
-from microtome.tables.parts.settings import encoder_name, loss_name, network_name, output_name, stain_name
 from microtome.training.augment import augment
 
-NEEDS = frozenset({"images", "method", "runs", "trained"})
+NEEDS = frozenset({"images", "method", "names", "runs", "trained"})
 USES = frozenset({"stains"})
 SAMPLE_OPTIONS = ("sample",)
 CROP = 192
@@ -122,9 +121,9 @@ def _stages(
         seen = stages[-1].pictures[0]
         stages.append(_augmented(settings, image if seen is None else seen))
     network = settings["network"]
-    backbone = encoder_name(network) if "encoder" in network else ""
-    lines = [line for line in (backbone, loss_name(settings["loss"].get("name", ""))) if line]
-    stages.append(Stage("network", (network_name(network["name"]), *lines), arrow="train"))
+    backbone = inputs.name_of("encoder", network.get("encoder") or "")
+    lines = [line for line in (backbone, inputs.name_of("loss", settings["loss"].get("name", ""))) if line]
+    stages.append(Stage("network", (inputs.name_of("network", network["name"]), *lines), arrow="train"))
     stages.append(_outputs(settings["outputs"], sources, run, window))
     stages.append(_objects(settings.get("segment", {}), sources, run, window))
     return stages
@@ -135,7 +134,7 @@ def _normalized(inputs: FigureInputs, stain: str, sources: SampleSources, window
     picture = None if path is None else window.of(read_image(path))
     settings = inputs.settings.get("stains", {}).get(stain, {})
     method = settings.get("method", stain)
-    return Stage("picture", ("normalized",), (picture,), arrow=stain_name(method))
+    return Stage("picture", ("normalized",), (picture,), arrow=inputs.name_of("stain", method))
 
 
 def _augmented(settings: Mapping[str, Any], picture: NDArray) -> Stage:
@@ -180,7 +179,7 @@ def _outputs(outputs: Sequence[str], sources: SampleSources, run: str, window: W
     path = sources.predictions.get(run)
     pictures = [None if path is None else window.of(read_output(path, names, name)) for name in names]
     shape = "pair" if len(names) == 2 else "picture"
-    return Stage(shape, tuple(output_name(name) for name in names), tuple(pictures))
+    return Stage(shape, tuple(name.replace("_", " ") for name in names), tuple(pictures))
 
 
 def _objects(settings: Mapping[str, Any], sources: SampleSources, run: str, window: Window) -> Stage:

@@ -32,24 +32,13 @@ GROUP_WIDTH = 0.82
 TOP = 1.06
 HATCHES = ("", "////", "....")
 """Of bars past the length of the palette."""
-NAMES = {
-    "accuracy": "accuracy",
-    "fnr": "false negative rate",
-    "fpr": "false positive rate",
-    "dice": "Dice",
-}
+NAMES = {"accuracy": "accuracy", "fnr": "false negative rate", "fpr": "false positive rate", "dice": "Dice"}
 SHORT = {"fnr": "FNR", "fpr": "FPR", "accuracy": "", "dice": ""}
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """One panel: its quantities, and whether they are split by group.
-
-    Attributes:
-        quantities: Names in `NAMES`.
-        by_group: One group of bars for each magnification instead of each quantity.
-        is_equal: Whether magnifications count alike, as in the published accuracy.
-    """
+    """One panel: its quantities, by group (magnification) or not, magnifications counting alike or not."""
 
     quantities: tuple[str, ...]
     by_group: bool = False

@@ -86,15 +86,7 @@ def draw(
 
 
 def needed(sources: SampleSources, what: str, sample: str) -> str:
-    """Give the image or target of a sample.
-
-    Args:
-        sources: Files of the sample.
-        what: ``image`` or ``target``.
-        sample: Name of the sample, for the message.
-
-    Returns:
-        The path.
+    """Give the path of what a sample must have, e.g. its ``image`` or ``target``.
 
     Raises:
         ValueError: The sample has none.
@@ -107,11 +99,7 @@ def needed(sources: SampleSources, what: str, sample: str) -> str:
 
 
 def check_same_size(sample: str, **arrays: NDArray) -> None:
-    """Check that what is shown side by side has one size.
-
-    Args:
-        sample: Name of the sample, for the message.
-        **arrays: Arrays by what they are.
+    """Check that what is shown of a sample side by side has one size.
 
     Raises:
         ValueError: Sizes differ.
@@ -123,16 +111,7 @@ def check_same_size(sample: str, **arrays: NDArray) -> None:
 
 
 def binarise(probability: NDArray, inputs: FigureInputs, threshold: float) -> NDArray[np.uint8]:
-    """Threshold the probability of the positive class into ids of the (two) classes.
-
-    Args:
-        probability: (H, W) probability of the positive class.
-        inputs: Names of the classes.
-        threshold: Positive where above.
-
-    Returns:
-        (H, W) class ids.
-    """
+    """Threshold the probability (H, W) of the positive class into ids (H, W) of the two classes."""
     positive = inputs.class_id(inputs.positive_class)
     other = next(index for index in range(len(inputs.classes)) if index != positive)
     return np.where(probability > threshold, positive, other).astype(np.uint8)
@@ -146,17 +125,9 @@ def panel_row(
     mpp: float | None,
     data_kind: str,
 ) -> Figure:
-    """Draw arrays in one row, with one colour bar for the probabilities.
+    """Draw arrays of one size in one row, with a colour bar for probabilities, a scale bar in the first.
 
-    Args:
-        arrays: (H, W) arrays of one size.
-        titles: Title by panel.
-        kinds: ``image``, ``probability`` or ``classes`` by panel.
-        mpp: Pixel size in micrometres, for a scale bar in the first panel.
-        data_kind: Where the images come from.
-
-    Returns:
-        The figure.
+    `kinds` are ``image``, ``probability`` or ``classes`` by panel.
     """
     height, width = arrays[0].shape[:2]
     panel = DOUBLE_COLUMN / len(arrays)
@@ -174,13 +145,7 @@ def panel_row(
 
 
 def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
-    """Set a colour bar from 0 to 1 below a panel, which keeps its place.
-
-    Args:
-        figure: The figure.
-        axes: The panel.
-        artist: The probability map.
-    """
+    """Set a colour bar from 0 to 1 below a panel with a probability map; the panel keeps its place."""
     bar = figure.colorbar(artist, cax=axes.inset_axes(BAR_PLACE), orientation="horizontal", ticks=[0, 0.5, 1])
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(pad=1.5)

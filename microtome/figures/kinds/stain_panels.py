@@ -26,9 +26,8 @@ from microtome.figures.parts.pictures import (
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
-from microtome.tables.parts.settings import STAINS
 
-NEEDS = frozenset({"images", "stains"})
+NEEDS = frozenset({"images", "names", "stains"})
 USES = frozenset({"groups"})
 SAMPLE_OPTIONS = ("samples",)
 STAIN_OPTIONS = ("stain",)
@@ -85,7 +84,7 @@ def draw(
     pairs = [_pair(inputs, name, sample) for sample, _ in chosen]
     figure, target, panels = _grid(inputs, [before for before, _ in pairs], crop)
     is_picture = _draw_target(target, inputs, name, content, crop)
-    method = STAINS.get(content["profile"].get("method", ""), name)
+    method = inputs.name_of("stain", content["profile"].get("method") or name)
     for index, (column, (sample, _), pair) in enumerate(zip(panels.T, chosen, pairs, strict=True)):
         for axes, picture in zip(column, pair, strict=True):
             show_image(axes, _middle(picture, crop))
@@ -108,14 +107,7 @@ def draw(
 
 
 def stain_name(inputs: FigureInputs, name: str = "") -> str:
-    """Choose a stain normalization.
-
-    Args:
-        inputs: Profiles of the targets.
-        name: Its name; empty for the first.
-
-    Returns:
-        Its name.
+    """Choose a stain normalization by its name, the first if empty.
 
     Raises:
         ValueError: There is none of that name, or none at all.
@@ -128,13 +120,7 @@ def stain_name(inputs: FigureInputs, name: str = "") -> str:
 
 
 def read_target(path: Path) -> Mapping[str, Any]:
-    """Read the profile of a target.
-
-    Args:
-        path: ``target.json`` of a stain normalization.
-
-    Returns:
-        ``target`` (name of the sample) and ``profile`` (see `microtome.stain.StainProfile.as_json`).
+    """Read ``target.json``: ``target`` (a sample), ``profile`` (`microtome.stain.StainProfile.as_json`).
 
     Raises:
         ValueError: It holds something else.
@@ -147,14 +133,9 @@ def read_target(path: Path) -> Mapping[str, Any]:
 
 
 def stain_colours(matrix: NDArray, amounts: NDArray) -> NDArray[np.float64]:
-    """Give the colours of stains in some amounts (Beer and Lambert).
+    """Give the colours (S, A, 3), 0..1, of stains in some amounts (Beer and Lambert).
 
-    Args:
-        matrix: (S, 3) stain vectors, optical density of red, green, blue.
-        amounts: (A,) concentrations.
-
-    Returns:
-        (S, A, 3) in 0..1.
+    Of vectors (S, 3), the optical density of red, green, blue, and concentrations (A,).
 
     Example:
         >>> stain_colours(np.array([[0.0, 1.0, 0.0]]), np.array([0.0, 1.0])).round(2).tolist()
@@ -164,15 +145,7 @@ def stain_colours(matrix: NDArray, amounts: NDArray) -> NDArray[np.float64]:
 
 
 def without_target(inputs: FigureInputs, target: str) -> FigureInputs:
-    """Leave the target out of a figure's samples, unless it is the only one.
-
-    Args:
-        inputs: The inputs.
-        target: Name of the target's sample.
-
-    Returns:
-        The inputs with the other samples.
-    """
+    """Leave the target out of a figure's samples, unless it is the only one."""
     rest = {name: files for name, files in inputs.sources.items() if name != target}
     fields = {name: getattr(inputs, name) for name in inputs.__dataclass_fields__}
     return FigureInputs(**{**fields, "sources": rest}) if rest else inputs

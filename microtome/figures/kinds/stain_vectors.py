@@ -77,14 +77,7 @@ def draw(inputs: FigureInputs, *, stain: str = "") -> FigureResult:
 
 
 def angle(first: np.ndarray, second: np.ndarray) -> float:
-    """Give the angle between two vectors.
-
-    Args:
-        first: (3,) vector.
-        second: (3,) vector.
-
-    Returns:
-        Degrees.
+    """Give the angle between two vectors (3,), degrees.
 
     Example:
         >>> round(angle(np.array([1.0, 0, 0]), np.array([1.0, 1.0, 0])))

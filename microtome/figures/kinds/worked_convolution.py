@@ -91,16 +91,9 @@ def draw(
 
 
 def correlate(image: NDArray, kernel: NDArray, *, stride: int = 1, padding: int = 0) -> NDArray:
-    """Convolve as convolutional networks do: the kernel is not flipped.
+    """Convolve as convolutional networks do: the kernel (h, w) is not flipped.
 
-    Args:
-        image: (H, W).
-        kernel: (h, w).
-        stride: Step between outputs, in both directions.
-        padding: Zeros added on each side.
-
-    Returns:
-        ((H + 2 padding - h) // stride + 1, (W + 2 padding - w) // stride + 1).
+    Of an image (H, W) padded by zeros, ((H + 2 padding - h) // stride + 1, …).
 
     Raises:
         ValueError: The kernel is larger than the padded image.

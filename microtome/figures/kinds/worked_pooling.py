@@ -60,14 +60,7 @@ def draw(
 
 
 def max_pool(values: NDArray, size: int) -> NDArray:
-    """Take the maximum of blocks that do not overlap; a remainder at the lower and right edge is left out.
-
-    Args:
-        values: (H, W, ...).
-        size: Side of the blocks.
-
-    Returns:
-        (H // size, W // size, ...).
+    """Take the maximum of blocks of (H, W, ...) that do not overlap; a remainder at the edges is left out.
 
     Raises:
         ValueError: No block fits.

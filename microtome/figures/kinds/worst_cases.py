@@ -108,17 +108,7 @@ def rank(
     part: str = "test",
     lowest_first: bool = True,
 ) -> pd.DataFrame:
-    """Sort the samples of a run by a score, worst first; ties by name.
-
-    Args:
-        record: The run.
-        metric: Score.
-        class_name: Class of the score.
-        part: Part of the split.
-        lowest_first: Whether a low score is bad.
-
-    Returns:
-        Columns rank (from 1), sample, value.
+    """Sort the samples of a run by a score, worst first: columns rank (from 1), sample, value; ties by name.
 
     Raises:
         ValueError: The run lacks the metric.

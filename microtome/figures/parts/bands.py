@@ -82,14 +82,7 @@ def read_bands(path: Path | None) -> pd.DataFrame:
 
 
 def chosen_bands(table: pd.DataFrame, cube: Cube) -> list[int]:
-    """Give the chosen bands of a cube.
-
-    Args:
-        table: Result of `read_bands`.
-        cube: The cube, for its number of bands.
-
-    Returns:
-        Indices from 0, ascending.
+    """Give the chosen bands of a cube by the table of `read_bands`: indices from 0, ascending.
 
     Raises:
         ValueError: The cube has no such band.
@@ -102,29 +95,14 @@ def chosen_bands(table: pd.DataFrame, cube: Cube) -> list[int]:
 
 
 def band_axis(cube: Cube) -> tuple[NDArray[np.float64], str]:
-    """Give the positions of the bands on an axis, and its label.
-
-    Args:
-        cube: The cube.
-
-    Returns:
-        Wavelengths in nm, or indices where the cube names none.
-    """
+    """Give the positions of the bands on an axis (wavelengths in nm, else indices), and its label."""
     if cube.wavelengths is None:
         return np.arange(cube.bands, dtype=float), "band"
     return np.asarray(cube.wavelengths, float), "wavelength (nm)"
 
 
 def band_title(cube: Cube, band: int) -> str:
-    """Name a band by its wavelength, or by its index.
-
-    Args:
-        cube: The cube.
-        band: Index from 0.
-
-    Returns:
-        E.g. ``"670 nm"``.
-    """
+    """Name a band (index from 0) by its wavelength, e.g. ``"670 nm"``, or by its index."""
     return f"band {band}" if cube.wavelengths is None else f"{cube.wavelengths[band]:.0f} nm"
 
 
@@ -140,15 +118,7 @@ def check_band(cube: Cube, band: int) -> None:
 
 
 def read_target(sources: SampleSources, sample: str, cube: Cube) -> NDArray:
-    """Read the classes of the pixels of a cube.
-
-    Args:
-        sources: Files of the sample.
-        sample: Its name, for messages.
-        cube: The cube.
-
-    Returns:
-        (H, W) class ids.
+    """Read the (H, W) class ids of the pixels of a cube.
 
     Raises:
         ValueError: There is no target, or it has another size.
@@ -162,15 +132,9 @@ def read_target(sources: SampleSources, sample: str, cube: Cube) -> NDArray:
 
 
 def class_spectra(cube: Cube, target: NDArray, classes: int) -> NDArray[np.float64]:
-    """Average the spectra of the pixels of each class, band by band.
+    """Average the spectra of the pixels of each class, band by band: (classes, bands).
 
-    Args:
-        cube: The cube.
-        target: (H, W) class ids; unlabelled pixels are left out.
-        classes: Number of classes.
-
-    Returns:
-        (classes, bands); NaN for a class without pixels.
+    Unlabelled pixels of the target (H, W) are left out; NaN for a class without pixels.
     """
     labelled = target != IGNORE
     labels = target[labelled].astype(np.intp)
@@ -184,14 +148,7 @@ def class_spectra(cube: Cube, target: NDArray, classes: int) -> NDArray[np.float
 
 
 def mean_blank(cube: Path) -> NDArray[np.float64] | None:
-    """Read the mean of the white reference of a calibrated cube from the report beside it.
-
-    Args:
-        cube: Header of the calibrated cube.
-
-    Returns:
-        (bands,), or None where there is no report or no white reference.
-    """
+    """Read the mean (bands,) of the white reference from the report beside a cube's header, if any."""
     path = cube.with_suffix(".json")
     if not path.is_file():
         return None
@@ -200,13 +157,7 @@ def mean_blank(cube: Path) -> NDArray[np.float64] | None:
 
 
 def stretched(picture: NDArray) -> NDArray[np.float64]:
-    """Stretch a picture to its own percentiles, for display.
-
-    Args:
-        picture: (H, W).
-
-    Returns:
-        (H, W) in 0..1; zeros where nothing varies.
+    """Stretch a picture (H, W) to its own percentiles, to 0..1 for display; zeros where nothing varies.
 
     Example:
         >>> stretched(np.array([[2.0, 4.0]])).tolist()
@@ -218,14 +169,9 @@ def stretched(picture: NDArray) -> NDArray[np.float64]:
 
 
 def shrink(picture: NDArray, side: int = SIDE) -> NDArray[np.float64]:
-    """Average blocks of pixels until a picture is no larger than a side; a rest at the edges is left out.
+    """Average blocks of pixels until a picture, (H, W) or (H, W, C), is no larger than a side.
 
-    Args:
-        picture: (H, W) or (H, W, C).
-        side: Largest height and width.
-
-    Returns:
-        The picture, or a smaller one.
+    A rest at the edges is left out.
 
     Example:
         >>> shrink(np.array([[0.0, 2.0], [4.0, 6.0]]), side=1).tolist()

@@ -49,12 +49,8 @@ class Shown:
 def draw_blocks(blocks: Sequence[Shown], *, data_kind: str) -> Figure:
     """Draw blocks from left to right, each level below the one with twice the size.
 
-    Args:
-        blocks: The blocks in the order in which the network runs them, input and output included.
-        data_kind: Where the images come from.
-
-    Returns:
-        The figure: arrows from block to block, dashed ones from the way down to the way up.
+    The blocks come in the order in which the network runs them, input and output included; arrows lead
+    from block to block, dashed ones from the way down to the way up.
     """
     chain = [index for index, block in enumerate(blocks) if block.path != "across"]
     places = places_of([blocks[index].level for index in chain])
@@ -82,13 +78,7 @@ def draw_blocks(blocks: Sequence[Shown], *, data_kind: str) -> Figure:
 
 
 def places_of(levels: Sequence[int]) -> list[float]:
-    """Places of blocks from left to right; those of another level come closer.
-
-    Args:
-        levels: Level by block.
-
-    Returns:
-        Left ends, from 0.
+    """Left ends, from 0, of blocks in a row by their levels; those of another level come closer.
 
     Example:
         >>> places_of([0, 0, 1])

@@ -47,14 +47,9 @@ class Grid:
 
 
 def draw_rows(rows: list[list[Grid]], *, row_titles: list[str] | None = None) -> Figure:
-    """Draw rows of matrices to one scale.
+    """Draw rows of matrices to one scale, with a text above each row if there are any.
 
-    Args:
-        rows: Matrices by row.
-        row_titles: Text above each row.
-
-    Returns:
-        The figure; worked examples show no data and carry no tag.
+    Worked examples show no data and carry no tag.
     """
     titles = row_titles or [""] * len(rows)
     heights = [_row_height(row, bool(title)) for row, title in zip(rows, titles, strict=True)]
@@ -105,14 +100,7 @@ def _draw_row(axes: Axes, row: list[Grid], top: float, height: float, title: str
 
 
 def draw_grid(axes: Axes, grid: Grid, left: float, top: float) -> None:
-    """Draw one matrix.
-
-    Args:
-        axes: Axes with one unit per cell, y downwards.
-        grid: The matrix.
-        left: Left edge.
-        top: Upper edge.
-    """
+    """Draw one matrix on axes with one unit per cell, y downwards, from its left upper corner."""
     rows, columns = grid.values.shape
     for row, column in np.ndindex(rows, columns):
         box = Rectangle(

@@ -28,13 +28,9 @@ ARROWS = {"convolutional": BLUE, "max_pooling": VERMILLION, "fully_connected": G
 
 
 def draw_chain(layers: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw the chain.
+    """Draw the chain of layers: one mapping per layer with type, maps, size, kernel.
 
-    Args:
-        layers: One mapping per layer: type, maps, size, kernel.
-
-    Returns:
-        The figure; architectures show no data and carry no tag.
+    Architectures show no data and carry no tag.
     """
     width = STEP * len(layers)
     height = LARGEST + ABOVE + BELOW

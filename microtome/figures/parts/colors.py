@@ -27,13 +27,7 @@ UNLABELLED = "#E8E2D0"
 
 
 def line_styles(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Give each name its colour and, past the palette's length, its own dashes.
-
-    Args:
-        names: Names, in the order of the legend.
-
-    Returns:
-        Keyword arguments of a line by name.
+    """Give each name its colour and, past the palette's length, its own dashes: arguments of a line by name.
 
     Example:
         >>> line_styles(["a", "b"])["b"]

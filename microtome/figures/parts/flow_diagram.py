@@ -66,15 +66,7 @@ class Stage:
 
 
 def draw_flow(stages: Sequence[Stage], *, data_kind: str) -> Figure:
-    """Draw the stages from left to right.
-
-    Args:
-        stages: The stages.
-        data_kind: Where the pictures come from.
-
-    Returns:
-        The figure.
-    """
+    """Draw the stages from left to right; `data_kind` says where the pictures come from."""
     has_pair = any(stage.shape == "pair" for stage in stages)
     tall = 2 * SMALL + SPACE if has_pair else SIDE + 2 * SHEET
     has_detour = any(stage.shape == "stack" for stage in stages)

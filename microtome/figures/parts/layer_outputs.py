@@ -33,13 +33,7 @@ VIEWS = ("image", "bands", "raw")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of an encoder or a decoder.
-
-    Attributes:
-        layer: Name of its module.
-        path: ``encoder``, ``fusion`` or ``decoder``.
-        label: What it is called in a drawing.
-    """
+    """A module (`layer`) of ``encoder``, ``fusion`` or ``decoder``, and its label in a drawing."""
 
     layer: str
     path: str
@@ -47,13 +41,7 @@ class Block:
 
 
 def load_network(record: RunRecord) -> nn.Module:
-    """Build the network of a run and load its weights, in evaluation mode.
-
-    Args:
-        record: The run.
-
-    Returns:
-        The network, on the CPU.
+    """Build the network of a run on the CPU and load its weights, in evaluation mode.
 
     Raises:
         ValueError: The run has no network of its own, no weights, or those of another network.
@@ -121,12 +109,6 @@ def read_input(
 def first_layer(model: nn.Module) -> str:
     """Name the activation after the first convolution of a network, or the convolution if none follows.
 
-    Args:
-        model: The network.
-
-    Returns:
-        Name of the module.
-
     Raises:
         ValueError: The network has no convolution.
 
@@ -148,11 +130,7 @@ def first_layer(model: nn.Module) -> str:
 def blocks(model: nn.Module) -> list[Block]:
     """List the blocks of a network with an encoder and a decoder, in the order in which it runs them.
 
-    Args:
-        model: The network; its stages are lists of modules called ``encoder`` and ``decoder``.
-
-    Returns:
-        The blocks.
+    Its stages are lists of modules called ``encoder`` and ``decoder``.
 
     Raises:
         ValueError: It has no such lists.

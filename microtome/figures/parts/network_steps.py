@@ -70,13 +70,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Traced:
-    """A network and an image's way through it.
-
-    Attributes:
-        steps: The steps, the input first.
-        parameters: Number of parameters.
-        companions: What stands beside the convolutions, e.g. ``("batch normalisation", "ReLU")``.
-    """
+    """A network's steps, the input first, its parameters, and what stands beside the convolutions."""
 
     steps: list[Step]
     parameters: int
@@ -84,15 +78,7 @@ class Traced:
 
 
 def trace(network: Mapping[str, Any], *, size: int) -> Traced:
-    """Build a network and follow an image through it. Only shapes are computed.
-
-    Args:
-        network: ``name`` and options, as for `microtome.networks.build`.
-        size: Side of the image, pixels.
-
-    Returns:
-        The steps, the number of parameters, and what stands beside the convolutions.
-    """
+    """Build a network (``name`` and options) and follow an image of `size` pixels through it."""
     options = dict(network)
     with torch.device("meta"):
         model = networks.build(options.pop("name"), **options)

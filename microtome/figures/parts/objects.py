@@ -51,26 +51,13 @@ class Window:
     width: int
 
     def of(self, array: NDArray) -> NDArray:
-        """Cut it out of an array.
-
-        Args:
-            array: (H, W) or (H, W, C).
-
-        Returns:
-            A view.
-        """
+        """Cut it out of an array (H, W) or (H, W, C): a view."""
         return array[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Ids of the objects by outcome.
-
-    Attributes:
-        matched: Found objects whose IoU with a true one is above 0.5.
-        false_positive: Other found objects.
-        missed: True objects without a match.
-    """
+    """Ids of found objects whose IoU with a true one is above 0.5, of others, and of true ones missed."""
 
     matched: NDArray[np.int64]
     false_positive: NDArray[np.int64]
@@ -78,13 +65,7 @@ class Outcomes:
 
 
 def read_labels(path: str | Path) -> Labels:
-    """Read a map of object ids.
-
-    Args:
-        path: The map.
-
-    Returns:
-        (H, W) ids, 0 = background.
+    """Read a map of object ids: (H, W), 0 = background.
 
     Raises:
         ValueError: It has several channels, or no integers.
@@ -99,12 +80,7 @@ def read_labels(path: str | Path) -> Labels:
 def colour_labels(labels: NDArray, *, background: Sequence[float] = (0.08, 0.08, 0.1)) -> NDArray[np.float64]:
     """Give each object its own colour, the same in every drawing, and a dark line where two touch.
 
-    Args:
-        labels: (H, W) ids, 0 = background.
-        background: Colour of the background, 0..1.
-
-    Returns:
-        (H, W, 3) in 0..1.
+    Of (H, W) ids, 0 = background, it makes (H, W, 3) in 0..1.
 
     Example:
         >>> colour_labels(np.array([[0, 4], [0, 4]])).shape
@@ -119,28 +95,13 @@ def colour_labels(labels: NDArray, *, background: Sequence[float] = (0.08, 0.08,
 
 
 def fade(image: NDArray) -> NDArray[np.float64]:
-    """Turn an image grey and pale, so that coloured lines stand out.
-
-    Args:
-        image: (H, W) or (H, W, 3), 0..1.
-
-    Returns:
-        (H, W) in 0..1.
-    """
+    """Turn an image, (H, W) or (H, W, 3) in 0..1, grey (H, W) and pale, so that coloured lines stand out."""
     grey = image @ np.asarray(LUMA) if image.ndim == 3 else image
     return grey + (1 - grey) * FADE
 
 
 def match(truth: NDArray, found: NDArray, *, iou: float = MATCH_IOU) -> Outcomes:
-    """Sort the objects of an image by outcome: objects match when their IoU is above a half.
-
-    Args:
-        truth: (H, W) true ids.
-        found: (H, W) ids found.
-        iou: Matching threshold, at least 0.5.
-
-    Returns:
-        The outcomes.
+    """Sort objects (ids (H, W)) by outcome: they match when their IoU is above `iou`, 0.5 or more.
 
     Example:
         >>> match(np.array([[1, 1, 2, 0]]), np.array([[5, 5, 0, 7]]))
@@ -157,14 +118,9 @@ def match(truth: NDArray, found: NDArray, *, iou: float = MATCH_IOU) -> Outcomes
 
 
 def outlines(labels: NDArray, ids: Iterable[int] | None = None) -> list[NDArray[np.float64]]:
-    """Trace the outlines of objects.
+    """Trace the outlines of objects, of all or of some ids of a map (H, W), 0 = background.
 
-    Args:
-        labels: (H, W) ids, 0 = background.
-        ids: Objects to trace; all by default.
-
-    Returns:
-        Closed lines of (x, y) in pixel coordinates, outer and inner ones.
+    Returns closed lines of (x, y) in pixel coordinates, outer and inner ones.
 
     Example:
         >>> [line.shape[1] for line in outlines(np.array([[0, 0, 0], [0, 3, 0], [0, 0, 0]]))]
@@ -186,17 +142,7 @@ def outlines(labels: NDArray, ids: Iterable[int] | None = None) -> list[NDArray[
 def draw_outlines(
     axes: Axes, lines: Sequence[NDArray], *, width: float = THIN, **style: object
 ) -> LineCollection:
-    """Draw outlines over a panel.
-
-    Args:
-        axes: The panel, in pixel coordinates.
-        lines: Result of `outlines`.
-        width: Line width, points.
-        **style: ``color`` and ``linestyle``.
-
-    Returns:
-        The artist.
-    """
+    """Draw the lines of `outlines` over a panel in pixel coordinates; widths in points."""
     collection = LineCollection(lines, linewidths=width, **style)
     axes.add_collection(collection, autolim=False)
     return collection
@@ -207,12 +153,7 @@ def draw_outcomes(
 ) -> None:
     """Draw the objects found, and those missed, in the line styles of their outcomes.
 
-    Args:
-        axes: The panel, in pixel coordinates.
-        truth: (H, W) true ids, of the part that is shown.
-        found: (H, W) ids found, of the same part.
-        outcomes: Result of `match`, of the whole image.
-        width: Line width, points.
+    `truth` and `found` are (H, W) ids of the part that is shown, `outcomes` those of the whole image.
     """
     draw_outlines(axes, outlines(truth, outcomes.missed), width=width, **STYLES[MISSED])
     draw_outlines(axes, outlines(found, outcomes.false_positive), width=width, **STYLES[WRONG])
@@ -221,23 +162,14 @@ def draw_outcomes(
 
 def outcome_handles() -> list[Line2D]:
     """Give the legend of `draw_outcomes`."""
-    texts = {
-        RIGHT: "matched (IoU > 0.5)",
-        WRONG: "false positive",
-        MISSED: "missed (outline of the truth)",
-    }
+    texts = {RIGHT: "matched (IoU > 0.5)", WRONG: "false positive", MISSED: "missed (outline of the truth)"}
     return [Line2D([], [], linewidth=1.2, label=texts[name], **style) for name, style in STYLES.items()]
 
 
 def densest_window(labels: NDArray, side: int) -> Window:
     """Choose the square that holds most of the objects' pixels, the first of equals; the whole if it fits.
 
-    Args:
-        labels: (H, W) ids or a mask.
-        side: Side of the square, pixels; 0 for the whole image.
-
-    Returns:
-        The window.
+    Of (H, W) ids or a mask; a side in pixels, 0 for the whole image.
 
     Example:
         >>> densest_window(np.eye(4, k=2), 2)

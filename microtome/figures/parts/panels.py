@@ -35,11 +35,7 @@ CLASS_TONES = ("#000000", "#FFFFFF", "#56B4E9", "#E69F00", "#009E73", "#CC79A7",
 def read_image(path: str | Path) -> NDArray:
     """Read an image for display, stretched to its own percentiles unless it is 8-bit.
 
-    Args:
-        path: The image.
-
-    Returns:
-        (H, W) float in 0..1, or (H, W, 3); of other channel numbers the mean is shown.
+    Returns (H, W) float in 0..1, or (H, W, 3); of other channel numbers the mean is shown.
     """
     array = images.read(path)
     if array.ndim == 3 and array.shape[-1] != len("RGB"):
@@ -85,15 +81,7 @@ def read_probability(
 
 
 def read_output(path: str | Path, outputs: Sequence[str], name: str) -> NDArray[np.float32]:
-    """Read one output of a network with independent outputs.
-
-    Args:
-        path: Probability map with one channel per output.
-        outputs: What the channels are.
-        name: The output, e.g. ``shape_marker``.
-
-    Returns:
-        (H, W) probabilities.
+    """Read the (H, W) probabilities of one of the `outputs` of a network, e.g. ``shape_marker``.
 
     Raises:
         ValueError: There is no such output, or the number of channels differs.
@@ -102,69 +90,32 @@ def read_output(path: str | Path, outputs: Sequence[str], name: str) -> NDArray[
 
 
 def outputs_of(record: RunRecord) -> tuple[str, ...]:
-    """Give what the channels of a run's predictions are, where they are no classes.
-
-    Args:
-        record: The run.
-
-    Returns:
-        E.g. ``("mask", "shape_marker")``; empty where the card names none.
-    """
+    """Give what the channels of a run's predictions are; empty where they are classes."""
     return tuple(record.card.get("outputs") or ())
 
 
 def pixel_size(path: str | Path | None, mpp: float | None = None) -> float | None:
-    """Give the pixel size of an image, for its scale bar.
-
-    Args:
-        path: The image.
-        mpp: The pixel size if known, micrometres; it decides.
-
-    Returns:
-        Micrometres, or None where nobody knows.
-    """
+    """Give the pixel size of an image in micrometres: `mpp` if known, else what the file says, or None."""
     return mpp if mpp is not None or path is None else images.header(path).mpp
 
 
 def show_image(axes: Axes, array: NDArray) -> AxesImage:
-    """Show a greyscale (0..1) or colour image without ticks.
-
-    Args:
-        axes: The panel.
-        array: (H, W) or (H, W, 3), 0..1.
-
-    Returns:
-        The artist.
-    """
+    """Show a greyscale (H, W) or colour image (H, W, 3), 0..1, without ticks."""
     frame_panel(axes)
     return axes.imshow(array, cmap="gray", vmin=0, vmax=1)
 
 
 def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES) -> AxesImage:
-    """Show a class map: class 0 black, class 1 white, as in the ISBI challenge, then colours.
+    """Show a map (H, W) of class ids: 0 black, 1 white, as in the ISBI challenge, then colours.
 
-    Args:
-        axes: The panel.
-        labels: (H, W) class ids; `IGNORE` is shown as unlabelled.
-        tones: Colour by class id.
-
-    Returns:
-        The artist.
+    `tones` are the colours by id; `IGNORE` is shown as unlabelled.
     """
     frame_panel(axes)
     return axes.imshow(paint(labels, dict(enumerate(tones))))
 
 
 def paint(labels: NDArray, tones: dict[int, str]) -> NDArray[np.uint8]:
-    """Colour a map of ids.
-
-    Args:
-        labels: (H, W) ids.
-        tones: Colour by id; every other id becomes the colour of unlabelled pixels.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
+    """Colour a map (H, W) of ids as (H, W, 3) uint8; ids without a tone like unlabelled pixels."""
     colored = np.full((*labels.shape, 3), _bytes(UNLABELLED), np.uint8)
     for value, tone in tones.items():
         colored[labels == value] = _bytes(tone)
@@ -172,26 +123,16 @@ def paint(labels: NDArray, tones: dict[int, str]) -> NDArray[np.uint8]:
 
 
 def frame_panel(axes: Axes) -> None:
-    """Take the ticks off a panel and put a hairline around it.
-
-    Args:
-        axes: The panel.
-    """
+    """Take the ticks off a panel and put a hairline around it."""
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color=LIGHT, linewidth=0.5)
 
 
 def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:
-    """Draw a scale bar at the lower left of an image panel.
+    """Draw a scale bar at the lower left of an image panel in pixel coordinates, `width` pixels wide.
 
-    Args:
-        axes: The panel, in pixel coordinates.
-        width: Width of the image, pixels.
-        mpp: Pixel size in micrometres; None draws nothing.
-
-    Returns:
-        Length of the bar in micrometres, or None.
+    Returns its length in micrometres; nothing is drawn where the pixel size `mpp` (micrometres) is None.
     """
     if mpp is None:
         return None
@@ -212,13 +153,7 @@ def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:
 
 
 def bar_length(field: float) -> float:
-    """Choose a round length of about a quarter of the field of view.
-
-    Args:
-        field: Width of the field, micrometres.
-
-    Returns:
-        1, 2 or 5 times a power of ten, at most a quarter of the field.
+    """Choose a round length (1, 2 or 5 times a power of ten) of at most a quarter of a field (micrometres).
 
     Example:
         >>> bar_length(512 * 0.004)

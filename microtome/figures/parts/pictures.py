@@ -42,9 +42,6 @@ def picture_grid(
         handles: Legend.
         width: Width of the figure, inches.
         below: Room below the pictures, inches, for colour bars.
-
-    Returns:
-        The figure, and its axes (rows, columns).
     """
     panel = (width - LABEL_ROOM) / columns
     legend = LEGEND_HEIGHT if handles else 0.0
@@ -62,25 +59,13 @@ def picture_grid(
 
 
 def write_titles(panels: NDArray, titles: Sequence[str]) -> None:
-    """Head the columns with letters and titles.
-
-    Args:
-        panels: Axes (rows, columns).
-        titles: Title by column.
-    """
+    """Head the columns of a grid of axes with letters and titles."""
     for index, (axes, title) in enumerate(zip(panels[0], titles, strict=True)):
         letter(axes, chr(ord("a") + index), title)
 
 
 def write_row_label(axes: Axes, inputs: FigureInputs, sample: str, *, more: str = "") -> None:
-    """Write group and name of a sample at the left of its row.
-
-    Args:
-        axes: The first panel of the row.
-        inputs: Groups of the samples.
-        sample: Name of the sample.
-        more: A further part of the first line.
-    """
+    """Write group and name of a sample at the left of its row, and `more` beside the group."""
     rows = axes.get_subplotspec().get_gridspec().nrows
     room = (axes.figure.get_figheight() - TITLE_HEIGHT - LEGEND_HEIGHT) / rows
     head = "   ".join(part for part in (inputs.groups.get(sample, ""), more) if part)
@@ -89,14 +74,7 @@ def write_row_label(axes: Axes, inputs: FigureInputs, sample: str, *, more: str 
 
 
 def shorten(text: str, letters: int) -> str:
-    """Leave out the middle of a text that is too long.
-
-    Args:
-        text: The text.
-        letters: Letters there is room for.
-
-    Returns:
-        The text, or its ends around an ellipsis.
+    """Leave out the middle of a text that has more than some letters.
 
     Example:
         >>> shorten("TCGA-21-5784-01Z-00-DX1", 11)
@@ -109,12 +87,5 @@ def shorten(text: str, letters: int) -> str:
 
 
 def common_aspect(arrays: Sequence[NDArray]) -> float:
-    """Give the aspect of the tallest of some pictures.
-
-    Args:
-        arrays: (H, W) or (H, W, C) each.
-
-    Returns:
-        Largest height in parts of the width.
-    """
+    """Give the largest height, in parts of the width, of pictures (H, W) or (H, W, C)."""
     return float(np.max([array.shape[0] / array.shape[1] for array in arrays]))

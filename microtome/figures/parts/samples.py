@@ -63,16 +63,9 @@ def choose_samples(
 
 
 def rank_samples(record: RunRecord, metric: str, order: Order, *, part: str = "test") -> pd.DataFrame:
-    """Sort the samples of a run by a score.
+    """Sort the samples of a run by a score that is better the higher it is, ``worst`` or ``best`` first.
 
-    Args:
-        record: The run.
-        metric: Score that is better the higher it is.
-        order: ``worst`` or ``best`` first.
-        part: Part of the split.
-
-    Returns:
-        Columns sample, value; ties by name.
+    Returns columns sample and value; ties by name.
 
     Raises:
         ValueError: The order is unknown, or the run lacks the metric.
@@ -86,29 +79,14 @@ def rank_samples(record: RunRecord, metric: str, order: Order, *, part: str = "t
 
 
 def score_of(record: RunRecord, metric: str, sample: str) -> float:
-    """Give a score of one sample as evaluated.
-
-    Args:
-        record: The run.
-        metric: The score.
-        sample: Name of the sample.
-
-    Returns:
-        The score, or NaN where it was not evaluated.
-    """
+    """Give a score of one sample as evaluated, or NaN where it was not."""
     frame = record.metrics
     is_it = (frame["metric"] == metric) & (frame["class"] == ALL_CLASSES) & (frame["sample"] == sample)
     return float(frame.loc[is_it, "value"].mean())
 
 
 def data_sentence(data_kind: str) -> str:
-    """Say for a caption where the images come from.
-
-    Args:
-        data_kind: ``phantom``, ``public`` or ``own``.
-
-    Returns:
-        A sentence.
+    """Say for a caption where the images come from (``phantom``, ``public`` or ``own``).
 
     Example:
         >>> data_sentence("own")

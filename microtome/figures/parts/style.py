@@ -86,14 +86,7 @@ R = TypeVar("R")
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a drawing function under the style, whatever matplotlib's settings are at the moment.
-
-    Args:
-        function: The function.
-
-    Returns:
-        The function, under the style; the settings are as before when it returns.
-    """
+    """Run a drawing function under the style; matplotlib's settings are as before when it returns."""
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -113,11 +106,7 @@ class StableLayout(ConstrainedLayoutEngine):
     """
 
     def execute(self, fig: Figure) -> None:
-        """Lay out the panels of a figure.
-
-        Args:
-            fig: The figure, whose axes are moved.
-        """
+        """Lay out the panels of a figure, whose axes are moved."""
         super().execute(fig)
         for axes in fig.get_axes():
             axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACES)), "original")
@@ -125,26 +114,16 @@ class StableLayout(ConstrainedLayoutEngine):
 
 
 def lay_out(figure: Figure) -> None:
-    """Give the panels of a finished figure their places, once for all formats.
-
-    Args:
-        figure: The figure, which is changed.
-    """
+    """Give the panels of a finished figure, which is changed, their places, once for all formats."""
     if isinstance(figure.get_layout_engine(), StableLayout):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
 
 
 def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
-    """Make an empty figure, tagged when it is to show phantoms.
+    """Make an empty figure of a size in inches, with the constrained layout and the Agg canvas.
 
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-        data_kind: ``phantom``, ``public``, ``own``, or empty for what shows no data.
-
-    Returns:
-        The figure, with the constrained layout and the Agg canvas.
+    `data_kind` is ``phantom`` (which is tagged), ``public``, ``own``, or empty for what shows no data.
     """
     is_phantom = data_kind == "phantom"
     strip = TAG_HEIGHT if is_phantom else 0.0
@@ -168,12 +147,6 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
 
 
 def letter(axes: Axes, name: str, title: str = "") -> None:
-    """Head a panel with its letter in bold and its title.
-
-    Args:
-        axes: The panel.
-        name: The letter; empty for none.
-        title: The title.
-    """
+    """Head a panel with its letter (`name`, may be empty) in bold and its title."""
     lead = rf"$\bf{{{name}}}$   " if name else ""
     axes.set_title(lead + title, loc="left")

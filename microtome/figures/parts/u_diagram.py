@@ -33,14 +33,7 @@ COPY_ROOM = 0.75
 """Room, at least, for the arrow of a skip connection and its text."""
 FACE, COPY_FACE, EDGE_COLOR = "#CFE3F3", "#FFFFFF", "#3B6E91"
 STAGE_FACE, OUTPUT_FACE = "#F4DDEA", "#CDEBDF"
-COLORS = {
-    "convolution": BLUE,
-    "stage": PURPLE,
-    "pool": VERMILLION,
-    "up": GREEN,
-    "output": SKY,
-    "copy": GREY,
-}
+COLORS = {"convolution": BLUE, "stage": PURPLE, "pool": VERMILLION, "up": GREEN, "output": SKY, "copy": GREY}
 FACES = {"input": OUTPUT_FACE, "output": OUTPUT_FACE, "stage": STAGE_FACE}
 
 
@@ -73,15 +66,9 @@ class Box:
 
 
 def draw_u(steps: Sequence[Step], companions: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
-    """Draw the U.
+    """Draw the U of traced steps; architectures show no data and carry no tag.
 
-    Args:
-        steps: Traced steps.
-        companions: What stands beside the convolutions, for the legend.
-        outputs: Names of the output's channels, written below it.
-
-    Returns:
-        The figure; architectures show no data and carry no tag.
+    `companions` stand beside the convolutions, for the legend; `outputs` name the output's channels.
     """
     boxes = lay_out(steps)
     levels = max(box.level for box in boxes) + 1
@@ -114,14 +101,7 @@ def draw_u(steps: Sequence[Step], companions: Sequence[str] = (), outputs: Seque
 
 
 def lay_out(steps: Sequence[Step]) -> list[Box]:
-    """Place the feature maps: right after a convolution, down or up after a change of size.
-
-    Args:
-        steps: Traced steps.
-
-    Returns:
-        One box per step, in order.
-    """
+    """Place a box per step: to the right after a convolution, down or up after a change of size."""
     largest = steps[0].size
     copies = {index for index, step in enumerate(steps) if step.copied and steps[index - 1].kind == "up"}
     boxes: list[Box] = []
@@ -137,14 +117,7 @@ def lay_out(steps: Sequence[Step]) -> list[Box]:
 
 
 def halvings(steps: Sequence[Step]) -> int:
-    """How often an image is halved on its way.
-
-    Args:
-        steps: Traced steps, the input first.
-
-    Returns:
-        The logarithm, to the base 2, of the largest size over the smallest.
-    """
+    """How often an image is halved on its way: log2 of the largest size over the smallest."""
     return round(np.log2(steps[0].size / min(step.size for step in steps)))
 
 

@@ -16,23 +16,13 @@ from microtome.tables.kinds.metrics import (
     LABEL,
     MetricColumn,
     add_published_columns,
-    metric_values,
     read_columns,
+    scores,
 )
-from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import note_of, published_table
 from microtome.tables.parts.rows import Row, select_rows
-from microtome.tables.parts.settings import (
-    ENCODERS,
-    LOSSES,
-    OUTPUTS,
-    encoder_name,
-    loss_name,
-    output_name,
-    stain_name,
-)
 
-NEEDS = frozenset({"runs"})
+NEEDS = frozenset({"runs", "names"})
 COLUMN_OPTIONS = ("columns",)
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
@@ -42,6 +32,7 @@ MARK = "✓"
 NOT_RUN = "not run at this scale"
 PER_EPOCH = "{}× per epoch"
 """In place of a number of images, where each epoch augments them anew."""
+OUTPUTS = ("mask", "shape_marker", "centre_marker")
 KINDS = ("stain", "images", "backbone", "loss", "output")
 COMBINED_LOSSES = {"bce_dice": ("bce", "dice"), "dicebce": ("dice", "bce")}
 PUBLISHED_OUTPUTS = {"center": "centre_marker", "shape": "shape_marker"}
@@ -85,7 +76,7 @@ def tabulate(
     chosen = _ordered(select_rows(inputs.runs, rows), printed)
     metrics = read_columns(columns)
     settings = _settings(chosen, printed)
-    marks = _mark_columns(settings)
+    marks = _mark_columns(settings, inputs)
     frame = pd.DataFrame(
         [_row(row, metrics, part) | _marks(found, marks) for row, found in zip(chosen, settings, strict=True)]
     )
@@ -98,14 +89,7 @@ def tabulate(
 
 
 def settings_of(record: RunRecord) -> Settings:
-    """Read the settings of a run from its card.
-
-    Args:
-        record: The run.
-
-    Returns:
-        Levels of each of `KINDS`.
-    """
+    """Read the settings of a run from its card: levels of each of `KINDS`."""
     card = record.card
     stain, loss = card.get("stain"), str(card.get("loss", {}).get("name", ""))
     network = {"name": card["network"]["name"], **card["network"].get("options", {})}
@@ -169,15 +153,15 @@ def _settings(rows: Sequence[Row], printed: Mapping[str, Any]) -> list[Settings]
     return found
 
 
-def _mark_columns(settings: Sequence[Settings]) -> dict[tuple[str, Any], Column]:
+def _mark_columns(settings: Sequence[Settings], inputs: Inputs) -> dict[tuple[str, Any], Column]:
     """A column for each level that occurs, in a fixed order."""
-    orders = {"backbone": list(ENCODERS), "loss": list(LOSSES), "output": list(OUTPUTS)}
+    orders = {"backbone": inputs.names.get("encoder", ()), "output": OUTPUTS}
     columns = {}
     for kind in KINDS:
         levels = {level for found in settings for level in found[kind]}
         known = [level for level in orders.get(kind, ()) if level in levels]
         for level in (*known, *sorted(levels - set(known), key=lambda item: (isinstance(item, str), item))):
-            columns[kind, level] = Column(_column_key(kind, level), _label(kind, level), kind="text")
+            columns[kind, level] = Column(_column_key(kind, level), _label(kind, level, inputs), kind="text")
     return columns
 
 
@@ -185,11 +169,12 @@ def _column_key(kind: str, level: Any) -> str:
     return re.sub(r"\W+", "_", f"{kind}_{level}")
 
 
-def _label(kind: str, level: Any) -> str:
+def _label(kind: str, level: Any, inputs: Inputs) -> str:
     if kind == "images":
         return f"N = {level:,}" if isinstance(level, int) else f"N: {level}"
-    names = {"stain": stain_name, "loss": loss_name, "output": output_name}
-    return names[kind](level) if kind in names else encoder_name({"name": level, "encoder": level})
+    if kind == "backbone":
+        return inputs.name_of("encoder", inputs.name_of("network", level))
+    return str(level).replace("_", " ") if kind == "output" else inputs.name_of(kind, level)
 
 
 def _marks(found: Settings, columns: Mapping[tuple[str, Any], Column]) -> dict[str, str]:
@@ -202,9 +187,4 @@ def _row(row: Row, metrics: Sequence[MetricColumn], part: str) -> dict[str, Any]
         return (
             values | {metric.key: float("nan") for metric in metrics} | {"n": float("nan"), "data": NOT_RUN}
         )
-    counts = []
-    for metric in metrics:
-        summary = summarize(values_of(row.records, metric.metric, class_name=metric.class_name, part=part))
-        values |= metric_values(metric, summary)
-        counts.append(summary.n)
-    return values | {"n": max(counts), "data": row.data}
+    return values | scores(row.records, metrics, part) | {"data": row.data}

@@ -16,15 +16,7 @@ SOFTMAX_NOTE = "Softmax: the values are those of the first of two units, the sec
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation function.
-
-    Attributes:
-        key: Short name.
-        label: Name to print.
-        formula: Definition, in LaTeX mathematics.
-        range: Range of its values, in LaTeX mathematics.
-        function: The function, on arrays.
-    """
+    """An activation function on arrays; its definition and range of values in LaTeX mathematics."""
 
     key: str
     label: str

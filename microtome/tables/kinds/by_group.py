@@ -10,8 +10,7 @@ import pandas as pd
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_columns
-from microtome.tables.parts.numbers import summarize, values_of
+from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, read_columns, scores
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -98,14 +97,8 @@ def _in_part(record: RunRecord, part: str) -> set[str]:
 def _row(row: Row, group: str, metrics: Sequence[MetricColumn], *, part: str, ddof: int) -> dict[str, Any]:
     members = [record for record in row.records if group in (ALL_GROUPS, *_in_part(record, part))]
     records = [_only(record, group) for record in members]
-    values: dict[str, Any] = {"group": group, "run": row.run, "label": row.label}
-    counts = []
-    for metric in metrics:
-        found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
-        summary = summarize(found, ddof=ddof)
-        values |= metric_values(metric, summary)
-        counts.append(summary.n)
-    return values | {"n": max(counts), "data": row.data}
+    found = scores(records, metrics, part, ddof=ddof)
+    return {"group": group, "run": row.run, "label": row.label, **found, "data": row.data}
 
 
 def _only(record: RunRecord, group: str) -> RunRecord:

@@ -59,13 +59,9 @@ def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes:
 
 
 def count(inputs: Inputs) -> pd.DataFrame:
-    """Count the pixels of each class in all targets.
+    """Count the pixels of each class in all targets (`Inputs.files`: ``labels``, ``splits``).
 
-    Args:
-        inputs: Targets and splits (`Inputs.files`: ``labels``, ``splits``), classes.
-
-    Returns:
-        One row per sample and class (`PIXEL_COLUMNS`); empty if there are no targets.
+    One row per sample and class (`PIXEL_COLUMNS`); empty if there are no targets.
     """
     paths = inputs.found("labels", f"*{views.IMAGE}")
     parts = inputs.parts() if paths else {}
@@ -79,17 +75,9 @@ def count(inputs: Inputs) -> pd.DataFrame:
 def count_pixels(
     target: np.ndarray, classes: Sequence[str], *, sample: str, part: str, unlabelled: str = UNLABELLED
 ) -> pd.DataFrame:
-    """Count the pixels of each class of one target.
+    """Count the pixels of each class of one target of (H, W) integer class ids.
 
-    Args:
-        target: (H, W) integer class ids; ids without a class count as unlabelled.
-        classes: Names of the classes; the position is the id.
-        sample: Name of the sample.
-        part: Part of the split it belongs to.
-        unlabelled: Name for pixels without a label.
-
-    Returns:
-        One row per class and one for unlabelled pixels (`PIXEL_COLUMNS`).
+    One row per class and one for unlabelled pixels, which ids without a class are (`PIXEL_COLUMNS`).
 
     Example:
         >>> target = np.array([[0, 1], [1, 255]])

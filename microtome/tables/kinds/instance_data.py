@@ -71,13 +71,9 @@ def tabulate(
 
 
 def count(inputs: Inputs) -> pd.DataFrame:
-    """Count the true objects of each sample.
+    """Count the true objects of each sample (`Inputs.files`: ``labels``, ``splits``).
 
-    Args:
-        inputs: Targets and splits (`Inputs.files`: ``labels``, ``splits``), groups.
-
-    Returns:
-        One row per sample (`COUNT_COLUMNS`); empty if there are no true objects.
+    One row per sample (`COUNT_COLUMNS`); empty if there are no true objects.
     """
     paths = inputs.found("labels", f"instances/*{views.IMAGE}")
     parts = inputs.parts() if paths else {}

@@ -49,13 +49,7 @@ def tabulate(
 
 
 def has_layer_table(name: str) -> bool:
-    """Say whether a network's module lists its layers.
-
-    Args:
-        name: Registry name of the network.
-
-    Returns:
-        True for window networks.
+    """Say whether a network's module lists its layers, as window networks do.
 
     Raises:
         ValueError: There is no such network.
@@ -64,14 +58,7 @@ def has_layer_table(name: str) -> bool:
 
 
 def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
-    """List the layers of a built window network.
-
-    Args:
-        name: Registry name of the network.
-        model: The network.
-
-    Returns:
-        One mapping per layer: type, maps, size (pixels), kernel (pixels).
+    """List the layers of a built window network: type, maps, size and kernel in pixels.
 
     Raises:
         ValueError: The network's module has no ``layer_table``.
@@ -92,16 +79,9 @@ def layer_table(
     published: Mapping[str, Any] | None = None,
     head: str = "",
 ) -> Table:
-    """Tabulate layers, with the published layers beside them.
+    """Tabulate layers (see `layers_of`; the kernel of the input is None), published ones beside them.
 
-    Args:
-        layers: One mapping per layer: type, maps, size, kernel (None for the input).
-        title: Caption.
-        published: Published table, its rows in the order of the layers.
-        head: Heading of the published column.
-
-    Returns:
-        The table. Layers are definitions, so phantom data are no matter here.
+    Layers are definitions, so phantom data are no matter here.
     """
     frame = pd.DataFrame([{"layer": index, **_texts(layer)} for index, layer in enumerate(layers)])
     columns = [

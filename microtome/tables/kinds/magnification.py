@@ -164,11 +164,7 @@ def _columns(metric: MetricColumn, groups: Sequence[str], *, has_pixels: bool) -
 
 
 def _add_published(
-    frame: pd.DataFrame,
-    inputs: Inputs,
-    rows: Sequence[Row],
-    columns: Mapping[str, Column],
-    table: str,
+    frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], columns: Mapping[str, Column], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
     """Set the published value beside each magnification, and the overall one beside that of equal shares."""
     if not table:

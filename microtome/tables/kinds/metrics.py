@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
@@ -109,13 +110,7 @@ def tabulate(
 
 
 def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColumn]:
-    """Read the metrics of a study's table.
-
-    Args:
-        columns: Names of metrics, or mappings with the attributes of `MetricColumn`.
-
-    Returns:
-        The columns.
+    """Read the metrics of a study's table: names, or mappings with the attributes of `MetricColumn`.
 
     Raises:
         ValueError: There is none, one is named twice, or a mapping has an unknown key.
@@ -131,17 +126,9 @@ def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColum
 def add_published_columns(
     frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], metrics: Sequence[MetricColumn], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
-    """Set published columns beside the metrics they belong to.
+    """Set the columns of the published `table` (empty for none) beside the metrics they belong to.
 
-    Args:
-        frame: Frame with one column per metric.
-        inputs: Published values and the sources of the images.
-        rows: Rows of the frame.
-        metrics: Metrics of the frame.
-        table: Key of the published table, or empty for none.
-
-    Returns:
-        The frame with the published values, and the columns to print, in order.
+    Returns the frame with the published values, and the columns to print, in order.
     """
     head, printed = heading(inputs), []
     for metric in metrics:
@@ -156,19 +143,30 @@ def add_published_columns(
 
 
 def metric_values(metric: MetricColumn, summary: Summary) -> dict[str, float]:
-    """Lay a summary out as columns of the frame, on the metric's scale.
-
-    Args:
-        metric: The metric.
-        summary: Its summary.
-
-    Returns:
-        Values by column.
-    """
+    """Lay a summary out as columns of the frame, on the metric's scale."""
     key, scale = metric.key, metric.scale
     values = {key: summary.mean * scale, key + SD_SUFFIX: summary.sd * scale, key + COUNT_SUFFIX: summary.n}
     interval = {key + LOW_SUFFIX: summary.low * scale, key + HIGH_SUFFIX: summary.high * scale}
     return values | ({} if pd.isna(summary.low) else interval)
+
+
+def scores(
+    records: Sequence[RunRecord], metrics: Sequence[MetricColumn], part: str, **spread: Any
+) -> dict[str, float]:
+    """Lay out the summaries of all metrics of a run, and ``n``, the largest number of images in one.
+
+    `spread` are options of `summarize`.
+
+    Raises:
+        ValueError: A record does not hold a metric.
+    """
+    values, counts = {}, []
+    for metric in metrics:
+        found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
+        summary = summarize(found, **spread)
+        values |= metric_values(metric, summary)
+        counts.append(summary.n)
+    return values | {"n": max(counts)}
 
 
 def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
@@ -184,15 +182,8 @@ def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
 
 
 def _row(row: Row, metrics: Sequence[MetricColumn], *, part: str, **spread: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {"run": row.run, "label": row.label}
-    counts = []
-    for metric in metrics:
-        summary = summarize(
-            values_of(row.records, metric.metric, class_name=metric.class_name, part=part), **spread
-        )
-        values |= metric_values(metric, summary)
-        counts.append(summary.n)
-    return values | {"n": max(counts), "data": row.data}
+    found = scores(row.records, metrics, part, **spread)
+    return {"run": row.run, "label": row.label, **found, "data": row.data}
 
 
 def _spread_note(over: Unit, ddof: int) -> str:

@@ -84,12 +84,8 @@ def tabulate(
 def collect(inputs: Inputs) -> pd.DataFrame:
     """Collect the objects that the runs found (of the first seed that holds an image), and the true ones.
 
-    Args:
-        inputs: Measured objects and targets (`Inputs.files`: ``objects``, ``labels``), groups, run records.
-
-    Returns:
-        One row per object (`OBJECT_COLUMNS`, then those of `microtome.objects.measure`); true ones have the
-        run `TRUTH`, and an image without objects has one row with no `id`.
+    One row per object (`OBJECT_COLUMNS`, then those of `microtome.objects.measure`); true ones have the run
+    `TRUTH`, and an image without objects has one row with no `id`.
     """
     runs = {record.folder.resolve(): record.run for record in inputs.runs}
     found: dict[tuple[str, str], pd.DataFrame] = {}

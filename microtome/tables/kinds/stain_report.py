@@ -10,9 +10,8 @@ import pandas as pd
 
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.settings import stain_name
 
-NEEDS = frozenset({"stains"})
+NEEDS = frozenset({"stains", "names"})
 USES = frozenset({"groups"})
 STAIN_OPTIONS = ("stain",)
 STAIN_COLUMNS = ("stain", "sample", "group")
@@ -52,7 +51,9 @@ def tabulate(
             msg = f"no report of the stain normalization {stain!r}; those at hand: {known}"
             raise ValueError(msg)
     frame = frame.sort_values(["stain", "group", "sample"], ignore_index=True)
-    frame = frame.assign(method=frame["method"].map(stain_name), data=" + ".join(inputs.data_kinds))
+    frame = frame.assign(
+        method=[inputs.name_of("stain", name) for name in frame["method"]], data=" + ".join(inputs.data_kinds)
+    )
     columns = [
         Column("sample", "Sample", kind="text"),
         Column("group", "Group", kind="text"),
@@ -75,13 +76,9 @@ def tabulate(
 
 
 def collect(inputs: Inputs) -> pd.DataFrame:
-    """Collect the stain reports.
+    """Collect the stain reports beside the normalized images (`Inputs.files`: ``stains``).
 
-    Args:
-        inputs: Folders of normalized images (`Inputs.files`: ``stains``), reports beside them; groups.
-
-    Returns:
-        One row per stain normalization and image (`STAIN_COLUMNS`, then those of `flatten`).
+    One row per stain normalization and image (`STAIN_COLUMNS`, then those of `flatten`).
     """
     reports: dict[str, list[Path]] = {}
     for path in inputs.found("stains", "*.json"):

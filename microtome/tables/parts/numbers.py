@@ -17,14 +17,9 @@ Unit = Literal["image", "seed", "split"]
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean of a metric and its spread.
+    """Mean of a metric over `n` units, its standard deviation, the ends of its 95 % bootstrap interval.
 
-    Attributes:
-        mean: Mean over the units.
-        sd: Standard deviation over the units; NaN where it is not defined (one unit).
-        n: Number of units.
-        low: Lower end of the 95 % bootstrap interval of the mean, or NaN.
-        high: Upper end, or NaN.
+    NaN stands for what is not defined (the deviation of one unit) or not asked for.
     """
 
     mean: float
@@ -37,16 +32,7 @@ class Summary:
 def values_of(
     records: Sequence[RunRecord], metric: str, *, class_name: str = ALL_CLASSES, part: str = "test"
 ) -> pd.DataFrame:
-    """Collect one metric of a run's seeds and splits.
-
-    Args:
-        records: Records of one run.
-        metric: Name of the metric.
-        class_name: Class, ``"all"`` for metrics that are not class-wise.
-        part: Part of the split.
-
-    Returns:
-        Columns sample, seed, split, value.
+    """Collect one metric of a run's seeds and splits: columns sample, seed, split, value.
 
     Raises:
         ValueError: A record does not hold the metric.
@@ -86,14 +72,7 @@ def summarize(
 
 
 def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
-    """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one.
-
-    Args:
-        runs: Run records.
-
-    Returns:
-        Group by sample.
-    """
+    """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one."""
     frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
     return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
 

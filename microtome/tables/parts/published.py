@@ -14,15 +14,7 @@ PUBLISHED = "published"
 
 
 def published_table(published: Mapping[str, Any], paper: str, table: str) -> Mapping[str, Any]:
-    """Look up a published table.
-
-    Args:
-        published: Parsed ``config/published.yaml``.
-        paper: Key of the paper, e.g. ``"p4_unet_isbi"``.
-        table: Key of the table, e.g. ``"table_3_loss"``.
-
-    Returns:
-        The table: ``title``, ``columns``, ``rows``.
+    """Look up a table (``title``, ``columns``, ``rows``) of a paper in the parsed ``config/published.yaml``.
 
     Raises:
         ValueError: The paper or the table is unknown.
@@ -41,11 +33,7 @@ def published_table(published: Mapping[str, Any], paper: str, table: str) -> Map
 def heading(inputs: Inputs) -> str:
     """Head a column of published values so that nobody compares what is not comparable.
 
-    Args:
-        inputs: The table's inputs; the sources of the images decide.
-
-    Returns:
-        E.g. ``"published (ISBI 2012, real data; not comparable)"`` when any image is a phantom.
+    E.g. ``"published (ISBI 2012, real data; not comparable)"`` when any image is a phantom.
 
     Example:
         >>> printed = {"papers": {"p4": {"dataset": "ISBI 2012"}}}
@@ -106,16 +94,7 @@ def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str
 
 
 def add_published(frame: pd.DataFrame, cells: pd.DataFrame, key: str) -> pd.DataFrame:
-    """Add a published column, with its spread where one was printed.
-
-    Args:
-        frame: The frame of the table.
-        cells: Result of `published_cells`.
-        key: Name of the new column.
-
-    Returns:
-        A new frame.
-    """
+    """Add a column of `published_cells` to a frame, with its spread where one was printed."""
     added = frame.assign(**{key: cells["mean"].to_numpy()})
     return added.assign(**{key + SD_SUFFIX: cells["sd"].to_numpy()}) if cells["sd"].notna().any() else added
 

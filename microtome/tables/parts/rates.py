@@ -22,22 +22,11 @@ LEADING_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def image_values(
-    records: Sequence[RunRecord],
-    name: str,
-    *,
-    class_name: str = ALL_CLASSES,
-    part: str = "test",
+    records: Sequence[RunRecord], name: str, *, class_name: str = ALL_CLASSES, part: str = "test"
 ) -> pd.DataFrame:
-    """Collect a metric or a rate of each image; values of several seeds are averaged first.
+    """Collect a metric, or one of `RATES`, of each image; values of several seeds are averaged first.
 
-    Args:
-        records: Records of one run.
-        name: A metric, or one of `RATES`.
-        class_name: Class, ``"all"`` for metrics that are not class-wise.
-        part: Part of the split.
-
-    Returns:
-        Columns split, sample, group, value; images without a group are of `NO_GROUP`.
+    Columns split, sample, group, value; images without a group are of `NO_GROUP`.
 
     Raises:
         ValueError: A record does not hold the metric.
@@ -51,15 +40,7 @@ def image_values(
 
 
 def pooled(values: pd.DataFrame, *, ddof: int = 0) -> Summary:
-    """Mean and standard deviation over images.
-
-    Args:
-        values: Result of `image_values`.
-        ddof: 0 for the population's standard deviation, 1 for the sample's.
-
-    Returns:
-        The summary; undefined values do not count.
-    """
+    """Mean and standard deviation over the images of `image_values`; undefined values do not count."""
     return summarize(values, ddof=ddof)
 
 
@@ -67,15 +48,7 @@ def pooled_equally(values: pd.DataFrame, groups: Sequence[str], *, ddof: int = 0
     """Mean and standard deviation when every group counts alike, however many images it has.
 
     The variance is the mean of the groups' variances plus the variance of their means, as for as many images
-    of each group.
-
-    Args:
-        values: Result of `image_values`.
-        groups: The groups.
-        ddof: As in `pooled`, within each group.
-
-    Returns:
-        The summary; NaN where there are fewer than two groups, or one has no value.
+    of each group; NaN where there are fewer than two groups, or one has no value.
 
     Example:
         >>> frame = pd.DataFrame({"split": "a", "sample": list("xyz"), "group": ["10x", "10x", "20x"]})
@@ -92,13 +65,7 @@ def pooled_equally(values: pd.DataFrame, groups: Sequence[str], *, ddof: int = 0
 
 
 def groups_in_order(names: Sequence[str]) -> list[str]:
-    """Sort groups; names that begin with a number by that number.
-
-    Args:
-        names: Groups, repeated as they come.
-
-    Returns:
-        Each once.
+    """Sort groups, each once; names that begin with a number by that number.
 
     Example:
         >>> groups_in_order(["20x", "5x", "10x", "20x"])

@@ -69,15 +69,10 @@ def escape_markdown(text: str) -> str:
 
 
 def to_tsv(table: Table, *, comments: bool = False) -> str:
-    """Render a table as TSV at full precision.
+    """Render a table as TSV at full precision, ending in a line break.
 
-    Args:
-        table: The table.
-        comments: Whether caption, units and note stand above the header in lines that begin with ``#``
-            (`parse_tsv` skips them). Left out by default: the sidecar of the table holds them.
-
-    Returns:
-        The text, ending in a line break.
+    With `comments`, caption, units and note stand above the header in lines that begin with ``#``, which
+    `parse_tsv` skips; left out by default: the sidecar of the table holds them.
     """
     units = "; ".join(f"{key}: {unit}" for key, unit in units_of(table).items())
     head = [table.caption, f"units: {units}" if units else "", table.note] if comments else []
@@ -86,41 +81,19 @@ def to_tsv(table: Table, *, comments: bool = False) -> str:
 
 
 def units_of(table: Table) -> dict[str, str]:
-    """Give the units of the columns that have one.
-
-    Args:
-        table: The table.
-
-    Returns:
-        Unit by column of the frame.
-    """
+    """Give the units of the columns that have one, by column of the frame."""
     return {column.key: column.unit for column in table.columns if column.unit}
 
 
 def parse_tsv(text: str, **options: Any) -> pd.DataFrame:
-    """Read the frame of a table back from the text of `to_tsv`.
-
-    Args:
-        text: The text, with or without leading comment lines.
-        **options: Options of `pandas.read_csv`.
-
-    Returns:
-        The frame.
-    """
+    """Read the frame of a table back from `to_tsv`; `options` are those of `pandas.read_csv`."""
     lines = text.splitlines(keepends=True)
     start = next((index for index, line in enumerate(lines) if not line.startswith(COMMENT)), len(lines))
     return pd.read_csv(io.StringIO("".join(lines[start:])), sep="\t", **options)
 
 
 def to_markdown(table: Table) -> str:
-    """Render a table as a Markdown pipe table, caption above and note below.
-
-    Args:
-        table: The table.
-
-    Returns:
-        The text, ending in a line break.
-    """
+    """Render a table as a Markdown pipe table, caption above and note below, ending in a line break."""
     header = [escape_markdown(heading(column)) for column in table.columns]
     rule = ["---:" if column.kind == "number" else ":---" for column in table.columns]
     body = _cells(

@@ -11,13 +11,9 @@ ROW_KEYS = ("run", "label", "published")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: a run with all of its seeds and splits.
+    """One row of a table: a run, the name to print, and its records (seeds and splits).
 
-    Attributes:
-        run: Name of the run.
-        label: Name to print.
-        records: Its records (seeds and splits).
-        published: Key of the row in the published table; by default the run's name, then its loss's.
+    `published` is its key in the published table; by default the run's name, then its loss's.
     """
 
     run: str

@@ -2,8 +2,10 @@
 """State strings of tables, figures, the report and the RO-Crate."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
+from microtome.config import entries
+from microtome.config.stain import StainNormalization
 from microtome.config.study import Entry
 from microtome.provenance import code
 from microtome.registry import entry_names
@@ -11,6 +13,7 @@ from microtome.study.modalities import cubes
 from microtome.workflow.needs import Shown
 
 RULES = {"tables": "tabulate", "figures": "draw"}
+NETWORKS = "microtome.config.networks"
 METHOD = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
 """Options of a run that a drawing of the chain tells of."""
 
@@ -49,7 +52,7 @@ def networks_built(module: str, entry: Entry) -> tuple[str, ...]:
     package = code.module_files("microtome.networks")[-1]
     if package not in code.closure(code.module_files(module)):
         return ()
-    known, network = entry_names("microtome.config.networks"), entry.options.get("network")
+    known, network = entry_names(NETWORKS), entry.options.get("network")
     name = network.get("name") if isinstance(network, Mapping) else None
     return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))
 
@@ -72,10 +75,23 @@ def _method(shown: Shown) -> dict[str, Any]:
     return {"settings": {"stains": stains, "runs": runs}}
 
 
+def names() -> dict[str, dict[str, str]]:
+    """What tables and figures call losses, networks, encoders and stain normalizations."""
+    networks = [entries.model(NETWORKS, name) for name in entry_names(NETWORKS)]
+    stains = get_args(get_args(StainNormalization)[0])
+    return {
+        "loss": entries.labels("microtome.config.losses"),
+        "network": entries.labels(NETWORKS),
+        "encoder": dict(pair for item in networks for pair in getattr(item, "ENCODERS", {}).items()),
+        "stain": {item.model_fields["method"].default: item.LABEL for item in stains},
+    }
+
+
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "groups": _groups,
     "cubes": _raw_cubes,
     "method": _method,
+    "names": lambda _: {"names": names()},
 }
 """Needs that are options, not files."""
 
@@ -113,6 +129,5 @@ def _shown(plan: Any) -> dict[str, Any]:
         "labels": plan.labels(),
         "evaluated": plan.evaluated(),
         "splits": list(plan.splits),
-        "classes": plan.classes,
         "case_metric": study.evaluate.rank_by,
     }
