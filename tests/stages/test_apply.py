@@ -17,7 +17,8 @@ from microtome.stages.apply import TrainedRuns, apply_run
 from microtome.stages.evaluate import evaluate_applied
 from microtome.stages.folders import read_map
 from microtome.stages.predict import predict_batch
-from microtome.workflow import states
+from microtome.workflow.states import applied as applied_states
+from microtome.workflow.states import runs as run_states
 from tests.stages.objects import SIDE, options
 
 NEW = {"first": (SIDE, 70), "second": (61, 83)}
@@ -52,7 +53,7 @@ def applied(found, tmp_path_factory):
     target = found.root / "stains/spcn/target.json"
     for run, members in (("marked", ["marked"]), ("alone", ["alone"]), ("twin", ["marked", "marked_too"])):
         trained = TrainedRuns([found.runs[member] for member in members], [target] * (run != "alone"))
-        chosen = options(states.applied.apply(found.plan, run, 0))
+        chosen = options(applied_states.apply(found.plan, run, 0))
         apply_run(chosen, paths, trained, folder / run, device="cpu", threads=1)
     return folder, paths
 
@@ -77,9 +78,11 @@ def test_runs_see_new_images_in_the_stain_they_were_trained_in(found, applied):
         expected, report = stain.apply(images.read(path), profile)
         normalized = folder / f"marked/stains/spcn/{path.stem}"
         assert np.array_equal(images.read(normalized.with_suffix(".tif")), expected)
+        own = normalized.parent / "profiles" / f"{path.stem}.json"
+        assert json.loads(own.read_text()) == report.pop("profile")
         assert json.loads(normalized.with_suffix(".json").read_text()) == {"sample": path.stem, **report}
     for run, source in (("marked", "stains/spcn"), ("alone", "images")):
-        chosen, again = options(states.runs.predict(found.plan, run)), folder / f"again-{run}"
+        chosen, again = options(run_states.predict(found.plan, run)), folder / f"again-{run}"
         weights = found.runs[run] / "model.safetensors"
         predict_batch(chosen, weights, folder / run / source, again, device="cpu", threads=1)
         for name in NEW:
@@ -92,7 +95,7 @@ def test_members_of_an_ensemble_see_what_each_was_trained_on(found, applied):
     """One of them sees normalized stains, the other images as they are."""
     folder, _ = applied
     weights = found.runs["marked_too"] / "model.safetensors"
-    chosen, plain = options(states.runs.predict(found.plan, "marked_too")), folder / "plain"
+    chosen, plain = options(run_states.predict(found.plan, "marked_too")), folder / "plain"
     predict_batch(chosen, weights, folder / "twin/images", plain, device="cpu", threads=1)
     for name in NEW:
         first, second = read_map(folder / f"marked/predictions/{name}.tif"), read_map(plain / f"{name}.tif")
@@ -108,7 +111,7 @@ def test_a_known_image_is_predicted_as_in_the_study(found, tmp_path):
         target = [found.root / "stains/spcn/target.json"] * (run == "marked")
         trained, chosen = (
             TrainedRuns([found.runs[run]], target),
-            options(states.applied.apply(found.plan, run, 0)),
+            options(applied_states.apply(found.plan, run, 0)),
         )
         apply_run(chosen, [path], trained, tmp_path / run, device="cpu", threads=1)
         for kind in ("predictions", "segmentations"):
@@ -150,7 +153,7 @@ def measured(found, applied):
     Image.fromarray(truth["first"].astype(np.uint16)).save(folder / "truth/first.png")
     (folder / "truth/second.xml").write_text(outline(truth["second"]), encoding="utf-8")
     labels = [folder / "truth/first.png", folder / "truth/second.xml"]
-    chosen = options(states.applied.evaluate_applied(found.plan, "main", "marked", 0))
+    chosen = options(applied_states.evaluate_applied(found.plan, "main", "marked", 0))
     table = evaluate_applied(chosen, folder / "marked", paths, labels, folder / "measured")
     return folder, truth, table
 
@@ -190,7 +193,7 @@ def test_the_summary_is_that_of_the_metrics(measured):
 def test_labels_of_another_size_are_named_and_leave_nothing(found, applied, tmp_path):
     folder, paths = applied
     Image.fromarray(np.zeros((5, 5), np.uint16)).save(tmp_path / "first.png")
-    chosen = options(states.applied.evaluate_applied(found.plan, "main", "marked", 0))
+    chosen = options(applied_states.evaluate_applied(found.plan, "main", "marked", 0))
     with pytest.raises(ValueError, match=r"first\.png: found 5 rows x 5 columns, expected 96 x 70"):
         evaluate_applied(chosen, folder / "marked", paths[:1], [tmp_path / "first.png"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
