@@ -42,7 +42,7 @@ LABELS: dict[str, tuple[object, str]] = {
 
 STUDY_OPTIONS: dict[str, tuple[object, str]] = {
     "title": ("New", "report_page"),
-    "paper": ("p1_hyperspectral", f"{ENTRIES} \n export_run {RUNS}"),
+    "paper": ("p3_usenet", f"{ENTRIES} \n export_run {RUNS}"),
     "patches__size": (48, f"extract_patches {BATCHES}"),
     "patches__stride": (16, f"extract_patches {BATCHES}"),
     "data__ignore": ([7], f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}"),
@@ -55,8 +55,8 @@ STUDY_OPTIONS: dict[str, tuple[object, str]] = {
     "data__phantom__size": (96, "simulate"),
     "data__phantom__difficulty": (2.0, "simulate"),
     "evaluate__thresholds": ([0.5], ALL_EVALUATED),
-    "evaluate__metrics": (["overlap"], ALL_EVALUATED),
-    "evaluate__losses": (["dice"], ALL_EVALUATED),
+    "evaluate__metrics": (["overlap", "boundaries", "losses"], ALL_EVALUATED),
+    "evaluate__losses": (["dice", "tversky", "bce"], ALL_EVALUATED),
     "evaluate__rank_by": ("v_rand", "report_page"),
     "tables__loss__title": ("New", "tabulate loss \n report_page"),
     "tables__loss__metric": ("loss_dice", "tabulate loss"),

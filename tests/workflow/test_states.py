@@ -206,7 +206,7 @@ def test_the_table_above_has_every_option_of_the_study(
 
 def test_class_names_are_used_where_they_are_printed_or_counted() -> None:
     before = _states(_plan(_study()))
-    after = _states(_plan(_with(_study(), data__classes={"border": 0, "cell": 255})))
+    after = _states(_plan(_with(_study(), data__classes={"wall": 0, "cell": 255})))
     names = "train {dice,tversky,n4} \n " + table.ALL_EVALUATED + "\n" + table.ENTRIES
     expected = f"rasterize_targets {BATCHES} \n extract_patches {BATCHES} \n {names}"
     assert _changed(before, after) == listed(expected)
