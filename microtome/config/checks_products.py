@@ -153,8 +153,8 @@ def _published(path: Path) -> Mapping[str, Any]:
     """The papers of a table of published values, by key; none if there is no such file."""
     if not path.is_file():
         return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
-    return (yaml.load(path.read_text(encoding="utf-8"), Loader=loader) or {}).get("papers", {})
+    reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe both, one ten times as fast
+    return (reader(path.read_text(encoding="utf-8")).get_single_data() or {}).get("papers", {})
 
 
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:

@@ -5,7 +5,6 @@ import json
 import logging
 import math
 import os
-import time
 import uuid
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from shapely.geometry import Polygon
 from skimage.draw import ellipse
 from skimage.measure import label
 
@@ -240,18 +240,17 @@ def test_rows_and_objects_must_match():
         measure.as_geojson(labels, measure.measure(labels).iloc[:1])
 
 
-def test_a_thousand_nuclei_in_two_seconds_each():
+def test_a_thousand_nuclei_are_measured_and_outlined_one_by_one():
     labels = np.zeros((1000, 1000), np.int32)
     nucleus = np.hypot(*np.mgrid[-13:13, -13:13]) < 12
     for number in range(1000):
         y, x = 30 * np.array(divmod(number, 33))
         labels[y + 2 : y + 28, x + 2 : x + 28][nucleus] = number + 1
-    start = time.process_time()
     table = measure.measure(labels, densities=np.ones((2, 1000, 1000), np.float32), mpp=0.25)
-    measured = time.process_time()
-    measure.as_geojson(labels, table)
-    assert measured - start < 2
-    assert time.process_time() - measured < 2
+    outlined = json.loads(json.dumps(measure.as_geojson(labels, table)))["features"]
+    areas = [Polygon(feature["geometry"]["coordinates"][0]).area for feature in outlined]
+    assert len(table) == 1000
+    assert areas == [nucleus.sum()] * 1000
 
 
 # --- the stage
