@@ -1,30 +1,4 @@
 # Hyperspectral cubes: calibration, band scores, the choice of bands, and the images that networks see.
-import microtome.study.modalities.cubes
-import microtome.workflow.states.cubes
-
-
-def scored_batches(wildcards):
-    """The band scores that the choice of bands goes by."""
-    found = plan(wildcards)
-    samples = modalities.cubes.scored(found, wildcards.split)
-    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
-    return expand(
-        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
-    )
-
-
-def cube_files(*columns):
-    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if found.data_kind == "phantom":
-            return [str(found.root)]
-        return [
-            file for column in columns for file in found.files(wildcards.batch, column)
-        ]
-
-    return inputs
 
 
 rule calibrate:

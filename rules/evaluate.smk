@@ -54,7 +54,9 @@ rule tabulate:
         mem_mb=grow(1500),
         runtime=lasting(15),
     params:
-        state=lambda wildcards: products.entry(plan(wildcards), "tables", wildcards.name),
+        state=lambda wildcards: products.entry(
+            plan(wildcards), "tables", wildcards.name
+        ),
     message:
         "{wildcards.study}: table {wildcards.name}"
     script:
@@ -88,7 +90,9 @@ rule draw:
         mem_mb=grow(2000),
         runtime=lasting(15),
     params:
-        state=lambda wildcards: products.entry(plan(wildcards), "figures", wildcards.name),
+        state=lambda wildcards: products.entry(
+            plan(wildcards), "figures", wildcards.name
+        ),
     message:
         "{wildcards.study}: figure {wildcards.name}"
     script:

@@ -18,6 +18,7 @@ report: "../report/workflow.rst"
 
 include: "common.smk"
 include: "inputs.smk"
+include: "modalities.smk"
 include: "data.smk"
 include: "preprocess.smk"
 include: "cubes.smk"

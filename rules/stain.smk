@@ -1,24 +1,4 @@
 # Stain normalization: the target is fitted once, then each image is given its stain.
-import microtome.study.modalities.stains
-import microtome.workflow.states.stains
-
-
-def environment(otherwise, stains):
-    """The environment of a job: StainTools has packages that nothing else needs."""
-
-    def found(wildcards):
-        methods = modalities.stains.methods(plan(wildcards), stains(wildcards))
-        return "../envs/stain.yaml" if "staintools" in methods else otherwise
-
-    return found
-
-
-def applied_stains(wildcards):
-    """The stain targets of the runs whose maps `apply` needs."""
-    stains = modalities.stains.applied(plan(wildcards), wildcards.run)
-    return expand(
-        at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
-    )
 
 
 wildcard_constraints:

@@ -1,0 +1,47 @@
+# Input functions that only one sort of data needs: its rules are in the file of its name.
+import microtome.study.modalities.cubes
+import microtome.study.modalities.stains
+import microtome.workflow.states.cubes
+import microtome.workflow.states.stains
+
+
+def scored_batches(wildcards):
+    """The band scores that the choice of bands goes by."""
+    found = plan(wildcards)
+    samples = modalities.cubes.scored(found, wildcards.split)
+    batches = dict.fromkeys(found.batch_of(sample) for sample in samples)
+    return expand(
+        at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
+    )
+
+
+def cube_files(*columns):
+    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
+
+    def inputs(wildcards):
+        found = plan(wildcards)
+        if found.data_kind == "phantom":
+            return [str(found.root)]
+        return [
+            file for column in columns for file in found.files(wildcards.batch, column)
+        ]
+
+    return inputs
+
+
+def environment(otherwise, stains):
+    """The environment of a job: StainTools has packages that nothing else needs."""
+
+    def found(wildcards):
+        methods = modalities.stains.methods(plan(wildcards), stains(wildcards))
+        return "../envs/stain.yaml" if "staintools" in methods else otherwise
+
+    return found
+
+
+def applied_stains(wildcards):
+    """The stain targets of the runs whose maps `apply` needs."""
+    stains = modalities.stains.applied(plan(wildcards), wildcards.run)
+    return expand(
+        at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
+    )
