@@ -146,7 +146,7 @@ def _write_heat(path: Path, size: int, number: int) -> None:
 def test_from_the_sheet_to_the_report(workspace: Workspace) -> None:
     workspace.run("-c2", "--config", "studies=[own]")
     results = workspace.root / "results/demo"
-    assert "warm" in (results / "report.html").read_text(encoding="utf-8")
+    assert "warm" in (results / "reports/own/report.html").read_text(encoding="utf-8")
     card = json.loads((results / "own/runs/main/warm/seed-0/card.json").read_text(encoding="utf-8"))
     assert card["view"] == "heat"
     raw = np.asarray(Image.open(workspace.root / "data/own/h0.png"))
