@@ -153,8 +153,7 @@ def _published(path: Path) -> Mapping[str, Any]:
     """The papers of a table of published values, by key; none if there is no such file."""
     if not path.is_file():
         return {}
-    reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # safe both, one ten times as fast
-    return (reader(path.read_text(encoding="utf-8")).get_single_data() or {}).get("papers", {})
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("papers", {})
 
 
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:
