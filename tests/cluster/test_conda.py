@@ -30,7 +30,7 @@ TARGETS = (
     f"results/demo/he/stains/{PEER}/images/test-0",
     "results/demo/mini/runs/main/mean/seed-0/uncertainty/test-0",
 )
-OF_CUBES = ("plan", "results/demo/cubes/bands/main/images/test-0", "results/demo/cubes/bands/main/raw/test-0")
+OF_CUBES = ("results/demo/cubes/bands/main/images/test-0", "results/demo/cubes/bands/main/raw/test-0")
 ON_NEW_IMAGES = ("evaluate_folder", "export_model")
 NEW = ("--config", "study=he", "run=marked", "images=new", "labels=truth", "export=packed")
 NOT_RUN = {"fetch_{key}": "downloads", "borrow_weights": "copies files of a run"}
