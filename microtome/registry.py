@@ -16,7 +16,8 @@ import importlib
 import inspect
 import os
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,9 +50,9 @@ def search_path(package: str, path: Iterable[str]) -> list[str]:
     Raises:
         ConfigurationError: a plugin has the name of a built-in module, which it cannot replace.
     """
-    own = str(_folders(package)[1])
+    own = _folders(package)[1]
     built_in = [place for place in path if place != own]
-    taken = sorted(_modules(built_in) & _modules([own]))
+    taken = sorted(_modules(built_in).keys() & _modules([own]).keys())
     expected = f"another name than that of a built-in module of {package}"
     raise_faults([Fault(f"{own}/{name}.py", f"a plugin called '{name}'", expected) for name in taken])
     return [*built_in, own]
@@ -71,14 +72,14 @@ def entry_names(package: str, *, defines: str = "") -> tuple[str, ...]:
         >>> "dice" in entry_names("microtome.losses")
         True
     """
-    names = _modules(map(str, _folders(package)))
+    names = _modules(_folders(package))
     public = sorted(name for name in names if not name.startswith("_"))
     return tuple(name for name in public if not defines or defines in _functions(entry_file(package, name)))
 
 
 def plugin_names(package: str) -> tuple[str, ...]:
     """List the entries of a registry that are plugins, sorted."""
-    own = _modules([str(_folders(package)[1])])
+    own = _modules(_folders(package)[1:])
     return tuple(sorted(name for name in own if not name.startswith("_")))
 
 
@@ -88,11 +89,9 @@ def entry_file(package: str, name: str) -> Path:
     Raises:
         ValueError: no entry has that name.
     """
-    for folder in _folders(package):
-        for file in (folder / f"{name}.py", folder / name / "__init__.py"):
-            if file.is_file():
-                return file
-    raise ValueError(_unknown(package, name, entry_names(package)))
+    if (file := _modules(_folders(package)).get(name)) is None:
+        raise ValueError(_unknown(package, name, entry_names(package)))
+    return file
 
 
 @cache
@@ -128,21 +127,39 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     return f"There is no {kind} called {name!r}; expected {nearest(str(name), known)}."
 
 
-def _folders(package: str) -> tuple[Path, Path]:
+def _folders(package: str) -> tuple[str, str]:
     """The folders of a package: the built-in one, and that of the plugins."""
-    below = package.split(".")[1:]
-    return PACKAGE.joinpath(*below), plugins_folder().joinpath(*below)
-
-
-def _modules(folders: Iterable[str]) -> frozenset[str]:
-    """The modules in some folders, listed again when a folder has changed."""
-    present = (folder for folder in folders if os.path.isdir(folder))  # noqa: PTH112 (asked a thousand times)
-    return _listed(tuple((folder, os.stat(folder).st_mtime_ns) for folder in present))  # noqa: PTH116
+    return _folders_in(package, os.environ.get(PLUGINS_VARIABLE) or PLUGINS, os.getcwd())  # noqa: PTH109
 
 
 @cache
-def _listed(folders: tuple[tuple[str, int], ...]) -> frozenset[str]:
-    return frozenset(module.name for module in pkgutil.iter_modules([folder for folder, _ in folders]))
+def _folders_in(package: str, plugins: str, working: str) -> tuple[str, str]:
+    below = package.split(".")[1:]
+    return str(PACKAGE.joinpath(*below)), str(Path(working, plugins).joinpath(*below))
+
+
+def _modules(folders: Iterable[str]) -> Mapping[str, Path]:
+    """The modules in some folders and their files, listed again when a folder has changed.
+
+    Asked some thousand times while a DAG is made, so it asks the file system once for a folder.
+    """
+    found = []
+    for folder in folders:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.append((folder, os.stat(folder).st_mtime_ns))  # noqa: PTH116
+    return _listed(tuple(found))
+
+
+@cache
+def _listed(folders: tuple[tuple[str, int], ...]) -> Mapping[str, Path]:
+    found = pkgutil.iter_modules([folder for folder, _ in folders])
+    return {
+        module.name: _file(Path(module.module_finder.path, module.name), module.ispkg) for module in found
+    }
+
+
+def _file(place: Path, is_package: bool) -> Path:
+    return place / "__init__.py" if is_package else place.with_suffix(".py")
 
 
 def _functions(file: Path) -> set[str]:

@@ -1,13 +1,10 @@
 # Where images come from: a phantom, a public data set, or the user's own files.
-DATASETS = load_catalogue(project.find(project.DATASETS))
+PUBLIC = {
+    str(p.study.data.dataset) for p in PLANS.values() if p.study.data.source == "public"
+}
+DATASETS = load_catalogue(project.find(project.DATASETS)) if PUBLIC else {}
 
-for key in sorted(
-    {
-        str(p.study.data.dataset)
-        for p in PLANS.values()
-        if p.study.data.source == "public"
-    }
-):
+for key in sorted(PUBLIC):
 
     rule:
         name:

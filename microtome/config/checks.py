@@ -15,7 +15,7 @@ from microtome.config.checks_products import EVERY_CLASS, check_products
 from microtome.config.entries import model
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
-from microtome.config.yaml import Places
+from microtome.config.yaml import Places, compose
 from microtome.faults import Fault, nearest
 from microtome.registry import entry_names
 
@@ -85,9 +85,11 @@ def check_dataset(data: Data, places: Places) -> list[Fault]:
         places: Where it says so; the table is `datasets.yaml` in the folder above the study's, else that of
             the workflow.
     """
+    if data.source != "public":
+        return []
     beside = places.path.parent.parent / CATALOGUE
     known = _datasets(beside if beside.is_file() else project.find(project.DATASETS))
-    if data.source != "public" or data.dataset in known:
+    if data.dataset in known:
         return []
     found = "nothing" if data.dataset is None else f"'{data.dataset}'"
     expected = f"{nearest(data.dataset or '', known)}, as listed in config/{CATALOGUE}"
@@ -99,7 +101,7 @@ def _datasets(path: Path) -> tuple[str, ...]:
     """Names of the public data sets, found without building the whole table."""
     if not path.is_file():
         return ()
-    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    node = compose(path.read_text(encoding="utf-8"))
     return tuple(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else ()
 
 

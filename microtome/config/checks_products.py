@@ -16,11 +16,13 @@ from microtome.config import kinds, project
 from microtome.config.kinds import Kind
 from microtome.config.run import Run
 from microtome.config.study import Entry, Study
-from microtome.config.yaml import Places
+from microtome.config.yaml import Places, compose
 from microtome.faults import Fault, nearest
 from microtome.registry import entry_file, entry_names
 
 PUBLISHED = "published.yaml"
+Papers = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""The papers with published values, the tables of each, and the columns of each of these."""
 """Table of published values, in the folder above that of the study files, else that of the workflow."""
 FAMILIES = "microtome.metrics.families"
 EVERY_CLASS = "all"
@@ -143,17 +145,31 @@ def _check_paper(study: Study, places: Places) -> Iterator[Fault]:
         yield Fault(places(("paper",)), f"'{study.paper}'", expected)
 
 
-def _papers(places: Places) -> Mapping[str, Any]:
+def _papers(places: Places) -> Papers:
     beside = places.path.parent.parent / PUBLISHED
     return _published(beside if beside.is_file() else project.find(project.PUBLISHED))
 
 
 @cache
-def _published(path: Path) -> Mapping[str, Any]:
-    """The papers of a table of published values, by key; none if there is no such file."""
+def _published(path: Path) -> Papers:
+    """Names alone, as the values of a long file would take as long to build as all studies."""
     if not path.is_file():
         return {}
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("papers", {})
+    papers = _below(compose(path.read_text(encoding="utf-8"))).get("papers")
+    return {
+        name: {table: _columns(node) for table, node in _below(_below(paper).get("tables")).items()}
+        for name, paper in _below(papers).items()
+    }
+
+
+def _columns(table: yaml.Node) -> tuple[str, ...]:
+    columns = _below(table).get("columns")
+    return tuple(item.value for item in columns.value) if isinstance(columns, yaml.SequenceNode) else ()
+
+
+def _below(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """What stands below the keys of a mapping; nothing below anything else."""
+    return {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
 
 
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:
@@ -286,9 +302,9 @@ class _Entry:
             yield from self._published_column(keys["published"], plain.get("published"))
 
     @property
-    def _tables(self) -> Mapping[str, Any]:
+    def _tables(self) -> Mapping[str, tuple[str, ...]]:
         """The published tables of the study's paper."""
-        return _papers(self.places).get(self.study.paper, {}).get("tables", {})
+        return _papers(self.places).get(self.study.paper, {})
 
     def _published(self) -> Iterator[Fault]:
         source = f"the tables of '{self.study.paper}' in config/{PUBLISHED}"
@@ -298,8 +314,8 @@ class _Entry:
 
     def _published_column(self, keys: tuple[str, ...], column: Any) -> Iterator[Fault]:
         table = self._tables.get(self.entry.options.get("published"))
-        if column and table and keys[0] in self.entry.options and column not in table.get("columns", ()):
-            expected = f"{nearest(column, table.get('columns', ()))}, the columns of the published table"
+        if column and table is not None and keys[0] in self.entry.options and column not in table:
+            expected = f"{nearest(column, table)}, the columns of the published table"
             yield Fault(self._at(*keys), f"'{column}'", expected)
 
 

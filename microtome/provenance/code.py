@@ -94,6 +94,7 @@ def module_files(name: str) -> list[Path]:
     return [file for file in files if file is not None]
 
 
+@cache
 def _file(name: str) -> Path | None:
     """The file of a module: in the package, or else among the plugins."""
     parts = name.split(".")
@@ -190,8 +191,8 @@ def _imports(path: Path) -> tuple[Path, ...]:
     names: set[str] = set()
     for level, module, imported in facts(path).imports:
         base = _base(level, module, path)
-        names |= {base, *(f"{base}.{name}" for name in imported)}
-    return tuple(file for name in sorted(names) if _is_module(name) for file in module_files(name))
+        names |= {base, *(f"{base}.{name}" for name in imported)} if _may_hold_modules(base) else {base}
+    return tuple(file for name in sorted(names) if _file(name) for file in module_files(name))
 
 
 def _base(level: int, module: str, path: Path) -> str:
@@ -203,8 +204,10 @@ def _base(level: int, module: str, path: Path) -> str:
 
 
 @cache
-def _is_module(name: str) -> bool:
-    return _file(name) is not None
+def _may_hold_modules(name: str) -> bool:
+    """Whether names imported from it may be modules, as it is a package or a folder without a file."""
+    file = _file(name)
+    return file is None or file.name == "__init__.py"
 
 
 def _without_texts(tree: ast.Module) -> ast.Module:

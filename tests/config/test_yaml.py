@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Reading YAML with places, and laying mappings over one another."""
 
+from pathlib import Path
+
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import fixture, mark, param, raises
 
-from microtome.config.yaml import Places, merge, read
+from microtome.config.yaml import Places, compose, merge, read
 from microtome.config.yaml import mark as mark_value
 from microtome.faults import ConfigurationError, nearest
 
@@ -243,3 +245,19 @@ def test_values_that_are_none(file, text, found):
 
 def test_a_file_that_is_too_large_is_not_read(file):
     assert "at most 1048576 of YAML" in refused(file, "a: 1\n" + "# x\n" * 300_000)
+
+
+@mark.skipif(not yaml.__with_libyaml__, reason="PyYAML comes without libyaml")
+@mark.parametrize("path", sorted(Path("config").rglob("*.yaml")), ids=str)
+def test_libyaml_composes_what_pyyaml_composes(path):
+    text = path.read_text(encoding="utf-8")
+    quick, plain = compose(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    assert quick is not None
+    assert facts_of(quick) == facts_of(plain)
+
+
+def facts_of(node):
+    below = node.value if isinstance(node, yaml.CollectionNode) else []
+    parts = [facts_of(part) for item in below for part in (item if isinstance(item, tuple) else (item,))]
+    mark_ = node.start_mark
+    return node.tag, parts or node.value, mark_.line, mark_.column

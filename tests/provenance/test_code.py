@@ -53,7 +53,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _forget() -> None:
-    for cached in (code.code_digest, code.facts, code.module_files, code._imports, code._is_module):
+    for cached in (code.code_digest, code.facts, code.module_files, code._imports, code._file):
         cached.cache_clear()
 
 
