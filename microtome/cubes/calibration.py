@@ -223,8 +223,8 @@ def scale_files(
         CalibrationError: `scale` is not positive, or most values are not finite.
     """
     if not 0 < scale < np.inf:
-        msg = f"found scale {scale}, expected the stored value of a transmittance of 1; correct `scale`"
-        raise CalibrationError(msg)
+        expected = "the stored value of a transmittance of 1"
+        raise CalibrationError(raw, f"scale {scale}", expected, "correct `scale`")
     cube = open_cube(raw)
     one = np.ones((1, 1), np.float32)
     references = References(
@@ -285,11 +285,9 @@ def _run(
 
 def _check_dark(cube: Cube, band: int, quality: BandQuality) -> None:
     if quality.is_lit and quality.darker > MOSTLY * quality.pixels:
-        msg = (
-            f"{cube.path}: found {quality.darker / quality.pixels:.0%} of band {band} darker than the dark "
-            "reference, expected few pixels; name the dark reference of this recording (shutter closed)"
-        )
-        raise CalibrationError(msg)
+        found = f"{quality.darker / quality.pixels:.0%} of band {band} darker than the dark reference"
+        remedy = "name the dark reference of this recording (shutter closed)"
+        raise CalibrationError(cube.path, found, "few pixels", remedy)
 
 
 def _summary(
@@ -298,11 +296,10 @@ def _summary(
     shares = {name: tuple(getattr(band, name) / band.pixels for band in bands) for name in COUNTS}
     invalid = np.mean(shares["invalid"])
     if invalid > MOSTLY:
-        msg = (
-            f"{cube.path}: found {invalid:.0%} of all pixels without light in the blank (blank less dark is "
-            "nearly 0, or values are not finite), expected few; has the blank been swapped with the dark?"
+        found = (
+            f"{invalid:.0%} of all pixels without light in the blank (blank less dark is 0 or no number)"
         )
-        raise CalibrationError(msg)
+        raise CalibrationError(cube.path, found, "few", "has the blank been swapped with the dark?")
     quality = Quality(
         shape=cube.shape,
         wavelengths=cube.wavelengths,

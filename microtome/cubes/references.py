@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io.envi import Cube, cube_of
+from microtome.io.errors import FileContentError
 
 SAME_EXPOSURE = 1e-3
 """Relative difference of exposures that counts as none."""
@@ -17,7 +18,7 @@ SAME_WAVELENGTH = 1.0
 """Difference of wavelengths that counts as none, nm."""
 
 
-class CalibrationError(ValueError):
+class CalibrationError(FileContentError):
     """The references do not fit the cube; the message says how, and the remedy."""
 
 
@@ -45,9 +46,8 @@ def open_references(
 ) -> References:
     """Check references and make them readable by band."""
     if blank is None:
-        found = f"{cube.path}: found no blank reference, expected one; name it in the column `blank`"
-        msg = f"{found}, or set `calibrated: true` if the values are transmittance already"
-        raise CalibrationError(msg)
+        remedy = "name it in the column `blank`, or set `calibrated: true` if the values are transmittance"
+        raise CalibrationError(cube.path, "no blank reference", "one", remedy)
     warnings = []
     if dark is None:
         warnings.append("no dark reference: 0 is taken, so that dark pixels come out too bright")
@@ -78,15 +78,14 @@ def _check_shape(cube: Cube, reference: Cube, name: str) -> None:
     bands, height, width = reference.shape
     if bands != cube.bands or height not in (1, cube.height) or width not in (1, cube.width):
         size = f"{cube.bands} bands of {cube.height}x{cube.width}, 1x{cube.width}, {cube.height}x1 or 1x1"
-        found = f"{reference.path}: found a {name} reference of {bands} bands of {height}x{width}"
+        found = f"a {name} reference of {bands} bands of {height}x{width}"
         remedy = "name the reference of this recording, or average its lines"
-        msg = f"{found}, expected {size} as {cube.path}; {remedy}"
-        raise CalibrationError(msg)
+        raise CalibrationError(reference.path, found, f"{size} as {cube.path}", remedy)
     waves = (cube.wavelengths, reference.wavelengths)
     if None not in waves and not np.allclose(*waves, rtol=0, atol=SAME_WAVELENGTH):
-        found = f"{reference.path}: found other wavelengths than in {cube.path}, expected the same to 1 nm"
-        msg = f"{found}; name the {name} reference of this recording"
-        raise CalibrationError(msg)
+        found = f"other wavelengths than in {cube.path}"
+        remedy = f"name the {name} reference of this recording"
+        raise CalibrationError(reference.path, found, "the same to 1 nm", remedy)
 
 
 def _factor(cube: Cube, name: str, exposures: Exposures, *, scale_exposure: bool) -> tuple[float, list[str]]:
@@ -98,9 +97,9 @@ def _factor(cube: Cube, name: str, exposures: Exposures, *, scale_exposure: bool
         return own / other, [
             f"the {name} reference was exposed {other:g}, the cube {own:g}: scaled by the ratio"
         ]
-    found = f"{cube.path}: found exposure {own:g} of the cube and {other:g} of its {name} reference"
-    msg = f"{found}, expected the same; name the reference of this recording, or set `scale_exposure: true`"
-    raise CalibrationError(msg)
+    found = f"exposure {own:g} of the cube and {other:g} of its {name} reference"
+    remedy = "name the reference of this recording, or set `scale_exposure: true`"
+    raise CalibrationError(cube.path, found, "the same", remedy)
 
 
 def reference_cube(array: NDArray, cube: Cube, name: str) -> Cube:
@@ -110,7 +109,6 @@ def reference_cube(array: NDArray, cube: Cube, name: str) -> Cube:
     if array.ndim == 1:
         array = array[:, None, None]
     if array.ndim != 3:
-        expected = "(bands, H, W), (bands, 1, W), (bands, H, 1) or (bands,); give one value a band at least"
-        msg = f"found a {name} reference of shape {array.shape}, expected {expected}"
-        raise CalibrationError(msg)
+        found, expected = f"shape {array.shape}", "(bands, H, W), (bands, 1, W), (bands, H, 1) or (bands,)"
+        raise CalibrationError(name, found, expected, "give one value a band at least")
     return cube_of(array, name=name)

@@ -107,16 +107,14 @@ def read_polygons(path: Path | str) -> list[Polygon]:
     content = _content(path)
     parser = geojson if _start(content) in (b"{", b"[") else aperio
     if parser is aperio and b"<" not in content[:1024]:
-        msg = f"{path}: neither XML nor JSON; expected Aperio ImageScope XML or GeoJSON, see the sheet."
-        raise AnnotationError(msg)
+        expected, remedy = "Aperio ImageScope XML or GeoJSON", "see the sample sheet"
+        raise AnnotationError(path, "neither XML nor JSON", expected, remedy)
     found = [(region[0], _polygon(*region)) for region in parser.parse(path, content)]
     empty = [where for where, polygon in found if polygon is None]
     if empty:
-        msg = (
-            f"{empty[0]}: found fewer than {FEWEST_VERTICES} different vertices, expected an outline"
-            f"{f' (and {len(empty) - 1} regions more)' if len(empty) > 1 else ''}; delete the region."
-        )
-        raise AnnotationError(msg)
+        more = f" (and {len(empty) - 1} regions more)" if len(empty) > 1 else ""
+        few = f"fewer than {FEWEST_VERTICES} different vertices"
+        raise AnnotationError(empty[0], few, f"an outline{more}", "delete the region")
     return [polygon for _, polygon in found]
 
 
@@ -136,8 +134,9 @@ def _checked_ring(vertices: Sequence[Sequence[float]], where: str) -> NDArray[np
     if wrong.any():
         number = int(wrong.argmax())
         x, y = ring[number]
-        found = f"{where}: vertex {number + 1} is ({x:g}, {y:g}), expected finite pixel coordinates"
-        msg = f"{found} up to {LARGEST_COORDINATE:g}; redraw the region or export pixels, not micrometres."
+        found, expected = f"vertex {number + 1} is ({x:g}, {y:g})", "expected finite pixel coordinates"
+        remedy = "redraw the region or export pixels, not micrometres"
+        msg = f"{where}: {found}, {expected} up to {LARGEST_COORDINATE:g}; {remedy}."
         raise AnnotationError(msg)
     ring = ring[(ring != np.roll(ring, -1, axis=0)).any(axis=1)]
     return ring if len(np.unique(ring, axis=0)) >= FEWEST_VERTICES else None
@@ -146,12 +145,11 @@ def _checked_ring(vertices: Sequence[Sequence[float]], where: str) -> NDArray[np
 def _content(path: Path) -> bytes:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
-        msg = f"{path}: found {found}, expected an annotation file; check the path in the sample sheet."
-        raise AnnotationError(msg)
+        raise AnnotationError(path, found, "an annotation file", "check the path in the sample sheet")
     size = path.stat().st_size
     if size == 0 or size > LARGEST_FILE:
-        msg = f"{path}: found {size} bytes, expected 1 to {LARGEST_FILE}; export or copy the file again."
-        raise AnnotationError(msg)
+        expected, remedy = f"1 to {LARGEST_FILE}", "export or copy the file again"
+        raise AnnotationError(path, f"{size} bytes", expected, remedy)
     return path.read_bytes()
 
 

@@ -39,14 +39,13 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
     """
     root, lines = _tree(path, content)
     if root.tag != "Annotations":
-        root_tag = root.tag[:LONGEST]
-        msg = f"{path}: found XML whose root is <{root_tag}>, expected {SKELETON}; export it from ImageScope."
-        raise AnnotationError(msg)
+        found = f"XML whose root is <{root.tag[:LONGEST]}>"
+        raise AnnotationError(path, found, SKELETON, "export it from ImageScope")
     layers = root.findall("Annotation")
     if not any(layer.find("Regions") is not None for layer in layers):
-        found = f"{path}: found {len(layers)} <Annotation>, none with <Regions>, expected {SKELETON}"
-        msg = f"{found}; for an image without nuclei keep a layer with an empty <Regions>."
-        raise AnnotationError(msg)
+        found = f"{len(layers)} <Annotation>, none with <Regions>"
+        remedy = "for an image without nuclei keep a layer with an empty <Regions>"
+        raise AnnotationError(path, found, SKELETON, remedy)
     number = 0
     for layer in layers:
         for region in layer.findall("Regions/Region"):
@@ -65,12 +64,11 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
 def _vertices(region: ET.Element, where: str) -> list[list[float]]:
     kind = region.get("Type", "")
     if kind not in AREA_TYPES:
-        found = f"{where}: found Type {kind[:LONGEST]!r}, expected 0 (polygon) or 1 (rectangle)"
-        msg = f"{found}, whose vertices are an outline; delete the region or draw it as a polygon."
-        raise AnnotationError(msg)
+        expected = "0 (polygon) or 1 (rectangle), whose vertices are an outline"
+        remedy = "delete the region or draw it as a polygon"
+        raise AnnotationError(where, f"Type {kind[:LONGEST]!r}", expected, remedy)
     if region.find("Vertices") is None:
-        msg = f"{where}: found no <Vertices>, expected {SKELETON}; export the file again."
-        raise AnnotationError(msg)
+        raise AnnotationError(where, "no <Vertices>", SKELETON, "export the file again")
     return [
         [_number(vertex.attrib, axis, number=number, where=where) for axis in ("X", "Y")]
         for number, vertex in enumerate(region.findall("Vertices/Vertex"), start=1)
@@ -97,8 +95,8 @@ def _tree(path: Path, content: bytes) -> tuple[ET.Element, dict[ET.Element, int]
         nonlocal depth
         depth += 1
         if depth > DEEPEST:
-            msg = f"{path}: found elements nested more than {DEEPEST} deep, expected {SKELETON}."
-            raise AnnotationError(msg)
+            found = f"elements nested more than {DEEPEST} deep"
+            raise AnnotationError(path, found, SKELETON, "export it from ImageScope")
         element = builder.start(tag, attributes)
         if tag == "Region":
             lines[element] = parser.CurrentLineNumber
@@ -109,8 +107,7 @@ def _tree(path: Path, content: bytes) -> tuple[ET.Element, dict[ET.Element, int]
         builder.end(tag)
 
     def refuse(*_: object) -> NoReturn:
-        msg = f"{path}: found a document type (<!DOCTYPE>), expected plain XML; delete it from the file."
-        raise AnnotationError(msg)
+        raise AnnotationError(path, "a document type (<!DOCTYPE>)", "plain XML", "delete it from the file")
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
@@ -119,6 +116,6 @@ def _tree(path: Path, content: bytes) -> tuple[ET.Element, dict[ET.Element, int]
     except AnnotationError:
         raise
     except (expat.ExpatError, ValueError, LookupError) as error:
-        msg = f"{path}: not well-formed XML ({error}); expected a complete ImageScope file: copy it again."
-        raise AnnotationError(msg) from error
+        found = f"not well-formed XML ({error})"
+        raise AnnotationError(path, found, "a complete ImageScope file", "copy it again") from error
     return builder.close(), lines

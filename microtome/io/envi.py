@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io import images, matlab
-from microtome.io.envi_header import Header, ordered_nanometres, read_header
+from microtome.io.envi_header import Header, ordered_nanometres, plain_text, read_header
 from microtome.io.envi_writer import CubeWriter
 from microtome.io.errors import CubeError, EnviError
 from microtome.io.raster import EVERY, ArraySource, Raster, StackedSource, check_window
@@ -73,7 +73,7 @@ class EnviSource:
         found = np.fromfile(path, dtype, count, offset=offset)
         if found.size < count:
             size, remedy = path.stat().st_size, "do not write to a cube that is being read; copy it again"
-            raise CubeError(path, found=f"{size} bytes", expected="more", remedy=remedy)
+            raise CubeError(path, f"{size} bytes", "more", remedy)
         return found.reshape(-1, *self.shape[1:]).astype(self.dtype, copy=False)
 
 
@@ -90,7 +90,9 @@ def map_envi(header: Header) -> NDArray:
 
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder, "plain.hdr")
-        plain.write_text(header.as_text(), encoding="ascii")
+        shape = (header.bands, header.height, header.width)
+        text = plain_text(shape, header.dtype, interleave=header.interleave, offset=header.offset)
+        plain.write_text(text, encoding="ascii")
         image = envi.open(str(plain), str(header.data.absolute()))
         image.fid.close()
         return image.open_memmap(interleave="bsq")
@@ -202,14 +204,10 @@ def open_cube(path: Path | str) -> Cube:
     ending = path.suffix.lower()
     if ending in (*TIFF_ENDINGS, MAT_ENDING):
         if not path.is_file():
-            raise CubeError(
-                path, found="nothing", expected="a cube", remedy="check the path in the sample sheet"
-            )
-        cube = _of_matlab(path) if ending == MAT_ENDING else _of_tiff(path)
-    else:
-        header = read_header(_header_of(path))
-        cube = Cube(header.path, EnviSource(header), header.wavelengths, header.exposure, header.metadata)
-    return cube
+            raise CubeError(path, "nothing", "a cube", "check the path in the sample sheet")
+        return _of_matlab(path) if ending == MAT_ENDING else _of_tiff(path)
+    header = read_header(_header_of(path))
+    return Cube(header.path, EnviSource(header), header.wavelengths, header.exposure, header.metadata)
 
 
 def cube_of(array: NDArray, *, wavelengths: Sequence[float] | None = None, name: str = "array") -> Cube:
@@ -224,8 +222,7 @@ def cube_of(array: NDArray, *, wavelengths: Sequence[float] | None = None, name:
         CubeError: The array has other dimensions or no values.
     """
     if array.ndim != 3 or not array.size:
-        expected, remedy = "(bands, H, W)", "move the bands to the front"
-        raise CubeError(name, found=f"shape {array.shape}", expected=expected, remedy=remedy)
+        raise CubeError(name, f"shape {array.shape}", "(bands, H, W)", "move the bands to the front")
     waves = None if wavelengths is None else tuple(map(float, wavelengths))
     return Cube(Path(name), ArraySource(array), waves)
 
@@ -253,7 +250,7 @@ def write_cube(
     first = next(bands, None)
     if first is None or np.ndim(first) != 2:
         found = "no band" if first is None else f"a band of shape {np.shape(first)}"
-        raise EnviError(path, found=found, expected="bands (H, W)", remedy="give at least one")
+        raise EnviError(path, found, "bands (H, W)", "give at least one")
     height, width = first.shape
     options = {"wavelengths": wavelengths, "metadata": metadata}
     with CubeWriter(Path(path), height=height, width=width, dtype=first.dtype, **options) as writer:
@@ -271,7 +268,7 @@ def _of_tiff(path: Path) -> Cube:
     pages = range(images.header(path).pages)
     source = StackedSource(tuple(images.open_source(path, page=page) for page in pages))
     if source.shape[0] < 2:
-        raise CubeError(path, found="one band", expected="a cube of two bands or more", remedy="give a cube")
+        raise CubeError(path, "one band", "a cube of two bands or more", "give a cube")
     with open_checked(path) as tiff:
         description = tiff.ome_metadata
     return Cube(path, source, _named_wavelengths(path, description, source.shape[0]))

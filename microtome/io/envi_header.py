@@ -57,9 +57,7 @@ class Header:
     Attributes:
         path: The header.
         data: The data file.
-        bands: Number of bands.
-        height: Number of lines.
-        width: Number of samples in a line.
+        bands, height, width: Numbers of bands, lines, and samples in a line.
         dtype: Type of the values in the file, with its byte order.
         interleave: ``bsq``, ``bil`` or ``bip``.
         offset: Bytes before the first value.
@@ -80,18 +78,9 @@ class Header:
     exposure: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def as_text(self) -> str:
-        """The header of the values alone, as any reader of ENVI takes it."""
-        return plain_text(
-            shape=(self.bands, self.height, self.width),
-            dtype=self.dtype,
-            interleave=self.interleave,
-            offset=self.offset,
-        )
-
 
 def plain_text(
-    *, shape: tuple[int, int, int], dtype: np.dtype, interleave: str = "bsq", offset: int = 0
+    shape: tuple[int, int, int], dtype: np.dtype, *, interleave: str = "bsq", offset: int = 0
 ) -> str:
     """The fields of a header that say how the values lie in the data file.
 
@@ -146,7 +135,7 @@ def parse(text: str, path: Path) -> dict[str, str]:
     lines = iter(text.removeprefix("\ufeff").splitlines())
     first = next(lines, "").strip()
     if not first.startswith(MAGIC):
-        raise _fault(path, f"a first line {first[:CUT]!r}", f"{MAGIC!r}", "give the ENVI header (.hdr)")
+        raise EnviError(path, f"a first line {first[:CUT]!r}", f"{MAGIC!r}", "give the ENVI header (.hdr)")
     fields: dict[str, str] = {}
     for line in lines:
         if line.lstrip().startswith(";") or "=" not in line:
@@ -157,7 +146,7 @@ def parse(text: str, path: Path) -> dict[str, str]:
             value = _braced(value, lines, key, path)
         if fields.get(key, value) != value:
             found = f"the field '{key[:CUT]}' twice, as {fields[key][:CUT]!r} and {value[:CUT]!r}"
-            raise _fault(path, found, "it once", "delete the wrong line")
+            raise EnviError(path, found, "it once", "delete the wrong line")
         fields[key] = value
     return fields
 
@@ -178,13 +167,14 @@ def checked(fields: Mapping[str, str], path: Path) -> Header:
     for name in REQUIRED:
         if not fields.get(name):
             remedy = REMEDIES.get(name, f"add '{name} = …', as the camera's program says")
-            raise _fault(path, f"no field '{name}'", "one in the header", remedy)
+            raise EnviError(path, f"no field '{name}'", "one in the header", remedy)
     _refuse(fields, path)
     bands, height, width = (_count(fields, name, path, 1) for name in ("bands", "lines", "samples"))
     offset = _count(fields, "header offset", path, 0) if fields.get("header offset") else 0
     interleave = fields["interleave"].lower()
     if interleave not in INTERLEAVES:
-        raise _fault(path, f"interleave = {interleave[:CUT]}", ", ".join(INTERLEAVES), REMEDIES["interleave"])
+        found, expected = f"interleave = {interleave[:CUT]}", ", ".join(INTERLEAVES)
+        raise EnviError(path, found, expected, REMEDIES["interleave"])
     return Header(
         path=path,
         data=path,
@@ -213,21 +203,21 @@ def exposure_of(fields: Mapping[str, str], path: Path) -> float | None:
     match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*([a-zµμ]*)", text)
     value = _number(match[1]) * MILLISECONDS.get(match[2], math.nan) if match else math.nan
     if not 0 < value < math.inf:
-        raise _fault(path, f"{name} = {text[:CUT]}", "a time such as 20 ms", "correct or delete the field")
+        raise EnviError(path, f"{name} = {text[:CUT]}", "a time such as 20 ms", "correct or delete the field")
     return value
 
 
 def _text(path: Path) -> str:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
-        raise _fault(path, found, "an ENVI header", "check the path in the sample sheet")
+        raise EnviError(path, found, "an ENVI header", "check the path in the sample sheet")
     size = path.stat().st_size
     if size > LARGEST_HEADER:
         found = f"{size} bytes"
-        raise _fault(path, found, f"a header of at most {LARGEST_HEADER}", "give the .hdr, not the data")
+        raise EnviError(path, found, f"a header of at most {LARGEST_HEADER}", "give the .hdr, not the data")
     content = path.read_bytes()
     if b"\0" in content:
-        raise _fault(path, "a binary file", "a text header", "give the .hdr, not the data file")
+        raise EnviError(path, "a binary file", "a text header", "give the .hdr, not the data file")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -241,7 +231,7 @@ def _braced(value: str, lines: object, key: str, path: Path) -> str:
         line = next(lines, None)
         if line is None:
             found = f"an open brace at '{key[:CUT]}'"
-            raise _fault(path, found, "a closing brace", "add '}' after the last value")
+            raise EnviError(path, found, "a closing brace", "add '}' after the last value")
         if not line.lstrip().startswith(";"):
             parts.append(line.strip())
     text = " ".join(parts)
@@ -251,19 +241,19 @@ def _braced(value: str, lines: object, key: str, path: Path) -> str:
 def _refuse(fields: Mapping[str, str], path: Path) -> None:
     """Refuse what the format allows and this program does not read."""
     if fields.get("file compression", "0") not in ("", "0"):
-        raise _fault(path, "a compressed data file", "a plain one", "save the cube without compression")
+        raise EnviError(path, "a compressed data file", "a plain one", "save the cube without compression")
     for name in FRAME_OFFSETS:
-        if any(float_ != 0 for float_ in _numbers(fields.get(name, ""), name, path)):
-            raise _fault(path, f"'{name}'", "values without gaps", "save the cube again as a plain BSQ file")
+        if any(_numbers(fields.get(name, ""), name, path)):
+            raise EnviError(path, f"'{name}'", "values without gaps", "save the cube again as plain BSQ")
     if "spectral library" in fields.get("file type", "").lower():
-        raise _fault(path, "a spectral library", "an image", "give the header of a cube")
+        raise EnviError(path, "a spectral library", "an image", "give the header of a cube")
 
 
 def _count(fields: Mapping[str, str], name: str, path: Path, least: int) -> int:
     text = fields[name]
     if not (text.isascii() and text.isdigit() and len(text) < 16 and least <= int(text) <= LARGEST_SIDE):
         expected = f"a whole number from {least} to {LARGEST_SIDE}"
-        raise _fault(path, f"{name} = {text[:CUT]}", expected, "correct the header")
+        raise EnviError(path, f"{name} = {text[:CUT]}", expected, "correct the header")
     return int(text)
 
 
@@ -274,10 +264,10 @@ def _dtype(fields: Mapping[str, str], path: Path) -> np.dtype:
         kind = " (complex)" if code in map(str, COMPLEX_TYPES) else ""
         expected = "one of " + ", ".join(f"{number} ({name})" for number, name in known.items())
         found = f"data type = {code[:CUT]}{kind}"
-        raise _fault(path, found, expected, "save the cube as uint16 or float32")
+        raise EnviError(path, found, expected, "save the cube as uint16 or float32")
     if order not in ("0", "1"):
         found = f"byte order = {order[:CUT]}"
-        raise _fault(path, found, "0 (little-endian) or 1 (big-endian)", REMEDIES["byte order"])
+        raise EnviError(path, found, "0 (little-endian) or 1 (big-endian)", REMEDIES["byte order"])
     return np.dtype(known[code]).newbyteorder("<" if order == "0" else ">")
 
 
@@ -287,10 +277,10 @@ def _wavelengths(fields: Mapping[str, str], bands: int, path: Path) -> tuple[flo
     if not values or unit in NO_WAVELENGTHS:
         return None
     if unit not in NANOMETRES and unit not in UNKNOWN_UNITS:
-        raise _fault(path, f"wavelength units = {unit[:CUT]}", "nm or µm", "convert the wavelengths to nm")
+        raise EnviError(path, f"wavelength units = {unit[:CUT]}", "nm or µm", "convert the wavelengths to nm")
     if len(values) != bands:
         found = f"{len(values)} wavelengths for {bands} bands"
-        raise _fault(path, found, "one for each band", "correct 'bands' or complete 'wavelength'")
+        raise EnviError(path, found, "one for each band", "correct 'bands' or complete 'wavelength'")
     return ordered_nanometres(values, unit, path)
 
 
@@ -308,7 +298,7 @@ def ordered_nanometres(values: list[float], unit: str, path: Path) -> tuple[floa
     for band, value in enumerate(values):
         if not 0 < value < math.inf:
             found = f"wavelength {value} of band {band}"
-            raise _fault(path, found, "a positive number", "correct the header")
+            raise EnviError(path, found, "a positive number", "correct the header")
     factor = NANOMETRES.get(unit, 1000.0 if max(values) < MICROMETRE_LIMIT else 1.0)
     sign = -1 if values[0] > values[-1] else 1
     for band, (one, two) in enumerate(itertools.pairwise(values)):
@@ -316,12 +306,12 @@ def ordered_nanometres(values: list[float], unit: str, path: Path) -> tuple[floa
             what = "twice" if one == two else "out of order"
             found = f"wavelength {two:g} of band {band + 1} {what} after {one:g}"
             remedy = "put bands and wavelengths into order and save the cube again"
-            raise _fault(path, found, "wavelengths that rise (or fall) from band to band", remedy)
+            raise EnviError(path, found, "wavelengths that rise (or fall) from band to band", remedy)
     found = tuple(round(value * factor, DECIMALS) for value in values)
     if not 0 < min(found) <= max(found) < math.inf or len(set(found)) < len(found):
         remedy = "correct 'wavelength' or 'wavelength units'"
         stated = f"wavelengths from {min(values):g} to {max(values):g}"
-        raise _fault(path, stated, "nanometres or micrometres of light", remedy)
+        raise EnviError(path, stated, "nanometres or micrometres of light", remedy)
     return found
 
 
@@ -330,7 +320,7 @@ def _numbers(text: str, name: str, path: Path) -> list[float]:
     values = [_number(part) for part in parts]
     wrong = next((part for part, value in zip(parts, values, strict=True) if math.isnan(value)), None)
     if wrong is not None:
-        raise _fault(path, f"{wrong[:CUT]!r} in '{name}'", "numbers", "correct the header")
+        raise EnviError(path, f"{wrong[:CUT]!r} in '{name}'", "numbers", "correct the header")
     return values
 
 
@@ -348,8 +338,8 @@ def _data_file(path: Path, header: Header) -> Path:
     names = [f"{stem.name}{ending}" for ending in (*ENDINGS, *(ending.upper() for ending in ENDINGS[1:]))]
     there = [place for place in map(stem.with_name, names) if place != path and place.is_file()]
     if not there:
-        tried = ", ".join(names[: len(ENDINGS)])
-        raise _fault(path, "no data file beside the header", f"one of {tried}", "copy it there or rename it")
+        expected = f"one of {', '.join(names[: len(ENDINGS)])}"
+        raise EnviError(path, "no data file beside the header", expected, "copy it there or rename it")
     expected = header.offset + header.bands * header.height * header.width * header.dtype.itemsize
     sizes = {name: name.stat().st_size for name in there}
     for name, size in sizes.items():
@@ -361,8 +351,4 @@ def _data_file(path: Path, header: Header) -> Path:
     if size < expected:
         what, remedy = "cut short at", "copy the file again"
     found = f"a data file {what} {size} bytes"
-    raise _fault(name, found, f"{expected} ({shape}, offset {header.offset})", remedy)
-
-
-def _fault(path: Path, found: str, expected: str, remedy: str) -> EnviError:
-    return EnviError(path, found=found, expected=expected, remedy=remedy)
+    raise EnviError(name, found, f"{expected} ({shape}, offset {header.offset})", remedy)

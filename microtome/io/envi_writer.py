@@ -48,7 +48,7 @@ class CubeWriter:
         if self._path.suffix != ".hdr" or self._dtype.name not in CODES or height < 1 or width < 1:
             found = f"{height}x{width} values of {self._dtype} for {self._path.name}"
             expected = f"a size of at least 1x1, one of {', '.join(CODES)}, and the ending .hdr"
-            raise EnviError(path, found=found, expected=expected, remedy="convert the array or the name")
+            raise EnviError(path, found, expected, "convert the array or the name")
         self._height, self._width = height, width
         self._wavelengths, self._metadata = wavelengths, dict(metadata or {})
         self._stored = self._dtype.newbyteorder("<")
@@ -78,8 +78,7 @@ class CubeWriter:
         if values.dtype != self._dtype or width != self._width or not 0 <= row <= self._height - rows:
             found = f"rows {row} to {row + rows} of {width} columns of {values.dtype}"
             expected = f"rows of {self._height}, {self._width} columns of {self._dtype}"
-            remedy = "write bands of one size and type"
-            raise EnviError(self._path, found=found, expected=expected, remedy=remedy)
+            raise EnviError(self._path, found, expected, "write bands of one size and type")
         stored = np.ascontiguousarray(values, self._stored)
         offset = (band * self._height + row) * self._width * self._dtype.itemsize
         left = memoryview(stored).cast("B")
@@ -103,11 +102,9 @@ class CubeWriter:
     def _finish(self) -> None:
         bands = len(self._rows)
         there = [sum(self._rows.get(band, {}).values()) for band in range(bands)]
-        whole = all(rows == self._height for rows in there)
-        if not bands or not whole:
-            found = f"{sum(there)} rows in {bands} bands"
-            remedy = "write every row of every band once"
-            raise EnviError(self._path, found=found, expected=f"bands of {self._height} rows", remedy=remedy)
+        if {*there} != {self._height}:
+            found, expected = f"{sum(there)} rows in {bands} bands", f"bands of {self._height} rows"
+            raise EnviError(self._path, found, expected, "write every row of every band once")
         text = self._header(bands)
         header = self._draft.with_suffix(".hdr")
         header.write_text(text, encoding="utf-8")
@@ -119,13 +116,12 @@ class CubeWriter:
             header.unlink(missing_ok=True)
 
     def _header(self, bands: int) -> str:
-        shape = (bands, self._height, self._width)
-        text = plain_text(shape=shape, dtype=self._stored)
+        text = plain_text((bands, self._height, self._width), self._stored)
         fields: dict[str, str] = {}
         if self._wavelengths is not None:
             if len(self._wavelengths) != bands:
                 found = f"{len(self._wavelengths)} wavelengths for {bands} bands"
-                raise EnviError(self._path, found=found, expected="one for each", remedy="give as many")
+                raise EnviError(self._path, found, "one for each", "give as many")
             waves = ", ".join(f"{value:.9g}" for value in self._wavelengths)
             fields = {"wavelength units": "nm", "wavelength": f"{{{waves}}}"}
         for name, value in self._metadata.items():

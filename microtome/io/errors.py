@@ -1,12 +1,28 @@
 # SPDX-License-Identifier: MIT
 """Errors of files: what was found, what was expected, and the remedy."""
 
-from functools import partial
-from pathlib import Path
-
 
 class FileContentError(ValueError):
-    """A file or an array that cannot be used; the message names it, the finding and the remedy."""
+    """A file or an array that cannot be used.
+
+    Args:
+        path: The file, or what else the message names; alone, it is the whole message.
+        found: What was found.
+        expected: What was expected.
+        remedy: What to do about it.
+
+    Example:
+        >>> print(ImageError("a.tif", "an empty file", "an image", "copy it again"))
+        a.tif: found an empty file, expected an image; copy it again.
+    """
+
+    def __init__(self, path: object, found: str = "", expected: str = "", remedy: str = "") -> None:
+        super().__init__(path, found, expected, remedy)
+        self.path, self.found, self.expected, self.remedy = path, found, expected, remedy
+
+    def __str__(self) -> str:
+        told = f"{self.path}: found {self.found}, expected {self.expected}; {self.remedy}."
+        return told if self.found else str(self.path)
 
 
 class ImageError(FileContentError):
@@ -18,23 +34,7 @@ class AnnotationError(FileContentError):
 
 
 class CubeError(FileContentError):
-    """A cube cannot be read or written exactly.
-
-    Args:
-        path: The file.
-        found: What was found.
-        expected: What was expected.
-        remedy: What to do about it.
-    """
-
-    def __init__(self, path: Path | str, *, found: str, expected: str, remedy: str) -> None:
-        super().__init__(f"{path}: found {found}, expected {expected}; {remedy}.")
-        self.path, self.found, self.expected, self.remedy = Path(path), found, expected, remedy
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Pickle with the parts, so that a pool of processes can hand it back."""
-        again = partial(type(self), found=self.found, expected=self.expected, remedy=self.remedy)
-        return again, (self.path,)
+    """A cube cannot be read or written exactly."""
 
 
 class EnviError(CubeError):

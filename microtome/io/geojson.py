@@ -15,6 +15,7 @@ from microtome.io.errors import AnnotationError
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2
+EXPORT_AGAIN = "export the file again"
 LONGEST = 40
 """Characters of a wrong value that a message repeats."""
 
@@ -37,8 +38,8 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
     try:
         document = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        msg = f"{path}: not JSON in UTF-8 ({error}); expected a complete GeoJSON file: export it again."
-        raise AnnotationError(msg) from error
+        found = f"not JSON in UTF-8 ({error})"
+        raise AnnotationError(path, found, "a complete GeoJSON file", "export it again") from error
     for number, feature in enumerate(_features(path, document), start=1):
         name = _text(feature.get("id")) if isinstance(feature, Mapping) else ""
         where = f"{path}, feature {number}" + (f" (id {name[:LONGEST]})" if name else "")
@@ -63,22 +64,20 @@ def _features(path: Path, document: Any) -> list[Any]:
         return document["features"]
     expected = "a FeatureCollection, a list of features or one Feature"
     remedy = "export it from QuPath with 'Export objects as GeoJSON'"
-    msg = f"{path}: found JSON of type {_quoted(kind)}, expected {expected}; {remedy}."
-    raise AnnotationError(msg)
+    raise AnnotationError(path, f"JSON of type {_quoted(kind)}", expected, remedy)
 
 
 def _parts(feature: Any, where: str) -> list[list[list[list[float]]]]:
     """The rings of each part of a feature, positions [x, y]."""
     if not isinstance(feature, Mapping) or feature.get("type") != "Feature":
         found = feature.get("type") if isinstance(feature, Mapping) else type(feature).__name__
-        msg = f"{where}: found {_quoted(found)}, expected an object of type 'Feature'; export the file again."
-        raise AnnotationError(msg)
+        raise AnnotationError(where, _quoted(found), "an object of type 'Feature'", EXPORT_AGAIN)
     geometry = feature.get("nucleusGeometry") or feature.get("geometry")
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     if kind not in KINDS:
-        found = f"{where}: found the geometry {_quoted(kind)}, expected {' or '.join(KINDS)}"
-        msg = f"{found}, which have an area; delete points and lines or draw the region as a polygon."
-        raise AnnotationError(msg)
+        expected = f"{' or '.join(KINDS)}, which have an area"
+        remedy = "delete points and lines or draw the region as a polygon"
+        raise AnnotationError(where, f"the geometry {_quoted(kind)}", expected, remedy)
     coordinates = geometry.get("coordinates")
     parts = [coordinates] if kind == "Polygon" else _listed(coordinates, "polygons", where=where)
     return [
@@ -92,8 +91,8 @@ def _parts(feature: Any, where: str) -> list[list[list[list[float]]]]:
 
 def _listed(value: Any, what: str, *, where: str) -> list[Any]:
     if not isinstance(value, list):
-        msg = f"{where}: found {_quoted(value)} where a list of {what} was expected; export the file again."
-        raise AnnotationError(msg)
+        found = f"{_quoted(value)} where a list of {what} belongs"
+        raise AnnotationError(where, found, "one", EXPORT_AGAIN)
     return value
 
 
@@ -101,8 +100,7 @@ def _position(value: Any, *, where: str) -> list[float]:
     numbers = value[:FEWEST_AXES] if isinstance(value, list) else []
     good = [number for number in numbers if isinstance(number, int | float) and not isinstance(number, bool)]
     if len(good) < FEWEST_AXES:
-        msg = f"{where}: found {_quoted(value)}, expected a position [x, y]; export the file again."
-        raise AnnotationError(msg)
+        raise AnnotationError(where, _quoted(value), "a position [x, y]", EXPORT_AGAIN)
     return [_float(number) for number in good]
 
 

@@ -30,7 +30,7 @@ from microtome.io.raster import (
 )
 from microtome.io.tiff import header as _tiff_header
 from microtome.io.tiff import open_checked
-from microtome.io.tiff_windows import CACHE_BYTES, PALETTES, TiffSource
+from microtome.io.tiff_windows import CACHE_BYTES, COLOUR_TABLE, NO_ALPHA, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
 
 __all__ = [
@@ -112,15 +112,14 @@ def read(
     """
     path = _checked_path(path)
     if palette not in PALETTES:
-        msg = f"palette={palette!r} is unknown; choose one of {', '.join(PALETTES)}."
-        raise ImageError(msg)
+        raise ImageError(path, f"palette={palette!r}", f"one of {', '.join(PALETTES)}", "choose one")
     if _is_tiff(path):
         source = TiffSource(path, page=page, drop_alpha=drop_alpha, palette=palette, cache_bytes=0)
         array = source.read(0, 0, *source.shape[1:])
         return array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
     if page != 0:
-        msg = f"{path}: found a file of one page, asked for page {page}; check the sample sheet."
-        raise ImageError(msg)
+        found = f"a file of one page, asked for page {page}"
+        raise ImageError(path, found, "page 0", "check the sample sheet")
     return _read_raster(path, drop_alpha=drop_alpha, palette=palette)
 
 
@@ -223,9 +222,8 @@ def write_png(path: Path | str, array: NDArray) -> None:
     grey = array.ndim != HIGH_DIMENSIONS and array.dtype.name in PNG_TYPES
     rgb = array.ndim == HIGH_DIMENSIONS and array.shape[-1] == len("RGB") and array.dtype == np.uint8
     if not grey and not rgb:
-        found = f"{path}: found {array.dtype} of shape {array.shape}, expected grey uint8/uint16 or RGB uint8"
-        msg = f"{found}; scale the values to 0..255 and convert them first."
-        raise ImageError(msg)
+        found, remedy = f"{array.dtype} of shape {array.shape}", "scale the values to 0..255 and convert them"
+        raise ImageError(path, found, "grey uint8/uint16 or RGB uint8", remedy)
     with finished_file(path) as draft:
         Image.fromarray(np.ascontiguousarray(array)).save(draft, format="PNG")
 
@@ -234,11 +232,9 @@ def _checked_path(path: Path | str) -> Path:
     path = Path(path)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
-        msg = f"{path}: found {found}, expected an image file; check the path in the sample sheet."
-        raise ImageError(msg)
+        raise ImageError(path, found, "an image file", "check the path in the sample sheet")
     if path.stat().st_size == 0:
-        msg = f"{path}: found an empty file (0 bytes), expected an image; copy or fetch it again."
-        raise ImageError(msg)
+        raise ImageError(path, "an empty file (0 bytes)", "an image", "copy or fetch it again")
     return path
 
 
@@ -283,11 +279,9 @@ def _read_raster(path: Path, *, drop_alpha: bool, palette: Palette) -> NDArray:
         if mode == "P":
             return _from_palette(path, image, palette=palette)
         if mode in ALPHA_MODES and not drop_alpha:
-            msg = f"{path}: found {mode} (with alpha); set drop_alpha=True or save the image without alpha."
-            raise ImageError(msg)
+            raise ImageError(path, f"{mode} (with alpha)", *NO_ALPHA)
         if mode not in MODES and mode not in ALPHA_MODES:
-            msg = f"{path}: found colour mode {mode}, expected grey or RGB; convert the file to RGB."
-            raise ImageError(msg)
+            raise ImageError(path, f"colour mode {mode}", "grey or RGB", "convert the file to RGB")
         if _is_deep_png(path) and mode != "I;16":
             return _read_deep_png(path, drop=mode in ALPHA_MODES)
         image = image.convert(ALPHA_MODES[mode]) if mode in ALPHA_MODES else image
@@ -305,8 +299,7 @@ def _read_deep_png(path: Path, *, drop: bool) -> NDArray:
 
 def _from_palette(path: Path, image: Image.Image, *, palette: Palette) -> NDArray:
     if palette == "refuse":
-        msg = f"{path}: found a colour table, expected grey or RGB; save an image as RGB, a label as grey."
-        raise ImageError(msg)
+        raise ImageError(path, *COLOUR_TABLE)
     return np.array(image if palette == "index" else image.convert("RGB"))
 
 

@@ -32,21 +32,16 @@ def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> 
     """
     header = images.header(path)
     if header.format in LOSSY:
-        found = f"{path}: found {header.format}, whose compression changes object numbers"
-        msg = f"{found}; expected PNG or TIFF as first saved, or the annotation file."
-        raise ImageError(msg)
+        found = f"{header.format}, whose compression changes object numbers"
+        raise ImageError(path, found, "PNG or TIFF", "give the file as first saved, or the annotation file")
     values = images.read(path, page=page, palette="index")
     if values.ndim != len(shape):
-        msg = (
-            f"{path}: found {values.shape[2]} channels, expected one channel of object numbers; a colour "
-            "picture of labels cannot be read back reliably: export the numbers (16-bit PNG, TIFF)."
-        )
-        raise ImageError(msg)
+        remedy = "export the numbers (16-bit PNG, TIFF), which a colour picture does not hold"
+        raise ImageError(path, f"{values.shape[2]} channels", "one channel of object numbers", remedy)
     if values.shape != tuple(shape):
-        found = f"{path}: found {values.shape[0]} rows x {values.shape[1]} columns"
+        found = f"{values.shape[0]} rows x {values.shape[1]} columns"
         expected = f"{shape[0]} x {shape[1]} as the image has"
-        msg = f"{found}, expected {expected}; check that label and image belong together."
-        raise ImageError(msg)
+        raise ImageError(path, found, expected, "check that label and image belong together")
     labels = _whole(path, values)
     return _components(path, labels) if components else _no_mask(path, labels)
 
@@ -55,15 +50,12 @@ def _whole(path: Path, values: NDArray) -> NDArray[np.int32]:
     if values.dtype.kind == "f":
         wrong = ~(np.isfinite(values) & (values == np.rint(values)))
         if wrong.any():
-            msg = (
-                f"{path}: found {int(wrong.sum())} pixels not whole, the first {values[wrong][0]}; "
-                "expected object numbers: save the label map, not a probability or a resized label."
-            )
-            raise ImageError(msg)
+            found = f"{int(wrong.sum())} pixels not whole, the first {values[wrong][0]}"
+            remedy = "save the label map, not a probability or a resized label"
+            raise ImageError(path, found, "object numbers", remedy)
     if values.min() < 0 or values.max() > LARGEST_LABEL:
-        found = f"{path}: found values {values.min()} to {values.max()}"
-        msg = f"{found}, expected 0 to {LARGEST_LABEL}: renumber."
-        raise ImageError(msg)
+        found = f"values {values.min()} to {values.max()}"
+        raise ImageError(path, found, f"0 to {LARGEST_LABEL}", "renumber")
     return values.astype(np.int32)
 
 
@@ -76,18 +68,16 @@ def _no_mask(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
     _, pieces = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
     if pieces == 1 and value not in (np.iinfo(np.uint8).max, np.iinfo(np.uint16).max):
         return labels
-    msg = (
-        f"{path}: found a mask (only the value {value}, {pieces} pieces), expected a number of its own for "
-        "each object; touching objects cannot be told apart. Set components if each piece is one object."
-    )
-    raise ImageError(msg)
+    found = f"a mask (only the value {value}, {pieces} pieces)"
+    remedy = "touching objects cannot be told apart. Set components if each piece is one object"
+    raise ImageError(path, found, "a number of its own for each object", remedy)
 
 
 def _components(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
     found = np.unique(labels[labels > 0])
     if found.size > 1:
-        what = f"{path}: found {found.size} values, expected a mask of one value since components is set"
-        msg = f"{what}; leave it out, the values number the objects."
-        raise ImageError(msg)
+        expected = "a mask of one value since components is set"
+        remedy = "leave it out, the values number the objects"
+        raise ImageError(path, f"{found.size} values", expected, remedy)
     numbered, _ = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
     return numbered.astype(np.int32)

@@ -16,9 +16,7 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512)
 """Bytes; MATLAB 7.3 puts a text of 512 bytes before the HDF5 file."""
 CUBE_DIMENSIONS = 3
-MAT_NUMBERS = frozenset(
-    {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
-)
+MAT_NUMBERS = {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 """Classes of MATLAB that are read; structures, functions and objects never are."""
 MAT_DAMAGE = (ValueError, TypeError, NotImplementedError, OSError, EOFError, KeyError, IndexError, zlib.error)
 LARGEST_RATIO = 1032
@@ -44,18 +42,17 @@ def read_cube(path: Path) -> tuple[NDArray, tuple[float, ...] | None]:
         start = file.read(HDF5_PLACES[-1] + len(HDF5_MAGIC))
     if any(start[place:].startswith(HDF5_MAGIC) for place in HDF5_PLACES):
         remedy = "save it with save(…, '-v7') in MATLAB, or export ENVI"
-        raise CubeError(path, found="MATLAB 7.3 (HDF5)", expected="version 7 or older", remedy=remedy)
+        raise CubeError(path, "MATLAB 7.3 (HDF5)", "version 7 or older", remedy)
     try:
         content = loadmat(path, variable_names=_numeric(path, whosmat(path)))
     except (MatReadError, *MAT_DAMAGE) as error:
-        found = f"a damaged file ({error})"
-        raise CubeError(path, found=found, expected="a MATLAB file", remedy="copy it again") from error
+        raise CubeError(path, f"a damaged file ({error})", "a MATLAB file", "copy it again") from error
     arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
     cubes = {name: value for name, value in arrays.items() if _is_cube(value)}
     if len(cubes) != 1:
         found = f"{len(cubes)} numeric variables of three dimensions ({', '.join(cubes) or 'none'})"
         remedy = "save the cube, rows x columns x bands, in a file of its own"
-        raise CubeError(path, found=found, expected="one", remedy=remedy)
+        raise CubeError(path, found, "one", remedy)
     cube = np.moveaxis(next(iter(cubes.values())), -1, 0)
     return cube.astype(cube.dtype.newbyteorder("=")), _vector(path, arrays, len(cube))
 

@@ -122,8 +122,8 @@ class StackedSource:
     def __post_init__(self) -> None:
         sizes = {source.shape[1:] for source in self.sources}
         if len(sizes) != 1:
-            msg = f"found images of the sizes {sorted(sizes)} to stack, expected one size; make them anew."
-            raise ImageError(msg)
+            found = f"images of the sizes {sorted(sizes)}"
+            raise ImageError(type(self).__name__, found, "one size", "make them anew")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -159,9 +159,9 @@ def check_image_array(array: NDArray, *, name: str) -> None:
         ImageError: If it has no pixels or not two or three dimensions.
     """
     if array.ndim not in (LOW_DIMENSIONS, HIGH_DIMENSIONS) or array.size == 0:
-        found = f"{name}: found an array of shape {array.shape}, expected a non-empty (H, W) or (C, H, W)"
-        msg = f"{found}; turn an image with channels last with as_channels_first()."
-        raise ImageError(msg)
+        remedy = "turn an image with channels last with as_channels_first()"
+        expected = "a non-empty (H, W) or (C, H, W)"
+        raise ImageError(name, f"an array of shape {array.shape}", expected, remedy)
 
 
 def check_window(shape: tuple[int, int, int], y: int, x: int, height: int, width: int) -> None:

@@ -76,8 +76,8 @@ def _check_chain(tiff: tifffile.TiffFile, path: Path) -> None:
 def _check_description(tiff: tifffile.TiffFile, path: Path) -> None:
     """Refuse document types, without which XML has no entities, before anything parses the description."""
     if DOCUMENT_TYPE in _description(tiff):
-        msg = f"{path}: found XML metadata with a document type ({DOCUMENT_TYPE}>), expected plain OME-XML."
-        raise ImageError(msg)
+        found = f"XML metadata with a document type ({DOCUMENT_TYPE}>)"
+        raise ImageError(path, found, "plain OME-XML", "save the image without it")
 
 
 def _description(tiff: tifffile.TiffFile) -> str:
@@ -105,8 +105,8 @@ def first_series(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries
     """Return the first image series; later series of other shapes (thumbnails, labels) are not addressed."""
     series = tiff.series[0]
     if series.dtype is None or not {"Y", "X"} <= set(series.axes):
-        msg = f"{path}: found axes {series.axes} of type {series.dtype}, expected an image with axes Y and X."
-        raise ImageError(msg)
+        found = f"axes {series.axes} of type {series.dtype}"
+        raise ImageError(path, found, "an image with axes Y and X", "save it again as an image")
     return series
 
 

@@ -23,6 +23,9 @@ COLOUR_TABLE_SHIFT = 8  # colour tables hold 16 bits per channel
 COLOURS = tifffile.PHOTOMETRIC
 READABLE = (COLOURS.MINISBLACK, COLOURS.RGB, COLOURS.YCBCR, COLOURS.PALETTE)
 PALETTES = ("refuse", "index", "rgb")
+COLOUR_TABLE = "a colour table", "grey or RGB", "save an image as RGB, a label as grey"
+NO_ALPHA = "none", "set drop_alpha=True or save the image without alpha"
+"""What is said of colour tables and of alpha channels: found, expected, remedy."""
 
 
 class TiffSource:
@@ -98,9 +101,8 @@ class TiffSource:
     def _adopt(self, tiff: tifffile.TiffFile, *, page: int, drop_alpha: bool) -> None:
         series, found = first_series(tiff, self._path), header(self._path, tiff)
         if not 0 <= page < found.pages:
-            pages = f"found pages 0 to {found.pages - 1}, asked for page {page}"
-            msg = f"{self._path}: {pages}; check the sample sheet."
-            raise ImageError(msg)
+            pages = f"pages 0 to {found.pages - 1}, asked for page {page}"
+            raise ImageError(self._path, pages, "one of them", "check the sample sheet")
         key = series.keyframe
         alpha = _alpha_samples(key)
         _check_colours(self._path, key, alpha=alpha, drop_alpha=drop_alpha, palette=self._palette)
@@ -204,17 +206,14 @@ def _check_colours(
 ) -> None:
     colours = COLOURS(page.photometric)
     if colours == COLOURS.MINISWHITE:
-        msg = f"{path}: found white stored as zero, which not all readers turn over; save with black as zero."
-        raise ImageError(msg)
+        found = "white stored as zero, which not all readers turn over"
+        raise ImageError(path, found, "black as zero", "save it so")
     if colours not in READABLE:
-        msg = f"{path}: found {colours.name} colours, expected grey or RGB; convert the file to RGB."
-        raise ImageError(msg)
+        raise ImageError(path, f"{colours.name} colours", "grey or RGB", "convert the file to RGB")
     if colours == COLOURS.PALETTE and palette == "refuse":
-        msg = f"{path}: found a colour table, expected grey or RGB; save an image as RGB, a label as grey."
-        raise ImageError(msg)
+        raise ImageError(path, *COLOUR_TABLE)
     if alpha and not drop_alpha:
-        msg = f"{path}: found an alpha channel; set drop_alpha=True or save the image without alpha."
-        raise ImageError(msg)
+        raise ImageError(path, "an alpha channel", *NO_ALPHA)
 
 
 def _frames(series: tifffile.TiffPageSeries, page: int) -> Iterator[tifffile.TiffFrame]:

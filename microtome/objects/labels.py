@@ -253,8 +253,8 @@ def load_instances(
         polygons = _of_classes(path, read_polygons(path), classes)
         return rasterize(polygons, shape, convention=convention, overlap=overlap)
     if classes is not None:
-        msg = f"{path}: found a label image, classes={sorted(classes)} is for annotation files; leave it out."
-        raise ImageError(msg)
+        found = f"a label image, classes={sorted(classes)} is for annotation files"
+        raise ImageError(path, found, "outlines", "leave it out")
     labels = label_images.read(path, shape, page=page, components=components)
     _count_pieces(labels, name=str(path))
     numbers, pixels = np.unique(labels[labels > 0], return_counts=True)
@@ -267,9 +267,8 @@ def _of_classes(path: Path, polygons: list[Polygon], classes: Collection[str] | 
     known = {polygon.classification for polygon in polygons}
     unknown = sorted(set(classes) - known)
     if polygons and len(unknown) == len(set(classes)):
-        found = ", ".join(repr(name) for name in sorted(known))
-        msg = f"{path}: found the classes {found}, expected {', '.join(unknown)}; correct the names."
-        raise AnnotationError(msg)
+        found = f"the classes {', '.join(map(repr, sorted(known)))}"
+        raise AnnotationError(path, found, ", ".join(unknown), "correct the names")
     return [polygon for polygon in polygons if polygon.classification in classes]
 
 

@@ -193,11 +193,9 @@ def _calibrated(options: Options, row: Row, root: Path, target: Path) -> calibra
         return calibration.scale_files(raw, target, scale=options["scale"])
     dark, blank = (None if not row.get(name) else root / row[name] for name in ("dark", "blank"))
     if blank is None:
-        msg = (
-            f"sample {row['sample']}: found no blank reference, expected one in the column `blank`; name it, "
-            "or set `calibrated: true` if the cubes are transmittance already"
-        )
-        raise calibration.CalibrationError(msg)
+        remedy = "name it, or set `calibrated: true` if the cubes are transmittance already"
+        where = f"sample {row['sample']}"
+        raise calibration.CalibrationError(where, "no blank reference", "one in the column `blank`", remedy)
     chosen = {name: options[name] for name in ("full_scale", "scale_exposure")}
     return calibration.calibrate_files(raw, dark, blank, target, **chosen)
 
