@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Time and memory per rule, from the files of Snakemake's ``benchmark:`` directive."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,15 +10,8 @@ from microtome.report.inputs import RuleUsage
 
 SECONDS = "s"
 MEMORY = "max_rss"
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job: wall seconds and peak resident memory in MiB, each None where it is not known."""
-
-    rule: str
-    seconds: float | None
-    peak_mb: float | None
+Job = tuple[float | None, float | None]
+"""Wall seconds and peak resident memory in MiB, each None where it is not known."""
 
 
 def read_benchmarks(folder: Path, *, studies: Collection[str] = ()) -> tuple[RuleUsage, ...]:
@@ -32,8 +24,11 @@ def read_benchmarks(folder: Path, *, studies: Collection[str] = ()) -> tuple[Rul
     Returns:
         One entry per rule, the longest total first.
     """
-    files = sorted(folder.rglob("*.tsv"))
-    return summarize(read_job(path, rule_of(path.relative_to(folder), studies)) for path in files)
+    jobs: dict[str, list[Job]] = {}
+    for path in sorted(folder.rglob("*.tsv")):
+        jobs.setdefault(rule_of(path.relative_to(folder), studies), []).append(_read_job(path))
+    usages = [_usage(rule, found) for rule, found in jobs.items()]
+    return tuple(sorted(usages, key=lambda usage: (-usage.total_seconds, usage.rule)))
 
 
 def rule_of(path: Path, studies: Collection[str] = ()) -> str:
@@ -47,42 +42,24 @@ def rule_of(path: Path, studies: Collection[str] = ()) -> str:
     return parts[0] if parts else path.stem
 
 
-def read_job(path: Path, rule: str) -> Job:
-    """Read one benchmark file: repeats (several rows) count as one job whose times add up.
-
-    The job has no seconds if the file cannot be read.
-    """
+def _read_job(path: Path) -> Job:
+    """Repeats (several rows) count as one job whose times add up; no seconds if it cannot be read."""
     try:
         frame = pd.read_csv(path, sep="\t").reindex(columns=[SECONDS, MEMORY])
     except (OSError, ValueError):
-        return Job(rule, None, None)
+        return None, None
     numbers = frame.apply(pd.to_numeric, errors="coerce")  # jobs too short to be sampled have "-" or "NA"
     seconds, peaks = (numbers[column].dropna().tolist() for column in (SECONDS, MEMORY))
-    return Job(rule, sum(seconds) if seconds else None, max(peaks, default=None))
+    return sum(seconds) if seconds else None, max(peaks, default=None)
 
 
-def summarize(jobs: Iterable[Job]) -> tuple[RuleUsage, ...]:
-    """Add up jobs: one entry per rule, the longest total first.
-
-    Example:
-        >>> summarize([Job("a", 1.0, None), Job("a", 3.0, 20.0), Job("b", None, None)])[0]
-        RuleUsage(rule='a', jobs=2, total_seconds=4.0, max_seconds=3.0, peak_mb=20.0, unread=0)
-    """
-    by_rule: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_rule.setdefault(job.rule, []).append(job)
-    usages = [_summarize_rule(rule, members) for rule, members in by_rule.items()]
-    return tuple(sorted(usages, key=lambda usage: (-usage.total_seconds, usage.rule)))
-
-
-def _summarize_rule(rule: str, jobs: list[Job]) -> RuleUsage:
-    seconds = [job.seconds for job in jobs if job.seconds is not None]
-    peaks = [job.peak_mb for job in jobs if job.peak_mb is not None]
+def _usage(rule: str, jobs: Sequence[Job]) -> RuleUsage:
+    seconds = [each for each, _ in jobs if each is not None]
     return RuleUsage(
         rule=rule,
         jobs=len(jobs),
         total_seconds=sum(seconds),
         max_seconds=max(seconds, default=0.0),
-        peak_mb=max(peaks, default=None),
+        peak_mb=max((peak for _, peak in jobs if peak is not None), default=None),
         unread=len(jobs) - len(seconds),
     )
