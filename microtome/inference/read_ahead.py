@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.inference.grid import Grid
-from microtome.io.images import Raster, read_mirrored
+from microtome.io.raster import Raster, read_mirrored
 
 Normalize = Callable[[NDArray], NDArray]
 

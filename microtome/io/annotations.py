@@ -65,10 +65,7 @@ class Polygon:
 
 
 def ring_area(ring: NDArray[np.float64]) -> float:
-    """The area a ring encloses, square pixels, never negative.
-
-    Args:
-        ring: (V, 2) float64, x and y, closed implicitly.
+    """The area a ring encloses, square pixels, never negative; (V, 2) x and y, closed implicitly.
 
     Example:
         >>> ring_area(np.array([[0.0, 0], [2, 0], [2, 3]]))

@@ -25,11 +25,7 @@ SKELETON = "<Annotations><Annotation><Regions><Region><Vertices><Vertex X= Y=>"
 
 
 def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
-    """Read the regions of an ImageScope file in file order.
-
-    Args:
-        path: The file, for messages.
-        content: Its bytes.
+    """Read the regions of an ImageScope file (its bytes; the path is for messages) in file order.
 
     Yields:
         Where each region is, its vertices as one part of one ring, and the further fields of the polygon.

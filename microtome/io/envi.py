@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One door for hyperspectral cubes: ENVI (BSQ, BIL, BIP), MATLAB and TIFF in; ENVI out.
 
-Whatever the file's layout, a cube is (bands, H, W) here and is read by bands or by rows, never whole unless
-asked for. ENVI headers are checked before the data are opened: each fault is an :class:`EnviError` that says
-what was found, what was expected, and the remedy.
+Whatever the file's layout, a cube is (bands, H, W) here and is read by bands, never whole unless asked for.
+ENVI headers are checked before the data are opened: each fault is an :class:`EnviError`.
 """
 
 import itertools
@@ -33,11 +32,7 @@ NANOMETRES = re.compile(r"(\d+(?:\.\d+)?)\s*nm")
 
 
 class EnviSource:
-    """The data file of a checked header: whole BSQ bands by plain reads, else mapped by Spectral Python.
-
-    Args:
-        header: The header.
-    """
+    """The data file of a checked header: whole BSQ bands by plain reads, else mapped by Spectral Python."""
 
     def __init__(self, header: Header) -> None:
         self._header = header
@@ -100,21 +95,13 @@ def map_envi(header: Header) -> NDArray:
 
 @dataclass(frozen=True)
 class Cube:
-    """An open cube.
+    """An open cube."""
 
-    Attributes:
-        path: The file it was opened by.
-        source: Its values.
-        wavelengths: Of each band, nm, rising or falling; None if unknown.
-        exposure: Milliseconds, or the file's number where it names no unit; None if unknown.
-        metadata: Fields of the header as text, names in lower case.
-    """
-
-    path: Path
-    source: Raster
-    wavelengths: tuple[float, ...] | None = None
-    exposure: float | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    path: Path  # the file it was opened by
+    source: Raster  # its values
+    wavelengths: tuple[float, ...] | None = None  # of each band, nm, rising or falling; None if unknown
+    exposure: float | None = None  # ms, or the file's number where it names no unit
+    metadata: Mapping[str, str] = field(default_factory=dict)  # fields of the header as text, names lower
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -160,17 +147,10 @@ class Cube:
         Raises:
             IndexError: Some of them are not there.
         """
-        _check_range("bands", start, stop, self.bands, self.path)
+        if not 0 <= start < stop <= self.bands:
+            msg = f"{self.path}: asked for bands {start} to {stop}, expected some of 0 to {self.bands}"
+            raise IndexError(msg)
         return self.source.read(0, 0, self.height, self.width, slice(start, stop))
-
-    def read_rows(self, y0: int, y1: int) -> NDArray:
-        """Read the rows from `y0` up to `y1` of all bands, (bands, y1 - y0, W).
-
-        Raises:
-            IndexError: Some of them are not there.
-        """
-        _check_range("rows", y0, y1, self.height, self.path)
-        return self.source.read(y0, 0, y1 - y0, self.width)
 
     def read(self) -> NDArray:
         """Read everything, (bands, H, W)."""
@@ -295,9 +275,3 @@ def _header_of(path: Path) -> Path:
         return path
     beside = (path.with_suffix(".hdr"), path.with_name(f"{path.name}.hdr"), path.with_suffix(".HDR"))
     return next((header for header in beside if header.is_file()), path)
-
-
-def _check_range(what: str, start: int, stop: int, count: int, path: Path) -> None:
-    if not 0 <= start < stop <= count:
-        msg = f"{path}: asked for {what} {start} to {stop}, expected some of 0 to {count}"
-        raise IndexError(msg)

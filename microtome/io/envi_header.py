@@ -52,43 +52,27 @@ EXPOSURES = ("exposure", "exposure time", "integration time", "tint")
 
 @dataclass(frozen=True)
 class Header:
-    """What a sound header says.
-
-    Attributes:
-        path: The header.
-        data: The data file.
-        bands, height, width: Numbers of bands, lines, and samples in a line.
-        dtype: Type of the values in the file, with its byte order.
-        interleave: ``bsq``, ``bil`` or ``bip``.
-        offset: Bytes before the first value.
-        wavelengths: Of each band, nm; None where the header has none.
-        exposure: Milliseconds, or the header's number where it names no unit; None where it says nothing.
-        metadata: All fields as text, names in lower case.
-    """
+    """What a sound header says."""
 
     path: Path
     data: Path
     bands: int
     height: int
     width: int
-    dtype: np.dtype
-    interleave: str
-    offset: int
-    wavelengths: tuple[float, ...] | None
-    exposure: float | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    dtype: np.dtype  # type of the values in the file, with its byte order
+    interleave: str  # ``bsq``, ``bil`` or ``bip``
+    offset: int  # bytes before the first value
+    wavelengths: tuple[float, ...] | None  # of each band, nm; None where the header has none
+    exposure: float | None = None  # ms, or the header's number where it names no unit
+    metadata: Mapping[str, str] = field(default_factory=dict)  # all fields as text, names in lower case
 
 
 def plain_text(
     shape: tuple[int, int, int], dtype: np.dtype, *, interleave: str = "bsq", offset: int = 0
 ) -> str:
-    """The fields of a header that say how the values lie in the data file.
+    """The fields of a header that say how the values (bands, rows, columns) lie in the data file.
 
-    Args:
-        shape: Bands, rows, columns.
-        dtype: Of the values, with its byte order.
-        interleave: ``bsq``, ``bil`` or ``bip``.
-        offset: Bytes before the first value.
+    `dtype` has the byte order; `interleave` is ``bsq``, ``bil`` or ``bip``; `offset` bytes come first.
     """
     bands, height, width = shape
     fields = {
@@ -116,11 +100,7 @@ def read_header(path: Path) -> Header:
 
 
 def parse(text: str, path: Path) -> dict[str, str]:
-    r"""Split the text of a header into its fields.
-
-    Args:
-        text: The whole header.
-        path: Its file, for messages.
+    r"""Split the text of a whole header into its fields.
 
     Returns:
         Values as text without braces, by names in lower case with single spaces.
@@ -152,11 +132,7 @@ def parse(text: str, path: Path) -> dict[str, str]:
 
 
 def checked(fields: Mapping[str, str], path: Path) -> Header:
-    """Check the fields of a header.
-
-    Args:
-        fields: Of `parse`.
-        path: The header, for messages.
+    """Check the fields of a header (of `parse`).
 
     Returns:
         The header, whose data file is not looked for yet (`data` is the header itself).
@@ -285,12 +261,9 @@ def _wavelengths(fields: Mapping[str, str], bands: int, path: Path) -> tuple[flo
 
 
 def ordered_nanometres(values: list[float], unit: str, path: Path) -> tuple[float, ...]:
-    """Wavelengths in nm, checked to be positive and in order.
+    """Wavelengths in nm, one for each band, checked to be positive and in order.
 
-    Args:
-        values: One for each band.
-        unit: As in `NANOMETRES`, or unknown: then small numbers are taken for micrometres.
-        path: For messages.
+    Where `unit` is none of `NANOMETRES`, small numbers are taken for micrometres.
 
     Raises:
         EnviError: A wavelength is not positive, comes twice, or stands out of order.

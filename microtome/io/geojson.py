@@ -21,13 +21,9 @@ LONGEST = 40
 
 
 def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
-    """Read the features of a GeoJSON file in file order.
+    """Read the features of a GeoJSON file (its bytes; the path is for messages) in file order.
 
     A feature of QuPath's cells has two outlines; the nucleus (`nucleusGeometry`) is taken.
-
-    Args:
-        path: The file, for messages.
-        content: Its bytes.
 
     Yields:
         Where each feature is, its parts (rings of [x, y]), and the further fields of the polygon.

@@ -18,37 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from microtome.files import finished_file
+from microtome.io import tiff
 from microtome.io.errors import ImageError
-from microtome.io.raster import (
-    HIGH_DIMENSIONS,
-    ArraySource,
-    ImageHeader,
-    Raster,
-    StackedSource,
-    check_image_array,
-    read_mirrored,
-)
-from microtome.io.tiff import header as _tiff_header
-from microtome.io.tiff import open_checked
-from microtome.io.tiff_windows import CACHE_BYTES, COLOUR_TABLE, NO_ALPHA, PALETTES, TiffSource
+from microtome.io.raster import HIGH_DIMENSIONS, ArraySource, ImageHeader, Raster, check_image_array
+from microtome.io.tiff_windows import ALPHA, CACHE_BYTES, COLOUR_TABLE, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
 
-__all__ = [
-    "ArraySource",
-    "ImageError",
-    "ImageHeader",
-    "Raster",
-    "StackedSource",
-    "as_channels_first",
-    "header",
-    "open_source",
-    "read",
-    "read_mirrored",
-    "write",
-    "write_png",
-]
-
-Palette = Literal["refuse", "index", "rgb"]
+Palette = Literal["refuse", "index"]
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAGIC_BYTES = 4
@@ -56,8 +32,8 @@ PNG_DEPTH_AT = 24  # byte of the bit depth in the IHDR chunk
 PNG_MAGIC = b"\x89PNG"
 DEEP = 16
 RASTER_FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP")
-MODES = {"1": (1, "uint8"), "L": (1, "uint8"), "I;16": (1, "uint16"), "RGB": (3, "uint8")}
-ALPHA_MODES = {"LA": "L", "RGBA": "RGB"}
+MODES = ("1", "L", "I;16", "RGB")
+ALPHA_MODES = ("LA", "RGBA")
 MAX_CHANNELS_LAST = 4
 PNG_TYPES = ("uint8", "uint16")
 
@@ -73,8 +49,8 @@ def header(path: Path | str) -> ImageHeader:
     """
     path = _checked_path(path)
     if _is_tiff(path):
-        with open_checked(path) as tiff:
-            return _tiff_header(path, tiff)
+        with tiff.open_checked(path) as file:
+            return tiff.header(path, file)
     with _opened(path) as image:
         return ImageHeader(
             height=image.height,
@@ -86,16 +62,13 @@ def header(path: Path | str) -> ImageHeader:
         )
 
 
-def read(
-    path: Path | str, *, page: int = 0, drop_alpha: bool = False, palette: Palette = "refuse"
-) -> NDArray:
+def read(path: Path | str, *, page: int = 0, palette: Palette = "refuse") -> NDArray:
     """Read one page of an image file completely.
 
     Args:
         path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
         page: Page (slice) of a multi-page TIFF.
-        drop_alpha: Leave out an alpha channel instead of refusing it.
-        palette: ``refuse`` a colour table, or return its ``index`` (label images) or ``rgb`` colours.
+        palette: ``refuse`` a colour table, or return its ``index`` (label images).
 
     Returns:
         ``(H, W)`` or ``(H, W, C)`` in the type of the file (16 bits stay 16 bits, 1 bit becomes 0 and 255).
@@ -114,13 +87,13 @@ def read(
     if palette not in PALETTES:
         raise ImageError(path, f"palette={palette!r}", f"one of {', '.join(PALETTES)}", "choose one")
     if _is_tiff(path):
-        source = TiffSource(path, page=page, drop_alpha=drop_alpha, palette=palette, cache_bytes=0)
+        source = TiffSource(path, page=page, palette=palette, cache_bytes=0)
         array = source.read(0, 0, *source.shape[1:])
         return array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
     if page != 0:
         found = f"a file of one page, asked for page {page}"
         raise ImageError(path, found, "page 0", "check the sample sheet")
-    return _read_raster(path, drop_alpha=drop_alpha, palette=palette)
+    return _read_raster(path, palette=palette)
 
 
 def as_channels_first(array: NDArray) -> NDArray:
@@ -137,14 +110,7 @@ def as_channels_first(array: NDArray) -> NDArray:
     return np.moveaxis(array, -1, 0) if array.ndim == HIGH_DIMENSIONS else array[None]
 
 
-def open_source(
-    path: Path | str,
-    *,
-    page: int = 0,
-    drop_alpha: bool = False,
-    palette: Palette = "refuse",
-    cache_bytes: int = CACHE_BYTES,
-) -> Raster:
+def open_source(path: Path | str, *, page: int = 0, cache_bytes: int = CACHE_BYTES) -> Raster:
     """Open an image for reading by windows.
 
     TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other
@@ -153,17 +119,15 @@ def open_source(
     Args:
         path: Image file.
         page: Page (slice) of a multi-page TIFF.
-        drop_alpha: Leave out an alpha channel instead of refusing it.
-        palette: As in :func:`read`.
         cache_bytes: Decoded tiles to keep, bytes.
 
     Raises:
         ImageError: As :func:`read`.
     """
     path = _checked_path(path)
-    if _is_tiff(path) and palette in PALETTES:
-        return TiffSource(path, page=page, drop_alpha=drop_alpha, palette=palette, cache_bytes=cache_bytes)
-    return ArraySource(as_channels_first(read(path, page=page, drop_alpha=drop_alpha, palette=palette)))
+    if _is_tiff(path):
+        return TiffSource(path, page=page, cache_bytes=cache_bytes)
+    return ArraySource(as_channels_first(read(path, page=page)))
 
 
 def write(
@@ -273,34 +237,26 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise ImageError(msg) from error
 
 
-def _read_raster(path: Path, *, drop_alpha: bool, palette: Palette) -> NDArray:
+def _read_raster(path: Path, *, palette: Palette) -> NDArray:
     with _opened(path) as image:
         mode = image.mode
-        if mode == "P":
-            return _from_palette(path, image, palette=palette)
-        if mode in ALPHA_MODES and not drop_alpha:
-            raise ImageError(path, f"{mode} (with alpha)", *NO_ALPHA)
-        if mode not in MODES and mode not in ALPHA_MODES:
+        if mode == "P" and palette == "refuse":
+            raise ImageError(path, *COLOUR_TABLE)
+        if mode in ALPHA_MODES:
+            raise ImageError(path, *ALPHA)
+        if mode not in MODES and mode != "P":
             raise ImageError(path, f"colour mode {mode}", "grey or RGB", "convert the file to RGB")
         if _is_deep_png(path) and mode != "I;16":
-            return _read_deep_png(path, drop=mode in ALPHA_MODES)
-        image = image.convert(ALPHA_MODES[mode]) if mode in ALPHA_MODES else image
+            return _read_deep_png(path)
         return np.array(image.convert("L") if mode == "1" else image)
 
 
-def _read_deep_png(path: Path, *, drop: bool) -> NDArray:
+def _read_deep_png(path: Path) -> NDArray:
     """Decode a 16-bit colour PNG, which Pillow would cut to 8 bits without a word."""
     import imagecodecs
 
     array = imagecodecs.png_decode(path.read_bytes())
-    array = array[..., :-1] if drop else array
     return array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
-
-
-def _from_palette(path: Path, image: Image.Image, *, palette: Palette) -> NDArray:
-    if palette == "refuse":
-        raise ImageError(path, *COLOUR_TABLE)
-    return np.array(image if palette == "index" else image.convert("RGB"))
 
 
 def _check_writing(

@@ -15,14 +15,8 @@ LOSSY = ("JPEG", "JPEG2000")
 EVERY_NEIGHBOUR = np.ones((3, 3), int)
 
 
-def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> NDArray[np.int32]:
-    """Read a label image (see :func:`microtome.objects.labels.load_instances`).
-
-    Args:
-        path: The file.
-        shape: Rows and columns expected.
-        page: Page of a multi-page TIFF.
-        components: Number the components of a mask of one value.
+def read(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Read a label image of so many rows and columns (see :func:`microtome.objects.labels.load_instances`).
 
     Returns:
         (H, W) int32, 0 = background.
@@ -34,7 +28,7 @@ def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> 
     if header.format in LOSSY:
         found = f"{header.format}, whose compression changes object numbers"
         raise ImageError(path, found, "PNG or TIFF", "give the file as first saved, or the annotation file")
-    values = images.read(path, page=page, palette="index")
+    values = images.read(path, palette="index")
     if values.ndim != len(shape):
         remedy = "export the numbers (16-bit PNG, TIFF), which a colour picture does not hold"
         raise ImageError(path, f"{values.shape[2]} channels", "one channel of object numbers", remedy)
@@ -42,8 +36,7 @@ def read(path: Path, shape: tuple[int, int], *, page: int, components: bool) -> 
         found = f"{values.shape[0]} rows x {values.shape[1]} columns"
         expected = f"{shape[0]} x {shape[1]} as the image has"
         raise ImageError(path, found, expected, "check that label and image belong together")
-    labels = _whole(path, values)
-    return _components(path, labels) if components else _no_mask(path, labels)
+    return _no_mask(path, _whole(path, values))
 
 
 def _whole(path: Path, values: NDArray) -> NDArray[np.int32]:
@@ -69,15 +62,5 @@ def _no_mask(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
     if pieces == 1 and value not in (np.iinfo(np.uint8).max, np.iinfo(np.uint16).max):
         return labels
     found = f"a mask (only the value {value}, {pieces} pieces)"
-    remedy = "touching objects cannot be told apart. Set components if each piece is one object"
+    remedy = "touching objects cannot be told apart; if each piece is one object, number the pieces"
     raise ImageError(path, found, "a number of its own for each object", remedy)
-
-
-def _components(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    found = np.unique(labels[labels > 0])
-    if found.size > 1:
-        expected = "a mask of one value since components is set"
-        remedy = "leave it out, the values number the objects"
-        raise ImageError(path, f"{found.size} values", expected, remedy)
-    numbered, _ = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
-    return numbered.astype(np.int32)

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an image or a cube is before and after decoding: its header, and a raster that gives windows of it.
-
-The public names are re-exported by :mod:`microtome.io.images`; import them from there.
-"""
+"""What an image or a cube is before and after decoding: its header, and a raster that gives windows of it."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -149,11 +146,7 @@ class StackedSource:
 
 
 def check_image_array(array: NDArray, *, name: str) -> None:
-    """Refuse what is not an image.
-
-    Args:
-        array: Candidate, ``(H, W)`` or ``(C, H, W)``.
-        name: Subject of the error message.
+    """Refuse what is not an image, ``(H, W)`` or ``(C, H, W)``; `name` is the subject of the message.
 
     Raises:
         ImageError: If it has no pixels or not two or three dimensions.
@@ -165,14 +158,7 @@ def check_image_array(array: NDArray, *, name: str) -> None:
 
 
 def check_window(shape: tuple[int, int, int], y: int, x: int, height: int, width: int) -> None:
-    """Refuse a window that is empty or reaches beyond the image.
-
-    Args:
-        shape: Channels, rows, columns of the image.
-        y: First row of the window.
-        x: First column.
-        height: Rows of the window.
-        width: Columns of the window.
+    """Refuse a window that is empty or reaches beyond an image of this shape (channels, rows, columns).
 
     Raises:
         ImageError: If the window is empty or not inside the image.
@@ -187,12 +173,8 @@ def check_window(shape: tuple[int, int, int], y: int, x: int, height: int, width
 def reflected(start: int, count: int, length: int) -> NDArray[np.intp]:
     """Return image positions for ``count`` positions from ``start`` on, mirrored at the borders.
 
-    The border pixel is not repeated (NumPy's ``reflect``), and reflection goes on for any distance.
-
-    Args:
-        start: First position; may be negative or beyond the image.
-        count: How many.
-        length: Pixels of the image along this axis.
+    The border pixel is not repeated (NumPy's ``reflect``), and reflection goes on for any distance: `start`
+    may be negative or beyond the image, which has `length` pixels along this axis.
 
     Example:
         >>> reflected(-2, 7, 3).tolist()
@@ -209,13 +191,6 @@ def read_mirrored(source: Raster, y: int, x: int, height: int, width: int) -> ND
     """Read a window that may reach beyond the image, continued there by reflection.
 
     Works at any distance and for images smaller than the window; only the pixels needed are read.
-
-    Args:
-        source: Where the pixels come from.
-        y: First row, any integer.
-        x: First column, any integer.
-        height: Rows, at least 1.
-        width: Columns, at least 1.
 
     Returns:
         Array ``(C, height, width)`` of the source's dtype.

@@ -17,14 +17,13 @@ from microtome.io.errors import ImageError
 from microtome.io.raster import EVERY, LOW_DIMENSIONS, check_window
 from microtome.io.tiff import DAMAGE, PIXEL_AXES, damaged, first_series, header, open_checked
 
-ALPHA_SAMPLES = (1, 2)  # TIFF 6.0, ExtraSamples: associated and unassociated alpha
+ALPHA_SAMPLES = {1, 2}  # TIFF 6.0, ExtraSamples: associated and unassociated alpha
 CACHE_BYTES = 64 * 2**20
-COLOUR_TABLE_SHIFT = 8  # colour tables hold 16 bits per channel
 COLOURS = tifffile.PHOTOMETRIC
 READABLE = (COLOURS.MINISBLACK, COLOURS.RGB, COLOURS.YCBCR, COLOURS.PALETTE)
-PALETTES = ("refuse", "index", "rgb")
+PALETTES = ("refuse", "index")
 COLOUR_TABLE = "a colour table", "grey or RGB", "save an image as RGB, a label as grey"
-NO_ALPHA = "none", "set drop_alpha=True or save the image without alpha"
+ALPHA = "an alpha channel", "grey or RGB", "save the image without alpha"
 """What is said of colour tables and of alpha channels: found, expected, remedy."""
 
 
@@ -36,8 +35,7 @@ class TiffSource:
     Args:
         path: TIFF file.
         page: Index along all axes but rows, columns and channels.
-        drop_alpha: Leave out an alpha channel instead of refusing it.
-        palette: ``refuse`` a colour table, or read its ``index`` or the ``rgb`` colours.
+        palette: ``refuse`` a colour table, or read its ``index``.
         cache_bytes: Upper bound of the decoded segments kept in memory.
 
     Raises:
@@ -45,26 +43,15 @@ class TiffSource:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        page: int = 0,
-        drop_alpha: bool = False,
-        palette: str = "refuse",
-        cache_bytes: int = CACHE_BYTES,
+        self, path: Path, *, page: int = 0, palette: str = "refuse", cache_bytes: int = CACHE_BYTES
     ) -> None:
-        self._options = {
-            "page": page,
-            "drop_alpha": drop_alpha,
-            "palette": palette,
-            "cache_bytes": cache_bytes,
-        }
-        self._path, self._palette, self._cache_bytes = path, palette, cache_bytes
+        self._options = {"page": page, "palette": palette, "cache_bytes": cache_bytes}
+        self._path, self._cache_bytes = path, cache_bytes
         self._cache: OrderedDict[tuple[int, int], NDArray | None] = OrderedDict()
         self._cached, self._lock = 0, threading.Lock()
         with open_checked(path) as tiff:
             try:
-                self._adopt(tiff, page=page, drop_alpha=drop_alpha)
+                self._adopt(tiff, page=page, palette=palette)
             except ImageError:
                 raise
             except DAMAGE as error:
@@ -96,25 +83,23 @@ class TiffSource:
                 stored = self._stored_window(file, y, x, height, width)
         except DAMAGE as error:
             raise damaged(self._path, str(error)) from error
-        return self._interpret(stored)[channels]
+        if stored.dtype == np.bool_:
+            stored = stored.astype(np.uint8) * np.uint8(255)
+        return stored[channels]
 
-    def _adopt(self, tiff: tifffile.TiffFile, *, page: int, drop_alpha: bool) -> None:
+    def _adopt(self, tiff: tifffile.TiffFile, *, page: int, palette: str) -> None:
         series, found = first_series(tiff, self._path), header(self._path, tiff)
         if not 0 <= page < found.pages:
             pages = f"pages 0 to {found.pages - 1}, asked for page {page}"
             raise ImageError(self._path, pages, "one of them", "check the sample sheet")
         key = series.keyframe
-        alpha = _alpha_samples(key)
-        _check_colours(self._path, key, alpha=alpha, drop_alpha=drop_alpha, palette=self._palette)
+        _check_colours(self._path, key, palette=palette)
         self._key, self._decode = key, key.decode
-        self._kept = [channel for channel in range(found.channels) if channel not in alpha]
-        self._native = series.dtype.newbyteorder("=")
-        self._grid = (found.channels, found.height, found.width)
-        self._mapping = _contiguous(tiff, series, page=page, size=self._grid)
+        self._native, self._dtype = series.dtype.newbyteorder("="), np.dtype(found.dtype)
+        self._shape = (found.channels, found.height, found.width)
+        self._mapping = _contiguous(tiff, series, page=page, size=self._shape)
         self._frames = [] if self._mapping else list(_frames(series, page))
         self._tables = [frame.jpegtables for frame in self._frames]
-        probe = self._interpret(np.zeros((found.channels, 1, 1), self._native))
-        self._shape, self._dtype = (probe.shape[0], found.height, found.width), probe.dtype
         self._check_extents(tiff.filehandle.size)
 
     def _check_extents(self, size: int) -> None:
@@ -132,7 +117,7 @@ class TiffSource:
             whole = np.memmap(file, mode="r", **mapped)
             window = np.moveaxis(whole, self._mapping["order"], (0, 1, 2))[:, y : y + height, x : x + width]
             return window.astype(self._native)
-        stored = np.zeros((self._grid[0], height, width), self._native)
+        stored = np.zeros((self._shape[0], height, width), self._native)
         for number in range(len(self._frames)):
             for index in self._segments(y, x, height, width):
                 self._paste(stored[number:], file, number, index, (y, x))
@@ -187,23 +172,8 @@ class TiffSource:
                 _, (oldest, _) = self._cache.popitem(last=False)
                 self._cached -= 0 if oldest is None else oldest.nbytes
 
-    def _interpret(self, stored: NDArray) -> NDArray:
-        """Turn stored samples into pixel values: 1-bit to 0/255, colour tables, alpha."""
-        if stored.dtype == np.bool_:
-            stored = stored.astype(np.uint8) * np.uint8(255)
-        if self._key.photometric == COLOURS.PALETTE and self._palette == "rgb":
-            return (self._key.colormap[:, stored[0]] >> COLOUR_TABLE_SHIFT).astype(np.uint8)
-        return stored if len(self._kept) == len(stored) else stored[self._kept]
 
-
-def _alpha_samples(page: tifffile.TiffPage) -> list[int]:
-    first = page.samplesperpixel - len(page.extrasamples)
-    return [first + i for i, kind in enumerate(page.extrasamples) if kind in ALPHA_SAMPLES]
-
-
-def _check_colours(
-    path: Path, page: tifffile.TiffPage, *, alpha: list[int], drop_alpha: bool, palette: str
-) -> None:
+def _check_colours(path: Path, page: tifffile.TiffPage, *, palette: str) -> None:
     colours = COLOURS(page.photometric)
     if colours == COLOURS.MINISWHITE:
         found = "white stored as zero, which not all readers turn over"
@@ -212,8 +182,8 @@ def _check_colours(
         raise ImageError(path, f"{colours.name} colours", "grey or RGB", "convert the file to RGB")
     if colours == COLOURS.PALETTE and palette == "refuse":
         raise ImageError(path, *COLOUR_TABLE)
-    if alpha and not drop_alpha:
-        raise ImageError(path, "an alpha channel", *NO_ALPHA)
+    if set(page.extrasamples) & ALPHA_SAMPLES:
+        raise ImageError(path, *ALPHA)
 
 
 def _frames(series: tifffile.TiffPageSeries, page: int) -> Iterator[tifffile.TiffFrame]:

@@ -90,14 +90,10 @@ def _levels(array: NDArray, *, labels: bool) -> list[NDArray]:
 
 
 def halve(array: NDArray, *, labels: bool) -> NDArray:
-    """Return the next pyramid level: means of 2x2 pixels (rounded for integers), or every second label.
-
-    Args:
-        array: ``(..., H, W)``.
-        labels: Take pixels as they are instead of averaging them.
+    """Return the next pyramid level of ``(..., H, W)``: means of 2x2 pixels, or every second label.
 
     Returns:
-        Array ``(..., ceil(H / 2), ceil(W / 2))`` of the same dtype.
+        Array ``(..., ceil(H / 2), ceil(W / 2))`` of the same dtype; means of integers are rounded.
 
     Example:
         >>> halve(np.array([[1, 2], [3, 6]], np.uint8), labels=False).tolist()

@@ -17,6 +17,10 @@ IMAGE = ".tif"
 """Ending of images, targets and maps."""
 CUBE = ".hdr"
 """Ending of cubes: the ENVI header."""
+INSTANCES = "instances"
+"""Folder of the maps of objects, beside the class maps."""
+PROFILES = "profiles"
+"""Folder of the images' own stain profiles, `{sample}.json`, beside the normalized images."""
 
 
 def place(folder: Path, sample: str, *, ending: str = IMAGE) -> Path:

@@ -16,7 +16,7 @@ Pixels and coordinates: three conventions say which point of a pixel must lie in
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,14 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io import label_images
-from microtome.io.annotations import AnnotationError, Polygon, read_polygons
-from microtome.io.errors import ImageError
+from microtome.io.annotations import Polygon, read_polygons
 from microtome.objects.markers import some
 
 Labels = "NDArray[np.integer]"
 Convention = Literal["pixel_centre", "matlab", "first_pixel"]
 CONVENTIONS = {"pixel_centre": 0.5, "matlab": None, "first_pixel": 0.0}
-OVERLAPS = ("first", "last")
 OUTLINE_SUFFIXES = (".xml", ".json", ".geojson")
 SUBPIXELS = 5
 """poly2mask moves vertices to a grid of 5 x 5 cells a pixel (documentation of MATLAB's poly2mask)."""
@@ -64,25 +62,24 @@ def rasterize(
     shape: tuple[int, int],
     *,
     convention: Convention = "pixel_centre",
-    overlap: Literal["first", "last"] = "first",
 ) -> Instances:
     """Draw outlines as a label map.
 
     Self-crossing outlines are filled by the even-odd rule, as MATLAB's poly2mask does. What lies outside the
-    image is cut off. Polygons that get no pixel are named in a warning in the log; their numbers stay unused.
-    Negative polygons are no objects: their pixels become background.
+    image is cut off. The first of several polygons keeps a pixel that all of them cover, as in USE-Net.
+    Polygons that get no pixel are named in a warning in the log; their numbers stay unused. Negative polygons
+    are no objects: their pixels become background.
 
     Args:
         polygons: In the order of the file; polygon i becomes label i + 1.
         shape: Rows and columns of the image.
         convention: Where pixel centres are, see the module's description.
-        overlap: Which polygon keeps a pixel that several cover (`first`: USE-Net).
 
     Returns:
         The label map and the areas of the polygons that have pixels.
 
     Raises:
-        ValueError: An option is unknown or the shape empty.
+        ValueError: The convention is unknown or the shape empty.
 
     Example:
         >>> square = np.array([[0.0, 0], [2, 0], [2, 2], [0, 2]])
@@ -92,16 +89,16 @@ def rasterize(
                [1, 1, 2, 0],
                [0, 2, 2, 0]], dtype=int32)
     """
-    if convention not in CONVENTIONS or overlap not in OVERLAPS or min(shape) < 1:
-        found = f"found convention={convention!r}, overlap={overlap!r}, shape={shape}; expected one of"
-        msg = f"{found} {', '.join(CONVENTIONS)}, one of {', '.join(OVERLAPS)}, at least one row and column"
+    if convention not in CONVENTIONS or min(shape) < 1:
+        found = f"found convention={convention!r}, shape={shape}"
+        msg = f"{found}; expected one of {', '.join(CONVENTIONS)}, at least one row and column"
         raise ValueError(msg)
     labels = np.zeros(shape, np.int32)
     patches = [covered(polygon.rings, shape, CONVENTIONS[convention]) for polygon in polygons]
     for number, (polygon, (window, mask)) in enumerate(zip(polygons, patches, strict=True), start=1):
         if not polygon.negative:
             block = labels[window]
-            block[mask & (block == 0) if overlap == "first" else mask] = number
+            block[mask & (block == 0)] = number
     for polygon, (window, mask) in zip(polygons, patches, strict=True):
         if polygon.negative:
             labels[window][mask] = 0
@@ -219,14 +216,7 @@ def _round(values: Floats) -> Floats:
 
 
 def load_instances(
-    path: Path | str,
-    shape: tuple[int, int],
-    *,
-    convention: Convention = "pixel_centre",
-    classes: Collection[str] | None = None,
-    overlap: Literal["first", "last"] = "first",
-    components: bool = False,
-    page: int = 0,
+    path: Path | str, shape: tuple[int, int], *, convention: Convention = "pixel_centre"
 ) -> Instances:
     """Read the objects of one image and their areas from an annotation file or a label image.
 
@@ -238,38 +228,19 @@ def load_instances(
             with whole numbers too; of a colour table the indices).
         shape: Rows and columns of the image that the labels belong to.
         convention: Of outlines, see the module's description.
-        classes: Layers (Aperio) or classes (GeoJSON) to take; None takes all. Not for label images.
-        overlap: Of outlines, see :func:`rasterize`.
-        components: The label image is a mask of one value; its 8-connected components become objects.
-        page: Page of a multi-page TIFF.
 
     Raises:
-        AnnotationError: The annotation file is at fault, or has none of the classes.
+        AnnotationError: The annotation file is at fault.
         ImageError: The label image is lossy or has several channels, another size than the image, negative,
-            fractional or too large numbers, or is a mask of one value and `components` is False.
+            fractional or too large numbers, or is a mask of one value.
     """
     path = Path(path)
     if path.suffix.lower() in OUTLINE_SUFFIXES:
-        polygons = _of_classes(path, read_polygons(path), classes)
-        return rasterize(polygons, shape, convention=convention, overlap=overlap)
-    if classes is not None:
-        found = f"a label image, classes={sorted(classes)} is for annotation files"
-        raise ImageError(path, found, "outlines", "leave it out")
-    labels = label_images.read(path, shape, page=page, components=components)
+        return rasterize(read_polygons(path), shape, convention=convention)
+    labels = label_images.read(path, shape)
     _count_pieces(labels, name=str(path))
     numbers, pixels = np.unique(labels[labels > 0], return_counts=True)
     return Instances(labels, dict(zip(numbers.tolist(), pixels.astype(float).tolist(), strict=True)))
-
-
-def _of_classes(path: Path, polygons: list[Polygon], classes: Collection[str] | None) -> list[Polygon]:
-    if classes is None:
-        return polygons
-    known = {polygon.classification for polygon in polygons}
-    unknown = sorted(set(classes) - known)
-    if polygons and len(unknown) == len(set(classes)):
-        found = f"the classes {', '.join(map(repr, sorted(known)))}"
-        raise AnnotationError(path, found, ", ".join(unknown), "correct the names")
-    return [polygon for polygon in polygons if polygon.classification in classes]
 
 
 def _count_pieces(labels: Labels, *, name: str) -> None:

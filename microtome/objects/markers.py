@@ -63,12 +63,7 @@ def _octagon(radius: int) -> tuple[int, int]:
 def survivors(labels: Labels, rows: list[int]) -> NDArray[np.bool_]:
     """Pixels under whose element all pixels carry the same label; those outside the image count as equal.
 
-    Args:
-        labels: (H, W) integers.
-        rows: Half width of each row of the element (`half_widths`).
-
-    Returns:
-        (H, W) bool.
+    Of labels (H, W) and the half width of each row of the element (`half_widths`), (H, W) bool.
 
     Example:
         >>> square = np.pad(np.ones((3, 3), int), 1)
@@ -186,13 +181,9 @@ def centre_markers(labels: Labels, radius: int = CENTRE_RADIUS) -> NDArray[np.ui
 
 
 def centres(labels: Labels) -> NDArray[np.int64]:
-    """Row and column of the centre of each object, see :func:`centre_markers`.
+    """Row and column (N, 2) of the centre of each object of a label map, see :func:`centre_markers`.
 
-    Args:
-        labels: (H, W) integers, 0 = background.
-
-    Returns:
-        (N, 2) int64, objects in ascending order of their numbers.
+    Objects come in ascending order of their numbers.
 
     Example:
         >>> centres(np.array([[3, 3, 3], [3, 0, 3]])).tolist()

@@ -182,10 +182,7 @@ def outlines(labels: NDArray[np.integer]) -> dict[int, Polygon | MultiPolygon]:
 
 
 def to_tsv_text(table: pd.DataFrame) -> str:
-    r"""A table of objects as tab-separated text: six significant digits, empty where not known.
-
-    Args:
-        table: From :func:`measure`.
+    r"""A table of `measure` as tab-separated text: six significant digits, empty where not known.
 
     Example:
         >>> to_tsv_text(pd.DataFrame({"id": [1], "area_um2": [2 / 3], "eosin_mean": [float("nan")]}))

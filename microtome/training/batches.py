@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from microtome.class_maps import IGNORE
-from microtome.io.images import ArraySource, Raster, read_mirrored
+from microtome.io.raster import ArraySource, Raster, read_mirrored
 from microtome.training.balanced_windows import LabelledPixels
 
 IN_MEMORY = 64 * 2**20

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from microtome.io import images
-from microtome.io.images import ArraySource, ImageError, Raster, read_mirrored
+from microtome.io.images import ImageError
+from microtome.io.raster import ArraySource, Raster, read_mirrored
 
 
 def noise(shape, dtype=np.uint8, seed=0):
@@ -148,14 +149,12 @@ def test_png_modes_are_read_as_stored(mode, tmp_path):
     assert (found.height, found.width, found.dtype, found.format) == (20, 30, array.dtype.name, "PNG")
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-def test_sixteen_bit_colour_png_keeps_its_bits(channels, tmp_path):
+def test_sixteen_bit_colour_png_keeps_its_bits(tmp_path):
     import imagecodecs
 
-    array = noise((20, 30, channels), np.uint16) * 300
+    array = noise((20, 30, 3), np.uint16) * 300
     (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(array))
-    read = images.read(tmp_path / "a.png", drop_alpha=True)
-    np.testing.assert_array_equal(read, array[..., :3])
+    np.testing.assert_array_equal(images.read(tmp_path / "a.png"), array)
     assert images.header(tmp_path / "a.png").dtype == "uint16"
 
 
@@ -164,9 +163,8 @@ def test_alpha_palette_cmyk_need_a_choice(tmp_path):
     Image.fromarray(rgba).save(tmp_path / "rgba.png")
     tifffile.imwrite(tmp_path / "rgba.tif", rgba, photometric="rgb", extrasamples=["unassalpha"])
     for name in ("rgba.png", "rgba.tif"):
-        with pytest.raises(ImageError, match=r"rgba.*alpha.*drop_alpha=True"):
+        with pytest.raises(ImageError, match=r"rgba.*alpha.*save the image without alpha"):
             images.read(tmp_path / name)
-        np.testing.assert_array_equal(images.read(tmp_path / name, drop_alpha=True), rgba[..., :3])
     grey = Image.fromarray(noise((20, 30)) % 4)
     indexed = grey.copy()
     indexed.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
@@ -175,8 +173,6 @@ def test_alpha_palette_cmyk_need_a_choice(tmp_path):
         with pytest.raises(ImageError, match="found a colour table, expected grey or RGB"):
             images.read(tmp_path / name)
         np.testing.assert_array_equal(images.read(tmp_path / name, palette="index"), np.array(grey))
-        rgb = images.read(tmp_path / name, palette="rgb")
-        np.testing.assert_array_equal(rgb, np.array(indexed.convert("RGB")))
     Image.new("CMYK", (30, 20)).save(tmp_path / "c.jpg")
     Image.new("CMYK", (30, 20)).save(tmp_path / "c.tif")
     for name in ("c.jpg", "c.tif"):

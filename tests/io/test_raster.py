@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.io import images
-from microtome.io.images import ArraySource, ImageError, Raster, StackedSource, read_mirrored
+from microtome.io.images import ImageError
+from microtome.io.raster import ArraySource, Raster, StackedSource, read_mirrored
 
 SIZE = (9, 11)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from microtome.io.annotations import AnnotationError, Polygon
+from microtome.io.annotations import Polygon
 from microtome.io.images import ImageError
 from microtome.objects import labels as instances
 from microtome.objects import markers
@@ -127,12 +127,11 @@ def test_holes_and_parts():
     assert (found.labels > 0).sum() == found.areas[1] == 64 - 9 + 4
 
 
-@pytest.mark.parametrize(("overlap", "counts"), [("first", [16, 8]), ("last", [8, 16])])
-def test_who_keeps_a_shared_pixel(overlap, counts):
+def test_the_first_keeps_a_shared_pixel():
     found = [polygon(box(0, 0, 4, 4)), polygon(box(2, 0, 6, 4))]
-    labels = instances.rasterize(found, SHAPE, overlap=overlap).labels
+    labels = instances.rasterize(found, SHAPE).labels
     assert labels.dtype == np.int32
-    assert np.bincount(labels.ravel())[1:].tolist() == counts
+    assert np.bincount(labels.ravel())[1:].tolist() == [16, 8]
 
 
 def test_what_lies_outside_is_cut_off_or_told(caplog):
@@ -163,7 +162,7 @@ def test_no_polygons():
     assert not instances.rasterize([], SHAPE).labels.any()
 
 
-@pytest.mark.parametrize("option", [{"convention": "zero"}, {"overlap": "all"}, {"shape": (0, 4)}])
+@pytest.mark.parametrize("option", [{"convention": "zero"}, {"shape": (0, 4)}])
 def test_options_of_rasterize(option):
     with pytest.raises(ValueError, match="expected one of pixel_centre, matlab, first_pixel"):
         instances.rasterize([], **({"shape": SHAPE} | option))
@@ -245,7 +244,7 @@ MASK = np.array([[0, 255, 0, 255]], np.uint8)
         (np.full((1, 4), np.nan, np.float32), "a.tif", "4 pixels not whole"),
         (np.full((1, 4), -1, np.int32), "a.tif", "values -1 to -1, expected 0 to 2147483647"),
         (np.full((1, 4), 2**32 - 1, np.uint32), "a.tif", "values 4294967295"),
-        (MASK, "a.png", r"found a mask .only the value 255, 2 pieces.*Set components"),
+        (MASK, "a.png", r"found a mask .only the value 255, 2 pieces.*number the pieces"),
         (np.full((1, 4), 255, np.uint8), "a.png", "found a mask .only the value 255, 1 pieces"),
         (MASK // 255, "a.png", "found a mask .only the value 1, 2 pieces"),
         (MASK > 0, "a.png", "found a mask"),
@@ -260,13 +259,6 @@ def test_what_is_no_label_image(save, array, name, message):
 
 def test_one_nucleus_may_be_number_one(save):
     assert read_labels(save(MASK[:, :2] // 255, "a.png"), (1, 2)).tolist() == [[0, 1]]
-
-
-def test_components_of_a_mask_on_demand(save):
-    labels = read_labels(save(MASK, "a.png"), (1, 4), components=True)
-    assert labels.tolist() == [[0, 1, 0, 2]]
-    with pytest.raises(ImageError, match="found 2 values, expected a mask of one value"):
-        read_labels(save(np.array([[0, 1, 2]], np.uint8), "a.png"), (1, 3), components=True)
 
 
 def test_objects_in_pieces_stay_one_and_are_counted(save, caplog):
@@ -289,12 +281,6 @@ def geojson(path, *classes):
     return path
 
 
-def test_classes_of_annotation_files(tmp_path, save):
+def test_areas_of_annotation_files(tmp_path):
     path = geojson(tmp_path / "a.geojson", "Nucleus", "Fold", "Nucleus")
-    labels = read_labels(path, (2, 8), classes={"Nucleus", "Rare"})
-    assert labels[0].tolist() == [1, 1, 0, 0, 0, 0, 2, 2]
     assert instances.load_instances(path, (2, 8)).areas == {1: 4, 2: 4, 3: 4}
-    with pytest.raises(AnnotationError, match="found the classes 'Fold', 'Nucleus', expected nuclei"):
-        read_labels(path, (2, 8), classes=["nuclei"])
-    with pytest.raises(ImageError, match="is for annotation files"):
-        read_labels(save(np.array([[1, 2]], np.uint8), "a.png"), (1, 2), classes=["n"])

@@ -305,7 +305,7 @@ def test_a_batch_is_exported(batch, caplog):
     assert tables["grey"]["eosin_mean"].isna().all()
     assert tables["grey"]["red_mean"].tolist() == [128, 128]
     assert "grey: stain densities are left empty" in caplog.text
-    labels = read_labels(folder / "a.geojson", (64, 64), classes=["nucleus"])
+    labels = read_labels(folder / "a.geojson", (64, 64))
     assert (labels == images.read(batch / "segmentations/instances/a.tif")).all()
 
 

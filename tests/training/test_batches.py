@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microtome.io.images import ArraySource, StackedSource
+from microtome.io.raster import ArraySource, StackedSource
 from microtome.training.batches import (
     BalancedWindowBatches,
     Labelled,

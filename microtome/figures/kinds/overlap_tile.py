@@ -15,7 +15,8 @@ from microtome.figures.parts.colors import BLUE, YELLOW
 from microtome.figures.parts.panels import frame_panel, read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
-from microtome.io.images import ArraySource, as_channels_first, read_mirrored
+from microtome.io.images import as_channels_first
+from microtome.io.raster import ArraySource, read_mirrored
 
 NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)

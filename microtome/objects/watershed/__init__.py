@@ -29,15 +29,14 @@ and scikit-image can need a minute for 1000² pixels of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from microtome.config.prediction import Watershed
+from microtome.io.raster import ArraySource, Raster, StackedSource
 from microtome.objects.markers import EIGHT
 from microtome.objects.watershed.steps import (
     checked,
@@ -49,9 +48,6 @@ from microtome.objects.watershed.steps import (
     solid,
 )
 from microtome.objects.watershed.tiles import separate_by_tiles
-
-if TYPE_CHECKING:
-    from microtome.io.raster import Raster
 
 
 def separate(
@@ -91,7 +87,9 @@ def separate(
         msg = f"the marker map is {shapes}, as the mask map; pass two maps of one image"
         raise ValueError(msg)
     if settings.tile is not None:
-        return separate_by_tiles(_Maps(mask_probability, marker_probability), settings, None)
+        maps = (mask_probability, *([marker_probability] if settings.markers == "predicted" else []))
+        source = StackedSource(tuple(ArraySource(np.asarray(each)) for each in maps))
+        return separate_by_tiles(source, settings, None)
     mask = first_step(mask_probability, "mask", settings)
     markers = _markers(mask, marker_probability, settings)
     lines = lines_between(markers, mask, settings, probability=mask_probability)
@@ -145,23 +143,3 @@ def _markers(mask: NDArray[np.bool_], probability: NDArray | None, settings: Wat
         labels, _ = ndimage.label(mask, EIGHT)
         binary = eroded_markers(labels, np.bincount(labels.ravel()), settings)
     return ndimage.label(binary, EIGHT)[0]
-
-
-@dataclass(frozen=True, eq=False)
-class _Maps:
-    """One or two maps in memory as a window source, without stacking them."""
-
-    mask: NDArray
-    marker: NDArray | None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return (1 if self.marker is None else 2, *self.mask.shape)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.mask.dtype
-
-    def read(self, y: int, x: int, height: int, width: int) -> tuple[NDArray, ...]:
-        maps = (self.mask,) if self.marker is None else (self.mask, np.asarray(self.marker))
-        return tuple(each[y : y + height, x : x + width] for each in maps)

@@ -26,12 +26,9 @@ NO_LABEL = np.iinfo(np.int32).max
 def queue_lines(
     markers: NDArray[np.int32], *, domain: NDArray[np.bool_] | None = None, landscape: NDArray | None = None
 ) -> NDArray[np.bool_]:
-    """Watershed lines by scikit-image's queue, 8-connected.
+    """Watershed lines by scikit-image's queue, 8-connected, of marker numbers (H, W), 0 = none.
 
-    Args:
-        markers: Marker numbers (H, W), 0 = none.
-        domain: Where the flood may go (H, W); everywhere by default.
-        landscape: Heights (H, W); flat by default.
+    The flood goes everywhere on a flat landscape, or within a domain and over heights (H, W).
 
     Returns:
         The lines (H, W) bool; outside the domain there is none.

@@ -24,12 +24,9 @@ ROUNDING = 1e-5
 
 
 def checked(values: NDArray, name: str, *, first: tuple[int, int] = (0, 0)) -> NDArray[np.floating]:
-    """A probability map, if it is one.
+    """A probability map (H, W), floating point, 0 to 1, if it is one.
 
-    Args:
-        values: (H, W) floating point, 0 to 1.
-        name: What the map is called in messages.
-        first: Row and column of its first pixel in the image, for messages.
+    Its `name`, and row and column of its `first` pixel in the image, are for messages.
 
     Raises:
         ValueError: It is of another type or shape, or a value is not between 0 and 1.
@@ -67,13 +64,9 @@ def opened(binary: NDArray[np.bool_], smallest: int) -> NDArray[np.bool_]:
 def first_step(
     values: NDArray, name: str, settings: Watershed, *, first: tuple[int, int] = (0, 0)
 ) -> NDArray[np.bool_]:
-    """The mask or the markers: a map above its threshold, without small components.
+    """The mask or the markers (`name`): a probability map above its threshold, without small components.
 
-    Args:
-        values: Probability map (H, W).
-        name: ``mask`` or ``marker``.
-        settings: See `microtome.config.prediction.Watershed`.
-        first: Row and column of its first pixel in the image, for messages.
+    `first` is as in `checked`.
 
     Raises:
         ValueError: It is no probability map.

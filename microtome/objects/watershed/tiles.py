@@ -41,10 +41,7 @@ Slices = tuple[slice, slice]
 class Window:
     """A tile with margins, cut off at the image's edge.
 
-    Attributes:
-        outer: The window in the image.
-        core: The tile in the image.
-        inner: The tile in the window.
+    `outer` is the window and `core` the tile, both in the image; `inner` is the tile in the window.
     """
 
     outer: Slices
@@ -60,12 +57,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Scratch:
-    """Maps of the whole image between the steps.
-
-    Attributes:
-        shape: Rows, columns.
-        folder: Where they lie as files; None: in memory.
-    """
+    """Maps of the whole image between the steps, as files in a folder or, without one, in memory."""
 
     shape: tuple[int, int]
     folder: Path | None
@@ -153,13 +145,7 @@ def _apply(
 def number_components(binary: NDArray[np.bool_], out: NDArray[np.int32], side: int) -> int:
     """Number the 8-connected components in raster order of their first pixels, as `scipy.ndimage.label` does.
 
-    Args:
-        binary: (H, W) bool.
-        out: (H, W) int32; overwritten.
-        side: Of the tiles, pixels.
-
-    Returns:
-        How many there are.
+    Of (H, W) bool, tile by tile of this side, into `out`, (H, W) int32; returns how many there are.
 
     Example:
         >>> labels = np.zeros((2, 4), np.int32)
