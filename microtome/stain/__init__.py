@@ -10,7 +10,7 @@ from microtome.stain.colours import StainError
 from microtome.stain.lasso import codes
 from microtome.stain.macenko import fit_macenko
 from microtome.stain.matrix import concentrations, normalize
-from microtome.stain.methods import METHODS, apply, fit_target, normalizer, profile_from_json
+from microtome.stain.methods import METHODS, apply, fit_target, profile_from_json
 from microtome.stain.profile import ColourProfile, StainProfile
 from microtome.stain.reinhard import fit_reinhard
 from microtome.stain.spcn import PRESETS, fit
@@ -32,6 +32,5 @@ __all__ = [
     "fit_reinhard",
     "fit_target",
     "normalize",
-    "normalizer",
     "profile_from_json",
 ]

@@ -39,15 +39,10 @@ class StainError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Colours:
-    """Distinct colours of an image.
+    """Distinct colours of an image."""
 
-    Attributes:
-        keys: R·2¹⁶ + G·2⁸ + B, ascending, (n,) uint32.
-        counts: Pixels of each, (n,) int64.
-    """
-
-    keys: npt.NDArray[np.uint32]
-    counts: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint32]  # r·2¹⁶ + G·2⁸ + B, ascending, (n,) uint32
+    counts: npt.NDArray[np.int64]  # pixels of each, (n,) int64
 
     @property
     def pixels(self) -> int:
@@ -182,13 +177,9 @@ def luminosity(keys: npt.NDArray[np.uint32]) -> Floats:
 
 
 def regions(colours: Colours, *, brightest: float, exclude_black: bool, exclude_ink: bool) -> Regions:
-    """Sort colours into tissue, black and ink; the rest is white background.
+    """Sort colours into tissue (an 8-bit L* / 255 below `brightest`), black and ink; the rest is white.
 
-    Args:
-        colours: Of an image.
-        brightest: Tissue has an 8-bit L* / 255 below this.
-        exclude_black: Whether black pixels (slide edge, black ink) are no tissue.
-        exclude_ink: Whether green and blue ink is no tissue.
+    Black (slide edge, black ink), and green and blue ink, are tissue too where they are not to be excluded.
     """
     l8 = np.rint(luminosity(colours.keys) * (LEVELS - 1) / 100)
     dark = l8 / (LEVELS - 1) < brightest

@@ -26,17 +26,13 @@ INSTALL = (
 )
 
 
-def fit_staintools(rgb: Rgb, *, fallback: StainProfile | None = None) -> StainProfile:
-    """Stain vectors and scales by StainTools, with its own parameters.
-
-    Args:
-        rgb: Image (H, W, 3) uint8; not changed.
-        fallback: As in `fit`, where StainTools finds no tissue.
+def fit_staintools(rgb: Rgb) -> StainProfile:
+    """Stain vectors and scales of an image (H, W, 3) uint8 by StainTools, with its own parameters.
 
     Raises:
         StainError: If StainTools is not installed or finds no tissue, or the image is not RGB uint8.
     """
-    return _fitted(rgb, fallback)[0]
+    return _fitted(rgb)[0]
 
 
 def normalize_staintools(rgb: Rgb, target: StainProfile) -> tuple[Rgb, StainProfile]:
@@ -61,7 +57,7 @@ def _module(name: str) -> Any:
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-def _fitted(rgb: Rgb, fallback: StainProfile | None) -> tuple[StainProfile, npt.NDArray]:
+def _fitted(rgb: Rgb, fallback: StainProfile | None = None) -> tuple[StainProfile, npt.NDArray]:
     """The profile, and the concentrations of all pixels (H·W, 2); StainTools writes into what it gets."""
     check_rgb(rgb)
     matrix, reason = _vectors(rgb)

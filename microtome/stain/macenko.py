@@ -20,12 +20,11 @@ from microtome.stain.matrix import (
 from microtome.stain.profile import StainProfile, checked_settings
 
 
-def fit_macenko(rgb: Rgb, *, fallback: StainProfile | None = None, **changes: Any) -> StainProfile:
+def fit_macenko(rgb: Rgb, **changes: Any) -> StainProfile:
     """Stain vectors by Macenko's method; concentrations are non-negative least squares.
 
     Args:
         rgb: Image (H, W, 3) uint8; not changed.
-        fallback: As in `fit`.
         **changes: Parameters other than the default, see `microtome.config.stain.MacenkoSettings`.
 
     Returns:
@@ -42,13 +41,13 @@ def fit_macenko(rgb: Rgb, *, fallback: StainProfile | None = None, **changes: An
         [[0.7, 0.7, 0.3], [0.2, 1.0, 0.2]]
     """
     check_rgb(rgb)
-    return fit_colours(distinct(rgb), checked_settings(MacenkoSettings, changes), fallback=fallback)
+    return fit_colours(distinct(rgb), checked_settings(MacenkoSettings, changes))
 
 
 def fit_colours(
-    colours: Colours, settings: MacenkoSettings, *, fallback: StainProfile | None
+    colours: Colours, settings: MacenkoSettings, *, fallback: StainProfile | None = None
 ) -> StainProfile:
-    """`fit_macenko` on the distinct colours of an image."""
+    """`fit_macenko` on the distinct colours of an image; what it cannot tell is taken from the fallback."""
     about = {"method": "macenko", "preset": "default", "fallback": fallback}
     density = optical_density(colours.keys, settings.density)
     found = tissue_regions(colours, settings)

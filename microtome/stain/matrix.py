@@ -56,11 +56,7 @@ def optical_density(keys: npt.NDArray[np.uint32], density: str) -> Floats:
 
 
 def concentrations(rgb: Rgb, profile: StainProfile) -> npt.NDArray[np.float32]:
-    """Concentration of both stains in each pixel, by the vectors and λ of a profile.
-
-    Args:
-        rgb: Image (H, W, 3) uint8.
-        profile: Of this image, or of its slide.
+    """Concentration of both stains in each pixel (H, W, 3) uint8, by the vectors and λ of a profile.
 
     Returns:
         H and E, (2, H, W) float32, optical density per unit vector.

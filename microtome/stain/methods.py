@@ -2,10 +2,7 @@
 """One face for all methods of stain normalization: fit a target once, then change each image alone."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from microtome.config.stain import NULLABLE, ReinhardSettings, SpcnSettings
 from microtome.stain import macenko, reinhard, spcn
@@ -16,7 +13,6 @@ from microtome.stain.profile import ColourProfile, Settings, StainProfile, check
 
 Profile = StainProfile | ColourProfile
 Report = dict[str, Any]
-Normalizer = Callable[[Rgb], tuple[Rgb, Report]]
 
 FITS: Mapping[str, Callable[..., Profile]] = {
     "spcn": spcn.fit,
@@ -92,17 +88,6 @@ def apply(
     if target.method == "staintools":
         return _apply_staintools(rgb, target, options)
     return _apply_matrix(rgb, target, options)
-
-
-def normalizer(method: str, target: Rgb | Profile | Mapping[str, Any], **options: Any) -> Normalizer:
-    """`apply` with everything but the image filled in; a target given as an image is fitted first.
-
-    Raises:
-        StainError: As `fit_target` and `apply`.
-    """
-    if isinstance(target, np.ndarray):
-        return partial(apply, target=fit_target(target, method, **options), method=method)
-    return partial(apply, target=target, method=method, **options)
 
 
 def profile_from_json(content: Mapping[str, Any]) -> Profile:

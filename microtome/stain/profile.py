@@ -106,25 +106,15 @@ class StainProfile:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ColourProfile:
-    """Mean and spread of the tissue colours of one image, for Reinhard's method.
+    """Mean and spread of the tissue colours of one image, for Reinhard's method."""
 
-    Attributes:
-        lab_mean: Mean CIE L*, a*, b* over tissue, (3,) float64.
-        lab_sd: Population standard deviation, (3,) float64.
-        tissue_fraction: Part of the pixels that is tissue, 0..1.
-        luminosity: Tissue has an 8-bit CIE L* / 255 below this.
-        method: ``reinhard``.
-        fallback: As in `StainProfile`.
-        warnings: As in `StainProfile`.
-    """
-
-    lab_mean: Floats
-    lab_sd: Floats
-    tissue_fraction: float
-    luminosity: float
-    method: str = "reinhard"
-    fallback: str | None = None
-    warnings: tuple[str, ...] = field(default=())
+    lab_mean: Floats  # mean CIE L*, a*, b* over tissue, (3,) float64
+    lab_sd: Floats  # population standard deviation, (3,) float64
+    tissue_fraction: float  # part of the pixels that is tissue, 0..1
+    luminosity: float  # tissue has an 8-bit CIE L* / 255 below this
+    method: str = "reinhard"  # ``reinhard``
+    fallback: str | None = None  # as in `StainProfile`
+    warnings: tuple[str, ...] = field(default=())  # as in `StainProfile`
 
     def __post_init__(self) -> None:
         for name in ("lab_mean", "lab_sd"):

@@ -19,20 +19,19 @@ BLOCK = 1 << 18  # colours converted at once
 Floats = npt.NDArray[np.float64]
 
 
-def fit_reinhard(rgb: Rgb, *, fallback: ColourProfile | None = None, **changes: Any) -> ColourProfile:
+def fit_reinhard(rgb: Rgb, **changes: Any) -> ColourProfile:
     """Mean and standard deviation of L*, a*, b* over the tissue of an image.
 
     Args:
         rgb: Image (H, W, 3) uint8; not changed.
-        fallback: What an image without tissue takes; None: such an image is an error.
         **changes: Parameters other than the default, see `microtome.config.stain.ReinhardSettings`.
 
     Returns:
         Mean and standard deviation.
 
     Raises:
-        StainError: If the image is not RGB uint8, a parameter is unknown or out of range, or it has no tissue
-            and there is no fallback.
+        StainError: If the image is not RGB uint8, a parameter is unknown or out of range, or it has no
+            tissue.
 
     Example:
         >>> rgb = np.full((10, 10, 3), 100, np.uint8)
@@ -40,12 +39,13 @@ def fit_reinhard(rgb: Rgb, *, fallback: ColourProfile | None = None, **changes: 
         42.0
     """
     check_rgb(rgb)
-    settings = checked_settings(ReinhardSettings, changes)
-    return fit_colours(distinct(rgb), settings.luminosity, fallback=fallback)
+    return fit_colours(distinct(rgb), checked_settings(ReinhardSettings, changes).luminosity)
 
 
-def fit_colours(colours: Colours, luminosity: float, *, fallback: ColourProfile | None) -> ColourProfile:
-    """`fit_reinhard` on the distinct colours of an image."""
+def fit_colours(
+    colours: Colours, luminosity: float, *, fallback: ColourProfile | None = None
+) -> ColourProfile:
+    """`fit_reinhard` on the distinct colours of an image; one without tissue takes the fallback."""
     tissue = regions(colours, brightest=luminosity, exclude_black=True, exclude_ink=True).tissue
     pixels = int(colours.counts[tissue].sum())
     if pixels < MIN_TISSUE_PIXELS:

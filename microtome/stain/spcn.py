@@ -34,16 +34,12 @@ PRESETS: Mapping[str, SpcnSettings] = MappingProxyType(
 )
 
 
-def fit(
-    rgb: Rgb, *, preset: str = "recommended", fallback: StainProfile | None = None, **changes: Any
-) -> StainProfile:
+def fit(rgb: Rgb, *, preset: str = "recommended", **changes: Any) -> StainProfile:
     """Learn the stain vectors of an image by SPCN.
 
     Args:
         rgb: Image (H, W, 3) uint8; not changed.
         preset: Parameters to start from: ``recommended``, ``authors`` or ``staintools``.
-        fallback: What takes over where the image cannot tell (no tissue, no colour, one stain); the profile
-            then says so in `fallback`. None: such an image is an error.
         **changes: Parameters other than the preset's, see `microtome.config.stain.SpcnSettings`.
 
     Returns:
@@ -52,7 +48,7 @@ def fit(
 
     Raises:
         StainError: If the image is not RGB uint8, a parameter is unknown or out of range, or the image cannot
-            tell its stains and there is no fallback.
+            tell its stains (no tissue, no colour, one stain).
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -62,7 +58,7 @@ def fit(
         [[0.6, 0.7, 0.3], [0.1, 1.0, 0.1]]
     """
     check_rgb(rgb)
-    return fit_colours(distinct(rgb), spcn_settings(preset, changes), preset=preset, fallback=fallback)
+    return fit_colours(distinct(rgb), spcn_settings(preset, changes), preset=preset)
 
 
 def spcn_settings(preset: str, changes: Mapping[str, Any]) -> SpcnSettings:
@@ -79,9 +75,9 @@ def spcn_settings(preset: str, changes: Mapping[str, Any]) -> SpcnSettings:
 
 
 def fit_colours(
-    colours: Colours, settings: SpcnSettings, *, preset: str, fallback: StainProfile | None
+    colours: Colours, settings: SpcnSettings, *, preset: str, fallback: StainProfile | None = None
 ) -> StainProfile:
-    """`fit` on the distinct colours of an image."""
+    """`fit` on the distinct colours of an image; what it cannot tell is taken from the fallback."""
     found = tissue_regions(colours, settings)
     about = {"method": "spcn", "preset": preset, "fallback": fallback}
     if reason := unusable(colours, found):
