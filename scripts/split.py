@@ -3,8 +3,8 @@
 
 from pathlib import Path
 
-from microtome.stages.images import write_split
+from microtome.stages.images import write_sheet
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    write_split(options["rows"], options["digest"], Path(snakemake.output.table))
+    write_sheet(options["rows"], Path(snakemake.output.table), hash=options["digest"])

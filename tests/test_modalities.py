@@ -17,13 +17,13 @@ CORE = (
     *("study/splits.py", "study/load.py", "study/plan.py", "study/modalities/__init__.py"),
     *("config/modalities/__init__.py", "workflow/paths.py", "workflow/asked.py", "workflow/resources.py"),
     *("workflow/states/__init__.py", "workflow/states/data.py", "workflow/states/runs.py"),
-    *("stages/images.py", "stages/folders.py", "stages/evaluate.py", "training/loop.py", "inference/grid.py"),
+    *("stages/images.py", "io/views.py", "stages/evaluate.py", "training/loop.py", "inference/grid.py"),
 )
 RULES = ("common", "batches", "data", "preprocess", "train", "predict", "evaluate", "plugins")
 EXCEPTIONS = {
     "config/checks.py": "a network for spectra has its channels in the option `bands`",
     "stages/evaluate.py": "a label map may lie in two files: pixels and objects",
-    "stages/folders.py": "names the folders that a batch may hold",
+    "io/views.py": "names the folders that a batch may hold",
 }
 """Core files that still hold one, with the reason."""
 

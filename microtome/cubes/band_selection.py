@@ -27,27 +27,15 @@ Values = npt.NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Principal:
-    """First principal component of a cube.
+    """First principal component of a cube."""
 
-    Attributes:
-        score: (H, W) float32, the projection of the centred spectra.
-        loading: (bands,) float64, unit length; its sum is not negative.
-        explained: Share of the variance, 0 to 1.
-    """
-
-    score: npt.NDArray[np.float32]
-    loading: npt.NDArray[np.float64]
-    explained: float
+    score: npt.NDArray[np.float32]  # (H, W) float32, the projection of the centred spectra
+    loading: npt.NDArray[np.float64]  # (bands,) float64, unit length; its sum is not negative
+    explained: float  # share of the variance, 0 to 1
 
 
 def principal_component(cube: Values) -> Principal:
-    """The first principal component over bands, by the covariance of the spectra.
-
-    Args:
-        cube: (bands, H, W), finite.
-
-    Returns:
-        Score image, loading and explained share of the variance.
+    """The first principal component over bands of a finite cube (bands, H, W), by the spectra' covariance.
 
     Raises:
         ValueError: The cube has another number of axes, one band, or values that are not finite.
@@ -98,11 +86,7 @@ def mutual_information(cube: Values, reference: Values, bins: int = BINS) -> npt
 
 
 def quantize(image: Values, bins: int = BINS) -> npt.NDArray[np.intp]:
-    """Bin number of each pixel, flattened.
-
-    Args:
-        image: (H, W), finite.
-        bins: Number of equal bins between the 0.1 and 99.9 percentiles.
+    """Bin number of each pixel (H, W), flattened; the bins between the 0.1 and 99.9 percentiles are equal.
 
     Raises:
         ValueError: A value is not finite.
@@ -139,14 +123,7 @@ def shared_information(cube: Values, bins: int = BINS) -> npt.NDArray[np.float64
 
 
 def best_window(scores: Sequence[float] | Values, width: int) -> range:
-    """The neighbouring bands with the largest sum of scores; the first of equal ones.
-
-    Args:
-        scores: Score of each band, (bands,).
-        width: Number of bands.
-
-    Returns:
-        Band indices, from 0.
+    """The `width` neighbouring bands with the largest sum of scores (bands,); the first of equal ones.
 
     Raises:
         ValueError: There are fewer bands than `width`, or a score is not finite.
@@ -164,16 +141,9 @@ def best_window(scores: Sequence[float] | Values, width: int) -> range:
 def top_bands(
     scores: Sequence[float] | Values, width: int, shared: Values | None = None, *, penalty: float = 1.0
 ) -> list[int]:
-    """Bands by score, each taken for its score less the mean information shared with those taken.
+    """Bands by score (bands,), ascending; each counts less by the mean information shared with those taken.
 
-    Args:
-        scores: Score of each band, (bands,).
-        width: Number of bands.
-        shared: (bands, bands) from `shared_information`; None: no penalty.
-        penalty: Factor of the shared information.
-
-    Returns:
-        Band indices in ascending order.
+    The information, (bands, bands) from `shared_information`, is multiplied by `penalty`; None: no penalty.
 
     Raises:
         ValueError: There are fewer bands than `width`, or shapes differ.

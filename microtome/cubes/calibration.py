@@ -95,21 +95,13 @@ class Quality:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A calibrated cube.
+    """A calibrated cube."""
 
-    Attributes:
-        transmittance: (bands, H, W) float32, 0..1.5.
-        invalid: (bands, H, W), where the value was taken from the neighbours.
-        saturated: (bands,) raw pixels at the camera's largest value.
-        clipped: (bands,) valid pixels outside 0..1.5.
-        quality: The same as shares, mean spectra and warnings.
-    """
-
-    transmittance: NDArray[np.float32]
-    invalid: NDArray[np.bool_]
-    saturated: NDArray[np.int64]
-    clipped: NDArray[np.int64]
-    quality: Quality
+    transmittance: NDArray[np.float32]  # (bands, H, W) float32, 0..1.5
+    invalid: NDArray[np.bool_]  # (bands, H, W), where the value was taken from the neighbours
+    saturated: NDArray[np.int64]  # (bands,) raw pixels at the camera's largest value
+    clipped: NDArray[np.int64]  # (bands,) valid pixels outside 0..1.5
+    quality: Quality  # the same as shares, mean spectra and warnings
 
 
 def calibrate(
@@ -296,9 +288,7 @@ def _summary(
     shares = {name: tuple(getattr(band, name) / band.pixels for band in bands) for name in COUNTS}
     invalid = np.mean(shares["invalid"])
     if invalid > MOSTLY:
-        found = (
-            f"{invalid:.0%} of all pixels without light in the blank (blank less dark is 0 or no number)"
-        )
+        found = f"{invalid:.0%} of all pixels without light in the blank (blank less dark is 0 or no number)"
         raise CalibrationError(cube.path, found, "few", "has the blank been swapped with the dark?")
     quality = Quality(
         shape=cube.shape,

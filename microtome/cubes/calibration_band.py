@@ -30,61 +30,34 @@ Sink = Callable[[int, "NDArray[np.float32]"], None]
 
 @dataclass(frozen=True)
 class Limits:
-    """What counts as saturated and as lit.
+    """What counts as saturated and as lit."""
 
-    Attributes:
-        full_scale: Largest value of the camera.
-        least_light: Counts that blank less dark must exceed.
-    """
-
-    full_scale: float = FULL_SCALE
-    least_light: float = LEAST_LIGHT
+    full_scale: float = FULL_SCALE  # largest value of the camera
+    least_light: float = LEAST_LIGHT  # counts that blank less dark must exceed
 
 
 @dataclass(frozen=True)
 class BandQuality:
-    """What became of the pixels of a band.
+    """What became of the pixels of a band."""
 
-    Attributes:
-        pixels: Number of pixels.
-        invalid: Pixels without enough light in the blank, or not finite; filled from their neighbours.
-        saturated: Raw pixels at the camera's largest value or above.
-        clipped: Valid pixels outside 0..1.5.
-        darker: Pixels whose raw count is below the dark one.
-        blank_saturated: Pixels of the blank at the camera's largest value or above.
-        is_lit: Whether the median of blank less dark is above the least light.
-        highest: Largest raw count.
-        raw: Mean of the finite raw counts.
-        dark: Mean of the dark reference.
-        blank: Mean of the blank reference.
-        transmittance: Mean of the result.
-    """
-
-    pixels: int
-    invalid: int
-    saturated: int
-    clipped: int
-    darker: int
-    blank_saturated: int
-    is_lit: bool
-    highest: float
-    raw: float
-    dark: float
-    blank: float
-    transmittance: float
+    pixels: int  # number of pixels
+    invalid: int  # pixels without enough light in the blank, or not finite; filled from their neighbours
+    saturated: int  # raw pixels at the camera's largest value or above
+    clipped: int  # valid pixels outside 0..1.5
+    darker: int  # pixels whose raw count is below the dark one
+    blank_saturated: int  # pixels of the blank at the camera's largest value or above
+    is_lit: bool  # whether the median of blank less dark is above the least light
+    highest: float  # largest raw count
+    raw: float  # mean of the finite raw counts
+    dark: float  # mean of the dark reference
+    blank: float  # mean of the blank reference
+    transmittance: float  # mean of the result
 
 
 def calibrate_band(
     raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink
 ) -> tuple[BandQuality, NDArray[np.bool_] | None]:
-    """Calibrate a band.
-
-    Args:
-        raw: (H, W).
-        dark: (H, W), (1, W), (H, 1) or (1, 1).
-        blank: Likewise.
-        limits: What counts as saturated and as lit.
-        sink: Gets the rows of the result.
+    """Calibrate a band (H, W); its references are (H, W), (1, W), (H, 1) or (1, 1). The sink gets the rows.
 
     Returns:
         The band's quality, and where pixels were invalid; None where none was.
@@ -99,11 +72,7 @@ def calibrate_band(
 
 
 def fill_invalid(values: NDArray, valid: NDArray[np.bool_]) -> NDArray:
-    """Give invalid pixels the median of the valid ones around them.
-
-    Args:
-        values: (H, W).
-        valid: (H, W); which of them count.
+    """Give the pixels (H, W) that are not valid the median of the valid ones around them.
 
     Returns:
         (H, W); invalid pixels hold the median of the valid ones in 3 x 3, where there is none in 5 x 5, and

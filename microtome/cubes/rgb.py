@@ -29,10 +29,7 @@ GAMMA_LIMIT, GAMMA_SLOPE, GAMMA_SCALE, GAMMA_SHIFT, GAMMA = 0.0031308, 12.92, 1.
 
 
 def covers_visible(wavelengths: Sequence[float] | None) -> bool:
-    """Whether bands suffice for a picture in true colours.
-
-    Args:
-        wavelengths: Of each band, nm; None if unknown.
+    """Whether bands of these wavelengths (nm; None if unknown) suffice for a picture in true colours.
 
     Example:
         >>> covers_visible([400, 430, 460, 490, 520, 550, 580, 610, 640, 670]), covers_visible([550, 1000])
@@ -49,13 +46,10 @@ def covers_visible(wavelengths: Sequence[float] | None) -> bool:
 
 
 def colour_weights(wavelengths: Sequence[float]) -> NDArray[np.float64]:
-    """Weight of each band in the linear sRGB channels, for daylight through the slide.
+    """Weight of each band (nm, in any order) in the linear sRGB channels, for daylight through the slide.
 
     The transmittance is interpolated between bands and constant beyond the ends; a slide that lets all light
     through is white.
-
-    Args:
-        wavelengths: Of each band, nm, in any order.
 
     Returns:
         (bands, 3), columns that sum to 1.
@@ -130,13 +124,7 @@ def render(cube: Cube, *, scale: float = 1.0, step: int = 1) -> NDArray[np.uint8
 
 
 def three_bands(cube: Cube) -> tuple[int, int, int]:
-    """Bands for red, green and blue where no true colours can be had.
-
-    Args:
-        cube: The cube.
-
-    Returns:
-        Indices of a long, a middle and a short wavelength.
+    """A long, a middle and a short wavelength's band, for red, green and blue without true colours.
 
     Example:
         >>> from microtome.io.envi import cube_of

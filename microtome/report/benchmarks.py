@@ -15,14 +15,9 @@ Job = tuple[float | None, float | None]
 
 
 def read_benchmarks(folder: Path, *, studies: Collection[str] = ()) -> tuple[RuleUsage, ...]:
-    """Add up all benchmark files below a folder.
+    """Add up all benchmark files below a folder: one entry per rule, the longest total first.
 
-    Args:
-        folder: Holds ``{rule}/….tsv``, ``{rule}.tsv`` or ``{study}/{rule}/….tsv``.
-        studies: Names of studies, skipped at the front of a path.
-
-    Returns:
-        One entry per rule, the longest total first.
+    Files are ``{rule}/….tsv``, ``{rule}.tsv`` or ``{study}/{rule}/….tsv``, of the names in `studies`.
     """
     jobs: dict[str, list[Job]] = {}
     for path in sorted(folder.rglob("*.tsv")):

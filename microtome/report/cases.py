@@ -27,11 +27,7 @@ DETAIL_KEYS = ["sample", *RUN_KEYS]
 
 
 def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
-    """Rank the images of a study.
-
-    Args:
-        runs: Its runs.
-        meta: The study: which metric, class, part and direction.
+    """Rank the images of a study by its metric, class, part and direction.
 
     Returns:
         One row per image with its mean by run (over the seeds and splits that hold it), the image with the
@@ -100,8 +96,6 @@ def _detail(frame: pd.DataFrame, metric: str, *, ascending: bool) -> tuple[tuple
     return ((*DETAIL_KEYS, *names), *body)
 
 
-OBJECTS = "instances"
-"""Folder, in that of a batch, with maps of object ids."""
 Files = Mapping[str, Path]
 
 
@@ -127,7 +121,7 @@ def add_pictures(
     sources = Sources(
         images=index(folder / "images"),
         targets=index(folder / "targets"),
-        objects=index(folder / "targets", below=OBJECTS),
+        objects=index(folder / "targets", below=views.INSTANCES),
         runs=_folders(folder, runs),
     )
     first = [replace(row, pictures=_pictures(row, cases, sources)) for row in cases.rows[:most]]
@@ -170,7 +164,7 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     folders = sources.runs.get(run, ())
     predictions = _merged([index(folder / "predictions") for folder in folders])
     segmentations = _merged([index(folder / "segmentations") for folder in folders])
-    objects = _merged([index(folder / "segmentations", below=OBJECTS) for folder in folders])
+    objects = _merged([index(folder / "segmentations", below=views.INSTANCES) for folder in folders])
     errors = _errors_against(sources.targets.get(sample), show_errors)
     if sample in objects and sample in sources.objects:
         segmentations, errors = objects, _errors_against(sources.objects[sample], show_object_errors)

@@ -124,13 +124,10 @@ GROUP_COLUMNS = ("unit", "patient", "block", "volume")
 
 
 def read_splits(folder: Path, names: Iterable[str], *, group_by: str, root: Path) -> tuple[SplitInput, ...]:
-    """Read the splits of a study: those expected, then others on disk.
+    """Read the splits of a study: those expected (`names`), then others on disk.
 
-    Args:
-        folder: The study's folder, with ``samples.tsv`` and ``splits/{split}.tsv`` (columns sample and part).
-        names: Names of the expected splits.
-        group_by: Column of the sheet that is counted beside the samples.
-        root: Folder of the page, which links start from.
+    `folder` holds ``samples.tsv``, whose column `group_by` is counted beside the samples, and
+    ``splits/{split}.tsv`` (columns sample and part).
     """
     units = read_units(folder / "samples.tsv", group_by)
     there = sorted(path.stem for path in folder.glob("splits/*.tsv"))
@@ -152,11 +149,9 @@ def read_units(path: Path, group_by: str) -> dict[str, str]:
 
 
 def count(parts: Mapping[str, str], units: Mapping[str, str]) -> tuple[PartCount, ...]:
-    """Count samples and groups by part, train before val before test before others.
+    """Count samples and groups by part (of each sample), train before val before test before others.
 
-    Args:
-        parts: Part by sample.
-        units: Group by sample; groups are not counted if a sample has none.
+    Groups are not counted if a sample has none.
 
     Example:
         >>> count({"a": "train", "b": "train"}, {"a": "p1", "b": "p1"})

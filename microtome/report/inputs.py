@@ -44,37 +44,21 @@ class ExpectedRun:
 
 @dataclass(frozen=True)
 class StudyMeta:
-    """What a study is and what it should have produced.
+    """What a study is and what it should have produced."""
 
-    Attributes:
-        name: Name of the study, and of its folder under the results folder.
-        title: Heading.
-        data_source: ``"phantom"``, ``"public"`` or ``"own"``.
-        runs: Runs the study asks for; those without a card are shown first, as not produced.
-        tables: Title by name of the tables it asks for, in the order to show them.
-        figures: Title by name of the figures it asks for, in the order to show them.
-        splits: Names of its splits.
-        group_by: Column of ``samples.tsv`` whose value never sits in two parts, counted per part.
-        case_metric: Metric that sorts the images; empty: the first in the first run's metrics.
-        case_class: Class whose metric sorts the images.
-        case_part: Part whose images are shown.
-        higher_is_better: Whether a larger value of that metric is better.
-        citations: The paper and the data sets.
-    """
-
-    name: str
-    title: str
-    data_source: str
-    runs: tuple[ExpectedRun, ...] = ()
-    tables: Mapping[str, str] = field(default_factory=dict)
-    figures: Mapping[str, str] = field(default_factory=dict)
-    splits: tuple[str, ...] = ()
-    group_by: str = "patient"
-    case_metric: str = ""
-    case_class: str = "all"
-    case_part: str = "test"
-    higher_is_better: bool = True
-    citations: tuple[Citation, ...] = ()
+    name: str  # name of the study, and of its folder under the results folder
+    title: str  # heading
+    data_source: str  # ``"phantom"``, ``"public"`` or ``"own"``
+    runs: tuple[ExpectedRun, ...] = ()  # asked for; those without a card come first, as not produced
+    tables: Mapping[str, str] = field(default_factory=dict)  # title by name, in the order to show them
+    figures: Mapping[str, str] = field(default_factory=dict)  # likewise
+    splits: tuple[str, ...] = ()  # names of its splits
+    group_by: str = "patient"  # column of samples.tsv, counted by part; no value is in two
+    case_metric: str = ""  # sorts the images; empty: the first of the first run's metrics
+    case_class: str = "all"  # class whose metric sorts the images
+    case_part: str = "test"  # part whose images are shown
+    higher_is_better: bool = True  # whether a larger value of that metric is better
+    citations: tuple[Citation, ...] = ()  # the paper and the data sets
 
 
 @dataclass(frozen=True)
@@ -186,46 +170,27 @@ class CaseRow:
 
 @dataclass(frozen=True)
 class CaseInput:
-    """Metrics per image, worst first.
+    """Metrics per image, worst first."""
 
-    Attributes:
-        metric: Metric that sorts the images.
-        class_name: Its class.
-        part: Part of the images.
-        higher_is_better: Direction of the metric.
-        runs: Names of the runs, the columns; the best mean first.
-        run_means: Mean of each run over the images.
-        rows: The images, worst first; at most `limits.CASE_ROWS`.
-        total_rows: Images in all.
-        detail: All metrics, one row per run, seed and image, as text; worst first, header in front.
-        detail_total: Rows of the detail in all.
-        problem: Why there is nothing to show.
-    """
-
-    metric: str
-    class_name: str
-    part: str
-    higher_is_better: bool
-    runs: tuple[str, ...] = ()
-    run_means: tuple[float, ...] = ()
-    rows: tuple[CaseRow, ...] = ()
-    total_rows: int = 0
-    detail: tuple[tuple[str, ...], ...] = ()
-    detail_total: int = 0
-    problem: str = ""
+    metric: str  # metric that sorts the images
+    class_name: str  # its class
+    part: str  # part of the images
+    higher_is_better: bool  # direction of the metric
+    runs: tuple[str, ...] = ()  # names of the runs, the columns; the best mean first
+    run_means: tuple[float, ...] = ()  # mean of each run over the images
+    rows: tuple[CaseRow, ...] = ()  # the images, worst first; at most `limits.CASE_ROWS`
+    total_rows: int = 0  # images in all
+    detail: tuple[tuple[str, ...], ...] = ()  # metrics by run, seed and image, worst first; header in front
+    detail_total: int = 0  # rows of the detail in all
+    problem: str = ""  # why there is nothing to show
 
 
 @dataclass(frozen=True)
 class RuleUsage:
     """Time and memory of the jobs of one rule, from Snakemake's benchmark files.
 
-    Attributes:
-        rule: Name of the rule.
-        jobs: Number of benchmark files.
-        total_seconds: Wall time of all jobs, seconds.
-        max_seconds: Wall time of the longest job, seconds.
-        peak_mb: Largest resident memory of a job, MiB; None where no job was long enough to be sampled.
-        unread: Files that could not be read.
+    Wall seconds of all jobs and of the longest; the largest resident memory, MiB, is None where no job was
+    long enough to be sampled; `unread` counts the files that could not be read.
     """
 
     rule: str

@@ -36,11 +36,7 @@ log = logging.getLogger(__name__)
 def build_report(inputs: ReportInputs) -> str:
     """Write the report of a scale as one self-contained HTML page.
 
-    Args:
-        inputs: What it shows (`microtome.report.collect.collect`).
-
-    Returns:
-        The page, smaller than `limits.PAGE_BYTES` for what `collect` reads; the same for the same inputs.
+    Smaller than `limits.PAGE_BYTES` for what `collect` reads; the same for the same inputs.
     """
     page = _environment().get_template(PAGE).render(report=inputs, limits=_limits(), totals=totals(inputs))
     count = len(page.encode("utf-8"))
@@ -50,14 +46,7 @@ def build_report(inputs: ReportInputs) -> str:
 
 
 def totals(inputs: ReportInputs) -> dict[str, Any]:
-    """Count what the head of the page shows.
-
-    Args:
-        inputs: What the page shows.
-
-    Returns:
-        Runs by status, products made and asked for, jobs, seconds and peak memory.
-    """
+    """Count what the head of the page shows: runs by status, products, jobs, seconds, peak memory."""
     products = [item for study in inputs.studies for item in (*study.tables, *study.figures)]
     peaks = [rule.peak_mb for rule in inputs.rules if rule.peak_mb is not None]
     return {

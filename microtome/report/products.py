@@ -37,16 +37,9 @@ def links_to(paths: Mapping[str, Path], *, root: Path) -> tuple[Link, ...]:
 
 
 def read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path) -> TableInput:
-    """Read one table.
+    """Read one table of the folder ``{study}/tables``; it carries the reason if it was not produced.
 
-    Args:
-        folder: ``{study}/tables``.
-        name: Name of the table.
-        titles: Title by name of the expected tables.
-        root: Folder of the page, which links start from.
-
-    Returns:
-        The table; it carries the reason if it was not produced.
+    `titles` has the title of each expected table; links start from `root`, the folder of the page.
     """
     sidecar, problems = _read_sidecar(folder / f"{name}.json", TableSidecar(caption=""))
     header, rows, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
@@ -84,11 +77,7 @@ def _read_cells(path: Path, columns: Sequence[Column]) -> tuple[Cells, tuple[Cel
 
 
 def cells_of(text: str, columns: Sequence[Column]) -> tuple[pd.DataFrame, Sequence[Column]]:
-    r"""Read the frame of a table, and what to print of it.
-
-    Args:
-        text: The TSV.
-        columns: Columns to print; empty (no sidecar tells them): all, as they stand in the file.
+    r"""Read the frame of a table, and what to print of it: all as it stands where no sidecar tells columns.
 
     Raises:
         KeyError: The file lacks a column.

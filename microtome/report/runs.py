@@ -21,13 +21,7 @@ def read_runs(folder: Path, expected: Sequence[ExpectedRun], *, root: Path) -> t
 
 
 def read_run(folder: Path, expected: ExpectedRun, *, root: Path) -> RunInput:
-    """Read one run; what is missing or wrong becomes a problem with its reason.
-
-    Args:
-        folder: The study's folder.
-        expected: The run.
-        root: Folder of the page, which links start from.
-    """
+    """Read one run of a study's folder; what is missing or wrong becomes a problem with its reason."""
     place = folder / expected.folder
     card, no_card = _try(read_card, place / CARD_NAME)
     if card is None:

@@ -41,11 +41,7 @@ RGB_CHANNELS = 3
 
 
 def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
-    """Read an image no larger than needed for a thumbnail: the smallest sufficient level of its pyramid.
-
-    Args:
-        path: A TIFF file.
-        longest: Longest side the thumbnail will have, pixels.
+    """Read a TIFF no larger than a thumbnail of this longest side needs: the smallest sufficient level.
 
     Returns:
         ``(H, W)`` or ``(C, H, W)``.
@@ -162,10 +158,10 @@ def show_object_errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return shown
 
 
-def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str, longest: int = THUMBNAIL) -> Picture:
-    """Shrink a picture, (H, W, 3) uint8, to a longest side in pixels (none is enlarged) and encode it."""
+def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str) -> Picture:
+    """Shrink a picture, (H, W, 3) uint8, to `THUMBNAIL` (none is enlarged) and encode it."""
     image = Image.fromarray(np.ascontiguousarray(rgb))
-    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     encodings = [_webp(image, quality=quality) for quality in THUMBNAIL_QUALITIES]
     webp = next((encoding for encoding in encodings if len(encoding) <= THUMBNAIL_BYTES), encodings[-1])
     return Picture(label=label, alt=alt, webp=webp, width=image.width, height=image.height)

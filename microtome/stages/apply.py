@@ -3,7 +3,6 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,23 @@ from microtome.stages.stain import normalize_batch
 Options = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class TrainedRuns:
-    """What was trained.
-
-    Attributes:
-        folders: Folders of the runs: one, or the members of an ensemble, in the order of the options.
-        stains: Stain targets, `stains/{name}/target.json`, of the normalizations that they use.
-    """
-
-    folders: Sequence[Path]
-    stains: Sequence[Path] = ()
-
-    def target(self, stain: str) -> Path:
-        """The target of a stain normalization."""
-        return next(path for path in self.stains if path.parent.name == stain)
-
-
 def apply_run(
-    options: Options, images: Sequence[Path], trained: TrainedRuns, folder: Path, *, device: str, threads: int
+    options: Options,
+    images: Sequence[Path],
+    trained: Sequence[Path],
+    stains: Sequence[Path],
+    folder: Path,
+    *,
+    device: str,
+    threads: int,
 ) -> None:
     """Predict and segment images that the study does not know.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.apply`).
+        options: The rule's options (see `workflow.states`).
         images: Image files; their names without suffix become the names of the results.
-        trained: The trained runs.
+        trained: Folders of the trained runs: one, or the members of an ensemble, in the order of the options.
+        stains: Stain targets, `stains/{name}/target.json`, of the normalizations that they use.
         folder: Gets `images/`, `predictions/`, `segmentations/` and, of ensembles that say where they doubt,
             `uncertainty/`, one OME-TIFF an image each; and `stains/{name}/` where stains are normalized.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -54,8 +44,8 @@ def apply_run(
     with finished_folder(folder) as partial, tempfile.TemporaryDirectory(dir=partial.parent) as scratch:
         import_images(rows, images[0].parent, partial / "images")
         maps = []
-        for number, (settings, member) in enumerate(zip(options["members"], trained.folders, strict=True)):
-            raw, seen = Path(scratch) / f"{number}-raw", _seen(settings["stain"], trained, partial)
+        for number, (settings, member) in enumerate(zip(options["members"], trained, strict=True)):
+            raw, seen = Path(scratch) / f"{number}-raw", _seen(settings["stain"], stains, partial)
             weights = member / WEIGHTS_NAME
             predict_batch(settings["predict"], weights, seen, raw, device=device, threads=threads)
             maps.append(_calibrated(settings["calibrate"], member, raw))
@@ -65,13 +55,14 @@ def apply_run(
         segment_batch(options["segment"], partial / "predictions", partial / "segmentations")
 
 
-def _seen(stain: Options | None, trained: TrainedRuns, folder: Path) -> Path:
+def _seen(stain: Options | None, targets: Sequence[Path], folder: Path) -> Path:
     """The folder of the images that a run sees: stain-normalized, if the run's are."""
     if stain is None:
         return folder / "images"
     normalized = folder / "stains" / stain["name"]
     if not normalized.is_dir():
-        normalize_batch(stain, trained.target(stain["name"]), folder / "images", normalized)
+        target = next(path for path in targets if path.parent.name == stain["name"])
+        normalize_batch(stain, target, folder / "images", normalized)
     return normalized
 
 

@@ -10,7 +10,6 @@ from microtome.files import finished_folder, write_json
 from microtome.inference import calibration
 from microtome.io import images, views
 from microtome.provenance.cards import read_json
-from microtome.stages.folders import find_sample, read_map
 
 Options = Mapping[str, Any]
 POSITIVE = 1
@@ -21,7 +20,7 @@ def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Pa
     """Fit the calibration of a run on the samples of its validation part and write it as JSON.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.fit_calibration`).
+        options: The rule's options (see `workflow.states`).
         maps: Batch folders of probability maps.
         targets: Batch folders of targets.
         path: The JSON file.
@@ -40,25 +39,18 @@ def _histogram(
     options: Options, sample: str, maps: Sequence[Path], targets: Sequence[Path]
 ) -> calibration.Histogram:
     """How often pixels of each predicted value are positive, in one sample."""
-    probability = read_map(find_sample(maps, sample))[0]
-    target = images.read(find_sample(targets, sample))
+    probability = views.read_map(views.find_sample(maps, sample))[0]
+    target = images.read(views.find_sample(targets, sample))
     valid = target != IGNORE
     return calibration.histogram(probability, target == POSITIVE, bins=options["bins"], valid=valid)
 
 
 def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -> None:
-    """Apply a calibration, then the median filter, to every map in a folder.
-
-    Args:
-        options: The rule's options (see `plan.StudyPlan.calibrate_predictions`).
-        fitted: JSON of `fit_calibration`.
-        source: Folder of probability maps.
-        folder: Gets the calibrated maps.
-    """
+    """Apply a calibration (JSON of `fit_calibration`), then the median filter, to every map in a folder."""
     curve = calibration.Calibration.from_dict(read_json(fitted))
     with finished_folder(folder) as partial:
         for path in views.samples(source).values():
-            values = calibration.apply(curve, read_map(path))
+            values = calibration.apply(curve, views.read_map(path))
             if options["median_radius"]:
                 values = calibration.median_filter(values, radius=options["median_radius"])
             images.write(partial / path.name, values, mpp=images.header(path).mpp)

@@ -39,9 +39,9 @@ FOLDERS = {
 """Folders of a study that are named as a whole."""
 RUN_TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 PROFILES = {
-    "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
-    "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
-    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
+    "https://w3id.org/ro/wfrun/process/0.5": {"name": "Process Run Crate", "version": "0.5"},
+    "https://w3id.org/ro/wfrun/workflow/0.5": {"name": "Workflow Run Crate", "version": "0.5"},
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": {"name": "Workflow RO-Crate", "version": "1.0"},
 }
 MIT = "https://spdx.org/licenses/MIT"
 DONE = "http://schema.org/CompletedActionStatus"
@@ -156,29 +156,24 @@ def _written(path: Path) -> str:
 def _add_workflow(crate: Results, folder: Path) -> list[Entity]:
     """The Snakefile, the software it needs and the files beside it; returns the configuration."""
     git, versions = environment.git_state(code.ROOT), environment.versions()
-    commit = f" (git {git['commit']}{' with changes' if git['dirty'] else ''})" if git else ""
-    versions["microtome"] += commit
+    if git:
+        versions["microtome"] += f" (git {git['commit']}{' with changes' if git['dirty'] else ''})"
     software = [
         crate.thing(f"#software-{name}", "SoftwareApplication", name=name, softwareVersion=number)
         for name, number in versions.items()
     ]
     crate.get("#software-microtome")["license"] = crate.get(MIT)
-    about = {"license": crate.get(MIT), "version": versions["microtome"]}
-    source = about | {"@type": ["File", "SoftwareSourceCode"]}
     data = {"license": crate.get(MIT)}
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != crate.home / MAIN)
-    names = [path.relative_to(folder).as_posix() for path in paths]
+    about = data | {"version": versions["microtome"]}
+    source = about | {"@type": ["File", "SoftwareSourceCode"]}
     files = [
-        crate.file(path, name, **(source if path.suffix in CODE else data))
-        for path, name in zip(paths, names, strict=True)
+        crate.file(path, path.relative_to(folder).as_posix(), **(source if path.suffix in CODE else data))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != crate.home / MAIN
     ]
-    main = crate.add_workflow(
-        dest_path=MAIN,
-        main=True,
-        lang="snakemake",
-        lang_version=versions.get("snakemake"),
-        properties=crate.told(crate.home / MAIN, "Snakefile") | about | {"softwareRequirements": software},
-    )
+    told = crate.told(crate.home / MAIN, "Snakefile") | about | {"softwareRequirements": software}
+    language = {"lang": "snakemake", "lang_version": versions.get("snakemake")}
+    main = crate.add_workflow(dest_path=MAIN, main=True, **language, properties=told)
     main["hasPart"] = [file for file in files if "SoftwareSourceCode" in file.type]
     for key in ("identifier", "url"):  # addresses, which the crate does not describe
         main.lang[key] = main.lang[key]
@@ -231,8 +226,8 @@ def _origin(crate: Results, name: str, kind: str, dataset: DatasetEntry | None) 
     addresses = [f"https://doi.org/{doi}" for doi in dataset.doi]
     articles = [crate.thing(address, "ScholarlyArticle", name=address) for address in addresses]
     about = {"name": dataset.title, "description": dataset.citation, "license": terms, "citation": articles}
-    place = {"url": str(dataset.homepage)} if dataset.homepage else {}
-    images = crate.thing(f"#data-{dataset.name}", "Dataset", **about, **place)
+    about |= {"url": str(dataset.homepage)} if dataset.homepage else {}
+    images = crate.thing(f"#data-{dataset.name}", "Dataset", **about)
     return {"isBasedOn": images, "license": terms}
 
 
@@ -315,17 +310,13 @@ def _describe(
     simulated = [name for name, study in options["studies"].items() if study["data_kind"] == "phantom"]
     note = f" {SIMULATED}: {', '.join(simulated)}." if simulated else ""
     titles = "; ".join(study["title"] for study in options["studies"].values())
-    profiles = [
-        crate.thing(identifier, "CreativeWork", name=name, version=version)
-        for identifier, (name, version) in PROFILES.items()
-    ]
     about = {
         "name": f"Microtome, {options['scale']} scale: {titles}",
         "description": f"Trained models, metrics, tables and figures, and the report of them.{note}",
         "datePublished": published,
         "license": [*dict.fromkeys([crate.get(MIT), *(study["license"] for study in studies)])],
         "keywords": f"{KEYWORDS}, phantom, simulated" if simulated else KEYWORDS,
-        "conformsTo": profiles,
+        "conformsTo": [crate.thing(key, "CreativeWork", **told) for key, told in PROFILES.items()],
         "mentions": crate.get_by_type("CreateAction"),
     }
     for key, value in about.items():

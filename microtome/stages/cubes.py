@@ -151,12 +151,9 @@ def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str
 
 
 def cut_batch(cubes: Path, table: Path, folder: Path) -> None:
-    """Write the chosen bands of calibrated cubes as images.
+    """Write the bands of calibrated cubes that `select_bands` chose (its table) as images.
 
-    Args:
-        cubes: Folder of calibrated cubes with their reports.
-        table: Table of `select_bands`.
-        folder: Gets ``{sample}.tif``, (C, H, W) float32 transmittance, channels named by wavelength.
+    `folder` gets ``{sample}.tif``, (C, H, W) float32 transmittance, channels named by wavelength.
 
     Raises:
         BandError: A cube has other bands than the table.

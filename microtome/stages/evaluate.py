@@ -3,7 +3,6 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,32 +12,26 @@ import pandas as pd
 
 from microtome.files import finished_file, finished_folder
 from microtome.io import images
+from microtome.io.views import INSTANCES, find_sample, read_map
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
-from microtome.stages.folders import INSTANCES, find_sample, read_map
 from microtome.stages.targets import rasterize_targets
 
 Options = Mapping[str, Any]
 Measures = dict[str, list[Measure]]
+Folders = Mapping[str, Sequence[Path]]
+"""The batch folders of one run: of `maps` (probabilities), `segmentations` and `targets`."""
+FOLDERS = ("maps", "segmentations", "targets")
 PART = "applied"
 """What stands for the part of the split."""
 
 
-@dataclass(frozen=True)
-class EvaluatedFiles:
-    """Batch folders of one run: probability maps, label maps and targets."""
-
-    maps: Sequence[Path]
-    segmentations: Sequence[Path]
-    targets: Sequence[Path]
-
-
-def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
+def evaluate_run(options: Options, folders: Folders, path: Path) -> None:
     """Write a tidy table: one row per image, class and metric.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.evaluate`).
-        files: What is compared.
+        options: The rule's options (see `workflow.states`).
+        folders: What is compared.
         path: `metrics.tsv`.
 
     Raises:
@@ -52,7 +45,7 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
     families = [importlib.import_module(f"microtome.metrics.families.{name}") for name in options["metrics"]]
     parts: dict[str, Measures] = {}
     for sample, part in options["samples"].items():
-        context = _context(options, sample, files)
+        context = _context(options, sample, folders)
         parts.setdefault(part, {})[sample] = [m for family in families for m in family.measure(context)]
     rows = [
         identity
@@ -66,12 +59,12 @@ def evaluate_run(options: Options, files: EvaluatedFiles, path: Path) -> None:
         pd.DataFrame(rows).to_csv(partial, sep="\t", index=False)
 
 
-def _context(options: Options, sample: str, files: EvaluatedFiles) -> Context:
-    truth, segmentation = find_sample(files.targets, sample), find_sample(files.segmentations, sample)
+def _context(options: Options, sample: str, folders: Folders) -> Context:
+    maps, segmentation, truth = (find_sample(folders[name], sample) for name in FOLDERS)
     return Context(
         truth=images.read(truth),
         truth_instances=_instances(truth),
-        probability=read_map(find_sample(files.maps, sample)),
+        probability=read_map(maps),
         segmentation=images.read(segmentation),
         segmented_instances=_instances(segmentation),
         classes=options["classes"],
@@ -98,7 +91,7 @@ def evaluate_applied(
     """Compare what `apply_run` made with labels.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.evaluate_applied`).
+        options: The rule's options (see `workflow.states`).
         applied: What `apply_run` wrote.
         images: The image files, in the order of the labels.
         labels: Their label files.
@@ -115,9 +108,10 @@ def evaluate_applied(
     samples = {str(row["sample"]): PART for row in rows}
     with finished_folder(folder) as partial:
         rasterize_targets(rows, Path("/"), partial / "targets", targets=options["targets"])
-        files = EvaluatedFiles([applied / "predictions"], [applied / "segmentations"], [partial / "targets"])
+        places = (applied / "predictions", applied / "segmentations", partial / "targets")
+        folders = {name: [place] for name, place in zip(FOLDERS, places, strict=True)}
         chosen = {**options, "samples": samples, "groups": dict.fromkeys(samples, "")}
-        evaluate_run(chosen, files, partial / "metrics.tsv")
+        evaluate_run(chosen, folders, partial / "metrics.tsv")
         table = summarize(pd.read_csv(partial / "metrics.tsv", sep="\t", keep_default_na=True))
         with finished_file(partial / "summary.tsv") as path:
             table.to_csv(path, sep="\t", index=False)

@@ -29,7 +29,7 @@ def export_run(
     """Write a ZIP archive with everything that applying the run needs, and a README that says what it is.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.export_run`).
+        options: The rule's options (see `workflow.states`).
         members: Folders of the trained runs: one, or those of an ensemble.
         stains: Stain targets that the runs use.
         metrics: Metrics of the run, summed up in the README.

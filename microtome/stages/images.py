@@ -42,12 +42,9 @@ def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered:
 
 
 def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[str, Any]) -> None:
-    """Bring a data set to the resources folder and verify each file.
+    """Bring a data set (`options`: its entry of the table) to the resources folder and verify each file.
 
-    Args:
-        options: The rule's options: the entry of the data set table.
-        resources: Folder of fetched data sets.
-        config: `mirror` and `offline` of the workflow.
+    Of the workflow's configuration, `mirror` and `offline` are looked at.
     """
     entry = DatasetEntry.model_validate(options)
     mirror, offline = mirror_folder(config.get("mirror")), bool(config.get("offline"))
@@ -75,23 +72,13 @@ def simulate(options: Mapping[str, Any], folder: Path) -> None:
                 images.write(path, text)
 
 
-def write_split(rows: Sequence[Mapping[str, str]], digest: str, path: Path) -> None:
-    """Write sample, unit, group and part of each sample, and the hash of the split in every row.
+def write_sheet(rows: Sequence[Row], path: Path, **same: str) -> None:
+    """Write a TSV of samples, the sheet as the workflow understood it or a split, one row a sample.
 
     Args:
-        rows: One mapping a sample.
-        digest: See `splits.digest`.
+        rows: The fields of each sample.
         path: The TSV.
-    """
-    write_sheet([{**row, "hash": digest} for row in rows], path)
-
-
-def write_sheet(rows: Sequence[Mapping[str, object]], path: Path) -> None:
-    """Write the sample sheet as the workflow understood it.
-
-    Args:
-        rows: One mapping a sample.
-        path: The TSV.
+        same: Further columns, whose value is the same in every row, such as the hash of a split.
     """
     with finished_file(path) as partial:
-        pd.DataFrame(list(rows)).to_csv(partial, sep="\t", index=False)
+        pd.DataFrame([{**row, **same} for row in rows]).to_csv(partial, sep="\t", index=False)

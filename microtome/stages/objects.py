@@ -13,7 +13,6 @@ from microtome import stain
 from microtome.files import finished_folder
 from microtome.io import images, views
 from microtome.objects import measure
-from microtome.stages.folders import INSTANCES, PROFILES, find_sample
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -27,7 +26,7 @@ def export_objects(
     """Measure the objects of every image of a batch and write them with their outlines.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.export_objects`): `mpp` (pixel size in µm or None: as
+        options: The rule's options (see `workflow.states`): `mpp` (pixel size in µm or None: as
             the image says) and `class`, the objects' class.
         segmentations: Batch folder with `instances/{sample}.tif`.
         source: Batch folder of the images as imported, `{sample}.tif`.
@@ -39,13 +38,13 @@ def export_objects(
         FileNotFoundError: The batch has no `instances/`, or an image is missing.
         ValueError: An image and its objects differ in size.
     """
-    found = views.samples(segmentations / INSTANCES)
+    found = views.samples(segmentations / views.INSTANCES)
     if not found:
-        msg = f"no objects in {segmentations / INSTANCES}; set segment.kind to one that finds objects"
+        msg = f"no objects in {segmentations / views.INSTANCES}; set segment.kind to one that finds objects"
         raise FileNotFoundError(msg)
     with finished_folder(folder) as partial:
         for sample, path in found.items():
-            image = find_sample([source], sample)
+            image = views.find_sample([source], sample)
             labels, pixels = images.read(path), images.read(image)
             mpp = options["mpp"] or images.header(image).mpp
             rgb = pixels if pixels.ndim == RGB and pixels.dtype == np.uint8 else None
@@ -61,7 +60,7 @@ def export_objects(
 def _densities(rgb: np.ndarray, stains: Path | None, sample: str) -> np.ndarray:
     """Concentrations of hematoxylin and eosin (2, H, W); not a number where they cannot be told apart."""
     try:
-        profile = (stains and _profile(stains / PROFILES / f"{sample}.json")) or stain.fit(rgb)
+        profile = (stains and _profile(stains / views.PROFILES / f"{sample}.json")) or stain.fit(rgb)
         return stain.concentrations(rgb, profile)
     except stain.StainError as error:
         logger.warning("%s: stain densities are left empty: %s", sample, error)

@@ -25,11 +25,7 @@ Options = Mapping[str, Any]
 
 
 def load_model(weights: Path, network: Options) -> torch.nn.Module:
-    """Build a network and load its weights, in evaluation mode.
-
-    Args:
-        weights: `model.safetensors`.
-        network: Its name and options.
+    """Build a network (its name and options) and load its weights, in evaluation mode.
 
     Raises:
         WeightsFileError: The file is damaged, or the weights are of another network.
@@ -45,7 +41,7 @@ def predict_batch(
     """Predict every image in a folder.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.predict`).
+        options: The rule's options (see `workflow.states`).
         weights: `model.safetensors`.
         source: Folder of images.
         folder: Gets one probability map (K, H, W) float32 an image; K = 1 is of the positive class, otherwise

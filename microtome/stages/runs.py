@@ -13,19 +13,13 @@ from microtome.inference.ensemble import Activation, mean_probability, measure
 from microtome.io import images, views
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, WEIGHTS_NAME, read_card
-from microtome.stages.folders import find_sample, read_map
 
 COPIED = (WEIGHTS_NAME, HISTORY_NAME)
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
 def borrow_weights(options: Mapping[str, Any], source: Path, folder: Path) -> None:
-    """Copy weights and history, and write a card that says whose they are.
-
-    Args:
-        options: The rule's options (see `plan.StudyPlan.borrow_weights`).
-        source: Folder of the trained run.
-        folder: Folder of the run that borrows.
+    """Copy weights and history from a trained run's folder, and write a card that says whose they are.
 
     Raises:
         ValueError: The card is damaged.
@@ -39,15 +33,10 @@ def borrow_weights(options: Mapping[str, Any], source: Path, folder: Path) -> No
 
 
 def average_batch(members: Sequence[Path], folder: Path) -> None:
-    """Average the probability maps of several runs.
-
-    Args:
-        members: The same batch folder of each run.
-        folder: Gets the means.
-    """
+    """Write the means of the probability maps that several runs (`members`) made of one batch."""
     with finished_folder(folder) as partial:
         for path in views.samples(members[0]).values():
-            maps = [read_map(find_sample([member], path.stem)) for member in members]
+            maps = [views.read_map(views.find_sample([member], path.stem)) for member in members]
             images.write(partial / path.name, mean_probability(maps), mpp=images.header(path).mpp)
 
 
@@ -67,7 +56,7 @@ def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Acti
     """
     with finished_folder(folder) as partial:
         for path in views.samples(members[0]).values():
-            maps = [read_map(find_sample([member], path.stem)) for member in members]
+            maps = [views.read_map(views.find_sample([member], path.stem)) for member in members]
             try:
                 found = measure(maps, activation=activation)
             except ValueError as error:
@@ -78,12 +67,7 @@ def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Acti
 
 
 def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) -> None:
-    """Write the card of an ensemble: its members and the sums of their parameters and times.
-
-    Args:
-        options: The rule's options (see `plan.StudyPlan.ensemble`).
-        cards: Cards of the members.
-        path: `card.json`.
+    """Write the card of an ensemble: its members (their `cards`) and the sums of their parameters and times.
 
     Raises:
         ValueError: A card is damaged.

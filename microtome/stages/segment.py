@@ -12,7 +12,6 @@ from microtome.config.prediction import Watershed
 from microtome.files import finished_folder
 from microtome.io import images, views
 from microtome.objects.watershed import separate, separate_tiled
-from microtome.stages.folders import INSTANCES, read_map
 
 Options = Mapping[str, Any]
 
@@ -24,7 +23,7 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
     """Turn every probability map in a folder into a map of class indices.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.segment`): `threshold` calls class 1 what exceeds it,
+        options: The rule's options (see `workflow.states`): `threshold` calls class 1 what exceeds it,
             `argmax` takes the most probable of several classes, `watershed` separates objects (class 1).
         source: Folder of probability maps (K, H, W).
         folder: Gets one label map (H, W) uint8 a map; of a watershed also `instances/`, (H, W) int32 object
@@ -38,7 +37,7 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
             if options["kind"] == "watershed":
                 _write_objects(path, options, partial)
                 continue
-            labels = _labels(read_map(path), options, path)
+            labels = _labels(views.read_map(path), options, path)
             images.write(partial / path.name, labels, mpp=images.header(path).mpp)
 
 
@@ -67,12 +66,12 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
             msg = f"{path}: {error}"
             raise ValueError(msg) from error
         images.write(folder / path.name, (objects > 0).astype(np.uint8), mpp=header.mpp, labels=True)
-        images.write(folder / INSTANCES / path.name, objects, mpp=header.mpp, labels=True)
+        images.write(folder / views.INSTANCES / path.name, objects, mpp=header.mpp, labels=True)
 
 
 def _objects(path: Path, settings: Watershed, scratch: Path) -> np.ndarray:
     """Object numbers (H, W); with tiles, a file in `scratch`."""
     if settings.tile is not None:
         return separate_tiled(views.open_raster(path), settings, scratch=scratch)
-    mask, *marker = read_map(path)
+    mask, *marker = views.read_map(path)
     return separate(mask, *(marker if settings.markers == "predicted" else ()), settings=settings)

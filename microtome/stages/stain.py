@@ -12,7 +12,6 @@ from microtome import stain
 from microtome.files import finished_folder, write_json
 from microtome.io import images, views
 from microtome.provenance.cards import read_json
-from microtome.stages.folders import PROFILES, find_sample
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -22,14 +21,14 @@ def fit_stain(options: Options, source: Path, path: Path) -> None:
     """Fit the stain that all images are to have.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.fit_stain`).
+        options: The rule's options (see `workflow.states`).
         source: Folder that holds the target image.
         path: Gets the profile as JSON.
 
     Raises:
         StainError: The stains of the target cannot be told apart.
     """
-    image = find_sample([source], options["target"])
+    image = views.find_sample([source], options["target"])
     try:
         profile = stain.fit_target(images.read(image), options["method"], **options["parameters"])
     except stain.StainError as error:
@@ -42,7 +41,7 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
     """Give every image of a folder the stain of the target.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.normalize_stain`).
+        options: The rule's options (see `workflow.states`).
         target: The profile that `fit_stain` wrote.
         source: Folder of RGB images.
         folder: Gets each image under its name, beside it a report (JSON), and in `profiles/` the profile that
@@ -61,7 +60,7 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
         for path in views.samples(source).values():
             normalized, report = _normalized(path, profile, options)
             images.write(partial / path.name, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
-            write_json(partial / PROFILES / f"{path.stem}.json", report["profile"])
+            write_json(partial / views.PROFILES / f"{path.stem}.json", report["profile"])
             shown = {name: value for name, value in report.items() if name != "profile"}
             write_json(partial / f"{path.stem}.json", {"sample": path.stem, **shown})
 

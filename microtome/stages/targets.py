@@ -68,14 +68,9 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> No
 
 
 def extract_patches(targets: Path, path: Path, *, classes: Sequence[str], size: int, stride: int) -> None:
-    """Index the windows of every target in a folder as Parquet.
+    """Index the windows of every target in a folder as Parquet: `size` pixels a side, `stride` pixels apart.
 
-    Args:
-        targets: Batch folder of targets.
-        path: The index.
-        classes: Class names in order.
-        size: Side of a window in pixels.
-        stride: Pixels between windows.
+    `classes` are the names of the classes in order.
     """
     frames = [
         index_patches(sample, images.read(path), classes, size=size, stride=stride)

@@ -5,10 +5,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import torch
@@ -26,11 +26,12 @@ from microtome.files import (
     sha256_of_file,
     write_json,
 )
-from microtome.io.images import StackedSource, open_source
+from microtome.io.images import open_source
+from microtome.io.raster import StackedSource
+from microtome.io.views import find_sample
 from microtome.networks.ciresan.windows import WindowTransform, input_window
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
-from microtome.stages.folders import find_sample
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
 from microtome.training.checkpoint import write_tensors
 from microtome.training.launch import Request, launch, serve
@@ -47,22 +48,11 @@ MODULE = "microtome.stages.train"
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What training reads.
+    """What training reads."""
 
-    Attributes:
-        patches: Patch indices (Parquet).
-        images: Folders of images.
-        targets: Folders of targets.
-    """
-
-    patches: tuple[Path, ...]
-    images: tuple[Path, ...]
-    targets: tuple[Path, ...]
-
-    @classmethod
-    def of_names(cls, **names: Sequence[str]) -> Self:
-        """The files of these names."""
-        return cls(**{kind: tuple(map(Path, found)) for kind, found in names.items()})
+    patches: tuple[Path, ...]  # patch indices (Parquet)
+    images: tuple[Path, ...]  # folders of images
+    targets: tuple[Path, ...]  # folders of targets
 
     def labelled(self, sample: str, outputs: Sequence[str]) -> Labelled:
         """The image and the target of a sample, one map for each output of the network."""
@@ -102,7 +92,7 @@ def train_run(
     of processes.
 
     Args:
-        options: The rule's options (see `plan.StudyPlan.train`).
+        options: The rule's options (see `workflow.states`).
         files: What training reads.
         folder: Where the run's files go.
         checkpoint: Written after each epoch, resumed from, deleted at the end.
@@ -135,7 +125,7 @@ def train_run(
     share = max(1, threads // processes)
     request = {
         "options": options,
-        "files": {kind: list(map(str, paths)) for kind, paths in asdict(files).items()},
+        "files": [list(map(str, paths)) for paths in astuple(files)],
         "folder": str(folder),
         "settings": {"checkpoint": str(checkpoint), "device": device, "digests": digests},
         "threads": share,
@@ -146,7 +136,7 @@ def train_run(
 def _train_one(request: Request, rank: int, size: int) -> None:
     """Be one of the processes of `train_run`."""
     settings = request["settings"] | {"checkpoint": Path(request["settings"]["checkpoint"])}
-    files = TrainingFiles.of_names(**request["files"])
+    files = TrainingFiles(*(tuple(map(Path, paths)) for paths in request["files"]))
     with (
         repeatable(request["threads"]),
         joined(rank, size, choose_device(settings["device"])) as team,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from microtome.inference.ensemble import entropy, mean_probability, measure
 from microtome.io import images
-from microtome.stages.folders import read_map
+from microtome.io.views import read_map
 from microtome.stages.runs import average_batch, write_uncertainty
 
 LN2 = np.log(2)

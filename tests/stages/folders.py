@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from microtome.io import images
-from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
+from microtome.stages.evaluate import evaluate_run
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
 from microtome.stages.train import TrainingFiles, train_run
@@ -114,6 +114,7 @@ def evaluate(root: Path, folder: Path, **changes) -> pd.DataFrame:
         "samples": {name: part for part in ("val", "test") for name in PARTS[part]},
         "groups": {name: f"group {name}" for name in ("s2", "s3", "s4")},
     }
-    files = EvaluatedFiles([folder / "predictions"], [folder / "segmentations"], [root / "targets"])
+    files = {"maps": [folder / "predictions"], "segmentations": [folder / "segmentations"]}
+    files["targets"] = [root / "targets"]
     evaluate_run(chosen | changes, files, folder / "metrics.tsv")
     return pd.read_csv(folder / "metrics.tsv", sep="\t")

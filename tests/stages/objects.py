@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from microtome.config.workflow import Workflow
-from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
+from microtome.stages.evaluate import evaluate_run
 from microtome.stages.images import import_images, simulate
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
@@ -101,6 +101,6 @@ def evaluate(plan: StudyPlan, root: Path, run: str, folder: Path) -> pd.DataFram
     weights = folder / "model.safetensors"
     predict_batch(options(runs.predict(plan, run)), weights, source, maps, device="cpu", threads=1)
     segment_batch(options(runs.segment(plan, run)), maps, found)
-    files = EvaluatedFiles([maps], [found], [root / "targets/test-0"])
+    files = {"maps": [maps], "segmentations": [found], "targets": [root / "targets/test-0"]}
     evaluate_run(options(runs.evaluate(plan, "main", run, 0)), files, folder / "metrics.tsv")
     return pd.read_csv(folder / "metrics.tsv", sep="\t")

@@ -11,11 +11,11 @@ from PIL import Image
 
 from microtome import stain
 from microtome.io import images
+from microtome.io.views import read_map
 from microtome.metrics.instances import aji
 from microtome.metrics.summary import summarize
-from microtome.stages.apply import TrainedRuns, apply_run
+from microtome.stages.apply import apply_run
 from microtome.stages.evaluate import evaluate_applied
-from microtome.stages.folders import read_map
 from microtome.stages.predict import predict_batch
 from microtome.workflow.states import applied as applied_states
 from microtome.workflow.states import runs as run_states
@@ -52,9 +52,9 @@ def applied(found, tmp_path_factory):
     paths = new_images(folder)
     target = found.root / "stains/spcn/target.json"
     for run, members in (("marked", ["marked"]), ("alone", ["alone"]), ("twin", ["marked", "marked_too"])):
-        trained = TrainedRuns([found.runs[member] for member in members], [target] * (run != "alone"))
+        trained, stains = [found.runs[member] for member in members], [target] * (run != "alone")
         chosen = options(applied_states.apply(found.plan, run, 0))
-        apply_run(chosen, paths, trained, folder / run, device="cpu", threads=1)
+        apply_run(chosen, paths, trained, stains, folder / run, device="cpu", threads=1)
     return folder, paths
 
 
@@ -109,11 +109,8 @@ def test_a_known_image_is_predicted_as_in_the_study(found, tmp_path):
     shutil.copy(found.root / f"images/test-0/{TILE}.tif", path)
     for run in ("marked", "alone"):
         target = [found.root / "stains/spcn/target.json"] * (run == "marked")
-        trained, chosen = (
-            TrainedRuns([found.runs[run]], target),
-            options(applied_states.apply(found.plan, run, 0)),
-        )
-        apply_run(chosen, [path], trained, tmp_path / run, device="cpu", threads=1)
+        chosen = options(applied_states.apply(found.plan, run, 0))
+        apply_run(chosen, [path], [found.runs[run]], target, tmp_path / run, device="cpu", threads=1)
         for kind in ("predictions", "segmentations"):
             name = f"{TILE}.tif"
             first, second = (

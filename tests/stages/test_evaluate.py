@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from microtome.io import images
+from microtome.io.views import read_map
 from microtome.metrics.boundaries import boundary_scores
-from microtome.stages.folders import read_map
 from tests.stages import folders
 
 KEYS = ["study", "split", "run", "seed", "part", "sample", "group", "class", "metric"]

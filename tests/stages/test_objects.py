@@ -12,7 +12,7 @@ import torch
 from microtome.config.sampling import Input
 from microtome.inference.resize import restored, zoomed
 from microtome.io import images
-from microtome.stages.folders import read_map
+from microtome.io.views import read_map
 from microtome.stages.objects import export_objects
 from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.train import TrainingFiles, train_run

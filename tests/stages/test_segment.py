@@ -8,7 +8,7 @@ import pytest
 from microtome.config.prediction import Watershed
 from microtome.io import images
 from microtome.objects.watershed import separate
-from microtome.stages.evaluate import EvaluatedFiles, evaluate_run
+from microtome.stages.evaluate import evaluate_run
 from microtome.stages.segment import segment_batch
 from tests.objects.test_watershed import tissue
 
@@ -84,7 +84,8 @@ def evaluate(maps, folder, targets):
         "samples": {"a": "test", "b": "test"},
         "groups": {"a": "liver", "b": ""},
     }
-    evaluate_run(options, EvaluatedFiles([maps], [folder], [targets]), maps.parent / "metrics.tsv")
+    files = {"maps": [maps], "segmentations": [folder], "targets": [targets]}
+    evaluate_run(options, files, maps.parent / "metrics.tsv")
     return pd.read_csv(maps.parent / "metrics.tsv", sep="\t")
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from microtome import networks
 from microtome.io import images
-from microtome.stages.folders import read_map
+from microtome.io.views import read_map
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
 from microtome.stages.train import TrainingFiles, train_run

@@ -38,34 +38,21 @@ References = Literal["frames", "lines", "averages"]
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """What a session's camera and lamp do to each pixel.
+    """What a session's camera and lamp do to each pixel."""
 
-    Attributes:
-        illumination: ``(H, W)`` float32, light and response, about 1.
-        offset: ``(H, W)`` float32, digital numbers without light.
-        thickness: ``(H, W)`` float32, of the silicon, in nanometres less a constant.
-        level: ``(60,)`` digital numbers of a clear field.
-        noise: Factor on all noise.
-        fringe: Amplitude of the fringes at 1000 nm.
-    """
-
-    illumination: NDArray[np.float32]
-    offset: NDArray[np.float32]
-    thickness: NDArray[np.float32]
-    level: NDArray[np.float64]
-    noise: float
-    fringe: float
+    illumination: NDArray[np.float32]  # ``(H, W)`` float32, light and response, about 1
+    offset: NDArray[np.float32]  # ``(H, W)`` float32, digital numbers without light
+    thickness: NDArray[np.float32]  # ``(H, W)`` float32, of the silicon, in nanometres less a constant
+    level: NDArray[np.float64]  # ``(60,)`` digital numbers of a clear field
+    noise: float  # factor on all noise
+    fringe: float  # amplitude of the fringes at 1000 nm
 
 
 def set_up(size: int, difficulty: float, kind: References, rng: np.random.Generator) -> Camera:
-    """Draw a camera's fixed patterns and a session's light.
+    """Draw a camera's fixed patterns and a session's light, for pictures of `size` pixels a side.
 
-    Args:
-        size: Pixels of a side.
-        difficulty: Factor on fringes and dead pixels; with it noise grows by a third.
-        kind: What references there are. Where they are lines, columns are alike, as in a line scanner; where
-            they are averages, so are all pixels.
-        rng: Source of randomness.
+    With `difficulty` grow fringes and dead pixels, and noise by a third. Where the references (`kind`) are
+    lines, columns are alike, as in a line scanner; where they are averages, so are all pixels.
     """
     shape = (size, size)
     y, x = (np.linspace(-1, 1, size) ** 2 for _ in range(2))
@@ -97,18 +84,10 @@ def expose(
     frames: int = 1,
     drift: float = 0.0,
 ) -> NDArray[np.uint16]:
-    """One band of a cube.
+    """One band (from 0) of a cube, ``(H, W)`` digital numbers up to 4095.
 
-    Args:
-        camera: Camera and light.
-        band: From 0.
-        transmittance: ``(H, W)``; 1 for a blank, 0 for the dark.
-        rng: Source of randomness.
-        frames: How many frames are averaged.
-        drift: Phase by which fringes have moved, radians.
-
-    Returns:
-        ``(H, W)`` digital numbers up to 4095.
+    The transmittance is 1 for a blank, 0 for the dark; `frames` are averaged; by `drift`, radians, the phase
+    of the fringes has moved.
     """
     wanted = clear(camera, band, drift) * transmittance
     variance = (wanted + DARK_CURRENT).clip(0) / ELECTRONS + (READ_NOISE / ELECTRONS) ** 2

@@ -12,19 +12,12 @@ CUBE_MPP = {"10x": 1.0, "20x": 0.5}
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene of the melanoma options.
+    """One scene of the melanoma options."""
 
-    Attributes:
-        number: Its place in the phantom, from 0.
-        part: `train`, `val` or `test`.
-        patient_number: Whose skin it is, from 0.
-        magnification: `10x` or `20x`.
-    """
-
-    number: int
-    part: str
-    patient_number: int
-    magnification: str
+    number: int  # its place in the phantom, from 0
+    part: str  # `train`, `val` or `test`
+    patient_number: int  # whose skin it is, from 0
+    magnification: str  # `10x` or `20x`
 
     @property
     def sample(self) -> str:

@@ -73,11 +73,7 @@ class Truth:
 
 
 def truth(settings: CubePhantomData, scene: Scene) -> Truth:
-    """What calibration has to recover of a scene.
-
-    Args:
-        settings: Of the phantom.
-        scene: Which scene, of :func:`microtome.phantoms.cubes.sheet.cube_scenes`.
+    """What calibration has to recover of a scene, of :func:`microtome.phantoms.cubes.sheet.cube_scenes`.
 
     Example:
         >>> settings = CubePhantomData(size=48, seed=1)
@@ -93,15 +89,9 @@ def truth(settings: CubePhantomData, scene: Scene) -> Truth:
 
 
 def simulate(settings: CubePhantomData, scene: Scene, tissue: Tissue | None = None) -> NDArray[np.uint16]:
-    """The raw cube of a scene.
+    """The raw cube of a scene, ``(60, H, W)``, 0 to 4095; equal settings and scenes give equal cubes.
 
-    Args:
-        settings: Of the phantom; equal settings and scenes give equal cubes.
-        scene: Which scene.
-        tissue: Of :func:`grown`, where it is known already.
-
-    Returns:
-        ``(60, H, W)``, 0 to 4095.
+    The tissue is that of :func:`grown`, where it is known already.
     """
     tissue, camera = tissue or grown(settings, scene), session(settings, scene)
     rng = np.random.default_rng([settings.seed, FOR_SCENES, scene.number, 1])

@@ -62,11 +62,7 @@ COLOUR_PEAKS, COLOUR_WIDTHS = (605.0, 540.0, 460.0), (32.0, 36.0, 28.0)  # red, 
 def absorbances(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
     """Absorbance (natural logarithm) of each absorber at concentration 1.
 
-    Args:
-        wavelengths: ``(n,)`` nanometres, from 400.
-
-    Returns:
-        ``(5, n)``, in the order of :data:`ABSORBERS`.
+    Of ``(n,)`` nanometres from 400 on, ``(5, n)``, in the order of :data:`ABSORBERS`.
 
     Example:
         >>> stain = absorbances(WAVELENGTHS)[:, 24]
@@ -83,10 +79,9 @@ def absorbances(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def light(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Electrons that a clear field yields: lamp times optics times quantum efficiency, 1 at its largest.
+    """Electrons that a clear field yields at ``(n,)`` nanometres, 1 at their largest.
 
-    Args:
-        wavelengths: ``(n,)`` nanometres.
+    Lamp times optics times quantum efficiency.
 
     Example:
         >>> seen = light(WAVELENGTHS)

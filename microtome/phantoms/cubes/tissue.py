@@ -55,31 +55,19 @@ HARDEST = 2.5
 
 @dataclass(frozen=True)
 class Patient:
-    """What the sections of a patient have in common.
+    """What the sections of a patient have in common."""
 
-    Attributes:
-        haematoxylin: Strength of the stain.
-        eosin: Likewise.
-        pigment: Strength of the tumour's pigment.
-    """
-
-    haematoxylin: float
-    eosin: float
-    pigment: float
+    haematoxylin: float  # strength of the stain
+    eosin: float  # likewise
+    pigment: float  # strength of the tumour's pigment
 
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """A field of skin.
+    """A field of skin."""
 
-    Attributes:
-        kind: ``(H, W)`` int8: tumour, naevus, epidermis or dermis.
-        concentrations: ``(5, H, W)`` float32 in the order of
-            :data:`microtome.phantoms.cubes.spectra.ABSORBERS`.
-    """
-
-    kind: NDArray[np.int8]
-    concentrations: NDArray[np.float32]
+    kind: NDArray[np.int8]  # ``(H, W)`` int8: tumour, naevus, epidermis or dermis
+    concentrations: NDArray[np.float32]  # ``(5, H, W)`` float32, of `spectra.ABSORBERS`
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +87,9 @@ def draw_patient(difficulty: float, rng: np.random.Generator) -> Patient:
 
 
 def grow(size: int, mpp: float, patient: Patient, difficulty: float, rng: np.random.Generator) -> Tissue:
-    """Grow a field of skin.
+    """Grow a patient's field of skin, `size` pixels of `mpp` micrometres a side.
 
-    Args:
-        size: Pixels of a side.
-        mpp: Micrometres per pixel.
-        patient: Whose skin.
-        difficulty: Factor on look-alikes and on parts of the tumour without pigment.
-        rng: Source of randomness.
+    `difficulty` is a factor on look-alikes and on parts of the tumour without pigment.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -53,14 +53,9 @@ class Tubes:
 def grow_tubes(
     slices: int, size: tuple[int, int], diameter: float, motion: float, rng: np.random.Generator
 ) -> Tubes:
-    """Pack a field with tubes and let them wander.
+    """Pack a field (rows, columns) with tubes of a median calibre, in pixels, and let them wander.
 
-    Args:
-        slices: Number of sections.
-        size: Rows and columns of the field.
-        diameter: Median calibre, pixels.
-        motion: Factor on wander and swelling between sections.
-        rng: Source of randomness.
+    `motion` is a factor on wander and swelling between sections.
     """
     places, radii, shapes = _pack(size, diameter / 2, rng)
     count = len(radii)

@@ -34,21 +34,13 @@ NOISE_SPREAD = 0.6  # the scanned film's grain is a little wider than a pixel
 
 @dataclass(frozen=True, eq=False)
 class Mitochondria:
-    """Mitochondria as elliptic tubes inside neurites, one per row.
+    """Mitochondria as elliptic tubes inside neurites, one per row."""
 
-    Attributes:
-        tube: Index of the neurite.
-        offset: ``(n, 2)`` from its axis.
-        radii: ``(n, 2)`` half axes.
-        angle: Orientation, radians.
-        sections: ``(n, 2)`` first and last section.
-    """
-
-    tube: NDArray[np.intp]
-    offset: NDArray[np.float64]
-    radii: NDArray[np.float64]
-    angle: NDArray[np.float64]
-    sections: NDArray[np.intp]
+    tube: NDArray[np.intp]  # index of the neurite
+    offset: NDArray[np.float64]  # ``(n, 2)`` from its axis
+    radii: NDArray[np.float64]  # ``(n, 2)`` half axes
+    angle: NDArray[np.float64]  # orientation, radians
+    sections: NDArray[np.intp]  # ``(n, 2)`` first and last section
 
 
 def place_mitochondria(tubes: Tubes, rng: np.random.Generator) -> Mitochondria:
@@ -169,13 +161,10 @@ def damage(grey: NDArray[np.float32], expected: float, rng: np.random.Generator)
 def photograph(
     stain: NDArray[np.float32], noise: float, damaged: float, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Turn stain into grey values: section tone, point spread, damage, shot and read-out noise.
+    """Turn stain, ``(H, W)`` optical density, into grey: section tone, point spread, damage, noise.
 
-    Args:
-        stain: ``(H, W)`` optical density.
-        noise: Factor on the noise.
-        damaged: Expected number of folds, tears, marks and specks of precipitate.
-        rng: Source of randomness.
+    `noise` is a factor on shot and read-out noise, `damaged` the expected number of folds, tears, marks and
+    specks of precipitate of each kind.
     """
     contrast, brightness = rng.normal(1.0, 0.08), rng.normal(0.0, 9.0)
     grey = GREY_LIGHT - (GREY_LIGHT - GREY_DARK) * contrast * stain + brightness

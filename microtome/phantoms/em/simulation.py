@@ -51,13 +51,7 @@ class EMVolume:
 
 
 def simulate(settings: EMPhantomData) -> EMVolume:
-    """Simulate a stack of sections.
-
-    Args:
-        settings: What to simulate; equal settings give equal stacks.
-
-    Returns:
-        Images and truth.
+    """Simulate a stack of sections, images and truth; equal settings give equal stacks.
 
     Example:
         >>> volume = simulate(EMPhantomData(slices={"train": 2}, size=64, seed=1))

@@ -39,14 +39,9 @@ AREA = 1e5
 def concentrations(
     layout: Layout, organ: Organ, nuclei: list[Nucleus], difficulty: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The stain that each pixel holds.
+    """The stain that each pixel of the tissue holds.
 
-    Args:
-        layout: The tissue.
-        organ: Its kind.
-        nuclei: What is in it.
-        difficulty: Factor on look-alikes, basophilia and nuclei out of focus.
-        rng: Source of randomness.
+    `difficulty` is a factor on look-alikes, basophilia and nuclei out of focus.
 
     Returns:
         ``(2, H, W)`` float32, haematoxylin and eosin, at least 0, of the size of the layout.

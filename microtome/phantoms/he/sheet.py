@@ -17,21 +17,13 @@ SIDES = 2
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile of the H&E options.
+    """One tile of the H&E options."""
 
-    Attributes:
-        number: Its place in the phantom, from 0.
-        part: `train`, `val` or `test`.
-        patient: Whose tissue it is.
-        hospital: Index of the hospital that stained and scanned it.
-        organ: Kind of tissue.
-    """
-
-    number: int
-    part: str
-    patient: str
-    hospital: int
-    organ: str
+    number: int  # its place in the phantom, from 0
+    part: str  # `train`, `val` or `test`
+    patient: str  # whose tissue it is
+    hospital: int  # index of the hospital that stained and scanned it
+    organ: str  # kind of tissue
 
     @property
     def sample(self) -> str:

@@ -43,15 +43,10 @@ class HETile:
 
 
 def simulate(settings: HEPhantomData, tile: Tile, hospital: Hospital) -> HETile:
-    """Simulate one tile.
+    """Simulate one tile, image and truth; equal settings and tiles give equal images.
 
-    Args:
-        settings: Of the phantom; equal settings and tiles give equal images.
-        tile: Which tile, of :func:`microtome.phantoms.he.sheet.he_tiles`.
-        hospital: Who stains and scans it, of :func:`sites`.
-
-    Returns:
-        Image and truth.
+    The tile is one of :func:`microtome.phantoms.he.sheet.he_tiles`, the hospital that stains and scans it one
+    of :func:`sites`.
 
     Example:
         >>> settings = HEPhantomData(size=64, seed=1)
@@ -106,10 +101,7 @@ def _described(tile: Tile, made: HETile) -> dict[str, Any]:
 
 
 def touching(labels: NDArray[np.int32]) -> set[int]:
-    """The nuclei that have a side in common with another one.
-
-    Args:
-        labels: ``(H, W)`` instances.
+    """The nuclei of ``(H, W)`` instances that have a side in common with another one.
 
     Example:
         >>> sorted(touching(np.array([[1, 2, 0, 3]])))

@@ -33,25 +33,15 @@ LEAST = 0.02  # of a component of a stain vector
 
 @dataclass(frozen=True)
 class Hospital:
-    """A hospital's stains, scanner and files.
+    """A hospital's stains, scanner and files."""
 
-    Attributes:
-        stain_matrix: Unit optical densities (R, G, B), rows haematoxylin and eosin.
-        strength: Factors on the concentrations of both stains.
-        white: What is seen without tissue (R, G, B), of 255.
-        shading: Share of light that the corners of a tile lack.
-        blur: Standard deviation of the point spread, pixels.
-        photons: Photons that make white; 0: no noise.
-        quality: Of the JPEG compression; 0: none.
-    """
-
-    stain_matrix: tuple[tuple[float, ...], tuple[float, ...]]
-    strength: tuple[float, float]
-    white: tuple[float, float, float]
-    shading: float
-    blur: float
-    photons: float
-    quality: int
+    stain_matrix: tuple[tuple[float, ...], tuple[float, ...]]  # unit densities (R, G, B) of H and of E
+    strength: tuple[float, float]  # factors on the concentrations of both stains
+    white: tuple[float, float, float]  # what is seen without tissue (R, G, B), of 255
+    shading: float  # share of light that the corners of a tile lack
+    blur: float  # standard deviation of the point spread, pixels
+    photons: float  # photons that make white; 0: no noise
+    quality: int  # of the JPEG compression; 0: none
 
     def as_json(self) -> dict[str, Any]:
         """The hospital as plain values."""
@@ -62,12 +52,8 @@ def hospitals(count: int, difficulty: float, rng: np.random.Generator) -> tuple[
     """Draw hospitals that differ, in no order.
 
     They lie on a circle around the middle, so that none is a mixture of the others: what a network learnt
-    from some of them does not cover the next one.
-
-    Args:
-        count: How many.
-        difficulty: 0: all alike, with a clean scanner; 1: as far apart as those of MoNuSeg 2018.
-        rng: Source of randomness.
+    from some of them does not cover the next one. At difficulty 0 all are alike, with a clean scanner; at 1
+    they are as far apart as those of MoNuSeg 2018.
     """
     start, sense = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1])
     turns = start + sense * 2 * np.pi * np.arange(count) / count
@@ -109,13 +95,9 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 def scan(
     concentrations: NDArray[np.float32], hospital: Hospital, margin: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """What a hospital's scanner stores of stained tissue.
+    """What a hospital's scanner stores of tissue that holds haematoxylin and eosin, ``(2, H, W)``.
 
-    Args:
-        concentrations: ``(2, H, W)`` haematoxylin and eosin, at least 0.
-        hospital: Whose stains and scanner.
-        margin: Pixels to cut off on each side once the image is blurred.
-        rng: Source of randomness.
+    Once the image is blurred, `margin` pixels are cut off on each side.
 
     Returns:
         ``(H - 2 margin, W - 2 margin, 3)`` RGB.

@@ -31,39 +31,22 @@ SMALLEST = 12  # pixels; what the tile's border leaves of a nucleus below that i
 
 @dataclass(frozen=True)
 class Organ:
-    """What tells the tissue of an organ apart.
+    """What tells the tissue of an organ apart."""
 
-    Attributes:
-        diameter: Median diameter of epithelial nuclei, pixels.
-        spread: Standard deviation of its logarithm.
-        aspect: Median ratio of the axes.
-        irregular: How far outlines leave the ellipse, of the radius.
-        coverage: Share of the epithelium that nuclei cover.
-        stroma: Share of the tile that is stroma.
-        lumen: Share of the tile that is empty.
-        lymphocytes: Share of the nuclei in the stroma that are lymphocytes.
-        gland: Size of glands or nests, pixels.
-        vesicular: 0: nuclei evenly dark; 1: pale with a dark rim and nucleoli.
-        eosin: Of the cytoplasm.
-        clear: Share of the cytoplasm that is empty, as fat and glycogen leave it.
-        basophilia: Haematoxylin of the cytoplasm.
-        polar: Whether nuclei stand across the wall of the gland.
-    """
-
-    diameter: float
-    spread: float
-    aspect: float
-    irregular: float
-    coverage: float
-    stroma: float
-    lumen: float
-    lymphocytes: float
-    gland: float
-    vesicular: float
-    eosin: float
-    clear: float
-    basophilia: float
-    polar: bool = False
+    diameter: float  # median diameter of epithelial nuclei, pixels
+    spread: float  # standard deviation of its logarithm
+    aspect: float  # median ratio of the axes
+    irregular: float  # how far outlines leave the ellipse, of the radius
+    coverage: float  # share of the epithelium that nuclei cover
+    stroma: float  # share of the tile that is stroma
+    lumen: float  # share of the tile that is empty
+    lymphocytes: float  # share of the nuclei in the stroma that are lymphocytes
+    gland: float  # size of glands or nests, pixels
+    vesicular: float  # 0: nuclei evenly dark; 1: pale with a dark rim and nucleoli
+    eosin: float  # of the cytoplasm
+    clear: float  # share of the cytoplasm that is empty, as fat and glycogen leave it
+    basophilia: float  # haematoxylin of the cytoplasm
+    polar: bool = False  # whether nuclei stand across the wall of the gland
 
 
 def _organ(
@@ -93,38 +76,23 @@ ORGANS = {
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Where what is, on the tile with its margin.
+    """Where what is, on the tile with its margin."""
 
-    Attributes:
-        height: ``(H, W)`` float32, the smooth field.
-        epithelium: Its value where epithelium begins.
-        lumen: Its value where the lumen begins.
-        fibres: ``(H, W)`` float32, phase of the fibres of the stroma, radians.
-    """
-
-    height: NDArray[np.float32]
-    epithelium: float
-    lumen: float
-    fibres: NDArray[np.float32]
+    height: NDArray[np.float32]  # ``(H, W)`` float32, the smooth field
+    epithelium: float  # its value where epithelium begins
+    lumen: float  # its value where the lumen begins
+    fibres: NDArray[np.float32]  # ``(H, W)`` float32, phase of the fibres of the stroma, radians
 
 
 @dataclass(frozen=True, eq=False)
 class Nucleus:
-    """One nucleus.
+    """One nucleus."""
 
-    Attributes:
-        kind: ``EPITHELIAL``, ``STROMAL`` or ``LYMPHOCYTE``.
-        centre: Row and column on the tile with its margin.
-        radius: Geometric mean of its half axes.
-        box: The window that holds it.
-        reach: ``(h, w)`` float32 in that window: 0 in the centre, 1 on the outline.
-    """
-
-    kind: int
-    centre: tuple[float, float]
-    radius: float
-    box: tuple[slice, slice]
-    reach: NDArray[np.float32]
+    kind: int  # ``EPITHELIAL``, ``STROMAL`` or ``LYMPHOCYTE``
+    centre: tuple[float, float]  # row and column on the tile with its margin
+    radius: float  # geometric mean of its half axes
+    box: tuple[slice, slice]  # the window that holds it
+    reach: NDArray[np.float32]  # ``(h, w)`` float32 in that window: 0 in the centre, 1 on the outline
 
 
 @dataclass(eq=False)
@@ -148,13 +116,7 @@ class _Growing:
 
 
 def lay_out(organ: Organ, size: int, rng: np.random.Generator) -> Layout:
-    """Draw glands, stroma and lumens.
-
-    Args:
-        organ: The tissue.
-        size: Pixels of a side, without the margin.
-        rng: Source of randomness.
-    """
+    """Draw the glands, stroma and lumens of an organ, `size` pixels a side without the margin."""
     shape = (size + 2 * MARGIN, size + 2 * MARGIN)
     height = smooth_noise(shape, organ.gland, rng) + np.float32(0.12) * smooth_noise(shape, 14, rng)
     epithelium, lumen = np.quantile(height, [organ.stroma, 1 - organ.lumen])
@@ -170,13 +132,7 @@ def lay_out(organ: Organ, size: int, rng: np.random.Generator) -> Layout:
 def place_nuclei(
     layout: Layout, organ: Organ, touching: float, rng: np.random.Generator
 ) -> tuple[list[Nucleus], NDArray[np.int32]]:
-    """Put nuclei into the tissue.
-
-    Args:
-        layout: The tissue.
-        organ: Its kind.
-        touching: Share of nuclei that are put against another, or partly under it.
-        rng: Source of randomness.
+    """Put nuclei into the tissue, a share of them (`touching`) against another one, or partly under it.
 
     Returns:
         The nuclei, and ``(H, W)`` labels: the place of a nucleus in that list, from 1.
