@@ -194,11 +194,7 @@ def _is_done(folder: Path, digests: Mapping[str, str]) -> bool:
 
 
 def _require_shares(options: Options, processes: int) -> None:
-    """Make sure that a batch has a window for each process.
-
-    Raises:
-        ValueError: It has not.
-    """
+    """Make sure that a batch has a window for each process."""
     windows = options["training"]["batch_size"]
     if windows < processes:
         msg = (
