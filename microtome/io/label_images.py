@@ -16,10 +16,7 @@ EVERY_NEIGHBOUR = np.ones((3, 3), int)
 
 
 def read(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Read a label image of so many rows and columns (see :func:`microtome.objects.labels.load_instances`).
-
-    Returns:
-        (H, W) int32, 0 = background.
+    """Read a label image, (H, W) int32 of this shape (see :func:`microtome.objects.labels.load_instances`).
 
     Raises:
         ImageError: The file cannot be a label image of this size.

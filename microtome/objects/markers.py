@@ -134,10 +134,7 @@ def shape_markers(
     element: Element = "octagon",
     radii: Sequence[tuple[float, int]] = EROSION_RADII,
 ) -> NDArray[np.uint8]:
-    """Shape markers: the union of all objects, each eroded on its own; see :func:`erode_by_area`.
-
-    Returns:
-        (H, W) uint8, 1 in a marker.
+    """Shape markers: all objects, each eroded on its own, as (H, W) uint8; see :func:`erode_by_area`.
 
     Raises:
         ValueError: As :func:`erode_by_area`.

@@ -41,10 +41,7 @@ RGB_CHANNELS = 3
 
 
 def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
-    """Read a TIFF no larger than a thumbnail of this longest side needs: the smallest sufficient level.
-
-    Returns:
-        ``(H, W)`` or ``(C, H, W)``.
+    """Read a TIFF, ``(H, W)`` or ``(C, H, W)``: the smallest pyramid level of this longest side or more.
 
     Raises:
         ValueError: The file is no image, or has more than `SOURCE_PIXELS` pixels and no pyramid.

@@ -56,10 +56,9 @@ def optical_density(keys: npt.NDArray[np.uint32], density: str) -> Floats:
 
 
 def concentrations(rgb: Rgb, profile: StainProfile) -> npt.NDArray[np.float32]:
-    """Concentration of both stains in each pixel (H, W, 3) uint8, by the vectors and λ of a profile.
+    """H and E in each pixel of (H, W, 3) uint8, by the vectors and λ of a profile.
 
-    Returns:
-        H and E, (2, H, W) float32, optical density per unit vector.
+    As (2, H, W) float32, optical density per unit vector.
 
     Raises:
         StainError: If the image is not RGB uint8.

@@ -101,10 +101,9 @@ def simulate(settings: CubePhantomData, scene: Scene, tissue: Tissue | None = No
 
 
 def references(settings: CubePhantomData, scene: Scene) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Dark and blank cube of a scene's session, each an average of 16 frames.
+    """Dark and blank cube, ``(60, H, W)``, of a scene's session, each an average of 16 frames.
 
-    Returns:
-        ``(60, H, W)``, or one line or one value a band, as `settings.references` says.
+    They have one line or one value a band where `settings.references` says so.
     """
     camera = session(settings, scene)
     rng = np.random.default_rng([settings.seed, FOR_SESSIONS, *_session_key(scene), 1])
