@@ -70,6 +70,7 @@ def apply(
             unknown or out of range.
 
     Example:
+        >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> amounts = rng.gamma(1, 0.6, (64, 64, 2)) * rng.integers(0, 2, (64, 64, 2))
         >>> rgb = np.rint(255 * np.exp(-amounts @ np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])))
