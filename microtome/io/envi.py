@@ -191,12 +191,7 @@ def open_cube(path: Path | str) -> Cube:
 
 
 def cube_of(array: NDArray, *, wavelengths: Sequence[float] | None = None, name: str = "array") -> Cube:
-    """Give an array the face of a cube.
-
-    Args:
-        array: (bands, H, W).
-        wavelengths: Of each band, nm.
-        name: Stands for the path in messages.
+    """Give an array (bands, H, W) the face of a cube; wavelengths are in nm, `name` is the path in messages.
 
     Raises:
         CubeError: The array has other dimensions or no values.

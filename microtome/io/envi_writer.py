@@ -22,13 +22,8 @@ DATA_ENDING = ".img"
 class CubeWriter:
     """A BSQ cube that is being written, little-endian; use it in a `with` statement.
 
-    Args:
-        path: The header to make, ``.hdr``; the data get the ending ``.img``.
-        height: Rows.
-        width: Columns.
-        dtype: Type of the values.
-        wavelengths: Of each band, nm.
-        metadata: Further fields of the header.
+    The path is that of the header to make, ``.hdr``; the data get the ending ``.img``. Wavelengths are in nm,
+    one a band; `metadata` are further fields of the header.
 
     Raises:
         EnviError: The name, the type or the size is none that ENVI knows.
@@ -64,12 +59,7 @@ class CubeWriter:
         return self
 
     def write(self, band: int, row: int, values: NDArray) -> None:
-        """Write rows of a band, over those written before; threads may do so at the same time.
-
-        Args:
-            band: Index of the band, from 0.
-            row: First row.
-            values: (rows, W).
+        """Write rows (rows, W) of a band, both from 0, over those written before; threads may do so at once.
 
         Raises:
             EnviError: Type or width differ, or the rows lie outside.

@@ -39,10 +39,7 @@ PNG_TYPES = ("uint8", "uint16")
 
 
 def header(path: Path | str) -> ImageHeader:
-    """Describe an image file without decoding its pixels.
-
-    Args:
-        path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
+    """Describe a PNG, JPEG, JPEG 2000, BMP or TIFF file without decoding its pixels.
 
     Raises:
         ImageError: If the file is missing, empty, damaged or no image.
@@ -111,15 +108,10 @@ def as_channels_first(array: NDArray) -> NDArray:
 
 
 def open_source(path: Path | str, *, page: int = 0, cache_bytes: int = CACHE_BYTES) -> Raster:
-    """Open an image for reading by windows.
+    """Open an image, or a page (slice) of a multi-page TIFF, for reading by windows.
 
     TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other
     formats are decoded once as a whole. The source holds no open file: it can be pickled, forked and shared.
-
-    Args:
-        path: Image file.
-        page: Page (slice) of a multi-page TIFF.
-        cache_bytes: Decoded tiles to keep, bytes.
 
     Raises:
         ImageError: As :func:`read`.

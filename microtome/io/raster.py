@@ -62,10 +62,7 @@ class Raster(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ArraySource:
-    """An image in memory as a window source.
-
-    Args:
-        array: ``(H, W)`` or ``(C, H, W)``; kept as it is, never written to.
+    """An image in memory, ``(H, W)`` or ``(C, H, W)``, as a window source; the array is never written to.
 
     Raises:
         ImageError: If the array is empty or has another number of dimensions.
@@ -102,9 +99,6 @@ class ArraySource:
 @dataclass(frozen=True, eq=False)
 class StackedSource:
     """Several sources of one size as one, channel after channel.
-
-    Args:
-        sources: The sources.
 
     Raises:
         ImageError: If there is none, or their sizes differ.

@@ -45,12 +45,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """Objects of one image.
+    """Objects of one image: (H, W) int32, 0 = background, and the area of each by its number, square pixels.
 
-    Attributes:
-        labels: (H, W) int32, 0 = background.
-        areas: Area of each object by its number, square pixels: of the whole outline, also where pixels lie
-            outside the image or belong to another object; of label images the number of pixels.
+    Areas are of the whole outline, also where pixels lie outside the image or belong to another object; of
+    label images they are numbers of pixels.
     """
 
     labels: NDArray[np.int32]

@@ -60,11 +60,10 @@ def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
 
 
 def show_image(image: np.ndarray) -> np.ndarray:
-    """Turn an image of any depth and number of channels into RGB.
+    """Turn an image, ``(H, W)`` or ``(C, H, W)``, of any depth and number of channels into RGB.
 
-    Args:
-        image: ``(H, W)`` or ``(C, H, W)``; 8-bit grey and RGB are kept, others are stretched between
-            percentiles; of more than three channels the last, the middle and the first make red, green, blue.
+    8-bit grey and RGB are kept, others are stretched between percentiles; of more than three channels the
+    last, the middle and the first make red, green, blue.
 
     Returns:
         ``(H, W, 3)`` uint8.

@@ -19,11 +19,7 @@ POSITIVE = 1
 def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Path], path: Path) -> None:
     """Fit the calibration of a run on the samples of its validation part and write it as JSON.
 
-    Args:
-        options: The rule's options (see `workflow.states`).
-        maps: Batch folders of probability maps.
-        targets: Batch folders of targets.
-        path: The JSON file.
+    Maps of probabilities and targets are looked for in these batch folders.
 
     Raises:
         ValueError: There is no sample, or the labels hold one class only.

@@ -172,10 +172,10 @@ def cut_raw_batch(options: Options, rows: Sequence[Row], root: Path, table: Path
         rows: Rows with sample, cube, and mpp if known.
         root: Folder that the rows' paths start from.
         table: Table of `select_bands`.
-        folder: Gets ``{sample}.tif``, (C, H, W) float32.
+        folder: Gets images as of `cut_batch`.
 
     Raises:
-        BandError: A cube has other bands than the table.
+        BandError: As `cut_batch`.
     """
     scale = options["scale"] if options["calibrated"] else options["full_scale"]
     with finished_folder(folder) as partial:

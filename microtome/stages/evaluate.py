@@ -27,12 +27,7 @@ PART = "applied"
 
 
 def evaluate_run(options: Options, folders: Folders, path: Path) -> None:
-    """Write a tidy table: one row per image, class and metric.
-
-    Args:
-        options: The rule's options (see `workflow.states`).
-        folders: What is compared.
-        path: `metrics.tsv`.
+    """Compare a run's outputs with the targets and write `metrics.tsv`: a row per image, class and metric.
 
     Raises:
         ValueError: There is no sample to evaluate.

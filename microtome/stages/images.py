@@ -54,10 +54,9 @@ def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[s
 def simulate(options: Mapping[str, Any], folder: Path) -> None:
     """Write what a phantom simulates: images, labels and further truth.
 
-    Args:
-        options: A model of `microtome.config.phantoms` as a mapping. Its `kind` is the phantom, whose `files`
-            yields the name and content of each file.
-        folder: Gets these files: arrays as OME-TIFF, mappings as JSON, text and bytes as they are.
+    The options are a model of `microtome.config.phantoms` as a mapping; the `files` of the phantom that is
+    their `kind` yields name and content of each file: arrays become OME-TIFF, mappings JSON, text and bytes
+    stay.
     """
     settings = options_of("microtome.config.phantoms", options["kind"]).model_validate(options)
     phantom = load_entry("microtome.phantoms", options["kind"], kind="phantom")
@@ -75,10 +74,7 @@ def simulate(options: Mapping[str, Any], folder: Path) -> None:
 def write_sheet(rows: Sequence[Row], path: Path, **same: str) -> None:
     """Write a TSV of samples, the sheet as the workflow understood it or a split, one row a sample.
 
-    Args:
-        rows: The fields of each sample.
-        path: The TSV.
-        same: Further columns, whose value is the same in every row, such as the hash of a split.
+    `same` are further columns, whose value is the same in every row, such as the hash of a split.
     """
     with finished_file(path) as partial:
         pd.DataFrame([{**row, **same} for row in rows]).to_csv(partial, sep="\t", index=False)

@@ -18,12 +18,7 @@ Options = Mapping[str, Any]
 
 
 def fit_stain(options: Options, source: Path, path: Path) -> None:
-    """Fit the stain that all images are to have.
-
-    Args:
-        options: The rule's options (see `workflow.states`).
-        source: Folder that holds the target image.
-        path: Gets the profile as JSON.
+    """Fit the stain that all images are to have on the target image in a folder; `path` gets it as JSON.
 
     Raises:
         StainError: The stains of the target cannot be told apart.
