@@ -69,12 +69,9 @@ def draw(
     terms = ", ".join(f"{value:.3f}" for value in calibration.coefficients)
     caption = (
         f"Calibration of {record.label}: frequency of {inputs.positive_class} among the pixels of "
-        f"{len(names)} sample(s) "
-        f"against the value predicted for them, and the monotone polynomial fitted to {calibration.pixels:,} "
-        f"held-out "
-        f"pixels (coefficients of 1, x, x², x³: {terms}; weighted root mean square residual "
-        f"{calibration.residual:.3f}). "
-        "Below: pixels per bin."
+        f"{len(names)} sample(s) against the value predicted for them, and the monotone polynomial fitted to "
+        f"{calibration.pixels:,} held-out pixels (coefficients of 1, x, x², x³: {terms}; weighted root mean "
+        f"square residual {calibration.residual:.3f}). Below: pixels per bin."
     )
     return FigureResult(figure, data.assign(run=record.run), caption)
 

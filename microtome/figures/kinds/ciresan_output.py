@@ -66,10 +66,8 @@ def draw(
     errors = [float(np.abs(probability - truth)[label != IGNORE].mean()) for probability in (raw, final)]
     caption = (
         f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network "
-        f"gives it, "
-        f"the same after calibration and median filtering, and label. Mean absolute error {errors[0]:.3f} "
-        f"before, "
-        f"{errors[1]:.3f} after."
+        f"gives it, the same after calibration and median filtering, and label. Mean absolute error "
+        f"{errors[0]:.3f} before, {errors[1]:.3f} after."
     )
     return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
 

@@ -129,6 +129,5 @@ def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:
     return (
         f"Difference between the output of {label} and the label of sample {sample}, outcomes of {shown}: "
         f"{count['false positive']:,} false positive and {count['false negative']:,} false negative pixels "
-        f"beside "
-        f"{count['true positive']:,} true positive ones ({shown} Dice {dice:.3f})."
+        f"beside {count['true positive']:,} true positive ones ({shown} Dice {dice:.3f})."
     )

@@ -260,7 +260,6 @@ def _caption(
     has_depth = any(len(one.shape) == RGB + 1 for one in shown)
     depth = "mean over the bands of a layer" if band is None else f"band {band} of each layer"
     return (
-        f"{lead}, for sample {sample}"
-        f"{f'; {depth}' if has_depth else ''}. Each map is stretched to its own percentiles. "
-        f"{data_sentence(inputs.data_kind)}"
+        f"{lead}, for sample {sample}{f'; {depth}' if has_depth else ''}. Each map is stretched to its own "
+        f"percentiles. {data_sentence(inputs.data_kind)}"
     )

@@ -127,7 +127,6 @@ def _caption(data: pd.DataFrame) -> str:
     best = data[data["is_best"]]
     found = "; ".join(f"{row.label}: {row.val_loss:.4f} at epoch {row.epoch}" for row in best.itertuples())
     return (
-        "Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
-        "heights of "
-        f"different panels do not compare. Best validation loss: {found}."
+        f"Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
+        f"heights of different panels do not compare. Best validation loss: {found}."
     )

@@ -93,11 +93,10 @@ def draw(
     ratio = data["mean"].iloc[0] / data["mean"].iloc[1]
     caption = (
         f"Overlap-tile strategy on sample {name}. (a) The image is continued by reflection; predicting the "
-        f"yellow tile of "
-        f"{tile}×{tile} pixels takes the blue region with {context} pixels of context, (b). (c, d) How often "
-        f"a pixel is "
-        f"processed: {data['mean'].iloc[0]:,.0f} times on average by a {window}-pixel window at every pixel, "
-        f"{data['mean'].iloc[1]:.2f} times by tiles, {ratio:,.0f} times less."
+        f"yellow tile of {tile}×{tile} pixels takes the blue region with {context} pixels of context, (b). "
+        f"(c, d) How often a pixel is processed: {data['mean'].iloc[0]:,.0f} times on average by a "
+        f"{window}-pixel window at every pixel, {data['mean'].iloc[1]:.2f} times by tiles, {ratio:,.0f} "
+        f"times less."
     )
     return FigureResult(figure, data.assign(sample=name), caption)
 

@@ -67,8 +67,7 @@ def _curves(records: Sequence[RunRecord], part: str) -> pd.DataFrame:
     if split.empty or set(SCORES) - set(split[0]):
         msg = (
             f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r} (metrics named like "
-            f"'v_rand@0.5'); "
-            "evaluate it with the metrics 'boundaries'"
+            f"'v_rand@0.5'); evaluate it with the metrics 'boundaries'"
         )
         raise ValueError(msg)
     frame = frame.assign(score=split[0], threshold=split[1].astype(float))
@@ -107,6 +106,5 @@ def _caption(data: pd.DataFrame) -> str:
     count = int(data["n"].max())
     return (
         f"Foreground-restricted Rand and information scores after border thinning against the threshold on "
-        f"the "
-        f"probability, mean over {count} images; circles mark each run's maximum. Best V_Rand: {found}."
+        f"the probability, mean over {count} images; circles mark each run's maximum. Best V_Rand: {found}."
     )

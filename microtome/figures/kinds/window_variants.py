@@ -76,10 +76,8 @@ def draw(
     raw = input_window(window, VARIANTS["Nu"])
     caption = (
         f"Windows of {window}×{window} pixels of sample {name} as the networks see them: plain, foveated "
-        f"(Fov), sampled "
-        f"non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then windows whose "
-        f"central "
-        f"pixel is {' or '.join(centres)}."
+        f"(Fov), sampled non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then "
+        f"windows whose central pixel is {' or '.join(centres)}."
     )
     return FigureResult(figure, data.assign(sample=name), caption)
 

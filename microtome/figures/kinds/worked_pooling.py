@@ -111,8 +111,7 @@ def _image(inputs: FigureInputs, size: int, times: int, sample: str) -> FigureRe
     data = pd.DataFrame(rows, columns=["sample", "poolings", "height", "width", "mean_grey"])
     caption = (
         f"Down-sampling of sample {name} by repeated {size}×{size} max pooling, shown at equal size. Bright "
-        f"pixels win, so "
-        f"thin dark membranes fade and the mean grey value rises from {rows[0][-1]:.2f} to "
+        f"pixels win, so thin dark membranes fade and the mean grey value rises from {rows[0][-1]:.2f} to "
         f"{rows[-1][-1]:.2f}."
     )
     return FigureResult(figure, data, caption)

@@ -93,8 +93,7 @@ def draw(
     name = metric if metric.startswith("v_") else SYMBOLS.get(metric, metric)
     caption = (
         f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
-        f"of "
-        f"{len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
+        f"of {len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
         f"{ranking['value'].iloc[-1]:.3f}."
     )
     return FigureResult(figure, ranking.assign(run=record.run, metric=metric), caption)

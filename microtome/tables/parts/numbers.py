@@ -85,8 +85,7 @@ def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -
         known = [f"{name} ({kind})" for name, kind in pairs.itertuples(index=False) if "@" not in name]
         msg = (
             f"run {record.run!r} (seed {record.seed}) has no {metric!r} of class {class_name!r} in part "
-            f"{part!r}; "
-            f"it has {known or 'nothing in that part'}; add the metric to the study's evaluation"
+            f"{part!r}; it has {known or 'nothing in that part'}; add the metric to the study's evaluation"
         )
         raise ValueError(msg)
     return chosen[["sample", "value"]].assign(seed=record.seed, split=record.split)
