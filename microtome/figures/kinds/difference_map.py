@@ -9,14 +9,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of
 from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.colors import (
-    FALSE_NEGATIVE,
-    FALSE_POSITIVE,
-    GREY,
-    TRUE_NEGATIVE,
-    TRUE_POSITIVE,
-    UNLABELLED,
-)
+from microtome.figures.parts import colors
 from microtome.figures.parts.panels import IGNORE, frame_panel, paint, scale_bar, show_classes
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -26,7 +19,7 @@ NEEDS = frozenset({"images", "runs"})
 CLASS_OPTIONS = ("of",)
 SAMPLE_OPTIONS = ("sample",)
 OUTCOMES = ("true negative", "true positive", "false positive", "false negative")
-TONES = (TRUE_NEGATIVE, TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE)
+TONES = (colors.TRUE_NEGATIVE, colors.TRUE_POSITIVE, colors.FALSE_POSITIVE, colors.FALSE_NEGATIVE)
 SHOWN = ("target", "segmentations")
 LEGEND_HEIGHT = 0.5
 
@@ -109,12 +102,12 @@ def _count(outcomes: NDArray) -> pd.DataFrame:
 
 
 def _handles(data: pd.DataFrame) -> list[Patch]:
-    tones = dict(zip((*OUTCOMES, "unlabelled"), (*TONES, UNLABELLED), strict=True))
+    tones = dict(zip((*OUTCOMES, "unlabelled"), (*TONES, colors.UNLABELLED), strict=True))
     shown = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
     return [
         Patch(
             facecolor=tones[row.outcome],
-            edgecolor=GREY,
+            edgecolor=colors.GREY,
             linewidth=0.4,
             label=f"{row.outcome}  {row.pixels:,}",
         )

@@ -11,16 +11,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.parts.panels import (
-    IGNORE,
-    outputs_of,
-    pixel_size,
-    read_image,
-    read_probability,
-    scale_bar,
-    show_classes,
-    show_image,
-)
+from microtome.figures.parts import panels
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
@@ -62,8 +53,11 @@ def draw(
     record = inputs.select([run] if run else ())[0]
     name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     path = file_of(sources.predictions, record.run, sample=name, what="prediction")
-    probability = read_probability(path, inputs, outputs=outputs_of(record))
-    image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
+    probability = panels.read_probability(path, inputs, outputs=panels.outputs_of(record))
+    image, label = (
+        panels.read_image(needed(sources, "image", name)),
+        images.read(needed(sources, "target", name)),
+    )
     check_same_size(name, image=image, prediction=probability, label=label)
     output = binarise(probability, inputs, threshold)
     positive = inputs.positive_class
@@ -72,11 +66,11 @@ def draw(
         [image, probability, output, label],
         titles,
         ("image", "probability", "classes", "classes"),
-        mpp=pixel_size(sources.image, mpp),
+        mpp=panels.pixel_size(sources.image, mpp),
         data_kind=inputs.data_kind,
     )
     data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)
-    agreement = float(np.mean(output[label != IGNORE] == label[label != IGNORE]))
+    agreement = float(np.mean(output[label != panels.IGNORE] == label[label != panels.IGNORE]))
     caption = (
         f"Sample {name} as segmented by {record.label}: input, probability of {positive}, output binarised "
         f"at "
@@ -136,11 +130,11 @@ def panel_row(
     )
     axes = figure.subplots(1, len(arrays), squeeze=False)[0]
     for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
-        artist = show_classes(axis, array) if kind == "classes" else show_image(axis, array)
+        artist = panels.show_classes(axis, array) if kind == "classes" else panels.show_image(axis, array)
         letter(axis, chr(ord("a") + index), title)
         if kind == "probability":
             probability_bar(figure, axis, artist)
-    scale_bar(axes[0], width, mpp)
+    panels.scale_bar(axes[0], width, mpp)
     return figure
 
 
@@ -154,7 +148,7 @@ def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
 def _class_shares(
     inputs: FigureInputs, output: NDArray, label: NDArray, probability: NDArray
 ) -> pd.DataFrame:
-    labelled = label != IGNORE
+    labelled = label != panels.IGNORE
     rows = []
     for value, name in enumerate(inputs.classes):
         truth, found = labelled & (label == value), labelled & (output == value)

@@ -15,21 +15,15 @@ from microtome.figures.parts.panels import IGNORE, read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
-from microtome.networks.ciresan.windows import (
-    WindowTransform,
-    extract_windows,
-    input_window,
-    mirror,
-    transform_windows,
-)
+from microtome.networks.ciresan import windows
 
 NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)
 VARIANTS = {
-    "plain": WindowTransform(),
-    "Fov": WindowTransform(foveate=True),
-    "Nu": WindowTransform(nonuniform=True),
-    "Fov + Nu": WindowTransform(foveate=True, nonuniform=True),
+    "plain": windows.WindowTransform(),
+    "Fov": windows.WindowTransform(foveate=True),
+    "Nu": windows.WindowTransform(nonuniform=True),
+    "Fov + Nu": windows.WindowTransform(foveate=True, nonuniform=True),
 }
 WINDOW = 65
 PER_CLASS = 3
@@ -73,7 +67,7 @@ def draw(
     data = pd.concat(
         [_data(variant, rows[variant], centres, window) for variant in VARIANTS], ignore_index=True
     )
-    raw = input_window(window, VARIANTS["Nu"])
+    raw = windows.input_window(window, VARIANTS["Nu"])
     caption = (
         f"Windows of {window}×{window} pixels of sample {name} as the networks see them: plain, foveated "
         f"(Fov), sampled non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then "
@@ -94,15 +88,15 @@ def _choose(label: NDArray, value: int, count: int, seed: int, sample: str) -> N
 
 
 def _windows(
-    image: NDArray, centres: NDArray, window: int, transform: WindowTransform
+    image: NDArray, centres: NDArray, window: int, transform: windows.WindowTransform
 ) -> NDArray[np.float32]:
     """Cut and transform the windows; the first is the checkerboard."""
-    raw = input_window(window, transform)
+    raw = windows.input_window(window, transform)
     gray = image if image.ndim == 2 else image.mean(axis=-1)
-    padded = torch.from_numpy(mirror(gray[None].astype(np.float32), raw))
-    cut = extract_windows(padded, torch.from_numpy(centres), raw)
+    padded = torch.from_numpy(windows.mirror(gray[None].astype(np.float32), raw))
+    cut = windows.extract_windows(padded, torch.from_numpy(centres), raw)
     board = torch.from_numpy(_checkerboard(raw))[None, None]
-    return transform_windows(torch.cat([board, cut]), window, transform)[:, 0].numpy()
+    return windows.transform_windows(torch.cat([board, cut]), window, transform)[:, 0].numpy()
 
 
 def _checkerboard(side: int) -> NDArray[np.float32]:
@@ -140,7 +134,7 @@ def _data(variant: str, shown: NDArray, centres: dict[str, NDArray], window: int
             "class": kinds,
             "row": [position[0] for position in positions],
             "column": [position[1] for position in positions],
-            "raw_side": input_window(window, VARIANTS[variant]),
+            "raw_side": windows.input_window(window, VARIANTS[variant]),
             "centre_grey": shown[:, middle, middle],
             "rim_sd": shown[:, rim].std(axis=1),
         }
