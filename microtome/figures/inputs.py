@@ -168,6 +168,19 @@ def _has(files: SampleSources, run: str, needs: Sequence[str]) -> bool:
     return all(item is not None and (isinstance(item, Path) or run in item) for item in found)
 
 
+def needed(sources: SampleSources, what: str, sample: str) -> Path:
+    """Give the path of what a sample must have, e.g. its ``image`` or ``target``.
+
+    Raises:
+        ValueError: The sample has none.
+    """
+    path: Path | None = getattr(sources, what)
+    if path is None:
+        msg = f"sample {sample!r} has no {what}; name a sample that has one"
+        raise ValueError(msg)
+    return path
+
+
 def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> Path:
     """Give the file of a run; `sample` and `what` it holds are for the message.
 

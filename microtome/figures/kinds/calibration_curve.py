@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts.colors import BLUE, GREY, LIGHT, VERMILLION
-from microtome.figures.parts.panels import IGNORE, read_probability
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_probability
 from microtome.figures.parts.style import SINGLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.inference.calibration import Calibration, Histogram, apply, histogram

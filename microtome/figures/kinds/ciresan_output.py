@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed, panel_row
-from microtome.figures.parts.panels import IGNORE, read_image, read_probability
+from microtome.figures.inputs import FigureInputs, file_of, needed
+from microtome.figures.kinds.sample_panel import panel_row
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, read_probability
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 from microtome.io import images

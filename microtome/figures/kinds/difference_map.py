@@ -7,19 +7,31 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.parts import colors
-from microtome.figures.parts.panels import IGNORE, frame_panel, paint, scale_bar, show_classes
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.panels import (
+    IGNORE,
+    check_same_size,
+    frame_panel,
+    paint,
+    scale_bar,
+    show_classes,
+)
+from microtome.figures.parts.pictures import write_titles
+from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
 NEEDS = frozenset({"images", "runs"})
 CLASS_OPTIONS = ("of",)
 SAMPLE_OPTIONS = ("sample",)
-OUTCOMES = ("true negative", "true positive", "false positive", "false negative")
-TONES = (colors.TRUE_NEGATIVE, colors.TRUE_POSITIVE, colors.FALSE_POSITIVE, colors.FALSE_NEGATIVE)
+TONES = {
+    "true negative": colors.TRUE_NEGATIVE,
+    "true positive": colors.TRUE_POSITIVE,
+    "false positive": colors.FALSE_POSITIVE,
+    "false negative": colors.FALSE_NEGATIVE,
+}
+OUTCOMES = tuple(TONES)
 SHOWN = ("target", "segmentations")
 LEGEND_HEIGHT = 0.5
 
@@ -52,24 +64,18 @@ def draw(
     outcomes = outcome_map(output, label, inputs.class_id(shown))
     data = _count(outcomes).assign(run=record.run, sample=name, **{"class": shown})
     height, width = label.shape
-    figure = new_figure(
-        DOUBLE_COLUMN, DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT, data_kind=inputs.data_kind
-    )
-    panels = figure.subplots(1, 3)
-    show_classes(panels[0], np.where(label == IGNORE, IGNORE, output))
-    show_classes(panels[1], label)
-    show_outcomes(panels[2], outcomes)
-    for axes, key, title in zip(panels, "abc", ("output", "label", f"difference, {shown}"), strict=True):
-        letter(axes, key, title)
-    scale_bar(panels[0], width, mpp)
-    figure.legend(
-        handles=_handles(data),
-        loc="outside lower right",
-        ncols=4,
-        columnspacing=1.4,
-        handlelength=1.0,
-        handleheight=1.0,
-    )
+    tall = DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT
+    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
+    axes = figure.subplots(1, 3)
+    show_classes(axes[0], np.where(label == IGNORE, IGNORE, output))
+    show_classes(axes[1], label)
+    show_outcomes(axes[2], outcomes)
+    write_titles(axes, ("output", "label", f"difference, {shown}"))
+    scale_bar(axes[0], width, mpp)
+    shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
+    handles = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
+    style = {"ncols": 4, "columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
+    figure.legend(handles=handles, loc="outside lower right", **style)
     return FigureResult(figure, data, _caption(data, record.label, name, shown))
 
 
@@ -90,7 +96,13 @@ def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.ui
 def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
     """Show a map of `outcome_map` in their colours."""
     frame_panel(axes)
-    axes.imshow(paint(outcomes, dict(enumerate(TONES))))
+    axes.imshow(paint(outcomes, dict(enumerate(TONES.values()))))
+
+
+def outcome_patch(outcome: str, *, text: str = "") -> Patch:
+    """Give the entry of an outcome, or of unlabelled pixels, in a legend; its name is the default text."""
+    tone = TONES.get(outcome, colors.UNLABELLED)
+    return Patch(facecolor=tone, edgecolor=colors.GREY, linewidth=0.4, label=text or outcome)
 
 
 def _count(outcomes: NDArray) -> pd.DataFrame:
@@ -99,20 +111,6 @@ def _count(outcomes: NDArray) -> pd.DataFrame:
     rows = [(name, count, count / labelled) for name, count in zip(OUTCOMES, counts, strict=True)]
     rows.append(("unlabelled", outcomes.size - sum(counts), float("nan")))
     return pd.DataFrame(rows, columns=["outcome", "pixels", "share"])
-
-
-def _handles(data: pd.DataFrame) -> list[Patch]:
-    tones = dict(zip((*OUTCOMES, "unlabelled"), (*TONES, colors.UNLABELLED), strict=True))
-    shown = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
-    return [
-        Patch(
-            facecolor=tones[row.outcome],
-            edgecolor=colors.GREY,
-            linewidth=0.4,
-            label=f"{row.outcome}  {row.pixels:,}",
-        )
-        for row in shown
-    ]
 
 
 def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:

@@ -8,11 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts import objects
 from microtome.figures.parts.colors import YELLOW
-from microtome.figures.parts.panels import pixel_size, read_image, scale_bar, show_image
+from microtome.figures.parts.panels import check_same_size, pixel_size, read_image, scale_bar, show_image
 from microtome.figures.parts.pictures import common_aspect, picture_grid, write_row_label, write_titles
 from microtome.figures.parts.samples import (
     PHRASES,
@@ -87,7 +86,7 @@ def draw(
     figure, panels = picture_grid(
         len(chosen), len(TITLES), aspect=aspect, data_kind=inputs.data_kind, handles=objects.outcome_handles()
     )
-    write_titles(panels, TITLES)
+    write_titles(panels[0], TITLES)
     rows = []
     for axes, (name, sources), arrays, window in zip(panels, chosen, loaded, windows, strict=True):
         outcomes = objects.match(*arrays[1:])

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.kinds.sample_panel import BAR_HEIGHT, check_same_size, needed, probability_bar
+from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.colors import SKY, YELLOW
 from microtome.figures.parts.objects import (
     Outcomes,
@@ -26,8 +25,11 @@ from microtome.figures.parts.objects import (
     read_labels,
 )
 from microtome.figures.parts.panels import (
+    COLOUR_BAR_HEIGHT,
+    check_same_size,
     outputs_of,
     pixel_size,
+    probability_bar,
     read_image,
     read_output,
     scale_bar,
@@ -106,9 +108,9 @@ def draw(
         aspect=aspect,
         data_kind=inputs.data_kind,
         handles=outcome_handles() if has_run else (),
-        below=BAR_HEIGHT if has_run else 0.0,
+        below=COLOUR_BAR_HEIGHT if has_run else 0.0,
     )
-    write_titles(panels, titles)
+    write_titles(panels[0], titles)
     for axes, side in zip(panels, sides, strict=True):
         _draw_row(axes, image, truth, side, window)
         axes[0].set_ylabel(MARKERS[side.what], fontsize=LABEL_SIZE + 0.5)

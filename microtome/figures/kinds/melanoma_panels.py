@@ -8,15 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.difference_map import outcome_map
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.colors import FALSE_NEGATIVE, FALSE_POSITIVE, GREY, TRUE_NEGATIVE, TRUE_POSITIVE
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.kinds.difference_map import OUTCOMES, outcome_map, outcome_patch, show_outcomes
+from microtome.figures.parts.colors import TRUE_NEGATIVE, TRUE_POSITIVE
 from microtome.figures.parts.panels import (
     IGNORE,
+    check_same_size,
     frame_panel,
     outputs_of,
     paint,
@@ -44,12 +43,7 @@ BAR = (0.12, 0.17, 1.4, 0.07)
 """Left, bottom, width and height of the colour bar, inches."""
 HEAT = "cividis"
 """Colours of probabilities: even steps, also to the colour-blind."""
-TONES = {
-    "true positive": TRUE_POSITIVE,
-    "false positive": FALSE_POSITIVE,
-    "false negative": FALSE_NEGATIVE,
-    "true negative": TRUE_NEGATIVE,
-}
+ORDER = ("true positive", "false positive", "false negative", "true negative")
 TITLE = 6.4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONGEST = 30
@@ -147,10 +141,8 @@ def _draw_run(
     frame_panel(pair[0])
     artist = pair[0].imshow(probability, cmap=HEAT, vmin=0, vmax=1)
     outcomes = outcome_map(found, truth, inputs.class_id(inputs.positive_class))
-    frame_panel(pair[1])
-    tones = {1: "true positive", 2: "false positive", 3: "false negative", 0: "true negative"}
-    pair[1].imshow(paint(outcomes, {value: TONES[outcome] for value, outcome in tones.items()}))
-    counts = {outcome: int(np.count_nonzero(outcomes == value)) for value, outcome in tones.items()}
+    show_outcomes(pair[1], outcomes)
+    counts = {name: int(np.count_nonzero(outcomes == OUTCOMES.index(name))) for name in ORDER}
     row = {
         "run": record.run,
         "label": record.label,
@@ -183,16 +175,12 @@ def _titles(record: RunRecord, row: dict[str, object]) -> tuple[str, str]:
 
 
 def _head(axes: Axes, panels: Sequence[Axes], text: str) -> None:
-    letter(axes, LETTERS[panels.index(axes) % len(LETTERS)], text)
-    axes.title.set_fontsize(TITLE)
-    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=TITLE, pad=2.5)
+    letter(axes, LETTERS[panels.index(axes) % len(LETTERS)], text, fontsize=TITLE, pad=2.5)
 
 
 def _legend(figure: Figure, artist: AxesImage, positive: str) -> None:
     """Colours of the outcomes and of probabilities, in the strip below the panels."""
-    handles = [
-        Patch(facecolor=tone, edgecolor=GREY, linewidth=0.4, label=name) for name, tone in TONES.items()
-    ]
+    handles = [outcome_patch(outcome) for outcome in ORDER]
     width, height = figure.get_size_inches()
     figure.legend(
         handles=handles, loc="lower right", bbox_to_anchor=(1, 0.06 / height), ncols=len(handles),

@@ -9,8 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.parts.colors import BLUE, YELLOW
 from microtome.figures.parts.panels import frame_panel, read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.config.sampling import Augment
-from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.flow_diagram import Stage, draw_flow
 from microtome.figures.parts.objects import Window, colour_labels, densest_window, read_labels
 from microtome.figures.parts.panels import outputs_of, read_image, read_output

@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.parts.colors import GREY, line_styles
-from microtome.figures.parts.panels import IGNORE, outputs_of, read_probability
+from microtome.figures.parts.panels import IGNORE, check_same_size, outputs_of, read_probability
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import SINGLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult

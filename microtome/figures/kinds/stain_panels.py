@@ -12,9 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.panels import pixel_size, read_image, scale_bar, show_image
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.parts.panels import check_same_size, pixel_size, read_image, scale_bar, show_image
 from microtome.figures.parts.pictures import (
     INCHES_PER_LETTER,
     LABEL_ROOM,

@@ -10,10 +10,9 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.kinds.difference_map import outcome_map, show_outcomes
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.panels import IGNORE, frame_panel, read_image, show_image
+from microtome.figures.parts.panels import IGNORE, check_same_size, frame_panel, read_image, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled

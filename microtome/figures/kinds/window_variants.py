@@ -9,9 +9,8 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.panels import IGNORE, read_image, show_image
+from microtome.figures.inputs import FigureInputs, needed
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.parts.cells import TINTS, Grid, draw_rows
 from microtome.figures.parts.panels import read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled

@@ -11,8 +11,7 @@ from torch import nn
 
 from microtome import networks
 from microtome.config.sampling import Input
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts.bands import chosen_bands, read_bands
 from microtome.io import images
 from microtome.io.envi import Cube, open_cube

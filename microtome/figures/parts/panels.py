@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ BAR_PAD = 0.022
 BAR_LETTER, BAR_TEXT = 0.042, 0.115
 """Width of a letter of a scale bar's text, and height of the text, inches."""
 MICROMETRE_LIMIT = 1.0
+COLOUR_BAR_HEIGHT = 0.27
+COLOUR_BAR = (0.1, -0.085, 0.8, 0.04)
+"""Left, bottom, width and height of a colour bar, in parts of its panel; room for it, inches."""
 CLASS_TONES = ("#000000", "#FFFFFF", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2")
 
 
@@ -122,11 +126,32 @@ def paint(labels: NDArray, tones: dict[int, str]) -> NDArray[np.uint8]:
     return colored
 
 
+def check_same_size(sample: str, **arrays: NDArray) -> None:
+    """Check that what is shown of a sample side by side has one size.
+
+    Raises:
+        ValueError: Sizes differ.
+    """
+    sizes = {name: array.shape[:2] for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        msg = f"sample {sample!r}: sizes differ, {sizes}; predict and rasterize it again"
+        raise ValueError(msg)
+
+
 def frame_panel(axes: Axes) -> None:
     """Take the ticks off a panel and put a hairline around it."""
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color=LIGHT, linewidth=0.5)
+
+
+def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
+    """Set a colour bar from 0 to 1 below a panel with a probability map; the panel keeps its place."""
+    bar = figure.colorbar(
+        artist, cax=axes.inset_axes(COLOUR_BAR), orientation="horizontal", ticks=[0, 0.5, 1]
+    )
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(pad=1.5)
 
 
 def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:

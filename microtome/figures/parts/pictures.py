@@ -58,9 +58,9 @@ def picture_grid(
     return figure, panels
 
 
-def write_titles(panels: NDArray, titles: Sequence[str]) -> None:
-    """Head the columns of a grid of axes with letters and titles."""
-    for index, (axes, title) in enumerate(zip(panels[0], titles, strict=True)):
+def write_titles(row: Sequence[Axes], titles: Sequence[str]) -> None:
+    """Head panels in a row with letters and titles."""
+    for index, (axes, title) in enumerate(zip(row, titles, strict=True)):
         letter(axes, chr(ord("a") + index), title)
 
 

@@ -146,7 +146,7 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
     return figure
 
 
-def letter(axes: Axes, name: str, title: str = "") -> None:
+def letter(axes: Axes, name: str, title: str = "", **style: float) -> None:
     """Head a panel with its letter (`name`, may be empty) in bold and its title."""
     lead = rf"$\bf{{{name}}}$   " if name else ""
-    axes.set_title(lead + title, loc="left")
+    axes.set_title(lead + title, loc="left", **style)
