@@ -4,7 +4,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources
@@ -18,7 +17,7 @@ from microtome.figures.parts.bands import (
     shrink,
     stretched,
 )
-from microtome.figures.parts.flow_diagram import Stage, draw_flow
+from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
 from microtome.figures.parts.panels import outputs_of, paint, read_image, read_probability
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
@@ -61,14 +60,10 @@ def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", band: int = B
     is_rgb = record.card.get("view") == "image"
     steps = _picture_steps(sources) if is_rgb else _cube_steps(inputs, cube, name, band)
     steps += [_network(inputs, record), *_results(inputs, record, sources)]
-    data = pd.DataFrame([_row(step, record.run, name) for step in steps])
-    told = "; ".join(
-        row["step"] + (f" ({row['detail']})" if row["detail"] else "") for row in data.to_dict("records")
-    )
+    data, told = tell_flow(steps, run=record.run, sample=name)
     caption = f"The way of sample {name} to the segmentation by {record.label}: {told}. "
-    return FigureResult(
-        draw_flow(steps, data_kind=inputs.data_kind), data, caption + data_sentence(inputs.data_kind)
-    )
+    caption += data_sentence(inputs.data_kind)
+    return FigureResult(draw_flow(steps, data_kind=inputs.data_kind), data, caption)
 
 
 def _first_sample(inputs: FigureInputs, run: str) -> str:
@@ -126,16 +121,3 @@ def _results(inputs: FigureInputs, record: RunRecord, sources: SampleSources) ->
         Stage("picture", ("probability",), (probability,), below=f"of {inputs.positive_class}"),
         Stage("picture", (inputs.positive_class,), (painted,), arrow="most likely", under_arrow="class"),
     )
-
-
-def _row(step: Stage, run: str, sample: str) -> dict[str, object]:
-    lines = (*(step.titles[1:] if step.shape == "network" else ()), step.under_arrow, step.below)
-    texts = [line.replace(" –\n", " to ").replace("\n", " ") for line in lines if line]
-    return {
-        "step": step.titles[0],
-        "by": step.arrow,
-        "detail": ", ".join(texts),
-        "pictures": sum(picture is not None for picture in step.pictures),
-        "sample": sample,
-        "run": run,
-    }

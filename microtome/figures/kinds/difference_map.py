@@ -12,8 +12,6 @@ from microtome.figures.parts import colors
 from microtome.figures.parts.panels import (
     IGNORE,
     check_same_size,
-    frame_panel,
-    paint,
     scale_bar,
     show_classes,
 )
@@ -95,8 +93,7 @@ def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.ui
 
 def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
     """Show a map of `outcome_map` in their colours."""
-    frame_panel(axes)
-    axes.imshow(paint(outcomes, dict(enumerate(TONES.values()))))
+    show_classes(axes, outcomes, tuple(TONES.values()))
 
 
 def outcome_patch(outcome: str, *, text: str = "") -> Patch:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.bands import shrink, stretched
 from microtome.figures.parts.block_diagram import Shown, draw_blocks
+from microtome.figures.parts.colors import HEAT
 from microtome.figures.parts.layer_outputs import (
     DECODER,
     ENCODER,
@@ -24,7 +24,7 @@ from microtome.figures.parts.layer_outputs import (
     load_network,
     read_input,
 )
-from microtome.figures.parts.panels import frame_panel, show_image
+from microtome.figures.parts.panels import show_image
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -40,7 +40,6 @@ CROP = 256
 RGB = 3
 SIDE = 160
 """Longest side of a map in the figure, pixels."""
-HEAT = "cividis"
 TITLE = 5.4
 TITLE_HEIGHT = 0.13
 SPAN = 2
@@ -172,11 +171,6 @@ def _output(logits: NDArray) -> NDArray:
     return shifted[-1] / shifted.sum(axis=0)
 
 
-def _show(axes: Axes, values: NDArray) -> None:
-    frame_panel(axes)
-    axes.imshow(shrink(stretched(values), SIDE), cmap=HEAT, vmin=0, vmax=1)
-
-
 def _draw_grid(picture: NDArray, shown: Sequence[_Map], inputs: FigureInputs) -> Figure:
     """The input at the left, the maps in rows beside it."""
     columns = min(COLUMNS, len(shown))
@@ -192,7 +186,7 @@ def _draw_grid(picture: NDArray, shown: Sequence[_Map], inputs: FigureInputs) ->
     letter(first, "", "input")
     for index, one in enumerate(shown):
         axes = figure.add_subplot(grid[index // columns, SPAN + index % columns])
-        _show(axes, one.values)
+        show_image(axes, shrink(stretched(one.values), SIDE), colors=HEAT)
         axes.set_title(one.label, fontsize=TITLE, loc="center", pad=1.5)
     return figure
 

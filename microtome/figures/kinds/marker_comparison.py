@@ -25,6 +25,7 @@ from microtome.figures.parts.objects import (
     read_labels,
 )
 from microtome.figures.parts.panels import (
+    COLOUR_BAR,
     COLOUR_BAR_HEIGHT,
     check_same_size,
     outputs_of,
@@ -159,7 +160,7 @@ def _draw_row(axes: Sequence[Axes], image: NDArray, truth: NDArray, side: _Side,
         return
     artist = show_image(axes[2], window.of(side.predicted))
     if side.what == list(MARKERS)[-1]:
-        probability_bar(axes[2].figure, axes[2], artist)
+        probability_bar(axes[2].inset_axes(COLOUR_BAR), artist)
     show_image(axes[3], fade(picture))
     draw_outcomes(axes[3], objects, window.of(side.found), side.outcomes, width=0.8)
 

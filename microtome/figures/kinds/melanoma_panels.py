@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.kinds.difference_map import OUTCOMES, outcome_map, outcome_patch, show_outcomes
-from microtome.figures.parts.colors import TRUE_NEGATIVE, TRUE_POSITIVE
+from microtome.figures.parts.colors import HEAT, TRUE_NEGATIVE, TRUE_POSITIVE
 from microtome.figures.parts.panels import (
     IGNORE,
     check_same_size,
-    frame_panel,
     outputs_of,
-    paint,
     pixel_size,
+    probability_bar,
     read_image,
     read_probability,
     scale_bar,
+    show_classes,
     show_image,
 )
 from microtome.figures.parts.samples import choose_samples, data_sentence
@@ -41,8 +41,6 @@ FOOT = 0.31
 """Strip below the panels, inches."""
 BAR = (0.12, 0.17, 1.4, 0.07)
 """Left, bottom, width and height of the colour bar, inches."""
-HEAT = "cividis"
-"""Colours of probabilities: even steps, also to the colour-blind."""
 ORDER = ("true positive", "false positive", "false negative", "true negative")
 TITLE = 6.4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -122,8 +120,7 @@ def _draw_truth(pair: Sequence[Axes], inputs: FigureInputs, image: NDArray, trut
     show_image(pair[0], image)
     positive = inputs.class_id(inputs.positive_class)
     shown = np.where(truth == IGNORE, IGNORE, (truth == positive).astype(np.uint8))
-    frame_panel(pair[1])
-    pair[1].imshow(paint(shown, {0: TRUE_NEGATIVE, 1: TRUE_POSITIVE}))
+    show_classes(pair[1], shown, (TRUE_NEGATIVE, TRUE_POSITIVE))
 
 
 def _draw_run(
@@ -138,11 +135,10 @@ def _draw_run(
     probability = read_probability(path, inputs, outputs=outputs_of(record))
     found = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
     check_same_size(name, target=truth, prediction=probability, segmentation=found)
-    frame_panel(pair[0])
-    artist = pair[0].imshow(probability, cmap=HEAT, vmin=0, vmax=1)
+    artist = show_image(pair[0], probability, colors=HEAT)
     outcomes = outcome_map(found, truth, inputs.class_id(inputs.positive_class))
     show_outcomes(pair[1], outcomes)
-    counts = {name: int(np.count_nonzero(outcomes == OUTCOMES.index(name))) for name in ORDER}
+    counts = {one: int(np.count_nonzero(outcomes == OUTCOMES.index(one))) for one in ORDER}
     row = {
         "run": record.run,
         "label": record.label,
@@ -189,9 +185,7 @@ def _legend(figure: Figure, artist: AxesImage, positive: str) -> None:
     left, bottom, long, thick = BAR
     axes = figure.add_axes((left / width, bottom / height, long / width, thick / height))
     axes.set_in_layout(False)
-    bar = figure.colorbar(artist, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
-    bar.outline.set_linewidth(0.5)
-    bar.ax.tick_params(pad=1.5)
+    probability_bar(axes, artist)
     axes.text(1.06, 0.5, f"probability of {positive}", va="center", fontsize=6.5, transform=axes.transAxes)
 
 

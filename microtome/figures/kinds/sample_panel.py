@@ -103,7 +103,7 @@ def panel_row(
         artist = panels.show_classes(axis, array) if kind == "classes" else panels.show_image(axis, array)
         letter(axis, chr(ord("a") + index), title)
         if kind == "probability":
-            panels.probability_bar(figure, axis, artist)
+            panels.probability_bar(axis.inset_axes(panels.COLOUR_BAR), artist)
     panels.scale_bar(axes[0], width, mpp)
     return figure
 

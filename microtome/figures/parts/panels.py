@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -103,10 +102,10 @@ def pixel_size(path: str | Path | None, mpp: float | None = None) -> float | Non
     return mpp if mpp is not None or path is None else images.header(path).mpp
 
 
-def show_image(axes: Axes, array: NDArray) -> AxesImage:
-    """Show a greyscale (H, W) or colour image (H, W, 3), 0..1, without ticks."""
+def show_image(axes: Axes, array: NDArray, *, colors: str = "gray", top: float = 1.0) -> AxesImage:
+    """Show a map (H, W) from 0 to `top` in colours, or a colour image (H, W, 3), 0..1, without ticks."""
     frame_panel(axes)
-    return axes.imshow(array, cmap="gray", vmin=0, vmax=1)
+    return axes.imshow(array, cmap=colors, vmin=0, vmax=top)
 
 
 def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES) -> AxesImage:
@@ -145,11 +144,9 @@ def frame_panel(axes: Axes) -> None:
         spine.set(visible=True, color=LIGHT, linewidth=0.5)
 
 
-def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
-    """Set a colour bar from 0 to 1 below a panel with a probability map; the panel keeps its place."""
-    bar = figure.colorbar(
-        artist, cax=axes.inset_axes(COLOUR_BAR), orientation="horizontal", ticks=[0, 0.5, 1]
-    )
+def probability_bar(axes: Axes, artist: AxesImage) -> None:
+    """Make axes the colour bar, from 0 to 1, of a panel with a probability map."""
+    bar = axes.figure.colorbar(artist, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(pad=1.5)
 
