@@ -8,13 +8,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
-from microtome.figures.parts import colors
-from microtome.figures.parts.panels import (
-    IGNORE,
-    check_same_size,
-    scale_bar,
-    show_classes,
-)
+from microtome.figures.parts import colors, panels
 from microtome.figures.parts.pictures import write_titles
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -58,18 +52,18 @@ def draw(
     shown = of or inputs.shown_class
     label = images.read(needed(sources, "target", name))
     output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
-    check_same_size(name, label=label, segmentation=output)
+    panels.check_same_size(name, label=label, segmentation=output)
     outcomes = outcome_map(output, label, inputs.class_id(shown))
     data = _count(outcomes).assign(run=record.run, sample=name, **{"class": shown})
     height, width = label.shape
     tall = DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
     axes = figure.subplots(1, 3)
-    show_classes(axes[0], np.where(label == IGNORE, IGNORE, output))
-    show_classes(axes[1], label)
+    panels.show_classes(axes[0], np.where(label == panels.IGNORE, panels.IGNORE, output))
+    panels.show_classes(axes[1], label)
     show_outcomes(axes[2], outcomes)
     write_titles(axes, ("output", "label", f"difference, {shown}"))
-    scale_bar(axes[0], width, mpp)
+    panels.scale_bar(axes[0], width, mpp)
     shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
     handles = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
     style = {"ncols": 4, "columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
@@ -88,12 +82,12 @@ def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.ui
     """
     found, truth = output == positive, label == positive
     outcomes = np.select([found & truth, found & ~truth, ~found & truth], [1, 2, 3], 0).astype(np.uint8)
-    return np.where(label == IGNORE, np.uint8(IGNORE), outcomes)
+    return np.where(label == panels.IGNORE, np.uint8(panels.IGNORE), outcomes)
 
 
 def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
     """Show a map of `outcome_map` in their colours."""
-    show_classes(axes, outcomes, tuple(TONES.values()))
+    panels.show_classes(axes, outcomes, tuple(TONES.values()))
 
 
 def outcome_patch(outcome: str, *, text: str = "") -> Patch:

@@ -20,9 +20,9 @@ from microtome.figures.parts.layer_outputs import (
     Block,
     blocks,
     first_layer,
-    layer_outputs,
     load_network,
     read_input,
+    run_layers,
 )
 from microtome.figures.parts.panels import show_image
 from microtome.figures.parts.samples import data_sentence
@@ -104,7 +104,7 @@ def draw(
     pixels = read_input(inputs, record, model, name, crop=crop)
     parts = blocks(model) if layers == BLOCKS else []
     wanted = [first_layer(model)] if layers == FIRST else [part.layer for part in parts] or list(layers)
-    found, logits = layer_outputs(model, pixels, wanted)
+    found, logits = run_layers(model, pixels, wanted)
     if layers == FIRST:
         values = found[wanted[0]]
         channels = range(min(maps, len(values)))

@@ -150,7 +150,7 @@ def blocks(model: nn.Module) -> list[Block]:
     return named + [Block(layer, DECODER, f"decoder {len(decoder) - i}") for i, layer in enumerate(decoder)]
 
 
-def layer_outputs(
+def run_layers(
     model: nn.Module, pixels: NDArray[np.float32], layers: Sequence[str]
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
     """Run a network and record what some of its layers give.

@@ -114,13 +114,13 @@ def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES
     `tones` are the colours by id; `IGNORE` is shown as unlabelled.
     """
     frame_panel(axes)
-    return axes.imshow(paint(labels, dict(enumerate(tones))))
+    return axes.imshow(paint(labels, tones))
 
 
-def paint(labels: NDArray, tones: dict[int, str]) -> NDArray[np.uint8]:
-    """Colour a map (H, W) of ids as (H, W, 3) uint8; ids without a tone like unlabelled pixels."""
+def paint(labels: NDArray, tones: Sequence[str]) -> NDArray[np.uint8]:
+    """Colour a map (H, W) of ids as (H, W, 3) uint8; `tones` by id, other ids like unlabelled pixels."""
     colored = np.full((*labels.shape, 3), _bytes(UNLABELLED), np.uint8)
-    for value, tone in tones.items():
+    for value, tone in enumerate(tones):
         colored[labels == value] = _bytes(tone)
     return colored
 
