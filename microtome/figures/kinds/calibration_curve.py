@@ -106,16 +106,8 @@ def _draw_curve(axes: Axes, data: pd.DataFrame, calibration: Calibration, positi
     area = np.sqrt(data["pixels"] / data["pixels"].max())
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle=":", label="identity")
     axes.plot(points, apply(calibration, points), color=VERMILLION, label="fitted, monotone")
-    axes.scatter(
-        data["predicted"],
-        data["observed"],
-        s=SMALLEST_DOT + LARGEST_DOT * area,
-        color=BLUE,
-        alpha=0.85,
-        linewidths=0,
-        zorder=3,
-        label="observed",
-    )
+    style = {"color": BLUE, "alpha": 0.85, "linewidths": 0, "zorder": 3, "label": "observed"}
+    axes.scatter(data["predicted"], data["observed"], s=SMALLEST_DOT + LARGEST_DOT * area, **style)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"frequency of {positive}")
     axes.grid()
     legend = axes.legend(loc="upper left")
@@ -125,15 +117,8 @@ def _draw_curve(axes: Axes, data: pd.DataFrame, calibration: Calibration, positi
 
 
 def _draw_counts(axes: Axes, data: pd.DataFrame, positive: str) -> None:
-    axes.bar(
-        data["low"],
-        data["pixels"],
-        width=data["high"] - data["low"],
-        align="edge",
-        color=LIGHT,
-        edgecolor="white",
-        linewidth=0.4,
-    )
+    style = {"align": "edge", "color": LIGHT, "edgecolor": "white", "linewidth": 0.4}
+    axes.bar(data["low"], data["pixels"], width=data["high"] - data["low"], **style)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(numticks=4))
     axes.yaxis.set_minor_locator(NullLocator())

@@ -106,20 +106,11 @@ def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:
 
 
 def _handles() -> list[Line2D]:
-    best = Line2D(
-        [],
-        [],
-        color=VALIDATION,
-        marker="o",
-        mfc="white",
-        mew=1.0,
-        linestyle="none",
-        label="best validation epoch",
-    )
+    ring = {"marker": "o", "mfc": "white", "mew": 1.0, "linestyle": "none"}
     return [
         Line2D([], [], color=TRAIN, label="training"),
         Line2D([], [], color=VALIDATION, label="validation"),
-        best,
+        Line2D([], [], color=VALIDATION, label="best validation epoch", **ring),
     ]
 
 

@@ -13,6 +13,7 @@ from microtome import networks
 from microtome.config.sampling import Input
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts.bands import chosen_bands, read_bands
+from microtome.figures.parts.network_steps import hooked
 from microtome.io import images
 from microtome.io.envi import Cube, open_cube
 from microtome.networks.weights import load_weights
@@ -173,20 +174,14 @@ def run_layers(
         raise ValueError(msg)
     found: dict[str, NDArray[np.float32]] = {}
 
-    def recorder(layer: str) -> object:
-        def record(_: nn.Module, __: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-            given = output if isinstance(output, torch.Tensor) else output[0]
-            found.setdefault(layer, given[0].detach().float().numpy().copy())
+    names = {known[layer]: layer for layer in layers}
 
-        return record
+    def record(layer: nn.Module, _: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        given = output if isinstance(output, torch.Tensor) else output[0]
+        found.setdefault(names[layer], given[0].detach().float().numpy().copy())
 
-    hooks = [known[layer].register_forward_hook(recorder(layer)) for layer in layers]
-    try:
-        with torch.inference_mode():
-            logits = model(torch.from_numpy(np.ascontiguousarray(pixels))[None])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.inference_mode(), hooked(names, record):
+        logits = model(torch.from_numpy(np.ascontiguousarray(pixels))[None])
     if silent := [layer for layer in layers if layer not in found]:
         msg = f"the layers {silent} did not run; name others"
         raise ValueError(msg)

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -149,6 +150,11 @@ def probability_bar(axes: Axes, artist: AxesImage) -> None:
     bar = axes.figure.colorbar(artist, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
     bar.outline.set_linewidth(0.5)
     bar.ax.tick_params(pad=1.5)
+
+
+def draw_frame(axes: Axes, left: float, top: float, width: float, height: float, **style: Any) -> None:
+    """Draw the outline of a rectangle in the coordinates of a panel."""
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, **style))
 
 
 def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:

@@ -48,13 +48,8 @@ def picture_grid(
     figure = new_figure(width, rows * panel * aspect + TITLE_HEIGHT + legend + below, data_kind=data_kind)
     panels = figure.subplots(rows, columns, squeeze=False)
     if handles:
-        figure.legend(
-            handles=handles,
-            loc="outside lower center",
-            ncols=len(handles),
-            handlelength=1.8,
-            columnspacing=1.4,
-        )
+        style = {"ncols": len(handles), "handlelength": 1.8, "columnspacing": 1.4}
+        figure.legend(handles=handles, loc="outside lower center", **style)
     return figure, panels
 
 

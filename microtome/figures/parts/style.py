@@ -133,16 +133,8 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
     figure = Figure(figsize=(width, height + strip), layout=layout)
     FigureCanvasAgg(figure)
     if is_phantom:
-        figure.text(
-            1 - EDGE / width,
-            1 - EDGE / (height + strip),
-            PHANTOM_TAG,
-            ha="right",
-            va="top",
-            fontsize=6,
-            color=GREY,
-            style="italic",
-        )
+        style = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY, "style": "italic"}
+        figure.text(1 - EDGE / width, 1 - EDGE / (height + strip), PHANTOM_TAG, **style)
     return figure
 
 
