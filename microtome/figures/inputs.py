@@ -10,16 +10,14 @@ from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
 
-PREDICTIONS = "predictions"
-SEGMENTATIONS = "segmentations"
-RAW_PREDICTIONS = "raw_predictions"
-UNCERTAINTY = "uncertainty"
-RUN_FOLDERS = (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS, UNCERTAINTY)
-INSTANCES = "instances"
-TARGET_FOLDERS = {"instances": INSTANCES, "shape_marker": "shape_markers", "centre_marker": "centre_markers"}
+RUN_FOLDERS = ("predictions", "segmentations", "raw_predictions", "uncertainty")
+TARGET_FOLDERS = {
+    "instances": "instances",
+    "shape_marker": "shape_markers",
+    "centre_marker": "centre_markers",
+}
 """Folder beside a target, by what it holds of the same sample."""
 BACKGROUND = "background"
-TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ class FigureInputs(Inputs):
 
     def _test_samples(self, run: str) -> set[str]:
         frames = [record.metrics for record in self.runs if not run or record.run == run]
-        return {sample for frame in frames for sample in frame.loc[frame["part"] == TEST, "sample"]}
+        return {sample for frame in frames for sample in frame.loc[frame["part"] == "test", "sample"]}
 
 
 def _has(files: SampleSources, run: str, needs: Sequence[str]) -> bool:
@@ -237,7 +235,7 @@ def find_sources(
     image_by_sample = {Path(path).stem: Path(path) for path in images}
     target_by_sample = {Path(path).stem: Path(path) for path in targets}
     maps = {name: _files(runs, f"{name}/*") for name in RUN_FOLDERS}
-    segmented = _files(runs, f"{SEGMENTATIONS}/*/{INSTANCES}")
+    segmented = _files(runs, "segmentations/*/instances")
     normalized: dict[str, dict[str, Path]] = {}
     for name, paths in (stains or {}).items():
         for path in map(Path, paths):

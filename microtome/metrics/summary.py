@@ -51,6 +51,27 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """Values of a metric over some units; NaN where there are too few, or where it was not asked for.
+
+    Attributes:
+        n: Units with a value.
+        undefined: Units without (NaN).
+        mean: Mean.
+        sd: Standard deviation.
+        low: Lower end of the bootstrap interval of the mean.
+        high: Upper end.
+    """
+
+    n: int
+    undefined: int = 0
+    mean: float = float("nan")
+    sd: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Paired test of one metric between two runs on the same images.
 
@@ -117,7 +138,8 @@ def summarize(
     units = _average(frame, [*keys, *(column for column in unit if column not in keys)])
     settings = interval or Bootstrap()
     rows = [
-        dict(zip(keys, group, strict=True)) | statistics(values["value"].to_numpy(float), ddof, settings)
+        dict(zip(keys, group, strict=True))
+        | asdict(statistics(values["value"].to_numpy(float), ddof, settings))
         for group, values in units.groupby(keys, sort=False, observed=True)
     ]
     return pd.DataFrame(rows)
@@ -234,28 +256,18 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return frame.groupby(keys, sort=False, observed=True, as_index=False)["value"].mean()
 
 
-def statistics(values: Values, ddof: int, settings: Bootstrap | None) -> dict[str, float]:
-    """Mean, spread and interval of the values of some units.
+def statistics(values: Values, ddof: int, settings: Bootstrap | None) -> Summary:
+    """Summarize the values (N,) of some units, NaN where one is undefined.
 
-    Args:
-        values: One value a unit, (N,); NaN where it is undefined.
-        ddof: 1 for the sample standard deviation, 0 for that of the population.
-        settings: How to bootstrap the interval of the mean; None: not at all.
-
-    Returns:
-        ``n`` (defined values), ``undefined``, ``mean``, ``sd``, ``low``, ``high``; NaN if there are too few.
+    `ddof` is 1 for the sample standard deviation, 0 for that of the population; without `settings` of the
+    bootstrap there is no interval.
     """
     defined = values[~np.isnan(values)]
     nan = float("nan")
-    low, high = _interval(defined, settings) if settings else (nan, nan)
-    return {
-        "n": defined.size,
-        "undefined": values.size - defined.size,
-        "mean": float(defined.mean()) if defined.size else nan,
-        "sd": float(defined.std(ddof=ddof)) if defined.size > ddof else nan,
-        "low": low,
-        "high": high,
-    }
+    mean = float(defined.mean()) if defined.size else nan
+    sd = float(defined.std(ddof=ddof)) if defined.size > ddof else nan
+    interval = _interval(defined, settings) if settings else (nan, nan)
+    return Summary(defined.size, values.size - defined.size, mean, sd, *interval)
 
 
 def _interval(values: Values, settings: Bootstrap) -> tuple[float, float]:

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
+from microtome.tables.parts.numbers import ALL_CLASSES, Unit, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 

@@ -2,31 +2,16 @@
 """Means, spreads and intervals of tidy metrics over images, seeds or splits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from microtome.metrics import summary
+from microtome.metrics.summary import Bootstrap, Summary, statistics
 from microtome.provenance.runs import RunRecord
 
 ALL_CLASSES = "all"
 UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
 Unit = Literal["image", "seed", "split"]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean of a metric over `n` units, its standard deviation, the ends of its 95 % bootstrap interval.
-
-    NaN stands for what is not defined (the deviation of one unit) or not asked for.
-    """
-
-    mean: float
-    sd: float
-    n: int
-    low: float = float("nan")
-    high: float = float("nan")
 
 
 def values_of(
@@ -67,8 +52,7 @@ def summarize(
         msg = f"over is {over!r}, expected one of {sorted(UNITS)}"
         raise ValueError(msg)
     units = values.groupby(list(UNITS[over]), sort=False)["value"].mean().to_numpy()
-    found = summary.statistics(units, ddof, summary.Bootstrap(seed=seed) if interval else None)
-    return Summary(found["mean"], found["sd"], int(found["n"]), found["low"], found["high"])
+    return statistics(units, ddof, Bootstrap(seed=seed) if interval else None)
 
 
 def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
