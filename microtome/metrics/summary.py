@@ -19,35 +19,11 @@ UNIT = ("split", "sample")
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 RESAMPLE_BATCH = 1000
-METHODS = ("percentile", "basic", "BCa")
 EXACT_MAX = 12
 TIE = 1e-12
 SIGN_FLIP, WILCOXON = "sign-flip permutation", "Wilcoxon signed-rank"
 
 Values = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Bootstrap:
-    """How the interval of a mean is found.
-
-    Attributes:
-        confidence: Coverage of the interval, in (0, 1).
-        resamples: Number of bootstrap samples.
-        method: ``"percentile"``, ``"basic"`` or ``"BCa"`` (bias-corrected; better from about ten images on).
-            With very few images (three, say) every bootstrap interval is too narrow.
-        seed: Seed; each group starts from it, so a group's interval does not depend on the others.
-    """
-
-    confidence: float = CONFIDENCE
-    resamples: int = RESAMPLES
-    method: str = "percentile"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.confidence < 1 or self.resamples < 1 or self.method not in METHODS:
-            msg = f"{self}: expected a confidence in (0, 1), resamples >= 1 and a method of {METHODS}"
-            raise ValueError(msg)
 
 
 @dataclass(frozen=True)
@@ -103,44 +79,33 @@ class Comparison:
 def summarize(
     frame: pd.DataFrame,
     *,
-    by: Sequence[str] = BY,
-    unit: Sequence[str] = UNIT,
-    ddof: int = 1,
-    interval: Bootstrap | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Mean, standard deviation and bootstrap interval of each group.
+    """Mean, sample standard deviation and bootstrap interval of the mean by `BY`.
 
     Args:
-        frame: Tidy metrics, one row per image, class and metric (columns of ``metrics.tsv``; `value` and
-            those named here are used).
-        by: Columns that make a group, e.g. run, part, class and metric.
-        unit: Columns that name one image; rows of a group with the same unit are averaged first.
-        ddof: 1 = sample standard deviation, 0 = population (as some papers print).
-        interval: Settings of the interval; None = 95 % percentile bootstrap of the mean.
+        frame: Tidy metrics, one row per image, class and metric (columns of ``metrics.tsv``; `value`, `UNIT`
+            and `BY` are used); rows of a group with the same `UNIT` are averaged first.
+        seed: Seed of the bootstrap; each group starts from it, so its interval does not depend on the others.
 
     Returns:
-        One row per group, in order of first appearance: `by`, then ``n`` (images), ``undefined`` (images
-        left out), ``mean``, ``sd``, ``low``, ``high``. Where n is 1 the interval (and the sample sd) is NaN.
+        One row per group, in order of first appearance: `BY`, then ``n`` (images), ``undefined`` (images
+        left out), ``mean``, ``sd``, ``low``, ``high``. Where n is 1 the interval and the sd are NaN.
 
     Raises:
         ValueError: If columns are missing, the frame is empty, or a value is infinite.
 
     Example:
-        >>> frame = pd.DataFrame({"run": "unet", "sample": ["a", "b", "c"], "value": [0.8, 0.9, 1.0]})
-        >>> summarize(frame, by=["run"], unit=["sample"])[["n", "mean", "sd"]].round(3).to_dict("records")
+        >>> names = {"run": "unet", "split": 0, "part": "test", "class": "all", "metric": "dice"}
+        >>> frame = pd.DataFrame({**names, "sample": ["a", "b", "c"], "value": [0.8, 0.9, 1.0]})
+        >>> summarize(frame)[["n", "mean", "sd"]].round(3).to_dict("records")
         [{'n': 3, 'mean': 0.9, 'sd': 0.1}]
     """
-    _validate(frame, {*by, *unit, "value"})
-    if ddof not in (0, 1):
-        msg = f"ddof is {ddof}, expected 1 (sample) or 0 (population)"
-        raise ValueError(msg)
-    keys = list(dict.fromkeys(by))
-    units = _average(frame, [*keys, *(column for column in unit if column not in keys)])
-    settings = interval or Bootstrap()
+    _validate(frame, {*BY, *UNIT, "value"})
+    units = _average(frame, [*BY, *UNIT])
     rows = [
-        dict(zip(keys, group, strict=True))
-        | asdict(statistics(values["value"].to_numpy(float), ddof, settings))
-        for group, values in units.groupby(keys, sort=False, observed=True)
+        dict(zip(BY, group, strict=True)) | asdict(statistics(values["value"].to_numpy(float), seed=seed))
+        for group, values in units.groupby(list(BY), sort=False, observed=True)
     ]
     return pd.DataFrame(rows)
 
@@ -256,21 +221,22 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return frame.groupby(keys, sort=False, observed=True, as_index=False)["value"].mean()
 
 
-def statistics(values: Values, ddof: int, settings: Bootstrap | None) -> Summary:
+def statistics(values: Values, *, ddof: int = 1, seed: int | None = None) -> Summary:
     """Summarize the values (N,) of some units, NaN where one is undefined.
 
-    `ddof` is 1 for the sample standard deviation, 0 for that of the population; without `settings` of the
-    bootstrap there is no interval.
+    `ddof` is 1 for the sample standard deviation, 0 for that of the population; without the seed of a
+    bootstrap there is no interval. With very few images (three, say) every such interval is too narrow.
     """
     defined = values[~np.isnan(values)]
     nan = float("nan")
     mean = float(defined.mean()) if defined.size else nan
     sd = float(defined.std(ddof=ddof)) if defined.size > ddof else nan
-    interval = _interval(defined, settings) if settings else (nan, nan)
+    interval = (nan, nan) if seed is None else _interval(defined, seed)
     return Summary(defined.size, values.size - defined.size, mean, sd, *interval)
 
 
-def _interval(values: Values, settings: Bootstrap) -> tuple[float, float]:
+def _interval(values: Values, seed: int) -> tuple[float, float]:
+    """Percentile bootstrap of the mean."""
     if values.size < 2:
         return float("nan"), float("nan")
     if np.ptp(values) == 0:
@@ -280,11 +246,11 @@ def _interval(values: Values, settings: Bootstrap) -> tuple[float, float]:
     result = bootstrap(
         (values,),
         np.mean,
-        confidence_level=settings.confidence,
-        n_resamples=settings.resamples,
-        method=settings.method,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        method="percentile",
         batch=RESAMPLE_BATCH,
-        rng=np.random.default_rng(settings.seed),
+        rng=np.random.default_rng(seed),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 

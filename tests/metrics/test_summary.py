@@ -36,8 +36,6 @@ def test_mean_sd_and_n_by_group():
     ]
     assert found["mean"].tolist() == pytest.approx([0.7, 1.0, 0.2])
     assert found["sd"].tolist() == pytest.approx([0.2, math.nan, 0.1 * math.sqrt(2)], nan_ok=True)
-    population = summary.summarize(frame, ddof=0)
-    assert population["sd"].tolist() == pytest.approx([np.std([0.5, 0.7, 0.9]), 0.0, 0.1])
     assert found.loc[found["n"] == 1, ["low", "high"]].isna().all(axis=None)
 
 
@@ -46,7 +44,6 @@ def test_seeds_of_one_image_count_once():
     row = summary.summarize(frame).iloc[0]
     assert (row["n"], row["mean"]) == (2, pytest.approx(0.45))
     assert row["sd"] == pytest.approx(np.std([0.3, 0.6], ddof=1))
-    assert summary.summarize(frame, unit=["split", "sample", "seed"])["n"].item() == 4
 
 
 def test_undefined_values_are_left_out_and_counted():
@@ -62,7 +59,7 @@ def test_interval_is_reproducible_and_independent_of_other_groups():
     both = summary.summarize(tidy({"b": values[::-1] / 2, "a": values}))
     alone = summary.summarize(tidy({"a": values}))
     assert both.iloc[1][["low", "high"]].tolist() == alone.iloc[0][["low", "high"]].tolist()
-    other = summary.summarize(tidy({"a": values}), interval=summary.Bootstrap(seed=1))
+    other = summary.summarize(tidy({"a": values}), seed=1)
     assert other["low"].item() != alone["low"].item()
     assert alone["low"].item() < values.mean() < alone["high"].item()
 
@@ -72,10 +69,9 @@ def test_interval_covers_every_resample_of_two_images():
     assert (row["low"], row["high"]) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize("method", ["percentile", "basic", "BCa"])
-def test_interval_is_close_to_the_normal_one_for_many_images(method):
+def test_interval_is_close_to_the_normal_one_for_many_images():
     values = np.random.default_rng(0).normal(0.8, 0.05, 200)
-    row = summary.summarize(tidy({"a": values}), interval=summary.Bootstrap(method=method)).iloc[0]
+    row = summary.summarize(tidy({"a": values})).iloc[0]
     half = 1.96 * values.std(ddof=1) / math.sqrt(200)
     assert (row["low"], row["high"]) == pytest.approx(
         (values.mean() - half, values.mean() + half), abs=0.1 * half
@@ -83,7 +79,7 @@ def test_interval_is_close_to_the_normal_one_for_many_images(method):
 
 
 def test_constant_values_have_a_point_interval():
-    row = summary.summarize(tidy({"a": [0.5, 0.5, 0.5]}), interval=summary.Bootstrap(method="BCa")).iloc[0]
+    row = summary.summarize(tidy({"a": [0.5, 0.5, 0.5]})).iloc[0]
     assert (row["sd"], row["low"], row["high"]) == (0, 0.5, 0.5)
 
 
@@ -196,7 +192,3 @@ def test_bad_frames_and_settings_are_named():
         summary.summarize(frame.drop(columns="metric"))
     with pytest.raises(ValueError, match="0 rows"):
         summary.summarize(frame.iloc[:0])
-    with pytest.raises(ValueError, match="ddof"):
-        summary.summarize(tidy({"a": [0.1]}), ddof=2)
-    with pytest.raises(ValueError, match="method"):
-        summary.Bootstrap(method="magic")

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from microtome.metrics.summary import Bootstrap, Summary, statistics
+from microtome.metrics.summary import Summary, statistics
 from microtome.provenance.runs import RunRecord
 
 ALL_CLASSES = "all"
@@ -52,7 +52,7 @@ def summarize(
         msg = f"over is {over!r}, expected one of {sorted(UNITS)}"
         raise ValueError(msg)
     units = values.groupby(list(UNITS[over]), sort=False)["value"].mean().to_numpy()
-    return statistics(units, ddof, Bootstrap(seed=seed) if interval else None)
+    return statistics(units, ddof=ddof, seed=seed if interval else None)
 
 
 def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
