@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Parts that several networks share."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -29,12 +31,22 @@ def conv_bn_relu(in_channels: int, out_channels: int, *, bias: bool = True) -> n
     )
 
 
-def conv_bn_relu_chain(*channels: int, bias: bool = True) -> nn.Sequential:
+@contextmanager
+def hooked(layers: Iterable[nn.Module], record: Callable[..., None]) -> Iterator[None]:
+    """Have `record(layer, inputs, output)` called after each call of some layers, as long as it lasts."""
+    hooks = [layer.register_forward_hook(record) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def conv_bn_relu_chain(*channels: int) -> nn.Sequential:
     """Several `conv_bn_relu` in a row.
 
     Args:
         *channels: channels before the first and after each convolution, so one more than convolutions.
-        bias: passed to each convolution.
 
     Returns:
         A module mapping (N, channels[0], H, W) to (N, channels[-1], H, W).
@@ -45,7 +57,7 @@ def conv_bn_relu_chain(*channels: int, bias: bool = True) -> nn.Sequential:
     if len(channels) < 2:
         msg = f"A chain of convolutions needs at least two channel numbers, found {channels}."
         raise ValueError(msg)
-    return nn.Sequential(*(conv_bn_relu(before, after, bias=bias) for before, after in pairwise(channels)))
+    return nn.Sequential(*(conv_bn_relu(before, after) for before, after in pairwise(channels)))
 
 
 def pad_to_multiple(images: torch.Tensor, multiple: int) -> torch.Tensor:

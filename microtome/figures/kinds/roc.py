@@ -156,12 +156,12 @@ def _probability(inputs: FigureInputs, record: RunRecord, name: str, positive: s
     return found.ravel()
 
 
-def _thinned(fpr: NDArray, tpr: NDArray, points: int = POINTS) -> NDArray[np.intp]:
+def _thinned(fpr: NDArray, tpr: NDArray) -> NDArray[np.intp]:
     """Points evenly spaced along a curve, the ends among them."""
-    if fpr.size <= points:
+    if fpr.size <= POINTS:
         return np.arange(fpr.size)
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(fpr)) + np.abs(np.diff(tpr)))])
-    places = np.searchsorted(length, np.linspace(0, length[-1], points))
+    places = np.searchsorted(length, np.linspace(0, length[-1], POINTS))
     return np.unique(np.concatenate([[0], places.clip(0, fpr.size - 1), [fpr.size - 1]]))
 
 

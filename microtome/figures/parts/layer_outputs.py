@@ -13,9 +13,9 @@ from microtome import networks
 from microtome.config.sampling import Input
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts.bands import chosen_bands, read_bands
-from microtome.figures.parts.network_steps import hooked
 from microtome.io import images
 from microtome.io.envi import Cube, open_cube
+from microtome.networks._blocks import hooked
 from microtome.networks.weights import load_weights
 from microtome.provenance.cards import WEIGHTS_NAME
 from microtome.provenance.runs import RunRecord
@@ -68,7 +68,6 @@ def read_input(
     sample: str,
     *,
     crop: int,
-    full_scale: float = FULL_SCALE,
 ) -> NDArray[np.float32]:
     """Read what a network sees of a sample, scaled as in its training.
 
@@ -78,7 +77,6 @@ def read_input(
         model: Its network.
         sample: Name of the sample.
         crop: Side of the square in the middle that is read; 0 for everything.
-        full_scale: What raw bands are divided by.
 
     Returns:
         (C, H, W) float32.
@@ -97,7 +95,7 @@ def read_input(
         paths = inputs.cubes if view == "bands" else inputs.raw_cubes
         what = "calibrated cube" if view == "bands" else "raw cube"
         cube = open_cube(file_of(paths, sample, sample=sample, what=what))
-        pixels = _read_cube(cube, inputs, crop) / (1.0 if view == "bands" else full_scale)
+        pixels = _read_cube(cube, inputs, crop) / (1.0 if view == "bands" else FULL_SCALE)
     if len(pixels) != channels:
         found = f"its view {view!r} of sample {sample!r} has {len(pixels)}"
         msg = f"run {record.run!r} takes {channels} channels, {found}; set the view of the run"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a built network does to the shape of its input, seen by hooks on its layers."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from microtome import networks
+from microtome.networks._blocks import hooked
 from microtome.networks._resnet import Stage
 
 Kind = Literal["input", "convolution", "stage", "pool", "up", "output"]
@@ -106,17 +106,6 @@ def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
         raise ValueError(msg)
     last = steps[-1]
     return [*steps[:-1], Step("output", last.channels, last.size, last.kernel, last.taken, last.copied)]
-
-
-@contextmanager
-def hooked(layers: Iterable[nn.Module], record: Callable[..., None]) -> Iterator[None]:
-    """Have `record(layer, inputs, output)` called after each call of some layers, as long as it lasts."""
-    hooks = [layer.register_forward_hook(record) for layer in layers]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:

@@ -100,15 +100,15 @@ def fade(image: NDArray) -> NDArray[np.float64]:
     return grey + (1 - grey) * FADE
 
 
-def match(truth: NDArray, found: NDArray, *, iou: float = MATCH_IOU) -> Outcomes:
-    """Sort objects (ids (H, W)) by outcome: they match when their IoU is above `iou`, 0.5 or more.
+def match(truth: NDArray, found: NDArray) -> Outcomes:
+    """Sort objects (ids (H, W)) by outcome: they match when their IoU is above 0.5.
 
     Example:
         >>> match(np.array([[1, 1, 2, 0]]), np.array([[5, 5, 0, 7]]))
         Outcomes(matched=array([5]), false_positive=array([7]), missed=array([2]))
     """
     table = contingency(truth, found)
-    pairs = table.ious > iou
+    pairs = table.ious > MATCH_IOU
     matched = np.unique(table.prediction_ids[table.columns[pairs]])
     return Outcomes(
         matched=matched,

@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from microtome.config.networks.ciresan import Ciresan as Options
+from microtome.networks._blocks import hooked
 
 POOL = 2
 TANH_GAIN, TANH_SLOPE = 1.7159, 2.0 / 3.0
@@ -271,13 +272,9 @@ def layer_table(model: Ciresan) -> list[dict[str, Any]]:
             }
         )
 
-    hooks = [layer.register_forward_hook(record) for layer in model.modules() if type(layer) in LAYER_TYPES]
-    try:
-        with torch.no_grad():
-            model(model.output.weight.new_zeros(1, model.in_channels, model.window, model.window))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    layers = (layer for layer in model.modules() if type(layer) in LAYER_TYPES)
+    with torch.no_grad(), hooked(layers, record):
+        model(model.output.weight.new_zeros(1, model.in_channels, model.window, model.window))
     return rows
 
 

@@ -72,9 +72,7 @@ def count(inputs: Inputs) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PIXEL_COLUMNS))
 
 
-def count_pixels(
-    target: np.ndarray, classes: Sequence[str], *, sample: str, part: str, unlabelled: str = UNLABELLED
-) -> pd.DataFrame:
+def count_pixels(target: np.ndarray, classes: Sequence[str], *, sample: str, part: str) -> pd.DataFrame:
     """Count the pixels of each class of one target of (H, W) integer class ids.
 
     One row per class and one for unlabelled pixels, which ids without a class are (`PIXEL_COLUMNS`).
@@ -85,7 +83,7 @@ def count_pixels(
         [1, 2, 1]
     """
     counts = {name: int(np.count_nonzero(target == value)) for value, name in enumerate(classes)}
-    counts[unlabelled] = target.size - sum(counts.values())
+    counts[UNLABELLED] = target.size - sum(counts.values())
     rows = [(sample, part, name, count) for name, count in counts.items()]
     return pd.DataFrame(rows, columns=list(PIXEL_COLUMNS))
 
