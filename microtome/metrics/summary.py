@@ -47,35 +47,6 @@ class Summary:
     high: float = float("nan")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Paired test of one metric between two runs on the same images.
-
-    Attributes:
-        metric: Name of the metric.
-        run_a: First run.
-        run_b: Second run.
-        n: Images compared.
-        undefined: Images left out because the metric is undefined (NaN) for a run.
-        mean_a: Mean of the first run over the compared images.
-        mean_b: Mean of the second run.
-        difference: Mean of first minus second.
-        test: Name of the test (see `compare`).
-        p_value: Two-sided p-value; with n images an exact test cannot give less than 2 / 2^n.
-    """
-
-    metric: str
-    run_a: str
-    run_b: str
-    n: int
-    undefined: int
-    mean_a: float
-    mean_b: float
-    difference: float
-    test: str
-    p_value: float
-
-
 def summarize(
     frame: pd.DataFrame,
     *,
@@ -110,48 +81,6 @@ def summarize(
     return pd.DataFrame(rows)
 
 
-def compare(
-    frame: pd.DataFrame,
-    metric: str,
-    run_a: str,
-    run_b: str,
-    *,
-    class_name: str = "all",
-    part: str | None = None,
-) -> Comparison:
-    """Test whether two runs differ on the same images (paired, two-sided).
-
-    Up to 12 images: exact permutation test of the mean difference over all 2^n sign flips. More: Wilcoxon
-    signed-rank test, pairs without difference left out.
-
-    Args:
-        frame: Tidy metrics with the columns run, split, part, sample, class, metric, value; several seeds of
-            a run are averaged per image.
-        metric: Metric to compare.
-        run_a: First run.
-        run_b: Second run.
-        class_name: Class to compare.
-        part: Part of the split, e.g. ``"test"``; None = the only one there is.
-
-    Returns:
-        The comparison.
-
-    Raises:
-        ValueError: If rows are missing, the part is not clear, or the runs were not measured on the same
-            images.
-
-    Example:
-        >>> values = {"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]}
-        >>> rows = [("x", "test", r, s, "all", "dice", v) for r in "ab" for s, v in enumerate(values[r])]
-        >>> frame = pd.DataFrame(rows, columns=["split", "part", "run", "sample", "class", "metric", "value"])
-        >>> result = compare(frame, "dice", "a", "b")
-        >>> round(result.difference, 3), result.p_value
-        (0.133, 0.25)
-    """
-    table = _paired_values(frame, metric, (run_a, run_b), class_name, part)
-    return _test(table, metric, run_a, run_b)
-
-
 def compare_all(
     frame: pd.DataFrame,
     metric: str,
@@ -160,20 +89,34 @@ def compare_all(
     class_name: str = "all",
     part: str | None = None,
 ) -> pd.DataFrame:
-    """Test every pair of runs, with p-values corrected for the number of pairs.
+    """Test whether runs differ on the same images: every pair, with p-values corrected for their number.
+
+    The tests are paired and two-sided. Up to 12 images: exact permutation test of the mean difference over
+    all 2^n sign flips. More: Wilcoxon signed-rank test, pairs without difference left out.
 
     Args:
-        frame: Tidy metrics, as in `compare`.
+        frame: Tidy metrics with the columns run, split, part, sample, class, metric, value; several seeds of
+            a run are averaged per image.
         metric: Metric to compare.
         runs: Runs to compare; None = all that have the metric, in order of appearance.
         class_name: Class to compare.
-        part: Part of the split; None = the only one there is.
+        part: Part of the split, e.g. ``"test"``; None = the only one there is.
 
     Returns:
-        One row per pair: the fields of `Comparison` and ``p_holm`` (see `holm`).
+        One row per pair: metric, run_a, run_b, n (images), undefined (images left out, as a value is NaN),
+        mean_a, mean_b, difference (mean of first minus second), test, p_value (with n images an exact test
+        cannot give less than 2 / 2^n), p_holm (see `holm`).
 
     Raises:
-        ValueError: As `compare`, or if there are fewer than two runs.
+        ValueError: If rows are missing, the part is not clear, the runs were not measured on the same images,
+            or there are fewer than two.
+
+    Example:
+        >>> values = {"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]}
+        >>> rows = [("x", "test", r, s, "all", "dice", v) for r in "ab" for s, v in enumerate(values[r])]
+        >>> frame = pd.DataFrame(rows, columns=["split", "part", "run", "sample", "class", "metric", "value"])
+        >>> compare_all(frame, "dice")[["difference", "p_value"]].round(3).values.tolist()
+        [[0.133, 0.25]]
     """
     rows = _select(frame, metric, class_name, part)
     chosen = list(dict.fromkeys(rows["run"] if runs is None else runs))
@@ -181,7 +124,7 @@ def compare_all(
         msg = f"runs {chosen}: a comparison needs two or more runs with metric {metric!r}"
         raise ValueError(msg)
     table = _paired_values(frame, metric, tuple(chosen), class_name, part)
-    result = pd.DataFrame([asdict(_test(table, metric, a, b)) for a, b in combinations(chosen, 2)])
+    result = pd.DataFrame([_test(table, metric, a, b) for a, b in combinations(chosen, 2)])
     return result.assign(p_holm=holm(result["p_value"].to_numpy()))
 
 
@@ -278,32 +221,32 @@ def _paired_values(
     images = {run: set(map(tuple, rows.loc[rows["run"] == run, list(UNIT)].to_numpy())) for run in runs}
     every = set().union(*images.values())
     lacking = {run: sorted(map(str, every - found)) for run, found in images.items() if found != every}
-    if lacking or len(set(runs)) < len(runs):
+    if lacking:
         short = {run: f"{len(found)} missing, e.g. {found[:3]}" for run, found in lacking.items()}
         msg = f"runs {runs} are not paired on {metric!r}: {short}; evaluate different runs on the same images"
         raise ValueError(msg)
     return _average(rows, ["run", *UNIT]).set_index([*UNIT, "run"])["value"].unstack("run")  # noqa: PD010
 
 
-def _test(table: pd.DataFrame, metric: str, run_a: str, run_b: str) -> Comparison:
+def _test(table: pd.DataFrame, metric: str, run_a: str, run_b: str) -> dict[str, object]:
     pairs = table[[run_a, run_b]].dropna()
     if pairs.empty:
         msg = f"metric {metric!r} is undefined for {run_a!r} or {run_b!r} on each of {len(table)} images"
         raise ValueError(msg)
     differences = (pairs[run_a] - pairs[run_b]).to_numpy(float)
     exact = len(pairs) <= EXACT_MAX
-    return Comparison(
-        metric=metric,
-        run_a=run_a,
-        run_b=run_b,
-        n=len(pairs),
-        undefined=len(table) - len(pairs),
-        mean_a=float(pairs[run_a].mean()),
-        mean_b=float(pairs[run_b].mean()),
-        difference=float(differences.mean()),
-        test=SIGN_FLIP if exact else WILCOXON,
-        p_value=_sign_flip(differences) if exact else _signed_rank(differences),
-    )
+    return {
+        "metric": metric,
+        "run_a": run_a,
+        "run_b": run_b,
+        "n": len(pairs),
+        "undefined": len(table) - len(pairs),
+        "mean_a": float(pairs[run_a].mean()),
+        "mean_b": float(pairs[run_b].mean()),
+        "difference": float(differences.mean()),
+        "test": SIGN_FLIP if exact else WILCOXON,
+        "p_value": _sign_flip(differences) if exact else _signed_rank(differences),
+    }
 
 
 def _sign_flip(differences: Values) -> float:
