@@ -106,9 +106,11 @@ def draw(
     wanted = [first_layer(model)] if layers == FIRST else [part.layer for part in parts] or list(layers)
     found, logits = run_layers(model, pixels, wanted)
     if layers == FIRST:
-        values = found[wanted[0]]
-        channels = range(min(maps, len(values)))
-        shown = [_one(wanted[0], f"{index + 1}", index, values, band) for index in channels]
+        layer, values = wanted[0], found[wanted[0]]
+        shown = [
+            _Map(layer, f"{channel + 1}", channel, values.shape, _flat(values[channel], band, layer))
+            for channel in range(min(maps, len(values)))
+        ]
     else:
         labels = [part.label for part in parts] or wanted
         shown = [
@@ -130,10 +132,6 @@ def _first_sample(inputs: FigureInputs, record: RunRecord) -> str:
     if not seen and not order:
         return inputs.sample(run=record.run)[0]  # raises
     return (seen or order)[0]
-
-
-def _one(layer: str, label: str, channel: int, values: NDArray, band: int | None) -> _Map:
-    return _Map(layer, label, channel, values.shape, _flat(values[channel], band, layer))
 
 
 def _strongest(layer: str, label: str, values: NDArray, band: int | None) -> _Map:
@@ -195,26 +193,14 @@ def _draw_blocks(
     picture: NDArray, parts: Sequence[Block], shown: Sequence[_Map], output: NDArray, inputs: FigureInputs
 ) -> Figure:
     """The blocks in a U, between input and output."""
-    height = output.shape[0]
-    middle = [
-        Shown(
-            shrink(stretched(one.values), SIDE),
-            one.label,
-            one.size,
-            _level(one, height),
-            PATHS[part.path],
-            HEAT,
-        )
-        for one, part in zip(shown, parts, strict=True)
-    ]
+    middle = []
+    for one, part in zip(shown, parts, strict=True):
+        halved = max(round(float(np.log2(output.shape[0] / one.shape[-2]))), 0)
+        small = shrink(stretched(one.values), SIDE)
+        middle.append(Shown(small, one.label, one.size, halved, PATHS[part.path], HEAT))
     first = Shown(shrink(picture, SIDE), "input", "", 0, "down")
     last = Shown(shrink(output, SIDE), "output", "probability", 0, "up", HEAT)
     return draw_blocks([first, *middle, last], data_kind=inputs.data_kind)
-
-
-def _level(one: _Map, height: int) -> int:
-    """How often the size was halved."""
-    return max(round(float(np.log2(height / one.shape[-2]))), 0)
 
 
 def _row(record: RunRecord, sample: str, one: _Map) -> dict[str, object]:

@@ -37,7 +37,8 @@ COUNT, CROP = 3, 400
 NAMES = {"aji": "AJI", "aji_plus": "AJI+", "pq": "PQ"}
 Arrays = tuple[NDArray, NDArray, NDArray]
 """Image, true and found objects."""
-BADGE = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": "#D9D9D9", "linewidth": 0.4}
+BOX = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": "#D9D9D9", "linewidth": 0.4}
+BADGE = {"ha": "right", "va": "top", "fontsize": 6, "bbox": BOX}
 
 
 @styled
@@ -93,7 +94,8 @@ def draw(
         rows.append(_row(inputs, record, name, arrays, outcomes, metric))
         _draw_row(axes, arrays, outcomes, window)
         write_row_label(axes[0], inputs, name)
-        _badge(axes[2], f"{NAMES.get(metric, metric)} {rows[-1][metric]:.2f}")
+        score = f"{NAMES.get(metric, metric)} {rows[-1][metric]:.2f}"
+        axes[2].text(0.97, 0.965, score, transform=axes[2].transAxes, **BADGE)
         scale_bar(axes[0], window.width, pixel_size(sources.image, mpp))
     data = pd.DataFrame(rows)
     return FigureResult(figure, data, _caption(inputs, record, data, metric, order, windows, crop))
@@ -116,10 +118,6 @@ def _draw_row(
     objects.draw_outlines(axes[1], objects.outlines(truth), color=YELLOW)
     show_image(axes[2], objects.fade(image))
     objects.draw_outcomes(axes[2], truth, found, outcomes)
-
-
-def _badge(axes: Axes, text: str) -> None:
-    axes.text(0.97, 0.965, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BADGE)
 
 
 def _row(

@@ -49,7 +49,8 @@ def draw(
     names = list(dict.fromkeys(record.run for record in records))
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
-    titles = {record.run: _title(record.label, columns) for record in records}
+    letters = int(DOUBLE_COLUMN / columns / INCHES_PER_LETTER)
+    titles = {record.run: textwrap.fill(record.label, letters) for record in records}
     lines = max(title.count("\n") for title in titles.values())
     height = rows * (PANEL_HEIGHT + lines * LINE_HEIGHT) + LEGEND_HEIGHT
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
@@ -79,11 +80,6 @@ def _curve(record: RunRecord) -> pd.DataFrame:
     curve.insert(1, "label", record.label)
     curve.insert(2, "seed", record.seed)
     return curve
-
-
-def _title(label: str, columns: int) -> str:
-    """A label in lines that fit above a panel."""
-    return textwrap.fill(label, int(DOUBLE_COLUMN / columns / INCHES_PER_LETTER))
 
 
 def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:

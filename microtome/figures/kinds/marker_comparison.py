@@ -71,7 +71,9 @@ def draw(
             sizes differ.
     """
     records = inputs.select(runs) if inputs.runs else []
-    name, sources = inputs.sample(sample, run=_any_run(records), needs=_needs(records))
+    run = next((r.run for r in records if set(MARKERS) & set(panels.outputs_of(r))), "")
+    needs = (*SHOWN, "predictions", "segmented") if run else SHOWN
+    name, sources = inputs.sample(sample, run=run, needs=needs)
     image = panels.read_image(needed(sources, "image", name))
     truth = objects.read_labels(needed(sources, "instances", name))
     sides = [_side(what, records, sources, name, truth) for what in MARKERS]
@@ -97,19 +99,12 @@ def draw(
     return FigureResult(figure, data, _caption(inputs, data, sides, window, truth))
 
 
-def _any_run(records: Sequence[RunRecord]) -> str:
-    return next((r.run for r in records if set(MARKERS) & set(panels.outputs_of(r))), "")
-
-
-def _needs(records: Sequence[RunRecord]) -> tuple[str, ...]:
-    return (*SHOWN, "predictions", "segmented") if _any_run(records) else SHOWN
-
-
 def _side(
     what: str, records: Sequence[RunRecord], sources: SampleSources, name: str, truth: NDArray
 ) -> _Side:
     target = images.read(needed(sources, what, name)) > 0
-    record = next((r for r in records if what in panels.outputs_of(r) and _has_maps(sources, r.run)), None)
+    maps = sources.predictions.keys() & sources.segmented.keys()
+    record = next((r for r in records if what in panels.outputs_of(r) and r.run in maps), None)
     if record is None:
         return _Side(what, target)
     predicted = panels.read_output(sources.predictions[record.run], panels.outputs_of(record), what)
@@ -118,16 +113,13 @@ def _side(
     return _Side(what, target, record, predicted, found, objects.match(truth, found))
 
 
-def _has_maps(sources: SampleSources, run: str) -> bool:
-    return run in sources.predictions and run in sources.segmented
-
-
 def _draw_row(
     axes: Sequence[Axes], image: NDArray, truth: NDArray, side: _Side, window: objects.Window
 ) -> None:
     picture, shown = window.of(image), window.of(truth)
     marker = window.of(side.target)
-    panels.show_image(axes[0], np.where(marker[..., None], np.asarray(MARKER_TONE), _colour(picture)))
+    coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
+    panels.show_image(axes[0], np.where(marker[..., None], np.asarray(MARKER_TONE), coloured))
     objects.draw_outlines(axes[0], objects.outlines(shown), color=YELLOW)
     panels.show_image(axes[1], marker.astype(float))
     if len(axes) == 2:
@@ -142,10 +134,6 @@ def _draw_row(
         panels.probability_bar(axes[2].inset_axes(panels.COLOUR_BAR), artist)
     panels.show_image(axes[3], objects.fade(picture))
     objects.draw_outcomes(axes[3], shown, window.of(side.found), side.outcomes, width=0.8)
-
-
-def _colour(picture: NDArray) -> NDArray:
-    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
 
 
 def _row(side: _Side, truth: NDArray, name: str) -> Mapping[str, object]:

@@ -97,14 +97,14 @@ def draw(
         msg = f"grouped_runs names {missing}, which are none of the runs of the figure, {names}"
         raise ValueError(msg)
     records = {name: [record for record in inputs.select(runs) if record.run == name] for name in names}
+    few = {name: found for name, found in records.items() if not grouped_runs or name in grouped_runs}
     data = pd.concat(
         [
-            _measure(key, panel, {name: records[name] for name in _runs_of(panel, names, grouped_runs)},
-                     positive=positive, part=part, ddof=ddof)
+            _measure(key, panel, few if panel.by_group else records, positive=positive, part=part, ddof=ddof)
             for key, panel in zip("abcde", PANELS, strict=True)
         ],
         ignore_index=True,
-    )  # fmt: skip
+    )
     styles = _styles(names)
     rows = -(-len(names) // LEGEND_COLUMNS)
     figure = new_figure(DOUBLE_COLUMN, HEIGHT + LEGEND_ROW * rows, data_kind=inputs.data_kind)
@@ -120,10 +120,6 @@ def draw(
         handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(names)), handlelength=1.2
     )
     return FigureResult(figure, data, _caption(inputs, data, positive, ddof))
-
-
-def _runs_of(panel: _Panel, names: Sequence[str], grouped: Sequence[str]) -> list[str]:
-    return [name for name in names if not panel.by_group or not grouped or name in grouped]
 
 
 def _styles(names: Sequence[str]) -> dict[str, Mapping[str, object]]:

@@ -67,7 +67,8 @@ def draw(
         msg = f"no image has a target and a map by each of the runs {order}; predict the test images with all"
         raise ValueError(msg)
     chosen = _draw_pixels(inputs, names, pixels, seed)
-    truth = np.concatenate([_truth(inputs, name, positive)[where] for name, where in chosen.items()])
+    truth = np.concatenate([_labels(inputs, name)[where] for name, where in chosen.items()])
+    truth = truth == inputs.class_id(positive)
     if truth.all() or not truth.any():
         found = "only" if truth.all() else "no"
         msg = f"the images {names} have {found} pixels of {positive!r}; a curve needs both, name other images"
@@ -102,10 +103,6 @@ def _common(inputs: FigureInputs, runs: Sequence[str]) -> list[str]:
 
 def _labels(inputs: FigureInputs, name: str) -> NDArray:
     return images.read(needed(inputs.sample(name)[1], "target", name)).ravel()
-
-
-def _truth(inputs: FigureInputs, name: str, positive: str) -> NDArray[np.bool_]:
-    return _labels(inputs, name) == inputs.class_id(positive)
 
 
 def _draw_pixels(inputs: FigureInputs, names: Sequence[str], limit: int, seed: int) -> dict[str, NDArray]:

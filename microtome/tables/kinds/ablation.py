@@ -161,12 +161,9 @@ def _mark_columns(settings: Sequence[Settings], inputs: Inputs) -> dict[tuple[st
         levels = {level for found in settings for level in found[kind]}
         known = [level for level in orders.get(kind, ()) if level in levels]
         for level in (*known, *sorted(levels - set(known), key=lambda item: (isinstance(item, str), item))):
-            columns[kind, level] = Column(_column_key(kind, level), _label(kind, level, inputs), kind="text")
+            key = re.sub(r"\W+", "_", f"{kind}_{level}")
+            columns[kind, level] = Column(key, _label(kind, level, inputs), kind="text")
     return columns
-
-
-def _column_key(kind: str, level: Any) -> str:
-    return re.sub(r"\W+", "_", f"{kind}_{level}")
 
 
 def _label(kind: str, level: Any, inputs: Inputs) -> str:
