@@ -10,7 +10,11 @@ from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
 
-RUN_FOLDERS = ("predictions", "segmentations", "raw_predictions", "uncertainty")
+RUN_FOLDERS = {
+    **{name: f"{name}/*" for name in ("predictions", "segmentations", "raw_predictions", "uncertainty")},
+    "segmented": "segmentations/*/instances",
+}
+"""Folders of a run with a file per sample, by what they hold."""
 TARGET_FOLDERS = {
     "instances": "instances",
     "shape_marker": "shape_markers",
@@ -234,8 +238,7 @@ def find_sources(
     """
     image_by_sample = {Path(path).stem: Path(path) for path in images}
     target_by_sample = {Path(path).stem: Path(path) for path in targets}
-    maps = {name: _files(runs, f"{name}/*") for name in RUN_FOLDERS}
-    segmented = _files(runs, "segmentations/*/instances")
+    maps = {name: _files(runs, folders) for name, folders in RUN_FOLDERS.items()}
     normalized: dict[str, dict[str, Path]] = {}
     for name, paths in (stains or {}).items():
         for path in map(Path, paths):
@@ -246,7 +249,6 @@ def find_sources(
             target=target_by_sample.get(sample),
             **{name: found.get(sample, {}) for name, found in maps.items()},
             **_beside(target_by_sample.get(sample)),
-            segmented=segmented.get(sample, {}),
             normalized=normalized.get(sample, {}),
             stain_reports=_reports(normalized.get(sample, {})),
         )

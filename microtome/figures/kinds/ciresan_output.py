@@ -43,26 +43,18 @@ def draw(
     record = inputs.record(run) if run else _first_calibrated(inputs)
     name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     shown = of or inputs.positive_class
-    raw_path = file_of(
-        sources.raw_predictions, record.run, sample=name, what="prediction from before calibration"
-    )
+    uncalibrated = "prediction from before calibration"
+    raw_path = file_of(sources.raw_predictions, record.run, sample=name, what=uncalibrated)
     final_path = file_of(sources.predictions, record.run, sample=name, what="prediction")
     raw, final = (read_probability(path, inputs, shown) for path in (raw_path, final_path))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
     check_same_size(name, image=image, raw=raw, prediction=final, label=label)
     titles = ("input", f"p({shown}), raw", f"p({shown}), calibrated, filtered", "label")
-    figure = panel_row(
-        [image, raw, final, label],
-        titles,
-        ("image", "probability", "probability", "classes"),
-        mpp=mpp,
-        data_kind=inputs.data_kind,
-    )
+    kinds = ("image", "probability", "probability", "classes")
+    figure = panel_row([image, raw, final, label], titles, kinds, mpp=mpp, data_kind=inputs.data_kind)
     truth = label == inputs.class_id(shown)
-    data = pd.concat(
-        [_histogram(raw, truth, label, "raw"), _histogram(final, truth, label, "calibrated")],
-        ignore_index=True,
-    )
+    stages = {"raw": raw, "calibrated": final}
+    data = pd.concat([_histogram(p, truth, label, s) for s, p in stages.items()], ignore_index=True)
     errors = [float(np.abs(probability - truth)[label != IGNORE].mean()) for probability in (raw, final)]
     caption = (
         f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network "

@@ -124,15 +124,10 @@ def draw(
 
 def _styles(names: Sequence[str]) -> dict[str, Mapping[str, object]]:
     """Face and, past the palette's length, hatching of the bars of each run."""
-    count = len(CYCLE)
+    count, edge = len(CYCLE), {"edgecolor": "white", "linewidth": 0.3}
     return {
-        name: {
-            "facecolor": CYCLE[index % count],
-            "hatch": HATCHES[index // count % len(HATCHES)],
-            "edgecolor": "white",
-            "linewidth": 0.3,
-        }
-        for index, name in enumerate(names)
+        name: {"facecolor": CYCLE[i % count], "hatch": HATCHES[i // count % len(HATCHES)], **edge}
+        for i, name in enumerate(names)
     }
 
 
@@ -156,19 +151,9 @@ def _measure(
         for group in groups if panel.by_group else (OVERALL,):
             for name, frame in values.items():
                 summary = _summary(frame, group, groups, is_equal=panel.is_equal, ddof=ddof)
-                rows.append(
-                    {
-                        "panel": key,
-                        "quantity": quantity,
-                        "group": group,
-                        "run": name,
-                        "label": records[name][0].label,
-                        "mean": summary.mean,
-                        "sd": summary.sd,
-                        "n": summary.n,
-                    }
-                )
-    return pd.DataFrame(rows)
+                head = (key, quantity, group, name, records[name][0].label)
+                rows.append((*head, summary.mean, summary.sd, summary.n))
+    return pd.DataFrame(rows, columns=["panel", "quantity", "group", "run", "label", "mean", "sd", "n"])
 
 
 def _summary(
@@ -192,10 +177,8 @@ def _draw_panel(
         at = [places[row] for row in (rows["group"] if panel.by_group else rows["quantity"])]
         x = np.array(at) + (index - (len(runs) - 1) / 2) * width
         axes.bar(x, rows["mean"], width=width, **styles[run])
-        axes.errorbar(
-            x, rows["mean"], rows["sd"].fillna(0), fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.6,
-            capthick=0.7,
-        )  # fmt: skip
+        lines = {"fmt": "none", "ecolor": INK, "elinewidth": 0.7, "capsize": 1.6, "capthick": 0.7}
+        axes.errorbar(x, rows["mean"], rows["sd"].fillna(0), **lines)
     ticks = sets if panel.by_group else [SHORT[name] for name in sets]
     axes.set_xticks(range(len(sets)), ticks)
     axes.tick_params(axis="x", length=0)

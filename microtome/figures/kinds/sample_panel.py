@@ -57,13 +57,9 @@ def draw(
     output = binarise(probability, inputs, threshold)
     positive = inputs.positive_class
     titles = ("input", f"probability of {positive}", f"output (p > {threshold:g})", "label")
-    figure = panel_row(
-        [image, probability, output, label],
-        titles,
-        ("image", "probability", "classes", "classes"),
-        mpp=panels.pixel_size(sources.image, mpp),
-        data_kind=inputs.data_kind,
-    )
+    kinds = ("image", "probability", "classes", "classes")
+    pictures, size = [image, probability, output, label], panels.pixel_size(sources.image, mpp)
+    figure = panel_row(pictures, titles, kinds, mpp=size, data_kind=inputs.data_kind)
     data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)
     agreement = float(np.mean(output[label != panels.IGNORE] == label[label != panels.IGNORE]))
     caption = (

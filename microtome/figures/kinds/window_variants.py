@@ -55,17 +55,13 @@ def draw(
     name, sources = inputs.sample(sample, needs=("image", "target"))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
     check_same_size(name, image=image, label=label)
-    centres = {
-        kind: _choose(label, inputs.class_id(kind), per_class, seed, name) for kind in inputs.classes[:2]
-    }
-    rows = {
-        variant: _windows(image, np.concatenate(list(centres.values())), window, VARIANTS[variant])
-        for variant in VARIANTS
-    }
+    kinds = inputs.classes[:2]
+    centres = {kind: _choose(label, inputs.class_id(kind), per_class, seed, name) for kind in kinds}
+    places = np.concatenate(list(centres.values()))
+    rows = {variant: _windows(image, places, window, transform) for variant, transform in VARIANTS.items()}
     figure = _layout(rows, list(centres), per_class, inputs.data_kind)
-    data = pd.concat(
-        [_data(variant, rows[variant], centres, window) for variant in VARIANTS], ignore_index=True
-    )
+    frames = [_data(variant, shown, centres, window) for variant, shown in rows.items()]
+    data = pd.concat(frames, ignore_index=True)
     raw = windows.input_window(window, VARIANTS["Nu"])
     caption = (
         f"Windows of {window}×{window} pixels of sample {name} as the networks see them: plain, foveated "

@@ -115,10 +115,8 @@ def rank(
 def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample: str, of: str) -> None:
     _, sources = inputs.sample(sample)
     output = images.read(file_of(sources.segmentations, record.run, sample=sample, what="segmentation"))
-    label, image = (
-        images.read(needed(sources, "target", sample)),
-        read_image(needed(sources, "image", sample)),
-    )
+    label = images.read(needed(sources, "target", sample))
+    image = read_image(needed(sources, "image", sample))
     check_same_size(sample, image=image, segmentation=output, label=label)
     show_image(axes[0], image)
     show_classes(axes[1], output)
