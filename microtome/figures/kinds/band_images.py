@@ -108,9 +108,8 @@ def _lines(numbers: Sequence[int], columns: int) -> list[Sequence[int]]:
 def _draw_band(axes: Axes, cube: Cube, band: int, kind: str, above: str) -> dict[str, object]:
     picture = cube.read_band(band)
     show_image(axes, bands.shrink(bands.stretched(picture), SIDE))
-    axes.set_title(
-        f"{above}{bands.band_title(cube, band)}", fontsize=TITLE, loc="center", pad=2, linespacing=1.9
-    )
+    title = f"{above}{bands.band_title(cube, band)}"
+    axes.set_title(title, fontsize=TITLE, loc="center", pad=2, linespacing=1.9)
     for spine in axes.spines.values():
         spine.set(color=FRAME[kind], linewidth=0.8)
     low, high = np.percentile(picture, (0.5, 99.5))

@@ -85,9 +85,8 @@ def _count(inputs: FigureInputs, name: str, sources: SampleSources, run: str, bi
     probability = read_probability(path, inputs)
     label = images.read(needed(sources, "target", name))
     check_same_size(name, prediction=probability, label=label)
-    return histogram(
-        probability, label == inputs.class_id(inputs.positive_class), bins, valid=label != IGNORE
-    )
+    positive = inputs.class_id(inputs.positive_class)
+    return histogram(probability, label == positive, bins, valid=label != IGNORE)
 
 
 def _bins(counts: Histogram, calibration: Calibration) -> pd.DataFrame:

@@ -76,6 +76,5 @@ def _histogram(probability: NDArray, truth: NDArray, label: NDArray, stage: str)
     pixels, _ = np.histogram(probability[valid], edges)
     positives, _ = np.histogram(probability[valid & truth], edges)
     share = np.divide(positives, pixels, out=np.full(BINS, np.nan), where=pixels > 0)
-    return pd.DataFrame(
-        {"stage": stage, "low": edges[:-1], "high": edges[1:], "pixels": pixels, "share_of_class": share}
-    )
+    bins = {"stage": stage, "low": edges[:-1], "high": edges[1:]}
+    return pd.DataFrame({**bins, "pixels": pixels, "share_of_class": share})

@@ -79,9 +79,8 @@ def _cube_steps(inputs: FigureInputs, cube: Cube, name: str, band: int) -> list[
         raw = open_cube(inputs.raw_cubes[name])
         steps.append(Stage("picture", ("raw cube",), (_band(raw, band),), below=f"{raw.bands} bands"))
     how = {"arrow": "calibrate", "under_arrow": "dark,\nblank"} if steps else {}
-    steps.append(
-        Stage("picture", ("transmittance",), (_band(cube, band),), below=f"{cube.bands} bands", **how)
-    )
+    calibrated = (_band(cube, band),)
+    steps.append(Stage("picture", ("transmittance",), calibrated, below=f"{cube.bands} bands", **how))
     why = {"arrow": "choose", "under_arrow": "mutual\ninformation"}
     return [*steps, Stage("sheets", (f"{len(chosen)} bands",), tuple(sheets), below=ends, **why)]
 

@@ -113,9 +113,8 @@ def draw(
         ]
     else:
         labels = [part.label for part in parts] or wanted
-        shown = [
-            _strongest(layer, label, found[layer], band) for layer, label in zip(wanted, labels, strict=True)
-        ]
+        names = zip(wanted, labels, strict=True)
+        shown = [_strongest(layer, label, found[layer], band) for layer, label in names]
     picture = _picture(pixels)
     if parts:
         figure = _draw_blocks(picture, parts, shown, _output(logits), inputs)

@@ -47,9 +47,8 @@ def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", crop: int = C
     """
     name = inputs.select([run] if run else ())[0].run
     settings = _settings(inputs, name)
-    needs = (
-        ("image", "segmented") if any(name in s.segmented for s in inputs.sources.values()) else ("image",)
-    )
+    has_objects = any(name in files.segmented for files in inputs.sources.values())
+    needs = ("image", "segmented") if has_objects else ("image",)
     chosen, sources = inputs.sample(sample, run=name, needs=needs)
     window = _window(sources, name, chosen, crop)
     stages = _stages(inputs, name, settings, chosen, sources, window)

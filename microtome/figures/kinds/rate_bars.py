@@ -116,9 +116,8 @@ def draw(
         empty.set_axis_off()
     labels = {name: found[0].label for name, found in records.items()}
     handles = [Patch(**style, label=labels[name]) for name, style in styles.items()]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(names)), handlelength=1.2
-    )
+    columns = min(LEGEND_COLUMNS, len(names))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=1.2)
     return FigureResult(figure, data, _caption(inputs, data, positive, ddof))
 
 

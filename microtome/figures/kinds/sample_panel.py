@@ -91,9 +91,8 @@ def panel_row(
     """
     height, width = arrays[0].shape[:2]
     panel = DOUBLE_COLUMN / len(arrays)
-    figure = new_figure(
-        DOUBLE_COLUMN, panel * height / width + TITLE_HEIGHT + panels.COLOUR_BAR_HEIGHT, data_kind=data_kind
-    )
+    tall = panel * height / width + TITLE_HEIGHT + panels.COLOUR_BAR_HEIGHT
+    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=data_kind)
     axes = figure.subplots(1, len(arrays), squeeze=False)[0]
     for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
         artist = panels.show_classes(axis, array) if kind == "classes" else panels.show_image(axis, array)

@@ -119,9 +119,8 @@ def _open(inputs: FigureInputs, name: str, cube: Cube, sources: SampleSources) -
         msg = f"sample {name!r}: {found}; calibrate it again"
         raise ValueError(msg)
     if raw is not None and raw.shape != cube.shape:
-        msg = (
-            f"sample {name!r}: the raw cube is {raw.shape}, the calibrated one {cube.shape}; calibrate again"
-        )
+        found = f"the raw cube is {raw.shape}, the calibrated one {cube.shape}"
+        msg = f"sample {name!r}: {found}; calibrate again"
         raise ValueError(msg)
     return _Opened(
         classes=classes,
@@ -152,9 +151,8 @@ def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
     table = bands.read_bands(inputs.bands).set_index(bands.BAND)
     found = table.reindex(frame[bands.BAND])
     scores = {name: found[name].to_numpy(float) for name in (bands.SCORE, bands.SCORE_SD)}
-    return frame.assign(
-        **scores, **{bands.CHOSEN: np.isin(frame[bands.BAND], table.index[table[bands.CHOSEN]])}
-    )
+    is_chosen = np.isin(frame[bands.BAND], table.index[table[bands.CHOSEN]])
+    return frame.assign(**scores, **{bands.CHOSEN: is_chosen})
 
 
 def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened) -> None:

@@ -51,11 +51,8 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
         _panel(axes, data[data["score"] == score], labels, styles)
         axes.set(xlabel="threshold", ylabel=symbol)
         letter(axes, key)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=min(LEGEND_COLUMNS, len(names)),
-    )
+    columns = min(LEGEND_COLUMNS, len(names))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return FigureResult(figure, data, _caption(data))
 
 
@@ -89,15 +86,13 @@ def _panel(axes: Axes, data: pd.DataFrame, labels: dict[str, str], styles: dict[
     for run, curve in data.groupby("run", sort=False):
         axes.plot(curve["threshold"], curve["value"], label=labels[run], **styles[run])
         best = curve[curve["is_best"]]
-        axes.plot(
-            best["threshold"], best["value"], "o", mfc="white", mec=styles[run]["color"], mew=1.0, zorder=3
-        )
+        ring = {"mfc": "white", "mec": styles[run]["color"], "mew": 1.0, "zorder": 3}
+        axes.plot(best["threshold"], best["value"], "o", **ring)
     axes.grid()
     axes.set_xlim(-0.02, 1.02)
     low, high = data["value"].min(), data["value"].max()
-    axes.set_ylim(
-        max(0.0, low - 0.05 * (high - low) - 0.01), min(1.0, high + 0.05 * (high - low) + 0.01) + 0.002
-    )
+    room = 0.05 * (high - low)
+    axes.set_ylim(max(0.0, low - room - 0.01), min(1.0, high + room + 0.01) + 0.002)
 
 
 def _caption(data: pd.DataFrame) -> str:

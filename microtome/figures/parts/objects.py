@@ -133,9 +133,8 @@ def outlines(labels: NDArray, ids: Iterable[int] | None = None) -> list[NDArray[
             continue
         mask = np.pad(labels[box] == index, 1).astype(float)
         offset = np.array([box[1].start - 1, box[0].start - 1])
-        lines += [
-            approximate_polygon(contour, TOLERANCE)[:, ::-1] + offset for contour in find_contours(mask, 0.5)
-        ]
+        contours = find_contours(mask, 0.5)
+        lines += [approximate_polygon(contour, TOLERANCE)[:, ::-1] + offset for contour in contours]
     return lines
 
 

@@ -77,9 +77,8 @@ def read_probability(
     if array.ndim == 3 and array.shape[-1] == len(inputs.classes):
         return array[..., channel]
     if array.ndim != 2 or (chosen != inputs.positive_class and len(inputs.classes) != 2):
-        msg = (
-            f"{path} has shape {array.shape}; expected one channel, or one for each of {list(inputs.classes)}"
-        )
+        expected = f"one channel, or one for each of {list(inputs.classes)}"
+        msg = f"{path} has shape {array.shape}; expected {expected}"
         raise ValueError(msg)
     return array if chosen == inputs.positive_class else 1 - array
 

@@ -127,9 +127,8 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
     """
     is_phantom = data_kind == "phantom"
     strip = TAG_HEIGHT if is_phantom else 0.0
-    layout = StableLayout(
-        w_pad=EDGE, h_pad=EDGE, wspace=0.02, hspace=0.02, rect=(0, 0, 1, height / (height + strip))
-    )
+    below = (0, 0, 1, height / (height + strip))
+    layout = StableLayout(w_pad=EDGE, h_pad=EDGE, wspace=0.02, hspace=0.02, rect=below)
     figure = Figure(figsize=(width, height + strip), layout=layout)
     FigureCanvasAgg(figure)
     if is_phantom:

@@ -150,9 +150,8 @@ def _of(metric: MetricColumn, what: str) -> MetricColumn:
     """The metric as the column of a group or of one of the overall values."""
     labels = {POOLED: "all images", PIXELS: "all pixels", EQUAL: "equally"}
     label = metric.column.label
-    return replace(
-        metric, metric=f"{metric.key}_{what}", class_name="all", label=f"{label}, {labels.get(what, what)}"
-    )
+    text = f"{label}, {labels.get(what, what)}"
+    return replace(metric, metric=f"{metric.key}_{what}", class_name="all", label=text)
 
 
 def _columns(metric: MetricColumn, groups: Sequence[str], *, has_pixels: bool) -> dict[str, Column]:

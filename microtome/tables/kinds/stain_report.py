@@ -51,9 +51,8 @@ def tabulate(
             msg = f"no report of the stain normalization {stain!r}; those at hand: {known}"
             raise ValueError(msg)
     frame = frame.sort_values(["stain", "group", "sample"], ignore_index=True)
-    frame = frame.assign(
-        method=[inputs.name_of("stain", name) for name in frame["method"]], data=" + ".join(inputs.data_kinds)
-    )
+    methods = [inputs.name_of("stain", name) for name in frame["method"]]
+    frame = frame.assign(method=methods, data=" + ".join(inputs.data_kinds))
     shown = [key for key in STAINS if vectors and frame[key].astype(bool).any()]
     columns = [
         Column("sample", "Sample", kind="text"),

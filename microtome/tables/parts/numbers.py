@@ -22,9 +22,8 @@ def values_of(
     Raises:
         ValueError: A record does not hold the metric.
     """
-    return pd.concat(
-        [_values_of_one(record, metric, class_name, part) for record in records], ignore_index=True
-    )
+    frames = [_values_of_one(record, metric, class_name, part) for record in records]
+    return pd.concat(frames, ignore_index=True)
 
 
 def summarize(
