@@ -68,10 +68,8 @@ def draw(
 
 def _curve(record: RunRecord) -> pd.DataFrame:
     if record.history is None:
-        msg = (
-            f"run {record.run!r} has no training history (an ensemble is not trained); leave it out of the "
-            f"figure"
-        )
+        found = f"run {record.run!r} has no training history (an ensemble is not trained)"
+        msg = f"{found}; leave it out of the figure"
         raise ValueError(msg)
     history = record.history
     best = int(record.card.get("best_epoch", history.loc[history["val_loss"].idxmin(), "epoch"]))

@@ -62,10 +62,8 @@ def _curves(records: Sequence[RunRecord], part: str) -> pd.DataFrame:
     split = frame["metric"].str.split(SEPARATOR, n=1, expand=True)
     first = records[0]
     if split.empty or set(SCORES) - set(split[0]):
-        msg = (
-            f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r} (metrics named like "
-            f"'v_rand@0.5'); evaluate it with the metrics 'boundaries'"
-        )
+        found = f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r}"
+        msg = f"{found} (metrics named like 'v_rand@0.5'); evaluate it with the metrics 'boundaries'"
         raise ValueError(msg)
     frame = frame.assign(score=split[0], threshold=split[1].astype(float))
     per_image = frame.groupby(["score", "threshold", "split", "sample"], as_index=False)["value"].mean()

@@ -74,10 +74,8 @@ def draw(
 def _choose(label: NDArray, value: int, count: int, seed: int, sample: str) -> NDArray[np.int64]:
     centres = np.argwhere((label == value) & (label != IGNORE))
     if len(centres) < count:
-        msg = (
-            f"sample {sample!r} has {len(centres)} pixels of class {value}, fewer than {count}; name another "
-            f"sample"
-        )
+        found = f"sample {sample!r} has {len(centres)} pixels of class {value}, fewer than {count}"
+        msg = f"{found}; name another sample"
         raise ValueError(msg)
     return np.random.default_rng(seed).choice(centres, count, replace=False)
 

@@ -93,11 +93,10 @@ class Ciresan(nn.Module):
         """
         expected = (self.in_channels, self.window, self.window)
         if windows.ndim != 4 or tuple(windows.shape[1:]) != expected:
-            msg = (
-                f"ciresan takes windows of shape (N, {', '.join(map(str, expected))}), found "
-                f"{tuple(windows.shape)}. Cut them with "
-                f"microtome.networks.ciresan.windows.extract_windows, or use .dense() for a whole image."
-            )
+            wanted = f"(N, {', '.join(map(str, expected))})"
+            found = f"ciresan takes windows of shape {wanted}, found {tuple(windows.shape)}"
+            remedy = "microtome.networks.ciresan.windows.extract_windows, or use .dense() for a whole image"
+            msg = f"{found}. Cut them with {remedy}."
             raise ValueError(msg)
         maps = windows
         for convolution in self.convolutions:

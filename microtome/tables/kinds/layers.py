@@ -64,10 +64,8 @@ def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
         ValueError: The network's module has no ``layer_table``.
     """
     if not has_layer_table(name):
-        msg = (
-            f"network {name!r} has no layer table; tables of kind 'layers' show window networks such as "
-            f"'ciresan'"
-        )
+        shown = "tables of kind 'layers' show window networks such as 'ciresan'"
+        msg = f"network {name!r} has no layer table; {shown}"
         raise ValueError(msg)
     return list(load_entry("microtome.networks", name, kind="network").layer_table(model))
 
