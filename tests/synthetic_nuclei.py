@@ -11,7 +11,7 @@ from microtome import stain
 from microtome.figures.inputs import FigureInputs, find_sources
 from microtome.files import write_json
 from microtome.io import images
-from microtome.metrics.instances import aji, panoptic_quality
+from microtome.metrics.instances import aji, score
 from microtome.provenance.runs import load_runs
 from microtome.tables.parts.numbers import groups_of
 from microtome.workflow.states.products import names
@@ -164,7 +164,7 @@ def write_output(folder, run, pictures, groups, *, data_source, faults):
         images.write(path / f"predictions/{BATCH}/{name}.tif", maps)
         images.write(path / f"segmentations/{BATCH}/{name}.tif", (found > 0).astype(np.uint8))
         images.write(path / f"segmentations/{BATCH}/instances/{name}.tif", found)
-        scores = {"aji": aji(labels, found), "pq": panoptic_quality(labels, found).pq}
+        scores = {"aji": aji(labels, found), "pq": score(labels, found).panoptic.pq}
         base = {"study": "nuclei", "split": "published", "run": run, "seed": 0, "part": "test"}
         base |= {"sample": name, "group": groups[name]}
         rows += [{**base, "class": "all", "metric": m, "value": v} for m, v in scores.items()]

@@ -10,16 +10,18 @@ from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
 
-PREDICTIONS = "predictions"
-SEGMENTATIONS = "segmentations"
-RAW_PREDICTIONS = "raw_predictions"
-UNCERTAINTY = "uncertainty"
-RUN_FOLDERS = (PREDICTIONS, SEGMENTATIONS, RAW_PREDICTIONS, UNCERTAINTY)
-INSTANCES = "instances"
-TARGET_FOLDERS = {"instances": INSTANCES, "shape_marker": "shape_markers", "centre_marker": "centre_markers"}
+RUN_FOLDERS = {
+    **{name: f"{name}/*" for name in ("predictions", "segmentations", "raw_predictions", "uncertainty")},
+    "segmented": "segmentations/*/instances",
+}
+"""Folders of a run with a file per sample, by what they hold."""
+TARGET_FOLDERS = {
+    "instances": "instances",
+    "shape_marker": "shape_markers",
+    "centre_marker": "centre_markers",
+}
 """Folder beside a target, by what it holds of the same sample."""
 BACKGROUND = "background"
-TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,25 @@ class FigureInputs(Inputs):
 
     def _test_samples(self, run: str) -> set[str]:
         frames = [record.metrics for record in self.runs if not run or record.run == run]
-        return {sample for frame in frames for sample in frame.loc[frame["part"] == TEST, "sample"]}
+        return {sample for frame in frames for sample in frame.loc[frame["part"] == "test", "sample"]}
 
 
 def _has(files: SampleSources, run: str, needs: Sequence[str]) -> bool:
     found = [getattr(files, name) for name in needs]
     return all(item is not None and (isinstance(item, Path) or run in item) for item in found)
+
+
+def needed(sources: SampleSources, what: str, sample: str) -> Path:
+    """Give the path of what a sample must have, e.g. its ``image`` or ``target``.
+
+    Raises:
+        ValueError: The sample has none.
+    """
+    path: Path | None = getattr(sources, what)
+    if path is None:
+        msg = f"sample {sample!r} has no {what}; name a sample that has one"
+        raise ValueError(msg)
+    return path
 
 
 def file_of(paths: Mapping[str, Path], run: str, *, sample: str, what: str) -> Path:
@@ -223,8 +238,7 @@ def find_sources(
     """
     image_by_sample = {Path(path).stem: Path(path) for path in images}
     target_by_sample = {Path(path).stem: Path(path) for path in targets}
-    maps = {name: _files(runs, f"{name}/*") for name in RUN_FOLDERS}
-    segmented = _files(runs, f"{SEGMENTATIONS}/*/{INSTANCES}")
+    maps = {name: _files(runs, folders) for name, folders in RUN_FOLDERS.items()}
     normalized: dict[str, dict[str, Path]] = {}
     for name, paths in (stains or {}).items():
         for path in map(Path, paths):
@@ -235,7 +249,6 @@ def find_sources(
             target=target_by_sample.get(sample),
             **{name: found.get(sample, {}) for name, found in maps.items()},
             **_beside(target_by_sample.get(sample)),
-            segmented=segmented.get(sample, {}),
             normalized=normalized.get(sample, {}),
             stain_reports=_reports(normalized.get(sample, {})),
         )

@@ -2,7 +2,7 @@
 """Figures on disk: SVG, PDF and PNG, and the data behind them; the same drawing gives the same bytes."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ def save_figure(
     *,
     kind: str = "",
     title: str = "",
-    formats: Sequence[str] = FORMATS,
     provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Path]:
     """Write a figure and the data behind it, each file at once or not at all.
@@ -39,20 +38,12 @@ def save_figure(
         stem: Path without suffix; its folder is made.
         kind: Kind of the figure, for the sidecar.
         title: Heading in the report; empty for the study's.
-        formats: Formats to write, of `FORMATS`.
         provenance: What the figure is made from, for the sidecar (`microtome.provenance.record.record`).
 
     Returns:
         Path by format, ``tsv`` and ``json`` included.
-
-    Raises:
-        ValueError: A format is unknown.
     """
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        msg = f"figures are written as {list(FORMATS)}, not as {unknown}"
-        raise ValueError(msg)
-    contents = {name: render(result, name) for name in formats}
+    contents = {name: render(result, name) for name in FORMATS}
     contents["tsv"] = data_text(result).encode("utf-8")
     files = {f"{Path(stem).name}.{name}": content for name, content in contents.items()}
     described = FigureSidecar(caption=result.caption, kind=kind, title=title)

@@ -82,10 +82,9 @@ def entropy(probability: NDArray, *, activation: Activation) -> NDArray[np.float
     if activation == "sigmoid":
         return entr(values) + entr(1 - values)
     if values.size and np.abs(values.sum(0) - 1).max() > SUM_TOLERANCE:
-        msg = (
-            f"the {len(values)} map(s) of a softmax sum to between {values.sum(0).min():.3f} and "
-            f"{values.sum(0).max():.3f}, expected 1; independent outputs need activation='sigmoid'"
-        )
+        low, high = values.sum(0).min(), values.sum(0).max()
+        found = f"the {len(values)} map(s) of a softmax sum to between {low:.3f} and {high:.3f}, expected 1"
+        msg = f"{found}; independent outputs need activation='sigmoid'"
         raise ValueError(msg)
     return entr(values).sum(0, keepdims=True)
 

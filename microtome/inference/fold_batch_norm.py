@@ -28,19 +28,16 @@ TOLERANCE = 1e-5
 IMAGE_DIMENSIONS, VOLUME_DIMENSIONS = 4, 5
 
 
-def optimize_for_inference(
-    model: nn.Module, *, channels_last: bool = True, sample: torch.Tensor | None = None
-) -> nn.Module:
+def optimize_for_inference(model: nn.Module, *, sample: torch.Tensor | None = None) -> nn.Module:
     """Copy a network into evaluation mode with batch normalisation folded and weights in channels-last order.
 
     Convolutions whose output goes only to a batch normalisation take over its scale and shift. They are found
     by tracing the network; where it cannot be traced, only neighbours inside `nn.Sequential` are folded.
     Whatever is not recognised stays as it is, and the log says so. The output is the same up to rounding; the
-    network keeps its class and its methods.
+    network keeps its class and its methods. Channels last, in 2-D networks, speeds up CPUs and tensor cores.
 
     Args:
         model: Any network; not changed.
-        channels_last: Whether to reorder the weights of 2-D networks, which speeds up CPUs and tensor cores.
         sample: An input to check the copy with; if it differs by more than 1e-5 of the largest output
             (folding is wrong where a network takes its Sequentials apart), the copy is returned unfolded.
 
@@ -60,7 +57,7 @@ def optimize_for_inference(
         optimized = copy.deepcopy(model).eval()
     _report(optimized)
     dimensions = {parameter.ndim for parameter in optimized.parameters()}
-    if channels_last and IMAGE_DIMENSIONS in dimensions and VOLUME_DIMENSIONS not in dimensions:
+    if IMAGE_DIMENSIONS in dimensions and VOLUME_DIMENSIONS not in dimensions:
         optimized = optimized.to(memory_format=torch.channels_last)
     return optimized
 

@@ -36,13 +36,10 @@ def labelled(
     (NaN) reaches neither value nor gradient.
 
     Args:
-        logits: (N, K, *S) of a floating dtype.
+        logits: (N, K, *S) of a floating dtype; the result is in float32, or float64 if they are.
         target: (N, *S) integers from 0 to K - 1, or `IGNORE`, "not labelled".
         valid: bool, broadcastable to (N, *S); None: all but `IGNORE` is valid.
         owner: name of the loss, for the message.
-
-    Returns:
-        Logits in float32 (float64 if they are), class numbers, and where both count.
 
     Raises:
         ValueError: shapes or dtypes that do not fit.

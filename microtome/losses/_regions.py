@@ -47,12 +47,9 @@ def mask(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None 
     (255, NaN) reaches neither value nor gradient.
 
     Args:
-        logits: (N, C, *S) of a floating dtype.
+        logits: (N, C, *S) of a floating dtype; the result is in float32, or float64 if they are.
         target: same shape, 0 or 1 (or in between).
         valid: bool, broadcastable to that shape; None: all is valid.
-
-    Returns:
-        Logits and target in float32 (float64 if the logits are), and the weight of each entry.
 
     Raises:
         ValueError: shapes or dtypes that do not fit.
@@ -74,14 +71,7 @@ def mask(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None 
 
 
 def expand_valid(valid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """Broadcast a validity mask to a shape.
-
-    Args:
-        valid: bool, broadcastable.
-        shape: the shape wanted.
-
-    Returns:
-        A view of `valid` of that shape.
+    """Broadcast a bool mask to a shape: a view.
 
     Raises:
         ValueError: not bool, or not broadcastable.
@@ -99,41 +89,19 @@ def expand_valid(valid: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 
 
 def map_sums(values: torch.Tensor) -> torch.Tensor:
-    """Sum over the pixels of each map.
-
-    Args:
-        values: (N, C, *S).
-
-    Returns:
-        (N, C).
-    """
+    """Sum (N, C) over the pixels of each map of (N, C, *S)."""
     return values.flatten(2).sum(2) if values.ndim > 2 else values
 
 
 def mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
-    """Mean over the valid entries; 0 if there are none.
-
-    Args:
-        values: any shape.
-        weight: same shape, 1 where valid, else 0; None: all is valid.
-
-    Returns:
-        A scalar.
-    """
+    """Mean over the entries of weight 1 of the two, of any shape, 0 if there are none; None: all count."""
     if weight is None:
         return values.sum() / max(values.numel(), 1)
     return (values * weight).sum() / weight.sum().clamp_min(1)
 
 
 def mean_bce(masked: Masked) -> torch.Tensor:
-    """Binary cross entropy -q·ln p - (1 - q)·ln(1 - p), mean over the valid entries.
-
-    Args:
-        masked: see `mask`.
-
-    Returns:
-        A scalar.
-    """
+    """Binary cross entropy -q·ln p - (1 - q)·ln(1 - p), mean over the valid entries: a scalar."""
     values = functional.binary_cross_entropy_with_logits(masked.logits, masked.target, reduction="none")
     return mean(values, masked.weight)
 

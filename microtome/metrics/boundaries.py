@@ -45,18 +45,8 @@ Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class BestScores:
-    """The maxima over the thresholds and the first threshold that reaches each."""
-
-    v_rand: float
-    v_rand_threshold: float
-    v_info: float
-    v_info_threshold: float
-
-
-@dataclass(frozen=True)
 class BoundaryScores:
-    """Scores at each threshold, of one slice or of several (`combine`); every array (thresholds,).
+    """Scores of a slice at each threshold; every array (thresholds,).
 
     Attributes:
         thresholds: Thresholds on the probability of cell, ascending.
@@ -67,9 +57,6 @@ class BoundaryScores:
         rand_merge: Share of the proposed pairs that are true pairs; low when it merges cells.
         info_split: I(truth; proposal) / H(proposal); low when the proposal splits cells.
         info_merge: I(truth; proposal) / H(truth); low when the proposal merges cells.
-        truth_pairs: Ordered pairs of pixels in one true cell, S_A.
-        proposal_pairs: Ordered pairs in one proposed region, S_B.
-        shared_pairs: Ordered pairs in both, S_AB.
     """
 
     thresholds: Values
@@ -79,63 +66,6 @@ class BoundaryScores:
     rand_merge: Values
     info_split: Values
     info_merge: Values
-    truth_pairs: Values
-    proposal_pairs: Values
-    shared_pairs: Values
-
-    def best(self) -> BestScores:
-        """Return the maximum of V_Rand and of V_Info over the thresholds."""
-        rand, info = int(np.argmax(self.v_rand)), int(np.argmax(self.v_info))
-        return BestScores(
-            v_rand=float(self.v_rand[rand]),
-            v_rand_threshold=float(self.thresholds[rand]),
-            v_info=float(self.v_info[info]),
-            v_info_threshold=float(self.thresholds[info]),
-        )
-
-
-def v_rand(cells: Cells, probability: Probability, thresholds: Sequence[float] = THRESHOLDS) -> float:
-    """Foreground-restricted Rand score after thinning, maximum over the thresholds.
-
-    Args:
-        cells: Truth, shape (H, W): bool (True = cell) or integer labels of cells with 0 = membrane.
-        probability: Probability of *cell* (not membrane), 0 to 1, shape (H, W).
-        thresholds: Thresholds to try, each in 0 to 1.
-
-    Returns:
-        V_Rand, 0 to 1; 1 = same partition.
-
-    Raises:
-        ValueError: As `boundary_scores`.
-
-    Example:
-        >>> cells = np.array([[True, True, False, True, True]])
-        >>> v_rand(cells, cells.astype(np.float32))
-        1.0
-    """
-    return boundary_scores(cells, probability, thresholds).best().v_rand
-
-
-def v_info(cells: Cells, probability: Probability, thresholds: Sequence[float] = THRESHOLDS) -> float:
-    """Foreground-restricted information score after thinning, maximum over the thresholds.
-
-    Args:
-        cells: Truth, shape (H, W): bool (True = cell) or integer labels of cells with 0 = membrane.
-        probability: Probability of *cell* (not membrane), 0 to 1, shape (H, W).
-        thresholds: Thresholds to try, each in 0 to 1.
-
-    Returns:
-        V_Info, 0 to 1; 1 = same partition.
-
-    Raises:
-        ValueError: As `boundary_scores`.
-
-    Example:
-        >>> cells = np.array([[True, True, False, True, True]])
-        >>> v_info(cells, np.ones((1, 5), np.float32))  # one region: no information
-        0.0
-    """
-    return boundary_scores(cells, probability, thresholds).best().v_info
 
 
 def boundary_scores(
@@ -168,34 +98,6 @@ def boundary_scores(
     truth = _objects(cells)
     columns = np.array([_score(truth, thinned_regions(probability, level)) for level in levels]).T
     return BoundaryScores(levels, *columns)
-
-
-def combine(scores: Sequence[BoundaryScores], *, average: str = "macro") -> BoundaryScores:
-    """Scores of a stack: combine the slices at each threshold, so that one threshold serves the whole stack.
-
-    Args:
-        scores: Scores of the slices, with the same thresholds.
-        average: ``"macro"``: mean over slices. ``"micro"``: the Rand scores from the pairs of pixels summed
-            over the slices (as Fiji's statistics do); the information scores are means in either case.
-
-    Returns:
-        The scores of the stack.
-
-    Raises:
-        ValueError: If there is no slice, thresholds differ or `average` is unknown.
-    """
-    if not scores or any(not np.array_equal(each.thresholds, scores[0].thresholds) for each in scores):
-        msg = f"{len(scores)} slices to combine; expected one or more with the same thresholds"
-        raise ValueError(msg)
-    if average not in ("macro", "micro"):
-        msg = f"average is {average!r}, expected 'macro' or 'micro'"
-        raise ValueError(msg)
-    names = [name for name in BoundaryScores.__dataclass_fields__ if name != "thresholds"]
-    total = {name: np.sum([getattr(each, name) for each in scores], axis=0) for name in names}
-    means = {name: value / len(scores) for name, value in total.items()}
-    pairs = {name: total[name] for name in ("truth_pairs", "proposal_pairs", "shared_pairs")}
-    rand = _rand_scores(**pairs) if average == "micro" else {}
-    return BoundaryScores(scores[0].thresholds, **(means | pairs | rand))
 
 
 def pixel_error(cells: Cells, probability: Probability, *, threshold: float = DEFAULT_THRESHOLD) -> float:
@@ -330,25 +232,17 @@ def _score(truth: Labels, regions: Labels) -> tuple[float, ...]:
     parts = counts[in_region].astype(np.float64)
     true_sizes = sum_by_key(true, counts)[1].astype(np.float64)
     region_sizes = sum_by_key(proposed[in_region], parts)[1]
-    rand = _rand_scores(
-        truth_pairs=np.square(true_sizes).sum(),
-        proposal_pairs=np.square(region_sizes).sum() + lines,
-        shared_pairs=np.square(parts).sum() + lines,
-    )
+    shared = np.square(parts).sum() + lines
+    rand = _rand_scores(np.square(true_sizes).sum(), np.square(region_sizes).sum() + lines, shared)
     info = _info_scores(_entropy(true_sizes, 0), _entropy(region_sizes, lines), _entropy(parts, lines))
     scores = rand | info
     return tuple(scores[name] for name in BoundaryScores.__dataclass_fields__ if name != "thresholds")
 
 
-def _rand_scores(*, truth_pairs: Values, proposal_pairs: Values, shared_pairs: Values) -> dict[str, Values]:
-    return {
-        "v_rand": 2 * shared_pairs / (truth_pairs + proposal_pairs),
-        "rand_split": shared_pairs / truth_pairs,
-        "rand_merge": shared_pairs / proposal_pairs,
-        "truth_pairs": truth_pairs,
-        "proposal_pairs": proposal_pairs,
-        "shared_pairs": shared_pairs,
-    }
+def _rand_scores(truth: float, proposal: float, shared: float) -> dict[str, float]:
+    """Scores from the ordered pairs of pixels in one true cell, in one proposed region, and in both."""
+    mean = 2 * shared / (truth + proposal)
+    return {"v_rand": mean, "rand_split": shared / truth, "rand_merge": shared / proposal}
 
 
 def _entropy(sizes: Values, singletons: float) -> float:

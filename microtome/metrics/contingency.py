@@ -105,9 +105,7 @@ def overlap_table(truth: Labels, prediction: Labels) -> tuple[Counts, Counts, Co
     _validate(truth, prediction)
     base = int(prediction.max()) + 1
     blocks = [sum_by_key(keys, lengths) for keys, lengths in _runs(truth.ravel(), prediction.ravel(), base)]
-    keys, counts = sum_by_key(
-        np.concatenate([keys for keys, _ in blocks]), np.concatenate([n for _, n in blocks])
-    )
+    keys, counts = sum_by_key(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
     true, predicted = np.divmod(keys, base)
     return true, predicted, counts
 

@@ -27,6 +27,7 @@ from scipy.sparse.csgraph import connected_components
 from microtome.metrics.contingency import Contingency, contingency
 
 MATCH_IOU = 0.5
+"""Objects match above it; from 0.5 on, none can match twice."""
 
 Labels = npt.NDArray[np.integer]
 Pairs = npt.NDArray[np.int64]
@@ -59,7 +60,7 @@ class InstanceScores:
 
     Attributes:
         aji: Aggregated Jaccard Index (Kumar).
-        aji_plus: The same with one-to-one pairs.
+        aji_plus: The same with objects paired one to one so that the sum of IoUs is largest.
         panoptic: Panoptic quality and its counts.
         precision: Matched / predicted objects; 0 if only the truth has objects.
         recall: Matched / true objects; 0 if only the prediction has objects.
@@ -78,28 +79,26 @@ class InstanceScores:
     predicted_objects: int
 
 
-def score(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> InstanceScores:
+def score(truth: Labels, prediction: Labels) -> InstanceScores:
     """All scores of an image from one contingency table.
 
     Args:
         truth: True objects, integer labels, 0 = background, shape (H, W).
         prediction: Predicted objects, same shape.
-        iou: Matching threshold, 0.5 to 1.
 
     Returns:
         AJI, AJI+, panoptic quality, precision and recall of objects, Dice of the foreground, and counts.
 
     Raises:
-        ValueError: As `panoptic_quality`.
+        ValueError: If the maps are not integer label maps of one shape.
 
     Example:
         >>> found = score(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]]))
         >>> found.aji, found.panoptic.pq, found.precision, round(found.dice, 3)
         (0.5, 0.5, 0.5, 0.667)
     """
-    _check_iou(iou)
     table = contingency(truth, prediction)
-    panoptic = _panoptic(table, iou)
+    panoptic = _panoptic(table)
     foreground = int(table.truth_areas.sum() + table.prediction_areas.sum())
     nothing = 0.0 if foreground else float("nan")
     matched, true, predicted = panoptic.true_positives, table.truth_ids.size, table.prediction_ids.size
@@ -137,57 +136,8 @@ def aji(truth: Labels, prediction: Labels) -> float:
     return _aggregate(table, _best(table))
 
 
-def aji_plus(truth: Labels, prediction: Labels) -> float:
-    """AJI+ : as AJI, but objects are paired one to one so that the sum of IoUs is largest.
-
-    Args:
-        truth: True objects, integer labels, 0 = background, shape (H, W).
-        prediction: Predicted objects, same shape.
-
-    Returns:
-        AJI+, 0 to 1; NaN if neither map has an object.
-
-    Raises:
-        ValueError: If the maps are not integer label maps of one shape.
-
-    Example:
-        >>> round(aji_plus(np.array([[1, 1, 2, 2]]), np.array([[5, 5, 5, 5]])), 3)  # 2 / (4 + 2)
-        0.333
-    """
-    table = contingency(truth, prediction)
-    return _aggregate(table, _assign(table))
-
-
-def panoptic_quality(truth: Labels, prediction: Labels, *, iou: float = MATCH_IOU) -> PanopticQuality:
-    """Panoptic quality: objects match if their IoU is > `iou` (Kirillov et al., doi:10.1109/CVPR.2019.00963).
-
-    Args:
-        truth: True objects, integer labels, 0 = background, shape (H, W).
-        prediction: Predicted objects, same shape.
-        iou: Matching threshold, 0.5 to 1 (from 0.5 on, no object can match twice); pairs need more than this.
-
-    Returns:
-        PQ, SQ, DQ and the counts; PQ and DQ are NaN if neither map has an object.
-
-    Raises:
-        ValueError: If the maps are not integer label maps of one shape, or `iou` is below 0.5.
-
-    Example:
-        >>> panoptic_quality(np.array([[1, 1, 2, 0]]), np.array([[1, 1, 0, 3]])).pq
-        0.5
-    """
-    _check_iou(iou)
-    return _panoptic(contingency(truth, prediction), iou)
-
-
-def _check_iou(iou: float) -> None:
-    if not MATCH_IOU <= iou < 1:
-        msg = f"iou is {iou}, expected {MATCH_IOU} <= iou < 1; below, an object could match twice"
-        raise ValueError(msg)
-
-
-def _panoptic(table: Contingency, iou: float) -> PanopticQuality:
-    matched = table.ious[table.ious > iou]
+def _panoptic(table: Contingency) -> PanopticQuality:
+    matched = table.ious[table.ious > MATCH_IOU]
     objects = table.truth_ids.size + table.prediction_ids.size
     return PanopticQuality(
         pq=2 * float(matched.sum()) / objects if objects else float("nan"),

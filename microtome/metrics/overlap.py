@@ -2,8 +2,8 @@
 """Overlap of class maps: count once per class, then derive and reduce.
 
 `confusion_counts` gives tp, fp, fn, tn per class, one class against the rest, over the labelled pixels. Every
-metric is a ratio of these counts, so the counts of many images can be added first (pooled), or the metric
-taken per image and averaged; `pooled` adds the classes of one frame (micro average).
+metric is a ratio of these counts, so the counts of many images can be added first, or the metric taken per
+image and averaged.
 
 A ratio with denominator 0 is NaN, "not defined here", and so leaves means and intervals alone: Dice, IoU and
 precision of a class that neither truth nor prediction has, sensitivity of a class the truth lacks,
@@ -20,7 +20,6 @@ import pandas as pd
 from microtome.class_maps import IGNORE
 
 COUNTS = ("tp", "fp", "fn", "tn")
-ALL = "all"
 
 ClassMap = npt.NDArray[np.integer] | npt.NDArray[np.bool_]
 
@@ -30,17 +29,13 @@ def confusion_counts(
     prediction: ClassMap,
     *,
     classes: Sequence[str],
-    valid: npt.NDArray[np.bool_] | None = None,
-    ignore: int | None = IGNORE,
 ) -> pd.DataFrame:
     """Count true and false positives and negatives of each class against the rest.
 
     Args:
-        truth: True class of each pixel, integer 0 to len(classes) - 1 or `ignore`, any shape.
+        truth: True class of each pixel, integer 0 to len(classes) - 1 or `IGNORE`, any shape.
         prediction: Predicted class, same shape; free where the truth is not labelled.
         classes: Names of the classes; position = value in the maps.
-        valid: Pixels to count, bool, same shape; None = all.
-        ignore: Value of truth that means "not labelled"; None = every pixel is labelled.
 
     Returns:
         Pixels (int64), one row per class (index ``class``), columns `COUNTS`. Frames of several images add
@@ -55,25 +50,13 @@ def confusion_counts(
         >>> counts.loc["cell"].tolist()
         [1, 0, 1, 1]
     """
-    used = _labelled(truth, prediction, valid, ignore)
+    used = _labelled(truth, prediction)
     true, predicted = truth[used].astype(np.int64), prediction[used].astype(np.int64)
     for name, values in (("truth", true), ("prediction", predicted)):
         _validate_classes(name, values, classes)
     size = len(classes)
     table = np.bincount(true * size + predicted, minlength=size * size).reshape(size, size)
     return _one_against_rest(table, classes)
-
-
-def pooled(counts: pd.DataFrame) -> pd.DataFrame:
-    """Add the counts of all classes: one row ``"all"``, from which a metric is its micro average.
-
-    Args:
-        counts: Counts of `confusion_counts`.
-
-    Returns:
-        Counts with the single class ``"all"``.
-    """
-    return counts.sum().to_frame().T.set_axis(pd.Index([ALL], name="class"))
 
 
 def dice(counts: pd.DataFrame) -> pd.Series:
@@ -118,31 +101,6 @@ def precision(counts: pd.DataFrame) -> pd.Series:
     return _ratio(counts["tp"], counts["tp"] + counts["fp"], "precision")
 
 
-def accuracy(counts: pd.DataFrame) -> pd.Series:
-    """Accuracy (tp + tn) / pixels of each class against the rest (of two classes: the usual accuracy)."""
-    return _ratio(counts["tp"] + counts["tn"], counts[list(COUNTS)].sum(axis=1), "accuracy")
-
-
-def f_beta(counts: pd.DataFrame, *, beta: float) -> pd.Series:
-    """F_beta = (1 + b^2) tp / ((1 + b^2) tp + b^2 fn + fp) per class; beta > 1 favours sensitivity.
-
-    Args:
-        counts: Counts of `confusion_counts`.
-        beta: Weight of sensitivity against precision, > 0 (1 gives Dice).
-
-    Returns:
-        One value per class; NaN for a class nobody has.
-
-    Raises:
-        ValueError: If beta is not positive.
-    """
-    if not beta > 0:
-        msg = f"beta is {beta}, expected a positive number"
-        raise ValueError(msg)
-    hits = (1 + beta**2) * counts["tp"]
-    return _ratio(hits, hits + beta**2 * counts["fn"] + counts["fp"], "f_beta")
-
-
 def pixel_error(counts: pd.DataFrame) -> float:
     """Share of pixels given a wrong class, over all classes (1 - overall accuracy).
 
@@ -160,17 +118,13 @@ def pixel_error(counts: pd.DataFrame) -> float:
     return float(counts["fn"].sum() / counts[list(COUNTS)].iloc[0].sum())
 
 
-def _labelled(
-    truth: ClassMap, prediction: ClassMap, valid: npt.NDArray[np.bool_] | None, ignore: int | None
-) -> npt.NDArray[np.bool_]:
-    mask = np.ones(truth.shape, bool) if valid is None else np.asarray(valid)
-    if not truth.shape == prediction.shape == mask.shape or mask.dtype != bool:
-        found = f"truth {truth.shape}, prediction {prediction.shape} and valid {mask.shape} {mask.dtype}"
-        msg = f"{found}: expected one shape, and valid as bool"
+def _labelled(truth: ClassMap, prediction: ClassMap) -> npt.NDArray[np.bool_]:
+    if truth.shape != prediction.shape:
+        msg = f"truth {truth.shape} and prediction {prediction.shape}: expected one shape"
         raise ValueError(msg)
-    used = mask if ignore is None else mask & (truth != ignore)
+    used = truth != IGNORE
     if not used.any():
-        msg = f"none of {truth.size} pixels is labelled (ignore = {ignore}); leave this image out"
+        msg = f"none of {truth.size} pixels is labelled (all are {IGNORE}); leave this image out"
         raise ValueError(msg)
     return used
 

@@ -19,7 +19,6 @@ UNIT = ("split", "sample")
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 RESAMPLE_BATCH = 1000
-METHODS = ("percentile", "basic", "BCa")
 EXACT_MAX = 12
 TIE = 1e-12
 SIGN_FLIP, WILCOXON = "sign-flip permutation", "Wilcoxon signed-rank"
@@ -28,141 +27,58 @@ Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """How the interval of a mean is found.
+class Summary:
+    """Values of a metric over some units; NaN where there are too few, or where it was not asked for.
 
     Attributes:
-        confidence: Coverage of the interval, in (0, 1).
-        resamples: Number of bootstrap samples.
-        method: ``"percentile"``, ``"basic"`` or ``"BCa"`` (bias-corrected; better from about ten images on).
-            With very few images (three, say) every bootstrap interval is too narrow.
-        seed: Seed; each group starts from it, so a group's interval does not depend on the others.
+        n: Units with a value.
+        undefined: Units without (NaN).
+        mean: Mean.
+        sd: Standard deviation.
+        low: Lower end of the bootstrap interval of the mean.
+        high: Upper end.
     """
 
-    confidence: float = CONFIDENCE
-    resamples: int = RESAMPLES
-    method: str = "percentile"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.confidence < 1 or self.resamples < 1 or self.method not in METHODS:
-            msg = f"{self}: expected a confidence in (0, 1), resamples >= 1 and a method of {METHODS}"
-            raise ValueError(msg)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Paired test of one metric between two runs on the same images.
-
-    Attributes:
-        metric: Name of the metric.
-        run_a: First run.
-        run_b: Second run.
-        n: Images compared.
-        undefined: Images left out because the metric is undefined (NaN) for a run.
-        mean_a: Mean of the first run over the compared images.
-        mean_b: Mean of the second run.
-        difference: Mean of first minus second.
-        test: Name of the test (see `compare`).
-        p_value: Two-sided p-value; with n images an exact test cannot give less than 2 / 2^n.
-    """
-
-    metric: str
-    run_a: str
-    run_b: str
     n: int
-    undefined: int
-    mean_a: float
-    mean_b: float
-    difference: float
-    test: str
-    p_value: float
+    undefined: int = 0
+    mean: float = float("nan")
+    sd: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
 
 
 def summarize(
     frame: pd.DataFrame,
     *,
-    by: Sequence[str] = BY,
-    unit: Sequence[str] = UNIT,
-    ddof: int = 1,
-    interval: Bootstrap | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Mean, standard deviation and bootstrap interval of each group.
+    """Mean, sample standard deviation and bootstrap interval of the mean by `BY`.
 
     Args:
-        frame: Tidy metrics, one row per image, class and metric (columns of ``metrics.tsv``; `value` and
-            those named here are used).
-        by: Columns that make a group, e.g. run, part, class and metric.
-        unit: Columns that name one image; rows of a group with the same unit are averaged first.
-        ddof: 1 = sample standard deviation, 0 = population (as some papers print).
-        interval: Settings of the interval; None = 95 % percentile bootstrap of the mean.
+        frame: Tidy metrics, one row per image, class and metric (columns of ``metrics.tsv``; `value`, `UNIT`
+            and `BY` are used); rows of a group with the same `UNIT` are averaged first.
+        seed: Seed of the bootstrap; each group starts from it, so its interval does not depend on the others.
 
     Returns:
-        One row per group, in order of first appearance: `by`, then ``n`` (images), ``undefined`` (images
-        left out), ``mean``, ``sd``, ``low``, ``high``. Where n is 1 the interval (and the sample sd) is NaN.
+        One row per group, in order of first appearance: `BY`, then ``n`` (images), ``undefined`` (images
+        left out), ``mean``, ``sd``, ``low``, ``high``. Where n is 1 the interval and the sd are NaN.
 
     Raises:
         ValueError: If columns are missing, the frame is empty, or a value is infinite.
 
     Example:
-        >>> frame = pd.DataFrame({"run": "unet", "sample": ["a", "b", "c"], "value": [0.8, 0.9, 1.0]})
-        >>> summarize(frame, by=["run"], unit=["sample"])[["n", "mean", "sd"]].round(3).to_dict("records")
+        >>> names = {"run": "unet", "split": 0, "part": "test", "class": "all", "metric": "dice"}
+        >>> frame = pd.DataFrame({**names, "sample": ["a", "b", "c"], "value": [0.8, 0.9, 1.0]})
+        >>> summarize(frame)[["n", "mean", "sd"]].round(3).to_dict("records")
         [{'n': 3, 'mean': 0.9, 'sd': 0.1}]
     """
-    _validate(frame, {*by, *unit, "value"})
-    if ddof not in (0, 1):
-        msg = f"ddof is {ddof}, expected 1 (sample) or 0 (population)"
-        raise ValueError(msg)
-    keys = list(dict.fromkeys(by))
-    units = _average(frame, [*keys, *(column for column in unit if column not in keys)])
-    settings = interval or Bootstrap()
+    _validate(frame, {*BY, *UNIT, "value"})
+    units = _average(frame, [*BY, *UNIT])
     rows = [
-        dict(zip(keys, group, strict=True)) | statistics(values["value"].to_numpy(float), ddof, settings)
-        for group, values in units.groupby(keys, sort=False, observed=True)
+        dict(zip(BY, group, strict=True)) | asdict(statistics(values["value"].to_numpy(float), seed=seed))
+        for group, values in units.groupby(list(BY), sort=False, observed=True)
     ]
     return pd.DataFrame(rows)
-
-
-def compare(
-    frame: pd.DataFrame,
-    metric: str,
-    run_a: str,
-    run_b: str,
-    *,
-    class_name: str = "all",
-    part: str | None = None,
-) -> Comparison:
-    """Test whether two runs differ on the same images (paired, two-sided).
-
-    Up to 12 images: exact permutation test of the mean difference over all 2^n sign flips. More: Wilcoxon
-    signed-rank test, pairs without difference left out.
-
-    Args:
-        frame: Tidy metrics with the columns run, split, part, sample, class, metric, value; several seeds of
-            a run are averaged per image.
-        metric: Metric to compare.
-        run_a: First run.
-        run_b: Second run.
-        class_name: Class to compare.
-        part: Part of the split, e.g. ``"test"``; None = the only one there is.
-
-    Returns:
-        The comparison.
-
-    Raises:
-        ValueError: If rows are missing, the part is not clear, or the runs were not measured on the same
-            images.
-
-    Example:
-        >>> values = {"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]}
-        >>> rows = [("x", "test", r, s, "all", "dice", v) for r in "ab" for s, v in enumerate(values[r])]
-        >>> frame = pd.DataFrame(rows, columns=["split", "part", "run", "sample", "class", "metric", "value"])
-        >>> result = compare(frame, "dice", "a", "b")
-        >>> round(result.difference, 3), result.p_value
-        (0.133, 0.25)
-    """
-    table = _paired_values(frame, metric, (run_a, run_b), class_name, part)
-    return _test(table, metric, run_a, run_b)
 
 
 def compare_all(
@@ -173,20 +89,34 @@ def compare_all(
     class_name: str = "all",
     part: str | None = None,
 ) -> pd.DataFrame:
-    """Test every pair of runs, with p-values corrected for the number of pairs.
+    """Test whether runs differ on the same images: every pair, with p-values corrected for their number.
+
+    The tests are paired and two-sided. Up to 12 images: exact permutation test of the mean difference over
+    all 2^n sign flips. More: Wilcoxon signed-rank test, pairs without difference left out.
 
     Args:
-        frame: Tidy metrics, as in `compare`.
+        frame: Tidy metrics with the columns run, split, part, sample, class, metric, value; several seeds of
+            a run are averaged per image.
         metric: Metric to compare.
         runs: Runs to compare; None = all that have the metric, in order of appearance.
         class_name: Class to compare.
-        part: Part of the split; None = the only one there is.
+        part: Part of the split, e.g. ``"test"``; None = the only one there is.
 
     Returns:
-        One row per pair: the fields of `Comparison` and ``p_holm`` (see `holm`).
+        One row per pair: metric, run_a, run_b, n (images), undefined (images left out, as a value is NaN),
+        mean_a, mean_b, difference (mean of first minus second), test, p_value (with n images an exact test
+        cannot give less than 2 / 2^n), p_holm (see `holm`).
 
     Raises:
-        ValueError: As `compare`, or if there are fewer than two runs.
+        ValueError: If rows are missing, the part is not clear, the runs were not measured on the same images,
+            or there are fewer than two.
+
+    Example:
+        >>> values = {"a": [0.9, 0.8, 0.7], "b": [0.8, 0.7, 0.5]}
+        >>> rows = [("x", "test", r, s, "all", "dice", v) for r in "ab" for s, v in enumerate(values[r])]
+        >>> frame = pd.DataFrame(rows, columns=["split", "part", "run", "sample", "class", "metric", "value"])
+        >>> compare_all(frame, "dice")[["difference", "p_value"]].round(3).values.tolist()
+        [[0.133, 0.25]]
     """
     rows = _select(frame, metric, class_name, part)
     chosen = list(dict.fromkeys(rows["run"] if runs is None else runs))
@@ -194,7 +124,7 @@ def compare_all(
         msg = f"runs {chosen}: a comparison needs two or more runs with metric {metric!r}"
         raise ValueError(msg)
     table = _paired_values(frame, metric, tuple(chosen), class_name, part)
-    result = pd.DataFrame([asdict(_test(table, metric, a, b)) for a, b in combinations(chosen, 2)])
+    result = pd.DataFrame([_test(table, metric, a, b) for a, b in combinations(chosen, 2)])
     return result.assign(p_holm=holm(result["p_value"].to_numpy()))
 
 
@@ -234,31 +164,22 @@ def _average(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return frame.groupby(keys, sort=False, observed=True, as_index=False)["value"].mean()
 
 
-def statistics(values: Values, ddof: int, settings: Bootstrap | None) -> dict[str, float]:
-    """Mean, spread and interval of the values of some units.
+def statistics(values: Values, *, ddof: int = 1, seed: int | None = None) -> Summary:
+    """Summarize the values (N,) of some units, NaN where one is undefined.
 
-    Args:
-        values: One value a unit, (N,); NaN where it is undefined.
-        ddof: 1 for the sample standard deviation, 0 for that of the population.
-        settings: How to bootstrap the interval of the mean; None: not at all.
-
-    Returns:
-        ``n`` (defined values), ``undefined``, ``mean``, ``sd``, ``low``, ``high``; NaN if there are too few.
+    `ddof` is 1 for the sample standard deviation, 0 for that of the population; without the seed of a
+    bootstrap there is no interval. With very few images (three, say) every such interval is too narrow.
     """
     defined = values[~np.isnan(values)]
     nan = float("nan")
-    low, high = _interval(defined, settings) if settings else (nan, nan)
-    return {
-        "n": defined.size,
-        "undefined": values.size - defined.size,
-        "mean": float(defined.mean()) if defined.size else nan,
-        "sd": float(defined.std(ddof=ddof)) if defined.size > ddof else nan,
-        "low": low,
-        "high": high,
-    }
+    mean = float(defined.mean()) if defined.size else nan
+    sd = float(defined.std(ddof=ddof)) if defined.size > ddof else nan
+    interval = (nan, nan) if seed is None else _interval(defined, seed)
+    return Summary(defined.size, values.size - defined.size, mean, sd, *interval)
 
 
-def _interval(values: Values, settings: Bootstrap) -> tuple[float, float]:
+def _interval(values: Values, seed: int) -> tuple[float, float]:
+    """Percentile bootstrap of the mean."""
     if values.size < 2:
         return float("nan"), float("nan")
     if np.ptp(values) == 0:
@@ -268,11 +189,11 @@ def _interval(values: Values, settings: Bootstrap) -> tuple[float, float]:
     result = bootstrap(
         (values,),
         np.mean,
-        confidence_level=settings.confidence,
-        n_resamples=settings.resamples,
-        method=settings.method,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        method="percentile",
         batch=RESAMPLE_BATCH,
-        rng=np.random.default_rng(settings.seed),
+        rng=np.random.default_rng(seed),
     )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
@@ -300,32 +221,32 @@ def _paired_values(
     images = {run: set(map(tuple, rows.loc[rows["run"] == run, list(UNIT)].to_numpy())) for run in runs}
     every = set().union(*images.values())
     lacking = {run: sorted(map(str, every - found)) for run, found in images.items() if found != every}
-    if lacking or len(set(runs)) < len(runs):
+    if lacking:
         short = {run: f"{len(found)} missing, e.g. {found[:3]}" for run, found in lacking.items()}
         msg = f"runs {runs} are not paired on {metric!r}: {short}; evaluate different runs on the same images"
         raise ValueError(msg)
     return _average(rows, ["run", *UNIT]).set_index([*UNIT, "run"])["value"].unstack("run")  # noqa: PD010
 
 
-def _test(table: pd.DataFrame, metric: str, run_a: str, run_b: str) -> Comparison:
+def _test(table: pd.DataFrame, metric: str, run_a: str, run_b: str) -> dict[str, object]:
     pairs = table[[run_a, run_b]].dropna()
     if pairs.empty:
         msg = f"metric {metric!r} is undefined for {run_a!r} or {run_b!r} on each of {len(table)} images"
         raise ValueError(msg)
     differences = (pairs[run_a] - pairs[run_b]).to_numpy(float)
     exact = len(pairs) <= EXACT_MAX
-    return Comparison(
-        metric=metric,
-        run_a=run_a,
-        run_b=run_b,
-        n=len(pairs),
-        undefined=len(table) - len(pairs),
-        mean_a=float(pairs[run_a].mean()),
-        mean_b=float(pairs[run_b].mean()),
-        difference=float(differences.mean()),
-        test=SIGN_FLIP if exact else WILCOXON,
-        p_value=_sign_flip(differences) if exact else _signed_rank(differences),
-    )
+    return {
+        "metric": metric,
+        "run_a": run_a,
+        "run_b": run_b,
+        "n": len(pairs),
+        "undefined": len(table) - len(pairs),
+        "mean_a": float(pairs[run_a].mean()),
+        "mean_b": float(pairs[run_b].mean()),
+        "difference": float(differences.mean()),
+        "test": SIGN_FLIP if exact else WILCOXON,
+        "p_value": _sign_flip(differences) if exact else _signed_rank(differences),
+    }
 
 
 def _sign_flip(differences: Values) -> float:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Parts that several networks share."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -13,14 +15,8 @@ KERNEL = 3
 def conv_bn_relu(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.Sequential:
     """3×3 convolution with zero padding 1, batch normalisation, ReLU: "CBR" in the papers' tables.
 
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        bias: whether the convolution has a bias of its own (redundant before batch normalisation, but counted
-            in the published layouts that have it).
-
-    Returns:
-        A module mapping (N, in_channels, H, W) to (N, out_channels, H, W).
+    It maps (N, in_channels, H, W) to (N, out_channels, H, W). A `bias` of the convolution is redundant before
+    batch normalisation, but counted in the published layouts that have it.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, KERNEL, padding=KERNEL // 2, bias=bias),
@@ -29,15 +25,19 @@ def conv_bn_relu(in_channels: int, out_channels: int, *, bias: bool = True) -> n
     )
 
 
-def conv_bn_relu_chain(*channels: int, bias: bool = True) -> nn.Sequential:
-    """Several `conv_bn_relu` in a row.
+@contextmanager
+def hooked(layers: Iterable[nn.Module], record: Callable[..., None]) -> Iterator[None]:
+    """Have `record(layer, inputs, output)` called after each call of some layers, as long as it lasts."""
+    hooks = [layer.register_forward_hook(record) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
-    Args:
-        *channels: channels before the first and after each convolution, so one more than convolutions.
-        bias: passed to each convolution.
 
-    Returns:
-        A module mapping (N, channels[0], H, W) to (N, channels[-1], H, W).
+def conv_bn_relu_chain(*channels: int) -> nn.Sequential:
+    """Several `conv_bn_relu` in a row, given the channels before the first and after each convolution.
 
     Raises:
         ValueError: fewer than two numbers.
@@ -45,7 +45,7 @@ def conv_bn_relu_chain(*channels: int, bias: bool = True) -> nn.Sequential:
     if len(channels) < 2:
         msg = f"A chain of convolutions needs at least two channel numbers, found {channels}."
         raise ValueError(msg)
-    return nn.Sequential(*(conv_bn_relu(before, after, bias=bias) for before, after in pairwise(channels)))
+    return nn.Sequential(*(conv_bn_relu(before, after) for before, after in pairwise(channels)))
 
 
 def pad_to_multiple(images: torch.Tensor, multiple: int) -> torch.Tensor:
@@ -71,15 +71,10 @@ def pad_to_multiple(images: torch.Tensor, multiple: int) -> torch.Tensor:
 
 
 def require_images(images: torch.Tensor, channels: int, *, owner: str) -> None:
-    """Check that a batch of 2-D images fits a network.
-
-    Args:
-        images: should be (N, channels, H, W), none of them 0.
-        channels: what the network was built for.
-        owner: name of the network, for the message.
+    """Check that a batch of 2-D images fits a network, which the message calls `owner`.
 
     Raises:
-        ValueError: another number of axes or channels, or no pixels.
+        ValueError: not of shape (N, channels, H, W), or without pixels.
     """
     if images.ndim != 4 or images.shape[1] != channels or 0 in images.shape:
         found = f"{owner} takes images of shape (N, {channels}, H, W), found {tuple(images.shape)}"

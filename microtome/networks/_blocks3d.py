@@ -30,10 +30,7 @@ def bn_conv_relu(
         out_channels: channels of the output.
         kernel: side of the kernel; odd, unless `halves`.
         dilation: distances of the kernel's taps along bands, rows and columns.
-        halves: whether the convolution has no padding and a stride of 2.
-
-    Returns:
-        A module mapping (N, in_channels, D, H, W) to (N, out_channels, D, H, W), or to half of each size.
+        halves: whether the convolution has no padding and a stride of 2; else sizes stay.
     """
     padding = (0, 0, 0) if halves else tuple(kernel // 2 * step for step in dilation)
     stride = STRIDE if halves else 1
@@ -48,15 +45,9 @@ def bn_conv_relu(
 def bn_conv_relu_chain(
     *channels: int, kernel: int, dilations: Sequence[Triple] | None = None
 ) -> nn.Sequential:
-    """Several `bn_conv_relu` in a row.
+    """Several `bn_conv_relu` in a row, given the channels before the first and after each convolution.
 
-    Args:
-        *channels: channels before the first and after each convolution, so one more than convolutions.
-        kernel: side of the kernels.
-        dilations: of each convolution; None: no dilation.
-
-    Returns:
-        A module mapping (N, channels[0], D, H, W) to (N, channels[-1], D, H, W).
+    `dilations` are those of each convolution; None: no dilation.
     """
     pairs = list(pairwise(channels))
     steps = [FLAT] * len(pairs) if dilations is None else dilations
@@ -101,19 +92,11 @@ class BandHead(nn.Module):
 
 
 def as_volumes(images: torch.Tensor, bands: int, multiple: int, *, owner: str) -> torch.Tensor:
-    """Check images, mirror them up to sizes that divide, and make their bands the depth.
+    """Check images (N, bands, H, W) and make them volumes (N, 1, bands, H', W') that divide by `multiple`.
 
     On a CPU the volumes, and by that all features, are laid out channels last, in which 3-D convolutions of
-    few channels take half the time in training and two thirds in prediction.
-
-    Args:
-        images: (N, bands, H, W).
-        bands: what the network was built for.
-        multiple: what H and W must divide by.
-        owner: name of the network, for the message.
-
-    Returns:
-        (N, 1, bands, H', W').
+    few channels take half the time in training and two thirds in prediction. The message calls the network
+    `owner`.
 
     Raises:
         ValueError: another number of axes or bands, or no pixels.

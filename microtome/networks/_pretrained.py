@@ -111,14 +111,8 @@ def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: b
 
 
 def describe(weights: str, file: Path) -> str:
-    """Say in a few words what weights are.
-
-    Args:
-        weights: `imagenet`, or the path of a file.
-        file: the file they were read from.
-
-    Returns:
-        `ImageNet (…)` with the name of the published file, or the file's name and the start of its SHA-256.
+    """Say what the weights read from a file are: `ImageNet (…)` with the name of the published file, or the
+    file's name and the start of its SHA-256.
     """
     if weights == IMAGENET:
         return f"ImageNet ({file.name})"
@@ -126,13 +120,9 @@ def describe(weights: str, file: Path) -> str:
 
 
 def load_into(encoder: nn.Module, file: Path) -> None:
-    """Replace the weights of an encoder by those of a file.
+    """Replace the weights of an encoder, which is changed in place, by those of a file.
 
     The keys of a classifier (`fc.…`) are left out; every other must fit.
-
-    Args:
-        encoder: has the parameter names of the file; changed in place.
-        file: state dictionary written by `torch.save`, or `.safetensors`.
 
     Raises:
         WeightsError: the file holds something else, or other keys or shapes; the encoder is then unchanged.
@@ -156,13 +146,9 @@ def load_into(encoder: nn.Module, file: Path) -> None:
 
 
 def read(file: Path) -> dict[str, torch.Tensor]:
-    """Read a state dictionary; nothing but tensors is ever unpickled.
+    """Read a state dictionary, saved by `torch.save` or as `.safetensors`: tensors by name, on the CPU.
 
-    Args:
-        file: written by `torch.save`, or `.safetensors`.
-
-    Returns:
-        Tensors by name, on the CPU.
+    Nothing but tensors is ever unpickled.
 
     Raises:
         WeightsError: the file is broken, or holds anything else.

@@ -111,11 +111,6 @@ def test_save_writes_all_formats_without_dates(tmp_path, study):
     assert {name: path.read_bytes() for name, path in paths.items()} == bytes_before
 
 
-def test_save_refuses_unknown_formats(tmp_path, study):
-    with pytest.raises(ValueError, match="gif"):
-        save_figure(figures.draw("worked_relu", study), tmp_path / "x", formats=["gif"])
-
-
 def test_a_figure_has_data_behind_it():
     figure = styled(new_figure)(1, 1)
     with pytest.raises(ValueError, match="no data behind"):

@@ -20,7 +20,7 @@ from microtome.figures.parts.pictures import shorten
 from microtome.figures.parts.style import styled
 from microtome.figures.save import render
 from microtome.io import images
-from microtome.metrics.instances import panoptic_quality
+from microtome.metrics.instances import score
 from tests.synthetic_nuclei import ORGANS, STAIN, found_objects, stained
 from tests.synthetic_nuclei import nuclei as draw_nuclei
 
@@ -51,7 +51,7 @@ def test_touching_objects_differ_in_colour_and_have_a_line_between_them():
 def test_outcomes_agree_with_panoptic_quality():
     truth = draw_nuclei(96, seed=3)
     found = found_objects(truth, faults=0.3, seed=1)
-    outcomes, quality = objects.match(truth, found), panoptic_quality(truth, found)
+    outcomes, quality = objects.match(truth, found), score(truth, found).panoptic
     sizes = [outcomes.matched.size, outcomes.false_positive.size, outcomes.missed.size]
     assert sizes == [quality.true_positives, quality.false_positives, quality.false_negatives]
     assert min(sizes) > 0

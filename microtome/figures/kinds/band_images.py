@@ -9,18 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.bands import (
-    BAND,
-    CHOSEN,
-    SCORE,
-    WAVELENGTH,
-    band_title,
-    choose_cube,
-    chosen_bands,
-    read_bands,
-    shrink,
-    stretched,
-)
+from microtome.figures.parts import bands
 from microtome.figures.parts.colors import BLUE, GREY
 from microtome.figures.parts.panels import show_image
 from microtome.figures.parts.samples import data_sentence
@@ -75,16 +64,16 @@ def draw(
         found = f"which={which!r}, columns={columns}, others={others}"
         msg = f"{found}; expected which of {list(SETS)}, columns from 1, others from 0"
         raise ValueError(msg)
-    name, _ = choose_cube(inputs, sample)
-    cube, table = open_cube(inputs.cubes[name]), read_bands(inputs.bands)
-    chosen = chosen_bands(table, cube)
+    name, _ = bands.choose_cube(inputs, sample)
+    cube, table = open_cube(inputs.cubes[name]), bands.read_bands(inputs.bands)
+    chosen = bands.chosen_bands(table, cube)
     rest = [band for band in range(cube.bands) if band not in chosen]
     sets = {"chosen": chosen, "others": _spaced(rest, others)}
     shown = {kind: sets[kind] for kind in SETS[which] if sets[kind]}
     if not shown:
         msg = f"every band of {cube.path} is chosen, so there is no other to show; draw the chosen ones"
         raise ValueError(msg)
-    lines = [(kind, line) for kind, bands in shown.items() for line in _lines(bands, columns)]
+    lines = [(kind, line) for kind, some in shown.items() for line in _lines(some, columns)]
     width = min(columns, max(len(line) for _, line in lines))
     panel = DOUBLE_COLUMN / columns
     height = len(lines) * (panel * cube.height / cube.width + TITLE_HEIGHT) + HEAD_ROOM * len(shown)
@@ -99,34 +88,35 @@ def draw(
             empty.set_axis_off()
         if is_first:
             _write_head(axes[0], kind, sets[kind], rest)
-    scores = table.set_index(BAND)[SCORE]
+    scores = table.set_index(bands.BAND)[bands.SCORE]
     data = pd.DataFrame(rows).assign(sample=name)
-    data = data.assign(**{SCORE: scores.reindex(data[BAND]).to_numpy()})
+    data = data.assign(**{bands.SCORE: scores.reindex(data[bands.BAND]).to_numpy()})
     return FigureResult(figure, data, _caption(inputs, name, cube, shown, rest))
 
 
-def _spaced(bands: Sequence[int], count: int) -> list[int]:
+def _spaced(numbers: Sequence[int], count: int) -> list[int]:
     """Some of the bands, evenly spaced, the ends among them."""
-    if not count or count >= len(bands):
-        return list(bands)
-    return [bands[round(place)] for place in np.linspace(0, len(bands) - 1, count)]
+    if not count or count >= len(numbers):
+        return list(numbers)
+    return [numbers[round(place)] for place in np.linspace(0, len(numbers) - 1, count)]
 
 
-def _lines(bands: Sequence[int], columns: int) -> list[Sequence[int]]:
-    return [bands[start : start + columns] for start in range(0, len(bands), columns)]
+def _lines(numbers: Sequence[int], columns: int) -> list[Sequence[int]]:
+    return [numbers[start : start + columns] for start in range(0, len(numbers), columns)]
 
 
 def _draw_band(axes: Axes, cube: Cube, band: int, kind: str, above: str) -> dict[str, object]:
     picture = cube.read_band(band)
-    show_image(axes, shrink(stretched(picture), SIDE))
-    axes.set_title(f"{above}{band_title(cube, band)}", fontsize=TITLE, loc="center", pad=2, linespacing=1.9)
+    show_image(axes, bands.shrink(bands.stretched(picture), SIDE))
+    title = f"{above}{bands.band_title(cube, band)}"
+    axes.set_title(title, fontsize=TITLE, loc="center", pad=2, linespacing=1.9)
     for spine in axes.spines.values():
         spine.set(color=FRAME[kind], linewidth=0.8)
     low, high = np.percentile(picture, (0.5, 99.5))
     return {
-        BAND: band,
-        WAVELENGTH: float("nan") if cube.wavelengths is None else cube.wavelengths[band],
-        CHOSEN: kind == "chosen",
+        bands.BAND: band,
+        bands.WAVELENGTH: float("nan") if cube.wavelengths is None else cube.wavelengths[band],
+        bands.CHOSEN: kind == "chosen",
         "mean": float(picture.mean(dtype=np.float64)),
         "sd": float(picture.std(dtype=np.float64)),
         "black": float(low),
@@ -134,20 +124,13 @@ def _draw_band(axes: Axes, cube: Cube, band: int, kind: str, above: str) -> dict
     }
 
 
-def _write_head(axes: Axes, kind: str, bands: Sequence[int], rest: Sequence[int]) -> None:
+def _write_head(axes: Axes, kind: str, numbers: Sequence[int], rest: Sequence[int]) -> None:
     """Letter and name of a set of bands, above its first picture."""
     key = "a" if kind == "chosen" else "b"
-    some = f", {len(bands)} of {len(rest)}" if kind == "others" and len(bands) < len(rest) else ""
-    head = axes.annotate(
-        rf"$\bf{{{key}}}$   bands {NAMES[kind]}{some}",
-        (0, 1),
-        (0, 11),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        ha="left",
-        va="bottom",
-        fontsize=7.5,
-    )
+    some = f", {len(numbers)} of {len(rest)}" if kind == "others" and len(numbers) < len(rest) else ""
+    text = rf"$\bf{{{key}}}$   bands {NAMES[kind]}{some}"
+    style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "bottom"}
+    head = axes.annotate(text, (0, 1), (0, 11), fontsize=7.5, **style)
     head.set_in_layout(False)  # the empty line above the titles holds it
 
 
@@ -157,7 +140,7 @@ def _caption(
     parts = []
     if "chosen" in shown:
         ends = shown["chosen"][0], shown["chosen"][-1]
-        waves = f" ({' to '.join(band_title(cube, band) for band in ends)})" if cube.wavelengths else ""
+        waves = f" ({' to '.join(bands.band_title(cube, band) for band in ends)})" if cube.wavelengths else ""
         parts.append(f"the {len(shown['chosen'])} bands that networks see, {ends[0]} to {ends[1]}{waves}")
     if "others" in shown:
         count = len(shown["others"])

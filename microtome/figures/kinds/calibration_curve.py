@@ -9,10 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts.colors import BLUE, GREY, LIGHT, VERMILLION
-from microtome.figures.parts.panels import IGNORE, read_probability
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_probability
 from microtome.figures.parts.style import SINGLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.inference.calibration import Calibration, Histogram, apply, histogram
@@ -69,12 +68,9 @@ def draw(
     terms = ", ".join(f"{value:.3f}" for value in calibration.coefficients)
     caption = (
         f"Calibration of {record.label}: frequency of {inputs.positive_class} among the pixels of "
-        f"{len(names)} sample(s) "
-        f"against the value predicted for them, and the monotone polynomial fitted to {calibration.pixels:,} "
-        f"held-out "
-        f"pixels (coefficients of 1, x, x², x³: {terms}; weighted root mean square residual "
-        f"{calibration.residual:.3f}). "
-        "Below: pixels per bin."
+        f"{len(names)} sample(s) against the value predicted for them, and the monotone polynomial fitted to "
+        f"{calibration.pixels:,} held-out pixels (coefficients of 1, x, x², x³: {terms}; weighted root mean "
+        f"square residual {calibration.residual:.3f}). Below: pixels per bin."
     )
     return FigureResult(figure, data.assign(run=record.run), caption)
 
@@ -89,9 +85,8 @@ def _count(inputs: FigureInputs, name: str, sources: SampleSources, run: str, bi
     probability = read_probability(path, inputs)
     label = images.read(needed(sources, "target", name))
     check_same_size(name, prediction=probability, label=label)
-    return histogram(
-        probability, label == inputs.class_id(inputs.positive_class), bins, valid=label != IGNORE
-    )
+    positive = inputs.class_id(inputs.positive_class)
+    return histogram(probability, label == positive, bins, valid=label != IGNORE)
 
 
 def _bins(counts: Histogram, calibration: Calibration) -> pd.DataFrame:
@@ -110,16 +105,8 @@ def _draw_curve(axes: Axes, data: pd.DataFrame, calibration: Calibration, positi
     area = np.sqrt(data["pixels"] / data["pixels"].max())
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle=":", label="identity")
     axes.plot(points, apply(calibration, points), color=VERMILLION, label="fitted, monotone")
-    axes.scatter(
-        data["predicted"],
-        data["observed"],
-        s=SMALLEST_DOT + LARGEST_DOT * area,
-        color=BLUE,
-        alpha=0.85,
-        linewidths=0,
-        zorder=3,
-        label="observed",
-    )
+    style = {"color": BLUE, "alpha": 0.85, "linewidths": 0, "zorder": 3, "label": "observed"}
+    axes.scatter(data["predicted"], data["observed"], s=SMALLEST_DOT + LARGEST_DOT * area, **style)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"frequency of {positive}")
     axes.grid()
     legend = axes.legend(loc="upper left")
@@ -129,15 +116,8 @@ def _draw_curve(axes: Axes, data: pd.DataFrame, calibration: Calibration, positi
 
 
 def _draw_counts(axes: Axes, data: pd.DataFrame, positive: str) -> None:
-    axes.bar(
-        data["low"],
-        data["pixels"],
-        width=data["high"] - data["low"],
-        align="edge",
-        color=LIGHT,
-        edgecolor="white",
-        linewidth=0.4,
-    )
+    style = {"align": "edge", "color": LIGHT, "edgecolor": "white", "linewidth": 0.4}
+    axes.bar(data["low"], data["pixels"], width=data["high"] - data["low"], **style)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(numticks=4))
     axes.yaxis.set_minor_locator(NullLocator())

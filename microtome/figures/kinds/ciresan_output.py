@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed, panel_row
-from microtome.figures.parts.panels import IGNORE, read_image, read_probability
+from microtome.figures.inputs import FigureInputs, file_of, needed
+from microtome.figures.kinds.sample_panel import panel_row
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, read_probability
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
@@ -43,33 +43,23 @@ def draw(
     record = inputs.record(run) if run else _first_calibrated(inputs)
     name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     shown = of or inputs.positive_class
-    raw_path = file_of(
-        sources.raw_predictions, record.run, sample=name, what="prediction from before calibration"
-    )
+    uncalibrated = "prediction from before calibration"
+    raw_path = file_of(sources.raw_predictions, record.run, sample=name, what=uncalibrated)
     final_path = file_of(sources.predictions, record.run, sample=name, what="prediction")
     raw, final = (read_probability(path, inputs, shown) for path in (raw_path, final_path))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
     check_same_size(name, image=image, raw=raw, prediction=final, label=label)
     titles = ("input", f"p({shown}), raw", f"p({shown}), calibrated, filtered", "label")
-    figure = panel_row(
-        [image, raw, final, label],
-        titles,
-        ("image", "probability", "probability", "classes"),
-        mpp=mpp,
-        data_kind=inputs.data_kind,
-    )
+    kinds = ("image", "probability", "probability", "classes")
+    figure = panel_row([image, raw, final, label], titles, kinds, mpp=mpp, data_kind=inputs.data_kind)
     truth = label == inputs.class_id(shown)
-    data = pd.concat(
-        [_histogram(raw, truth, label, "raw"), _histogram(final, truth, label, "calibrated")],
-        ignore_index=True,
-    )
+    stages = {"raw": raw, "calibrated": final}
+    data = pd.concat([_histogram(p, truth, label, s) for s, p in stages.items()], ignore_index=True)
     errors = [float(np.abs(probability - truth)[label != IGNORE].mean()) for probability in (raw, final)]
     caption = (
         f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network "
-        f"gives it, "
-        f"the same after calibration and median filtering, and label. Mean absolute error {errors[0]:.3f} "
-        f"before, "
-        f"{errors[1]:.3f} after."
+        f"gives it, the same after calibration and median filtering, and label. Mean absolute error "
+        f"{errors[0]:.3f} before, {errors[1]:.3f} after."
     )
     return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
 
@@ -86,6 +76,5 @@ def _histogram(probability: NDArray, truth: NDArray, label: NDArray, stage: str)
     pixels, _ = np.histogram(probability[valid], edges)
     positives, _ = np.histogram(probability[valid & truth], edges)
     share = np.divide(positives, pixels, out=np.full(BINS, np.nan), where=pixels > 0)
-    return pd.DataFrame(
-        {"stage": stage, "low": edges[:-1], "high": edges[1:], "pixels": pixels, "share_of_class": share}
-    )
+    bins = {"stage": stage, "low": edges[:-1], "high": edges[1:]}
+    return pd.DataFrame({**bins, "pixels": pixels, "share_of_class": share})

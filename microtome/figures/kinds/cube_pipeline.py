@@ -4,21 +4,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.kinds.spectra import BAND_SHOWN
-from microtome.figures.parts.bands import (
-    band_title,
-    check_band,
-    choose_cube,
-    chosen_bands,
-    read_bands,
-    shrink,
-    stretched,
-)
-from microtome.figures.parts.flow_diagram import Stage, draw_flow
+from microtome.figures.parts import bands
+from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
 from microtome.figures.parts.panels import outputs_of, paint, read_image, read_probability
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
@@ -55,20 +46,16 @@ def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", band: int = B
     """
     record = inputs.select([run] if run else ())[0]
     name = sample or _first_sample(inputs, record.run)
-    name, sources = choose_cube(inputs, name)
+    name, sources = bands.choose_cube(inputs, name)
     cube = open_cube(inputs.cubes[name])
-    check_band(cube, band)
+    bands.check_band(cube, band)
     is_rgb = record.card.get("view") == "image"
     steps = _picture_steps(sources) if is_rgb else _cube_steps(inputs, cube, name, band)
     steps += [_network(inputs, record), *_results(inputs, record, sources)]
-    data = pd.DataFrame([_row(step, record.run, name) for step in steps])
-    told = "; ".join(
-        row["step"] + (f" ({row['detail']})" if row["detail"] else "") for row in data.to_dict("records")
-    )
+    data, told = tell_flow(steps, run=record.run, sample=name)
     caption = f"The way of sample {name} to the segmentation by {record.label}: {told}. "
-    return FigureResult(
-        draw_flow(steps, data_kind=inputs.data_kind), data, caption + data_sentence(inputs.data_kind)
-    )
+    caption += data_sentence(inputs.data_kind)
+    return FigureResult(draw_flow(steps, data_kind=inputs.data_kind), data, caption)
 
 
 def _first_sample(inputs: FigureInputs, run: str) -> str:
@@ -83,31 +70,23 @@ def _picture_steps(sources: SampleSources) -> list[Stage]:
 
 
 def _cube_steps(inputs: FigureInputs, cube: Cube, name: str, band: int) -> list[Stage]:
-    chosen = chosen_bands(read_bands(inputs.bands), cube)
+    chosen = bands.chosen_bands(bands.read_bands(inputs.bands), cube)
     places = dict.fromkeys(round(place) for place in np.linspace(0, len(chosen) - 1, SHEETS))
     sheets = [_band(cube, chosen[place]) for place in places]
-    ends = f"{band_title(cube, chosen[0])} –\n{band_title(cube, chosen[-1])}"
+    ends = f"{bands.band_title(cube, chosen[0])} –\n{bands.band_title(cube, chosen[-1])}"
     steps = []
     if name in inputs.raw_cubes:
         raw = open_cube(inputs.raw_cubes[name])
         steps.append(Stage("picture", ("raw cube",), (_band(raw, band),), below=f"{raw.bands} bands"))
     how = {"arrow": "calibrate", "under_arrow": "dark,\nblank"} if steps else {}
-    steps.append(
-        Stage("picture", ("transmittance",), (_band(cube, band),), below=f"{cube.bands} bands", **how)
-    )
-    bands = Stage(
-        "sheets",
-        (f"{len(chosen)} bands",),
-        tuple(sheets),
-        below=ends,
-        arrow="choose",
-        under_arrow="mutual\ninformation",
-    )
-    return [*steps, bands]
+    calibrated = (_band(cube, band),)
+    steps.append(Stage("picture", ("transmittance",), calibrated, below=f"{cube.bands} bands", **how))
+    why = {"arrow": "choose", "under_arrow": "mutual\ninformation"}
+    return [*steps, Stage("sheets", (f"{len(chosen)} bands",), tuple(sheets), below=ends, **why)]
 
 
 def _band(cube: Cube, band: int) -> NDArray:
-    return shrink(stretched(cube.read_band(band)))
+    return bands.shrink(bands.stretched(cube.read_band(band)))
 
 
 def _network(inputs: FigureInputs, record: RunRecord) -> Stage:
@@ -121,21 +100,8 @@ def _results(inputs: FigureInputs, record: RunRecord, sources: SampleSources) ->
     probability = None if path is None else read_probability(path, inputs, outputs=outputs_of(record))
     positive = inputs.class_id(inputs.positive_class)
     classes = None if found is None else (images.read(found) == positive).astype(np.uint8)
-    painted = None if classes is None else paint(classes, dict(enumerate(TONES)))
+    painted = None if classes is None else paint(classes, TONES)
     return (
         Stage("picture", ("probability",), (probability,), below=f"of {inputs.positive_class}"),
         Stage("picture", (inputs.positive_class,), (painted,), arrow="most likely", under_arrow="class"),
     )
-
-
-def _row(step: Stage, run: str, sample: str) -> dict[str, object]:
-    lines = (*(step.titles[1:] if step.shape == "network" else ()), step.under_arrow, step.below)
-    texts = [line.replace(" –\n", " to ").replace("\n", " ") for line in lines if line]
-    return {
-        "step": step.titles[0],
-        "by": step.arrow,
-        "detail": ", ".join(texts),
-        "pictures": sum(picture is not None for picture in step.pictures),
-        "sample": sample,
-        "run": run,
-    }

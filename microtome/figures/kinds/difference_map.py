@@ -7,26 +7,23 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.colors import (
-    FALSE_NEGATIVE,
-    FALSE_POSITIVE,
-    GREY,
-    TRUE_NEGATIVE,
-    TRUE_POSITIVE,
-    UNLABELLED,
-)
-from microtome.figures.parts.panels import IGNORE, frame_panel, paint, scale_bar, show_classes
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.inputs import FigureInputs, file_of, needed
+from microtome.figures.parts import colors, panels
+from microtome.figures.parts.pictures import write_titles
+from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
 NEEDS = frozenset({"images", "runs"})
 CLASS_OPTIONS = ("of",)
 SAMPLE_OPTIONS = ("sample",)
-OUTCOMES = ("true negative", "true positive", "false positive", "false negative")
-TONES = (TRUE_NEGATIVE, TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE)
+TONES = {
+    "true negative": colors.TRUE_NEGATIVE,
+    "true positive": colors.TRUE_POSITIVE,
+    "false positive": colors.FALSE_POSITIVE,
+    "false negative": colors.FALSE_NEGATIVE,
+}
+OUTCOMES = tuple(TONES)
 SHOWN = ("target", "segmentations")
 LEGEND_HEIGHT = 0.5
 
@@ -55,28 +52,22 @@ def draw(
     shown = of or inputs.shown_class
     label = images.read(needed(sources, "target", name))
     output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
-    check_same_size(name, label=label, segmentation=output)
+    panels.check_same_size(name, label=label, segmentation=output)
     outcomes = outcome_map(output, label, inputs.class_id(shown))
     data = _count(outcomes).assign(run=record.run, sample=name, **{"class": shown})
     height, width = label.shape
-    figure = new_figure(
-        DOUBLE_COLUMN, DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT, data_kind=inputs.data_kind
-    )
-    panels = figure.subplots(1, 3)
-    show_classes(panels[0], np.where(label == IGNORE, IGNORE, output))
-    show_classes(panels[1], label)
-    show_outcomes(panels[2], outcomes)
-    for axes, key, title in zip(panels, "abc", ("output", "label", f"difference, {shown}"), strict=True):
-        letter(axes, key, title)
-    scale_bar(panels[0], width, mpp)
-    figure.legend(
-        handles=_handles(data),
-        loc="outside lower right",
-        ncols=4,
-        columnspacing=1.4,
-        handlelength=1.0,
-        handleheight=1.0,
-    )
+    tall = DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT
+    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
+    axes = figure.subplots(1, 3)
+    panels.show_classes(axes[0], np.where(label == panels.IGNORE, panels.IGNORE, output))
+    panels.show_classes(axes[1], label)
+    show_outcomes(axes[2], outcomes)
+    write_titles(axes, ("output", "label", f"difference, {shown}"))
+    panels.scale_bar(axes[0], width, mpp)
+    shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
+    handles = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
+    style = {"ncols": 4, "columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
+    figure.legend(handles=handles, loc="outside lower right", **style)
     return FigureResult(figure, data, _caption(data, record.label, name, shown))
 
 
@@ -91,13 +82,18 @@ def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.ui
     """
     found, truth = output == positive, label == positive
     outcomes = np.select([found & truth, found & ~truth, ~found & truth], [1, 2, 3], 0).astype(np.uint8)
-    return np.where(label == IGNORE, np.uint8(IGNORE), outcomes)
+    return np.where(label == panels.IGNORE, np.uint8(panels.IGNORE), outcomes)
 
 
 def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
     """Show a map of `outcome_map` in their colours."""
-    frame_panel(axes)
-    axes.imshow(paint(outcomes, dict(enumerate(TONES))))
+    panels.show_classes(axes, outcomes, tuple(TONES.values()))
+
+
+def outcome_patch(outcome: str, *, text: str = "") -> Patch:
+    """Give the entry of an outcome, or of unlabelled pixels, in a legend; its name is the default text."""
+    tone = TONES.get(outcome, colors.UNLABELLED)
+    return Patch(facecolor=tone, edgecolor=colors.GREY, linewidth=0.4, label=text or outcome)
 
 
 def _count(outcomes: NDArray) -> pd.DataFrame:
@@ -108,20 +104,6 @@ def _count(outcomes: NDArray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["outcome", "pixels", "share"])
 
 
-def _handles(data: pd.DataFrame) -> list[Patch]:
-    tones = dict(zip((*OUTCOMES, "unlabelled"), (*TONES, UNLABELLED), strict=True))
-    shown = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
-    return [
-        Patch(
-            facecolor=tones[row.outcome],
-            edgecolor=GREY,
-            linewidth=0.4,
-            label=f"{row.outcome}  {row.pixels:,}",
-        )
-        for row in shown
-    ]
-
-
 def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:
     count = data.set_index("outcome")["pixels"]
     positive = 2 * count["true positive"] + count["false positive"] + count["false negative"]
@@ -129,6 +111,5 @@ def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:
     return (
         f"Difference between the output of {label} and the label of sample {sample}, outcomes of {shown}: "
         f"{count['false positive']:,} false positive and {count['false negative']:,} false negative pixels "
-        f"beside "
-        f"{count['true positive']:,} true positive ones ({shown} Dice {dice:.3f})."
+        f"beside {count['true positive']:,} true positive ones ({shown} Dice {dice:.3f})."
     )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.bands import shrink, stretched
 from microtome.figures.parts.block_diagram import Shown, draw_blocks
+from microtome.figures.parts.colors import HEAT
 from microtome.figures.parts.layer_outputs import (
     DECODER,
     ENCODER,
@@ -20,11 +20,11 @@ from microtome.figures.parts.layer_outputs import (
     Block,
     blocks,
     first_layer,
-    layer_outputs,
     load_network,
     read_input,
+    run_layers,
 )
-from microtome.figures.parts.panels import frame_panel, show_image
+from microtome.figures.parts.panels import show_image
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -40,7 +40,6 @@ CROP = 256
 RGB = 3
 SIDE = 160
 """Longest side of a map in the figure, pixels."""
-HEAT = "cividis"
 TITLE = 5.4
 TITLE_HEIGHT = 0.13
 SPAN = 2
@@ -105,16 +104,17 @@ def draw(
     pixels = read_input(inputs, record, model, name, crop=crop)
     parts = blocks(model) if layers == BLOCKS else []
     wanted = [first_layer(model)] if layers == FIRST else [part.layer for part in parts] or list(layers)
-    found, logits = layer_outputs(model, pixels, wanted)
+    found, logits = run_layers(model, pixels, wanted)
     if layers == FIRST:
-        values = found[wanted[0]]
-        channels = range(min(maps, len(values)))
-        shown = [_one(wanted[0], f"{index + 1}", index, values, band) for index in channels]
+        layer, values = wanted[0], found[wanted[0]]
+        shown = [
+            _Map(layer, f"{channel + 1}", channel, values.shape, _flat(values[channel], band, layer))
+            for channel in range(min(maps, len(values)))
+        ]
     else:
         labels = [part.label for part in parts] or wanted
-        shown = [
-            _strongest(layer, label, found[layer], band) for layer, label in zip(wanted, labels, strict=True)
-        ]
+        names = zip(wanted, labels, strict=True)
+        shown = [_strongest(layer, label, found[layer], band) for layer, label in names]
     picture = _picture(pixels)
     if parts:
         figure = _draw_blocks(picture, parts, shown, _output(logits), inputs)
@@ -131,10 +131,6 @@ def _first_sample(inputs: FigureInputs, record: RunRecord) -> str:
     if not seen and not order:
         return inputs.sample(run=record.run)[0]  # raises
     return (seen or order)[0]
-
-
-def _one(layer: str, label: str, channel: int, values: NDArray, band: int | None) -> _Map:
-    return _Map(layer, label, channel, values.shape, _flat(values[channel], band, layer))
 
 
 def _strongest(layer: str, label: str, values: NDArray, band: int | None) -> _Map:
@@ -172,11 +168,6 @@ def _output(logits: NDArray) -> NDArray:
     return shifted[-1] / shifted.sum(axis=0)
 
 
-def _show(axes: Axes, values: NDArray) -> None:
-    frame_panel(axes)
-    axes.imshow(shrink(stretched(values), SIDE), cmap=HEAT, vmin=0, vmax=1)
-
-
 def _draw_grid(picture: NDArray, shown: Sequence[_Map], inputs: FigureInputs) -> Figure:
     """The input at the left, the maps in rows beside it."""
     columns = min(COLUMNS, len(shown))
@@ -192,7 +183,7 @@ def _draw_grid(picture: NDArray, shown: Sequence[_Map], inputs: FigureInputs) ->
     letter(first, "", "input")
     for index, one in enumerate(shown):
         axes = figure.add_subplot(grid[index // columns, SPAN + index % columns])
-        _show(axes, one.values)
+        show_image(axes, shrink(stretched(one.values), SIDE), colors=HEAT)
         axes.set_title(one.label, fontsize=TITLE, loc="center", pad=1.5)
     return figure
 
@@ -201,26 +192,14 @@ def _draw_blocks(
     picture: NDArray, parts: Sequence[Block], shown: Sequence[_Map], output: NDArray, inputs: FigureInputs
 ) -> Figure:
     """The blocks in a U, between input and output."""
-    height = output.shape[0]
-    middle = [
-        Shown(
-            shrink(stretched(one.values), SIDE),
-            one.label,
-            one.size,
-            _level(one, height),
-            PATHS[part.path],
-            HEAT,
-        )
-        for one, part in zip(shown, parts, strict=True)
-    ]
+    middle = []
+    for one, part in zip(shown, parts, strict=True):
+        halved = max(round(float(np.log2(output.shape[0] / one.shape[-2]))), 0)
+        small = shrink(stretched(one.values), SIDE)
+        middle.append(Shown(small, one.label, one.size, halved, PATHS[part.path], HEAT))
     first = Shown(shrink(picture, SIDE), "input", "", 0, "down")
     last = Shown(shrink(output, SIDE), "output", "probability", 0, "up", HEAT)
     return draw_blocks([first, *middle, last], data_kind=inputs.data_kind)
-
-
-def _level(one: _Map, height: int) -> int:
-    """How often the size was halved."""
-    return max(round(float(np.log2(height / one.shape[-2]))), 0)
 
 
 def _row(record: RunRecord, sample: str, one: _Map) -> dict[str, object]:
@@ -260,7 +239,6 @@ def _caption(
     has_depth = any(len(one.shape) == RGB + 1 for one in shown)
     depth = "mean over the bands of a layer" if band is None else f"band {band} of each layer"
     return (
-        f"{lead}, for sample {sample}"
-        f"{f'; {depth}' if has_depth else ''}. Each map is stretched to its own percentiles. "
-        f"{data_sentence(inputs.data_kind)}"
+        f"{lead}, for sample {sample}{f'; {depth}' if has_depth else ''}. Each map is stretched to its own "
+        f"percentiles. {data_sentence(inputs.data_kind)}"
     )

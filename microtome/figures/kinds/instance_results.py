@@ -8,22 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.parts import objects
 from microtome.figures.parts.colors import YELLOW
-from microtome.figures.parts.objects import (
-    Outcomes,
-    Window,
-    densest_window,
-    draw_outcomes,
-    draw_outlines,
-    fade,
-    match,
-    outcome_handles,
-    outlines,
-    read_labels,
-)
-from microtome.figures.parts.panels import pixel_size, read_image, scale_bar, show_image
+from microtome.figures.parts.panels import check_same_size, pixel_size, read_image, scale_bar, show_image
 from microtome.figures.parts.pictures import common_aspect, picture_grid, write_row_label, write_titles
 from microtome.figures.parts.samples import (
     PHRASES,
@@ -49,7 +37,8 @@ COUNT, CROP = 3, 400
 NAMES = {"aji": "AJI", "aji_plus": "AJI+", "pq": "PQ"}
 Arrays = tuple[NDArray, NDArray, NDArray]
 """Image, true and found objects."""
-BADGE = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": "#D9D9D9", "linewidth": 0.4}
+BOX = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": "#D9D9D9", "linewidth": 0.4}
+BADGE = {"ha": "right", "va": "top", "fontsize": 6, "bbox": BOX}
 
 
 @styled
@@ -93,19 +82,20 @@ def draw(
         inputs, samples=samples, groups=groups, count=count, run=record.run, needs=SHOWN, ranking=ranking
     )
     loaded = [_load(name, sources, record.run) for name, sources in chosen]
-    windows = [densest_window(truth, crop) for _, truth, _ in loaded]
+    windows = [objects.densest_window(truth, crop) for _, truth, _ in loaded]
     aspect = common_aspect([w.of(image) for w, (image, _, _) in zip(windows, loaded, strict=True)])
     figure, panels = picture_grid(
-        len(chosen), len(TITLES), aspect=aspect, data_kind=inputs.data_kind, handles=outcome_handles()
+        len(chosen), len(TITLES), aspect=aspect, data_kind=inputs.data_kind, handles=objects.outcome_handles()
     )
-    write_titles(panels, TITLES)
+    write_titles(panels[0], TITLES)
     rows = []
     for axes, (name, sources), arrays, window in zip(panels, chosen, loaded, windows, strict=True):
-        outcomes = match(*arrays[1:])
+        outcomes = objects.match(*arrays[1:])
         rows.append(_row(inputs, record, name, arrays, outcomes, metric))
         _draw_row(axes, arrays, outcomes, window)
         write_row_label(axes[0], inputs, name)
-        _badge(axes[2], f"{NAMES.get(metric, metric)} {rows[-1][metric]:.2f}")
+        score = f"{NAMES.get(metric, metric)} {rows[-1][metric]:.2f}"
+        axes[2].text(0.97, 0.965, score, transform=axes[2].transAxes, **BADGE)
         scale_bar(axes[0], window.width, pixel_size(sources.image, mpp))
     data = pd.DataFrame(rows)
     return FigureResult(figure, data, _caption(inputs, record, data, metric, order, windows, crop))
@@ -113,27 +103,30 @@ def draw(
 
 def _load(name: str, sources: SampleSources, run: str) -> Arrays:
     image = read_image(needed(sources, "image", name))
-    truth = read_labels(needed(sources, "instances", name))
-    found = read_labels(file_of(sources.segmented, run, sample=name, what="objects found"))
+    truth = objects.read_labels(needed(sources, "instances", name))
+    found = objects.read_labels(file_of(sources.segmented, run, sample=name, what="objects found"))
     check_same_size(name, image=image, truth=truth, found=found)
     return image, truth, found
 
 
-def _draw_row(axes: Sequence[Axes], arrays: Arrays, outcomes: Outcomes, window: Window) -> None:
+def _draw_row(
+    axes: Sequence[Axes], arrays: Arrays, outcomes: objects.Outcomes, window: objects.Window
+) -> None:
     image, truth, found = (window.of(array) for array in arrays)
     show_image(axes[0], image)
     show_image(axes[1], image)
-    draw_outlines(axes[1], outlines(truth), color=YELLOW)
-    show_image(axes[2], fade(image))
-    draw_outcomes(axes[2], truth, found, outcomes)
-
-
-def _badge(axes: Axes, text: str) -> None:
-    axes.text(0.97, 0.965, text, transform=axes.transAxes, ha="right", va="top", fontsize=6, bbox=BADGE)
+    objects.draw_outlines(axes[1], objects.outlines(truth), color=YELLOW)
+    show_image(axes[2], objects.fade(image))
+    objects.draw_outcomes(axes[2], truth, found, outcomes)
 
 
 def _row(
-    inputs: FigureInputs, record: RunRecord, name: str, arrays: Arrays, outcomes: Outcomes, metric: str
+    inputs: FigureInputs,
+    record: RunRecord,
+    name: str,
+    arrays: Arrays,
+    outcomes: objects.Outcomes,
+    metric: str,
 ) -> dict[str, object]:
     score = score_of(record, metric, name)
     if np.isnan(score) and metric == AJI:
@@ -157,7 +150,7 @@ def _caption(
     data: pd.DataFrame,
     metric: str,
     order: Order,
-    windows: Sequence[Window],
+    windows: Sequence[objects.Window],
     crop: int,
 ) -> str:
     shown = NAMES.get(metric, metric)

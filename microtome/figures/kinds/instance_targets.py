@@ -8,10 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.objects import Window, colour_labels, densest_window, read_labels
-from microtome.figures.parts.panels import IGNORE, pixel_size, read_image, scale_bar, show_image
+from microtome.figures.parts.panels import (
+    IGNORE,
+    check_same_size,
+    pixel_size,
+    read_image,
+    scale_bar,
+    show_image,
+)
 from microtome.figures.parts.pictures import common_aspect, picture_grid, write_row_label, write_titles
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import styled
@@ -59,18 +65,16 @@ def draw(
     shown = ["image", "mask", *markers, "objects"]
     windows = [densest_window(arrays["objects"], crop) for arrays in loaded]
     pictures = [window.of(arrays["image"]) for window, arrays in zip(windows, loaded, strict=True)]
-    _, panels = picture_grid(
-        len(chosen), len(shown), aspect=common_aspect(pictures), data_kind=inputs.data_kind
-    )
-    write_titles(panels, [MARKERS.get(what, what) for what in shown])
+    aspect = common_aspect(pictures)
+    figure, panels = picture_grid(len(chosen), len(shown), aspect=aspect, data_kind=inputs.data_kind)
+    write_titles(panels[0], [MARKERS.get(what, what) for what in shown])
     for axes, (name, sources), arrays, window in zip(panels, chosen, loaded, windows, strict=True):
         _draw_row(axes, arrays, shown, window)
         write_row_label(axes[0], inputs, name)
         scale_bar(axes[0], window.width, pixel_size(sources.image, mpp))
-    data = pd.DataFrame(
-        [_row(inputs, name, arrays) for (name, _), arrays in zip(chosen, loaded, strict=True)]
-    )
-    return FigureResult(panels[0, 0].figure, data, _caption(inputs, data, markers, windows, loaded))
+    pairs = zip(chosen, loaded, strict=True)
+    data = pd.DataFrame([_row(inputs, name, arrays) for (name, _), arrays in pairs])
+    return FigureResult(figure, data, _caption(inputs, data, markers, windows, loaded))
 
 
 def _load(name: str, sources: SampleSources) -> dict[str, NDArray]:

@@ -49,7 +49,8 @@ def draw(
     names = list(dict.fromkeys(record.run for record in records))
     columns = min(columns, len(names))
     rows = -(-len(names) // columns)
-    titles = {record.run: _title(record.label, columns) for record in records}
+    letters = int(DOUBLE_COLUMN / columns / INCHES_PER_LETTER)
+    titles = {record.run: textwrap.fill(record.label, letters) for record in records}
     lines = max(title.count("\n") for title in titles.values())
     height = rows * (PANEL_HEIGHT + lines * LINE_HEIGHT) + LEGEND_HEIGHT
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
@@ -67,10 +68,8 @@ def draw(
 
 def _curve(record: RunRecord) -> pd.DataFrame:
     if record.history is None:
-        msg = (
-            f"run {record.run!r} has no training history (an ensemble is not trained); leave it out of the "
-            f"figure"
-        )
+        found = f"run {record.run!r} has no training history (an ensemble is not trained)"
+        msg = f"{found}; leave it out of the figure"
         raise ValueError(msg)
     history = record.history
     best = int(record.card.get("best_epoch", history.loc[history["val_loss"].idxmin(), "epoch"]))
@@ -79,11 +78,6 @@ def _curve(record: RunRecord) -> pd.DataFrame:
     curve.insert(1, "label", record.label)
     curve.insert(2, "seed", record.seed)
     return curve
-
-
-def _title(label: str, columns: int) -> str:
-    """A label in lines that fit above a panel."""
-    return textwrap.fill(label, int(DOUBLE_COLUMN / columns / INCHES_PER_LETTER))
 
 
 def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:
@@ -106,20 +100,11 @@ def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:
 
 
 def _handles() -> list[Line2D]:
-    best = Line2D(
-        [],
-        [],
-        color=VALIDATION,
-        marker="o",
-        mfc="white",
-        mew=1.0,
-        linestyle="none",
-        label="best validation epoch",
-    )
+    ring = {"marker": "o", "mfc": "white", "mew": 1.0, "linestyle": "none"}
     return [
         Line2D([], [], color=TRAIN, label="training"),
         Line2D([], [], color=VALIDATION, label="validation"),
-        best,
+        Line2D([], [], color=VALIDATION, label="best validation epoch", **ring),
     ]
 
 
@@ -127,7 +112,6 @@ def _caption(data: pd.DataFrame) -> str:
     best = data[data["is_best"]]
     found = "; ".join(f"{row.label}: {row.val_loss:.4f} at epoch {row.epoch}" for row in best.itertuples())
     return (
-        "Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
-        "heights of "
-        f"different panels do not compare. Best validation loss: {found}."
+        f"Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
+        f"heights of different panels do not compare. Best validation loss: {found}."
     )

@@ -10,29 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.kinds.sample_panel import BAR_HEIGHT, check_same_size, needed, probability_bar
+from microtome.figures.inputs import FigureInputs, SampleSources, needed
+from microtome.figures.parts import objects, panels
 from microtome.figures.parts.colors import SKY, YELLOW
-from microtome.figures.parts.objects import (
-    Outcomes,
-    Window,
-    densest_window,
-    draw_outcomes,
-    draw_outlines,
-    fade,
-    match,
-    outcome_handles,
-    outlines,
-    read_labels,
-)
-from microtome.figures.parts.panels import (
-    outputs_of,
-    pixel_size,
-    read_image,
-    read_output,
-    scale_bar,
-    show_image,
-)
 from microtome.figures.parts.pictures import LABEL_SIZE, common_aspect, picture_grid, write_titles
 from microtome.figures.parts.samples import data_sentence, score_of
 from microtome.figures.parts.style import styled
@@ -60,7 +40,7 @@ class _Side:
     record: RunRecord | None = None
     predicted: NDArray | None = None
     found: NDArray | None = None
-    outcomes: Outcomes | None = None
+    outcomes: objects.Outcomes | None = None
 
 
 @styled
@@ -91,63 +71,57 @@ def draw(
             sizes differ.
     """
     records = inputs.select(runs) if inputs.runs else []
-    name, sources = inputs.sample(sample, run=_any_run(records), needs=_needs(records))
-    image = read_image(needed(sources, "image", name))
-    truth = read_labels(needed(sources, "instances", name))
+    run = next((r.run for r in records if set(MARKERS) & set(panels.outputs_of(r))), "")
+    needs = (*SHOWN, "predictions", "segmented") if run else SHOWN
+    name, sources = inputs.sample(sample, run=run, needs=needs)
+    image = panels.read_image(needed(sources, "image", name))
+    truth = objects.read_labels(needed(sources, "instances", name))
     sides = [_side(what, records, sources, name, truth) for what in MARKERS]
-    check_same_size(name, image=image, truth=truth, **{side.what: side.target for side in sides})
-    window = densest_window(truth, crop)
+    panels.check_same_size(name, image=image, truth=truth, **{side.what: side.target for side in sides})
+    window = objects.densest_window(truth, crop)
     has_run = any(side.record is not None for side in sides)
     titles = TITLES if has_run else TITLES[:2]
     aspect = common_aspect([window.of(image)])
-    figure, panels = picture_grid(
+    figure, grid = picture_grid(
         len(sides),
         len(titles),
         aspect=aspect,
         data_kind=inputs.data_kind,
-        handles=outcome_handles() if has_run else (),
-        below=BAR_HEIGHT if has_run else 0.0,
+        handles=objects.outcome_handles() if has_run else (),
+        below=panels.COLOUR_BAR_HEIGHT if has_run else 0.0,
     )
-    write_titles(panels, titles)
-    for axes, side in zip(panels, sides, strict=True):
+    write_titles(grid[0], titles)
+    for axes, side in zip(grid, sides, strict=True):
         _draw_row(axes, image, truth, side, window)
         axes[0].set_ylabel(MARKERS[side.what], fontsize=LABEL_SIZE + 0.5)
-    scale_bar(panels[0, 0], window.width, pixel_size(sources.image, mpp))
+    panels.scale_bar(grid[0, 0], window.width, panels.pixel_size(sources.image, mpp))
     data = pd.DataFrame([_row(side, truth, name) for side in sides])
     return FigureResult(figure, data, _caption(inputs, data, sides, window, truth))
-
-
-def _any_run(records: Sequence[RunRecord]) -> str:
-    return next((r.run for r in records if set(MARKERS) & set(outputs_of(r))), "")
-
-
-def _needs(records: Sequence[RunRecord]) -> tuple[str, ...]:
-    return (*SHOWN, "predictions", "segmented") if _any_run(records) else SHOWN
 
 
 def _side(
     what: str, records: Sequence[RunRecord], sources: SampleSources, name: str, truth: NDArray
 ) -> _Side:
     target = images.read(needed(sources, what, name)) > 0
-    record = next((r for r in records if what in outputs_of(r) and _has_maps(sources, r.run)), None)
+    maps = sources.predictions.keys() & sources.segmented.keys()
+    record = next((r for r in records if what in panels.outputs_of(r) and r.run in maps), None)
     if record is None:
         return _Side(what, target)
-    predicted = read_output(sources.predictions[record.run], outputs_of(record), what)
-    found = read_labels(sources.segmented[record.run])
-    check_same_size(name, truth=truth, prediction=predicted, found=found)
-    return _Side(what, target, record, predicted, found, match(truth, found))
+    predicted = panels.read_output(sources.predictions[record.run], panels.outputs_of(record), what)
+    found = objects.read_labels(sources.segmented[record.run])
+    panels.check_same_size(name, truth=truth, prediction=predicted, found=found)
+    return _Side(what, target, record, predicted, found, objects.match(truth, found))
 
 
-def _has_maps(sources: SampleSources, run: str) -> bool:
-    return run in sources.predictions and run in sources.segmented
-
-
-def _draw_row(axes: Sequence[Axes], image: NDArray, truth: NDArray, side: _Side, window: Window) -> None:
-    picture, objects = window.of(image), window.of(truth)
+def _draw_row(
+    axes: Sequence[Axes], image: NDArray, truth: NDArray, side: _Side, window: objects.Window
+) -> None:
+    picture, shown = window.of(image), window.of(truth)
     marker = window.of(side.target)
-    show_image(axes[0], np.where(marker[..., None], np.asarray(MARKER_TONE), _colour(picture)))
-    draw_outlines(axes[0], outlines(objects), color=YELLOW)
-    show_image(axes[1], marker.astype(float))
+    coloured = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
+    panels.show_image(axes[0], np.where(marker[..., None], np.asarray(MARKER_TONE), coloured))
+    objects.draw_outlines(axes[0], objects.outlines(shown), color=YELLOW)
+    panels.show_image(axes[1], marker.astype(float))
     if len(axes) == 2:
         return
     if side.predicted is None or side.found is None or side.outcomes is None:
@@ -155,15 +129,11 @@ def _draw_row(axes: Sequence[Axes], image: NDArray, truth: NDArray, side: _Side,
             panel.set_axis_off()
             panel.text(0.5, 0.5, "no run", ha="center", va="center", transform=panel.transAxes)
         return
-    artist = show_image(axes[2], window.of(side.predicted))
+    artist = panels.show_image(axes[2], window.of(side.predicted))
     if side.what == list(MARKERS)[-1]:
-        probability_bar(axes[2].figure, axes[2], artist)
-    show_image(axes[3], fade(picture))
-    draw_outcomes(axes[3], objects, window.of(side.found), side.outcomes, width=0.8)
-
-
-def _colour(picture: NDArray) -> NDArray:
-    return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=-1)
+        panels.probability_bar(axes[2].inset_axes(panels.COLOUR_BAR), artist)
+    panels.show_image(axes[3], objects.fade(picture))
+    objects.draw_outcomes(axes[3], shown, window.of(side.found), side.outcomes, width=0.8)
 
 
 def _row(side: _Side, truth: NDArray, name: str) -> Mapping[str, object]:
@@ -187,7 +157,7 @@ def _row(side: _Side, truth: NDArray, name: str) -> Mapping[str, object]:
 
 
 def _caption(
-    inputs: FigureInputs, data: pd.DataFrame, sides: Sequence[_Side], window: Window, truth: NDArray
+    inputs: FigureInputs, data: pd.DataFrame, sides: Sequence[_Side], window: objects.Window, truth: NDArray
 ) -> str:
     found = [
         f"{MARKERS[side.what]} ({side.record.label}): AJI {row['aji']:.3f}, {row['missed']:.0f} of "

@@ -8,24 +8,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.difference_map import outcome_map
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.colors import FALSE_NEGATIVE, FALSE_POSITIVE, GREY, TRUE_NEGATIVE, TRUE_POSITIVE
-from microtome.figures.parts.panels import (
-    IGNORE,
-    frame_panel,
-    outputs_of,
-    paint,
-    pixel_size,
-    read_image,
-    read_probability,
-    scale_bar,
-    show_image,
-)
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.kinds.difference_map import OUTCOMES, outcome_map, outcome_patch, show_outcomes
+from microtome.figures.parts import panels
+from microtome.figures.parts.colors import HEAT, TRUE_NEGATIVE, TRUE_POSITIVE
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -39,17 +27,10 @@ COLUMNS = 4
 PAIR = 2
 TITLE_HEIGHT = 0.17
 FOOT = 0.31
-"""Strip below the panels, inches."""
+"""Strip below the grid, inches."""
 BAR = (0.12, 0.17, 1.4, 0.07)
 """Left, bottom, width and height of the colour bar, inches."""
-HEAT = "cividis"
-"""Colours of probabilities: even steps, also to the colour-blind."""
-TONES = {
-    "true positive": TRUE_POSITIVE,
-    "false positive": FALSE_POSITIVE,
-    "false negative": FALSE_NEGATIVE,
-    "true negative": TRUE_NEGATIVE,
-}
+ORDER = ("true positive", "false positive", "false negative", "true negative")
 TITLE = 6.4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONGEST = 30
@@ -91,23 +72,23 @@ def draw(
         run=order[0],
         needs=SHOWN,
     )
-    image = read_image(needed(sources, "image", name))
+    image = panels.read_image(needed(sources, "image", name))
     truth = images.read(needed(sources, "target", name))
-    check_same_size(name, image=image, target=truth)
-    figure, panels = _grid(len(order), image, inputs.data_kind)
-    _draw_truth(panels[:PAIR], inputs, image, truth)
-    scale_bar(panels[0], image.shape[1], pixel_size(sources.image, mpp))
+    panels.check_same_size(name, image=image, target=truth)
+    figure, grid = _grid(len(order), image, inputs.data_kind)
+    _draw_truth(grid[:PAIR], inputs, image, truth)
+    panels.scale_bar(grid[0], image.shape[1], panels.pixel_size(sources.image, mpp))
     rows = []
     for index, run in enumerate(order):
         start = PAIR * (index + 1)
-        pair = panels[start : start + PAIR]
+        pair = grid[start : start + PAIR]
         row, artist = _draw_run(pair, inputs, records[run], (name, sources), truth)
         rows.append(row)
         for axes, text in zip(pair, _titles(records[run], row), strict=True):
-            _head(axes, panels, text)
-    for axes, text in zip(panels[:PAIR], ("image", "truth"), strict=True):
-        _head(axes, panels, text)
-    for empty in panels[PAIR * (len(order) + 1) :]:
+            _head(axes, grid, text)
+    for axes, text in zip(grid[:PAIR], ("image", "truth"), strict=True):
+        _head(axes, grid, text)
+    for empty in grid[PAIR * (len(order) + 1) :]:
         empty.set_axis_off()
     _legend(figure, artist, inputs.positive_class)
     data = pd.DataFrame(rows)
@@ -125,11 +106,10 @@ def _grid(runs: int, image: NDArray, data_kind: str) -> tuple[Figure, list[Axes]
 
 
 def _draw_truth(pair: Sequence[Axes], inputs: FigureInputs, image: NDArray, truth: NDArray) -> None:
-    show_image(pair[0], image)
+    panels.show_image(pair[0], image)
     positive = inputs.class_id(inputs.positive_class)
-    shown = np.where(truth == IGNORE, IGNORE, (truth == positive).astype(np.uint8))
-    frame_panel(pair[1])
-    pair[1].imshow(paint(shown, {0: TRUE_NEGATIVE, 1: TRUE_POSITIVE}))
+    shown = np.where(truth == panels.IGNORE, panels.IGNORE, (truth == positive).astype(np.uint8))
+    panels.show_classes(pair[1], shown, (TRUE_NEGATIVE, TRUE_POSITIVE))
 
 
 def _draw_run(
@@ -141,16 +121,13 @@ def _draw_run(
 ) -> tuple[dict[str, object], AxesImage]:
     name, sources = chosen
     path = file_of(sources.predictions, record.run, sample=name, what="prediction")
-    probability = read_probability(path, inputs, outputs=outputs_of(record))
+    probability = panels.read_probability(path, inputs, outputs=panels.outputs_of(record))
     found = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
-    check_same_size(name, target=truth, prediction=probability, segmentation=found)
-    frame_panel(pair[0])
-    artist = pair[0].imshow(probability, cmap=HEAT, vmin=0, vmax=1)
+    panels.check_same_size(name, target=truth, prediction=probability, segmentation=found)
+    artist = panels.show_image(pair[0], probability, colors=HEAT)
     outcomes = outcome_map(found, truth, inputs.class_id(inputs.positive_class))
-    frame_panel(pair[1])
-    tones = {1: "true positive", 2: "false positive", 3: "false negative", 0: "true negative"}
-    pair[1].imshow(paint(outcomes, {value: TONES[outcome] for value, outcome in tones.items()}))
-    counts = {outcome: int(np.count_nonzero(outcomes == value)) for value, outcome in tones.items()}
+    show_outcomes(pair[1], outcomes)
+    counts = {one: int(np.count_nonzero(outcomes == OUTCOMES.index(one))) for one in ORDER}
     row = {
         "run": record.run,
         "label": record.label,
@@ -182,17 +159,13 @@ def _titles(record: RunRecord, row: dict[str, object]) -> tuple[str, str]:
     return label, f"accuracy {row['accuracy']:.3f}, Dice {row['dice']:.3f}"
 
 
-def _head(axes: Axes, panels: Sequence[Axes], text: str) -> None:
-    letter(axes, LETTERS[panels.index(axes) % len(LETTERS)], text)
-    axes.title.set_fontsize(TITLE)
-    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=TITLE, pad=2.5)
+def _head(axes: Axes, grid: Sequence[Axes], text: str) -> None:
+    letter(axes, LETTERS[grid.index(axes) % len(LETTERS)], text, fontsize=TITLE, pad=2.5)
 
 
 def _legend(figure: Figure, artist: AxesImage, positive: str) -> None:
-    """Colours of the outcomes and of probabilities, in the strip below the panels."""
-    handles = [
-        Patch(facecolor=tone, edgecolor=GREY, linewidth=0.4, label=name) for name, tone in TONES.items()
-    ]
+    """Colours of the outcomes and of probabilities, in the strip below the grid."""
+    handles = [outcome_patch(outcome) for outcome in ORDER]
     width, height = figure.get_size_inches()
     figure.legend(
         handles=handles, loc="lower right", bbox_to_anchor=(1, 0.06 / height), ncols=len(handles),
@@ -201,9 +174,7 @@ def _legend(figure: Figure, artist: AxesImage, positive: str) -> None:
     left, bottom, long, thick = BAR
     axes = figure.add_axes((left / width, bottom / height, long / width, thick / height))
     axes.set_in_layout(False)
-    bar = figure.colorbar(artist, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
-    bar.outline.set_linewidth(0.5)
-    bar.ax.tick_params(pad=1.5)
+    panels.probability_bar(axes, artist)
     axes.text(1.06, 0.5, f"probability of {positive}", va="center", fontsize=6.5, transform=axes.transAxes)
 
 

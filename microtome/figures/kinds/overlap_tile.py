@@ -5,15 +5,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.parts.colors import BLUE, YELLOW
-from microtome.figures.parts.panels import frame_panel, read_image, show_image
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.panels import draw_frame, frame_panel, read_image, show_image
+from microtome.figures.parts.pictures import write_titles
+from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io.images import as_channels_first
 from microtome.io.raster import ArraySource, read_mirrored
@@ -61,11 +60,8 @@ def draw(
         raise ValueError(msg)
     sliding = coverage(image.shape[:2], side=window, step=1)
     tiled = coverage(image.shape[:2], side=tile + 2 * context, step=tile)
-    figure = new_figure(
-        DOUBLE_COLUMN,
-        DOUBLE_COLUMN / 4 * image.shape[0] / image.shape[1] + HEIGHT_EXTRA,
-        data_kind=inputs.data_kind,
-    )
+    height = DOUBLE_COLUMN / 4 * image.shape[0] / image.shape[1] + HEIGHT_EXTRA
+    figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
     panels = figure.subplots(1, 4)
     _draw_mirrored(panels[0], image, tile, context)
     _draw_input(panels[1], image, tile, context)
@@ -79,26 +75,21 @@ def draw(
         f"sliding window, {window}",
         f"tiles of {tile} + {context}",
     )
-    for axes, key, title in zip(panels, "abcd", titles, strict=True):
-        letter(axes, key, title)
+    write_titles(panels, titles)
     bar = figure.colorbar(artist, ax=list(panels[2:]), location="bottom", aspect=30, shrink=0.9, pad=0.04)
     bar.outline.set_linewidth(0.5)
     bar.ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     bar.set_label("times a pixel is processed")
-    data = pd.DataFrame(
-        [
-            _summary("sliding window", sliding, window, 1),
-            _summary("overlap-tile", tiled, tile + 2 * context, tile),
-        ]
-    )
+    rows = [_summary("sliding window", sliding, window, 1)]
+    rows.append(_summary("overlap-tile", tiled, tile + 2 * context, tile))
+    data = pd.DataFrame(rows)
     ratio = data["mean"].iloc[0] / data["mean"].iloc[1]
     caption = (
         f"Overlap-tile strategy on sample {name}. (a) The image is continued by reflection; predicting the "
-        f"yellow tile of "
-        f"{tile}×{tile} pixels takes the blue region with {context} pixels of context, (b). (c, d) How often "
-        f"a pixel is "
-        f"processed: {data['mean'].iloc[0]:,.0f} times on average by a {window}-pixel window at every pixel, "
-        f"{data['mean'].iloc[1]:.2f} times by tiles, {ratio:,.0f} times less."
+        f"yellow tile of {tile}×{tile} pixels takes the blue region with {context} pixels of context, (b). "
+        f"(c, d) How often a pixel is processed: {data['mean'].iloc[0]:,.0f} times on average by a "
+        f"{window}-pixel window at every pixel, {data['mean'].iloc[1]:.2f} times by tiles, {ratio:,.0f} "
+        f"times less."
     )
     return FigureResult(figure, data.assign(sample=name), caption)
 
@@ -129,34 +120,17 @@ def _draw_mirrored(axes: Axes, image: NDArray, tile: int, context: int) -> None:
     height, width = image.shape[:2]
     wide = read_mirrored(source, -context, -context, height + 2 * context, width + 2 * context)
     show_image(axes, np.squeeze(np.moveaxis(wide, 0, -1)))
-    axes.add_patch(
-        Rectangle(
-            (context - 0.5, context - 0.5),
-            width,
-            height,
-            fill=False,
-            edgecolor="white",
-            linewidth=0.9,
-            linestyle="--",
-        )
-    )
-    axes.add_patch(
-        Rectangle(
-            (-0.5, -0.5), tile + 2 * context, tile + 2 * context, fill=False, edgecolor=BLUE, linewidth=2.0
-        )
-    )
-    axes.add_patch(
-        Rectangle((context - 0.5, context - 0.5), tile, tile, fill=False, edgecolor=YELLOW, linewidth=1.6)
-    )
+    edge, side = context - 0.5, tile + 2 * context
+    draw_frame(axes, edge, edge, width, height, edgecolor="white", linewidth=0.9, linestyle="--")
+    draw_frame(axes, -0.5, -0.5, side, side, edgecolor=BLUE, linewidth=2.0)
+    draw_frame(axes, edge, edge, tile, tile, edgecolor=YELLOW, linewidth=1.6)
 
 
 def _draw_input(axes: Axes, image: NDArray, tile: int, context: int) -> None:
     side = tile + 2 * context
     window = read_mirrored(ArraySource(as_channels_first(image)), -context, -context, side, side)
     show_image(axes, np.squeeze(np.moveaxis(window, 0, -1)))
-    axes.add_patch(
-        Rectangle((context - 0.5, context - 0.5), tile, tile, fill=False, edgecolor=YELLOW, linewidth=1.6)
-    )
+    draw_frame(axes, context - 0.5, context - 0.5, tile, tile, edgecolor=YELLOW, linewidth=1.6)
     for spine in axes.spines.values():
         spine.set(color=BLUE, linewidth=1.6)
 

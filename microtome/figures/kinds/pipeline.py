@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from microtome.config.sampling import Augment
-from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.kinds.sample_panel import needed
-from microtome.figures.parts.flow_diagram import Stage, draw_flow
+from microtome.figures.inputs import FigureInputs, SampleSources, needed
+from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
 from microtome.figures.parts.objects import Window, colour_labels, densest_window, read_labels
 from microtome.figures.parts.panels import outputs_of, read_image, read_output
 from microtome.figures.parts.samples import data_sentence
@@ -49,36 +47,17 @@ def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", crop: int = C
     """
     name = inputs.select([run] if run else ())[0].run
     settings = _settings(inputs, name)
-    needs = (
-        ("image", "segmented") if any(name in s.segmented for s in inputs.sources.values()) else ("image",)
-    )
+    has_objects = any(name in files.segmented for files in inputs.sources.values())
+    needs = ("image", "segmented") if has_objects else ("image",)
     chosen, sources = inputs.sample(sample, run=name, needs=needs)
     window = _window(sources, name, chosen, crop)
     stages = _stages(inputs, name, settings, chosen, sources, window)
-    rows = [
-        {
-            "step": " and ".join(stage.titles[: 2 if stage.shape == "pair" else 1]),
-            "by": stage.arrow,
-            "detail": ", ".join(_details(stage)),
-            "pictures": sum(picture is not None for picture in stage.pictures),
-            "sample": chosen,
-            "run": name,
-        }
-        for stage in stages
-    ]
-    details = [f" ({row['detail']})" if row["detail"] else "" for row in rows]
-    steps = "; ".join(row["step"] + detail for row, detail in zip(rows, details, strict=True))
+    data, told = tell_flow(stages, run=name, sample=chosen)
     caption = (
-        f"The pipeline of {inputs.record(name).label}, with pictures of sample {chosen}: {steps}. "
+        f"The pipeline of {inputs.record(name).label}, with pictures of sample {chosen}: {told}. "
         f"{data_sentence(inputs.data_kind)}"
     )
-    return FigureResult(draw_flow(stages, data_kind=inputs.data_kind), pd.DataFrame(rows), caption)
-
-
-def _details(stage: Stage) -> list[str]:
-    """What the drawing says of a stage beside its titles."""
-    texts = (*(stage.titles[1:] if stage.shape == "network" else ()), stage.under_arrow, stage.below)
-    return [text.replace(",\n", ", ").replace("\n", " ") for text in texts if text]
+    return FigureResult(draw_flow(stages, data_kind=inputs.data_kind), data, caption)
 
 
 def _settings(inputs: FigureInputs, run: str) -> dict[str, Any]:

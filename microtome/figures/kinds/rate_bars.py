@@ -14,8 +14,9 @@ from microtome.figures.parts.colors import CYCLE, INK, LIGHT
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
+from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES, Summary
+from microtome.tables.parts.numbers import ALL_CLASSES
 from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
 
 NEEDS = frozenset({"runs"})
@@ -96,14 +97,14 @@ def draw(
         msg = f"grouped_runs names {missing}, which are none of the runs of the figure, {names}"
         raise ValueError(msg)
     records = {name: [record for record in inputs.select(runs) if record.run == name] for name in names}
+    few = {name: found for name, found in records.items() if not grouped_runs or name in grouped_runs}
     data = pd.concat(
         [
-            _measure(key, panel, {name: records[name] for name in _runs_of(panel, names, grouped_runs)},
-                     positive=positive, part=part, ddof=ddof)
+            _measure(key, panel, few if panel.by_group else records, positive=positive, part=part, ddof=ddof)
             for key, panel in zip("abcde", PANELS, strict=True)
         ],
         ignore_index=True,
-    )  # fmt: skip
+    )
     styles = _styles(names)
     rows = -(-len(names) // LEGEND_COLUMNS)
     figure = new_figure(DOUBLE_COLUMN, HEIGHT + LEGEND_ROW * rows, data_kind=inputs.data_kind)
@@ -115,27 +116,17 @@ def draw(
         empty.set_axis_off()
     labels = {name: found[0].label for name, found in records.items()}
     handles = [Patch(**style, label=labels[name]) for name, style in styles.items()]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(names)), handlelength=1.2
-    )
+    columns = min(LEGEND_COLUMNS, len(names))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=1.2)
     return FigureResult(figure, data, _caption(inputs, data, positive, ddof))
-
-
-def _runs_of(panel: _Panel, names: Sequence[str], grouped: Sequence[str]) -> list[str]:
-    return [name for name in names if not panel.by_group or not grouped or name in grouped]
 
 
 def _styles(names: Sequence[str]) -> dict[str, Mapping[str, object]]:
     """Face and, past the palette's length, hatching of the bars of each run."""
-    count = len(CYCLE)
+    count, edge = len(CYCLE), {"edgecolor": "white", "linewidth": 0.3}
     return {
-        name: {
-            "facecolor": CYCLE[index % count],
-            "hatch": HATCHES[index // count % len(HATCHES)],
-            "edgecolor": "white",
-            "linewidth": 0.3,
-        }
-        for index, name in enumerate(names)
+        name: {"facecolor": CYCLE[i % count], "hatch": HATCHES[i // count % len(HATCHES)], **edge}
+        for i, name in enumerate(names)
     }
 
 
@@ -159,19 +150,9 @@ def _measure(
         for group in groups if panel.by_group else (OVERALL,):
             for name, frame in values.items():
                 summary = _summary(frame, group, groups, is_equal=panel.is_equal, ddof=ddof)
-                rows.append(
-                    {
-                        "panel": key,
-                        "quantity": quantity,
-                        "group": group,
-                        "run": name,
-                        "label": records[name][0].label,
-                        "mean": summary.mean,
-                        "sd": summary.sd,
-                        "n": summary.n,
-                    }
-                )
-    return pd.DataFrame(rows)
+                head = (key, quantity, group, name, records[name][0].label)
+                rows.append((*head, summary.mean, summary.sd, summary.n))
+    return pd.DataFrame(rows, columns=["panel", "quantity", "group", "run", "label", "mean", "sd", "n"])
 
 
 def _summary(
@@ -195,10 +176,8 @@ def _draw_panel(
         at = [places[row] for row in (rows["group"] if panel.by_group else rows["quantity"])]
         x = np.array(at) + (index - (len(runs) - 1) / 2) * width
         axes.bar(x, rows["mean"], width=width, **styles[run])
-        axes.errorbar(
-            x, rows["mean"], rows["sd"].fillna(0), fmt="none", ecolor=INK, elinewidth=0.7, capsize=1.6,
-            capthick=0.7,
-        )  # fmt: skip
+        lines = {"fmt": "none", "ecolor": INK, "elinewidth": 0.7, "capsize": 1.6, "capthick": 0.7}
+        axes.errorbar(x, rows["mean"], rows["sd"].fillna(0), **lines)
     ticks = sets if panel.by_group else [SHORT[name] for name in sets]
     axes.set_xticks(range(len(sets)), ticks)
     axes.tick_params(axis="x", length=0)

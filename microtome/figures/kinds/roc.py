@@ -9,10 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
+from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.parts.colors import GREY, line_styles
-from microtome.figures.parts.panels import IGNORE, outputs_of, read_probability
+from microtome.figures.parts.panels import IGNORE, check_same_size, outputs_of, read_probability
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import SINGLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -68,7 +67,8 @@ def draw(
         msg = f"no image has a target and a map by each of the runs {order}; predict the test images with all"
         raise ValueError(msg)
     chosen = _draw_pixels(inputs, names, pixels, seed)
-    truth = np.concatenate([_truth(inputs, name, positive)[where] for name, where in chosen.items()])
+    truth = np.concatenate([_labels(inputs, name)[where] for name, where in chosen.items()])
+    truth = truth == inputs.class_id(positive)
     if truth.all() or not truth.any():
         found = "only" if truth.all() else "no"
         msg = f"the images {names} have {found} pixels of {positive!r}; a curve needs both, name other images"
@@ -103,10 +103,6 @@ def _common(inputs: FigureInputs, runs: Sequence[str]) -> list[str]:
 
 def _labels(inputs: FigureInputs, name: str) -> NDArray:
     return images.read(needed(inputs.sample(name)[1], "target", name)).ravel()
-
-
-def _truth(inputs: FigureInputs, name: str, positive: str) -> NDArray[np.bool_]:
-    return _labels(inputs, name) == inputs.class_id(positive)
 
 
 def _draw_pixels(inputs: FigureInputs, names: Sequence[str], limit: int, seed: int) -> dict[str, NDArray]:
@@ -157,12 +153,12 @@ def _probability(inputs: FigureInputs, record: RunRecord, name: str, positive: s
     return found.ravel()
 
 
-def _thinned(fpr: NDArray, tpr: NDArray, points: int = POINTS) -> NDArray[np.intp]:
+def _thinned(fpr: NDArray, tpr: NDArray) -> NDArray[np.intp]:
     """Points evenly spaced along a curve, the ends among them."""
-    if fpr.size <= points:
+    if fpr.size <= POINTS:
         return np.arange(fpr.size)
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(fpr)) + np.abs(np.diff(tpr)))])
-    places = np.searchsorted(length, np.linspace(0, length[-1], points))
+    places = np.searchsorted(length, np.linspace(0, length[-1], POINTS))
     return np.unique(np.concatenate([[0], places.clip(0, fpr.size - 1), [fpr.size - 1]]))
 
 

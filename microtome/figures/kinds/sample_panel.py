@@ -5,22 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.parts.panels import (
-    IGNORE,
-    outputs_of,
-    pixel_size,
-    read_image,
-    read_probability,
-    scale_bar,
-    show_classes,
-    show_image,
-)
+from microtome.figures.inputs import FigureInputs, file_of, needed
+from microtome.figures.parts import panels
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
@@ -30,9 +19,6 @@ SAMPLE_OPTIONS = ("sample",)
 THRESHOLD = 0.5
 SHOWN = ("image", "target", "predictions")
 TITLE_HEIGHT = 0.2
-BAR_HEIGHT = 0.27
-BAR_PLACE = (0.1, -0.085, 0.8, 0.04)
-"""Left, bottom, width and height of a colour bar, in parts of its panel."""
 
 
 @styled
@@ -62,52 +48,26 @@ def draw(
     record = inputs.select([run] if run else ())[0]
     name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
     path = file_of(sources.predictions, record.run, sample=name, what="prediction")
-    probability = read_probability(path, inputs, outputs=outputs_of(record))
-    image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
-    check_same_size(name, image=image, prediction=probability, label=label)
+    probability = panels.read_probability(path, inputs, outputs=panels.outputs_of(record))
+    image, label = (
+        panels.read_image(needed(sources, "image", name)),
+        images.read(needed(sources, "target", name)),
+    )
+    panels.check_same_size(name, image=image, prediction=probability, label=label)
     output = binarise(probability, inputs, threshold)
     positive = inputs.positive_class
     titles = ("input", f"probability of {positive}", f"output (p > {threshold:g})", "label")
-    figure = panel_row(
-        [image, probability, output, label],
-        titles,
-        ("image", "probability", "classes", "classes"),
-        mpp=pixel_size(sources.image, mpp),
-        data_kind=inputs.data_kind,
-    )
+    kinds = ("image", "probability", "classes", "classes")
+    pictures, size = [image, probability, output, label], panels.pixel_size(sources.image, mpp)
+    figure = panel_row(pictures, titles, kinds, mpp=size, data_kind=inputs.data_kind)
     data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)
-    agreement = float(np.mean(output[label != IGNORE] == label[label != IGNORE]))
+    agreement = float(np.mean(output[label != panels.IGNORE] == label[label != panels.IGNORE]))
     caption = (
         f"Sample {name} as segmented by {record.label}: input, probability of {positive}, output binarised "
         f"at "
         f"{threshold:g}, and label ({inputs.classes[0]} black). {agreement:.1%} of the labelled pixels agree."
     )
     return FigureResult(figure, data, caption.replace("%", " %"))
-
-
-def needed(sources: SampleSources, what: str, sample: str) -> str:
-    """Give the path of what a sample must have, e.g. its ``image`` or ``target``.
-
-    Raises:
-        ValueError: The sample has none.
-    """
-    path = getattr(sources, what)
-    if path is None:
-        msg = f"sample {sample!r} has no {what}; name a sample that has one"
-        raise ValueError(msg)
-    return path
-
-
-def check_same_size(sample: str, **arrays: NDArray) -> None:
-    """Check that what is shown of a sample side by side has one size.
-
-    Raises:
-        ValueError: Sizes differ.
-    """
-    sizes = {name: array.shape[:2] for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        msg = f"sample {sample!r}: sizes differ, {sizes}; predict and rasterize it again"
-        raise ValueError(msg)
 
 
 def binarise(probability: NDArray, inputs: FigureInputs, threshold: float) -> NDArray[np.uint8]:
@@ -131,30 +91,22 @@ def panel_row(
     """
     height, width = arrays[0].shape[:2]
     panel = DOUBLE_COLUMN / len(arrays)
-    figure = new_figure(
-        DOUBLE_COLUMN, panel * height / width + TITLE_HEIGHT + BAR_HEIGHT, data_kind=data_kind
-    )
+    tall = panel * height / width + TITLE_HEIGHT + panels.COLOUR_BAR_HEIGHT
+    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=data_kind)
     axes = figure.subplots(1, len(arrays), squeeze=False)[0]
     for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
-        artist = show_classes(axis, array) if kind == "classes" else show_image(axis, array)
+        artist = panels.show_classes(axis, array) if kind == "classes" else panels.show_image(axis, array)
         letter(axis, chr(ord("a") + index), title)
         if kind == "probability":
-            probability_bar(figure, axis, artist)
-    scale_bar(axes[0], width, mpp)
+            panels.probability_bar(axis.inset_axes(panels.COLOUR_BAR), artist)
+    panels.scale_bar(axes[0], width, mpp)
     return figure
-
-
-def probability_bar(figure: Figure, axes: Axes, artist: AxesImage) -> None:
-    """Set a colour bar from 0 to 1 below a panel with a probability map; the panel keeps its place."""
-    bar = figure.colorbar(artist, cax=axes.inset_axes(BAR_PLACE), orientation="horizontal", ticks=[0, 0.5, 1])
-    bar.outline.set_linewidth(0.5)
-    bar.ax.tick_params(pad=1.5)
 
 
 def _class_shares(
     inputs: FigureInputs, output: NDArray, label: NDArray, probability: NDArray
 ) -> pd.DataFrame:
-    labelled = label != IGNORE
+    labelled = label != panels.IGNORE
     rows = []
     for value, name in enumerate(inputs.classes):
         truth, found = labelled & (label == value), labelled & (output == value)

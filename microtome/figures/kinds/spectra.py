@@ -11,23 +11,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.parts.bands import (
-    BAND,
-    CHOSEN,
-    SCORE,
-    SCORE_SD,
-    WAVELENGTH,
-    band_axis,
-    band_title,
-    check_band,
-    choose_cube,
-    class_spectra,
-    mean_blank,
-    read_bands,
-    read_target,
-    shrink,
-    stretched,
-)
+from microtome.figures.parts import bands
 from microtome.figures.parts.colors import BLUE, CYCLE, GREY, LIGHT
 from microtome.figures.parts.panels import pixel_size, scale_bar, show_image
 from microtome.figures.parts.samples import data_sentence
@@ -98,13 +82,13 @@ def draw(
         ValueError: There is no cube, the band is none of its bands, or sizes differ.
     """
     labelled = any(inputs.sources[key].target for key in inputs.cubes if key in inputs.sources)
-    name, sources = choose_cube(inputs, sample, needs=("target",) if labelled and not sample else ())
+    name, sources = bands.choose_cube(inputs, sample, needs=("target",) if labelled and not sample else ())
     cube = open_cube(inputs.cubes[name])
-    check_band(cube, band)
+    bands.check_band(cube, band)
     opened = _open(inputs, name, cube, sources)
     data = _data(inputs, opened, name)
     pictures = [(what, item) for what, item in (("before", opened.before), ("after", cube)) if item]
-    has_scores = SCORE in data
+    has_scores = bands.SCORE in data
     ratios = [PLOT] * (1 + has_scores) + [PICTURE * cube.width / cube.height] * len(pictures)
     figure = new_figure(DOUBLE_COLUMN, HEIGHT, data_kind=inputs.data_kind)
     panels = list(figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0])
@@ -112,9 +96,9 @@ def draw(
     if has_scores:
         _draw_scores(panels[1], data, cube)
     for axes, (what, shown) in zip(panels[1 + has_scores :], pictures, strict=True):
-        picture = shrink(stretched(shown.read_band(band)))
+        picture = bands.shrink(bands.stretched(shown.read_band(band)))
         show_image(axes, picture)
-        letter(axes, chr(ord("a") + panels.index(axes)), f"{band_title(cube, band)}, {NAMES[what]}")
+        letter(axes, chr(ord("a") + panels.index(axes)), f"{bands.band_title(cube, band)}, {NAMES[what]}")
     size = None if sources.image is None else pixel_size(sources.image, mpp)
     last = panels[-1]
     scale_bar(last, picture.shape[1], size and size * cube.width / picture.shape[1])
@@ -124,34 +108,35 @@ def draw(
 
 def _open(inputs: FigureInputs, name: str, cube: Cube, sources: SampleSources) -> _Opened:
     classes = inputs.classes if sources.target else (WHOLE,)
-    target = read_target(sources, name, cube) if sources.target else np.zeros((cube.height, cube.width), int)
+    target = (
+        bands.read_target(sources, name, cube) if sources.target else np.zeros((cube.height, cube.width), int)
+    )
     count = len(classes)
     raw = open_cube(inputs.raw_cubes[name]) if name in inputs.raw_cubes else None
-    blank = mean_blank(inputs.cubes[name])
+    blank = bands.mean_blank(inputs.cubes[name])
     if blank is not None and blank.size != cube.bands:
         found = f"the report has {blank.size} bands of the blank, the cube {cube.bands}"
         msg = f"sample {name!r}: {found}; calibrate it again"
         raise ValueError(msg)
     if raw is not None and raw.shape != cube.shape:
-        msg = (
-            f"sample {name!r}: the raw cube is {raw.shape}, the calibrated one {cube.shape}; calibrate again"
-        )
+        found = f"the raw cube is {raw.shape}, the calibrated one {cube.shape}"
+        msg = f"sample {name!r}: {found}; calibrate again"
         raise ValueError(msg)
     return _Opened(
         classes=classes,
         after=cube,
         before=raw,
-        transmittance=class_spectra(cube, target, count),
-        raw=None if raw is None else class_spectra(raw, target, count),
+        transmittance=bands.class_spectra(cube, target, count),
+        raw=None if raw is None else bands.class_spectra(raw, target, count),
         blank=blank,
     )
 
 
 def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
     cube = opened.after
-    columns: dict[str, object] = {"sample": name, BAND: np.arange(cube.bands)}
+    columns: dict[str, object] = {"sample": name, bands.BAND: np.arange(cube.bands)}
     if cube.wavelengths is not None:
-        columns[WAVELENGTH] = np.asarray(cube.wavelengths)
+        columns[bands.WAVELENGTH] = np.asarray(cube.wavelengths)
     for index, class_name in enumerate(opened.classes):
         columns[f"transmittance_{class_name}"] = opened.transmittance[index]
         if opened.raw is not None:
@@ -163,14 +148,15 @@ def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
     frame = pd.DataFrame(columns)
     if inputs.bands is None:
         return frame
-    table = read_bands(inputs.bands).set_index(BAND)
-    found = table.reindex(frame[BAND])
-    scores = {name: found[name].to_numpy(float) for name in (SCORE, SCORE_SD)}
-    return frame.assign(**scores, **{CHOSEN: np.isin(frame[BAND], table.index[table[CHOSEN]])})
+    table = bands.read_bands(inputs.bands).set_index(bands.BAND)
+    found = table.reindex(frame[bands.BAND])
+    scores = {name: found[name].to_numpy(float) for name in (bands.SCORE, bands.SCORE_SD)}
+    is_chosen = np.isin(frame[bands.BAND], table.index[table[bands.CHOSEN]])
+    return frame.assign(**scores, **{bands.CHOSEN: is_chosen})
 
 
 def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened) -> None:
-    places, label = band_axis(cube)
+    places, label = bands.band_axis(cube)
     kinds = {"before": "raw", "after": "calibrated"} if opened.is_compared else {"after": "transmittance"}
     for color, name in zip(CYCLE, opened.classes, strict=False):
         for what, column in kinds.items():
@@ -187,13 +173,13 @@ def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened) -
 
 
 def _draw_scores(axes: Axes, data: pd.DataFrame, cube: Cube) -> None:
-    places, label = band_axis(cube)
+    places, label = bands.band_axis(cube)
     width = BAR * (np.abs(np.diff(places)).min() if places.size > 1 else 1.0)
-    colors = np.where(data[CHOSEN], BLUE, LIGHT)
-    axes.bar(places, data[SCORE], width=width, color=colors, linewidth=0)
+    colors = np.where(data[bands.CHOSEN], BLUE, LIGHT)
+    axes.bar(places, data[bands.SCORE], width=width, color=colors, linewidth=0)
     axes.set(xlabel=label, ylabel="mutual information (nats)")
-    axes.errorbar(places, data[SCORE], data[SCORE_SD], fmt="none", ecolor=GREY, elinewidth=0.5)
-    axes.set_ylim(0, float((data[SCORE] + data[SCORE_SD]).max()) * 1.22)
+    axes.errorbar(places, data[bands.SCORE], data[bands.SCORE_SD], fmt="none", ecolor=GREY, elinewidth=0.5)
+    axes.set_ylim(0, float((data[bands.SCORE] + data[bands.SCORE_SD]).max()) * 1.22)
     handles = [Patch(facecolor=BLUE, label="chosen"), Patch(facecolor=LIGHT, label="other")]
     axes.legend(handles=handles, loc="upper right", ncols=2, handlelength=1.0, borderaxespad=0.1)
     letter(axes, "b", "score of each band")
@@ -206,9 +192,9 @@ def _caption(
     compared = " before (dashed) and after calibration, the latter times the mean blank for display"
     spectra = f"Mean spectra of {names} in sample {name}{compared if opened.is_compared else ', calibrated'}"
     scores = ""
-    if SCORE in data:
-        chosen = data.loc[data[CHOSEN], BAND].tolist()
-        ends = f"{band_title(cube, chosen[0])} to {band_title(cube, chosen[-1])}"
+    if bands.SCORE in data:
+        chosen = data.loc[data[bands.CHOSEN], bands.BAND].tolist()
+        ends = f"{bands.band_title(cube, chosen[0])} to {bands.band_title(cube, chosen[-1])}"
         scores = "; mean mutual information of each band and the first principal component over the "
         scores += "samples that bands are chosen by (lines: standard deviation), "
         scores += f"{len(chosen)} chosen bands ({ends}) in blue"

@@ -12,17 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.panels import pixel_size, read_image, scale_bar, show_image
-from microtome.figures.parts.pictures import (
-    INCHES_PER_LETTER,
-    LABEL_ROOM,
-    LABEL_SIZE,
-    TITLE_HEIGHT,
-    common_aspect,
-    shorten,
-)
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.parts import pictures
+from microtome.figures.parts.panels import check_same_size, pixel_size, read_image, scale_bar, show_image
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -89,8 +81,8 @@ def draw(
         for axes, picture in zip(column, pair, strict=True):
             show_image(axes, _middle(picture, crop))
         letter(column[0], chr(ord("b") + index), inputs.groups.get(sample, ""))
-        room = int(column[0].get_position().width * figure.get_figwidth() * ROOM / INCHES_PER_LETTER)
-        column[1].set_xlabel(shorten(sample, room), fontsize=LABEL_SIZE)
+        room = int(column[0].get_position().width * figure.get_figwidth() * ROOM / pictures.INCHES_PER_LETTER)
+        column[1].set_xlabel(pictures.shorten(sample, room), fontsize=pictures.LABEL_SIZE)
     for axes, text in zip(panels[:, 0], ("input", f"normalized, {method}"), strict=True):
         axes.set_ylabel(text)
     width = _middle(pairs[0][0], crop).shape[1]
@@ -159,13 +151,13 @@ def _pair(inputs: FigureInputs, stain: str, sample: str) -> tuple[NDArray, NDArr
     return before, after
 
 
-def _grid(inputs: FigureInputs, pictures: Sequence[NDArray], crop: int) -> tuple[Figure, Axes, NDArray]:
+def _grid(inputs: FigureInputs, before: Sequence[NDArray], crop: int) -> tuple[Figure, Axes, NDArray]:
     """A figure with one panel for the target and, beside it, two rows of panels."""
-    columns = len(pictures) + 1
-    panel = (DOUBLE_COLUMN - LABEL_ROOM) / max(columns, LEAST_COLUMNS)
-    height = 2 * panel * common_aspect([_middle(picture, crop) for picture in pictures])
-    width = panel * columns + LABEL_ROOM
-    figure = new_figure(width, height + TITLE_HEIGHT + NAME_HEIGHT, data_kind=inputs.data_kind)
+    columns = len(before) + 1
+    panel = (DOUBLE_COLUMN - pictures.LABEL_ROOM) / max(columns, LEAST_COLUMNS)
+    height = 2 * panel * pictures.common_aspect([_middle(picture, crop) for picture in before])
+    width = panel * columns + pictures.LABEL_ROOM
+    figure = new_figure(width, height + pictures.TITLE_HEIGHT + NAME_HEIGHT, data_kind=inputs.data_kind)
     grid = figure.add_gridspec(2, columns)
     target = figure.add_subplot(grid[:, 0])
     panels = [[figure.add_subplot(grid[row, column]) for column in range(1, columns)] for row in range(2)]
@@ -194,7 +186,7 @@ def _draw_target(axes: Axes, inputs: FigureInputs, stain: str, content: Mapping[
         axes.text(0.5, 0.5, content["target"], ha="center", va="center", transform=axes.transAxes)
         return False
     letter(axes, "a", "target")
-    axes.set_xlabel(content["target"], fontsize=LABEL_SIZE)
+    axes.set_xlabel(content["target"], fontsize=pictures.LABEL_SIZE)
     return path is not None
 
 

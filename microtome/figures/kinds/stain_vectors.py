@@ -110,9 +110,8 @@ def _matrices(sources: SampleSources, name: str, profile: Mapping[str, Any]) -> 
     found = {BEFORE: np.asarray(report["source"]["stain_matrix"], float)}
     if profile.get("method") in METHODS:
         try:
-            again = stain.fit_target(
-                images.read(sources.normalized[name]), profile["method"], **profile["parameters"]
-            )
+            image = images.read(sources.normalized[name])
+            again = stain.fit_target(image, profile["method"], **profile["parameters"])
         except stain.StainError:
             return found
         found[AFTER] = np.asarray(again.stain_matrix)
@@ -161,13 +160,10 @@ def _draw_angles(axes: Axes, data: pd.DataFrame, tone: str) -> None:
 
 
 def _handles() -> list[Line2D]:
-    stains = [
-        Line2D([], [], color=TONES[each], marker="o", linestyle="none", label=NAMES[each]) for each in STAINS
-    ]
-    times = [
-        Line2D([], [], color=GREY, mfc=face, marker="o", linestyle="none", label=text)
-        for text, face in (("before", "none"), ("after, found anew", GREY))
-    ]
+    dot = {"marker": "o", "linestyle": "none"}
+    stains = [Line2D([], [], color=TONES[each], label=NAMES[each], **dot) for each in STAINS]
+    faces = {"before": "none", "after, found anew": GREY}
+    times = [Line2D([], [], color=GREY, mfc=face, label=text, **dot) for text, face in faces.items()]
     return [*stains, *times, Line2D([], [], color=INK, marker="+", linestyle="none", label="target")]
 
 

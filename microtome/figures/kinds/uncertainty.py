@@ -10,10 +10,10 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.kinds.difference_map import outcome_map, show_outcomes
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.panels import IGNORE, frame_panel, read_image, show_image
+from microtome.figures.parts.colors import HEAT
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
@@ -24,7 +24,6 @@ NEEDS = frozenset({"images", "runs", "uncertainty"})
 SAMPLE_OPTIONS = ("samples",)
 SHOWN = ("image", "target", "segmentations", "uncertainty")
 TITLES = ("image", "outcomes", "predictive entropy", "mutual information")
-HEAT = "cividis"
 COUNT = 3
 PANEL, TITLE_HEIGHT, BAR_HEIGHT = 1.62, 0.2, 0.42
 """Width of a panel, and the strips above and below all of them, inches."""
@@ -132,8 +131,7 @@ def _draw_row(
     show_outcomes(axes[1], _outcomes(inputs, run, name, sources))
     artists = []
     for panel, values, limit in zip(axes[2:], doubt, limits, strict=True):
-        frame_panel(panel)
-        artists.append(panel.imshow(values, cmap=HEAT, vmin=0, vmax=limit))
+        artists.append(show_image(panel, values, colors=HEAT, top=limit))
     return artists
 
 

@@ -51,11 +51,8 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
         _panel(axes, data[data["score"] == score], labels, styles)
         axes.set(xlabel="threshold", ylabel=symbol)
         letter(axes, key)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=min(LEGEND_COLUMNS, len(names)),
-    )
+    columns = min(LEGEND_COLUMNS, len(names))
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     return FigureResult(figure, data, _caption(data))
 
 
@@ -65,11 +62,8 @@ def _curves(records: Sequence[RunRecord], part: str) -> pd.DataFrame:
     split = frame["metric"].str.split(SEPARATOR, n=1, expand=True)
     first = records[0]
     if split.empty or set(SCORES) - set(split[0]):
-        msg = (
-            f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r} (metrics named like "
-            f"'v_rand@0.5'); "
-            "evaluate it with the metrics 'boundaries'"
-        )
+        found = f"run {first.run!r} lacks {sorted(SCORES)} by threshold in part {part!r}"
+        msg = f"{found} (metrics named like 'v_rand@0.5'); evaluate it with the metrics 'boundaries'"
         raise ValueError(msg)
     frame = frame.assign(score=split[0], threshold=split[1].astype(float))
     per_image = frame.groupby(["score", "threshold", "split", "sample"], as_index=False)["value"].mean()
@@ -90,15 +84,13 @@ def _panel(axes: Axes, data: pd.DataFrame, labels: dict[str, str], styles: dict[
     for run, curve in data.groupby("run", sort=False):
         axes.plot(curve["threshold"], curve["value"], label=labels[run], **styles[run])
         best = curve[curve["is_best"]]
-        axes.plot(
-            best["threshold"], best["value"], "o", mfc="white", mec=styles[run]["color"], mew=1.0, zorder=3
-        )
+        ring = {"mfc": "white", "mec": styles[run]["color"], "mew": 1.0, "zorder": 3}
+        axes.plot(best["threshold"], best["value"], "o", **ring)
     axes.grid()
     axes.set_xlim(-0.02, 1.02)
     low, high = data["value"].min(), data["value"].max()
-    axes.set_ylim(
-        max(0.0, low - 0.05 * (high - low) - 0.01), min(1.0, high + 0.05 * (high - low) + 0.01) + 0.002
-    )
+    room = 0.05 * (high - low)
+    axes.set_ylim(max(0.0, low - room - 0.01), min(1.0, high + room + 0.01) + 0.002)
 
 
 def _caption(data: pd.DataFrame) -> str:
@@ -107,6 +99,5 @@ def _caption(data: pd.DataFrame) -> str:
     count = int(data["n"].max())
     return (
         f"Foreground-restricted Rand and information scores after border thinning against the threshold on "
-        f"the "
-        f"probability, mean over {count} images; circles mark each run's maximum. Best V_Rand: {found}."
+        f"the probability, mean over {count} images; circles mark each run's maximum. Best V_Rand: {found}."
     )

@@ -9,27 +9,20 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.panels import IGNORE, read_image, show_image
+from microtome.figures.inputs import FigureInputs, needed
+from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
-from microtome.networks.ciresan.windows import (
-    WindowTransform,
-    extract_windows,
-    input_window,
-    mirror,
-    transform_windows,
-)
+from microtome.networks.ciresan import windows
 
 NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)
 VARIANTS = {
-    "plain": WindowTransform(),
-    "Fov": WindowTransform(foveate=True),
-    "Nu": WindowTransform(nonuniform=True),
-    "Fov + Nu": WindowTransform(foveate=True, nonuniform=True),
+    "plain": windows.WindowTransform(),
+    "Fov": windows.WindowTransform(foveate=True),
+    "Nu": windows.WindowTransform(nonuniform=True),
+    "Fov + Nu": windows.WindowTransform(foveate=True, nonuniform=True),
 }
 WINDOW = 65
 PER_CLASS = 3
@@ -62,24 +55,18 @@ def draw(
     name, sources = inputs.sample(sample, needs=("image", "target"))
     image, label = read_image(needed(sources, "image", name)), images.read(needed(sources, "target", name))
     check_same_size(name, image=image, label=label)
-    centres = {
-        kind: _choose(label, inputs.class_id(kind), per_class, seed, name) for kind in inputs.classes[:2]
-    }
-    rows = {
-        variant: _windows(image, np.concatenate(list(centres.values())), window, VARIANTS[variant])
-        for variant in VARIANTS
-    }
+    kinds = inputs.classes[:2]
+    centres = {kind: _choose(label, inputs.class_id(kind), per_class, seed, name) for kind in kinds}
+    places = np.concatenate(list(centres.values()))
+    rows = {variant: _windows(image, places, window, transform) for variant, transform in VARIANTS.items()}
     figure = _layout(rows, list(centres), per_class, inputs.data_kind)
-    data = pd.concat(
-        [_data(variant, rows[variant], centres, window) for variant in VARIANTS], ignore_index=True
-    )
-    raw = input_window(window, VARIANTS["Nu"])
+    frames = [_data(variant, shown, centres, window) for variant, shown in rows.items()]
+    data = pd.concat(frames, ignore_index=True)
+    raw = windows.input_window(window, VARIANTS["Nu"])
     caption = (
         f"Windows of {window}×{window} pixels of sample {name} as the networks see them: plain, foveated "
-        f"(Fov), sampled "
-        f"non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then windows whose "
-        f"central "
-        f"pixel is {' or '.join(centres)}."
+        f"(Fov), sampled non-uniformly (Nu, from {raw}×{raw} pixels), and both. Left: a checkerboard; then "
+        f"windows whose central pixel is {' or '.join(centres)}."
     )
     return FigureResult(figure, data.assign(sample=name), caption)
 
@@ -87,24 +74,22 @@ def draw(
 def _choose(label: NDArray, value: int, count: int, seed: int, sample: str) -> NDArray[np.int64]:
     centres = np.argwhere((label == value) & (label != IGNORE))
     if len(centres) < count:
-        msg = (
-            f"sample {sample!r} has {len(centres)} pixels of class {value}, fewer than {count}; name another "
-            f"sample"
-        )
+        found = f"sample {sample!r} has {len(centres)} pixels of class {value}, fewer than {count}"
+        msg = f"{found}; name another sample"
         raise ValueError(msg)
     return np.random.default_rng(seed).choice(centres, count, replace=False)
 
 
 def _windows(
-    image: NDArray, centres: NDArray, window: int, transform: WindowTransform
+    image: NDArray, centres: NDArray, window: int, transform: windows.WindowTransform
 ) -> NDArray[np.float32]:
     """Cut and transform the windows; the first is the checkerboard."""
-    raw = input_window(window, transform)
+    raw = windows.input_window(window, transform)
     gray = image if image.ndim == 2 else image.mean(axis=-1)
-    padded = torch.from_numpy(mirror(gray[None].astype(np.float32), raw))
-    cut = extract_windows(padded, torch.from_numpy(centres), raw)
+    padded = torch.from_numpy(windows.mirror(gray[None].astype(np.float32), raw))
+    cut = windows.extract_windows(padded, torch.from_numpy(centres), raw)
     board = torch.from_numpy(_checkerboard(raw))[None, None]
-    return transform_windows(torch.cat([board, cut]), window, transform)[:, 0].numpy()
+    return windows.transform_windows(torch.cat([board, cut]), window, transform)[:, 0].numpy()
 
 
 def _checkerboard(side: int) -> NDArray[np.float32]:
@@ -142,7 +127,7 @@ def _data(variant: str, shown: NDArray, centres: dict[str, NDArray], window: int
             "class": kinds,
             "row": [position[0] for position in positions],
             "column": [position[1] for position in positions],
-            "raw_side": input_window(window, VARIANTS[variant]),
+            "raw_side": windows.input_window(window, VARIANTS[variant]),
             "centre_grey": shown[:, middle, middle],
             "rim_sd": shown[:, rim].std(axis=1),
         }

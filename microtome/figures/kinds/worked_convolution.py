@@ -45,8 +45,7 @@ CASES = {
 CAPTIONS = {
     "convolution": (
         "Convolution, one output at a time: the kernel is laid on the framed part of the input, the products "
-        "are "
-        "summed, and the kernel moves on."
+        "are summed, and the kernel moves on."
     ),
     "stride": "Convolution with stride 1 and with stride 2: with stride 2 every other position is left out.",
     "padding": "Convolution without padding and with zero padding, which keeps the size of the input.",

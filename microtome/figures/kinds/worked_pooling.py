@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.parts.cells import TINTS, Grid, draw_rows
 from microtome.figures.parts.panels import read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
@@ -111,8 +110,7 @@ def _image(inputs: FigureInputs, size: int, times: int, sample: str) -> FigureRe
     data = pd.DataFrame(rows, columns=["sample", "poolings", "height", "width", "mean_grey"])
     caption = (
         f"Down-sampling of sample {name} by repeated {size}×{size} max pooling, shown at equal size. Bright "
-        f"pixels win, so "
-        f"thin dark membranes fade and the mean grey value rises from {rows[0][-1]:.2f} to "
+        f"pixels win, so thin dark membranes fade and the mean grey value rises from {rows[0][-1]:.2f} to "
         f"{rows[-1][-1]:.2f}."
     )
     return FigureResult(figure, data, caption)

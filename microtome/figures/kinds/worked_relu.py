@@ -32,9 +32,7 @@ def draw(inputs: FigureInputs, *, feature_map: Sequence[Sequence[float]] = FEATU
         return TINTS[1] if before[row, column] < 0 else "white"
 
     grids = [Grid(before, "feature map", fill), Grid(after, "max(u, 0)", fill, lead="→")]
-    rows = [
-        (row, column, before[row, column], after[row, column]) for row, column in np.ndindex(before.shape)
-    ]
+    rows = [(*place, before[place], after[place]) for place in np.ndindex(before.shape)]
     data = pd.DataFrame(rows, columns=["row", "column", "before", "after"])
     changed = int((before < 0).sum())
     caption = f"The rectified linear unit sets negative values to zero ({changed} of {before.size}, shaded)."

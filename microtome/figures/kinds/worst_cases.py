@@ -3,13 +3,10 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 
-from microtome.figures.inputs import FigureInputs, file_of
-from microtome.figures.kinds.difference_map import OUTCOMES, TONES, outcome_map, show_outcomes
-from microtome.figures.kinds.sample_panel import check_same_size, needed
-from microtome.figures.parts.colors import GREY
-from microtome.figures.parts.panels import read_image, show_classes, show_image
+from microtome.figures.inputs import FigureInputs, file_of, needed
+from microtome.figures.kinds.difference_map import OUTCOMES, outcome_map, outcome_patch, show_outcomes
+from microtome.figures.parts.panels import check_same_size, read_image, show_classes, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -85,16 +82,12 @@ def draw(
             axes[0].set_ylabel(f"{row.sample}\n{score}", **style)
     for axes, title in zip(panels[0], TITLES, strict=True):
         axes.set_title(title.format(of=shown))
-    tones = dict(zip(OUTCOMES, TONES, strict=True))
-    handles = [
-        Patch(facecolor=tone, edgecolor=GREY, linewidth=0.4, label=name) for name, tone in tones.items()
-    ]
+    handles = [outcome_patch(outcome) for outcome in OUTCOMES]
     figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
     name = metric if metric.startswith("v_") else SYMBOLS.get(metric, metric)
     caption = (
         f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
-        f"of "
-        f"{len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
+        f"of {len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
         f"{ranking['value'].iloc[-1]:.3f}."
     )
     return FigureResult(figure, ranking.assign(run=record.run, metric=metric), caption)
@@ -122,10 +115,8 @@ def rank(
 def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample: str, of: str) -> None:
     _, sources = inputs.sample(sample)
     output = images.read(file_of(sources.segmentations, record.run, sample=sample, what="segmentation"))
-    label, image = (
-        images.read(needed(sources, "target", sample)),
-        read_image(needed(sources, "image", sample)),
-    )
+    label = images.read(needed(sources, "target", sample))
+    image = read_image(needed(sources, "image", sample))
     check_same_size(sample, image=image, segmentation=output, label=label)
     show_image(axes[0], image)
     show_classes(axes[1], output)

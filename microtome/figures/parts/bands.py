@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, SampleSources
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.panels import IGNORE
 from microtome.io import images
 from microtome.io.envi import Cube

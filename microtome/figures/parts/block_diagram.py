@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from numpy.typing import NDArray
 
 from microtome.figures.parts.colors import GREY, INK
-from microtome.figures.parts.panels import frame_panel
+from microtome.figures.parts.panels import show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
 
 STEP, SLANT = 1.0, 0.62
@@ -92,8 +92,7 @@ def places_of(levels: Sequence[int]) -> list[float]:
 
 def _draw_block(figure: Figure, rect: Rect, block: Shown) -> None:
     axes = figure.add_axes(rect)
-    frame_panel(axes)
-    axes.imshow(block.picture, cmap=block.colors, vmin=0, vmax=1)
+    show_image(axes, block.picture, colors=block.colors)
     text = "\n".join(line for line in (block.label, block.detail) if line)
     axes.set_title(text, fontsize=TEXT, loc="center", pad=1.5)
 

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from microtome.figures.parts.colors import GREY, INK
+from microtome.figures.parts.panels import draw_frame
 from microtome.figures.parts.style import new_figure
 
 TINTS = ("#CFE3F3", "#FBDCC5", "#CDEBDF", "#F4DDEA")
@@ -82,9 +83,8 @@ def _lead_width(grid: Grid) -> float:
 
 def _draw_row(axes: Axes, row: list[Grid], top: float, height: float, title: str) -> None:
     if title:
-        axes.text(
-            GAP, top + TITLE_ROOM / 2, title, ha="left", va="center", fontsize=SIZE + 0.5, weight="bold"
-        )
+        style = {"ha": "left", "va": "center", "fontsize": SIZE + 0.5, "weight": "bold"}
+        axes.text(GAP, top + TITLE_ROOM / 2, title, **style)
         top, height = top + TITLE_ROOM, height - TITLE_ROOM
     above = TITLE_ROOM * any(grid.title for grid in row)
     middle = top + above + (height - above) / 2
@@ -103,30 +103,13 @@ def draw_grid(axes: Axes, grid: Grid, left: float, top: float) -> None:
     """Draw one matrix on axes with one unit per cell, y downwards, from its left upper corner."""
     rows, columns = grid.values.shape
     for row, column in np.ndindex(rows, columns):
-        box = Rectangle(
-            (left + column, top + row), 1, 1, facecolor=grid.fill(row, column), edgecolor=GREY, linewidth=0.5
-        )
-        axes.add_patch(box)
+        style = {"facecolor": grid.fill(row, column), "edgecolor": GREY, "linewidth": 0.5}
+        axes.add_patch(Rectangle((left + column, top + row), 1, 1, **style))
         value = grid.values[row, column]
         text = "" if np.isnan(value) else f"{value:g}".replace("-", "−")
-        axes.text(
-            left + column + 0.5,
-            top + row + 0.53,
-            text,
-            ha="center",
-            va="center",
-            fontsize=SIZE - (len(text) > ROOMY),
-        )
+        style = {"ha": "center", "va": "center", "fontsize": SIZE - (len(text) > ROOMY)}
+        axes.text(left + column + 0.5, top + row + 0.53, text, **style)
     for row, column, height, width, color in grid.frames:
-        axes.add_patch(
-            Rectangle(
-                (left + column, top + row),
-                width,
-                height,
-                fill=False,
-                edgecolor=color,
-                linewidth=1.4,
-                zorder=3,
-            )
-        )
-    axes.add_patch(Rectangle((left, top), columns, rows, fill=False, edgecolor=INK, linewidth=0.8, zorder=2))
+        place = (left + column, top + row, width, height)
+        draw_frame(axes, *place, edgecolor=color, linewidth=1.4, zorder=3)
+    draw_frame(axes, left, top, columns, rows, edgecolor=INK, linewidth=0.8, zorder=2)

@@ -81,13 +81,5 @@ def _draw_arrow(axes: Axes, layer: Mapping[str, Any], start: float, end: float) 
     style = {"arrowstyle": "-|>", "mutation_scale": 5, "shrinkA": 1.0, "shrinkB": 1.0, "linewidth": 0.9}
     axes.add_patch(FancyArrowPatch((start, 0), (end, 0), color=ARROWS[kind], **style))
     side = "" if kind == "fully_connected" else f"\n{kernel}×{kernel}"
-    axes.text(
-        (start + end) / 2,
-        -LARGEST / 2 - 0.06,
-        VERBS[kind] + side,
-        ha="center",
-        va="bottom",
-        fontsize=TEXT,
-        color=ARROWS[kind],
-        linespacing=1.25,
-    )
+    style = {"ha": "center", "va": "bottom", "fontsize": TEXT, "color": ARROWS[kind], "linespacing": 1.25}
+    axes.text((start + end) / 2, -LARGEST / 2 - 0.06, VERBS[kind] + side, **style)

@@ -16,6 +16,9 @@ GREY = "#7A7A7A"
 LIGHT = "#D9D9D9"
 PALE = "#F2F2F2"
 
+HEAT = "cividis"
+"""Colour map of probabilities and the like: even steps, also to the colour-blind."""
+
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES = ("-", "--", ":")
 

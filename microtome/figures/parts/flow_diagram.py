@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
@@ -87,6 +88,22 @@ def draw_flow(stages: Sequence[Stage], *, data_kind: str) -> Figure:
     _draw_detour(axes, stages, places, middle, scale)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
     return figure
+
+
+def tell_flow(stages: Sequence[Stage], *, run: str, sample: str) -> tuple[pd.DataFrame, str]:
+    """Tell in a table and in a phrase what `draw_flow` draws of a run and a sample.
+
+    Columns step, by (what leads to it), detail (what is known of it), pictures (how many), sample, run.
+    """
+    rows = []
+    for stage in stages:
+        step = " and ".join(stage.titles[: 2 if stage.shape == "pair" else 1])
+        lines = (*(stage.titles[1:] if stage.shape == "network" else ()), stage.under_arrow, stage.below)
+        detail = ", ".join(line.replace(" –\n", " to ").replace("\n", " ") for line in lines if line)
+        pictures = sum(picture is not None for picture in stage.pictures)
+        rows.append((step, stage.arrow, detail, pictures, sample, run))
+    told = "; ".join(step + (f" ({detail})" if detail else "") for step, _, detail, *_ in rows)
+    return pd.DataFrame(rows, columns=["step", "by", "detail", "pictures", "sample", "run"]), told
 
 
 def _places(stages: Sequence[Stage]) -> list[float]:

@@ -11,11 +11,11 @@ from torch import nn
 
 from microtome import networks
 from microtome.config.sampling import Input
-from microtome.figures.inputs import FigureInputs, SampleSources, file_of
-from microtome.figures.kinds.sample_panel import needed
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.parts.bands import chosen_bands, read_bands
 from microtome.io import images
 from microtome.io.envi import Cube, open_cube
+from microtome.networks._blocks import hooked
 from microtome.networks.weights import load_weights
 from microtome.provenance.cards import WEIGHTS_NAME
 from microtome.provenance.runs import RunRecord
@@ -68,7 +68,6 @@ def read_input(
     sample: str,
     *,
     crop: int,
-    full_scale: float = FULL_SCALE,
 ) -> NDArray[np.float32]:
     """Read what a network sees of a sample, scaled as in its training.
 
@@ -78,7 +77,6 @@ def read_input(
         model: Its network.
         sample: Name of the sample.
         crop: Side of the square in the middle that is read; 0 for everything.
-        full_scale: What raw bands are divided by.
 
     Returns:
         (C, H, W) float32.
@@ -97,7 +95,7 @@ def read_input(
         paths = inputs.cubes if view == "bands" else inputs.raw_cubes
         what = "calibrated cube" if view == "bands" else "raw cube"
         cube = open_cube(file_of(paths, sample, sample=sample, what=what))
-        pixels = _read_cube(cube, inputs, crop) / (1.0 if view == "bands" else full_scale)
+        pixels = _read_cube(cube, inputs, crop) / (1.0 if view == "bands" else FULL_SCALE)
     if len(pixels) != channels:
         found = f"its view {view!r} of sample {sample!r} has {len(pixels)}"
         msg = f"run {record.run!r} takes {channels} channels, {found}; set the view of the run"
@@ -151,7 +149,7 @@ def blocks(model: nn.Module) -> list[Block]:
     return named + [Block(layer, DECODER, f"decoder {len(decoder) - i}") for i, layer in enumerate(decoder)]
 
 
-def layer_outputs(
+def run_layers(
     model: nn.Module, pixels: NDArray[np.float32], layers: Sequence[str]
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
     """Run a network and record what some of its layers give.
@@ -174,20 +172,14 @@ def layer_outputs(
         raise ValueError(msg)
     found: dict[str, NDArray[np.float32]] = {}
 
-    def recorder(layer: str) -> object:
-        def record(_: nn.Module, __: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-            given = output if isinstance(output, torch.Tensor) else output[0]
-            found.setdefault(layer, given[0].detach().float().numpy().copy())
+    names = {known[layer]: layer for layer in layers}
 
-        return record
+    def record(layer: nn.Module, _: tuple, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        given = output if isinstance(output, torch.Tensor) else output[0]
+        found.setdefault(names[layer], given[0].detach().float().numpy().copy())
 
-    hooks = [known[layer].register_forward_hook(recorder(layer)) for layer in layers]
-    try:
-        with torch.inference_mode():
-            logits = model(torch.from_numpy(np.ascontiguousarray(pixels))[None])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.inference_mode(), hooked(names, record):
+        logits = model(torch.from_numpy(np.ascontiguousarray(pixels))[None])
     if silent := [layer for layer in layers if layer not in found]:
         msg = f"the layers {silent} did not run; name others"
         raise ValueError(msg)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a built network does to the shape of its input, seen by hooks on its layers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,14 +9,10 @@ import torch
 from torch import nn
 
 from microtome import networks
+from microtome.networks._blocks import hooked
 from microtome.networks._resnet import Stage
 
 Kind = Literal["input", "convolution", "stage", "pool", "up", "output"]
-CONVOLUTIONS = (nn.Conv2d,)
-UPSAMPLINGS = (nn.ConvTranspose2d, nn.Upsample)
-POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
-STAGES = (Stage,)
-"""Chains of blocks that are one step; the layers inside are not looked at."""
 COMPANIONS = {
     nn.BatchNorm2d: "batch normalisation",
     nn.InstanceNorm2d: "instance normalisation",
@@ -25,13 +21,15 @@ COMPANIONS = {
     nn.LeakyReLU: "leaky ReLU",
     nn.Tanh: "tanh",
 }
-TRACED = CONVOLUTIONS + UPSAMPLINGS + POOLINGS + STAGES
-KINDS: tuple[tuple[tuple[type[nn.Module], ...], Kind], ...] = (
-    (CONVOLUTIONS, "convolution"),
-    (UPSAMPLINGS, "up"),
-    (STAGES, "stage"),
-    (POOLINGS, "pool"),
-)
+KINDS: Mapping[type[nn.Module], Kind] = {
+    nn.Conv2d: "convolution",
+    nn.ConvTranspose2d: "up",
+    nn.Upsample: "up",
+    Stage: "stage",
+    nn.MaxPool2d: "pool",
+    nn.AvgPool2d: "pool",
+}
+"""Layers that are steps; stages, chains of blocks, are one step: the layers inside are not looked at."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,6 @@ class Step:
     copied: int = 0
     blocks: int = 0
     label: str = ""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of a layer: its shapes, as (channels, height)."""
-
-    layer: nn.Module
-    taken: tuple[int, int]
-    given: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -105,45 +94,33 @@ def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
     Raises:
         ValueError: The network has no convolution.
     """
-    calls = _calls(model, image)
-    if not any(isinstance(call.layer, CONVOLUTIONS) for call in calls):
-        msg = f"{type(model).__name__} has no 2-D convolution to draw; name a fully convolutional network"
-        raise ValueError(msg)
     steps = [Step("input", image.shape[1], image.shape[2], 0, 0)]
-    for call in calls:
-        steps += _steps(steps[-1], call)
-    last = steps[-1]
-    return [*steps[:-1], Step("output", last.channels, last.size, last.kernel, last.taken, last.copied)]
-
-
-def _calls(model: nn.Module, image: torch.Tensor) -> list[Call]:
-    calls: list[Call] = []
 
     def record(layer: nn.Module, taken: tuple[torch.Tensor, ...], given: torch.Tensor) -> None:
-        calls.append(Call(layer, tuple(taken[0].shape[1:3]), tuple(given.shape[1:3])))
+        steps.extend(_steps(steps[-1], layer, taken[0].shape[1:3], given.shape[1:3]))
 
-    hooks = [layer.register_forward_hook(record) for layer in _layers(model)]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return calls
+    with torch.no_grad(), hooked(_layers(model), record):
+        model(image)
+    if not any(step.kind == "convolution" for step in steps):
+        msg = f"{type(model).__name__} has no 2-D convolution to draw; name a fully convolutional network"
+        raise ValueError(msg)
+    last = steps[-1]
+    return [*steps[:-1], Step("output", last.channels, last.size, last.kernel, last.taken, last.copied)]
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:
     """The layers that are steps, without those inside another."""
     for part in module.children():
-        if isinstance(part, TRACED):
+        if isinstance(part, tuple(KINDS)):
             yield part
         else:
             yield from _layers(part)
 
 
-def _steps(before: Step, call: Call) -> list[Step]:
-    (taken, taken_size), (given, given_size) = call.taken, call.given
-    kernel = getattr(call.layer, "kernel_size", 0) or 0
+def _steps(before: Step, layer: nn.Module, entering: Sequence[int], leaving: Sequence[int]) -> list[Step]:
+    """The step of a call of a layer, between shapes (channels, height); a change of size unseen before it."""
+    (taken, taken_size), (given, given_size) = entering, leaving
+    kernel = getattr(layer, "kernel_size", 0) or 0
     side = kernel[0] if isinstance(kernel, tuple) else int(kernel)
     steps = []
     if taken_size != before.size and abs(taken_size - before.size) > before.size // 4:
@@ -151,7 +128,7 @@ def _steps(before: Step, call: Call) -> list[Step]:
         steps.append(Step(unseen, before.channels, taken_size, 0, before.channels))
         before = steps[-1]
     copied = max(taken - before.channels, 0)
-    kind = next(kind for types, kind in KINDS if isinstance(call.layer, types))
-    blocks = len(call.layer) if kind == "stage" else 0
-    label = str(getattr(call.layer, "label", getattr(call.layer, "mode", "")))
+    kind = next(kind for known, kind in KINDS.items() if isinstance(layer, known))
+    blocks = len(layer) if kind == "stage" else 0
+    label = str(getattr(layer, "label", getattr(layer, "mode", "")))
     return [*steps, Step(kind, given, given_size, side, taken, copied, blocks, label)]

@@ -100,15 +100,15 @@ def fade(image: NDArray) -> NDArray[np.float64]:
     return grey + (1 - grey) * FADE
 
 
-def match(truth: NDArray, found: NDArray, *, iou: float = MATCH_IOU) -> Outcomes:
-    """Sort objects (ids (H, W)) by outcome: they match when their IoU is above `iou`, 0.5 or more.
+def match(truth: NDArray, found: NDArray) -> Outcomes:
+    """Sort objects (ids (H, W)) by outcome: they match when their IoU is above 0.5.
 
     Example:
         >>> match(np.array([[1, 1, 2, 0]]), np.array([[5, 5, 0, 7]]))
         Outcomes(matched=array([5]), false_positive=array([7]), missed=array([2]))
     """
     table = contingency(truth, found)
-    pairs = table.ious > iou
+    pairs = table.ious > MATCH_IOU
     matched = np.unique(table.prediction_ids[table.columns[pairs]])
     return Outcomes(
         matched=matched,
@@ -133,9 +133,8 @@ def outlines(labels: NDArray, ids: Iterable[int] | None = None) -> list[NDArray[
             continue
         mask = np.pad(labels[box] == index, 1).astype(float)
         offset = np.array([box[1].start - 1, box[0].start - 1])
-        lines += [
-            approximate_polygon(contour, TOLERANCE)[:, ::-1] + offset for contour in find_contours(mask, 0.5)
-        ]
+        contours = find_contours(mask, 0.5)
+        lines += [approximate_polygon(contour, TOLERANCE)[:, ::-1] + offset for contour in contours]
     return lines
 
 

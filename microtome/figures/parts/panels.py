@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,6 +30,9 @@ BAR_PAD = 0.022
 BAR_LETTER, BAR_TEXT = 0.042, 0.115
 """Width of a letter of a scale bar's text, and height of the text, inches."""
 MICROMETRE_LIMIT = 1.0
+COLOUR_BAR_HEIGHT = 0.27
+COLOUR_BAR = (0.1, -0.085, 0.8, 0.04)
+"""Left, bottom, width and height of a colour bar, in parts of its panel; room for it, inches."""
 CLASS_TONES = ("#000000", "#FFFFFF", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2")
 
 
@@ -73,9 +77,8 @@ def read_probability(
     if array.ndim == 3 and array.shape[-1] == len(inputs.classes):
         return array[..., channel]
     if array.ndim != 2 or (chosen != inputs.positive_class and len(inputs.classes) != 2):
-        msg = (
-            f"{path} has shape {array.shape}; expected one channel, or one for each of {list(inputs.classes)}"
-        )
+        expected = f"one channel, or one for each of {list(inputs.classes)}"
+        msg = f"{path} has shape {array.shape}; expected {expected}"
         raise ValueError(msg)
     return array if chosen == inputs.positive_class else 1 - array
 
@@ -99,10 +102,10 @@ def pixel_size(path: str | Path | None, mpp: float | None = None) -> float | Non
     return mpp if mpp is not None or path is None else images.header(path).mpp
 
 
-def show_image(axes: Axes, array: NDArray) -> AxesImage:
-    """Show a greyscale (H, W) or colour image (H, W, 3), 0..1, without ticks."""
+def show_image(axes: Axes, array: NDArray, *, colors: str = "gray", top: float = 1.0) -> AxesImage:
+    """Show a map (H, W) from 0 to `top` in colours, or a colour image (H, W, 3), 0..1, without ticks."""
     frame_panel(axes)
-    return axes.imshow(array, cmap="gray", vmin=0, vmax=1)
+    return axes.imshow(array, cmap=colors, vmin=0, vmax=top)
 
 
 def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES) -> AxesImage:
@@ -111,15 +114,27 @@ def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES
     `tones` are the colours by id; `IGNORE` is shown as unlabelled.
     """
     frame_panel(axes)
-    return axes.imshow(paint(labels, dict(enumerate(tones))))
+    return axes.imshow(paint(labels, tones))
 
 
-def paint(labels: NDArray, tones: dict[int, str]) -> NDArray[np.uint8]:
-    """Colour a map (H, W) of ids as (H, W, 3) uint8; ids without a tone like unlabelled pixels."""
+def paint(labels: NDArray, tones: Sequence[str]) -> NDArray[np.uint8]:
+    """Colour a map (H, W) of ids as (H, W, 3) uint8; `tones` by id, other ids like unlabelled pixels."""
     colored = np.full((*labels.shape, 3), _bytes(UNLABELLED), np.uint8)
-    for value, tone in tones.items():
+    for value, tone in enumerate(tones):
         colored[labels == value] = _bytes(tone)
     return colored
+
+
+def check_same_size(sample: str, **arrays: NDArray) -> None:
+    """Check that what is shown of a sample side by side has one size.
+
+    Raises:
+        ValueError: Sizes differ.
+    """
+    sizes = {name: array.shape[:2] for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        msg = f"sample {sample!r}: sizes differ, {sizes}; predict and rasterize it again"
+        raise ValueError(msg)
 
 
 def frame_panel(axes: Axes) -> None:
@@ -127,6 +142,18 @@ def frame_panel(axes: Axes) -> None:
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color=LIGHT, linewidth=0.5)
+
+
+def probability_bar(axes: Axes, artist: AxesImage) -> None:
+    """Make axes the colour bar, from 0 to 1, of a panel with a probability map."""
+    bar = axes.figure.colorbar(artist, cax=axes, orientation="horizontal", ticks=[0, 0.5, 1])
+    bar.outline.set_linewidth(0.5)
+    bar.ax.tick_params(pad=1.5)
+
+
+def draw_frame(axes: Axes, left: float, top: float, width: float, height: float, **style: Any) -> None:
+    """Draw the outline of a rectangle in the coordinates of a panel."""
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, **style))
 
 
 def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:

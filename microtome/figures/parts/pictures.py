@@ -29,7 +29,6 @@ def picture_grid(
     aspect: float,
     data_kind: str,
     handles: Sequence[Line2D | Patch] = (),
-    width: float = DOUBLE_COLUMN,
     below: float = 0.0,
 ) -> tuple[Figure, NDArray]:
     """Make a grid of panels for pictures of one shape, with a legend below if there are handles.
@@ -40,27 +39,22 @@ def picture_grid(
         aspect: Height of a picture in parts of its width.
         data_kind: Where the images come from.
         handles: Legend.
-        width: Width of the figure, inches.
         below: Room below the pictures, inches, for colour bars.
     """
-    panel = (width - LABEL_ROOM) / columns
+    panel = (DOUBLE_COLUMN - LABEL_ROOM) / columns
     legend = LEGEND_HEIGHT if handles else 0.0
-    figure = new_figure(width, rows * panel * aspect + TITLE_HEIGHT + legend + below, data_kind=data_kind)
+    height = rows * panel * aspect + TITLE_HEIGHT + legend + below
+    figure = new_figure(DOUBLE_COLUMN, height, data_kind=data_kind)
     panels = figure.subplots(rows, columns, squeeze=False)
     if handles:
-        figure.legend(
-            handles=handles,
-            loc="outside lower center",
-            ncols=len(handles),
-            handlelength=1.8,
-            columnspacing=1.4,
-        )
+        style = {"ncols": len(handles), "handlelength": 1.8, "columnspacing": 1.4}
+        figure.legend(handles=handles, loc="outside lower center", **style)
     return figure, panels
 
 
-def write_titles(panels: NDArray, titles: Sequence[str]) -> None:
-    """Head the columns of a grid of axes with letters and titles."""
-    for index, (axes, title) in enumerate(zip(panels[0], titles, strict=True)):
+def write_titles(row: Sequence[Axes], titles: Sequence[str]) -> None:
+    """Head panels in a row with letters and titles."""
+    for index, (axes, title) in enumerate(zip(row, titles, strict=True)):
         letter(axes, chr(ord("a") + index), title)
 
 

@@ -127,26 +127,17 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
     """
     is_phantom = data_kind == "phantom"
     strip = TAG_HEIGHT if is_phantom else 0.0
-    layout = StableLayout(
-        w_pad=EDGE, h_pad=EDGE, wspace=0.02, hspace=0.02, rect=(0, 0, 1, height / (height + strip))
-    )
+    below = (0, 0, 1, height / (height + strip))
+    layout = StableLayout(w_pad=EDGE, h_pad=EDGE, wspace=0.02, hspace=0.02, rect=below)
     figure = Figure(figsize=(width, height + strip), layout=layout)
     FigureCanvasAgg(figure)
     if is_phantom:
-        figure.text(
-            1 - EDGE / width,
-            1 - EDGE / (height + strip),
-            PHANTOM_TAG,
-            ha="right",
-            va="top",
-            fontsize=6,
-            color=GREY,
-            style="italic",
-        )
+        style = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY, "style": "italic"}
+        figure.text(1 - EDGE / width, 1 - EDGE / (height + strip), PHANTOM_TAG, **style)
     return figure
 
 
-def letter(axes: Axes, name: str, title: str = "") -> None:
+def letter(axes: Axes, name: str, title: str = "", **style: float) -> None:
     """Head a panel with its letter (`name`, may be empty) in bold and its title."""
     lead = rf"$\bf{{{name}}}$   " if name else ""
-    axes.set_title(lead + title, loc="left")
+    axes.set_title(lead + title, loc="left", **style)

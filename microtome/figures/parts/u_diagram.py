@@ -197,24 +197,12 @@ def _draw_arrow(axes: Axes, before: Box, after: Box, tops: Sequence[float]) -> N
 def _draw_copy(axes: Axes, box: Box, boxes: Sequence[Box], tops: Sequence[float]) -> None:
     if not box.copied:
         return
-    sources = [other for other in boxes if other.is_left and other.level == box.level]
+    source = [other for other in boxes if other.is_left and other.level == box.level][-1]
     level = tops[box.level] + _height(box.level) / 2
-    source = sources[-1]
-    count = _copied_channels(box, boxes)
     _arrow(axes, (source.x + source.width, level), (box.x - box.copied, level), COLORS["copy"])
-    axes.text(
-        (source.x + source.width + box.x - box.copied) / 2,
-        level - 0.04,
-        f"copy {count}",
-        ha="center",
-        va="bottom",
-        fontsize=TEXT,
-        color=GREY,
-    )
-
-
-def _copied_channels(box: Box, boxes: Sequence[Box]) -> int:
-    return boxes[list(boxes).index(box) + 1].step.copied
+    style = {"ha": "center", "va": "bottom", "fontsize": TEXT, "color": GREY}
+    middle = (source.x + source.width + box.x - box.copied) / 2
+    axes.text(middle, level - 0.04, f"copy {boxes[boxes.index(box) + 1].step.copied}", **style)
 
 
 def _arrow(

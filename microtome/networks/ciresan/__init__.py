@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from microtome.config.networks.ciresan import Ciresan as Options
+from microtome.networks._blocks import hooked
 
 POOL = 2
 TANH_GAIN, TANH_SLOPE = 1.7159, 2.0 / 3.0
@@ -92,11 +93,10 @@ class Ciresan(nn.Module):
         """
         expected = (self.in_channels, self.window, self.window)
         if windows.ndim != 4 or tuple(windows.shape[1:]) != expected:
-            msg = (
-                f"ciresan takes windows of shape (N, {', '.join(map(str, expected))}), found "
-                f"{tuple(windows.shape)}. Cut them with "
-                f"microtome.networks.ciresan.windows.extract_windows, or use .dense() for a whole image."
-            )
+            wanted = f"(N, {', '.join(map(str, expected))})"
+            found = f"ciresan takes windows of shape {wanted}, found {tuple(windows.shape)}"
+            remedy = "microtome.networks.ciresan.windows.extract_windows, or use .dense() for a whole image"
+            msg = f"{found}. Cut them with {remedy}."
             raise ValueError(msg)
         maps = windows
         for convolution in self.convolutions:
@@ -271,13 +271,9 @@ def layer_table(model: Ciresan) -> list[dict[str, Any]]:
             }
         )
 
-    hooks = [layer.register_forward_hook(record) for layer in model.modules() if type(layer) in LAYER_TYPES]
-    try:
-        with torch.no_grad():
-            model(model.output.weight.new_zeros(1, model.in_channels, model.window, model.window))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    layers = (layer for layer in model.modules() if type(layer) in LAYER_TYPES)
+    with torch.no_grad(), hooked(layers, record):
+        model(model.output.weight.new_zeros(1, model.in_channels, model.window, model.window))
     return rows
 
 

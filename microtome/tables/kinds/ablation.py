@@ -77,13 +77,11 @@ def tabulate(
     metrics = read_columns(columns)
     settings = _settings(chosen, printed)
     marks = _mark_columns(settings, inputs)
-    frame = pd.DataFrame(
-        [_row(row, metrics, part) | _marks(found, marks) for row, found in zip(chosen, settings, strict=True)]
-    )
+    pairs = zip(chosen, settings, strict=True)
+    frame = pd.DataFrame([_row(row, metrics, part) | _marks(found, marks) for row, found in pairs])
     frame, shown = add_published_columns(frame, inputs, chosen, metrics, published)
-    not_run = (
-        "" if all(row.records for row in chosen) else f"Runs marked '{NOT_RUN}' have the published settings."
-    )
+    marked = f"Runs marked '{NOT_RUN}' have the published settings."
+    not_run = "" if all(row.records for row in chosen) else marked
     note = note_of(inputs, NOTE.format(part=part), not_run, published=published)
     return Table(frame, (LABEL, *marks.values(), *shown, COUNT, DATA), title, note, inputs.data_kinds)
 
@@ -161,12 +159,9 @@ def _mark_columns(settings: Sequence[Settings], inputs: Inputs) -> dict[tuple[st
         levels = {level for found in settings for level in found[kind]}
         known = [level for level in orders.get(kind, ()) if level in levels]
         for level in (*known, *sorted(levels - set(known), key=lambda item: (isinstance(item, str), item))):
-            columns[kind, level] = Column(_column_key(kind, level), _label(kind, level, inputs), kind="text")
+            key = re.sub(r"\W+", "_", f"{kind}_{level}")
+            columns[kind, level] = Column(key, _label(kind, level, inputs), kind="text")
     return columns
-
-
-def _column_key(kind: str, level: Any) -> str:
-    return re.sub(r"\W+", "_", f"{kind}_{level}")
 
 
 def _label(kind: str, level: Any, inputs: Inputs) -> str:
@@ -184,7 +179,6 @@ def _marks(found: Settings, columns: Mapping[tuple[str, Any], Column]) -> dict[s
 def _row(row: Row, metrics: Sequence[MetricColumn], part: str) -> dict[str, Any]:
     values: dict[str, Any] = {"run": row.run, "label": row.label}
     if not row.records:
-        return (
-            values | {metric.key: float("nan") for metric in metrics} | {"n": float("nan"), "data": NOT_RUN}
-        )
+        nothing = dict.fromkeys([*(metric.key for metric in metrics), "n"], float("nan"))
+        return values | nothing | {"data": NOT_RUN}
     return values | scores(row.records, metrics, part) | {"data": row.data}

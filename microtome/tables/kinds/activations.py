@@ -10,7 +10,7 @@ import pandas as pd
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 
-POINTS = (-1.0, 0.0, 1.0)
+POINTS = {"at_minus_1": -1.0, "at_0": 0.0, "at_1": 1.0}
 SOFTMAX_NOTE = "Softmax: the values are those of the first of two units, the second being 0."
 
 
@@ -67,23 +67,16 @@ def tabulate(inputs: Inputs, *, title: str = "Activation functions") -> Table:
     Returns:
         One row per function.
     """
-    points = np.array(POINTS)
+    points = np.array(list(POINTS.values()))
     rows = [
         {"name": item.label, "formula": item.formula, "range": item.range}
-        | dict(zip(_keys(), item.function(points).tolist(), strict=True))
+        | dict(zip(POINTS, item.function(points).tolist(), strict=True))
         for item in ACTIVATIONS
     ]
-    values = [
-        Column(key, f"u = {point:.0f}", format=".3f") for key, point in zip(_keys(), POINTS, strict=True)
-    ]
-    definitions = [Column("name", "Function", kind="text"), Column("formula", "Definition", kind="math")]
-    return Table(
-        pd.DataFrame(rows),
-        (*definitions, Column("range", "Range", kind="math"), *values),
-        title,
-        SOFTMAX_NOTE,
+    columns = (
+        Column("name", "Function", kind="text"),
+        Column("formula", "Definition", kind="math"),
+        Column("range", "Range", kind="math"),
+        *(Column(key, f"u = {point:.0f}", format=".3f") for key, point in POINTS.items()),
     )
-
-
-def _keys() -> list[str]:
-    return ["at_minus_1", "at_0", "at_1"]
+    return Table(pd.DataFrame(rows), columns, title, SOFTMAX_NOTE)

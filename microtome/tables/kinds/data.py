@@ -40,22 +40,19 @@ def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes:
         raise ValueError(msg)
     parts = [part for part in PART_ORDER if part in set(pixels["part"])]
     parts += sorted(set(pixels["part"]) - set(parts))
-    rows = [_row(part, pixels[pixels["part"] == part], chosen, UNLABELLED) for part in parts]
-    rows.append(_row(TOTAL, pixels, chosen, UNLABELLED))
+    rows = [_row(part, pixels[pixels["part"] == part], chosen) for part in parts]
+    rows.append(_row(TOTAL, pixels, chosen))
     frame = pd.DataFrame(rows).assign(data=" + ".join(inputs.data_kinds))
-    fractions = [Column(f"fraction_{name}", name, unit="% of labelled", format=".1f") for name in chosen]
-    counts = [Column("samples", "Samples", format=".0f"), Column("pixels", "Pixels", format=",.0f")]
-    labelled = Column("labelled", "Labelled", unit="% of pixels", format=".1f")
     columns = (
         Column("part", "Part", kind="text"),
-        *counts,
-        labelled,
-        *fractions,
+        Column("samples", "Samples", format=".0f"),
+        Column("pixels", "Pixels", format=",.0f"),
+        Column("labelled", "Labelled", unit="% of pixels", format=".1f"),
+        *(Column(f"fraction_{name}", name, unit="% of labelled", format=".1f") for name in chosen),
         Column("data", "Data", kind="text"),
     )
-    return Table(
-        frame, columns, title, "Fractions are pooled over the pixels of each part.", inputs.data_kinds
-    )
+    note = "Fractions are pooled over the pixels of each part."
+    return Table(frame, columns, title, note, inputs.data_kinds)
 
 
 def count(inputs: Inputs) -> pd.DataFrame:
@@ -72,9 +69,7 @@ def count(inputs: Inputs) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PIXEL_COLUMNS))
 
 
-def count_pixels(
-    target: np.ndarray, classes: Sequence[str], *, sample: str, part: str, unlabelled: str = UNLABELLED
-) -> pd.DataFrame:
+def count_pixels(target: np.ndarray, classes: Sequence[str], *, sample: str, part: str) -> pd.DataFrame:
     """Count the pixels of each class of one target of (H, W) integer class ids.
 
     One row per class and one for unlabelled pixels, which ids without a class are (`PIXEL_COLUMNS`).
@@ -85,15 +80,15 @@ def count_pixels(
         [1, 2, 1]
     """
     counts = {name: int(np.count_nonzero(target == value)) for value, name in enumerate(classes)}
-    counts[unlabelled] = target.size - sum(counts.values())
+    counts[UNLABELLED] = target.size - sum(counts.values())
     rows = [(sample, part, name, count) for name, count in counts.items()]
     return pd.DataFrame(rows, columns=list(PIXEL_COLUMNS))
 
 
-def _row(part: str, pixels: pd.DataFrame, classes: Sequence[str], unlabelled: str) -> dict[str, object]:
+def _row(part: str, pixels: pd.DataFrame, classes: Sequence[str]) -> dict[str, object]:
     total = int(pixels["pixels"].sum())
     by_class = pixels.groupby("class")["pixels"].sum()
-    labelled = total - int(by_class.get(unlabelled, 0))
+    labelled = total - int(by_class.get(UNLABELLED, 0))
     percent = {f"fraction_{name}": _percent(by_class.get(name, 0), labelled) for name in classes}
     head = {"part": part, "samples": pixels["sample"].nunique(), "pixels": total}
     return head | {"labelled": _percent(labelled, total)} | percent

@@ -64,10 +64,8 @@ def layers_of(name: str, model: "nn.Module") -> list[dict[str, Any]]:
         ValueError: The network's module has no ``layer_table``.
     """
     if not has_layer_table(name):
-        msg = (
-            f"network {name!r} has no layer table; tables of kind 'layers' show window networks such as "
-            f"'ciresan'"
-        )
+        shown = "tables of kind 'layers' show window networks such as 'ciresan'"
+        msg = f"network {name!r} has no layer table; {shown}"
         raise ValueError(msg)
     return list(load_entry("microtome.networks", name, kind="network").layer_table(model))
 
@@ -99,17 +97,15 @@ def layer_table(
     frame = frame.assign(published=text, same=["yes" if flag else "no" for flag in same])
     head = head.split(",")[0].removesuffix(")") + ")" if head else "published"
     columns += [Column("published", head, kind="text"), Column("same", "Same", kind="text")]
-    return Table(
-        frame, tuple(columns), title, "Read off the built model; the published column is the paper's."
-    )
+    note = "Read off the built model; the published column is the paper's."
+    return Table(frame, tuple(columns), title, note)
 
 
 def _texts(layer: Mapping[str, Any]) -> dict[str, str | None]:
     maps, size, kernel = (layer.get(key) for key in ("maps", "size", "kernel"))
     is_dense = layer["type"] == "fully_connected"
-    neurons = (
-        f"{maps} neurons" if is_dense else f"{maps} {'map' if maps == 1 else 'maps'} of {size}×{size} neurons"
-    )
+    counted = f"{maps} {'map' if maps == 1 else 'maps'} of {size}×{size} neurons"
+    neurons = f"{maps} neurons" if is_dense else counted
     return {
         "type": str(layer["type"]).replace("_", " "),
         "neurons": neurons,
@@ -118,6 +114,5 @@ def _texts(layer: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _phrase(row: Mapping[str, Any]) -> str:
-    return "; ".join(
-        str(row[key]) for key in ("type", "neurons", "kernel") if row.get(key) and pd.notna(row[key])
-    )
+    texts = [row.get(key) for key in ("type", "neurons", "kernel")]
+    return "; ".join(str(text) for text in texts if text and pd.notna(text))

@@ -20,8 +20,7 @@ OWN_LOSS = "loss_{loss}"
 LOSS_FORMAT = ".4f"
 NOTE = (
     "Each model under its own loss: the losses are on different scales, so values of different rows do not "
-    "rank the "
-    "models. Mean ± sample sd over test samples."
+    "rank the models. Mean ± sample sd over test samples."
 )
 
 

@@ -85,7 +85,9 @@ def tabulate(
     """
     chosen = select_rows(inputs.runs, rows)
     (metric,) = read_columns([column])
-    values = [_values(row, metric, part) for row in chosen]
+    values = [
+        image_values(row.records, metric.metric, class_name=metric.class_name, part=part) for row in chosen
+    ]
     known = groups_in_order([group for frame in values for group in frame["group"]])
     if unknown := sorted(set(groups) - set(known)):
         msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {known}"
@@ -104,10 +106,6 @@ def tabulate(
     )
     note = note_of(inputs, *sentences, published=published)
     return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
-
-
-def _values(row: Row, metric: MetricColumn, part: str) -> pd.DataFrame:
-    return image_values(row.records, metric.metric, class_name=metric.class_name, part=part)
 
 
 def _weights(inputs: Inputs) -> pd.Series | None:
@@ -152,9 +150,8 @@ def _of(metric: MetricColumn, what: str) -> MetricColumn:
     """The metric as the column of a group or of one of the overall values."""
     labels = {POOLED: "all images", PIXELS: "all pixels", EQUAL: "equally"}
     label = metric.column.label
-    return replace(
-        metric, metric=f"{metric.key}_{what}", class_name="all", label=f"{label}, {labels.get(what, what)}"
-    )
+    text = f"{label}, {labels.get(what, what)}"
+    return replace(metric, metric=f"{metric.key}_{what}", class_name="all", label=text)
 
 
 def _columns(metric: MetricColumn, groups: Sequence[str], *, has_pixels: bool) -> dict[str, Column]:

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.numbers import ALL_CLASSES, Summary, Unit, summarize, values_of
+from microtome.tables.parts.numbers import ALL_CLASSES, Unit, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -100,8 +101,17 @@ def tabulate(
     """
     chosen = select_rows(inputs.runs, rows)
     metrics = read_columns(columns)
+    spread = {"over": over, "ddof": ddof, "interval": interval, "seed": seed}
     frame = pd.DataFrame(
-        [_row(row, metrics, part=part, over=over, ddof=ddof, interval=interval, seed=seed) for row in chosen]
+        [
+            {
+                "run": row.run,
+                "label": row.label,
+                **scores(row.records, metrics, part, **spread),
+                "data": row.data,
+            }
+            for row in chosen
+        ]
     )
     frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
     brackets = "In brackets: 95 % bootstrap interval of the mean." if interval else ""
@@ -179,11 +189,6 @@ def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
         msg = f"column {column} is not understood; a column is a metric's name or a mapping with {keys}"
         raise ValueError(msg)
     return MetricColumn(**entries)
-
-
-def _row(row: Row, metrics: Sequence[MetricColumn], *, part: str, **spread: Any) -> dict[str, Any]:
-    found = scores(row.records, metrics, part, **spread)
-    return {"run": row.run, "label": row.label, **found, "data": row.data}
 
 
 def _spread_note(over: Unit, ddof: int) -> str:

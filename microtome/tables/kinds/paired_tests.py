@@ -16,8 +16,7 @@ METRIC_OPTIONS = {"metric": "class_name"}
 FORMAT = ".3f"
 NOTE = (
     "Two-sided paired tests on the same images, seeds averaged per image; p corrected by Holm's method over "
-    "all pairs. "
-    "With n images an exact test cannot give p below 2/2^n, here {floor:.3g}."
+    "all pairs. With n images an exact test cannot give p below 2/2^n, here {floor:.3g}."
 )
 
 

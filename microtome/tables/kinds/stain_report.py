@@ -51,14 +51,14 @@ def tabulate(
             msg = f"no report of the stain normalization {stain!r}; those at hand: {known}"
             raise ValueError(msg)
     frame = frame.sort_values(["stain", "group", "sample"], ignore_index=True)
-    frame = frame.assign(
-        method=[inputs.name_of("stain", name) for name in frame["method"]], data=" + ".join(inputs.data_kinds)
-    )
+    methods = [inputs.name_of("stain", name) for name in frame["method"]]
+    frame = frame.assign(method=methods, data=" + ".join(inputs.data_kinds))
+    shown = [key for key in STAINS if vectors and frame[key].astype(bool).any()]
     columns = [
         Column("sample", "Sample", kind="text"),
         Column("group", "Group", kind="text"),
         Column("method", "Method", kind="text"),
-        *_vector_columns(frame) * vectors,
+        *(Column(key, key.upper(), kind="text") for key in shown),
         Column("angle_h", "Angle H", unit="°", format=".1f"),
         Column("angle_e", "Angle E", unit="°", format=".1f"),
         Column("angle_h_e", "H to E", unit="°", format=".1f"),
@@ -124,10 +124,6 @@ def flatten(report: Mapping[str, Any]) -> dict[str, Any]:
         "fallback": str(report.get("fallback") or NO_FALLBACK),
         "warnings": "; ".join(map(str, report.get("warnings") or ())),
     }
-
-
-def _vector_columns(frame: pd.DataFrame) -> list[Column]:
-    return [Column(key, key.upper(), kind="text") for key in STAINS if frame[key].astype(bool).any()]
 
 
 def _number(values: Any, key: Any) -> float:

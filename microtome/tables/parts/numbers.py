@@ -2,31 +2,16 @@
 """Means, spreads and intervals of tidy metrics over images, seeds or splits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from microtome.metrics import summary
+from microtome.metrics.summary import Summary, statistics
 from microtome.provenance.runs import RunRecord
 
 ALL_CLASSES = "all"
 UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
 Unit = Literal["image", "seed", "split"]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean of a metric over `n` units, its standard deviation, the ends of its 95 % bootstrap interval.
-
-    NaN stands for what is not defined (the deviation of one unit) or not asked for.
-    """
-
-    mean: float
-    sd: float
-    n: int
-    low: float = float("nan")
-    high: float = float("nan")
 
 
 def values_of(
@@ -37,9 +22,8 @@ def values_of(
     Raises:
         ValueError: A record does not hold the metric.
     """
-    return pd.concat(
-        [_values_of_one(record, metric, class_name, part) for record in records], ignore_index=True
-    )
+    frames = [_values_of_one(record, metric, class_name, part) for record in records]
+    return pd.concat(frames, ignore_index=True)
 
 
 def summarize(
@@ -67,8 +51,7 @@ def summarize(
         msg = f"over is {over!r}, expected one of {sorted(UNITS)}"
         raise ValueError(msg)
     units = values.groupby(list(UNITS[over]), sort=False)["value"].mean().to_numpy()
-    found = summary.statistics(units, ddof, summary.Bootstrap(seed=seed) if interval else None)
-    return Summary(found["mean"], found["sd"], int(found["n"]), found["low"], found["high"])
+    return statistics(units, ddof=ddof, seed=seed if interval else None)
 
 
 def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
@@ -85,8 +68,7 @@ def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -
         known = [f"{name} ({kind})" for name, kind in pairs.itertuples(index=False) if "@" not in name]
         msg = (
             f"run {record.run!r} (seed {record.seed}) has no {metric!r} of class {class_name!r} in part "
-            f"{part!r}; "
-            f"it has {known or 'nothing in that part'}; add the metric to the study's evaluation"
+            f"{part!r}; it has {known or 'nothing in that part'}; add the metric to the study's evaluation"
         )
         raise ValueError(msg)
     return chosen[["sample", "value"]].assign(seed=record.seed, split=record.split)

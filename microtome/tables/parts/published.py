@@ -83,11 +83,9 @@ def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str
         ValueError: The table, or the column in all of its rows, is unknown.
     """
     printed = published_table(inputs.published, inputs.paper, table)
-    if column not in printed.get("columns", ()):
-        msg = (
-            f"published table {table!r} has no column {column!r}; its columns: "
-            f"{list(printed.get('columns', ()))}"
-        )
+    known = printed.get("columns", ())
+    if column not in known:
+        msg = f"published table {table!r} has no column {column!r}; its columns: {list(known)}"
         raise ValueError(msg)
     found = [_cell(_published_row(printed["rows"], row).get(column)) for row in rows]
     return pd.DataFrame(found, columns=["mean", "sd"], dtype=float)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES, Summary, groups_of, summarize, values_of
+from microtome.tables.parts.numbers import ALL_CLASSES, groups_of, summarize, values_of
 
 RATES: Mapping[str, tuple[str, bool]] = {
     "tpr": ("sensitivity", False),
@@ -58,10 +59,10 @@ def pooled_equally(values: pd.DataFrame, groups: Sequence[str], *, ddof: int = 0
     parts = [pooled(values[values["group"] == group], ddof=ddof) for group in groups]
     count = sum(part.n for part in parts)
     if len(parts) < 2 or not all(part.n for part in parts):
-        return Summary(float("nan"), float("nan"), count)
+        return Summary(count)
     means = np.array([part.mean for part in parts])
     variance = np.mean([part.sd**2 for part in parts]) + means.var()
-    return Summary(float(means.mean()), float(np.sqrt(variance)), count)
+    return Summary(count, mean=float(means.mean()), sd=float(np.sqrt(variance)))
 
 
 def groups_in_order(names: Sequence[str]) -> list[str]:

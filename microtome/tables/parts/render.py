@@ -44,7 +44,6 @@ _LATEX_ESCAPES = {
     "✓": r"$\checkmark$",
     "°": r"$^\circ$",
 }
-_LATEX_PATTERN = re.compile("|".join(re.escape(character) for character in _LATEX_ESCAPES))
 _MARKDOWN_PATTERN = re.compile(r"([\\|*_`<>\[\]])")
 
 
@@ -55,7 +54,7 @@ def escape_latex(text: str) -> str:
         >>> escape_latex("50 % of a_b")
         '50 \\% of a\\_b'
     """
-    return _LATEX_PATTERN.sub(lambda match: _LATEX_ESCAPES[match[0]], text)
+    return text.translate(str.maketrans(_LATEX_ESCAPES))
 
 
 def escape_markdown(text: str) -> str:
@@ -68,25 +67,13 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN_PATTERN.sub(r"\\\1", text).replace("\n", " ")
 
 
-def to_tsv(table: Table, *, comments: bool = False) -> str:
-    """Render a table as TSV at full precision, ending in a line break.
-
-    With `comments`, caption, units and note stand above the header in lines that begin with ``#``, which
-    `parse_tsv` skips; left out by default: the sidecar of the table holds them.
-    """
-    units = "; ".join(f"{key}: {unit}" for key, unit in units_of(table).items())
-    head = [table.caption, f"units: {units}" if units else "", table.note] if comments else []
-    lines = "".join(f"{COMMENT}{line}\n" for text in head for line in text.splitlines() if line)
-    return lines + table.frame.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")
-
-
-def units_of(table: Table) -> dict[str, str]:
-    """Give the units of the columns that have one, by column of the frame."""
-    return {column.key: column.unit for column in table.columns if column.unit}
+def to_tsv(table: Table) -> str:
+    """Render a table as TSV at full precision, ending in a line break."""
+    return table.frame.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")
 
 
 def parse_tsv(text: str, **options: Any) -> pd.DataFrame:
-    """Read the frame of a table back from `to_tsv`; `options` are those of `pandas.read_csv`."""
+    """Read a frame of `to_tsv` back, below lines that begin with ``#``; `options` of `pandas.read_csv`."""
     lines = text.splitlines(keepends=True)
     start = next((index for index, line in enumerate(lines) if not line.startswith(COMMENT)), len(lines))
     return pd.read_csv(io.StringIO("".join(lines[start:])), sep="\t", **options)
@@ -120,7 +107,7 @@ def to_latex(table: Table, *, label: str = "") -> str:
     alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
     header = [escape_latex(heading(column)) for column in table.columns]
     body = _cells(table, escape_latex, lambda text: rf"\textbf{{{text}}}", lambda text: f"${text}$")
-    rows = [" & ".join(cells) + r" \\" for cells in body]
+    head, *rows = ["    " + " & ".join(cells) + r" \\" for cells in (header, *body)]
     lines = [
         r"\begin{table}[htbp]",
         r"  \centering",
@@ -128,9 +115,9 @@ def to_latex(table: Table, *, label: str = "") -> str:
         *([rf"  \label{{{label}}}"] if label else []),
         rf"  \begin{{tabular}}{{{alignment}}}",
         r"    \toprule",
-        "    " + " & ".join(header) + r" \\",
+        head,
         r"    \midrule",
-        *(f"    {row}" for row in rows),
+        *rows,
         r"    \bottomrule",
         r"  \end{tabular}",
         *([rf"  \par\smallskip\footnotesize {escape_latex(table.note)}"] if table.note else []),

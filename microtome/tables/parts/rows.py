@@ -57,9 +57,7 @@ def _row(records: Sequence[RunRecord], item: dict[str, str]) -> Row:
         raise ValueError(msg)
     found = tuple(record for record in records if record.run == item["run"])
     if not found:
-        msg = (
-            f"no record of run {item['run']!r}; the runs at hand: "
-            f"{sorted({record.run for record in records})}"
-        )
+        known = sorted({record.run for record in records})
+        msg = f"no record of run {item['run']!r}; the runs at hand: {known}"
         raise ValueError(msg)
     return Row(item["run"], item.get("label", found[0].label), found, item.get("published"))
