@@ -7,26 +7,21 @@ function of what is shown. The kind that declares it finds the paths in `Inputs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 from microtome.config import kinds
 from microtome.config.checks_products import runs_shown
 from microtome.config.study import Entry
-from microtome.faults import ConfigurationError, Fault, nearest
+from microtome.faults import Fault, nearest, raise_faults
+from microtome.study.plan import StudyPlan
 from microtome.workflow.paths import Layout
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A table or a figure of a study.
+    """The table or the figure `name` in the section `tables` or `figures` of a study."""
 
-    Attributes:
-        plan: The plan of the study (`microtome.study.plan.StudyPlan`).
-        section: `tables` or `figures`.
-        name: Its name there.
-    """
-
-    plan: Any
+    plan: StudyPlan
     section: str
     name: str
 
@@ -45,117 +40,89 @@ class Shown:
         """The needs that it is made of."""
         return self.kind.takes(self.entry.options)
 
-    @property
+    @cached_property
     def runs(self) -> list[str]:
         """The runs that it shows, in order."""
         return runs_shown(self.plan.study, self.kind, self.entry)
 
-    def of_runs(self, *names: str) -> Iterator[str]:
-        """Files or folders of every split, run and seed that it shows; `{batch}`: of evaluated batches."""
-        chosen = set(self.runs)
+    def folders(self) -> Iterator[tuple[str, str, str]]:
+        """The split, run and folder of everything trained that it shows."""
         for split, run, seed in self.plan.evaluated():
-            for name in names if run in chosen else ():
-                batches = self.plan.batches_of(split, *self.plan.study.evaluate.parts)
-                for batch in batches if "{batch}" in name else ("",):
-                    yield f"runs/{split}/{run}/seed-{seed}/{name.format(batch=batch)}"
+            if run in self.runs:
+                yield split, run, f"runs/{split}/{run}/seed-{seed}"
+
+    def of_runs(self, name: str) -> Iterator[str]:
+        """A file or folder of each run that it shows; `{batch}`: of evaluated batches."""
+        for split, _, folder in self.folders():
+            batches = self.plan.batches_of(split, *self.plan.study.evaluate.parts)
+            for batch in batches if "{batch}" in name else ("",):
+                yield f"{folder}/{name.format(batch=batch)}"
+
+    def maps(self) -> Iterator[str]:
+        """Predictions and segmentations of the runs, and what explains them."""
+        for split, run, folder in self.folders():
+            yield from (f"{folder}/{name}" for name in self.plan.map_files(split, run))
+
+    def stains(self) -> list[str]:
+        """The folder of each stain normalization."""
+        return [f"stains/{name}" for name in self.plan.study.stains]
+
+    def of_cubes(self, name: str, values: Iterable[str]) -> list[str]:
+        """A file or folder for each of some values, if the study has cubes."""
+        return [name.format(value) for value in values] if self.plan.study.cubes else []
 
 
-Files = Callable[[Shown], Iterable[str]]
-"""Paths in the folder of the study."""
-
-
-def _maps(shown: Shown) -> Iterator[str]:
-    """Predictions and segmentations of the runs, and what explains them."""
-    chosen = set(shown.runs)
-    for split, run, seed in shown.plan.evaluated():
-        for name in shown.plan.map_files(split, run) if run in chosen else ():
-            yield f"runs/{split}/{run}/seed-{seed}/{name}"
-
-
-def _stains(shown: Shown, name: str) -> Iterator[str]:
-    """Folders or files of each stain normalization."""
-    for stain in shown.plan.study.stains:
-        for batch in shown.plan.batches if "{batch}" in name else ("",):
-            yield f"stains/{stain}/{name.format(batch=batch)}"
-
-
-def _cubes(shown: Shown, name: str, **wildcards: Iterable[str]) -> Iterator[str]:
-    """Files of the study's cubes, if it has any, for each value of one wildcard."""
-    for wildcard, values in wildcards.items() if shown.plan.study.cubes else ():
-        yield from (name.format(**{wildcard: value}) for value in values)
-
-
-FILES: Mapping[str, Mapping[str, Files]] = {
+FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     "images": {
         "images": lambda shown: [f"images/{batch}" for batch in shown.plan.evaluated_batches],
         "targets": lambda shown: [f"targets/{b}" for b in shown.plan.labelled(shown.plan.evaluated_batches)],
-        "maps": _maps,
+        "maps": Shown.maps,
     },
     "labels": {
         "labels": lambda shown: [f"targets/{batch}" for batch in shown.plan.labelled(shown.plan.batches)],
         "splits": lambda shown: [f"splits/{split}.tsv" for split in shown.plan.splits],
     },
     "stains": {
-        "stains": lambda shown: _stains(shown, "images/{batch}"),
-        "stain_targets": lambda shown: _stains(shown, "target.json"),
+        "stains": lambda shown: [
+            f"{folder}/images/{b}" for folder in shown.stains() for b in shown.plan.batches
+        ],
+        "stain_targets": lambda shown: [f"{folder}/target.json" for folder in shown.stains()],
     },
-    "cubes": {"cubes": lambda shown: _cubes(shown, "cubes/{batch}", batch=shown.plan.evaluated_batches)},
-    "bands": {"bands": lambda shown: _cubes(shown, "bands/{split}/bands.tsv", split=shown.plan.splits)},
+    "cubes": {"cubes": lambda shown: shown.of_cubes("cubes/{}", shown.plan.evaluated_batches)},
+    "bands": {"bands": lambda shown: shown.of_cubes("bands/{}/bands.tsv", shown.plan.splits)},
     "objects": {"objects": lambda shown: shown.of_runs("objects/{batch}")},
     "history": {"histories": lambda shown: shown.of_runs("history.tsv")},
 } | {
     key: {}
     for key in ("runs", "trained", "calibrated", "uncertainty", "instances", "groups", "method", "names")
 }
-"""Need to the inputs of the rule. Those without files ask something of runs or of the study
-(`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""
+"""Need to the inputs of the rule, in the study's folder. Those without files ask something of runs or of the
+study (`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""
 
 
-def files(plan: Any, at: Layout, section: str, name: str) -> dict[str, list[str]]:
-    """The input files and folders of a table or a figure, by the name of the input.
-
-    Args:
-        plan: The plan of the study.
-        at: Where results are.
-        section: `tables` or `figures`.
-        name: Its name there.
-
-    Returns:
-        Paths; inputs without any are left out.
+def files(plan: StudyPlan, at: Layout, section: str, name: str) -> dict[str, list[str]]:
+    """The input files and folders of a table or a figure, by the name of the input; no empty ones.
 
     Raises:
         ConfigurationError: The kind declares a need that is not known.
     """
     shown = Shown(plan, section, name)
-    _check(shown)
+    unknown = sorted(shown.takes - set(FILES))
+    where = f"{shown.kind.file} NEEDS"
+    raise_faults([Fault(where, f"'{need}'", nearest(need, FILES)) for need in unknown])
     found = {"cards": shown.of_runs("card.json"), "metrics": shown.of_runs("metrics.tsv")}
     for need in sorted(shown.takes):
         found |= {key: paths(shown) for key, paths in FILES[need].items()}
-    listed = {key: [_path(plan, at, path) for path in paths] for key, paths in found.items()}
+    listed = {key: _placed(plan, at, paths) for key, paths in found.items()}
     return {key: paths for key, paths in listed.items() if paths}
 
 
-def origins(plan: Any, at: Layout, section: str, name: str) -> list[str]:
-    """The sample sheet and the splits behind a table or a figure, to be named in its sidecar.
-
-    Args:
-        plan: The plan of the study.
-        at: Where results are.
-        section: `tables` or `figures`.
-        name: Its name there.
-    """
+def origins(plan: StudyPlan, at: Layout, section: str, name: str) -> list[str]:
+    """The sample sheet and the splits behind a table or a figure, to be named in its sidecar."""
     if not files(plan, at, section, name):
         return []
-    names = ["samples.tsv", *(f"splits/{split}.tsv" for split in plan.splits)]
-    return [_path(plan, at, path) for path in names]
+    return _placed(plan, at, ["samples.tsv", *(f"splits/{split}.tsv" for split in plan.splits)])
 
 
-def _path(plan: Any, at: Layout, path: str) -> str:
-    return at.study(path).format(study=plan.study.name)
-
-
-def _check(shown: Shown) -> None:
-    unknown = sorted(shown.takes - set(FILES))
-    if unknown:
-        faults = [Fault(f"{shown.kind.file} NEEDS", f"'{need}'", nearest(need, FILES)) for need in unknown]
-        raise ConfigurationError(faults)
+def _placed(plan: StudyPlan, at: Layout, paths: Iterable[str]) -> list[str]:
+    return [at.study(path).format(study=plan.study.name) for path in paths]

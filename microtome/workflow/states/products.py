@@ -10,6 +10,7 @@ from microtome.config.study import Entry
 from microtome.provenance import code
 from microtome.registry import entry_names
 from microtome.study.modalities import cubes
+from microtome.study.plan import StudyPlan
 from microtome.workflow.needs import Shown
 
 RULES = {"tables": "tabulate", "figures": "draw"}
@@ -18,14 +19,8 @@ METHOD = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"
 """Options of a run that a drawing of the chain tells of."""
 
 
-def entry(plan: Any, section: str, name: str) -> str:
-    """State of `tabulate` or `draw`.
-
-    Args:
-        plan: The plan of the study (`microtome.study.plan.StudyPlan`).
-        section: `tables` or `figures`.
-        name: Name of the table or figure.
-    """
+def entry(plan: StudyPlan, section: str, name: str) -> str:
+    """State of `tabulate` or `draw`: the table or figure `name` of the section `tables` or `figures`."""
     shown = Shown(plan, section, name)
     entry, runs, labels = shown.entry, shown.runs, plan.labels()
     module = f"microtome.{section}.kinds.{entry.kind}"
@@ -57,16 +52,6 @@ def networks_built(module: str, entry: Entry) -> tuple[str, ...]:
     return tuple(f"microtome.networks.{name}" for name in ((name,) if name in known else known))
 
 
-def _groups(shown: Shown) -> dict[str, Any]:
-    """The group (organ, clinic) of each sample, evaluated or not."""
-    return {"groups": {sample.sample: sample.group for sample in shown.plan.samples.values()}}
-
-
-def _raw_cubes(shown: Shown) -> dict[str, Any]:
-    """Cubes as they were recorded, which lie outside the results."""
-    return {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {}
-
-
 def _method(shown: Shown) -> dict[str, Any]:
     """What a drawing of the chain tells of the runs."""
     study = shown.plan.study
@@ -88,35 +73,34 @@ def names() -> dict[str, dict[str, str]]:
 
 
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
-    "groups": _groups,
-    "cubes": _raw_cubes,
+    "groups": lambda shown: {"groups": {name: one.group for name, one in shown.plan.samples.items()}},
+    "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "method": _method,
     "names": lambda _: {"names": names()},
 }
-"""Needs that are options, not files."""
+"""Needs that are options, not files: what lies outside the results, or follows from the study alone."""
 
 
-def report(plans: Mapping[str, Any]) -> str:
+def report(plans: Mapping[str, StudyPlan]) -> str:
     """State of `report_page`: the title and paper of each study, and the names of what is shown."""
     templates = sorted((code.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(code.ROOT).as_posix() for path in templates if path.is_file()]
     return code.state("scripts/report_page.py", _results(plans), files=files)
 
 
-def crate(plans: Mapping[str, Any]) -> str:
+def crate(plans: Mapping[str, StudyPlan]) -> str:
     """State of `crate`, which describes the same results as the report shows."""
     return code.state("scripts/crate.py", _results(plans))
 
 
-def _results(plans: Mapping[str, Any]) -> dict[str, Any]:
+def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
     """What there is to show of all studies, and the command that makes it."""
     scale = next(iter(plans.values())).scale
     command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
-    studies = {name: _shown(plan) for name, plan in plans.items()}
-    return {"scale": scale, "command": command, "studies": studies}
+    return {"scale": scale, "command": command, "studies": {name: _shown(p) for name, p in plans.items()}}
 
 
-def _shown(plan: Any) -> dict[str, Any]:
+def _shown(plan: StudyPlan) -> dict[str, Any]:
     """What the report shows of a study; tables and figures in pairs, as a state sorts the keys of objects."""
     study = plan.study
     return {

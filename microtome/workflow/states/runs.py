@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: MIT
 """States of the rules that train, predict, calibrate, segment, average and evaluate."""
 
-from __future__ import annotations
-
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from microtome.config.run import Run
 from microtome.study import modalities
+from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
-
-if TYPE_CHECKING:
-    from microtome.study.plan import StudyPlan
 
 LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
 PREDICTED = ("predict", "input", "window", "network")
@@ -26,7 +22,8 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     data = {"parts": parts, "classes": plan.classes, "data_source": plan.data_kind}
     for training in modalities.ask("training"):
         options |= training(plan.study, settings)
-    return state_of("train", options | identity(plan, split, run, seed) | data, _methods(settings))
+    methods = [network_module(settings), f"microtome.losses.{settings.loss.name}"]
+    return state_of("train", options | identity(plan, split, run, seed) | data, methods)
 
 
 @cache
@@ -39,8 +36,8 @@ def predict(plan: StudyPlan, run: str) -> str:
 def borrow_weights(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     """State of `borrow_weights`."""
     settings = plan.study.runs[run]
-    lent = {"weights_of": settings.weights_of, "view": settings.view}
-    return state_of("borrow_weights", {"split": split, "run": run, "seed": seed} | lent)
+    of = {"split": split, "run": run, "seed": seed}
+    return state_of("borrow_weights", of | settings.model_dump(include={"weights_of", "view"}))
 
 
 @cache
@@ -84,12 +81,8 @@ def ensemble(plan: StudyPlan, split: str, run: str, seed: int) -> str:
 @cache
 def evaluate(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     """State of `evaluate`."""
-    samples = {
-        name: part
-        for part in plan.study.evaluate.parts
-        for name in plan.members(split, part)
-        if plan.samples[name].label
-    }
+    parts = {name: part for part in plan.study.evaluate.parts for name in plan.members(split, part)}
+    samples = {name: part for name, part in parts.items() if plan.samples[name].label}
     groups = {name: plan.samples[name].group for name in samples}
     options = measured(plan, split, run, seed) | {"samples": samples, "groups": groups}
     return state_of("evaluate", options, measuring(plan))
@@ -105,10 +98,6 @@ def network_module(settings: Run) -> str:
     return f"microtome.networks.{settings.network.name}"
 
 
-def _methods(settings: Run) -> list[str]:
-    return [network_module(settings), f"microtome.losses.{settings.loss.name}"]
-
-
 def predict_options(settings: Run) -> dict[str, Any]:
     """What prediction depends on."""
     return {field: getattr(settings, field).model_dump(mode="json") for field in PREDICTED}
@@ -122,12 +111,9 @@ def calibrate_options(settings: Run) -> dict[str, Any] | None:
 
 def measured(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
     """What measuring an image depends on."""
-    evaluate = plan.study.evaluate
-    return {
-        **{"study": plan.study.name, "split": split, "run": run, "seed": seed},
-        **{"metrics": evaluate.metrics, "thresholds": evaluate.thresholds},
-        **{"losses": _losses(plan), "classes": plan.classes},
-    }
+    of = {"study": plan.study.name, "split": split, "run": run, "seed": seed}
+    metrics = plan.study.evaluate.model_dump(include={"metrics", "thresholds"})
+    return of | metrics | {"losses": _losses(plan), "classes": plan.classes}
 
 
 def measuring(plan: StudyPlan) -> list[str]:
