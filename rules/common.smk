@@ -28,7 +28,7 @@ from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
 from microtome.workflow import needs, states
-from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
+from microtome.workflow.resources import gpu_request, growing
 from microtome.workflow.asked import check_asked, list_images, pair_labels
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, make_importable, set_name
@@ -131,12 +131,12 @@ def plan(wildcards):
 
 def grow(mem_mb):
     """Memory that grows with each attempt."""
-    return growing_memory(mem_mb)
+    return growing(mem_mb)
 
 
 def lasting(minutes):
     """A walltime that grows with each attempt, up to what the cluster allows."""
-    return growing_walltime(minutes, longest=OPTIONS.cluster.longest)
+    return growing(minutes, most=OPTIONS.cluster.longest)
 
 
 def on_gpu(count=1):

@@ -37,34 +37,24 @@ def check_asked(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequ
 
 
 def list_images(folder: Path) -> list[str]:
-    """The image files of a folder, sorted; none where there is no such folder.
-
-    Args:
-        folder: Searched without its subfolders.
-    """
+    """The image files of a folder (not of its subfolders), sorted; none where there is no such folder."""
     if not folder.is_dir():
         return []
     return [path.as_posix() for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def pair_labels(images: Iterable[str], folder: Path) -> dict[str, str]:
-    """The label file of each image that has one: the same name, with any suffix that labels have.
+    """The label file in a folder of each image that has one: the same name, a suffix of `LABEL_SUFFIXES`.
 
-    Args:
-        images: Image files.
-        folder: Folder of the labels (PNG, TIFF, Aperio XML, GeoJSON).
-
-    Returns:
-        Image file to label file. Of several labels the one whose suffix stands first in `LABEL_SUFFIXES`; an
-        image is no label, should both be in one folder.
+    Of several labels it is the one whose suffix stands first there; an image is no label, should both be in
+    one folder.
     """
-    if not folder.is_dir():
-        return {}
     names = list(images)
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
     labels = {
         path.stem: path.as_posix()
         for suffix in reversed(LABEL_SUFFIXES)
-        for path in sorted(folder.iterdir())
+        for path in there
         if path.suffix.lower() == suffix and path.as_posix() not in names
     }
     return {image: labels[Path(image).stem] for image in names if Path(image).stem in labels}

@@ -8,8 +8,10 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,14 +33,9 @@ PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the diagnosis.
+    """One line of the diagnosis: what was looked at, what was found, and what to do, if anything.
 
-    Attributes:
-        topic: Group of the line.
-        item: What was looked at.
-        found: What was found.
-        status: ``"ok"``, ``"warn"`` (work goes on, slower or with less) or ``"fail"`` (it does not).
-        remedy: What to do; empty if nothing.
+    The status is ``"ok"``, ``"warn"`` (work goes on, slower or with less) or ``"fail"`` (it does not).
     """
 
     topic: str
@@ -49,25 +46,22 @@ class Finding:
 
 
 def examine(*, results: Path, root: Path = Path()) -> tuple[Finding, ...]:
-    """Examine the machine.
+    """Examine the machine; a probe that fails is a finding itself and stops no other.
 
     Args:
         results: Folder of results; a file of 32 MiB is written to it (or to the folder it will be made in)
             and removed.
         root: Folder of the workflow, with ``requirements.txt``.
-
-    Returns:
-        The findings. A probe that fails is a finding itself and stops no other.
     """
-    probes: dict[str, Callable[[], Iterator[Finding]]] = {
-        "cpu": probe_cpu,
-        "gpu": probe_gpu,
-        "memory": probe_memory,
-        "disk": lambda: probe_disk(results),
-        "packages": lambda: probe_packages(root / "requirements.txt"),
-        "git": lambda: probe_git(root),
+    probes: dict[str, Iterator[Finding]] = {
+        "cpu": probe_cpu(),
+        "gpu": probe_gpu(),
+        "memory": probe_memory(),
+        "disk": probe_disk(results),
+        "packages": probe_packages(root / "requirements.txt"),
+        "git": probe_git(root),
     }
-    return tuple(finding for topic, probe in probes.items() for finding in _run(topic, probe))
+    return tuple(finding for topic, probe in probes.items() for finding in _kept(topic, probe))
 
 
 def render(findings: Sequence[Finding]) -> str:
@@ -83,18 +77,19 @@ def render(findings: Sequence[Finding]) -> str:
     """
     width = max((len(finding.item) for finding in findings), default=0)
     lines: list[str] = []
-    for before, finding in zip((None, *findings), findings, strict=False):
-        lines += [finding.topic] if before is None or before.topic != finding.topic else []
-        lines.append(f"  {finding.status:<4}  {finding.item:<{width}}  {finding.found}")
-        lines += [f"        → {finding.remedy}"] if finding.remedy else []
+    for topic, group in groupby(findings, attrgetter("topic")):
+        lines.append(topic)
+        for finding in group:
+            lines.append(f"  {finding.status:<4}  {finding.item:<{width}}  {finding.found}")
+            lines += [f"        → {finding.remedy}"] if finding.remedy else []
     counts = Counter(finding.status for finding in findings)
     return "\n".join([*lines, "", ", ".join(f"{counts[one]} {one}" for one in ("ok", "warn", "fail"))]) + "\n"
 
 
-def _run(topic: str, probe: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Run one probe; what it found until it failed is kept, and the failure is a finding."""
+def _kept(topic: str, probe: Iterator[Finding]) -> Iterator[Finding]:
+    """What a probe finds until it fails, and its failure."""
     try:
-        yield from probe()
+        yield from probe
     except (ImportError, OSError, RuntimeError, ValueError, AttributeError, LookupError) as error:
         yield Finding(topic, "probe", f"{type(error).__name__}: {error}", "fail", "repair this first")
 
@@ -130,15 +125,13 @@ def probe_gpu() -> Iterator[Finding]:
         yield _try_device(torch, "mps", "Apple GPU")
     elif shown:
         found = f"the driver shows a GPU, but torch {torch.__version__} does not use it"
-        remedy = (
-            "this torch is built for the CPU: install the CUDA build (see https://pytorch.org/get-started)"
-        )
-        if built := torch.version.cuda:
-            remedy = f"this torch is built for CUDA {built}: update the driver, or check CUDA_VISIBLE_DEVICES"
-        yield Finding("gpu", "device", found, "fail", remedy)
+        built, remedy = "the CPU", "install the CUDA build (see https://pytorch.org/get-started)"
+        if torch.version.cuda:
+            built, remedy = f"CUDA {torch.version.cuda}", "update the driver, or check CUDA_VISIBLE_DEVICES"
+        yield Finding("gpu", "device", found, "fail", f"this torch is built for {built}: {remedy}")
     else:
-        remedy = "use a GPU for the paper scale"
-        yield Finding("gpu", "device", "none; training runs on the CPU", "warn", remedy)
+        found, remedy = "none; training runs on the CPU", "use a GPU for the paper scale"
+        yield Finding("gpu", "device", found, "warn", remedy)
 
 
 def _try_device(torch: Any, device: str, name: str) -> Finding:
@@ -167,9 +160,9 @@ def probe_disk(results: Path) -> Iterator[Finding]:
     """Look at free disk space, and measure writing."""
     place = next(folder for folder in (results.absolute(), *results.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
-    found = f"{size(free)} at {place}"
     remedy = f"free space, or set `results` to a disk with more than {size(LITTLE_DISK)}"
     status: Status = "fail" if free < VERY_LITTLE_DISK else "warn"
+    found = f"{size(free)} at {place}"
     yield _judge("disk", "free", found, remedy, is_wrong=free < LITTLE_DISK, status=status)
     speed = write_speed(place)
     remedy = "set `results` to a local disk: writing will take longer than computing"
@@ -195,9 +188,8 @@ def write_speed(folder: Path, *, count: int | None = None) -> float:
 def probe_packages(pins: Path) -> Iterator[Finding]:
     """Compare installed packages with the pins; `pip check` would accept any that fit each other."""
     if not pins.is_file():
-        yield Finding(
-            "packages", "pins", f"{pins} does not exist", "warn", "run this in a clone of the project"
-        )
+        remedy = "run this in a clone of the project"
+        yield Finding("packages", "pins", f"{pins} does not exist", "warn", remedy)
         return
     wanted = PIN.findall(pins.read_text(encoding="utf-8"))
     installed = {name: environment.installed_version(name) for name, _ in wanted}

@@ -18,14 +18,12 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """Errors of file systems that have no locks."""
-DISK_FULL = (
-    "The disk is full: make room on it, or have `results` in config/config.yaml lie on another one. What is "
-    "finished is kept; the same command then goes on from here."
+ELSEWHERE = (
+    ", or have `results` in config/config.yaml lie on another one. What is finished is kept; the same "
+    "command then goes on from here."
 )
-READ_ONLY = (
-    "That disk cannot be written to: make it writable, or have `results` in config/config.yaml lie on "
-    "another one. What is finished is kept; the same command then goes on from here."
-)
+DISK_FULL = f"The disk is full: make room on it{ELSEWHERE}"
+READ_ONLY = f"That disk cannot be written to: make it writable{ELSEWHERE}"
 REMEDIES = {errno.ENOSPC: DISK_FULL, errno.EDQUOT: DISK_FULL, errno.EROFS: READ_ONLY}
 """What to do about errors of the file system, by their number."""
 SHORT_WRITE = re.compile(r"No space left on device|\d+ requested and \d+ written")
@@ -62,14 +60,14 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
         with turn(Path(log).with_name(f".{Path(log).name}.lock")):  # the log itself is deleted before a job
             yield json.loads(state)["options"]
     except (ValueError, OSError) as error:
-        logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
+        logger.info("traceback\n%s", traceback.format_exc())
         message = " ".join([str(error), *remedy(error)])
         with suppress(OSError):  # the log may be on the full disk that the message is about
             handlers[0].stream.write(f"\nerror: {message}\n")
         sys.stderr.write(f"\nerror: {message}\n\n")
         raise SystemExit(1) from error
     except Exception:
-        logging.getLogger(__name__).info("traceback\n%s", traceback.format_exc())
+        logger.info("traceback\n%s", traceback.format_exc())
         raise
     finally:
         logging.captureWarnings(capture=False)
@@ -80,13 +78,7 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
 
 
 def remedy(error: BaseException) -> list[str]:
-    """What to do about an error of the file system.
-
-    Args:
-        error: It, or what caused it, may be one.
-
-    Returns:
-        A text; nothing for other errors.
+    """What to do about an error of the file system, or one that such an error caused; nothing for others.
 
     Example:
         >>> remedy(OSError(errno.ENOSPC, "No space left on device"))[0][:21]

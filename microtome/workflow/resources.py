@@ -11,37 +11,27 @@ Resource = Callable[[Any, int], int]
 """A resource as Snakemake calls it: with the wildcards and the attempt."""
 
 
-def growing_memory(mem_mb: int) -> Resource:
-    """Memory that doubles with each attempt.
+def growing(first: int, *, most: int | None = None) -> Resource:
+    """An amount that doubles with each attempt, as far as the cluster lets a job have it.
 
     Args:
-        mem_mb: MB of the first attempt.
+        first: MB of memory, or minutes, of the first attempt.
+        most: What no attempt exceeds.
 
     Returns:
-        A function of the wildcards and the attempt, from 1.
+        A function of the wildcards and the attempt, from 1, with the signature that Snakemake asks for.
 
     Example:
-        >>> [growing_memory(2000)(None, attempt) for attempt in (1, 2, 3)]
-        [2000, 4000, 8000]
-    """
-    return _resource(lambda attempt: mem_mb * 2 ** (attempt - 1))
-
-
-def growing_walltime(minutes: int, *, longest: int) -> Resource:
-    """A walltime that doubles with each attempt, as far as the cluster lets a job run.
-
-    Args:
-        minutes: Of the first attempt.
-        longest: Minutes that no attempt exceeds.
-
-    Returns:
-        A function of the wildcards and the attempt, from 1.
-
-    Example:
-        >>> [growing_walltime(480, longest=1440)(None, attempt) for attempt in (1, 2, 3)]
+        >>> [growing(480, most=1440)(None, attempt) for attempt in (1, 2, 3)]
         [480, 960, 1440]
     """
-    return _resource(lambda attempt: min(minutes * 2 ** (attempt - 1), longest))
+
+    def resource(wildcards: Any, attempt: int) -> int:
+        amount = first * 2 ** (attempt - 1)
+        return amount if most is None else min(amount, most)
+
+    resource.__signature__ = signature(resource)  # type: ignore[attr-defined]
+    return resource
 
 
 def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, int | str]:
@@ -74,16 +64,6 @@ def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, in
     model = {"gpu_model": cluster.gpu_model} if cluster.gpu_model else {}
     together = {"nodes": 1} if count > 1 else {}
     return {"gpu": count} | model | together
-
-
-def _resource(amount: Callable[[int], int]) -> Resource:
-    """A resource that goes by the attempt alone, with the signature that Snakemake asks for."""
-
-    def resource(wildcards: Any, attempt: int) -> int:
-        return amount(attempt)
-
-    resource.__signature__ = signature(resource)  # type: ignore[attr-defined]
-    return resource
 
 
 def count_gpus(resources: Any) -> int:

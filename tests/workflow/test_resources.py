@@ -4,18 +4,18 @@
 import pytest
 
 from microtome.config.workflow import Cluster
-from microtome.workflow.resources import gpu_request, growing_memory, growing_walltime
+from microtome.workflow.resources import gpu_request, growing
 
 
 def test_memory_doubles_with_each_attempt() -> None:
-    assert [growing_memory(500)(None, attempt) for attempt in (1, 2, 3, 4)] == [500, 1000, 2000, 4000]
+    assert [growing(500)(None, attempt) for attempt in (1, 2, 3, 4)] == [500, 1000, 2000, 4000]
 
 
 @pytest.mark.parametrize(
     ("minutes", "expected"), [(10, [10, 20, 40]), (480, [480, 600, 600]), (900, [600] * 3)]
 )
 def test_walltime_doubles_up_to_the_longest(minutes: int, expected: list[int]) -> None:
-    walltime = growing_walltime(minutes, longest=600)
+    walltime = growing(minutes, most=600)
     assert [walltime(None, attempt) for attempt in (1, 2, 3)] == expected
 
 

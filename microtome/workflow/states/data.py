@@ -4,8 +4,9 @@
 from functools import cache
 from typing import Any
 
+from microtome.files import digest_of_options
 from microtome.study.plan import StudyPlan
-from microtome.study.sample import as_rows, digest_parts
+from microtome.study.sample import as_rows
 from microtome.workflow.states import state_of
 
 NOT_READ = ("part", "unit", "group")
@@ -51,7 +52,7 @@ def split(plan: StudyPlan, split: str) -> str:
     parts = plan.splits[split]
     samples = plan.samples.values()
     rows = [{"sample": s.sample, "unit": s.unit, "group": s.group, "part": parts[s.sample]} for s in samples]
-    return state_of("split", {"rows": rows, "digest": digest_parts(parts)})
+    return state_of("split", {"rows": rows, "digest": digest_of_options(parts)})
 
 
 def sheet(plan: StudyPlan) -> str:
