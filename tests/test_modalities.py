@@ -13,7 +13,7 @@ WORDS = re.compile(
 CORE = (
     *("config/load.py", "config/run.py", "config/study.py", "config/checks.py"),
     *("config/workflow.py", "config/yaml.py", "config/pydantic_faults.py", "config/section.py"),
-    *("study/sample.py", "study/sheet.py", "study/sheet_paths.py", "study/headers.py", "study/files.py"),
+    *("study/sample.py", "study/sheet.py", "study/headers.py"),
     *("study/splits.py", "study/load.py", "study/plan.py", "study/modalities/__init__.py"),
     *("config/modalities/__init__.py", "workflow/paths.py", "workflow/asked.py", "workflow/resources.py"),
     *("workflow/states/__init__.py", "workflow/states/data.py", "workflow/states/runs.py"),

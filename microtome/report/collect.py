@@ -5,6 +5,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from microtome.files import digest_of_options
 from microtome.provenance import environment
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import add_pictures, rank
@@ -19,7 +20,6 @@ from microtome.report.products import (
     read_table,
 )
 from microtome.report.runs import read_runs, unexpected_runs
-from microtome.study.sample import digest_parts
 
 PICTURES_PER_CASE = 6
 NO_BENCHMARKS = "not produced: benchmarks/ holds no benchmark file, so time and memory per rule are unknown"
@@ -181,7 +181,7 @@ def _read_split(path: Path, units: Mapping[str, str], *, root: Path) -> SplitInp
     if not parts:
         return SplitInput(path.stem, problem=f"not shown: splits/{path.name} has no rows")
     (link,) = links_to({"TSV": path}, root=root)
-    return SplitInput(path.stem, count(parts, units), digest_parts(parts), link)
+    return SplitInput(path.stem, count(parts, units), digest_of_options(parts), link)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

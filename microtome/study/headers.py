@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Headers of image files, remembered from one run of the workflow to the next.
+"""The files of a study against the study and one another, by their headers, which are remembered.
 
 A study of 20,000 images has 40,000 files. Reading their headers takes long, looking at their sizes and times
 a second; so what a header said is kept, by path, size and modification time. The readers of images are
@@ -8,20 +8,24 @@ imported when a header is asked for, not before.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.faults import Fault
-from microtome.files import finished_file
+from microtome.files import finished_file, sha256_of_bytes
+from microtome.study import modalities
 
 if TYPE_CHECKING:
+    from microtome.config.study import Data
     from microtome.io.images import ImageHeader
+    from microtome.study.sample import Sample
 
+OUTLINES = frozenset({".xml", ".geojson", ".json"})
+"""Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
@@ -41,20 +45,134 @@ class Size:
     channels: int = 0
 
 
-def header_of(path: str, mtime: int, size: int) -> ImageHeader:
-    """The header of a file, read again when the file changes.
+def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Fault]:
+    """Compare what the headers of the files say with the study and with one another.
+
+    Args:
+        samples: Samples with resolved paths.
+        sheet: The sheet, for messages.
+        data: What the study says of its data.
+
+    Returns:
+        A fault for each file that is absent, unreadable, of another size or with other channels; one fault
+        for a file that several rows name.
+    """
+    found: dict[tuple[str, str, str], tuple[Fault, list[int]]] = {}
+    for sample in samples:
+        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data):
+            key = (fault.where.rpartition(" ")[2], fault.found, fault.expected)
+            found.setdefault(key, (fault, []))[1].append(sample.row)
+    return [_with_rows(fault, rows) for fault, rows in found.values()]
+
+
+def data_files(path: Path) -> list[Path]:
+    """The further files that belong to a file of the sheet."""
+    return [file for found in modalities.ask("data_files") for file in found(path)]
+
+
+def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
+    """A fault that stands in several rows."""
+    if len(rows) == 1:
+        return fault
+    further = f"{fault.found} (also in {len(rows) - 1} further row{'s' * (len(rows) > 2)}, to row {rows[-1]})"
+    return replace(fault, found=further)
+
+
+def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
+    image = yield from _look_at_image(sample, where, data)
+    label = (yield from _look_at_label(sample, f"{where} label")) if sample.label else None
+    if label and label.channels != 1:
+        found = f"{label.channels} channels in '{sample.label}'"
+        yield Fault(f"{where} label", found, "one channel of class values; save the label as a grey image")
+    if image and label and (image.height, image.width) != (label.height, label.width):
+        sizes = [f"{header.height} x {header.width} pixels" for header in (label, image)]
+        found, expected = f"a label of {sizes[0]} ('{sample.label}')", f"{sizes[1]}, the size of its image"
+        yield Fault(f"{where} label", found, expected)
+    for check in modalities.ask("check_files"):
+        yield from check(sample, where, image)
+
+
+def _look_at_image(sample: Sample, where: str, data: Data) -> Generator[Fault, None, Size | None]:
+    """The size of the image, which may be a file that a modality reads."""
+    modality = modalities.of_suffix(sample.image)
+    if modality is not None:
+        return (yield from modality.look_at_image(sample.image, f"{where} image", data))
+    image = yield from look(sample.image, f"{where} image", sample.page)
+    if image and image.channels != data.channels:
+        found = f"{image.channels} channel{'s' * (image.channels > 1)} in '{sample.image}'"
+        expected = f"{data.channels}, as data.channels says; convert the image, or change the study"
+        yield Fault(f"{where} image", found, expected)
+    return image and Size(image.height, image.width, image.channels)
+
+
+def _look_at_label(sample: Sample, where: str) -> Generator[Fault, None, ImageHeader | None]:
+    """The header of a label image; None for outlines, of which only being there is checked."""
+    if (file := Path(sample.label or "")).suffix.lower() not in OUTLINES:
+        return (yield from look(file.as_posix(), where, sample.page))
+    if not file.is_file():
+        yield absent(file, where, "a file of outlines")
+    elif wrong := missing(file, where, "outlines of objects"):
+        yield wrong
+    return None
+
+
+def look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
+    """The header of an image file, None if it cannot be had; yields what is wrong with it.
 
     Args:
         path: Image file.
-        mtime: Its modification time, nanoseconds.
-        size: Its size, bytes.
+        where: File, row and column, for the fault.
+        page: Page of a multi-page TIFF, which has to be there.
+    """
+    from microtome.io.images import ImageError
+
+    if not Path(path).is_file():
+        yield absent(Path(path), where, "an image file")
+        return None
+    try:
+        found = header_of(path)
+    except (ImageError, OSError) as error:
+        expected = "an image that can be read; copy the file again, or correct the path"
+        yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
+        return None
+    if page >= found.pages:
+        expected = f"below {found.pages}; it has {found.pages} page{'s' * (found.pages > 1)}, from 0"
+        yield Fault(f"{where.split()[0]} page", f"page {page} of '{path}'", expected)
+    return found
+
+
+def missing(file: Path, where: str, wanted: str) -> Fault | None:
+    """The fault of a file that is absent or empty, None of one that can be looked into."""
+    if not file.is_file():
+        return absent(file, where, wanted)
+    if file.stat().st_size == 0:
+        return Fault(where, f"'{file.as_posix()}', an empty file", f"{wanted}; copy the file again")
+    return None
+
+
+def absent(file: Path, where: str, wanted: str) -> Fault:
+    """The fault of a file that is not there."""
+    found = f"'{file.as_posix()}', which {'is a folder' if file.is_dir() else 'does not exist'}"
+    return Fault(where, found, f"{wanted}; correct the path in the sheet, or put the file there")
+
+
+def reason(error: Exception, path: str) -> str:
+    """What is wrong with a file, without its name and without the remedy."""
+    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    return text.removeprefix(f"{path}: ").split("; expected")[0].split(", expected")[0].rstrip(".")
+
+
+def header_of(path: str) -> ImageHeader:
+    """The header of an image file, read again when the file changes.
 
     Raises:
         ImageError: As `images.header`; errors are not remembered.
+        OSError: There is no such file.
     """
     from microtome.io import images
 
-    key = (path, mtime, size)
+    status = Path(path).stat()
+    key = (path, status.st_mtime_ns, status.st_size)
     if key not in _known:
         _known[key] = astuple(images.header(path))
     names = (field.name for field in fields(images.ImageHeader))
@@ -88,71 +206,13 @@ def _load(file: Path) -> dict[Key, Values]:
 
 
 def _save(file: Path) -> None:
-    rows = [[*key, *values] for key, values in _latest().items()]
+    """Keep one header for each path, the one that was read last."""
+    last = {key[0]: key for key in _known}
+    rows = [[*key, *_known[key]] for key in last.values()]
     with finished_file(file) as partial:
         text = json.dumps({"readers": _readers_digest(), "headers": rows})
         partial.write_text(text, encoding="utf-8")
 
 
-def _latest() -> dict[Key, Values]:
-    """One header for each path, the one that was read last."""
-    last = {key[0]: key for key in _known}
-    return {key: _known[key] for key in last.values()}
-
-
 def _readers_digest() -> str:
-    digest = hashlib.sha256()
-    for name in READERS:
-        digest.update((READERS_FOLDER / f"{name}.py").read_bytes())
-    return digest.hexdigest()
-
-
-def look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
-    """The header of an image file, None if it cannot be had.
-
-    Args:
-        path: Image file.
-        where: File, row and column, for the fault.
-        page: Page of a multi-page TIFF, which has to be there.
-
-    Yields:
-        What is wrong with it.
-    """
-    from microtome.io.images import ImageError
-
-    file = Path(path)
-    if not file.is_file():
-        yield absent(file, where, "an image file")
-        return None
-    try:
-        status = file.stat()
-        found = header_of(path, status.st_mtime_ns, status.st_size)
-    except (ImageError, OSError) as error:
-        expected = "an image that can be read; copy the file again, or correct the path"
-        yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
-        return None
-    if page >= found.pages:
-        expected = f"below {found.pages}; it has {found.pages} page{'s' * (found.pages > 1)}, from 0"
-        yield Fault(f"{where.split()[0]} page", f"page {page} of '{path}'", expected)
-    return found
-
-
-def missing(file: Path, where: str, wanted: str) -> Fault | None:
-    """The fault of a file that is absent or empty, None of one that can be looked into."""
-    if not file.is_file():
-        return absent(file, where, wanted)
-    if file.stat().st_size == 0:
-        return Fault(where, f"'{file.as_posix()}', an empty file", f"{wanted}; copy the file again")
-    return None
-
-
-def absent(file: Path, where: str, wanted: str) -> Fault:
-    """The fault of a file that is not there."""
-    found = f"'{file.as_posix()}', which {'is a folder' if file.is_dir() else 'does not exist'}"
-    return Fault(where, found, f"{wanted}; correct the path in the sheet, or put the file there")
-
-
-def reason(error: Exception, path: str) -> str:
-    """What is wrong with a file, without its name and without the remedy."""
-    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    return text.removeprefix(f"{path}: ").split("; expected")[0].split(", expected")[0].rstrip(".")
+    return sha256_of_bytes(b"".join((READERS_FOLDER / f"{name}.py").read_bytes() for name in READERS))

@@ -19,12 +19,11 @@ from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
 from microtome.study import modalities, splits
-from microtome.study.files import check_files
-from microtome.study.headers import remembered
+from microtome.study.headers import check_files, remembered
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import PARTS, Parts, Sample, resolve
 from microtome.study.sheet import inspect_sheet, phantom_sheet, sheet_root
-from microtome.study.splits import Place, option_name
+from microtome.study.splits import Place
 
 HEADERS = Path(".snakemake/microtome-headers.json")
 """What the headers of image files said, beside Snakemake's own memory."""
@@ -114,19 +113,13 @@ def inspect_data(
     split: Split,
     *,
     sheet: Path,
-    place: Place = option_name,
+    place: Place = ".".join,
     look_at_files: bool = True,
     needed: Sequence[str] = PARTS,
 ) -> Inspected:
     """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
 
-    Args:
-        data: What the study says of its data.
-        split: How the samples are divided.
-        sheet: The sample sheet; for a phantom, the study file.
-        place: Says where an option stands, for messages.
-        look_at_files: Whether to read the headers.
-        needed: Parts that may not be empty (see `Study.needed_parts`).
+    The sheet of a phantom is its study file; `needed` are the parts that may not be empty.
     """
     if data.source == "phantom":
         samples, faults = phantom_sheet(data.phantom), []
@@ -175,8 +168,7 @@ def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
     samples = {sample.sample: sample for sample in found.samples}
     batches = splits.batches(list(samples), found.splits, study.data.batch_size) if found.splits else {}
-    members = {name: tuple(names) for name, names in batches.items()}
-    return StudyPlan(study, scale, samples, root, found.splits, members)
+    return StudyPlan(study, scale, samples, root, found.splits, batches)
 
 
 def _unknown_samples(study: Study, made: Mapping[str, Parts], place: Place) -> list[Fault]:

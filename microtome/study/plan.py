@@ -4,14 +4,14 @@
 What makes a job stale is said by functions of a plan in `workflow.states`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
 from microtome.config.study import Study
 from microtome.study import modalities
-from microtome.study.files import data_files
+from microtome.study.headers import data_files
 from microtome.study.sample import Parts, Sample, as_rows
 
 
@@ -33,7 +33,7 @@ class StudyPlan:
     samples: Mapping[str, Sample]
     root: Path
     splits: Mapping[str, Parts]
-    batches: Mapping[str, tuple[str, ...]]
+    batches: Mapping[str, Sequence[str]]
 
     @cached_property
     def data_kind(self) -> str:

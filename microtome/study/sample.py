@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -86,19 +84,11 @@ def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:
 
 def resolve(samples: Iterable[Sample], root: Path) -> list[Sample]:
     """Make the paths of a sheet start from `root`; absolute paths (`data.allow_outside`) stay."""
-    paths = modalities.path_columns()
-    return [
-        replace(
-            one,
-            **{name: (root / path).as_posix() for name in PATHS if (path := getattr(one, name))},
-            more={
-                name: (root / text).as_posix() if name in paths else text for name, text in one.more.items()
-            },
-        )
-        for one in samples
-    ]
+    return [_resolved(one, root) for one in samples]
 
 
-def digest_parts(parts: Parts) -> str:
-    """A hash of a split, independent of the order of samples."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def _resolved(one: Sample, root: Path) -> Sample:
+    own = {name: (root / path).as_posix() for name in PATHS if (path := getattr(one, name))}
+    columns = [name for name in modalities.path_columns() if name in one.more]
+    more = {name: (root / one.more[name]).as_posix() for name in columns}
+    return replace(one, **own, more={**one.more, **more})

@@ -3,18 +3,20 @@
 
 import csv
 import io
+import os
 import posixpath
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from microtome.config import project
+from microtome.config.paths import unfit_for_files
 from microtome.config.phantoms import Phantom
 from microtome.config.study import Data
-from microtome.faults import Fault, nearest, raise_faults
+from microtome.faults import Fault, nearest
 from microtome.phantoms import sheet_rows
 from microtome.study import modalities
 from microtome.study.sample import BY_SAMPLE, PARTS, PATHS, Sample, from_row
-from microtome.study.sheet_paths import check_path
 
 REQUIRED = ("sample", "image")
 GROUPS = ("patient", "block", "volume")
@@ -25,25 +27,7 @@ LARGEST_SHEET = 256 * 2**20
 """Bytes; a row has some 200."""
 LARGEST_PAGE = 10**6
 QUOTED = 60
-"""Characters of a cell that a message repeats."""
-
-
-def read_sheet(path: Path, data: Data) -> list[Sample]:
-    """Read a sample sheet and check each row, without opening an image.
-
-    Args:
-        path: A TSV file with a header.
-        data: What the study says of its data.
-
-    Returns:
-        One sample a row, with paths as the sheet gives them.
-
-    Raises:
-        ConfigurationError: With every fault of every row.
-    """
-    samples, faults = inspect_sheet(path, data)
-    raise_faults(faults)
-    return samples
+"""Characters of a cell or a path that a message repeats."""
 
 
 def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
@@ -142,9 +126,10 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
     if not cell.get("image"):
         faults.append(Fault(f"{where} image", "nothing", "the path of the image"))
     for column in (*PATHS, *modalities.path_columns()):
-        wrong = _refused(cell, column, path, where, data)
-        faults += wrong
-        cell = cell | {column: ""} if wrong else cell
+        given, root, here = cell.get(column), sheet_root(path, data), f"{where} {column}"
+        if given and (wrong := check_path(given, root, here, allow_outside=data.allow_outside)):
+            faults += wrong
+            cell = cell | {column: ""}
     if cell.get("part", "") not in ("", *PARTS):
         faults.append(Fault(f"{where} part", repr(cell["part"][:QUOTED]), "train, val, test, or nothing"))
     unit = name if data.group_by == BY_SAMPLE else cell.get(data.group_by, "")
@@ -156,18 +141,37 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
     mpp = _number(mpp, float, f"{where} mpp", expected, faults) if mpp else data.mpp
     for fill in modalities.ask("fill_cells"):
         cell = fill(cell)
-    texts = {name: cell.get(name, "") for name in ("image", "group", "part")}
-    more = {name: cell[name] for name in modalities.columns() if cell.get(name)}
-    label = cell.get("label") or None
-    return Sample(name, label=label, unit=unit, page=page or 0, mpp=mpp, more=more, row=number, **texts)
+    paths = {"image": cell.get("image", ""), "label": cell.get("label") or None}
+    own = {"sample": name, "unit": unit, "page": page or 0, "mpp": mpp}
+    return replace(from_row({**cell, **paths, **own}), row=number)
 
 
-def _refused(cell: dict[str, str], column: str, sheet: Path, where: str, data: Data) -> list[Fault]:
-    """Why the path in a column may not be opened; empty if it may, or there is none."""
-    if not cell.get(column):
+def check_path(text: str, root: Path, where: str, *, allow_outside: bool = False) -> list[Fault]:
+    """What is wrong with a path of a sheet, which starts from `root`, before any file is looked at.
+
+    Paths are compared as they are written: a symbolic link inside the folder may point anywhere, as whoever
+    may put a link there may as well put the file there.
+
+    Example:
+        >>> check_path("images/a.png", Path("data"), "s.tsv:2 image")
+        []
+        >>> [fault.found for fault in check_path("../a.png", Path("data"), "s.tsv:2 image")]
+        ["'../a.png', which leads out of 'data'"]
+    """
+    unfit = unfit_for_files(text)
+    if unfit:
+        return [Fault(where, f"{text[:QUOTED]!r}, {unfit}", "the path of a file")]
+    if allow_outside or _is_inside(text, root):
         return []
-    root = sheet_root(sheet, data)
-    return check_path(cell[column], root, f"{where} {column}", allow_outside=data.allow_outside)
+    expected = "a path below it; move the file there, set data.root, or set data.allow_outside: true"
+    return [Fault(where, f"'{text[:QUOTED]}', which leads out of '{root.as_posix()}'", expected)]
+
+
+def _is_inside(text: str, root: Path) -> bool:
+    """Whether a path stays below a folder; `..` is taken back as written."""
+    folder = os.path.abspath(root)  # noqa: PTH100 (`resolve` would follow links)
+    place = os.path.abspath(root / text)  # noqa: PTH100
+    return os.path.commonpath([folder, place]) == folder and place != folder
 
 
 def _number(text: str, kind: type, where: str, expected: str, faults: list[Fault]) -> float | int | None:

@@ -3,7 +3,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from microtome.config.study import Split
@@ -11,20 +11,11 @@ from microtome.faults import ConfigurationError, Fault, raise_faults
 from microtome.study.sample import BY_SAMPLE, PARTS, Parts, Sample
 
 Place = Callable[[tuple[str, ...]], str]
+"""Says where an option stands, for messages; by itself, by its keys alone."""
 LABELLED_PARTS = frozenset({"train", "val"})
 """Parts that a run learns from."""
 NOT_TESTED = 2
 """Units that a fold has to leave, at least: one to train on and one to validate on."""
-
-
-def option_name(keys: tuple[str, ...]) -> str:
-    """An option by its keys alone, for messages.
-
-    Example:
-        >>> option_name(("split", "k"))
-        'split.k'
-    """
-    return ".".join(keys)
 
 
 def make_splits(
@@ -33,7 +24,7 @@ def make_splits(
     *,
     sheet: Path,
     column: str,
-    place: Place = option_name,
+    place: Place = ".".join,
     needed: Sequence[str] = PARTS,
 ) -> dict[str, Parts]:
     """Divide the samples.
@@ -62,12 +53,14 @@ def make_splits(
     if split.kind == "none":
         return {"main": {s.sample: s.part or PARTS[-1] for s in samples}}
     by_sample = split.group_by == BY_SAMPLE
+    units = {s.sample: s.sample if by_sample else s.unit for s in samples}
     if split.kind == "column":
         splits = {"main": _by_column(samples, sheet)}
     elif split.kind == "random":
-        splits = {"main": _random(samples, split, sheet, by_sample=by_sample, place=place)}
+        splits = {"main": _random(units, split, sheet, place)}
     else:
-        splits = _folds(samples, split, sheet, by_sample=by_sample, place=place)
+        strata = {s.sample: s.group if split.stratify else "" for s in samples}
+        splits = _folds(units, strata, split, sheet, place)
     faults: list[Fault] = []
     for parts in splits.values():
         faults += _check_complete(parts, needed, sheet) + check_labels(parts, samples, sheet)
@@ -77,14 +70,7 @@ def make_splits(
 
 
 def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
-    """Refuse a unit (patient, block, volume) that sits in two parts.
-
-    Args:
-        parts: Part of each sample.
-        samples: The samples.
-        sheet: For messages.
-        column: The name of the unit, for messages.
-    """
+    """Refuse a unit (the patient, block or volume in `column`) that sits in two parts."""
     first: dict[str, Sample] = {}
     faults = []
     for sample in samples:
@@ -98,13 +84,7 @@ def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, c
 
 
 def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:
-    """Refuse a sample without a label where one is learnt from.
-
-    Args:
-        parts: Part of each sample.
-        samples: The samples.
-        sheet: For messages.
-    """
+    """Refuse a sample without a label where one is learnt from."""
     return [
         Fault(
             f"{sheet}:{sample.row} label",
@@ -122,35 +102,32 @@ def _by_column(samples: Sequence[Sample], sheet: Path) -> Parts:
     return {sample.sample: sample.part for sample in samples}
 
 
-def _random(samples: Sequence[Sample], split: Split, sheet: Path, *, by_sample: bool, place: Place) -> Parts:
+def _random(unit_of: Mapping[str, str], split: Split, sheet: Path, place: Place) -> Parts:
     """Draw whole units, or samples where a published split did."""
-    of_sample = {s.sample: s.sample if by_sample else s.unit for s in samples}
-    units = sorted(set(of_sample.values()))
+    units = sorted(set(unit_of.values()))
     wanted = sum(split.sizes.values())
     if wanted != len(units):
-        what = "samples" if by_sample else "units"
+        what = "samples" if split.group_by == BY_SAMPLE else "units"
         expected = f"{len(units)}, the number of {what} in {sheet}"
         raise ConfigurationError([Fault(place(("split", "sizes")), f"a sum of {wanted}", expected)])
     random.Random(split.seed).shuffle(units)
     parts = [part for part in PARTS for _ in range(split.sizes.get(part, 0))]
     of_unit = dict(zip(units, parts, strict=True))
-    return {sample: of_unit[unit] for sample, unit in of_sample.items()}
+    return {sample: of_unit[unit] for sample, unit in unit_of.items()}
 
 
 def _folds(
-    samples: Sequence[Sample], split: Split, sheet: Path, *, by_sample: bool, place: Place
+    unit_of: Mapping[str, str], strata: Mapping[str, str], split: Split, sheet: Path, place: Place
 ) -> dict[str, Parts]:
     """K test folds of whole units; a share of the other units validates."""
-    of_sample = {s.sample: s.sample if by_sample else s.unit for s in samples}
-    units = sorted(set(of_sample.values()))
+    units = sorted(set(unit_of.values()))
     if split.k < 2 or len(units) < split.k or split.k * (len(units) - NOT_TESTED) < len(units):
         few = "; 2 folds need 4 units" if split.k == 2 else ""
         expected = f"2 or more, and at most {len(units)}, the number of units in {sheet}{few}"
         raise ConfigurationError([Fault(place(("split", "k")), str(split.k), expected)])
     order = random.Random(split.seed)
     order.shuffle(units)
-    strata = {s.sample: s.group if split.stratify else "" for s in samples}
-    fold_of = balanced_folds(units, [(of_sample[name], stratum) for name, stratum in strata.items()], split.k)
+    fold_of = balanced_folds(units, [(unit_of[name], stratum) for name, stratum in strata.items()], split.k)
     splits = {}
     for number in range(split.k):
         rest = [unit for unit in units if fold_of[unit] != number]
@@ -158,7 +135,7 @@ def _folds(
         validating = set(order.sample(rest, share))
         splits[f"fold-{number}"] = {
             name: "test" if fold_of[unit] == number else "val" if unit in validating else "train"
-            for name, unit in of_sample.items()
+            for name, unit in unit_of.items()
         }
     return splits
 

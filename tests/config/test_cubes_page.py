@@ -6,8 +6,8 @@ import re
 import pytest
 
 from microtome.config.load import load_study
-from microtome.study.sheet import read_sheet
 from microtome.study.splits import make_splits
+from tests.study.sheets import read_sheet
 from tests.workflow.workspace import REPOSITORY
 
 PAGE = REPOSITORY / "docs/how-to/cubes.md"

@@ -10,8 +10,9 @@ import sys
 from pytest import fixture
 
 from microtome.config.load import SCALES, load_study
-from microtome.study.sheet import COLUMNS, read_sheet
+from microtome.study.sheet import COLUMNS
 from microtome.study.splits import make_splits
+from tests.study.sheets import read_sheet
 from tests.workflow.workspace import REPOSITORY
 
 PAGE = REPOSITORY / "docs/how-to/own-data.md"

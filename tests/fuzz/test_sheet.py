@@ -10,10 +10,10 @@ from microtome.config.study import Data, Split
 from microtome.faults import ConfigurationError, raise_faults
 from microtome.study.load import inspect_data
 from microtome.study.sample import resolve
-from microtome.study.sheet import read_sheet
 from microtome.study.splits import make_splits
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited
+from tests.study.sheets import read_sheet
 
 HEAD = "sample\timage\tlabel\tblock\tgroup\tpart\tpage\tmpp\n"
 ROWS = (

@@ -15,7 +15,7 @@ from microtome.cubes.calibration import calibrate_files
 from microtome.io import images
 from microtome.io.envi import open_cube
 from microtome.stages.images import simulate
-from microtome.study.files import check_files
+from microtome.study.headers import check_files
 from microtome.study.sample import resolve
 from microtome.study.sheet import phantom_sheet
 

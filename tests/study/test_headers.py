@@ -11,7 +11,7 @@ from pytest import fixture, mark
 
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.config.study import Data
-from microtome.study.files import check_files
+from microtome.study.headers import check_files
 from microtome.study.sample import as_rows, resolve
 from microtome.study.sheet import inspect_sheet, phantom_sheet
 from microtome.study.splits import check_parts

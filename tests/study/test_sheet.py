@@ -16,10 +16,11 @@ from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.study import Data
 from microtome.faults import ConfigurationError
-from microtome.study.files import check_files
+from microtome.study.headers import check_files
 from microtome.study.sample import resolve
-from microtome.study.sheet import inspect_sheet, phantom_sheet, read_sheet
+from microtome.study.sheet import inspect_sheet, phantom_sheet
 from microtome.study.splits import check_labels, check_parts
+from tests.study.sheets import read_sheet
 from tests.workflow.workspace import REPOSITORY
 
 DATA = Data(source="files", samples="s.tsv", group_by="block", classes={"a": 0, "b": 1})

@@ -8,9 +8,10 @@ from PIL import Image
 from pytest import fixture, mark
 
 from microtome.config.study import Data
-from microtome.study.files import check_files
+from microtome.study.headers import check_files
 from microtome.study.sample import resolve
-from microtome.study.sheet import inspect_sheet, read_sheet
+from microtome.study.sheet import inspect_sheet
+from tests.study.sheets import read_sheet
 
 DATA = Data(source="files", samples="s.tsv", group_by="block", classes={"a": 0, "b": 1})
 

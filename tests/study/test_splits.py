@@ -10,8 +10,9 @@ from pytest import mark, raises
 
 from microtome.config.study import Data, Split
 from microtome.faults import ConfigurationError
+from microtome.files import digest_of_options
 from microtome.study.load import inspect_data
-from microtome.study.sample import PARTS, Sample, digest_parts
+from microtome.study.sample import PARTS, Sample
 from microtome.study.splits import balanced_folds, batches, make_splits
 
 SHEET = Path("s.tsv")
@@ -96,8 +97,8 @@ def test_draws_do_not_depend_on_the_order_of_rows(found, seed, order):
     for options in ({"kind": "random", "sizes": sizes}, {"kind": "folds", "k": 2, "stratify": False}):
         one, two = (split_of(s, seed=seed, **options) for s in (samples, shuffled))
         assert one == two
-        assert [digest_parts(parts) for parts in one.values()] == [
-            digest_parts(parts) for parts in two.values()
+        assert [digest_of_options(parts) for parts in one.values()] == [
+            digest_of_options(parts) for parts in two.values()
         ]
 
 
@@ -106,7 +107,7 @@ def test_seeds_give_other_draws_and_the_same_seed_the_same():
     sizes = {"train": 12, "val": 4, "test": 4}
     draws = [split_of(samples, kind="random", sizes=sizes, seed=seed)["main"] for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
-    assert digest_parts(draws[0]) == digest_parts(draws[1]) != digest_parts(draws[2])
+    assert digest_of_options(draws[0]) == digest_of_options(draws[1]) != digest_of_options(draws[2])
 
 
 def test_a_draw_is_pinned():
