@@ -15,10 +15,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from microtome.files import finished_file
+from microtome.files import finished_file, sha256_of_bytes, sha256_of_file
 from microtome.registry import PLUGINS, plugins_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,7 +57,7 @@ def code_digest(script: str, modules: tuple[str, ...] = (), files: tuple[str, ..
     digest = hashlib.sha256()
     plugins = plugins_folder()
     for label, path in sorted((_label(path, plugins), path) for path in paths):
-        digest.update(label.encode() + b"\0" + tree_hash(path).encode())
+        digest.update(label.encode() + b"\0" + facts(path).tree.encode())
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + hashlib.sha256((ROOT / name).read_bytes()).digest())
     return digest.hexdigest()[:16]
@@ -86,8 +87,7 @@ def module_files(name: str) -> list[Path]:
     Raises:
         ModuleNotFoundError: Neither the package nor its plugins have a module of that name.
     """
-    parts = name.split(".")
-    files = [_file(".".join(parts[:length])) for length in range(1, len(parts) + 1)]
+    files = [_file(above) for above in accumulate(name.split("."), "{}.{}".format)]
     if files[-1] is None:
         msg = f"no module '{name}' in the package, and none among the plugins in {plugins_folder()}"
         raise ModuleNotFoundError(msg)
@@ -97,16 +97,12 @@ def module_files(name: str) -> list[Path]:
 @cache
 def _file(name: str) -> Path | None:
     """The file of a module: in the package, or else among the plugins."""
-    parts = name.split(".")
-    if parts[0] != PACKAGE:
+    package, *below = name.split(".")
+    if package != PACKAGE:
         return None
-    built_in = _module_at(ROOT.joinpath(*parts))
-    return built_in or _module_at(plugins_folder().joinpath(*parts[1:]))
-
-
-def _module_at(place: Path) -> Path | None:
-    found = (file for file in (place / "__init__.py", place.with_suffix(".py")) if file.is_file())
-    return next(found, None)
+    places = [root.joinpath(*below) for root in (ROOT / PACKAGE, plugins_folder())]
+    files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    return next((file for file in files if file.is_file()), None)
 
 
 @cache
@@ -139,7 +135,7 @@ def remember(file: Path) -> None:
     Parsing some 300 files takes seconds; reading and hashing their bytes does not. A file that is absent,
     damaged, or written by another version of this module is made anew; where none can be written, none is.
     """
-    maker = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode()).hexdigest()
+    maker = sha256_of_bytes(Path(__file__).read_bytes() + sys.version.encode())
     with suppress(OSError, ValueError, KeyError, TypeError):
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["maker"] == maker:
@@ -149,7 +145,7 @@ def remember(file: Path) -> None:
     current = {}
     for path in (path for folder in folders for path in folder.rglob("*.py")):
         with suppress(SyntaxError):  # whoever uses the file is told
-            current[_key(path.read_bytes())] = facts(path)
+            current[sha256_of_file(path)] = facts(path)
     if len(_known) > before:
         with suppress(OSError), finished_file(file) as partial:
             partial.write_text(json.dumps({"maker": maker, "files": current}), encoding="utf-8")
@@ -159,22 +155,13 @@ def remember(file: Path) -> None:
 def facts(path: Path) -> Facts:
     """Look a file up by its bytes, and parse it if they are new."""
     content = path.read_bytes()
-    key = _key(content)
+    key = sha256_of_bytes(content)
     if key not in _known:
         tree = ast.parse(content, filename=str(path))
         imports = [found for node in ast.walk(tree) for found in _imported(node)]
         text = ast.unparse(_without_texts(tree))
-        _known[key] = Facts(hashlib.sha256(text.encode()).hexdigest(), imports)
+        _known[key] = Facts(sha256_of_bytes(text.encode()), imports)
     return _known[key]
-
-
-def tree_hash(path: Path) -> str:
-    """Hash of a file's syntax tree without docstrings."""
-    return facts(path).tree
-
-
-def _key(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _imported(node: ast.AST) -> Iterator[tuple[int, str, list[str]]]:

@@ -49,27 +49,12 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
         >>> versions(["numpy", "no-such-package"]).keys()
         dict_keys(['python', 'microtome', 'numpy'])
     """
-    found = {"python": platform.python_version(), "microtome": __version__}
-    for package in packages:
-        version = installed_version(package)
-        if version is not None:
-            found[package] = version
-    return found
+    found = {package: version for package in packages if (version := installed_version(package))}
+    return {"python": platform.python_version(), "microtome": __version__} | found
 
 
 def installed_version(package: str) -> str | None:
-    """Tell the version of an installed distribution.
-
-    Args:
-        package: Name of the distribution.
-
-    Returns:
-        Its version, or None if it is not installed.
-
-    Example:
-        >>> installed_version("no-such-package") is None
-        True
-    """
+    """Tell the version of a distribution, None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -108,11 +93,7 @@ def usable_threads() -> int:
 
 
 def cpu_model() -> str:
-    """Name the CPU.
-
-    Returns:
-        The model as the system names it, or the architecture where it does not.
-    """
+    """Name the CPU as the system does, or else by its architecture."""
     if CPU_INFO.is_file():
         pairs = (line.partition(":") for line in CPU_INFO.read_text(errors="replace").splitlines())
         names = [value.strip() for name, _, value in pairs if name.strip().lower() == "model name"]
@@ -122,11 +103,7 @@ def cpu_model() -> str:
 
 
 def nvidia_gpus() -> list[dict[str, Any]]:
-    """List the GPUs that the NVIDIA driver shows.
-
-    Returns:
-        ``name``, ``driver`` and ``memory_bytes`` of each; empty without a driver.
-    """
+    """List ``name``, ``driver`` and ``memory_bytes`` of the GPUs that the NVIDIA driver shows."""
     query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader,nounits"]
     return [gpu for gpu in map(_parse_gpu, _lines(query)) if gpu is not None]
 

@@ -2,7 +2,7 @@
 """The record of one trained run: its card, its training history and its metrics, read from its folder."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +55,13 @@ class RunRecord:
         return float(sum(self.card["seconds"].values()))
 
 
-def load_run(folder: str | Path, *, label: str | None = None) -> RunRecord:
+def load_run(folder: str | Path, *, labels: Mapping[str, str] | None = None) -> RunRecord:
     """Read the record of one run.
 
     Args:
         folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble,
             ``history.tsv``.
-        label: Name to print; the run's name if not given.
-
-    Returns:
-        The record.
+        labels: Name to print by run name; the run's own where none is given.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -76,24 +73,17 @@ def load_run(folder: str | Path, *, label: str | None = None) -> RunRecord:
     history = None if is_ensemble else read_history(folder / HISTORY_NAME)
     metrics = read_metrics(folder / METRICS_NAME)
     _check_same_run(card, metrics, folder)
-    run, seed = card["run"], int(card["seed"])
-    return RunRecord(run, label or run, seed, card["split"], card, history, metrics, folder)
+    run, label = card["run"], (labels or {}).get(card["run"], card["run"])
+    return RunRecord(run, label, int(card["seed"]), card["split"], card, history, metrics, folder)
 
 
 def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None = None) -> list[RunRecord]:
-    """Read several runs, in the order given.
-
-    Args:
-        folders: Run folders.
-        labels: Name to print by run name.
-
-    Returns:
-        The records.
+    """Read several runs, in the order given; see `load_run`.
 
     Raises:
         ValueError: No folder is given, or two folders hold the same run, split and seed.
     """
-    records = [load_run(folder) for folder in folders]
+    records = [load_run(folder, labels=labels) for folder in folders]
     if not records:
         msg = "no run folders were given; name at least one run of the study"
         raise ValueError(msg)
@@ -102,18 +92,11 @@ def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None
     if repeated:
         msg = f"two folders hold the same (run, split, seed): {repeated}; give each run once"
         raise ValueError(msg)
-    chosen = labels or {}
-    return [replace(record, label=chosen.get(record.run, record.label)) for record in records]
+    return records
 
 
 def read_history(path: str | Path) -> pd.DataFrame:
-    """Read a training history (`HISTORY_COLUMNS`, one row per epoch).
-
-    Args:
-        path: Path of ``history.tsv``.
-
-    Returns:
-        The history, sorted by epoch.
+    """Read a training history (`HISTORY_COLUMNS`, one row per epoch), sorted by epoch.
 
     Raises:
         FileNotFoundError: The file is missing.
@@ -128,13 +111,7 @@ def read_history(path: str | Path) -> pd.DataFrame:
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:
-    """Read tidy metrics (`METRICS_COLUMNS`, one row per image, class and metric).
-
-    Args:
-        path: Path of ``metrics.tsv``.
-
-    Returns:
-        The metrics; sample, class, run, split and part are strings.
+    """Read tidy metrics (`METRICS_COLUMNS`, one row per image, class and metric; names are strings).
 
     Raises:
         FileNotFoundError: The file is missing.
@@ -173,10 +150,7 @@ def _read_tsv(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
 
 def _check_same_run(card: Mapping[str, Any], metrics: pd.DataFrame, folder: Path) -> None:
     expected = (str(card["run"]), str(card["split"]), int(card["seed"]))
-    found = {
-        (run, split, int(seed))
-        for run, split, seed in zip(metrics["run"], metrics["split"], metrics["seed"], strict=True)
-    }
+    found = set(metrics[["run", "split", "seed"]].itertuples(index=False, name=None))
     if found != {expected}:
         of = f"the card is of (run, split, seed) {expected}, {METRICS_NAME} of {sorted(found)}"
         msg = f"{folder}: {of}; evaluate again"

@@ -8,14 +8,12 @@ the files were made from (`microtome.provenance.record`) and what they are, each
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from microtome.files import sha256_of_bytes
 
-NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 Text = Annotated[str, BeforeValidator(lambda value: value or "")]
 
 
@@ -110,7 +108,7 @@ def dump(
     sidecar: Sidecar,
     *,
     provenance: Mapping[str, Any] | None = None,
-    files: Mapping[str, bytes] = NO_FILES,
+    files: Mapping[str, bytes] | None = None,
 ) -> str:
     """Write a sidecar as JSON text.
 
@@ -133,6 +131,6 @@ def dump(
     """
     content = sidecar.model_dump()
     if provenance is not None:
-        told = {name: sha256_of_bytes(data) for name, data in files.items()}
+        told = {name: sha256_of_bytes(data) for name, data in (files or {}).items()}
         content |= {"provenance": {"files": told, **provenance}}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

@@ -8,7 +8,8 @@ disk now. Nothing is computed again: whether the workflow would make it anew, `s
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,14 +29,7 @@ WORDS = {"changed": "CHANGED SINCE", "missing": "MISSING"}
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a trace.
-
-    Attributes:
-        depth: How far it is indented.
-        name: What it is about.
-        text: What was recorded of it.
-        state: How it compares with what is on disk; empty: it is only told.
-    """
+    """One line of a trace: what was recorded, and how it compares with what is on disk (empty: only told)."""
 
     depth: int
     name: str
@@ -45,12 +39,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Trace:
-    """Where a table or a figure comes from.
-
-    Attributes:
-        path: The file that was asked for.
-        steps: What is known, from the file down to the environment.
-    """
+    """Where a table or a figure comes from: what is known, from its file down to the environment."""
 
     path: Path
     steps: tuple[Step, ...]
@@ -97,13 +86,7 @@ def trace(path: str | Path) -> Trace:
 
 
 def read(sidecar: Path) -> dict[str, Any]:
-    """Read a sidecar that tells where its files come from.
-
-    Args:
-        sidecar: The JSON file beside a table or a figure.
-
-    Returns:
-        Its content; ``provenance`` holds what `microtome.provenance.record.record` made, and ``files``.
+    """Read the sidecar of a table or a figure, whose ``provenance`` tells where its files come from.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -155,19 +138,11 @@ def _code(code: Mapping[str, Any], depth: int = 0, name: str = "code") -> Step:
     """The code behind a rule, as it was and as it is in this repository."""
     modules = ", ".join(code["modules"])
     text = f"{code['script']}{f' with {modules}' if modules else ''}, digest {code['digest']}"
-    return Step(depth, name, text, _code_state(code["script"], code["modules"], code["digest"]))
-
-
-def _code_state(script: str, modules: Sequence[str], digest: str) -> State:
-    if not digest:
-        return ""
-    if not (provenance.ROOT / script).is_file():
-        return "missing"
-    try:
-        now = provenance.code_digest(script, tuple(modules))
-    except ModuleNotFoundError:
-        return "missing"
-    return "unchanged" if now == digest else "changed"
+    now = None
+    with suppress(ModuleNotFoundError):
+        if (provenance.ROOT / code["script"]).is_file():
+            now = provenance.code_digest(code["script"], tuple(code["modules"]))
+    return Step(depth, name, text, _state(code["digest"], now) if code["digest"] else "")
 
 
 def _environment(found: Mapping[str, Any], depth: int = 0, known: object = None) -> Iterator[Step]:
@@ -200,11 +175,10 @@ class _Runs:
         try:
             card = read_card(folder / CARD_NAME)
             of_kind = self._members if card["network"]["name"] == ENSEMBLE else self._training
-            steps = tuple(of_kind(card, folder))
+            yield from tuple(of_kind(card, folder))
         except (KeyError, TypeError, ValueError):
             why = f"unknown, as {CARD_NAME} is not a card of this version"
-            steps = (Step(1, f"{run['folder']}/{WEIGHTS_NAME}", why, "missing"),)
-        yield from steps
+            yield Step(1, f"{run['folder']}/{WEIGHTS_NAME}", why, "missing")
 
     def _weights(self, folder: Path, digest: str) -> Step:
         weights = folder / WEIGHTS_NAME
@@ -239,19 +213,21 @@ def _input(item: Mapping[str, Any], home: Path) -> Step:
     if "files" not in item:
         return _file(0, item["path"], path, item["sha256"])
     text = f"{item['files']} files, {item['bytes']} bytes, sha256 {item['sha256'][:SHOWN]}"
-    if not path.is_dir():
-        return Step(0, item["path"], text, "missing")
-    same = of_folder(path)["sha256"] == item["sha256"]
-    return Step(0, item["path"], text, "unchanged" if same else "changed")
+    now = of_folder(path)["sha256"] if path.is_dir() else None
+    return Step(0, item["path"], text, _state(item["sha256"], now))
 
 
 def _file(depth: int, name: str, path: Path, digest: str) -> Step:
     """A file and the start of its SHA-256, or all of it."""
-    text = f"sha256 {digest[:SHOWN]}"
-    if not path.is_file():
-        return Step(depth, name, text, "missing")
-    same = sha256_of_file(path)[: len(digest)] == digest and digest
-    return Step(depth, name, text, "unchanged" if same else "changed")
+    now = sha256_of_file(path)[: len(digest)] if path.is_file() else None
+    return Step(depth, name, f"sha256 {digest[:SHOWN]}", _state(digest, now))
+
+
+def _state(told: str, now: str | None) -> State:
+    """How a digest that was recorded compares with the one of now, None if it is gone."""
+    if now is None:
+        return "missing"
+    return "unchanged" if told and now == told else "changed"
 
 
 def _place(home: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ VALUES = {("01", "all", "v_rand"): 0.9, ("01", "cell", "dice"): 0.8}
 
 def test_reads_what_was_written(tmp_path):
     folder = write_run(tmp_path / "a", card("bce", seed=3), metrics("bce", VALUES, seed=3), history())
-    record = load_run(folder, label="U-Net, BCE")
+    record = load_run(folder, labels={"bce": "U-Net, BCE"})
     assert (record.run, record.label, record.seed, record.split) == ("bce", "U-Net, BCE", 3, "published")
     assert record.metrics["sample"].tolist() == ["01", "01"]
     assert record.metrics["value"].tolist() == [0.9, 0.8]
