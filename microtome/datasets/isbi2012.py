@@ -10,11 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from microtome.io import images
 
-LABEL_VALUES = (0, 255)
 MPP = 0.004
 STACKS = ("train-volume.tif", "train-labels.tif")
 FOLDERS = ("train/images", "train/labels")
@@ -78,31 +75,6 @@ def discover(folder: Path, *, block: int = 3, parts: Mapping[str, int] | None = 
         Row(f"slice-{number:02d}", f"b{number // block}", part, image, label, page)
         for number, ((image, label, page), part) in enumerate(zip(places, assigned, strict=True))
     ]
-
-
-def check_labels(folder: Path, rows: Sequence[Row]) -> None:
-    """Read every pair and check shapes and label values.
-
-    Args:
-        folder: The data set.
-        rows: Its slices.
-
-    Raises:
-        ValueError: If a label differs in shape from its image or holds values other than 0 and 255.
-    """
-    for row in rows:
-        label = images.read(folder / row.label, page=row.page or 0)
-        image = images.header(folder / row.image)
-        values = np.unique(label).tolist()
-        if not set(values) <= set(LABEL_VALUES):
-            found = f"found values {values[:10]}, expected only {LABEL_VALUES}"
-            msg = f"{folder / row.label} ({row.sample}): {found}; turn the labels into 0 and 255."
-            raise ValueError(msg)
-        if label.shape != (image.height, image.width):
-            size = f"{image.height}x{image.width}"
-            found = f"found shape {label.shape}, expected {size} as its image"
-            msg = f"{folder / row.label} ({row.sample}): {found}; pair it with the right image."
-            raise ValueError(msg)
 
 
 def to_sheet(rows: Sequence[Row]) -> str:

@@ -10,10 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from microtome.io import images
-
 MPP = 0.25
 PATIENT = len("TCGA-XX-XXXX")
 ORGANS = {
@@ -123,30 +119,6 @@ def hold_out(rows: Sequence[Row]) -> list[Row]:
                 raise ValueError(msg)
             parts[left[-1]] = part
     return [replace(row, part=parts.get(row.sample, "train")) for row in rows]
-
-
-def check_labels(folder: Path, rows: Sequence[Row]) -> None:
-    """Read every label image and check it; XML is checked where it is rasterized.
-
-    Args:
-        folder: The data set.
-        rows: Its images.
-
-    Raises:
-        ValueError: If a label differs in size from its image, has several channels or no nucleus.
-    """
-    for row in rows:
-        if row.label.endswith(".xml"):
-            continue
-        label, image = images.read(folder / row.label), images.header(folder / row.image)
-        expected = (image.height, image.width)
-        if label.shape != expected or not np.issubdtype(label.dtype, np.integer):
-            found = f"found {label.dtype} of shape {label.shape}, expected integers of shape {expected}"
-            msg = f"{folder / row.label} ({row.sample}): {found} as its image; pair it with the right image."
-            raise ValueError(msg)
-        if not label.any():
-            msg = f"{folder / row.label} ({row.sample}): found no nucleus; expected instances from 1."
-            raise ValueError(msg)
 
 
 def to_sheet(rows: Sequence[Row]) -> str:

@@ -61,6 +61,12 @@ def installed_version(package: str) -> str | None:
         return None
 
 
+def system() -> dict[str, str]:
+    """Name the operating system, the architecture and the processor."""
+    kernel = f"{platform.system()} {platform.release()}"
+    return {"os": kernel, "architecture": platform.machine(), "cpu": cpu_model()}
+
+
 def machine() -> dict[str, Any]:
     """Describe the machine, without importing torch.
 
@@ -73,10 +79,7 @@ def machine() -> dict[str, Any]:
         >>> machine()["threads"] >= 1
         True
     """
-    return {
-        "os": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "cpu": cpu_model(),
+    return system() | {
         "cores": psutil.cpu_count(logical=False),
         "threads": os.cpu_count(),
         "usable_threads": usable_threads(),

@@ -21,7 +21,6 @@ inputs. Paths are relative to the sidecar's folder, so that a results folder can
 
 import hashlib
 import os
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,11 +70,7 @@ def record(
         "inputs": [of_path(path, home) for path in others],
         "environment": {
             "versions": environment.versions(),
-            "platform": {
-                "os": f"{platform.system()} {platform.release()}",
-                "architecture": platform.machine(),
-                "cpu": environment.cpu_model(),
-            },
+            "platform": environment.system(),
             "git_commit": environment.git_state(),
         },
     }

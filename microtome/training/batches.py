@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Batches of windows from images, in an order that depends on the seed and the epoch alone."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,8 +18,10 @@ from microtome.training.balanced_windows import LabelledPixels
 
 IN_MEMORY = 64 * 2**20
 """Images up to this size, bytes, are held in memory."""
-
-
+AHEAD = 2
+"""Batches made ahead."""
+Item = TypeVar("Item")
+END = object()
 HOLDOUT, COPY = 1, 2
 """Keys that keep the draws of the held-out share and of fixed copies apart from those of epochs."""
 
@@ -207,6 +211,27 @@ class BalancedWindowBatches:
         drawn = self.pixels.draw(self.per_epoch, generator)
         for start in range(0, len(drawn), self.batch_size):
             yield _stack(self.pixels.windows(drawn[start : start + self.batch_size]))
+
+
+def ahead(items: Iterator[Item], *, enabled: bool = True) -> Iterator[Item]:
+    """Yield the same items in the same order, made by a thread while the caller works.
+
+    Args:
+        items: Where they come from; an error there is raised here, at its place.
+        enabled: False makes each item when it is asked for.
+
+    Example:
+        >>> list(ahead(iter([1, 2, 3])))
+        [1, 2, 3]
+    """
+    if not enabled:
+        yield from items
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as pool:
+        waiting = deque(pool.submit(next, items, END) for _ in range(AHEAD))
+        while (item := waiting.popleft().result()) is not END:
+            waiting.append(pool.submit(next, items, END))
+            yield item
 
 
 def in_memory(source: Raster, *, limit: int = IN_MEMORY) -> Raster:

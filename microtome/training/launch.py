@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from microtome.files import write_json
 from microtome.training.processes import TeamLostError
 
 logger = logging.getLogger(__name__)
@@ -104,7 +105,8 @@ def serve(task: Callable[[Request, int, int], None]) -> None:
         kind = "lost" if isinstance(error, TeamLostError) else "fault"
         kind = "expected" if isinstance(error, ValueError | OSError) else kind
         text = str(error) if kind == "expected" else f"{type(error).__name__}: {error}"
-        _report(folder, Report(rank, kind, text, traceback.format_exc(), time.time()))
+        report = Report(rank, kind, text, traceback.format_exc(), time.time())
+        write_json(folder / f"rank-{rank}.json", asdict(report))
         sys.stderr.flush()
         os._exit(1)  # nothing may wait for processes that do not answer any more
 
@@ -141,12 +143,6 @@ def _end_with_launcher() -> None:
     """End this process as soon as the one that started the job has ended."""
     os.read(sys.stdin.fileno(), 1)  # nothing is ever written: it returns when the other end is closed
     os._exit(1)
-
-
-def _report(folder: Path, report: Report) -> None:
-    partial = folder / f".rank-{report.rank}.json"
-    partial.write_text(json.dumps(asdict(report)), encoding="utf-8")
-    partial.replace(folder / f"rank-{report.rank}.json")
 
 
 def _reports(folder: Path) -> list[Report]:

@@ -17,10 +17,9 @@ from tqdm import tqdm
 from microtome.config.training import Training
 from microtome.training import checkpoint as checkpoints
 from microtome.training.batch_norm import synchronize
-from microtome.training.batches import Batch, BatchSource, epoch_seed
+from microtome.training.batches import Batch, BatchSource, ahead, epoch_seed
 from microtome.training.checkpoint import Checkpoint, CheckpointError
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
-from microtome.training.prefetch import ahead
 from microtome.training.processes import SOLO, Team
 from microtome.training.step_errors import BatchError, TrainingDivergedError, check_finite, explained
 from microtome.training.tasks import Prepared, Task, to_device
@@ -90,10 +89,6 @@ class Trainer:
         """
         harmed = _is_volumetric(self.model) or (self.device.type == "cpu" and _has_narrow_strides(self.model))
         return self.settings.channels_last and not harmed
-
-    def loss_of(self, batch: Batch, *, seed: int | None) -> Tensor:
-        """The loss of one batch; with a seed it is augmented."""
-        return self.loss_on(self.task.prepare(batch, seed=seed))
 
     def loss_on(self, prepared: Prepared) -> Tensor:
         """The loss of a prepared batch, all of it, though the team shares the work of the network."""

@@ -88,12 +88,7 @@ class BinaryTask:
 
 @dataclass(frozen=True)
 class SoftmaxTask:
-    """One of several classes for each pixel.
-
-    Attributes:
-        settings: Scaling of the pixels.
-        augmentation: What may happen to a window.
-    """
+    """One of several classes for each pixel."""
 
     settings: Input
     augmentation: Augment

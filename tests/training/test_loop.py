@@ -13,14 +13,17 @@ from microtome import losses, networks
 from microtome.config.sampling import Augment
 from microtome.io.images import ArraySource
 from microtome.training import loop
-from microtome.training.batches import Batch, Labelled, PatchBatches
+from microtome.training.batches import Batch, Labelled, PatchBatches, ahead
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
-from microtome.training.prefetch import ahead
 from tests.training.problems import CPU, network, parts, patches, samples, trainer
 
 
 def same(first, second):
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def loss_of(trainer, batch, *, seed):
+    return trainer.loss_on(trainer.task.prepare(batch, seed=seed))
 
 
 def script(monkeypatch, values):
@@ -93,7 +96,9 @@ def test_validation_leaves_the_model_alone_and_weighs_batches_by_their_windows()
     assert same(before, done.model.state_dict())
     done.model.eval()
     with torch.no_grad():
-        expected = [(float(done.loss_of(batch, seed=None)), len(batch.samples)) for batch in batches.epoch(0)]
+        expected = [
+            (float(loss_of(done, batch, seed=None)), len(batch.samples)) for batch in batches.epoch(0)
+        ]
     assert [count for _, count in expected] == [5, 5, 2]
     assert value == pytest.approx(sum(loss * count for loss, count in expected) / 12, rel=1e-12)
 
@@ -171,7 +176,7 @@ def test_channels_last_is_for_images_only():
         chosen.model.eval()
         assert chosen.model[4].weight.is_contiguous(memory_format=layout)
     batch = next(parts()[0].epoch(0))
-    assert torch.allclose(image.loss_of(batch, seed=0), plain.loss_of(batch, seed=0), rtol=1e-5)
+    assert torch.allclose(loss_of(image, batch, seed=0), loss_of(plain, batch, seed=0), rtol=1e-5)
 
 
 def test_bf16_is_for_the_forward_pass_only():
@@ -316,7 +321,7 @@ def test_softmax_losses_take_class_numbers():
 
     chosen = Trainer(flat, losses.build("cross_entropy"), Centre(), base.settings, CPU)
     expected = nn.functional.cross_entropy(flat(batch.images), batch.labels[:, 0, 0, 0])
-    assert torch.allclose(chosen.loss_of(batch, seed=None), expected)
+    assert torch.allclose(loss_of(chosen, batch, seed=None), expected)
 
 
 def test_learning_rates_reach_the_optimizer(monkeypatch):
