@@ -39,26 +39,9 @@ class FetchError(OSError):
     """Files that could not be had; the message lists them and says what to put where."""
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """What :func:`fetch` did.
-
-    Attributes:
-        folder: The complete data set.
-        kept: Files that were there already, verified.
-        copied: Files taken from the mirror.
-        downloaded: Files from a URL or an archive.
-    """
-
-    folder: Path
-    kept: tuple[str, ...]
-    copied: tuple[str, ...]
-    downloaded: tuple[str, ...]
-
-
 def fetch(
     entry: DatasetEntry, destination: Path, *, mirror: Path | None = None, offline: bool = False
-) -> Fetched:
+) -> dict[str, list[str]]:
     """Bring a data set to ``destination`` and verify each file by size and SHA-256.
 
     Args:
@@ -69,7 +52,8 @@ def fetch(
         offline: Never use the network; ``file://`` URLs still work.
 
     Returns:
-        What was done.
+        Paths by what was done: ``kept`` (they were there, verified), ``copied`` (from the mirror) and
+        ``downloaded`` (from a URL or an archive).
 
     Raises:
         FetchError: If any file is missing in the end, with every reason and the remedy. What could be had
@@ -89,7 +73,7 @@ def fetch(
     if (destination / DRAFTS).is_dir():
         shutil.rmtree(destination / DRAFTS)
     logger.info("%s: %s", entry.name, ", ".join(f"{len(paths)} {how}" for how, paths in found.items()))
-    return Fetched(destination, **{how: tuple(paths) for how, paths in found.items()})
+    return found
 
 
 def verify(entry: DatasetEntry, folder: Path) -> dict[str, str]:

@@ -75,7 +75,7 @@ def as_rows(samples: Iterable[Sample]) -> list[dict[str, object]]:
     """The samples as plain rows, for a table or a digest; columns of modalities where a sample has some."""
     listed = list(samples)
     filled = {name for sample in listed for name in sample.more}
-    more = [name for names in modalities.column_groups() if filled & set(names) for name in names]
+    more = [name for group in modalities.column_groups() if filled & set(group) for name in group]
     return [
         {name: getattr(one, name) for name in OWN} | {name: one.more.get(name) for name in more}
         for one in listed

@@ -69,11 +69,11 @@ def test_mirror_first_then_kept(tmp_path):
     mirror = tmp_path / "mirror"
     store(mirror / "demo")
     done = fetch(entry(), tmp_path / "out", mirror=mirror, offline=True)
-    assert sorted(done.copied) == sorted(CONTENT)
+    assert sorted(done["copied"]) == sorted(CONTENT)
     assert everything(tmp_path / "out") == CONTENT
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
     again = fetch(entry(), tmp_path / "out", offline=True)
-    assert sorted(again.kept) == sorted(CONTENT)
+    assert sorted(again["kept"]) == sorted(CONTENT)
     assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
 
 
@@ -87,7 +87,7 @@ def test_http_and_resume_file_by_file(tmp_path, server):
     store(root)
     requests.clear()
     done = fetch(entry(urls), tmp_path / "out")
-    assert (done.downloaded, len(done.kept)) == (("c.txt",), 2)
+    assert (done["downloaded"], len(done["kept"])) == (["c.txt"], 2)
     assert set(requests) == {"/c.txt"}
     assert everything(tmp_path / "out") == CONTENT
 
@@ -97,7 +97,7 @@ def test_a_wrong_mirror_copy_is_refused_and_the_url_used(tmp_path, server):
     store(tmp_path / "mirror/demo", CONTENT | {"c.txt": b"thirt"})
     urls = {"c.txt": f"{url}/c.txt"}
     done = fetch(entry(urls), tmp_path / "out", mirror=tmp_path / "mirror")
-    assert done.downloaded == ("c.txt",)
+    assert done["downloaded"] == ["c.txt"]
     with pytest.raises(FetchError, match="mirror: found SHA-256"):
         fetch(entry(), tmp_path / "elsewhere", mirror=tmp_path / "mirror", offline=True)
 
@@ -165,7 +165,7 @@ def archived(tmp_path, kind, members):
 def test_only_listed_members_leave_an_archive(kind, tmp_path):
     members = CONTENT | {"../evil.txt": b"x", "/tmp/evil2.txt": b"x", "unlisted.bin": b"x" * 10}
     done = fetch(archived(tmp_path, kind, members), tmp_path / "deep/out", offline=True)
-    assert sorted(done.downloaded) == sorted(CONTENT)
+    assert sorted(done["downloaded"]) == sorted(CONTENT)
     assert everything(tmp_path / "deep") == {f"out/{path}": data for path, data in CONTENT.items()}
 
 

@@ -18,7 +18,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `training(study, run) -> Mapping`: options of the study that training the run depends on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -36,9 +36,9 @@ def ask(function: str) -> Iterator[Callable[..., Any]]:
 
 
 @cache
-def column_groups() -> tuple[tuple[str, ...], ...]:
+def column_groups() -> tuple[Mapping[str, type], ...]:
     """The columns of each modality that has some."""
-    return tuple(tuple(module.COLUMNS) for module in load_all(__name__) if hasattr(module, "COLUMNS"))
+    return tuple(module.COLUMNS for module in load_all(__name__) if hasattr(module, "COLUMNS"))
 
 
 @cache
@@ -50,8 +50,7 @@ def columns() -> tuple[str, ...]:
 @cache
 def path_columns() -> tuple[str, ...]:
     """Those that hold paths of files."""
-    found = (getattr(module, "COLUMNS", {}) for module in load_all(__name__))
-    return tuple(name for names in found for name, kind in names.items() if kind is Path)
+    return tuple(name for group in column_groups() for name, kind in group.items() if kind is Path)
 
 
 def of_suffix(path: str) -> ModuleType | None:
