@@ -69,13 +69,7 @@ class DatasetEntry(Section):
 
 
 def load_catalogue(path: Path) -> dict[str, DatasetEntry]:
-    """Read the data set table.
-
-    Args:
-        path: YAML file: data set name to entry.
-
-    Returns:
-        Entries by name.
+    """Read the data set table, a YAML file: the entries by name.
 
     Raises:
         ValueError: If the file is missing, is no mapping, or an entry is not complete.

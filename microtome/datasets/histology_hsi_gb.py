@@ -23,13 +23,7 @@ MAGNIFICATION = "20x"
 
 
 def discover(folder: Path) -> list[Scene]:
-    """List the scenes of a folder.
-
-    Args:
-        folder: The data set, with a folder for each patient.
-
-    Returns:
-        Scenes by patient, region and capture.
+    """List the scenes of a folder that has one for each patient, by patient, region and capture.
 
     Raises:
         ValueError: There is no scene, or a scene lacks its cube or a reference.

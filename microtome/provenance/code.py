@@ -66,9 +66,7 @@ def code_digest(script: str, modules: tuple[str, ...] = (), files: tuple[str, ..
 def closure(paths: Iterable[Path], *, exempt: tuple[str, ...] = EXEMPT) -> set[Path]:
     """The files given and all files of the package and its plugins that they import, directly or not.
 
-    Args:
-        paths: Where to start.
-        exempt: Beginnings of paths of what is passed over.
+    Those whose paths begin as one of `exempt` are passed over.
     """
     found: set[Path] = set()
     waiting, plugins = list(paths), plugins_folder()
@@ -114,11 +112,8 @@ def _label(path: Path, plugins: Path) -> str:
 
 
 class Facts(NamedTuple):
-    """What digests need to know of a file: a function of its bytes alone.
-
-    Attributes:
-        tree: Hash of the syntax tree without docstrings.
-        imports: Of each import statement its level, module and names.
+    """What digests need to know of a file, by its bytes alone: a hash of its syntax tree without docstrings,
+    and of each import statement its level, module and names.
     """
 
     tree: str

@@ -37,13 +37,7 @@ GPU_FIELDS = ("name", "driver_version", "memory.total")
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Tell the versions of Python, of Microtome and of the packages that are installed.
-
-    Args:
-        packages: Names of distributions; those not installed are left out.
-
-    Returns:
-        Version by name, ``python`` and ``microtome`` first.
+    """Tell the versions of Python, of Microtome and of the installed ones of some packages, in order.
 
     Example:
         >>> versions(["numpy", "no-such-package"]).keys()

@@ -66,13 +66,7 @@ class Sidecar(BaseModel):
 
 
 class FigureSidecar(Sidecar):
-    """What stands beside a figure.
-
-    Attributes:
-        caption: What it shows.
-        kind: Kind of figure, as in the study file.
-        title: Heading; empty: the title the study gives.
-    """
+    """What stands beside a figure: what it shows, its kind, its heading (empty: as the study gives it)."""
 
     caption: Text
     kind: Text = ""

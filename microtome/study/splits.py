@@ -191,13 +191,8 @@ def batches(names: Sequence[str], splits: dict[str, Parts], size: int) -> dict[s
 
     A sample added to the test part then leaves the training batches, and so the training, untouched.
 
-    Args:
-        names: Sample names in the sheet's order.
-        splits: The parts of each split.
-        size: Most samples of a batch.
-
     Returns:
-        Batch name to sample names.
+        Batch name to sample names, in the sheet's order as the names are.
 
     Example:
         >>> batches(["a", "b", "c"], {"main": {"a": "train", "b": "train", "c": "test"}}, 1)

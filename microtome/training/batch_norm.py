@@ -113,10 +113,6 @@ class SyncedBatchNorm(nn.Module):
 def synchronize(model: nn.Module, team: Team) -> None:
     """Replace the batch normalisation of a model, in place; nothing happens for a single process.
 
-    Args:
-        model: What is trained; its state dict keeps its names.
-        team: The processes.
-
     Raises:
         ValueError: See `SyncedBatchNorm`.
 

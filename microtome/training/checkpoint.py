@@ -91,11 +91,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint under a temporary name and rename it.
-
-    Args:
-        path: The file; a checkpoint that is there is replaced.
-        checkpoint: What is written.
+    """Write a checkpoint, in place of one that is there.
 
     Raises:
         OSError: The disk is full or cannot be written; the file that was there stays.
@@ -169,7 +165,7 @@ def restore(
         model: Changed in place, as are the others.
         optimizer: Of the model's parameters.
         checkpoint: What `load` found.
-        loss: The loss, if it has a state that is to be restored.
+        loss: The loss, if it has a state.
 
     Raises:
         CheckpointError: It is of another model, loss or kind of optimizer; the model is not changed then.

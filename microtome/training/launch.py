@@ -40,14 +40,10 @@ class ProcessError(ValueError):
 
 @dataclass(frozen=True)
 class Report:
-    """What a process says of its end.
+    """What a process says of its end, and when.
 
-    Attributes:
-        rank: Its number.
-        kind: `expected`: its message explains what to do; `fault`: of the program; `lost`: another ended.
-        message: One line.
-        trace: The traceback.
-        seconds: When it was written.
+    Its kind is `expected` (the message explains what to do), `fault` (of the program) or `lost` (another
+    process ended).
     """
 
     rank: int
@@ -88,8 +84,7 @@ def launch(module: str, request: Mapping[str, Any], *, processes: int, threads: 
 def serve(task: Callable[[Request, int, int], None]) -> None:
     """Be one of the processes: do a task and report how it ended. Does not return after a failure.
 
-    Args:
-        task: Called with the request, the rank of this process, and the number of processes.
+    The task is called with the request, the rank of this process, and the number of processes.
     """
     folder = Path(sys.argv[1])
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])

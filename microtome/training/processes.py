@@ -100,11 +100,7 @@ class Team:
         return found
 
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace the gradients of this process's share by those of the whole batch.
-
-        Args:
-            parameters: Of the model; those without a gradient are left alone.
-        """
+        """Replace the gradients of this process's share by those of the whole batch, where there are some."""
         found = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.size == 1 or not found:
             return

@@ -24,12 +24,7 @@ class BatchError(ValueError):
 
 
 def check_finite(value: float, where: str, batch: Batch) -> None:
-    """Refuse a loss that is no number.
-
-    Args:
-        value: The loss.
-        where: Epoch and step.
-        batch: The batch it is of.
+    """Refuse a loss that is no number; `where` names epoch and step.
 
     Raises:
         TrainingDivergedError: It is NaN or infinite.
@@ -43,12 +38,7 @@ def check_finite(value: float, where: str, batch: Batch) -> None:
 
 @contextmanager
 def explained(where: str, batch: Batch, device: torch.device) -> Iterator[None]:
-    """Say what to do about a batch that cannot be computed on.
-
-    Args:
-        where: Epoch and step.
-        batch: The batch.
-        device: What computes.
+    """Say what to do about a batch that cannot be computed on; `where` names epoch and step.
 
     Raises:
         BatchError: There was not enough memory, or only one value per channel for batch normalisation.

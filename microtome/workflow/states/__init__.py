@@ -15,11 +15,5 @@ __path__ = search_path(__name__, __path__)
 
 
 def state_of(rule: str, options: Any, modules: Iterable[str] = ()) -> str:
-    """The state of a rule whose script has the rule's name.
-
-    Args:
-        rule: The script's name in `scripts/`, without its ending.
-        options: JSON-serialisable options.
-        modules: Dotted modules that the script imports by name at run time.
-    """
+    """The state of a rule whose script has the rule's name; see `provenance.code.state`."""
     return code.state(f"scripts/{rule}.py", options, modules=tuple(modules))
