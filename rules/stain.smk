@@ -9,9 +9,9 @@ rule fit_stain:
     input:
         images=lambda wildcards: at.study("images/{batch}").format(
             study=wildcards.study,
-            batch=plan(wildcards).batch_of(
+            batch=plan(wildcards).batch_of[
                 plan(wildcards).study.stains[wildcards.stain].target
-            ),
+            ],
         ),
     output:
         profile=at.study("stains/{stain}/target.json"),

@@ -77,11 +77,7 @@ def record(
 
 
 def of_path(path: Path, home: Path) -> dict[str, Any]:
-    """Describe a file or a folder.
-
-    Args:
-        path: The file or folder.
-        home: Folder that its path is told from.
+    """Describe a file or a folder, as seen from `home`.
 
     Returns:
         ``path`` and ``sha256``; of a folder also ``files`` and ``bytes``, and the digest is of names, sizes

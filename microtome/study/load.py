@@ -147,10 +147,12 @@ def _own_file_faults(samples: Sequence[Sample], sheet: Path, data: Data, place: 
 
 
 def _public_faults(data: Data, found: Inspected, root: Path, mirror: Path | None) -> list[Fault]:
-    """What is wrong with those files of a public data set that are there."""
+    """What is wrong with those files of a public data set that are there; the others will be fetched."""
     if data.source != "public":
         return []
-    present = _present(found.samples, root, mirror / str(data.dataset) if mirror else root)
+    folders, present = (root, mirror / str(data.dataset) if mirror else root), []
+    for same in zip(*(resolve(found.samples, folder) for folder in folders), strict=True):
+        present += [s for s in same if all(Path(path).is_file() for path in (s.image, s.label) if path)][:1]
     return check_files(present, found.sheet, data)
 
 
@@ -189,14 +191,6 @@ def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
         for entry_name, entry in getattr(study, section).items():
             kind, keys = kinds.find(section, entry.kind), (section, entry_name)
             yield from (((*keys, *at), name) for at, name in kind.listed("SAMPLE_OPTIONS", entry.options))
-
-
-def _present(samples: Sequence[Sample], *folders: Path) -> list[Sample]:
-    """The samples of a public data set whose files can be looked at now; the others will be fetched."""
-    found = []
-    for same in zip(*(resolve(samples, folder) for folder in folders), strict=True):
-        found += [s for s in same if all(Path(path).is_file() for path in (s.image, s.label) if path)][:1]
-    return found
 
 
 def _root(study: Study, workflow: Workflow) -> Path:

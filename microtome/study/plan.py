@@ -63,15 +63,9 @@ class StudyPlan:
         parts = self.study.evaluate.parts
         return sorted({batch for split in self.splits for batch in self.batches_of(split, *parts)})
 
-    @cached_property
-    def _labelled(self) -> frozenset[str]:
-        return frozenset(
-            name for name, members in self.batches.items() if any(self.samples[m].label for m in members)
-        )
-
     def labelled(self, batches: Iterable[str]) -> list[str]:
         """Those of some batches that hold a labelled sample."""
-        return [name for name in batches if name in self._labelled]
+        return [name for name in batches if any(self.samples[m].label for m in self.batches[name])]
 
     @cache  # noqa: B019
     def members(self, split: str, part: str) -> list[str]:
@@ -105,12 +99,9 @@ class StudyPlan:
         return next((folder for folder in found if folder), "images/{batch}")
 
     @cached_property
-    def _batch_of(self) -> dict[str, str]:
+    def batch_of(self) -> dict[str, str]:
+        """The batch that holds each sample."""
         return {sample: name for name, members in self.batches.items() for sample in members}
-
-    def batch_of(self, sample: str) -> str:
-        """The batch that holds a sample."""
-        return self._batch_of[sample]
 
     def labels(self) -> dict[str, str]:
         """Run name to the name printed."""

@@ -70,7 +70,7 @@ def prepare(plan: StudyPlan, root: Path) -> None:
         rasterize_targets(chosen["samples"], root / "raw", folder, targets=chosen["targets"])
         extract_patches(folder, root / f"patches/{batch}.parquet", **options(data.extract_patches(plan)))
     target = root / "stains/spcn/target.json"
-    fit_stain(options(stains.fit_stain(plan, "spcn")), root / f"images/{plan.batch_of(TARGET)}", target)
+    fit_stain(options(stains.fit_stain(plan, "spcn")), root / f"images/{plan.batch_of[TARGET]}", target)
     for batch in BATCHES:
         chosen = options(stains.normalize_stain(plan, "spcn"))
         normalize_batch(chosen, target, root / f"images/{batch}", root / f"stains/spcn/images/{batch}")

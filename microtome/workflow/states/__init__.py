@@ -14,6 +14,6 @@ from microtome.registry import search_path
 __path__ = search_path(__name__, __path__)
 
 
-def state_of(rule: str, options: Any, modules: Iterable[str] = ()) -> str:
+def state_of(rule: str, options: Any, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
     """The state of a rule whose script has the rule's name; see `provenance.code.state`."""
-    return code.state(f"scripts/{rule}.py", options, modules=tuple(modules))
+    return code.state(f"scripts/{rule}.py", options, modules=modules, files=files)

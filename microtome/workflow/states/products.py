@@ -4,7 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
-from microtome.config import entries
+from microtome.config import entries, kinds
 from microtome.config.stain import StainNormalization
 from microtome.config.study import Entry
 from microtome.provenance import code
@@ -12,8 +12,8 @@ from microtome.registry import entry_names
 from microtome.study.modalities import cubes
 from microtome.study.plan import StudyPlan
 from microtome.workflow.needs import Shown
+from microtome.workflow.states import state_of
 
-RULES = {"tables": "tabulate", "figures": "draw"}
 NETWORKS = "microtome.config.networks"
 METHOD = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
 """Options of a run that a drawing of the chain tells of."""
@@ -39,7 +39,7 @@ def entry(plan: StudyPlan, section: str, name: str) -> str:
     }
     for need in sorted(shown.takes & set(TOLD)):
         options |= TOLD[need](shown)
-    return code.state(f"scripts/{RULES[section]}.py", options, modules=modules)
+    return state_of(kinds.MAKERS[section], options, modules)
 
 
 def networks_built(module: str, entry: Entry) -> tuple[str, ...]:
@@ -85,12 +85,12 @@ def report(plans: Mapping[str, StudyPlan]) -> str:
     """State of `report_page`: the title and paper of each study, and the names of what is shown."""
     templates = sorted((code.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(code.ROOT).as_posix() for path in templates if path.is_file()]
-    return code.state("scripts/report_page.py", _results(plans), files=files)
+    return state_of("report_page", _results(plans), files=files)
 
 
 def crate(plans: Mapping[str, StudyPlan]) -> str:
     """State of `crate`, which describes the same results as the report shows."""
-    return code.state("scripts/crate.py", _results(plans))
+    return state_of("crate", _results(plans))
 
 
 def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
