@@ -3,9 +3,10 @@
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from microtome.config.workflow import Cluster
+if TYPE_CHECKING:  # a training asks for its GPUs here, and its code has nothing to do with options of clusters
+    from microtome.config.workflow import Cluster
 
 Resource = Callable[[Any, int], int]
 """A resource as Snakemake calls it: with the wildcards and the attempt."""
@@ -34,7 +35,7 @@ def growing(first: int, *, most: int | None = None) -> Resource:
     return resource
 
 
-def gpu_request(count: int, *, device: str, cluster: Cluster) -> Mapping[str, int | str]:
+def gpu_request(count: int, *, device: str, cluster: "Cluster") -> Mapping[str, int | str]:
     """The resources by which a job is given GPUs.
 
     SLURM takes a request for GPUs in two forms, and sites differ in which one they serve. A job must not make
