@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # a training asks for its GPUs here, and its code has nothing to do with options of clusters
+if TYPE_CHECKING:  # a training job asks for its GPUs here, and options of clusters are none of its code
     from microtome.config.workflow import Cluster
 
 Resource = Callable[[Any, int], int]
@@ -51,6 +51,7 @@ def gpu_request(count: int, *, device: str, cluster: "Cluster") -> Mapping[str, 
         asked for on one node.
 
     Example:
+        >>> from microtome.config.workflow import Cluster
         >>> gpu_request(1, device="auto", cluster=Cluster())
         {'gpu': 1}
         >>> gpu_request(1, device="cuda", cluster=Cluster(gpu_request="gres", gpu_model="a100"))
