@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from microtome.config import project
-from microtome.config.phantoms import Phantom
+from microtome.config.section import Section
 from microtome.config.study import Data
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.phantoms import sheet_rows
@@ -202,7 +202,7 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
     return faults
 
 
-def phantom_sheet(phantom: Phantom) -> list[Sample]:
+def phantom_sheet(phantom: Section) -> list[Sample]:
     """The sheet of a phantom.
 
     Example:

@@ -4,8 +4,8 @@
 import os
 from pathlib import Path
 
-from microtome.config.paths import unfit_for_files
 from microtome.faults import Fault
+from microtome.files import unfit_for_files
 
 QUOTED = 60
 """Characters of a path that a message repeats."""
