@@ -204,21 +204,13 @@ def _scalar(node: yaml.Node) -> Any:
 
 @dataclass
 class _Builder:
-    """Turns PyYAML's nodes into ours, with an end to nesting and to what aliases stand for.
-
-    Attributes:
-        file: The file, for messages.
-        faults: Keys that stand there twice.
-        places: The keys where a node stands, by its identity; an alias to it brings them.
-        above: The nodes that are being built, each a part of the one before.
-        count: Values built so far.
-    """
+    """Turns PyYAML's nodes into ours, with an end to nesting and to what aliases stand for."""
 
     file: str
     faults: list[Fault] = field(default_factory=list)
-    places: dict[int, Keys] = field(default_factory=dict)
-    above: list[int] = field(default_factory=list)
-    count: int = 0
+    places: dict[int, Keys] = field(default_factory=dict)  # of nodes, by identity; their aliases bring them
+    above: list[int] = field(default_factory=list)  # the nodes being built, each a part of the one before
+    count: int = 0  # values built so far
 
     def build(self, node: yaml.Node, keys: Keys) -> Node:
         """Build a node and all below it."""
@@ -280,12 +272,7 @@ class _Builder:
 
 @dataclass(frozen=True)
 class Places:
-    """Says where the options of a merged study stand.
-
-    Attributes:
-        path: The file.
-        tree: Its content after merging.
-    """
+    """Says where the options of a study file stand, whose `tree` may have been merged."""
 
     path: Path
     tree: Node
