@@ -178,6 +178,11 @@ def compose(text: str) -> yaml.Node | None:
         raise yaml.YAMLError(TOO_DEEP) from error
 
 
+def below(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """What stands below the keys of a mapping; nothing below anything else."""
+    return {str(key.value): value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+
+
 def _refusal(where: Path | str, found: str, expected: str) -> ConfigurationError:
     return ConfigurationError([Fault(str(where), found, expected)])
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from microtome.config.load import load_study
 from microtome.study.sheet import read_sheet
 from microtome.study.splits import make_splits
+from tests.config.studies import load_study
 from tests.workflow.workspace import REPOSITORY
 
 PAGE = REPOSITORY / "docs/how-to/cubes.md"
