@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The base of every configuration model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
@@ -12,16 +13,13 @@ INSIDE = ("schema", "items_schema", "values_schema", "choices", "fields")
 """Where the schema of a type keeps the schemas that it is made of."""
 
 
-def _refuse_truth(error: str) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if isinstance(value, bool):
-            raise PydanticKnownError(error)
-        return value
-
-    return check
+def _no_truth(error: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticKnownError(error)
+    return value
 
 
-_INT, _FLOAT = _refuse_truth("int_type"), _refuse_truth("float_type")
+_INT, _FLOAT = partial(_no_truth, "int_type"), partial(_no_truth, "float_type")
 
 
 def _without_truth(schema: Any) -> Any:
