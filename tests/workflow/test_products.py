@@ -52,7 +52,7 @@ def draw(inputs, *, bars: int = 1):
     sizes = [path.stat().st_size for path in inputs.files["weights"]]
     return FigureResult(new_figure(2, 2), pd.DataFrame({"bytes": sizes * bars}), "Sizes.")
 '''
-CACHES = (code.code_digest, code.facts, code.module_files, code._imports, code._is_module)
+CACHES = (code.code_digest, code.facts, code.module_files, code._imports, code._file)
 
 
 @pytest.fixture(autouse=True)
