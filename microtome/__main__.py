@@ -32,13 +32,14 @@ def make_reference(options: argparse.Namespace) -> None:
     from microtome.config import reference  # needs no other command, and must see no plugin
 
     root = Path(__file__).resolve().parent.parent
-    if not options.check:
-        changed = [path.relative_to(root).as_posix() for path in reference.write(root)]
-        print("\n".join(changed) or "up to date")
-        os.environ[PLUGINS_VARIABLE] = mine
-        print(reference.plugin_page(), end="")
-    elif found := reference.differences(root):
+    changed = [] if options.check else reference.write(root)
+    found = reference.differences(root) if options.check else ""
+    os.environ[PLUGINS_VARIABLE] = mine
+    if found:
         sys.exit(f"{found}\n\nerror: not what the models say; run `{reference.COMMAND}`")
+    if not options.check:
+        print("\n".join(path.relative_to(root).as_posix() for path in changed) or "up to date")
+        print(reference.plugin_page(), end="")
 
 
 def scan_folder(options: argparse.Namespace) -> None:

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 import torch
 
 logger = logging.getLogger(__name__)
-CUBLAS_WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-"""Without it matrix products on CUDA are not deterministic; read when CUDA starts."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -78,8 +76,8 @@ def repeatable(threads: int) -> Iterator[None]:
     Args:
         threads: CPU threads of torch; results can differ in the last bit between numbers of threads.
     """
-    for variable, value in CUBLAS_WORKSPACE.items():
-        os.environ.setdefault(variable, value)
+    # without it, matrix products on CUDA are not deterministic; read when CUDA starts
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     count, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     fill = torch.utils.deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)

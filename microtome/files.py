@@ -6,10 +6,11 @@ import json
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 _UMASK = os.umask(0)
@@ -22,9 +23,25 @@ PROBE_BYTES = 2**16
 """What a folder must have room for before hours of work begin."""
 DIGEST = 16
 """Characters of a hash that cards keep."""
-BLOCK = 1 << 20
 MIRROR_VARIABLE = "MICROTOME_DATA"
 """Names the folder with copies of public data."""
+LONGEST_PATH = 4000
+LONGEST_NAME = 255
+"""Bytes; what Linux and macOS take."""
+
+
+def unfit_for_files(text: str) -> str:
+    """Why no file can have this path; empty if one can.
+
+    Example:
+        >>> unfit_for_files("a/b.png"), unfit_for_files("a" * 300)
+        ('', 'a name of more than 255 bytes')
+    """
+    if not text.isprintable():
+        return "which has characters that do not print"
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in PurePosixPath(text).parts):
+        return f"a name of more than {LONGEST_NAME} bytes"
+    return f"a path of more than {LONGEST_PATH} bytes" if len(os.fsencode(text)) > LONGEST_PATH else ""
 
 
 @contextmanager
@@ -55,9 +72,7 @@ def finished_folder(folder: Path) -> Iterator[Path]:
 def _remove(folder: Path) -> None:
     """Delete a folder, if it is there."""
     if folder.is_dir():
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 @contextmanager
@@ -141,21 +156,15 @@ def sha256_of_file(path: Path) -> str:
     Raises:
         OSError: The file cannot be read.
     """
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mirror_folder(configured: Path | str | None = None) -> Path | None:
     """The folder that holds copies of public data sets and weights, one folder each.
 
     Args:
-        configured: Folder from the configuration; None: the environment variable ``MICROTOME_DATA``.
-
-    Returns:
-        The folder, or None if neither is set.
+        configured: Folder from the configuration; None: the environment variable ``MICROTOME_DATA``, if set.
 
     Raises:
         NotADirectoryError: It is set but is no folder.

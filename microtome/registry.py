@@ -13,16 +13,13 @@ have to be known to the workflow.
 
 import ast
 import importlib
-import inspect
 import os
 import pkgutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from microtome.faults import Fault, nearest, raise_faults
 
@@ -38,14 +35,7 @@ def plugins_folder() -> Path:
 
 
 def search_path(package: str, path: Iterable[str]) -> list[str]:
-    """Where the modules of a registry lie: in the package, then among the plugins.
-
-    Args:
-        package: dotted name, e.g. `microtome.losses`.
-        path: its `__path__`.
-
-    Returns:
-        Its new `__path__`.
+    """The `__path__` of a registry: its modules lie in the package, then among the plugins.
 
     Raises:
         ConfigurationError: a plugin has the name of a built-in module, which it cannot replace.
@@ -59,14 +49,9 @@ def search_path(package: str, path: Iterable[str]) -> list[str]:
 
 
 def entry_names(package: str, *, defines: str = "") -> tuple[str, ...]:
-    """List the entries of a registry, built in and plugged in, without importing any of them.
+    """List the entries of a registry, built in and plugged in, sorted, without importing any of them.
 
-    Args:
-        package: dotted name, e.g. `microtome.losses`.
-        defines: only modules with a function of that name; where a package holds other modules too.
-
-    Returns:
-        Sorted names.
+    Of a package that holds other modules too, only those count that have a function called `defines`.
 
     Example:
         >>> "dice" in entry_names("microtome.losses")
@@ -101,12 +86,7 @@ def load_all(package: str) -> tuple[ModuleType, ...]:
 
 
 def load_entry(package: str, name: str, *, kind: str) -> ModuleType:
-    """Import one entry of a registry.
-
-    Args:
-        package: dotted name of the package, e.g. `microtome.networks`.
-        name: name of the entry, e.g. `unet`.
-        kind: what an entry is called in messages, e.g. `network`.
+    """Import one entry of a registry; `kind` is what it is called in messages, e.g. `network`.
 
     Raises:
         ValueError: no entry has that name; the message has the nearest one.
@@ -166,52 +146,3 @@ def _functions(file: Path) -> set[str]:
     """Names of the functions of a module, read from its text."""
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-
-
-@dataclass(frozen=True)
-class Kinds:
-    """A registry whose entries each make one kind of thing.
-
-    Attributes:
-        package: dotted name of the package.
-        function: what an entry exposes; its keyword options are the kind's.
-        thing: what is made, e.g. `figure`.
-    """
-
-    package: str
-    function: str
-    thing: str
-
-    def names(self) -> tuple[str, ...]:
-        """List the kinds, sorted; nothing is imported to find them."""
-        return entry_names(self.package)
-
-    def options(self, kind: str) -> tuple[str, ...]:
-        """List the options that a kind takes.
-
-        Raises:
-            ValueError: the kind is unknown.
-        """
-        parameters = inspect.signature(self._function(kind)).parameters.values()
-        return tuple(item.name for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY)
-
-    def make(self, kind: str, inputs: Any, chosen: dict[str, Any]) -> Any:
-        """Make a thing.
-
-        Args:
-            kind: name of the kind.
-            inputs: what it is made of.
-            chosen: options of the kind.
-
-        Raises:
-            ValueError: the kind or an option is unknown, or the inputs lack something.
-        """
-        known = self.options(kind)
-        unknown = sorted(set(chosen) - set(known))
-        if unknown:
-            msg = f"a {self.thing} of kind {kind!r} takes no option {unknown}; it takes {list(known)}"
-            raise ValueError(msg)
-        return self._function(kind)(inputs, **chosen)
-
-    def _function(self, kind: str) -> Any:
-        return getattr(load_entry(self.package, kind, kind=f"kind of {self.thing}"), self.function)

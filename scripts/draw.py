@@ -5,7 +5,6 @@ import json
 from functools import partial
 from pathlib import Path
 
-from microtome.figures import KINDS
 from microtome.figures.inputs import gather
 from microtome.figures.save import save_figure
 from microtome.stages.products import by_name, make
@@ -13,7 +12,7 @@ from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     make(
-        KINDS,
+        "figures",
         options,
         by_name(snakemake.input),
         stem=Path(snakemake.output.sidecar).with_suffix(""),

@@ -5,13 +5,12 @@ import json
 from pathlib import Path
 
 from microtome.stages.products import by_name, make
-from microtome.tables import KINDS
 from microtome.tables.parts.save import save_table
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     make(
-        KINDS,
+        "tables",
         options,
         by_name(snakemake.input),
         stem=Path(snakemake.output.sidecar).with_suffix(""),

@@ -22,7 +22,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
-from microtome.config.networks._base import NetworkOptions
+from microtome.config.networks import NetworkOptions
 
 
 class Line(NetworkOptions):

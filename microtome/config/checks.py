@@ -8,19 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from microtome.config import modalities, project
 from microtome.config.checks_products import EVERY_CLASS, check_products
 from microtome.config.entries import model
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
-from microtome.config.yaml import Places, compose
+from microtome.config.yaml import Places, below, compose
 from microtome.faults import Fault, nearest
 from microtome.registry import entry_names
 
-CATALOGUE = "datasets.yaml"
-"""Table of public data sets, in the folder above that of the study files."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
 TAKEN = ("benchmarks", "reports", "workflow")
@@ -34,15 +30,7 @@ SPLIT_OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validati
 
 
 def check_study(study: Study, places: Places) -> list[Fault]:
-    """Find what contradicts itself in a study.
-
-    Args:
-        study: A study whose options are each valid.
-        places: Where they stand.
-
-    Returns:
-        The faults; none if all is well.
-    """
+    """Find what contradicts itself in a study whose options, which stand at `places`, are each valid."""
     faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
     faults += [fault for name in study.runs for fault in _check_lender(study, name, places)]
@@ -78,21 +66,14 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
 
 
 def check_dataset(data: Data, places: Places) -> list[Fault]:
-    """Look a public data set up in the table of data sets.
-
-    Args:
-        data: What a study says of its data.
-        places: Where it says so; the table is `datasets.yaml` in the folder above the study's, else that of
-            the workflow.
-    """
+    """Look the public data set of a study up in the table of data sets."""
     if data.source != "public":
         return []
-    beside = places.path.parent.parent / CATALOGUE
-    known = _datasets(beside if beside.is_file() else project.find(project.DATASETS))
+    known = _datasets(project.table(project.DATASETS, places.path))
     if data.dataset in known:
         return []
     found = "nothing" if data.dataset is None else f"'{data.dataset}'"
-    expected = f"{nearest(data.dataset or '', known)}, as listed in config/{CATALOGUE}"
+    expected = f"{nearest(data.dataset or '', known)}, as listed in {project.DATASETS}"
     return [Fault(places(("data", "dataset")), found, expected)]
 
 
@@ -101,8 +82,7 @@ def _datasets(path: Path) -> tuple[str, ...]:
     """Names of the public data sets, found without building the whole table."""
     if not path.is_file():
         return ()
-    node = compose(path.read_text(encoding="utf-8"))
-    return tuple(str(key.value) for key, _ in node.value) if isinstance(node, yaml.MappingNode) else ()
+    return tuple(below(compose(path.read_text(encoding="utf-8"))))
 
 
 def _unused_data(study: Study, places: Places) -> Iterator[Fault]:
@@ -229,7 +209,7 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
     if weights is not None and len(weights) != len(study.data.classes):
         expected = f"{len(study.data.classes)}, one for each of data.classes"
         yield Fault(places.inside((*here, "loss", "class_weight"), 2), f"{len(weights)} weights", expected)
-    channels, said = _channels(study, run)
+    channels, said = modalities.channels(study, run) or (study.data.channels, "data.channels")
     if network.in_channels != channels and not _all_channels(study):
         option = "bands" if "bands" in type(network).model_fields else "in_channels"
         expected = f"{said} = {channels}"
@@ -252,11 +232,6 @@ def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:
         yield Fault(where, f"'{run.weights_of}'", nearest(run.weights_of, lenders))
     elif lender.network != run.network or not set(run.seeds) <= set(lender.seeds):
         yield Fault(where, f"'{run.weights_of}'", "a run of the same network and seeds")
-
-
-def _channels(study: Study, run: Run) -> tuple[int, str]:
-    """The channels of the images that a run sees, and the option that says so."""
-    return modalities.channels(study, run) or (study.data.channels, "data.channels")
 
 
 def _all_channels(study: Study) -> set[int]:

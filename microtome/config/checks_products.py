@@ -3,7 +3,7 @@
 
 import ast
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,21 +16,17 @@ from microtome.config import kinds, project
 from microtome.config.kinds import Kind
 from microtome.config.run import Run
 from microtome.config.study import Entry, Study
-from microtome.config.yaml import Places, compose
+from microtome.config.yaml import Keys, Places, below, compose
 from microtome.faults import Fault, nearest
 from microtome.registry import entry_file, entry_names
 
-PUBLISHED = "published.yaml"
 Papers = Mapping[str, Mapping[str, tuple[str, ...]]]
 """The papers with published values, the tables of each, and the columns of each of these."""
-"""Table of published values, in the folder above that of the study files, else that of the workflow."""
 FAMILIES = "microtome.metrics.families"
 EVERY_CLASS = "all"
 """What metrics call the classes together."""
 OWN_LOSS = "{loss}"
 """In the name of a metric: the loss of each run, or each evaluated loss."""
-GIVEN = frozenset({"title", "runs", "rows", "run"})
-"""Options of a kind that the workflow itself fills in."""
 FLAGS = ("images", "stains", "objects", "cubes")
 """Options of tables and figures that are gone."""
 PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -59,14 +55,15 @@ OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
 
 
 def check_products(study: Study, places: Places) -> Iterator[Fault]:
-    """Find what tables and figures show though the study does not have it.
-
-    Args:
-        study: A study whose options are each valid.
-        places: Where they stand.
-    """
-    yield from _check_ranking(study, places)
-    yield from _check_paper(study, places)
+    """Find what tables and figures show though the study does not have it."""
+    known, papers = metrics_of(study), _published(project.table(project.PUBLISHED, places.path))
+    if study.evaluate.rank_by and study.evaluate.rank_by not in known and study.runs:
+        metric = study.evaluate.rank_by
+        yield Fault(places(("evaluate", "rank_by")), f"'{metric}'", _nearest_metric(metric, known))
+    if papers and study.paper not in papers:
+        expected = f"{nearest(study.paper, papers)}, as in {project.PUBLISHED}"
+        yield Fault(places(("paper",)), f"'{study.paper}'", expected)
+    tables = papers.get(study.paper, {})
     for section in kinds.MAKERS:
         for name, entry in getattr(study, section).items():
             kind = kinds.find(section, entry.kind)
@@ -74,20 +71,11 @@ def check_products(study: Study, places: Places) -> Iterator[Fault]:
                 expected = nearest(entry.kind, kinds.names(section))
                 yield Fault(places((section, name, "kind")), f"'{entry.kind}'", expected)
             else:
-                yield from _Entry(study, kind, name, entry, places).faults()
+                yield from _Product(study, kind, name, entry, places, known, tables).faults()
 
 
 def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
-    """The runs that a table or a figure is made of; `all` leaves out those that the kind cannot show.
-
-    Args:
-        study: The study.
-        kind: The kind.
-        entry: The table or figure.
-
-    Returns:
-        Their names, in order.
-    """
+    """The runs that a table or a figure is made of, in order; `all` leaves out what the kind cannot show."""
     if entry.runs != "all":
         return list(entry.runs)
     needed = kind.needs(entry.options)
@@ -95,20 +83,17 @@ def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
 
 
 def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
-    """The metrics that a study evaluates, by name, each with the classes that it is of.
+    """The metrics that a study evaluates, each with the classes that it is of.
 
-    Args:
-        study: The study.
-
-    Returns:
-        Names as in ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) as families declare them.
+    Names are those of ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) of the families.
     """
     evaluate, found = study.evaluate, {}
     values = {OWN_LOSS: evaluate.losses, "{threshold}": [f"{value:g}" for value in evaluate.thresholds]}
     for family in evaluate.metrics:
         for metric, is_of_class in _measured(family).items():
             of = tuple(study.data.classes) if is_of_class else (EVERY_CLASS,)
-            for name in (metric, *_filled(metric, values)):
+            fields = [(key, value) for key, known in values.items() if key in metric for value in known]
+            for name in (metric, *(metric.replace(key, value) for key, value in fields)):
                 found[name] = (*found.get(name, ()), *of)
     return found
 
@@ -123,31 +108,9 @@ def _measured(family: str) -> dict[str, bool]:
     return dict.fromkeys(of_image, False) | dict.fromkeys(of_class, True)
 
 
-def _filled(metric: str, values: Mapping[str, Iterable[str]]) -> list[str]:
-    return [metric.replace(key, value) for key, known in values.items() if key in metric for value in known]
-
-
-def _check_ranking(study: Study, places: Places) -> Iterator[Fault]:
-    metric, known = study.evaluate.rank_by, metrics_of(study)
-    if metric and metric not in known and study.runs:
-        yield Fault(places(("evaluate", "rank_by")), f"'{metric}'", _nearest_metric(metric, known))
-
-
 def _nearest_metric(metric: str, known: Iterable[str]) -> str:
     shown = [name for name in known if "{" not in name and "@" not in name]
     return f"{nearest(metric, shown)}, as evaluate.metrics has them"
-
-
-def _check_paper(study: Study, places: Places) -> Iterator[Fault]:
-    papers = _papers(places)
-    if papers and study.paper not in papers:
-        expected = f"{nearest(study.paper, papers)}, as in config/{PUBLISHED}"
-        yield Fault(places(("paper",)), f"'{study.paper}'", expected)
-
-
-def _papers(places: Places) -> Papers:
-    beside = places.path.parent.parent / PUBLISHED
-    return _published(beside if beside.is_file() else project.find(project.PUBLISHED))
 
 
 @cache
@@ -155,21 +118,16 @@ def _published(path: Path) -> Papers:
     """Names alone, as the values of a long file would take as long to build as all studies."""
     if not path.is_file():
         return {}
-    papers = _below(compose(path.read_text(encoding="utf-8"))).get("papers")
+    papers = below(compose(path.read_text(encoding="utf-8"))).get("papers")
     return {
-        name: {table: _columns(node) for table, node in _below(_below(paper).get("tables")).items()}
-        for name, paper in _below(papers).items()
+        name: {table: _columns_in(node) for table, node in below(below(paper).get("tables")).items()}
+        for name, paper in below(papers).items()
     }
 
 
-def _columns(table: yaml.Node) -> tuple[str, ...]:
-    columns = _below(table).get("columns")
+def _columns_in(table: yaml.Node) -> tuple[str, ...]:
+    columns = below(table).get("columns")
     return tuple(item.value for item in columns.value) if isinstance(columns, yaml.SequenceNode) else ()
-
-
-def _below(node: yaml.Node | None) -> dict[str, yaml.Node]:
-    """What stands below the keys of a mapping; nothing below anything else."""
-    return {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
 
 
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:
@@ -179,14 +137,16 @@ def _lacking(run: Run, needed: Iterable[str]) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A table or a figure of a known kind."""
+class _Product:
+    """A table or a figure of a known kind, the metrics that the study knows, and its paper's tables."""
 
     study: Study
     kind: Kind
     name: str
     entry: Entry
     places: Places
+    known: Mapping[str, Sequence[str]]
+    tables: Mapping[str, Sequence[str]]
 
     def faults(self) -> Iterator[Fault]:
         """Everything that is wrong with it."""
@@ -197,9 +157,18 @@ class _Entry:
     def _at(self, *keys: str) -> str:
         return self.places((self.kind.section, self.name, *keys))
 
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        return self.entry.options
+
+    @property
+    def _shown(self) -> list[str]:
+        return runs_shown(self.study, self.kind, self.entry)
+
     def _options(self) -> Iterator[Fault]:
-        allowed = [option for option in self.kind.options if option not in GIVEN]
-        for option, value in self.entry.options.items():
+        allowed = self.kind.own_options
+        for option, value in self._given.items():
+            text, types = PLAIN_TYPES.get(self.kind.annotations.get(option, ""), ("", (object, bool)))
             if option in FLAGS and isinstance(value, bool):
                 why = f"as the kind '{self.kind.name}' says itself what it needs"
                 found = f"'{option}: {str(value).lower()}'"
@@ -207,22 +176,15 @@ class _Entry:
             elif option not in allowed:
                 expected = nearest(option, [*allowed, *Entry.model_fields])
                 yield Fault(self._at(option), f"unknown option '{option}'", expected)
-            else:
-                yield from self._type(option, value)
+            elif not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                yield Fault(self._at(option), repr(value), text)
         for option in allowed:
-            if self.kind.defaults[option] is None and option not in self.entry.options:
+            if self.kind.defaults[option] is None and option not in self._given:
                 expected = f"a value; a {self.kind.section[:-1]} of kind '{self.kind.name}' requires it"
                 yield Fault(self._at(option), "nothing", expected)
 
-    def _type(self, option: str, value: Any) -> Iterator[Fault]:
-        """A value that the annotation of the option, where it is plain, does not allow."""
-        text, types = PLAIN_TYPES.get(self.kind.annotations[option], ("", (object,)))
-        is_of = isinstance(value, types) and (bool in types or object in types or not isinstance(value, bool))
-        if not is_of:
-            yield Fault(self._at(option), repr(value), text)
-
     def _runs(self) -> Iterator[Fault]:
-        runs, needed = self.study.runs, self.kind.needs(self.entry.options)
+        runs, needed = self.study.runs, self.kind.needs(self._given)
         for number, name in enumerate(self.entry.runs if self.entry.runs != "all" else ()):
             where = self._at("runs", str(number))
             if name not in runs:
@@ -231,95 +193,80 @@ class _Entry:
                 able = [key for key, run in runs.items() if _lacking(run, needed) is None]
                 expected = f"one of {', '.join(able) or 'no run of this study'}"
                 yield Fault(where, f"'{name}', {lacking}", expected)
-        if "runs" in needed and not runs_shown(self.study, self.kind, self.entry):
+        if "runs" in needed and not self._shown:
             expected = f"one or more of {', '.join(runs) or 'none here'}"
             yield Fault(self._at("runs"), "no run that it can show", expected)
 
     def _study_has_it(self) -> Iterator[Fault]:
-        for need in sorted(self.kind.needs(self.entry.options)):
-            if need in OF_STUDIES and not OF_STUDIES[need][0](self.study):
-                expected = f"a study with {OF_STUDIES[need][1]}, or another kind; delete the entry"
+        for need in sorted(self.kind.needs(self._given) & OF_STUDIES.keys()):
+            has, what = OF_STUDIES[need]
+            if not has(self.study):
+                expected = f"a study with {what}, or another kind; delete the entry"
                 yield Fault(self._at("kind"), f"'{self.kind.name}'", expected)
 
     def _names(self) -> Iterator[Fault]:
         """Classes, runs and stain normalizations that are none of the study's."""
-        shown = runs_shown(self.study, self.kind, self.entry)
-        known = {"CLASS": self.study.data.classes, "RUN": shown, "STAIN": self.study.stains}
-        for noun, names in known.items():
-            for keys, value in self.kind.listed(f"{noun}_OPTIONS", self.entry.options):
-                if value not in names:
-                    yield Fault(self._at(*keys), repr(value), nearest(str(value), names))
+        names = {"CLASS": self.study.data.classes, "RUN": self._shown, "STAIN": self.study.stains}
+        for noun, known in names.items():
+            for keys, value in self.kind.listed(f"{noun}_OPTIONS", self._given):
+                if value not in known:
+                    yield Fault(self._at(*keys), repr(value), nearest(str(value), known))
 
     def _metrics(self) -> Iterator[Fault]:
-        known = metrics_of(self.study)
         for metric in self.kind.declared("METRICS"):
-            if metric not in known:
-                yield Fault(self._at("kind"), f"'{self.kind.name}', which shows '{metric}'", _remedy(metric))
+            if metric not in self.known:
+                able = [family for family in entry_names(FAMILIES) if metric in _measured(family)]
+                expected = f"evaluate.metrics with {' or '.join(able)}, or another kind"
+                found = f"'{self.kind.name}', which shows '{metric}'"
+                yield Fault(self._at("kind"), found, expected if able else "another kind")
         for option, of_class in self.kind.declared("METRIC_OPTIONS").items():
-            metric = self.entry.options.get(option, self.kind.default(option))
-            class_name = self.entry.options.get(of_class) or EVERY_CLASS
+            metric = self._given.get(option, self.kind.default(option))
+            class_name = self._given.get(of_class) or EVERY_CLASS
             yield from self._metric((option,), metric, (of_class or option,), class_name)
 
-    def _metric(
-        self, keys: tuple[str, ...], metric: Any, of_keys: tuple[str, ...], of: Any
-    ) -> Iterator[Fault]:
+    def _metric(self, keys: Keys, metric: Any, of_keys: Keys, of: Any) -> Iterator[Fault]:
         """A metric that is not evaluated at all, or not of that class."""
-        known = metrics_of(self.study)
-        is_given = keys[0] in self.entry.options
+        default = "" if keys[0] in self._given else ", the default"
         for name in self._of_runs(metric) if isinstance(metric, str) else ():
-            default = "" if is_given else ", the default"
-            if name not in known:
-                yield Fault(self._at(*keys), f"'{name}'{default}", _nearest_metric(name, known))
-            elif of not in known[name]:
-                expected = f"{nearest(str(of), known[name])}, which '{name}' is of"
+            if name not in self.known:
+                yield Fault(self._at(*keys), f"'{name}'{default}", _nearest_metric(name, self.known))
+            elif of not in self.known[name]:
+                expected = f"{nearest(str(of), self.known[name])}, which '{name}' is of"
                 yield Fault(self._at(*of_keys), f"'{name}'{default} of class '{of}'", expected)
 
-    def _of_runs(self, metric: str) -> Iterator[str]:
+    def _of_runs(self, metric: str) -> Iterable[str]:
         """A metric, or what it is of each run that is shown."""
         if OWN_LOSS not in metric:
-            yield metric
-            return
-        runs = (self.study.runs.get(name) for name in runs_shown(self.study, self.kind, self.entry))
-        yield from dict.fromkeys(metric.replace(OWN_LOSS, run.loss.name) for run in runs if run and run.loss)
+            return (metric,)
+        runs = (self.study.runs.get(name) for name in self._shown)
+        return dict.fromkeys(metric.replace(OWN_LOSS, run.loss.name) for run in runs if run and run.loss)
 
     def _columns(self) -> Iterator[Fault]:
         for option in self.kind.declared("COLUMN_OPTIONS"):
-            if option in self.entry.options:
-                yield from self._given_columns(option, self.entry.options[option])
+            if option in self._given:
+                yield from self._columns_of(option, self._given[option])
             else:  # one fault is enough for what the kind shows of itself
-                faults = self._given_columns(option, self.kind.default(option))
-                yield from itertools.islice(faults, 1)
+                yield from itertools.islice(self._columns_of(option, self.kind.default(option)), 1)
 
-    def _given_columns(self, option: str, value: Any) -> Iterator[Fault]:
+    def _columns_of(self, option: str, value: Any) -> Iterator[Fault]:
         is_one = isinstance(value, str | Mapping)
         for number, column in enumerate([value] if is_one else value or ()):
-            here = (option,) if is_one or option not in self.entry.options else (option, str(number))
+            here = (option,) if is_one or option not in self._given else (option, str(number))
             plain = {"metric": column} if isinstance(column, str) else dict(column)
-            written = set(plain) if option in self.entry.options and not isinstance(column, str) else ()
+            written = set(plain) if option in self._given and not isinstance(column, str) else ()
             keys = {key: (*here, key) if key in written else here for key in ("metric", "class", "published")}
             of = plain.get("class", plain.get("class_name", EVERY_CLASS))
             yield from self._metric(keys["metric"], plain.get("metric"), keys["class"], of)
             yield from self._published_column(keys["published"], plain.get("published"))
 
-    @property
-    def _tables(self) -> Mapping[str, tuple[str, ...]]:
-        """The published tables of the study's paper."""
-        return _papers(self.places).get(self.study.paper, {})
-
     def _published(self) -> Iterator[Fault]:
-        source = f"the tables of '{self.study.paper}' in config/{PUBLISHED}"
-        for keys, table in self.kind.listed("PUBLISHED_OPTIONS", self.entry.options):
-            if self._tables and table not in self._tables:
-                yield Fault(self._at(*keys), f"'{table}'", f"{nearest(table, self._tables)}, {source}")
+        source = f"the tables of '{self.study.paper}' in {project.PUBLISHED}"
+        for keys, table in self.kind.listed("PUBLISHED_OPTIONS", self._given):
+            if self.tables and table not in self.tables:
+                yield Fault(self._at(*keys), f"'{table}'", f"{nearest(table, self.tables)}, {source}")
 
-    def _published_column(self, keys: tuple[str, ...], column: Any) -> Iterator[Fault]:
-        table = self._tables.get(self.entry.options.get("published"))
-        if column and table is not None and keys[0] in self.entry.options and column not in table:
+    def _published_column(self, keys: Keys, column: Any) -> Iterator[Fault]:
+        table = self.tables.get(self._given.get("published"))
+        if column and table is not None and keys[0] in self._given and column not in table:
             expected = f"{nearest(column, table)}, the columns of the published table"
             yield Fault(self._at(*keys), f"'{column}'", expected)
-
-
-def _remedy(metric: str) -> str:
-    """The families that would measure it."""
-    able = [family for family in entry_names(FAMILIES) if metric in _measured(family)]
-    return f"evaluate.metrics with {' or '.join(able)}, or another kind" if able else "another kind"

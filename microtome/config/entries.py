@@ -13,16 +13,16 @@ from microtome.config.section import Section
 from microtome.faults import ConfigurationError, Fault, raise_faults
 from microtome.registry import entry_file, entry_names, load_entry, plugin_names, plugins_folder
 
-KINDS = {"losses": "loss", "networks": "network", "phantoms": "phantom"}
-"""What an entry of a registry is called."""
+NOUNS = {
+    "microtome.config.losses": "loss",
+    "microtome.config.networks": "network",
+    "microtome.config.phantoms": "phantom",
+}
+"""What an entry of a registry of options is called."""
 
 
 def model(package: str, name: str) -> type[Section]:
     """The model of an entry's options, which is the one whose `name` (or `kind`) is the entry's.
-
-    Args:
-        package: Registry of options, e.g. `microtome.config.losses`.
-        name: The entry.
 
     Raises:
         ValueError: There is no such entry; the message has the nearest one.
@@ -32,7 +32,7 @@ def model(package: str, name: str) -> type[Section]:
         >>> model("microtome.config.losses", "tversky")(alpha=0.5).beta
         0.7
     """
-    module = load_entry(package, name, kind=KINDS[package.rpartition(".")[2]])
+    module = load_entry(package, name, kind=NOUNS[package])
     for found in vars(module).values():
         if isinstance(found, type) and issubclass(found, Section) and name in _tags(found):
             return found

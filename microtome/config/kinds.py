@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kind of table or figure says of itself, read from its file without importing it.
+"""What a kind of table or figure says of itself, read from its file without importing it; making one.
 
 A kind is a module in `tables/kinds` or `figures/kinds`, of the package or of the project's plugins, with the
 function of its section (`MAKERS`). The keyword arguments of the function are its options. Literal constants
@@ -21,9 +21,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from microtome.registry import entry_file, entry_names
+from microtome.registry import entry_file, entry_names, load_entry
 
 MAKERS = {"tables": "tabulate", "figures": "draw"}
+GIVEN = frozenset({"title", "runs", "rows", "run"})
+"""Options of a kind that the workflow itself fills in."""
 DECLARED = {"NEEDS": frozenset, "USES": frozenset, "NEEDS_WHEN": dict, "METRIC_OPTIONS": dict}
 NAMED = ("COLUMN", "CLASS", "RUN", "SAMPLE", "STAIN", "PUBLISHED")
 DECLARED |= {"METRICS": tuple} | {f"{noun}_OPTIONS": tuple for noun in NAMED}
@@ -32,15 +34,7 @@ DECLARED |= {"METRICS": tuple} | {f"{noun}_OPTIONS": tuple for noun in NAMED}
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of table or figure.
-
-    Attributes:
-        section: `tables` or `figures`.
-        name: The name of its module.
-        file: Its file.
-        function: Its function, as syntax.
-        constants: Literal constants of its module.
-    """
+    """A kind of `tables` or `figures`: its function as syntax, and the literal constants of its module."""
 
     section: str
     name: str
@@ -52,6 +46,11 @@ class Kind:
     def options(self) -> list[str]:
         """The options that it takes: the keyword arguments of its function."""
         return [argument.arg for argument in self.function.args.kwonlyargs]
+
+    @property
+    def own_options(self) -> list[str]:
+        """Those of its options that a study file may give."""
+        return [option for option in self.options if option not in GIVEN]
 
     @property
     def annotations(self) -> dict[str, str]:
@@ -105,10 +104,7 @@ class Kind:
 
 
 def names(section: str) -> tuple[str, ...]:
-    """The kinds of tables or figures, built in and plugged in.
-
-    Args:
-        section: `tables` or `figures`.
+    """The kinds of `tables` or `figures`, built in and plugged in.
 
     Example:
         >>> "metrics" in names("tables")
@@ -121,6 +117,21 @@ def find(section: str, name: str) -> Kind | None:
     """A kind by its name; None if there is no module of that name with the section's function."""
     package = _package(section)
     return _read(section, name, entry_file(package, name)) if name in entry_names(package) else None
+
+
+def make(section: str, name: str, inputs: Any, chosen: Mapping[str, Any]) -> Any:
+    """Make a table or a figure of a kind from its inputs, with the options chosen.
+
+    Raises:
+        ValueError: The kind or an option is unknown, or the inputs lack something.
+    """
+    thing = section.removesuffix("s")
+    module, kind = load_entry(_package(section), name, kind=f"kind of {thing}"), find(section, name)
+    unknown = sorted(set(chosen) - set(kind.options))
+    if unknown:
+        msg = f"a {thing} of kind {name!r} takes no option {unknown}; it takes {kind.options}"
+        raise ValueError(msg)
+    return getattr(module, MAKERS[section])(inputs, **chosen)
 
 
 @cache

@@ -14,7 +14,7 @@ from microtome.config.pydantic_faults import describe
 from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.config.yaml import Keys, Node, Places, merge
-from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
+from microtome.faults import ConfigurationError, Fault, nearest
 
 STUDY_FOLDER = Path("config/studies")
 SCALES = get_args(Workflow.model_fields["scale"].annotation)
@@ -30,7 +30,7 @@ def load_workflow(
     options: Mapping[str, Any],
     *,
     file: str | Path = project.CONFIG,
-    sheet_faults: "Callable[[Draft], list[Fault]] | None" = None,
+    sheet_faults: "Callable[[Draft], list[Fault]]" = lambda _: [],
 ) -> Workflow:
     """Check the options of the workflow.
 
@@ -38,9 +38,6 @@ def load_workflow(
         options: The merged content of `file` and the command line.
         file: The file that faults are reported against; the workflow's own where the project has none.
         sheet_faults: Finds what is wrong with the samples of a study, to be listed, too.
-
-    Returns:
-        The checked options.
 
     Raises:
         ConfigurationError: Any option is unknown or out of range. The faults of the studies that it names,
@@ -51,7 +48,7 @@ def load_workflow(
     except ValidationError as error:
         faults = describe(error, Workflow, _option_places(options, project.find(file)))
     folder = Path(file).parent / STUDY_FOLDER.name
-    raise ConfigurationError(faults + _study_faults(options, folder, sheet_faults or (lambda _: [])))
+    raise ConfigurationError(faults + _study_faults(options, folder, sheet_faults))
 
 
 def _option_places(options: Mapping[str, Any], file: Path) -> Places | Any:
@@ -85,50 +82,13 @@ def _study_faults(
     return []
 
 
-def load_study(name: str, scale: str, *, folder: Path = STUDY_FOLDER) -> Study:
-    """Load one study at one scale; the other scales of the file are checked as well.
-
-    Args:
-        name: The file's name in `folder`, without its ending.
-        scale: The overlay under `scales` that is laid over the file.
-        folder: Where study files are; one that the project lacks is the workflow's.
-
-    Returns:
-        The study, each run being the defaults with the run's changes.
-
-    Raises:
-        ConfigurationError: With all faults of the file.
-    """
-    draft = read_draft(name, scale, folder)
-    raise_faults(draft.faults)
-    return draft.finished()
-
-
 @dataclass(frozen=True)
 class Draft:
-    """A study file at one scale, perhaps with faults.
+    """A study file at one scale, perhaps with faults; `study` is None where an option is wrong."""
 
-    Attributes:
-        name: The study.
-        places: Says where its options stand.
-        study: The study; None where an option is wrong.
-        faults: What is wrong with the file.
-    """
-
-    name: str
     places: Places
     study: Study | None
     faults: list[Fault]
-
-    def finished(self) -> Study:
-        """The study.
-
-        Raises:
-            ConfigurationError: There is none, as the file has faults.
-        """
-        if self.study is None:
-            raise ConfigurationError(self.faults)
-        return self.study
 
 
 def read_draft(name: str, scale: str, folder: Path = STUDY_FOLDER) -> Draft:
@@ -140,25 +100,22 @@ def read_draft(name: str, scale: str, folder: Path = STUDY_FOLDER) -> Draft:
         folder: Where study files are.
     """
     path = project.find(folder / f"{name}.yaml")
+    nowhere = Places(path, Node({}))
     if not path.is_file():
         place, found = project.find(folder.parent / "config.yaml"), f"'{name}'{project.searched(path)}"
-        fault = Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))
-        return _unread(name, path, [fault])
+        return Draft(
+            nowhere, None, [Fault(f"{place} studies", found, nearest(name, project.names_in(folder)))]
+        )
     try:
         tree = yaml.read(path)
     except ConfigurationError as error:
-        return _unread(name, path, list(error.faults))
-    faults = _scale_faults(tree, scale, path)
-    study, places, found = _at_scale(tree, scale, name, path)
-    faults += found
+        return Draft(nowhere, None, list(error.faults))
+    draft = _at_scale(tree, scale, name, path)
+    faults = [*_scale_faults(tree, scale, path), *draft.faults]
     if not faults:
         others = [other for other in SCALES if other != scale]
-        faults += [fault for other in others for fault in _at_scale(tree, other, name, path)[2]]
-    return Draft(name, places, study, list(dict.fromkeys(faults)))
-
-
-def _unread(name: str, path: Path, faults: list[Fault]) -> Draft:
-    return Draft(name, Places(path, Node({})), None, faults)
+        faults = [fault for other in others for fault in _at_scale(tree, other, name, path).faults]
+    return replace(draft, faults=list(dict.fromkeys(faults)))
 
 
 def _scale_faults(tree: Node, scale: str, path: Path) -> list[Fault]:
@@ -181,7 +138,7 @@ def _scale_faults(tree: Node, scale: str, path: Path) -> list[Fault]:
     return faults
 
 
-def _at_scale(tree: Node, scale: str, name: str, path: Path) -> tuple[Study | None, Places, list[Fault]]:
+def _at_scale(tree: Node, scale: str, name: str, path: Path) -> Draft:
     """Lay a scale over the file and validate what results."""
     merged = _merged(tree, scale)
     places = Places(path, merged)
@@ -190,8 +147,8 @@ def _at_scale(tree: Node, scale: str, name: str, path: Path) -> tuple[Study | No
     try:
         study = Study.model_validate(content | {"name": name})
     except ValidationError as error:
-        return None, places, faults + describe(error, Study, places, top=TOP_LEVEL)
-    return study, places, [*faults, *check_study(study, places), *modalities.check(study, places)]
+        return Draft(places, None, faults + describe(error, Study, places, top=TOP_LEVEL))
+    return Draft(places, study, [*faults, *check_study(study, places), *modalities.check(study, places)])
 
 
 def _unused(merged: Node, places: Places) -> list[Fault]:

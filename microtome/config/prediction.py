@@ -4,11 +4,8 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
-from microtome.config.section import Section, option
-
-Probability = Annotated[float, Field(ge=0, le=1)]
+from microtome.config.section import Probability, Section, assume, option, refuse
 
 
 class Predict(Section):
@@ -84,19 +81,16 @@ class Watershed(Section):
     @classmethod
     def _fits(cls, value: object, info: ValidationInfo) -> object:
         """Refuse floods that there are none of; fields that came before stand in `info.data`."""
-        chosen, expected = {"reach": None, **info.data}, None
+        chosen = {"reach": None, **info.data}
         rings = chosen.get("flooding") == "rings"
         if info.field_name == "flooding" and value == "rings" and chosen.get("surface", "flat") != "flat":
-            expected = "queue, as surface is not flat"
-        elif info.field_name == "reach" and value is not None and not rings:
-            expected = "null, as flooding is not rings; or set flooding to rings"
-        elif info.field_name == "tile" and value is not None:
-            known = rings and chosen["reach"] is not None and chosen.get("markers") != "distance"
-            expected = None if known else "null; or flooding: rings, a reach, markers not distance"
-        if expected is not None:
-            kind = "watershed"
-            raise PydanticCustomError(kind, expected)
+            refuse("queue, as surface is not flat")
+        if info.field_name == "reach" and value is not None and not rings:
+            refuse("null, as flooding is not rings; or set flooding to rings")
+        can_tile = rings and chosen["reach"] is not None and chosen.get("markers") != "distance"
+        if info.field_name == "tile" and value is not None and not can_tile:
+            refuse("null; or flooding: rings, a reach, markers not distance")
         return value
 
 
-Segment = Annotated[Threshold | ArgMax | Watershed, Field(discriminator="kind")]
+Segment = Annotated[Threshold | ArgMax | Watershed, Field(discriminator="kind"), assume("kind", "threshold")]

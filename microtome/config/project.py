@@ -15,13 +15,7 @@ DATASETS = Path("config/datasets.yaml")
 
 
 def find(name: Path | str) -> Path:
-    """A file as the project has it; one that it lacks as the workflow ships it.
-
-    Args:
-        name: A path from the project's folder, such as `config/datasets.yaml`.
-
-    Returns:
-        `name` itself, or the file of the workflow; `name` where neither is there.
+    """A file as the project has it, by its path from there; one that it lacks as the workflow ships it.
 
     Example:
         >>> find("config/nothing.yaml").as_posix()
@@ -31,9 +25,10 @@ def find(name: Path | str) -> Path:
     return here if here.exists() or not shipped.exists() else shipped
 
 
-def is_apart() -> bool:
-    """Whether the project lies elsewhere than the workflow."""
-    return Path.cwd() != WORKFLOW
+def table(name: Path, study: Path) -> Path:
+    """A table as it lies above the folder of a study file; one that is not there, as `find` has it."""
+    beside = study.parent.parent / name.name
+    return beside if beside.is_file() else find(name)
 
 
 def names_in(folder: Path) -> set[str]:
@@ -48,6 +43,6 @@ def searched(name: Path | str) -> str:
         >>> searched("/data/a.tsv")
         ''
     """
-    if Path(name).is_absolute() or not is_apart():
+    if Path(name).is_absolute() or Path.cwd() == WORKFLOW:
         return ""
     return f", neither in the project {Path.cwd()} nor in the workflow {WORKFLOW}"

@@ -16,19 +16,14 @@ LONGEST = 60
 CHOICES = ("name", "kind", "method")
 QUOTED = re.compile(r"'([^']*)'")
 EXPECTED = {
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
-    "float_type": "a number",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
+    **dict.fromkeys(("model_type", "model_attributes_type"), "options (key: value)"),
     "finite_number": "a finite number",
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list, such as [a, b]",
     "dict_type": "entries (name: value)",
-    "model_type": "options (key: value)",
-    "model_attributes_type": "options (key: value)",
     "greater_than": "a number above {gt}",
     "greater_than_equal": "a number, {ge} or more",
     "less_than": "a number below {lt}",
@@ -57,7 +52,8 @@ def describe(
     found: dict[tuple[str, str], list[str]] = {}
     for detail in error.errors():
         keys, parents, below = _resolve(model, detail["loc"])
-        options = list(top) if top is not None and len(keys) == 1 else _names(parents)
+        names = [name for parent in parents for name in parent.model_fields]
+        options = list(top) if top is not None and len(keys) == 1 else names
         keys, what, expected = _explain(detail, keys, options, _tags(below))
         texts = found.setdefault((locate(keys), what), [])
         if expected not in texts:
@@ -124,21 +120,14 @@ def _resolve(
     return tuple(keys), parents, current
 
 
-def _names(models: Iterable[type[BaseModel]]) -> list[str]:
-    return [name for model in models for name in model.model_fields]
-
-
 def _is_model(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _is_branch(part: int | str, current: list[Any]) -> bool:
     """Whether a part of a location names a branch of a union, such as `tuple[str, ...]`."""
-    return (
-        isinstance(part, str)
-        and len(current) > 1
-        and bool(re.search(r"\[.*\]$|^(str|int|float|bool)$", part))
-    )
+    is_named = isinstance(part, str) and re.search(r"\[.*\]$|^(str|int|float|bool)$", part)
+    return len(current) > 1 and bool(is_named)
 
 
 def _branches(annotation: Any) -> list[Any]:

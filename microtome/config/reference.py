@@ -2,7 +2,6 @@
 """The reference of the configuration, made from its models: a page for readers, JSON schemas for editors."""
 
 import ast
-import copy
 import difflib
 import inspect
 import json
@@ -14,9 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from microtome.config import kinds
-from microtome.config.checks_products import GIVEN
-from microtome.config.entries import model as options_of
+from microtome.config import entries, kinds
 from microtome.config.kinds import Kind
 from microtome.config.load import OMIT, SCALES, TOP_LEVEL
 from microtome.config.study import Entry, Study
@@ -25,7 +22,6 @@ from microtome.registry import entry_file, plugin_names, search_path
 
 COMMAND = "python -m microtome reference"
 PAGE = "docs/reference/configuration.md"
-SCHEMAS = "config/schema"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 REQUIRED = ("paper", "title", "data", "runs")
 ENTRIES = {"tables": "table", "figures": "figure"}
@@ -48,12 +44,7 @@ ENTRY_TEXT = {
     "tables": "Tables come out as TSV, Markdown and LaTeX. Options of each kind:",
     "figures": "Figures come out as SVG, PDF and PNG, with their data as TSV. Options of each kind:",
 }
-
-
-ENTRIES_OF = {
-    "microtome.config.losses": "loss",
-    "microtome.config.networks": "network",
-    "microtome.config.phantoms": "phantom",
+PLUGINS = entries.NOUNS | {
     "microtome.metrics.families": "family of metrics",
     "microtome.datasets": "data set",
     "microtome.tables.kinds": "table",
@@ -64,20 +55,15 @@ ENTRIES_OF = {
 
 def outputs() -> dict[str, str]:
     """The generated files: path in the repository to content."""
-    schemas = {"config": config_schema(), "study": study_schema()}
-    files = {f"{SCHEMAS}/{name}.schema.json": _json(schema) for name, schema in schemas.items()}
-    return {PAGE: configuration_page()} | files
+    files = {PAGE: configuration_page()}
+    for name, schema in {"config": config_schema(), "study": study_schema()}.items():
+        text = json.dumps(schema, indent=1, ensure_ascii=False)
+        files[f"config/schema/{name}.schema.json"] = f"{text}\n"
+    return files
 
 
 def write(root: Path) -> list[Path]:
-    """Write the generated files.
-
-    Args:
-        root: The repository.
-
-    Returns:
-        The files that changed.
-    """
+    """Write the generated files of a repository; those that changed."""
     changed = {root / name: text for name, text in outputs().items() if _written(root / name) != text}
     for path, text in changed.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +87,7 @@ def _written(path: Path) -> str | None:
 def plugin_page() -> str:
     """The options of the plugins in the working directory, as the page has those of the built-in ones."""
     parts: list[str] = []
-    for package, noun in ENTRIES_OF.items():
+    for package, noun in PLUGINS.items():
         found = import_module(package)
         found.__path__ = search_path(package, found.__path__)
         for name in plugin_names(package):
@@ -112,14 +98,10 @@ def plugin_page() -> str:
 def _plugin_part(package: str, name: str) -> Iterator[str]:
     """What a plugin says of itself, and its options if it has a model of them."""
     if package.startswith("microtome.config."):
-        schema = options_of(package, name).model_json_schema()
+        schema = entries.model(package, name).model_json_schema()
         yield from (inspect.cleandoc(schema.get("description", "")), "", *_options(schema))
         return
     yield _summary(ast.parse(entry_file(package, name).read_text(encoding="utf-8")))
-
-
-def _json(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def config_schema() -> dict[str, Any]:
@@ -185,20 +167,15 @@ def _entry_schema(section: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Schema of a table or a figure: one alternative for each kind, with the options of the kind."""
     alternatives = []
     for kind in _kinds(section):
-        properties = copy.deepcopy(dict(entry["properties"]))
-        properties["kind"] = {"const": kind.name, "description": _summary(kind.function)}
         texts = _arguments(kind)
-        properties |= {name: {"description": texts.get(name, "")} for name in _own_options(kind)}
-        alternatives.append({"title": kind.name, **_section(properties)})
+        own = {name: {"description": texts.get(name, "")} for name in kind.own_options}
+        name = {"kind": {"const": kind.name, "description": _summary(kind.function)}}
+        alternatives.append({"title": kind.name, **_section(entry["properties"] | name | own)})
     return {"anyOf": alternatives}
 
 
 def _kinds(section: str) -> Iterator[Kind]:
     return (kind for name in kinds.names(section) if (kind := kinds.find(section, name)))
-
-
-def _own_options(kind: Kind) -> list[str]:
-    return [option for option in kind.options if option not in GIVEN]
 
 
 def _summary(documented: ast.FunctionDef | ast.Module) -> str:
@@ -282,9 +259,8 @@ def _value(schema: Mapping[str, Any]) -> str:
         return " \\| ".join(f"`{choice}`" for choice in schema["enum"])
     if "$ref" in schema:
         return "options"
-    for union in ("anyOf", "oneOf"):
-        if union in schema:
-            return " or ".join(dict.fromkeys(_value(branch) for branch in schema[union]))
+    if branches := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(dict.fromkeys(map(_value, branches)))
     kind = schema.get("type")
     if kind == "array":
         if "prefixItems" in schema:
@@ -304,11 +280,8 @@ def _range(schema: Mapping[str, Any]) -> str:
 
 def _written_default(kind: Kind, node: ast.expr) -> str:
     """A default as the code has it; a constant by its value if that is short."""
-    if isinstance(node, ast.Name):
-        body = ast.parse(kind.file.read_text(encoding="utf-8")).body
-        assigned = {ast.unparse(t): n.value for n in body if isinstance(n, ast.Assign) for t in n.targets}
-        node = assigned.get(node.id, node)
-    text = ast.unparse(node)
+    is_known = isinstance(node, ast.Name) and node.id in kind.constants
+    text = repr(kind.constants[node.id]) if is_known else ast.unparse(node)
     return f"`{text}`" if len(text) <= SHORT and not text.isupper() else "built in"
 
 
@@ -316,12 +289,12 @@ def _kind_part(kind: Kind, noun: str) -> Iterator[str]:
     """What a kind of table or figure needs, and its options."""
     yield from (f"### {noun} {kind.name}", "", _summary(kind.function), "")
     yield from _needs_part(kind)
-    own, texts = _own_options(kind), _arguments(kind)
-    if not own:
+    texts = _arguments(kind)
+    if not kind.own_options:
         yield from ("No options of its own.", "")
         return
     yield HEADER
-    for name in own:
+    for name in kind.own_options:
         node = kind.defaults[name]
         default = "**required**" if node is None else _written_default(kind, node)
         yield f"| `{name}` | `{_cell(kind.annotations[name])}` | {default} | {_cell(texts.get(name, ''))} |"
@@ -330,13 +303,9 @@ def _kind_part(kind: Kind, noun: str) -> Iterator[str]:
 
 def _needs_part(kind: Kind) -> Iterator[str]:
     """A line that says what a kind is made of."""
-    said = [f"needs {', '.join(sorted(kind.declared('NEEDS')))}"] if kind.declared("NEEDS") else []
-    said += [f"uses {', '.join(sorted(kind.declared('USES')))}"] if kind.declared("USES") else []
-    conditions = kind.declared("NEEDS_WHEN").items()
-    said += [
-        f"needs {', '.join(sorted(needs))} {f'with `{option}: {value}`' if value else f'without `{option}`'}"
-        for (option, value), needs in conditions
-    ]
+    found = [("needs", kind.declared("NEEDS"), ""), ("uses", kind.declared("USES"), "")]
+    for (option, value), needs in kind.declared("NEEDS_WHEN").items():
+        found.append(("needs", needs, f" with `{option}: {value}`" if value else f" without `{option}`"))
+    said = "; ".join(f"{verb} {', '.join(sorted(needs))}{when}" for verb, needs, when in found if needs)
     if said:
-        text = "; ".join(said)
-        yield from (f"{text[0].upper()}{text[1:]}.", "")
+        yield from (f"{said[0].upper()}{said[1:]}.", "")

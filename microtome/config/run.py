@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
 """A run: one arm of an ablation, from sampling to segmentation."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import NonNegativeInt, ValidationInfo, field_validator
+from pydantic import NonNegativeInt
 
 from microtome.config import modalities
-from microtome.config.losses import Loss
-from microtome.config.networks import Network
+from microtome.config.entries import union
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
 from microtome.config.section import Section, option
 from microtome.config.training import Training
 
+Loss = union("microtome.config.losses", "name", needs=("TARGET",))
+Network = union("microtome.config.networks", "name", needs=("OUTPUT", "WINDOWS", "CLASS_MAP"))
 View = Literal[("image", *modalities.views())]
 VIEWS = "; ".join(f"{name}: {text}" for name, text in modalities.views().items())
 
@@ -44,13 +44,6 @@ class _Run(Section):
     calibration: Calibration = option(Calibration(), "from predicted value to frequency")
     segment: Segment = option(Threshold(), "from probability map to label map")
     seeds: tuple[NonNegativeInt, ...] = option((0,), "one training for each seed", min_length=1)
-
-    @field_validator("sampler", "segment", mode="before")
-    @classmethod
-    def _with_kind(cls, value: Any, info: ValidationInfo) -> Any:
-        """Options without a kind are those of the default."""
-        kind = cls.model_fields[str(info.field_name)].default.kind
-        return {"kind": kind, **value} if isinstance(value, Mapping) else value
 
     @property
     def needs_validation(self) -> bool:

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from microtome.config.section import Section, option
-
-Probability = Annotated[float, Field(ge=0, le=1)]
+from microtome.config.section import Probability, Section, assume, option
 
 
 class Input(Section):
@@ -48,7 +46,7 @@ class BalancedWindows(Section):
     validation: PositiveInt = option(2_000, "windows of the fixed validation draw")
 
 
-Sampler = Annotated[PatchSampler | BalancedWindows, Field(discriminator="kind")]
+Sampler = Annotated[PatchSampler | BalancedWindows, Field(discriminator="kind"), assume("kind", "patches")]
 
 
 class Augment(Section):

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: MIT
 """The base of every configuration model."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import PydanticKnownError, core_schema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
+Probability = Annotated[float, Field(ge=0, le=1)]
 INSIDE = ("schema", "items_schema", "values_schema", "choices", "fields")
 """Where the schema of a type keeps the schemas that it is made of."""
 
 
-def _refuse_truth(error: str) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if isinstance(value, bool):
-            raise PydanticKnownError(error)
-        return value
-
-    return check
+def _no_truth(error: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticKnownError(error)
+    return value
 
 
-_INT, _FLOAT = _refuse_truth("int_type"), _refuse_truth("float_type")
+_INT, _FLOAT = partial(_no_truth, "int_type"), partial(_no_truth, "float_type")
 
 
 def _without_truth(schema: Any) -> Any:
@@ -55,12 +54,20 @@ class Section(BaseModel):
         return _without_truth(handler(source))
 
 
-def option(default: Any, description: str, **limits: Any) -> Any:
-    """An option of a section: a field with its description, which the reference prints.
+def assume(key: str, default: str) -> BeforeValidator:
+    """Options that leave `key` out, which says what they are (`kind`), are taken for those of the default."""
+    return BeforeValidator(lambda value: {key: default, **value} if isinstance(value, Mapping) else value)
 
-    Args:
-        default: Its default; `...` where it is required.
-        description: What it means, in one line.
-        limits: What else `pydantic.Field` takes, such as `ge=0`.
+
+def refuse(expected: str) -> NoReturn:
+    """Refuse a value in a validator; the text says what may stand there instead."""
+    kind, text = "refused", "{expected}"
+    raise PydanticCustomError(kind, text, {"expected": expected})
+
+
+def option(default: Any, description: str, **limits: Any) -> Any:
+    """An option of a section: its default (`...`: it is required), and what it means, for the reference.
+
+    Limits are what else `pydantic.Field` takes, such as `ge=0`.
     """
     return Field(default, description=description, **limits)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from microtome.config.section import Section, option
+from microtome.config.section import Section, assume, option
 
 NULLABLE = ("max_gain", "subsample")
 """Options for which null is a value of its own."""
@@ -140,4 +140,6 @@ class StainTools(Normalization):
     method: Literal["staintools"] = option("staintools", "this method")
 
 
-StainNormalization = Annotated[Spcn | Macenko | Reinhard | StainTools, Field(discriminator="method")]
+StainNormalization = Annotated[
+    Spcn | Macenko | Reinhard | StainTools, Field(discriminator="method"), assume("method", "spcn")
+]

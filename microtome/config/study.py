@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A study: what the data are, which runs are trained, which tables and figures come out."""
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -14,15 +13,19 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from microtome.config import modalities
-from microtome.config.paths import unfit_for_files
-from microtome.config.phantoms import Part, Phantom
+from microtome.config.entries import union
+from microtome.config.phantoms import Part
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.run import Run
-from microtome.config.section import Section, option
+from microtome.config.section import Probability, Section, assume, option, refuse
+from microtome.files import unfit_for_files
 from microtome.registry import entry_names
+
+Phantom = Annotated[
+    union("microtome.config.phantoms", "kind", needs=("CHANNELS", "OBJECTS")), assume("kind", "em")
+]
 
 
 class Data(Section):
@@ -56,15 +59,8 @@ class Data(Section):
         """A path that a file can have."""
         unfit = unfit_for_files(str(value)) if value else ""
         if unfit:
-            kind, text = "path", "the path of a file, not {unfit}"
-            raise PydanticCustomError(kind, text, {"unfit": unfit})
+            refuse(f"the path of a file, not {unfit}")
         return value
-
-    @field_validator("phantom", mode="before")
-    @classmethod
-    def _with_kind(cls, value: Any) -> Any:
-        """Options without a kind are those of the EM phantom."""
-        return {"kind": EMPhantomData().kind, **value} if isinstance(value, Mapping) else value
 
 
 class Split(Section):
@@ -100,7 +96,7 @@ class Evaluate(Section):
 
     metrics: tuple[Family, ...] = option(("overlap",), "families of metrics")
     parts: tuple[Part, ...] = option(("test",), "parts of the split that are measured")
-    thresholds: tuple[Annotated[float, Field(ge=0, le=1)], ...] = option(
+    thresholds: tuple[Probability, ...] = option(
         tuple(round(0.1 * i, 1) for i in range(11)), "probabilities at which boundary metrics are taken"
     )
     rank_by: str = option("", "metric that sorts the images in the report; empty: the first")

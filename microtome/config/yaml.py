@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from yaml.composer import Composer
-from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.resolver import Resolver
 
 from microtome.faults import ConfigurationError, Fault
@@ -20,15 +19,15 @@ PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 MERGE_TAG = "tag:yaml.org,2002:merge"
 CHOICES = ("name", "kind")
 """Options that say what the other options of their section mean."""
-LONGEST = 40
+LONGEST = 80
 """Characters of a wrong value that a message repeats."""
-LONGEST_TAG = 80
 LARGEST_FILE = 2**20
 """Bytes; the study file of a paper has some 10 kB."""
 MOST_VALUES = 100_000
 """Of a file with its aliases written out; a study has some hundreds."""
 DEEPEST = 50
 """Nested mappings and lists; a study has 7."""
+TOO_DEEP = f"nested more than {DEEPEST} deep"
 NAMED = (("runs",), ("tables",), ("figures",))
 """Mappings whose keys are the user's names; a dot in them is a mistake, not a way to reach deeper."""
 
@@ -119,111 +118,78 @@ def read(path: Path) -> Node:
     A key with dots reaches deeper: `training.epochs: 3` is `training: {epochs: 3}`. Aliases (`*name`) and
     merge keys (`<<`) are resolved; what they bring keeps the place of its anchor.
 
-    Args:
-        path: The file.
-
-    Returns:
-        The mapping.
-
     Raises:
         ConfigurationError: The file is absent, too large, is not YAML, is not a mapping or has a key twice.
     """
     if not path.is_file():
-        raise ConfigurationError([Fault(str(path), "no such file", "a YAML file there")])
+        raise _refusal(path, "no such file", "a YAML file there")
     if (size := path.stat().st_size) > LARGEST_FILE:
-        raise ConfigurationError([Fault(str(path), f"{size} bytes", f"at most {LARGEST_FILE} of YAML")])
+        raise _refusal(path, f"{size} bytes", f"at most {LARGEST_FILE} of YAML")
+    builder = _Builder(str(path))
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        root = compose(text)
-        builder = _Builder(str(path))
+        root = compose(path.read_text(encoding="utf-8-sig"))
         tree = builder.build(root, ()) if root else Node(None, 1)
     except UnicodeDecodeError as error:
         found = f"the byte {error.object[error.start]:#04x}, which is not UTF-8"
-        raise ConfigurationError([Fault(str(path), found, "a text file saved as UTF-8")]) from error
+        raise _refusal(path, found, "a text file saved as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         mark_, problem = error.problem_mark or error.context_mark, error.problem or str(error)
-        where = f"{path}:{mark_.line + 1}" if mark_ else str(path)
+        where = f"{path}:{mark_.line + 1}" if mark_ else path
         expected = "brackets, quotes and indentation (spaces, no tabs) that fit, here and above"
-        raise ConfigurationError([Fault(where, f"no valid YAML ({problem})", expected)]) from error
+        raise _refusal(where, f"no valid YAML ({problem})", expected) from error
     except yaml.YAMLError as error:
-        raise ConfigurationError([Fault(str(path), str(error).replace("\n", " "), "valid YAML")]) from error
+        raise _refusal(path, str(error).replace("\n", " "), "valid YAML") from error
     if builder.faults:
         raise ConfigurationError(builder.faults)
     if not tree.is_mapping:
         found = "nothing" if tree.content is None else type(tree.plain).__name__
-        raise ConfigurationError([Fault(str(path), found, "a mapping of options (key: value)")])
+        raise _refusal(path, found, "a mapping of options (key: value)")
     return tree
-
-
-class _Limits:
-    """A loader with an end to nesting and to what aliases stand for."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.depth = 0
-        self.extents: dict[int, tuple[int, int]] = {}  # values below and levels, by the identity of a node
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        """Compose a node and all below it; an alias within its own anchor counts nothing (see `_Builder`)."""
-        mark_, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
-        self.depth += 1
-        _require(self.depth <= DEEPEST, f"nested more than {DEEPEST} deep", mark_)
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        if not is_alias:
-            self.extents[id(node)] = self._extent(node)
-        return node
-
-    def _extent(self, node: yaml.Node) -> tuple[int, int]:
-        is_collection = isinstance(node, yaml.CollectionNode)
-        found = f"{node.tag[:LONGEST_TAG]} in the place of a list or a mapping"
-        _require(not is_collection or node.tag in PLAIN_TAGS, f"found {found}", node.start_mark)
-        pairs = node.value if is_collection else ()
-        below = [part for pair in pairs for part in (pair if isinstance(pair, tuple) else (pair,))]
-        counts, depths = zip((1, 0), *(self.extents.get(id(part), (0, 0)) for part in below), strict=True)
-        count, depth = sum(counts), 1 + max(depths)
-        _require(depth <= DEEPEST, f"nested more than {DEEPEST} deep", node.start_mark)
-        _require(
-            count <= MOST_VALUES, f"aliases that stand for more than {MOST_VALUES} values", node.start_mark
-        )
-        return count, depth
-
-
-class _Loader(_Limits, yaml.SafeLoader):
-    """PyYAML's loader."""
 
 
 if yaml.__with_libyaml__:
 
-    class _Parser(Composer, yaml.cyaml.CParser, Resolver):
-        """PyYAML's composer on the events of libyaml, as libyaml's own dies of deep nesting."""
+    class _Quick(Composer, yaml.cyaml.CParser, Resolver):
+        """Five times as quick as PyYAML's loader, with words of its own for what is wrong.
+
+        PyYAML's composer on the events of libyaml, as libyaml's own dies of deep nesting.
+        """
 
         def __init__(self, text: str) -> None:
             yaml.cyaml.CParser.__init__(self, text)
             Composer.__init__(self)
             Resolver.__init__(self)
 
-    class _Quick(_Limits, _Parser):
-        """Five times as quick, with words of its own for what is wrong."""
-
 else:
-    _Quick = _Loader
+    _Quick = yaml.SafeLoader
 
 
 def compose(text: str) -> yaml.Node | None:
     """The nodes of a YAML text, of which nothing is built; None if it is empty.
 
     Raises:
-        yaml.YAMLError: It is no YAML, nested too deep, or has aliases that stand for too much.
+        yaml.YAMLError: It is no YAML, or nested too deep.
     """
-    with suppress(yaml.YAMLError):
-        return yaml.compose(text, Loader=_Quick)
-    return yaml.compose(text, Loader=_Loader)  # which says what is wrong
+    try:
+        with suppress(yaml.YAMLError):
+            return yaml.compose(text, Loader=_Quick)
+        return yaml.compose(text, Loader=yaml.SafeLoader)  # which says what is wrong
+    except RecursionError as error:
+        raise yaml.YAMLError(TOO_DEEP) from error
 
 
-def _require(holds: bool, problem: str, mark_: yaml.Mark) -> None:
+def below(node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """What stands below the keys of a mapping; nothing below anything else."""
+    return {str(key.value): value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+
+
+def _refusal(where: Path | str, found: str, expected: str) -> ConfigurationError:
+    return ConfigurationError([Fault(str(where), found, expected)])
+
+
+def _require(holds: bool, problem: str, node: yaml.Node) -> None:
     if not holds:
-        raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark_)
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 def _scalar(node: yaml.Node) -> Any:
@@ -233,57 +199,50 @@ def _scalar(node: yaml.Node) -> Any:
         yaml.MarkedYAMLError: It is none of its kind (the date 2026-02-30), or a text that no file can hold.
     """
     try:
-        value = SafeConstructor().construct_object(node)
+        value = yaml.constructor.SafeConstructor().construct_object(node)
         str(value).encode("utf-8")
-    except yaml.YAMLError:
-        raise
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         found = f"{str(node.value)[:LONGEST]!r}, which is no {node.tag.rpartition(':')[2]}"
-        raise ConstructorError(problem=found, problem_mark=node.start_mark) from error
+        raise yaml.MarkedYAMLError(problem=found, problem_mark=node.start_mark) from error
     return value
-
-
-def _name(node: yaml.Node) -> str:
-    """The text of a key.
-
-    Raises:
-        yaml.MarkedYAMLError: It is a list, a mapping, or a text that no file can hold.
-    """
-    is_scalar = isinstance(node, yaml.ScalarNode)
-    _require(is_scalar, "a list or a mapping in the place of a key", node.start_mark)
-    return str(_scalar(yaml.ScalarNode(TEXT_TAG, node.value, node.start_mark)))
 
 
 @dataclass
 class _Builder:
-    """Turns PyYAML's nodes into ours; a node used again through an alias is built once, where it stands."""
+    """Turns PyYAML's nodes into ours, with an end to nesting and to what aliases stand for."""
 
     file: str
     faults: list[Fault] = field(default_factory=list)
-    built: dict[int, Node | None] = field(default_factory=dict)
+    places: dict[int, Keys] = field(default_factory=dict)  # of nodes, by identity; their aliases bring them
+    above: list[int] = field(default_factory=list)  # the nodes being built, each a part of the one before
+    count: int = 0  # values built so far
 
     def build(self, node: yaml.Node, keys: Keys) -> Node:
-        """Build a node; an alias to a node that is still being built would never end."""
-        if id(node) in self.built:
-            found = self.built[id(node)]
-            _require(found is not None, "an alias to a mapping that it is part of", node.start_mark)
-            return found
-        self.built[id(node)] = None
-        line = node.start_mark.line + 1
+        """Build a node and all below it."""
+        self.count += 1
+        _require(id(node) not in self.above, "an alias to a mapping that it is part of", node)
+        _require(len(self.above) < DEEPEST, TOO_DEEP, node)
+        _require(self.count <= MOST_VALUES, f"aliases that stand for more than {MOST_VALUES} values", node)
+        keys = self.places.setdefault(id(node), keys)
+        self.above.append(id(node))
+        content = self._collection(node, keys) if isinstance(node, yaml.CollectionNode) else _scalar(node)
+        self.above.pop()
+        return Node(content, node.start_mark.line + 1, keys)
+
+    def _collection(self, node: yaml.CollectionNode, keys: Keys) -> dict[str, Node] | list[Node]:
+        tag = node.tag[:LONGEST]
+        _require(node.tag in PLAIN_TAGS, f"found {tag} in the place of a list or a mapping", node)
         if isinstance(node, yaml.MappingNode):
-            content: Any = self._mapping(node, keys)
-        elif isinstance(node, yaml.SequenceNode):
-            content = [self.build(item, (*keys, str(number))) for number, item in enumerate(node.value)]
-        else:
-            content = _scalar(node)
-        self.built[id(node)] = Node(content, line, keys)
-        return self.built[id(node)]
+            return self._mapping(node, keys)
+        return [self.build(item, (*keys, str(number))) for number, item in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, keys: Keys) -> dict[str, Node]:
         """The content of a mapping: merge keys first, then plain keys, then keys with dots."""
         brought, plain, dotted = [], {}, []
         for key, value in node.value:
-            name, line = _name(key), key.start_mark.line + 1
+            is_scalar, line = isinstance(key, yaml.ScalarNode), key.start_mark.line + 1
+            _require(is_scalar, "a list or a mapping in the place of a key", key)
+            name = _scalar(yaml.ScalarNode(TEXT_TAG, key.value, key.start_mark))
             if key.tag == MERGE_TAG:
                 brought += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif "." in name.strip(".") and keys not in NAMED and keys[-1:] != ("classes",):
@@ -292,39 +251,33 @@ class _Builder:
                 self._twice((*keys, name), line, plain[name].line)
             else:
                 plain[name] = replace(self.build(value, (*keys, name)), line=line, written=(*keys, name))
-        own = Node(plain)
-        for below, line, value in dotted:
-            target = own.get(*below)
-            node_ = replace(self.build(value, (*keys, *below)), line=line, written=(*keys, *below))
-            if target and not (target.is_mapping and node_.is_mapping):
-                self._twice((*keys, *below), line, target.line)
-            own = merge(own, _wrap(node_, keys, below))
+        own = self._with_dotted(Node(plain), dotted, keys)
         found = [self.build(anchor, keys) for anchor in reversed(brought)]
         content = {key: value for one in found if one.is_mapping for key, value in one.content.items()}
         deep = {below[0] for below, _, _ in dotted} - set(plain)  # change only what they name of `content`
         changed = {key: merge(content[key], own.content[key]) for key in deep if key in content}
         return content | own.content | changed
 
+    def _with_dotted(self, own: Node, dotted: list[tuple[Keys, int, yaml.Node]], keys: Keys) -> Node:
+        """A mapping and what its keys with dots bring."""
+        for below, line, value in dotted:
+            target, here = own.get(*below), (*keys, *below)
+            node = replace(self.build(value, here), line=line, written=here)
+            if target and not (target.is_mapping and node.is_mapping):
+                self._twice(here, line, target.line)
+            for length in range(len(below) - 1, -1, -1):
+                node = Node({below[length]: node}, node.line, (*keys, *below[:length]))
+            own = merge(own, node)
+        return own
+
     def _twice(self, keys: Keys, line: int, first: int) -> None:
         where = f"{self.file}:{line} {'.'.join(keys)}"
         self.faults.append(Fault(where, f"the key a second time, after line {first}", "each key once"))
 
 
-def _wrap(node: Node, keys: Keys, below: Keys) -> Node:
-    """The mapping that a key with dots stands for."""
-    for length in range(len(below) - 1, -1, -1):
-        node = Node({below[length]: node}, node.line, (*keys, *below[:length]))
-    return node
-
-
 @dataclass(frozen=True)
 class Places:
-    """Says where the options of a merged study stand.
-
-    Attributes:
-        path: The file.
-        tree: Its content after merging.
-    """
+    """Says where the options of a study file stand, whose `tree` may have been merged."""
 
     path: Path
     tree: Node
@@ -337,14 +290,10 @@ class Places:
     def inside(self, keys: Keys, owner: int) -> str:
         """File and line below the first `owner` keys (a run) where an option has to be changed."""
         path = self.tree.path(keys)
-        own = [node for node in path[owner:] if _is_below(node.written, keys[:owner])]
+        lengths = slice(owner), slice(2, 2 + owner)  # in the file itself, or in a scale of it
+        own = [node for node in path[owner:] if keys[:owner] in [node.written[part] for part in lengths]]
         return self._say((own or path[: owner + 1])[-1], keys)
 
     def _say(self, node: Node, keys: Keys) -> str:
         line = f":{node.line}" if node.line and node.written else ""
         return f"{self.path}{line} {'.'.join(keys)}".strip()
-
-
-def _is_below(written: Keys, owner: Keys) -> bool:
-    """Whether an option is written below its owner, in the file itself or in a scale of it."""
-    return owner in (written[: len(owner)], written[2 : 2 + len(owner)])

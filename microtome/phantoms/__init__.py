@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from microtome.registry import search_path
 
 if TYPE_CHECKING:
-    from microtome.config.phantoms import Phantom
+    from microtome.config.section import Section
 
 __path__ = search_path(__name__, __path__)
 
 
-def sheet_rows(phantom: "Phantom") -> list[dict[str, Any]]:
+def sheet_rows(phantom: "Section") -> list[dict[str, Any]]:
     """The rows of a phantom's sample sheet: the fields of `microtome.study.sheet.Sample` that it fills.
 
     Example:

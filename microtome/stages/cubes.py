@@ -40,7 +40,7 @@ def calibrate_cubes(options: Options, rows: Sequence[Row], root: Path, folder: P
     """Calibrate the cubes of a batch.
 
     Args:
-        options: ``calibrated``, ``scale``, ``full_scale``, ``scale_exposure`` (see `config.cubes.Cubes`);
+        options: ``calibrated``, ``scale``, ``full_scale``, ``scale_exposure`` (`config.modalities.cubes`);
             ``rendered``, the samples that get a picture, ``{sample}.tif``, RGB uint8.
         rows: Rows with sample, cube, dark and blank (paths or None), and mpp if known.
         root: Folder that the rows' paths start from.
@@ -77,7 +77,7 @@ def score_batch(options: Options, cubes: Path, path: Path) -> None:
     """Score the bands of every cube in a folder by their mutual information with the first component.
 
     Args:
-        options: ``bins``, ``method`` (see `config.cubes.Bands`).
+        options: ``bins``, ``method`` (see `config.modalities.cubes`).
         cubes: Folder of calibrated cubes.
         path: Table with sample, band, wavelength_nm, mutual_information (nats), loading, explained; for the
             method ``top`` also what the band shares with each band, ``shared_0`` and on.
@@ -115,7 +115,7 @@ def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str
     """Choose the bands by the scores of the training samples.
 
     Args:
-        options: ``method``, ``width``, ``first``, ``penalty`` (see `config.cubes.Bands`).
+        options: ``method``, ``width``, ``first``, ``penalty`` (see `config.modalities.cubes`).
         tables: Tables of `score_batch`.
         samples: Training samples; others are not looked at.
         path: Table with band, wavelength_nm, mean and sd of the mutual information over the samples

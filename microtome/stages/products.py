@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from microtome.config import kinds
 from microtome.provenance.record import record
 from microtome.provenance.runs import load_runs
-from microtome.registry import Kinds
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import groups_of
 
@@ -29,7 +29,7 @@ def by_name(inputs: Any) -> dict[str, list[Path]]:
 
 
 def make(
-    kinds: Kinds,
+    section: str,
     options: Options,
     files: Mapping[str, Sequence[Path]],
     *,
@@ -44,7 +44,7 @@ def make(
     Each section hands in what is its own, so that the code of figures is no part of what made a table.
 
     Args:
-        kinds: The kinds of the section.
+        section: `tables` or `figures`.
         options: The rule's options (see `microtome.workflow.states.products.entry`). `groups`, where given,
             is the group (organ, clinic) of each sample; else that of the runs' metrics is taken.
         files: Everything that the rule reads, by the name of the input; ``published`` among them. The folders
@@ -67,8 +67,9 @@ def make(
         files=files,
         names=options.get("names", {}),
     )
-    chosen = dict(options["options"]) | _given(options, kinds.options(options["kind"]))
-    result = kinds.make(options["kind"], gather(inputs, options), chosen)
+    kind = options["kind"]
+    chosen = dict(options["options"]) | _given(options, kinds.find(section, kind).options)
+    result = kinds.make(section, kind, gather(inputs, options), chosen)
     read = [path for paths in files.values() for path in paths]
     origin = record(options, script=script, code=code, runs=runs, inputs=read, home=stem.parent)
     save(result, stem, title=options["title"], provenance=origin)

@@ -158,7 +158,7 @@ def _public_faults(data: Data, found: Inspected, root: Path, mirror: Path | None
 
 def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
     """What only shows when the study is known beside its samples."""
-    study = draft.finished()
+    study = draft.study
     faults: list[Fault] = []
     for check in modalities.ask("check_samples"):
         faults += check(study, found.samples, found.sheet)
@@ -190,7 +190,8 @@ def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
     for section in kinds.MAKERS:
         for entry_name, entry in getattr(study, section).items():
             kind, keys = kinds.find(section, entry.kind), (section, entry_name)
-            yield from (((*keys, *at), name) for at, name in kind.listed("SAMPLE_OPTIONS", entry.options))
+            named = kind.listed("SAMPLE_OPTIONS", entry.options) if kind else ()
+            yield from (((*keys, *at), name) for at, name in named)
 
 
 def _root(study: Study, workflow: Workflow) -> Path:

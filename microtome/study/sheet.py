@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from microtome.config import project
-from microtome.config.paths import unfit_for_files
-from microtome.config.phantoms import Phantom
+from microtome.config.section import Section
 from microtome.config.study import Data
 from microtome.faults import Fault, nearest
+from microtome.files import unfit_for_files
 from microtome.phantoms import sheet_rows
 from microtome.study import modalities
 from microtome.study.sample import BY_SAMPLE, PARTS, PATHS, Sample, from_row
@@ -206,7 +206,7 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
     return faults
 
 
-def phantom_sheet(phantom: Phantom) -> list[Sample]:
+def phantom_sheet(phantom: Section) -> list[Sample]:
     """The sheet of a phantom.
 
     Example:

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 from pytest import mark, raises
 
-from microtome.config.load import load_study
 from microtome.faults import ConfigurationError
+from tests.config.studies import load_study
 from tests.workflow.workspace import he_study, mini_study
 
 TABLE = yaml.safe_load((Path(__file__).parent / "instances.yaml").read_text(encoding="utf-8"))

@@ -9,9 +9,9 @@ from pytest import mark
 
 from microtome.config import kinds
 from microtome.config.checks_products import metrics_of, runs_shown
-from microtome.config.load import load_study
 from microtome.config.study import Entry
 from microtome.workflow.needs import FILES
+from tests.config.studies import load_study
 from tests.config.test_checks_objects import changed, faults_of, without_lines
 from tests.workflow.workspace import he_study, mini_study
 

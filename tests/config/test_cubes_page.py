@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from microtome.config.load import load_study
 from microtome.study.splits import make_splits
+from tests.config.studies import load_study
 from tests.study.sheets import read_sheet
 from tests.workflow.workspace import REPOSITORY
 

@@ -10,10 +10,11 @@ import yaml
 from pytest import fixture, mark, raises
 
 from microtome.config import load
-from microtome.config.load import SCALES, load_study, load_workflow
+from microtome.config.load import SCALES, load_workflow
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans, sheet_faults
+from tests.config.studies import load_study
 from tests.workflow.workspace import REPOSITORY, mini_study
 
 HEAVY = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage"}
@@ -175,6 +176,13 @@ def test_a_study_may_only_look(tmp_path, small):
 def test_a_contradiction_in_the_defaults_is_named_at_the_run(tmp_path, small):
     found = faults_of(tmp_path, small.replace("{label: A}", "{network: {name: ciresan}}"))
     assert [fault.split(": found")[0] for fault in found] == [":9 runs.a.sampler.kind", ":9 runs.a.loss.name"]
+
+
+def test_an_unknown_kind_is_one_fault_of_a_plan(tmp_path):
+    content = {**mini_study(), "tables": {"a": {"kind": "tiem"}}}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    with raises(ConfigurationError, match=r"tables\.a\.kind: found 'tiem'; expected 'time'\?"):
+        load_plans(Workflow(studies=("x",), scale="demo"), folder=tmp_path)
 
 
 @mark.parametrize("mistake", MISTAKES["scales"], ids=lambda mistake: mistake["scales"][:50])

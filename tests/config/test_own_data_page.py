@@ -9,9 +9,10 @@ import sys
 
 from pytest import fixture
 
-from microtome.config.load import SCALES, load_study
+from microtome.config.load import SCALES
 from microtome.study.sheet import COLUMNS
 from microtome.study.splits import make_splits
+from tests.config.studies import load_study
 from tests.study.sheets import read_sheet
 from tests.workflow.workspace import REPOSITORY
 

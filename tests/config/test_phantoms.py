@@ -3,12 +3,12 @@
 
 from pytest import mark, raises
 
-from microtome.config.load import load_study
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
 from microtome.config.study import Data
 from microtome.faults import ConfigurationError
+from tests.config.studies import load_study
 
 STUDY = """\
 paper: p4_unet_isbi

@@ -9,7 +9,7 @@ from pytest import fixture, mark, raises
 
 from microtome.__main__ import main
 from microtome.config import reference
-from microtome.config.load import load_study
+from tests.config.studies import load_study
 from tests.workflow.workspace import REPOSITORY, he_study, mini_study, own_study
 
 

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.text import Text
 
 from microtome import figures
+from microtome.config import kinds
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.parts.panels import bar_length
 from microtome.figures.parts.style import PHANTOM_TAG, new_figure, styled
@@ -57,7 +58,7 @@ SHOW_NO_DATA = {"activations", "architecture", "worked_convolution", "worked_rel
 
 
 def test_every_kind_has_an_example():
-    assert {*EXAMPLES, *NUCLEI, *MELANOMA, *ELSEWHERE} == set(figures.names())
+    assert {*EXAMPLES, *NUCLEI, *MELANOMA, *ELSEWHERE} == set(kinds.names("figures"))
 
 
 @pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI, *MELANOMA}))

@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from microtome import figures, tables
 from microtome.figures.inputs import gather
 from microtome.figures.save import save_figure
 from microtome.io import images
@@ -70,7 +69,7 @@ def files(root):
 
 
 def tabulate(root, stem, kind, **chosen):
-    make(tables.KINDS, options(kind, **chosen), files(root), stem=stem, save=save_table)
+    make("tables", options(kind, **chosen), files(root), stem=stem, save=save_table)
     return pd.read_csv(f"{stem}.tsv", sep="\t", keep_default_na=False)
 
 
@@ -133,6 +132,6 @@ def test_other_kinds_take_a_study_of_objects(root, tmp_path, kind, chosen):
     ],
 )
 def test_figures_find_their_files(root, tmp_path, kind):
-    make(figures.KINDS, options(kind), files(root), stem=tmp_path / "figure", gather=gather, save=save_figure)
+    make("figures", options(kind), files(root), stem=tmp_path / "figure", gather=gather, save=save_figure)
     assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".pdf", ".png", ".tsv", ".json"}
     assert "Phantom images" in json.loads((tmp_path / "figure.json").read_text())["caption"]

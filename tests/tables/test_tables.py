@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from microtome import tables
+from microtome.config import kinds
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
 from microtome.tables.inputs import Inputs
@@ -317,8 +318,8 @@ def test_composition_needs_pixels():
 
 
 def test_every_kind_has_a_title_option():
-    for kind in tables.names():
-        assert "title" in tables.options(kind)
+    for kind in kinds.names("tables"):
+        assert "title" in kinds.find("tables", kind).options
     assert {
         "metrics",
         "time",
@@ -337,7 +338,7 @@ def test_every_kind_has_a_title_option():
         "morphometry",
         "relative_changes",
         "stain_report",
-    } == set(tables.names())
+    } == set(kinds.names("tables"))
 
 
 def test_errors_name_what_is_wrong():

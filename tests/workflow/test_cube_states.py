@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from microtome.config.cubes import Bands, Cubes
+from microtome.config.modalities.cubes import Bands, Cubes
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans

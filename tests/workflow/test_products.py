@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from microtome import figures
 from microtome.config.losses.dice import Dice
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
@@ -159,5 +158,5 @@ def test_a_new_need_is_one_entry_and_reaches_the_kind(monkeypatch: pytest.Monkey
     Path("published.yaml").write_text("papers: {}", encoding="utf-8")
     options = json.loads(products.entry(found, "figures", "e"))["options"]
     read = by_name({"weights": [weights], "published": "published.yaml"})
-    make(figures.KINDS, options, read, stem=project / "e", gather=gather, save=save_figure)
+    make("figures", options, read, stem=project / "e", gather=gather, save=save_figure)
     assert pd.read_csv(project / "e.tsv", sep="\t")["bytes"].tolist() == [5, 5]

@@ -4,9 +4,8 @@
 from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, field_validator
-from pydantic_core import PydanticCustomError
 
-from microtome.config.section import Section, option
+from microtome.config.section import Section, option, refuse
 
 
 class CrossEntropy(Section):
@@ -27,6 +26,5 @@ class CrossEntropy(Section):
     def _counts(cls, class_weight: tuple[float, ...] | None) -> tuple[float, ...] | None:
         """Something has to be learnt."""
         if class_weight is not None and not any(class_weight):
-            kind, text = "class_weight", "weights of which one at least is above 0"
-            raise PydanticCustomError(kind, text)
+            refuse("weights of which one at least is above 0")
         return class_weight

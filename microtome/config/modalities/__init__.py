@@ -38,12 +38,7 @@ def views() -> dict[str, str]:
 
 
 def check(study: "Study", places: "Places") -> Iterator[Fault]:
-    """What contradicts itself in a study, as modalities see it.
-
-    Args:
-        study: A study whose options are each valid.
-        places: Where they stand.
-    """
+    """What contradicts itself in a study, as modalities see it."""
     for module in load_all(__name__):
         if hasattr(module, "check"):
             yield from module.check(study, places)

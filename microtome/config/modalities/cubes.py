@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Options of hyperspectral cubes, and the views that runs have of them."""
+"""Options of hyperspectral cubes (calibration, choice of bands), and the views that runs have of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from microtome.config.cubes import Cubes
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
 from microtome.config.section import Section, option
 from microtome.faults import Fault
 
@@ -16,6 +17,32 @@ if TYPE_CHECKING:
     from microtome.config.yaml import Places
 
 VIEWS = {"bands": "the chosen bands of a cube, calibrated", "raw": "the same bands of the raw cube"}
+
+
+class Bands(Section):
+    """Which bands networks see."""
+
+    method: Literal["window", "top", "pinned"] = option(
+        "window",
+        "window: the neighbouring bands with the largest sum of mutual information; top: the "
+        "best ones, less what they share; pinned: from `first` on",
+    )
+    width: PositiveInt = option(16, "number of bands")
+    first: NonNegativeInt = option(16, "pinned: the first band, from 0")
+    bins: Annotated[int, Field(ge=2)] = option(256, "of each axis of the joint histograms")
+    penalty: NonNegativeFloat = option(1.0, "top: factor of the information bands share")
+
+
+class Cubes(Section):
+    """From raw cubes to the bands that networks see."""
+
+    calibrated: bool = option(False, "the cubes are transmittance already, times `scale`")
+    scale: PositiveFloat = option(1.0, "calibrated: stored value of a transmittance of 1")
+    full_scale: PositiveFloat = option(4095.0, "largest value of the camera")
+    scale_exposure: bool = option(
+        False, "references of another exposure are scaled by it; otherwise they are refused"
+    )
+    bands: Bands = option(Bands(), "which bands networks see")
 
 
 class StudyOptions(Section):

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Options of objects as targets, and of the outputs that learn them."""
+"""Options of objects as targets and of the outputs that learn them, and what contradicts itself there."""
 
-from typing import Literal
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.checks_objects import check
 from microtome.config.section import Section, option
+from microtome.faults import Fault
 
-__all__ = ["Output", "RunOptions", "StudyOptions", "Targets", "check"]
+if TYPE_CHECKING:
+    from microtome.config.run import Run
+    from microtome.config.study import Study
+    from microtome.config.yaml import Places
 
 Output = Literal["mask", "shape_marker", "centre_marker"]
 
@@ -45,3 +51,105 @@ class RunOptions(Section):
         min_length=1,
         max_length=2,
     )
+
+
+def check(study: Study, places: Places) -> Iterator[Fault]:
+    """Find what contradicts itself among targets, outputs and post-processing."""
+    yield from _check_kind(study, places)
+    for name, run in study.runs.items():
+        if run.is_ensemble:
+            yield from _check_members(study, name, run, places)
+        elif run.network is not None:
+            yield from _check_outputs(study, name, run, places)
+            yield from _check_pixels(study, name, run, places)
+            yield from _check_windows(name, run, places)
+
+
+def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
+    objects = study.targets.kind == "instances"
+    measured = "instances" in study.evaluate.metrics
+    if objects and len(study.data.classes) != 2:
+        expected = "two classes, such as {background: 0, nucleus: 1}, as targets.kind is 'instances'"
+        yield Fault(places(("data", "classes")), f"{len(study.data.classes)} classes", expected)
+    if measured and not objects:
+        expected = "other metrics, or targets.kind 'instances'"
+        yield Fault(places(("evaluate", "metrics")), "'instances'", expected)
+    for name, run in study.runs.items():
+        if measured and run.segment.kind != "watershed":
+            where = places.inside(("runs", name, "segment", "kind"), 2)
+            yield Fault(where, f"'{run.segment.kind}'", "'watershed', as evaluate.metrics has 'instances'")
+    phantom = study.data.phantom
+    if study.data.source == "phantom" and objects != phantom.OBJECTS:
+        expected = f"'{'semantic' if objects else 'instances'}', which phantom '{phantom.kind}' has"
+        yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)
+    if study.data.source == "phantom" and study.data.channels != phantom.CHANNELS:
+        expected = f"{phantom.CHANNELS}, which images of phantom '{phantom.kind}' have"
+        yield Fault(places(("data", "channels")), str(study.data.channels), expected)
+
+
+def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    here, outputs = ("runs", name), run.outputs
+    where = places.inside((*here, "outputs"), 2)
+    if outputs[0] != "mask" or len(set(outputs)) < len(outputs):
+        yield Fault(where, ", ".join(outputs), "mask first, then at most one kind of marker")
+    if len(outputs) > 1 and study.targets.kind != "instances":
+        yield Fault(where, outputs[1], "mask alone, as targets.kind is 'semantic'")
+    channels = getattr(run.network, "out_channels", None)
+    if channels is not None and channels != len(outputs):
+        expected = f"{len(outputs)}, one for each of outputs: {', '.join(outputs)}"
+        yield Fault(places.inside((*here, "network", "out_channels"), 2), str(channels), expected)
+    yield from _check_segment(name, run, outputs, places)
+    if run.calibration.kind != "none" and len(outputs) > 1:
+        where = places.inside((*here, "calibration"), 1)
+        yield Fault(where, f"'{run.calibration.kind}'", "'none', as the run has a marker output")
+
+
+def _check_segment(name: str, run: Run, outputs: tuple[Output, ...], places: Places) -> Iterator[Fault]:
+    where = places.inside(("runs", name, "segment"), 1)
+    marked = len(outputs) > 1
+    if run.segment.kind != "watershed" and marked:
+        yield Fault(where, f"'{run.segment.kind}'", "'watershed', as the run has a marker output")
+    if run.segment.kind == "watershed" and marked != (run.segment.markers == "predicted"):
+        expected = "'predicted'" if marked else "'eroded' or 'distance'"
+        found = f"markers '{run.segment.markers}'"
+        yield Fault(where, found, f"{expected}, as outputs are {', '.join(outputs)}")
+
+
+def _check_pixels(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Interpolated targets know 0 and 1 alone."""
+    soft = run.input.zoom != 1 or run.augment.target_rounding != "nearest"
+    if soft and (study.data.ignore or len(study.data.classes) != 2):
+        where = places.inside(("runs", name, "augment", "target_rounding"), 2)
+        expected = "zoom 1 and 'nearest', as targets have more values than 0 and 1"
+        yield Fault(where, f"zoom {run.input.zoom:g} and '{run.augment.target_rounding}'", expected)
+
+
+def _check_windows(name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Networks that classify pixels have one output, those of windows one size; fixed copies have no crop."""
+    here = ("runs", name)
+    if run.network.OUTPUT == "softmax" and len(run.outputs) > 1:
+        expected = f"mask alone, as network '{run.network.name}' classifies pixels"
+        yield Fault(places.inside((*here, "outputs"), 2), ", ".join(run.outputs), expected)
+    if run.network.WINDOWS and run.input.zoom != 1:
+        expected = f"1, as the windows of network '{run.network.name}' have one size"
+        yield Fault(places.inside((*here, "input", "zoom"), 2), f"{run.input.zoom:g}", expected)
+    if getattr(run.sampler, "copies", None) is not None and run.sampler.crop:
+        expected = "null, as sampler.copies are the same in every epoch and crops are not"
+        yield Fault(places.inside((*here, "sampler", "crop"), 2), str(run.sampler.crop), expected)
+
+
+def _check_members(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    outputs = {study.runs[member].outputs for member in run.members if member in study.runs}
+    if len(outputs) > 1:
+        found = " and ".join(sorted(", ".join(one) for one in outputs))
+        where = places(("runs", name, "members"))
+        yield Fault(where, f"members with the outputs {found}", "members with the same outputs")
+    for found in outputs if len(outputs) == 1 else ():
+        yield from _check_segment(name, run, found, places)
+    networks = [study.runs[member].network for member in run.members if member in study.runs]
+    softmax = [one.name for one in networks if one and one.CLASS_MAP]
+    if softmax and len(softmax) < len(networks):
+        others = sorted({one.name for one in networks if one} - set(softmax))
+        found = f"{', '.join(sorted(set(softmax)))} (a map for each class) and {', '.join(others)} (one map)"
+        expected = "members whose maps mean the same"
+        yield Fault(places(("runs", name, "members")), found, expected)

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-from pydantic import field_validator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from microtome.config.section import Section, option
 from microtome.config.stain import StainNormalization
@@ -24,14 +22,6 @@ class StudyOptions(Section):
     """The normalizations of a study."""
 
     stains: dict[str, StainNormalization] = option({}, "normalizations by name; runs choose one with `stain`")
-
-    @field_validator("stains", mode="before")
-    @classmethod
-    def _with_method(cls, value: Any) -> Any:
-        """Stain normalization without a method is SPCN."""
-        if not isinstance(value, Mapping):
-            return value
-        return {k: {"method": "spcn", **v} if isinstance(v, Mapping) else v for k, v in value.items()}
 
 
 class RunOptions(Section):

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks._base import NetworkOptions
+from microtome.config.networks import NetworkOptions
 from microtome.config.section import option
 
 

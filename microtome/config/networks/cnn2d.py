@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks._base import NetworkOptions, Odd
+from microtome.config.networks import NetworkOptions, Odd
 from microtome.config.section import option
 
 

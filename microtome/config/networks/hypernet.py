@@ -4,20 +4,16 @@
 from typing import ClassVar, Literal
 
 from pydantic import PositiveInt, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
-from microtome.config.networks._base import NetworkOptions, Odd, divisible
-from microtome.config.section import option
-
-RESOLUTIONS = ("resolutions", "4 with variant alldual or dual parallel, which need two blocks at the lowest")
+from microtome.config.networks import Odd, VolumeOptions
+from microtome.config.section import option, refuse
 
 
-class HyperNet(NetworkOptions):
+class HyperNet(VolumeOptions):
     """Hyper-net: a residual 3-D network with a dilated path, and its ablations."""
 
     LABEL: ClassVar = "Hyper-net"
-    OUTPUT: ClassVar = "softmax"
-    CLASS_MAP: ClassVar = True
+    RESOLUTIONS: ClassVar = 4
     name: Literal["hypernet"] = option("hypernet", "this network")
     variant: Literal["proposed", "alldual", "alldilated", "maxpool"] = option(
         "proposed", "proposed: 5.2 M parameters at width 16; the others are its ablations"
@@ -46,21 +42,10 @@ class HyperNet(NetworkOptions):
     bands: PositiveInt = option(16, "bands of an image, a multiple of 8; data.channels")
     classes: PositiveInt = option(2, "outputs; the number of data.classes")
 
-    @property
-    def in_channels(self) -> int:
-        """Channels of an image."""
-        return self.bands
-
     @field_validator("resolutions")
     @classmethod
     def _paired(cls, resolutions: int, info: ValidationInfo) -> int:
         """Of five resolutions, the lowest has one block."""
         if resolutions > 4 and (info.data.get("variant") == "alldual" or info.data.get("dual") == "parallel"):
-            raise PydanticCustomError(*RESOLUTIONS)
+            refuse("4 with variant alldual or dual parallel, which need two blocks at the lowest")
         return resolutions
-
-    @field_validator("bands")
-    @classmethod
-    def _divides(cls, bands: int, info: ValidationInfo) -> int:
-        """Bands are halved at each lower resolution."""
-        return divisible(bands, 2 ** (info.data.get("resolutions", 4) - 1))

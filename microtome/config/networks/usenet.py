@@ -4,10 +4,9 @@
 from typing import ClassVar, Literal
 
 from pydantic import PositiveInt, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
-from microtome.config.networks._base import NetworkOptions
-from microtome.config.section import option
+from microtome.config.networks import NetworkOptions
+from microtome.config.section import option, refuse
 
 IMAGENET_SIZES = {"width": 64, "in_channels": 3}
 """Of the networks that the public ImageNet weights are for."""
@@ -44,9 +43,6 @@ class USENet(NetworkOptions):
         """The public weights have one width and three channels."""
         others = [option for option, size in IMAGENET_SIZES.items() if info.data.get(option, size) != size]
         if weights == "imagenet" and others:
-            kind, text = (
-                "imagenet",
-                "null or a file, as those need width {width} and in_channels {in_channels}",
-            )
-            raise PydanticCustomError(kind, text, IMAGENET_SIZES)
+            sizes = " and ".join(f"{option} {size}" for option, size in IMAGENET_SIZES.items())
+            refuse(f"null or a file, as those need {sizes}")
         return weights

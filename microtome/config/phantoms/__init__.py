@@ -5,18 +5,16 @@ A model's class attributes say what the phantom gives: `CHANNELS`, channels of i
 whether its labels have one value for each object.
 """
 
-from typing import Any
+from typing import Annotated, Literal
 
-from microtome.config.entries import union
-from microtome.config.phantoms._shared import Part as Part
+from pydantic import Field
+
 from microtome.registry import search_path
 
 __path__ = search_path(__name__, __path__)
 
-
-def __getattr__(name: str) -> Any:
-    """`Phantom`, the options of any entry: made when asked for, as jobs import those of their own alone."""
-    if name != "Phantom":
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    return union(__name__, "kind", needs=("CHANNELS", "OBJECTS"))
+Part = Literal["train", "val", "test"]
+LARGEST_TILE = 4096
+"""Pixels of a side; the nuclei of such a tile still fit 16-bit labels."""
+Images = Annotated[int, Field(gt=0, le=100_000)]
+"""Images of a part; their sheet is made with the DAG, so it has to end."""

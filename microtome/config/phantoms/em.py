@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from microtome.config.phantoms._shared import Images, Part
+from microtome.config.phantoms import Images, Part
 from microtome.config.section import Section, option
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from microtome.config.phantoms._shared import LARGEST_TILE, Images, Part
-from microtome.config.section import Section, option
+from microtome.config.phantoms import LARGEST_TILE, Images, Part
+from microtome.config.section import Probability, Section, option
 
 Organ = Literal["breast", "kidney", "liver", "prostate", "bladder", "colon", "stomach", "lung", "brain"]
 
@@ -22,9 +22,7 @@ class HEPhantomData(Section):
     difficulty: NonNegativeFloat = option(
         1.0, "0: clean, hospitals alike; 1: like MoNuSeg 2018; above: harder"
     )
-    touching: Annotated[float, Field(ge=0, le=1)] = option(
-        0.25, "share of nuclei that are put against another, or partly under it"
-    )
+    touching: Probability = option(0.25, "share of nuclei that are put against another, or partly under it")
     hospitals: PositiveInt = option(4, "sites, each with its stains and scanner; the last is in test alone")
     organs: tuple[Organ, ...] = option(
         ("breast", "kidney", "prostate", "colon"), "kinds of tissue, in turn; empty: all"
