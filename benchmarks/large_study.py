@@ -86,6 +86,7 @@ def write_large_study(root: Path, large: Large, *, images: int) -> int:
 
 def _study(large: Large) -> dict[str, Any]:
     """The content of the study file."""
+    column = {"metric": "dice", "class": "nucleus"}
     return {
         "paper": "p4_unet_isbi",
         "title": "A large study",
@@ -103,7 +104,9 @@ def _study(large: Large) -> dict[str, Any]:
             "seeds": list(range(large.seeds)),
         },
         "runs": {loss: {"label": loss, "loss": {"name": loss}} for loss in large.losses},
-        "tables": {"comparison": {"kind": "comparison", "title": "All runs", "runs": "all"}},
+        "tables": {
+            "comparison": {"kind": "comparison", "title": "All runs", "runs": "all", "columns": [column]}
+        },
         "figures": {"curves": {"kind": "loss_curves", "title": "Curves", "runs": "all"}},
         "scales": {"demo": {}},
     }
