@@ -6,7 +6,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,7 +71,9 @@ def finished_folder(folder: Path) -> Iterator[Path]:
 def _remove(folder: Path) -> None:
     """Delete a folder, if it is there."""
     if folder.is_dir():
-        shutil.rmtree(folder)
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        folder.rmdir()
 
 
 @contextmanager
