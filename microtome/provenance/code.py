@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "microtome"
 EXEMPT = ("microtome/workflow/", "microtome/faults.py")
 """What is neither hashed nor followed."""
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Where statements lie below others."""
 
 
 def state(script: str, options: Any, *, modules: Iterable[str] = (), files: Iterable[str] = ()) -> str:
@@ -153,10 +155,19 @@ def facts(path: Path) -> Facts:
     key = sha256_of_bytes(content)
     if key not in _known:
         tree = ast.parse(content, filename=str(path))
-        imports = [found for node in ast.walk(tree) for found in _imported(node)]
+        imports = [found for node in _statements(tree) for found in _imported(node)]
         text = ast.unparse(_without_texts(tree))
         _known[key] = Facts(sha256_of_bytes(text.encode()), imports)
     return _known[key]
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module, its statements and all below them, without their expressions, which are most of a tree."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += [below for block in BLOCKS for below in getattr(node, block, ())]
 
 
 def _imported(node: ast.AST) -> Iterator[tuple[int, str, list[str]]]:
@@ -194,10 +205,9 @@ def _may_hold_modules(name: str) -> bool:
 
 def _without_texts(tree: ast.Module) -> ast.Module:
     """Take out the strings that stand alone: docstrings, and the texts below constants and fields."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [statement for statement in body if not _is_text(statement)] or [ast.Pass()]
+    for node in _statements(tree):
+        if hasattr(node, "body"):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
     return tree
 
 
