@@ -2,17 +2,15 @@
 import gc
 import os
 import sys
-from functools import cache
 from pathlib import Path
 
 
 include: "clone.smk"
+include: "quick.smk"
 
 
 sys.path.insert(0, str(CLONE))
 
-from snakemake import script as script_source
-from snakemake import sourcecache
 from snakemake.exceptions import WorkflowError
 
 import microtome.workflow.states.applied
@@ -42,19 +40,6 @@ if paths.prefix or paths.modifies_prefixes:
     )
 
 
-def once_for_each_script(get_source):
-    """`get_source` of Snakemake, remembered by the path of the script, which is no pattern."""
-    known = {}
-
-    def found(path, sourcecache, basedir=None, wildcards=None, params=None):
-        key = (str(path), str(basedir))
-        if key not in known:
-            known[key] = get_source(path, sourcecache, basedir, wildcards, params)
-        return known[key]
-
-    return found
-
-
 make_importable(CLONE)
 os.environ.setdefault(
     "SNAKEMAKE_SLURM_PARTITIONS", str(CLONE / "slurm/partitions.yaml")
@@ -64,13 +49,6 @@ os.environ.setdefault(
 # Snakemake asks of the outermost workflow alone).
 if workflow.modifier.is_main_snakefile():
     gc.disable()
-# Three times a job Snakemake parses the path of its script, which is a tenth of a large dry run.
-if hasattr(sourcecache, "parse_uri"):
-    sourcecache.parse_uri = cache(sourcecache.parse_uri)
-# And once a job it reads the script and asks for its language, which is as much again.
-if hasattr(script_source, "get_source"):
-    script_source.get_source = once_for_each_script(script_source.get_source)
-
 code.remember(Path(".snakemake/microtome-code.json"))
 
 try:

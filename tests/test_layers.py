@@ -46,7 +46,7 @@ REGISTRIES = {
     "phantoms": "phantoms",
     "study/modalities": "modalities",
 }
-SUPPORT = {"networks": {"catalogue", "weights"}}
+SUPPORT = {"networks": {"catalogue", "weights", "windows"}}
 """Public modules in a registry's folder that are no entries."""
 LARGEST_ROOT = 8
 WITHOUT_TORCH = ("config", "io", "study", "workflow", *(room for room in GROUND if room != "devices"))

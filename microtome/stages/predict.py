@@ -18,8 +18,8 @@ from microtome.inference.overlap_tile import predict
 from microtome.inference.resize import restored, zoomed
 from microtome.inference.test_time_views import DIHEDRAL
 from microtome.io import images, views
-from microtome.networks.ciresan.windows import WindowTransform, predict_by_windows
 from microtome.networks.weights import load_weights
+from microtome.networks.windows import WindowTransform, predict_by_windows
 
 Options = Mapping[str, Any]
 

@@ -29,7 +29,7 @@ from microtome.files import (
 from microtome.io.images import open_source
 from microtome.io.raster import StackedSource
 from microtome.io.views import find_sample
-from microtome.networks.ciresan.windows import WindowTransform, input_window
+from microtome.networks.windows import WindowTransform, input_window
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory

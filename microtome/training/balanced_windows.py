@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.networks.ciresan.windows import mirror
+from microtome.networks.windows import mirror
 
 LEAST_CLASSES = 2
 LARGEST_SHORT = np.iinfo(np.uint32).max

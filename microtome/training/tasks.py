@@ -10,7 +10,7 @@ from torch import Tensor
 from microtome.class_maps import IGNORE
 from microtome.config.sampling import Augment, Input
 from microtome.inference.resize import zoomed
-from microtome.networks.ciresan.windows import WindowTransform, transform_windows
+from microtome.networks.windows import WindowTransform, transform_windows
 from microtome.training.augment import augment, round_targets
 from microtome.training.batches import Batch
 

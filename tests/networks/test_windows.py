@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from microtome import networks
-from microtome.networks.ciresan.windows import (
+from microtome.networks.windows import (
     WindowTransform,
     extract_windows,
     input_window,

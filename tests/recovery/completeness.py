@@ -16,8 +16,8 @@ from microtome.io.envi import open_cube
 
 MINUTES = "benchmarks"
 """Folder of the times that Snakemake takes; it writes them itself, and again if it was killed meanwhile."""
-WORKFLOW = "workflow"
-"""Folder of a scale's results that holds the workflow's own files, as they are beside the results."""
+WORKFLOW = ("reports", "workflow")
+"""Folder of a report (`reports/a+b/workflow`) with the files of the workflow as the project has them."""
 UNFINISHED = ".partial-"
 
 
@@ -51,8 +51,8 @@ def _fault(path: Path, root: Path) -> str:
     """What is wrong with a file, empty if nothing is."""
     _, *folders = path.relative_to(root).parts
     try:
-        if folders[:1] == [WORKFLOW]:
-            _same(path, root.parent.joinpath(*folders[1:]))
+        if (folders[0], *folders[2:3]) == WORKFLOW:
+            _same(path, root.parent.joinpath(*folders[3:]))
         else:
             CHECKS[path.suffix](path)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from microtome.config.sampling import Augment, Input
 from microtome.inference import calibration
 from microtome.io import images
 from microtome.io.views import read_map
-from microtome.networks.ciresan.windows import WindowTransform, extract_windows, input_window, mirror
+from microtome.networks.windows import WindowTransform, extract_windows, input_window, mirror
 from microtome.stages.calibrate import calibrate_maps, fit_calibration
 from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.runs import average_batch, write_card

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from microtome.config.sampling import Augment, Input
-from microtome.networks.ciresan.windows import WindowTransform, transform_windows
+from microtome.networks.windows import WindowTransform, transform_windows
 from microtome.training.augment import augment
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, SoftmaxTask, WindowTask, normalize, to_device

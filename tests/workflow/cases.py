@@ -152,7 +152,7 @@ NOTHING = [
     Case("code that checks the configuration", code("microtome/config/checks.py"), ""),
     Case("code of the plan", code("microtome/study/plan.py"), ""),
     Case("a module that no run uses", code("microtome/losses/focal.py"), ""),
-    Case("a message of jobs", edit("microtome/workflow/job.py", "The disk is full", "There is no room"), ""),
+    Case("a message of jobs", edit("microtome/workflow/job.py", "full: make room", "full: find room"), ""),
     Case("a message of faults", edit("microtome/faults.py", "known: {listing}", "it may be {listing}"), ""),
     Case("another loss in the package", add_loss, ""),
     Case("a plugin that no run uses", add_plugin, ""),
@@ -178,7 +178,7 @@ CODE = [
     ),
     Case(
         "window network",
-        code("microtome/networks/ciresan/__init__.py"),
+        code("microtome/networks/ciresan.py"),
         """
         train n4
         predict_raw n4 {val-0,test-0}
@@ -316,7 +316,6 @@ DATA = [
         extract_patches {train-0,val-0}
         train {dice,tversky,n4}
         ensemble mean
-        tabulate layers
         """
         + MINI,
     ),

@@ -22,7 +22,7 @@ def test_a_finished_run_has_nothing_to_do(complete: Complete, server: DryRunServ
 def test_dry_runs_see_jobs(server: DryRunServer, copy: Workspace) -> None:
     """The reader of dry runs is not blind: without results, every job is listed once."""
     for path in sorted((copy.root / "results").rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     names = [str(job) for job in copy.jobs(server, *EVERYTHING)]
     assert len(names) == len(set(names)) == 75
     assert {"simulate", "train dice", "own train dice", "draw panel", "report_page", "crate"} <= set(names)

@@ -14,7 +14,7 @@ from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, 
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
-from microtome.networks.ciresan import windows
+from microtome.networks import windows
 
 NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)

@@ -95,7 +95,7 @@ class Ciresan(nn.Module):
         if windows.ndim != 4 or tuple(windows.shape[1:]) != expected:
             wanted = f"(N, {', '.join(map(str, expected))})"
             found = f"ciresan takes windows of shape {wanted}, found {tuple(windows.shape)}"
-            remedy = "microtome.networks.ciresan.windows.extract_windows, or use .dense() for a whole image"
+            remedy = "microtome.networks.windows.extract_windows, or use .dense() for a whole image"
             msg = f"{found}. Cut them with {remedy}."
             raise ValueError(msg)
         maps = windows

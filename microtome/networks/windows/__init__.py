@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from microtome.networks.ciresan.window_matrices import disk_matrix, sampling_matrix
+from microtome.networks.windows.window_matrices import disk_matrix, sampling_matrix
 
 REACH = 95 / 65
 """Raw over network window: with it a 65-pixel network sees the field of the 95-pixel one."""
