@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from skimage.measure import regionprops_table
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
@@ -193,8 +194,6 @@ def to_tsv_text(table: pd.DataFrame) -> str:
 
 def _geometry(index: NDArray[np.int64], count: int) -> dict[str, NDArray]:
     """The columns of shape; `index` numbers the objects 1, 2, … without gaps."""
-    from skimage.measure import regionprops_table
-
     names = ("centroid", "area", *LENGTHS, *RATIOS, "orientation", "bbox")
     found = regionprops_table(index, properties=names) if count else {}
     empty = np.empty(0)
