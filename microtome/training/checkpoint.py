@@ -174,6 +174,7 @@ def restore(
         _check_tensors(kind, found, model.state_dict())
     if loss is not None and checkpoint.loss:
         _check_tensors("loss", checkpoint.loss, loss.state_dict())
+    _check_real(checkpoint.optimizer, model)
     try:
         optimizer.load_state_dict(checkpoint.optimizer)
     except (ValueError, KeyError, TypeError) as error:
@@ -226,6 +227,19 @@ def _check_tensors(kind: str, found: Mapping[str, Tensor], wanted: Mapping[str, 
         msg = (
             f"the checkpoint's {kind} differs in {len(other)} tensors, such as {other[0][:LONGEST_REASON]!r}"
         )
+        raise CheckpointError(msg)
+
+
+def _check_real(optimizer: Mapping[str, Any], model: torch.nn.Module) -> None:
+    """Refuse complex tensors for a real model, of which PyTorch would take the real part.
+
+    Raises:
+        CheckpointError: There are some.
+    """
+    slots = [value for slots in optimizer["state"].values() for value in slots.values()]
+    is_complex = any(isinstance(value, Tensor) and value.is_complex() for value in slots)
+    if is_complex and not any(parameter.is_complex() for parameter in model.parameters()):
+        msg = "the checkpoint's optimizer has complex tensors, and the model has none"
         raise CheckpointError(msg)
 
 
