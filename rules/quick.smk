@@ -1,4 +1,4 @@
-# What Snakemake works out again for each job or input while it makes a DAG, remembered: a third of a large dry run.
+# What Snakemake works out again for each job or input while it makes a DAG, remembered (docs/benchmarks.md).
 # None of it depends on more than what it is remembered by. A version that lacks one of these functions is as right.
 from functools import cache
 
