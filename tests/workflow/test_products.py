@@ -12,9 +12,11 @@ import yaml
 from microtome.config.losses.dice import Dice
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
+from microtome.figures import kinds as figure_kinds
 from microtome.figures.inputs import gather
 from microtome.figures.save import save_figure
 from microtome.provenance import code
+from microtome.registry import search_path
 from microtome.stages.products import by_name, make
 from microtome.study.load import load_plans
 from microtome.workflow import needs
@@ -149,6 +151,9 @@ def test_an_unknown_need_is_said():
 def test_a_new_need_is_one_entry_and_reaches_the_kind(monkeypatch: pytest.MonkeyPatch, project: Path):
     """A figure with a need that no other has: two files, the entry of `FILES` and the kind."""
     monkeypatch.setitem(needs.FILES, "weights", {"weights": lambda shown: shown.of_runs("model.bin")})
+    # The package looks for plugins where its process began, which for a process of tests is another project.
+    folders = search_path(figure_kinds.__name__, figure_kinds.__path__[:1])
+    monkeypatch.setattr(figure_kinds, "__path__", folders)
     found = plan(figures={"e": {"kind": "own_figures", "runs": ["dice"], "bars": 2}})
     files = needs.files(found, AT, "figures", "e")
     (weights,) = files["weights"]
