@@ -3,7 +3,7 @@
 
 rule calibrate:
     input:
-        files=cube_files("cube", "dark", "blank"),
+        files=cube_files(*modalities.cubes.COLUMNS),
     output:
         folder=directory(at.study("cubes/{batch}")),
     log:

@@ -10,7 +10,7 @@ doi:10.1109/TMI.2020.3024923. References may be full frames, lines, or averages.
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.cubes.calibration_band import FULL_SCALE, BandQuality, Limits, calibrate_band
+from microtome.cubes.calibration_band import (
+    FULL_SCALE,
+    BandQuality,
+    Limits,
+    at_least,
+    calibrate_band,
+)
 from microtome.cubes.references import (
     CalibrationError,
     Exposures,
+    Frames,
     References,
     open_references,
     reference_cube,
@@ -46,6 +53,8 @@ THREADS = 2
 GROUP = 8
 """Bands read together where the values of a pixel lie together in the file."""
 COUNTS = ("invalid", "saturated", "clipped", "darker", "blank_saturated")
+EXPOSED = ("raw", "dark", "blank")
+"""Recordings whose exposure the report always names."""
 SPECTRA = ("raw", "dark", "blank", "transmittance")
 
 logger = logging.getLogger(__name__)
@@ -88,7 +97,11 @@ class Quality:
             "wavelengths": None if self.wavelengths is None else list(self.wavelengths),
             **{name: list(getattr(self, name)) for name in COUNTS},
             "spectra": {name: list(values) for name, values in self.spectra.items()},
-            "exposures": {name: getattr(self.exposures, name) for name in ("raw", "dark", "blank")},
+            "exposures": {
+                name: value
+                for name, value in asdict(self.exposures).items()
+                if name in EXPOSED or value is not None
+            },
             "warnings": list(self.warnings),
         }
 
@@ -109,6 +122,8 @@ def calibrate(
     dark: NDArray | float | None,
     blank: NDArray,
     *,
+    blank_dark: NDArray | float | None = None,
+    bias: NDArray | float | None = None,
     full_scale: float = FULL_SCALE,
     scale_exposure: bool = False,
     exposures: Exposures | None = None,
@@ -121,8 +136,13 @@ def calibrate(
         dark: Counts with the shutter closed: (bands, H, W); a line (bands, 1, W) or (bands, H, 1); averages
             (bands, 1, 1) or (bands,); one number; None for 0, with a warning.
         blank: Counts without a specimen, likewise; one number is refused.
+        blank_dark: Counts with the shutter closed at the exposure of the blank, as `dark`, where it is not
+            that of the cube.
+        bias: Counts with the shutter closed at the shortest exposure, as `dark`: with it, a dark frame of
+            another exposure follows from `dark` or `blank_dark`.
         full_scale: Largest value of the camera.
-        scale_exposure: Multiply references of another exposure by the ratio instead of refusing them.
+        scale_exposure: Scale what the blank has above its dark frame by the ratio of the exposures, instead
+            of refusing a blank of another exposure; this needs a dark frame of each exposure, or a bias.
         exposures: What is known of them.
         wavelengths: Of each band, nm.
 
@@ -139,10 +159,13 @@ def calibrate(
         [[[0.25, 0.5]]]
     """
     cube = cube_of(np.asarray(raw), wavelengths=wavelengths, name="raw")
-    references = [
-        None if array is None else reference_cube(np.asarray(array), cube, name)
-        for name, array in (("dark", dark), ("blank", blank))
-    ]
+    given = {"dark": dark, "blank": blank, "blank_dark": blank_dark, "bias": bias}
+    frames = Frames(
+        **{
+            name: None if array is None else reference_cube(np.asarray(array), cube, name)
+            for name, array in given.items()
+        }
+    )
     found = np.empty(cube.shape, np.float32)
     invalid = np.zeros(cube.shape, np.bool_)
 
@@ -151,7 +174,7 @@ def calibrate(
 
     bands, quality = _run(
         cube,
-        open_references(cube, *references, exposures or Exposures(), scale_exposure=scale_exposure),
+        open_references(cube, frames, exposures or Exposures(), scale_exposure=scale_exposure),
         Limits(full_scale=full_scale),
         sink,
         invalid=invalid,
@@ -167,6 +190,8 @@ def calibrate_files(
     blank: Path | str,
     target: Path | str,
     *,
+    blank_dark: Path | str | None = None,
+    bias: Path | str | None = None,
     full_scale: float = FULL_SCALE,
     scale_exposure: bool = False,
     threads: int = THREADS,
@@ -178,8 +203,10 @@ def calibrate_files(
         dark: Its dark reference, of the same size or a line or an average; None for 0, with a warning.
         blank: Its blank reference, likewise.
         target: ENVI header to write, ``.hdr``; the result is BSQ float32.
+        blank_dark: A second dark reference, of the exposure of the blank.
+        bias: A recording with the shutter closed at the shortest exposure.
         full_scale: Largest value of the camera.
-        scale_exposure: Multiply references of another exposure by the ratio instead of refusing them.
+        scale_exposure: As `calibrate`.
         threads: Bands worked on at the same time.
 
     Returns:
@@ -190,9 +217,11 @@ def calibrate_files(
         CalibrationError: As `calibrate`.
     """
     cube = open_cube(raw)
-    dark_cube, blank_cube = (None if path is None else open_cube(path) for path in (dark, blank))
-    found = Exposures(*(None if each is None else each.exposure for each in (cube, dark_cube, blank_cube)))
-    references = open_references(cube, dark_cube, blank_cube, found, scale_exposure=scale_exposure)
+    paths = {"dark": dark, "blank": blank, "blank_dark": blank_dark, "bias": bias}
+    frames = {name: None if path is None else open_cube(path) for name, path in paths.items()}
+    found = {name: None if frame is None else frame.exposure for name, frame in frames.items()}
+    exposures = Exposures(cube.exposure, **found)
+    references = open_references(cube, Frames(**frames), exposures, scale_exposure=scale_exposure)
     return _to_file(cube, references, Limits(full_scale=full_scale), Path(target), threads)
 
 
@@ -261,6 +290,9 @@ def _run(
             quality, mask = calibrate_band(
                 raw, references.dark(band), references.blank(band), limits, partial(sink, band)
             )
+            if references.recorded_blank is not None:
+                count = at_least(references.recorded_blank(band), limits.full_scale, raw.shape)
+                quality = replace(quality, blank_saturated=count)
             _check_dark(cube, band, quality)
             if invalid is not None and mask is not None:
                 invalid[band] = mask

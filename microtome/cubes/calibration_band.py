@@ -136,7 +136,7 @@ def _all_valid(
         saturated=saturated,
         clipped=clipped,
         darker=darker,
-        blank_saturated=_at_least(blank, limits.full_scale, raw.shape),
+        blank_saturated=at_least(blank, limits.full_scale, raw.shape),
         is_lit=True,
         highest=highest,
         raw=sums["signal"] / raw.size + dark_mean,
@@ -168,10 +168,10 @@ def _with_invalid(
     quality = BandQuality(
         pixels=raw.size,
         invalid=raw.size - int(np.count_nonzero(valid)),
-        saturated=_at_least(raw, limits.full_scale, raw.shape),
+        saturated=at_least(raw, limits.full_scale, raw.shape),
         clipped=clipped,
         darker=darker,
-        blank_saturated=_at_least(blank, limits.full_scale, raw.shape),
+        blank_saturated=at_least(blank, limits.full_scale, raw.shape),
         is_lit=median > limits.least_light,
         highest=float(np.max(raw, initial=0, where=np.isfinite(raw))),
         raw=_finite_mean(raw),
@@ -201,7 +201,7 @@ def _clip(values: NDArray[np.float32]) -> int:
     return outside
 
 
-def _at_least(array: NDArray, limit: float, shape: tuple[int, ...]) -> int:
+def at_least(array: NDArray, limit: float, shape: tuple[int, ...]) -> int:
     """How many pixels of a band a reference or the raw counts themselves reach a value."""
     if not array.max() >= limit and array.dtype.kind != "f":
         return 0

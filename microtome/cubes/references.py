@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,23 @@ class CalibrationError(FileContentError):
 
 @dataclass(frozen=True)
 class Exposures:
-    """Exposures of the three recordings, in one unit; None where unknown."""
+    """Exposures of the recordings, in one unit; None where unknown."""
 
     raw: float | None = None
     dark: float | None = None
     blank: float | None = None
+    blank_dark: float | None = None  # of a second dark reference, recorded as the blank was
+    bias: float | None = None  # of the bias, as a rule the camera's shortest; None counts as 0
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The recordings beside the cube; None where there is none."""
+
+    dark: Cube | None
+    blank: Cube | None
+    blank_dark: Cube | None = None
+    bias: Cube | None = None
 
 
 @dataclass(frozen=True)
@@ -39,39 +51,98 @@ class References:
     blank: Callable[[int], NDArray]
     exposures: Exposures
     warnings: tuple[str, ...]
+    recorded_blank: Callable[[int], NDArray] | None = None  # the counts, where `blank` is scaled
 
 
-def open_references(
-    cube: Cube, dark: Cube | None, blank: Cube | None, exposures: Exposures, *, scale_exposure: bool
-) -> References:
+def open_references(cube: Cube, frames: Frames, exposures: Exposures, *, scale_exposure: bool) -> References:
     """Check references and make them readable by band."""
-    if blank is None:
+    if frames.blank is None:
         remedy = "name it in the column `blank`, or set `calibrated: true` if the values are transmittance"
         raise CalibrationError(cube.path, "no blank reference", "one", remedy)
+    for item in fields(frames):
+        if (frame := getattr(frames, item.name)) is not None:
+            _check_shape(cube, frame, item.name)
+    others = [name for name in ("dark", "blank") if not _is_same(exposures.raw, getattr(exposures, name))]
+    if others and not scale_exposure:
+        own, other = exposures.raw, getattr(exposures, others[0])
+        found = f"exposure {own:g} of the cube and {other:g} of its {others[0]} reference"
+        remedy = "name the reference of this recording, or set `scale_exposure: true`"
+        raise CalibrationError(cube.path, found, "the same", remedy)
+    if others:
+        return _scaled(cube, frames, exposures)
+    unknown = [name for name in ("raw", "blank") if getattr(exposures, name) is None]
     warnings = []
-    if dark is None:
+    if frames.dark is None:
         warnings.append("no dark reference: 0 is taken, so that dark pixels come out too bright")
-        zero = np.zeros((1, 1), np.float32)
-    readers = {}
-    for name, reference in (("dark", dark), ("blank", blank)):
-        if reference is None:
-            readers[name] = lambda band: zero
-            continue
-        _check_shape(cube, reference, name)
-        factor, note = _factor(cube, name, exposures, scale_exposure=scale_exposure)
-        readers[name] = _reader(reference, factor)
-        warnings += note
-    return References(readers["dark"], readers["blank"], exposures, tuple(warnings))
+    if scale_exposure and unknown:
+        warnings.append(f"no exposure in the header of the {' and the '.join(unknown)}: nothing is scaled")
+    zero = np.zeros((1, 1), np.float32)
+    dark = _reader(frames.dark) if frames.dark else lambda band: zero
+    return References(dark, _reader(frames.blank), exposures, tuple(warnings))
 
 
-def _reader(reference: Cube, factor: float) -> Callable[[int], NDArray]:
+def _scaled(cube: Cube, frames: Frames, exposures: Exposures) -> References:
+    """References of other exposures: what lies above the offset of each is proportional to the exposure.
+
+    A blank B of exposure b serves a cube of exposure r as D(r) + (B - D(b)) r / b.
+    """
+    own, other = exposures.raw, exposures.blank if exposures.blank is not None else exposures.raw
+    dark = _dark_of(own, cube, frames, exposures)
+    blank_dark = dark if _is_same(own, other) else _dark_of(other, cube, frames, exposures)
+    recorded, ratio = _reader(frames.blank), np.float32(own / other)
+
+    def blank(band: int) -> NDArray:
+        return dark(band) + (recorded(band).astype(np.float32) - blank_dark(band)) * ratio
+
+    note = f"the cube was exposed {own:g}, the blank reference {other:g}: its light above the dark is scaled"
+    warnings = [note] if ratio != 1 else []
+    for name, taken in (("dark", own), ("blank_dark", other)):
+        exposure = getattr(exposures, name)
+        if getattr(frames, name) is not None and exposure is None:
+            warnings.append(f"no exposure in the header of the {name} reference: {taken:g} is taken")
+        elif exposure is not None and not _is_same(exposure, taken):
+            warnings.append(
+                f"the {name} reference was exposed {exposure:g}: its rise above the bias is scaled"
+            )
+    return References(dark, blank, exposures, tuple(warnings), recorded)
+
+
+def _dark_of(exposure: float, cube: Cube, frames: Frames, exposures: Exposures) -> Callable[[int], NDArray]:
+    """The dark frame of an exposure: recorded so, or on the line through a bias and another dark frame."""
+    stated = (
+        (exposures.dark, exposures.raw, frames.dark),
+        (exposures.blank_dark, exposures.blank, frames.blank_dark),
+    )
+    darks = {known if known is not None else own: frame for known, own, frame in stated if frame is not None}
+    for known, frame in darks.items():
+        if _is_same(known, exposure):
+            return _reader(frame)
+    least = exposures.bias or 0.0
+    longer = {known: frame for known, frame in darks.items() if known > least}
+    if frames.bias is None or not longer:
+        has = ", ".join(f"{known:g}" for known in darks) or "none"
+        found = (
+            f"exposures {exposures.raw:g} of the cube and {exposures.blank or exposures.raw:g} of its blank"
+        )
+        expected = f"a dark frame exposed {exposure:g}, or a bias with a longer dark frame"
+        remedy = (
+            "name it in the column `dark` or, recorded as the blank was, `blank_dark`; or name the `bias`"
+        )
+        raise CalibrationError(cube.path, f"{found}, dark frames exposed {has}", expected, remedy)
+    nearest = min(longer, key=lambda known: abs(known - exposure))
+    bias, dark = _reader(frames.bias), _reader(longer[nearest])
+    share = np.float32((exposure - least) / (nearest - least))
+    return lambda band: bias(band) + (dark(band).astype(np.float32) - bias(band)) * share
+
+
+def _is_same(one: float | None, two: float | None) -> bool:
+    """Whether two exposures are equal; unknown ones count as such."""
+    return one is None or two is None or abs(one - two) <= SAME_EXPOSURE * max(one, two)
+
+
+def _reader(reference: Cube) -> Callable[[int], NDArray]:
     """Reads a band of a reference; one without a full frame is read once."""
-    if 1 in reference.shape[1:]:
-        values = reference.read().astype(np.float32) * np.float32(factor)
-        return values.__getitem__
-    if factor == 1:
-        return reference.read_band
-    return lambda band: reference.read_band(band).astype(np.float32) * np.float32(factor)
+    return reference.read().__getitem__ if 1 in reference.shape[1:] else reference.read_band
 
 
 def _check_shape(cube: Cube, reference: Cube, name: str) -> None:
@@ -88,23 +159,9 @@ def _check_shape(cube: Cube, reference: Cube, name: str) -> None:
         raise CalibrationError(reference.path, found, "the same to 1 nm", remedy)
 
 
-def _factor(cube: Cube, name: str, exposures: Exposures, *, scale_exposure: bool) -> tuple[float, list[str]]:
-    """By what a reference is multiplied, and a note on it."""
-    own, other = exposures.raw, getattr(exposures, name)
-    if own is None or other is None or abs(own - other) <= SAME_EXPOSURE * max(own, other):
-        return 1.0, []
-    if scale_exposure:
-        return own / other, [
-            f"the {name} reference was exposed {other:g}, the cube {own:g}: scaled by the ratio"
-        ]
-    found = f"exposure {own:g} of the cube and {other:g} of its {name} reference"
-    remedy = "name the reference of this recording, or set `scale_exposure: true`"
-    raise CalibrationError(cube.path, found, "the same", remedy)
-
-
 def reference_cube(array: NDArray, cube: Cube, name: str) -> Cube:
     """A reference in memory as a cube: averages get two axes of length 1."""
-    if array.ndim == 0 and name == "dark":
+    if array.ndim == 0 and name != "blank":
         array = np.full(cube.bands, array)
     if array.ndim == 1:
         array = array[:, None, None]

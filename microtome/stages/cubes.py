@@ -18,6 +18,7 @@ from microtome.cubes import band_selection, calibration, rgb
 from microtome.files import finished_file, finished_folder, write_json
 from microtome.io import images, views
 from microtome.io.envi import Cube, open_cube
+from microtome.study.modalities.cubes import REFERENCES
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -42,7 +43,7 @@ def calibrate_cubes(options: Options, rows: Sequence[Row], root: Path, folder: P
     Args:
         options: ``calibrated``, ``scale``, ``full_scale``, ``scale_exposure`` (`config.modalities.cubes`);
             ``rendered``, the samples that get a picture, ``{sample}.tif``, RGB uint8.
-        rows: Rows with sample, cube, dark and blank (paths or None), and mpp if known.
+        rows: Rows with sample, cube, `REFERENCES` (paths or None), and mpp if known.
         root: Folder that the rows' paths start from.
         folder: Gets ``{sample}.hdr`` and ``.img`` (transmittance, BSQ float32), and ``{sample}.json``
             (see `calibration.Quality.as_json`, with ``sample``, ``kind``, ``mpp`` and ``picture``, a PNG in
@@ -188,13 +189,13 @@ def _calibrated(options: Options, row: Row, root: Path, target: Path) -> calibra
     raw = root / row["cube"]
     if options["calibrated"]:
         return calibration.scale_files(raw, target, scale=options["scale"])
-    dark, blank = (None if not row.get(name) else root / row[name] for name in ("dark", "blank"))
-    if blank is None:
+    files = {name: root / row[name] for name in REFERENCES if row.get(name)}
+    if "blank" not in files:
         remedy = "name it, or set `calibrated: true` if the cubes are transmittance already"
         where = f"sample {row['sample']}"
         raise calibration.CalibrationError(where, "no blank reference", "one in the column `blank`", remedy)
     chosen = {name: options[name] for name in ("full_scale", "scale_exposure")}
-    return calibration.calibrate_files(raw, dark, blank, target, **chosen)
+    return calibration.calibrate_files(raw, target=target, **{"dark": None} | files | chosen)
 
 
 def _as_text(picture: np.ndarray) -> str:

@@ -189,22 +189,6 @@ def test_references_of_another_size(shape):
         calibrate(truth.raw, truth.dark, np.full(shape, 3000.0))
 
 
-def test_exposures():
-    truth = record()
-    other = Exposures(20, 20, 10)
-    half = (truth.blank - (truth.blank.astype(int) // 2)).astype(np.uint16)
-    with pytest.raises(
-        CalibrationError, match=r"exposure 20 of the cube and 10 of its blank.*scale_exposure"
-    ):
-        calibrate(truth.raw, truth.dark, half, exposures=other)
-    scaled = calibrate(truth.raw, truth.dark, half, exposures=other, scale_exposure=True)
-    expected = calibrate(truth.raw, truth.dark, 2.0 * half)
-    np.testing.assert_allclose(scaled.transmittance, expected.transmittance, atol=1e-6)
-    assert "blank reference was exposed 10, the cube 20" in scaled.quality.warnings[0]
-    known = calibrate(truth.raw, truth.dark, truth.blank, exposures=Exposures(20, None, 20))
-    assert known.quality.exposures.dark is None
-
-
 @pytest.mark.parametrize("interleave", ["bsq", "bil", "bip"])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_disk_to_disk_is_the_same(tmp_path, interleave, threads):

@@ -40,7 +40,9 @@ class Cubes(Section):
     scale: PositiveFloat = option(1.0, "calibrated: stored value of a transmittance of 1")
     full_scale: PositiveFloat = option(4095.0, "largest value of the camera")
     scale_exposure: bool = option(
-        False, "references of another exposure are scaled by it; otherwise they are refused"
+        False,
+        "a blank of another exposure is scaled, above its dark frame, by the ratio (it needs a dark frame of "
+        "each exposure: columns `dark` and `blank_dark`, or `bias`); otherwise it is refused",
     )
     bands: Bands = option(Bands(), "which bands networks see")
 

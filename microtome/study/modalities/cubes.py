@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from microtome.study.plan import StudyPlan
     from microtome.study.sample import Sample
 
-COLUMNS = {"cube": Path, "dark": Path, "blank": Path}
-"""Headers of the raw cube, of its dark reference (the shutter closed) and of the blank one (no section)."""
+REFERENCES = ("dark", "blank", "blank_dark", "bias")
+COLUMNS = {"cube": Path} | dict.fromkeys(REFERENCES, Path)
+"""Headers of the raw cube and of its references: dark (the shutter closed), blank (no section), dark at the
+exposure of the blank, and bias (the shutter closed, the shortest exposure)."""
 SUFFIXES = frozenset({".hdr"})
 FOLDERS = {"bands": "images", "raw": "raw"}
 RGB = 3
@@ -48,7 +50,7 @@ def check_files(sample: Sample, where: str, image: Size | None) -> Iterator[Faul
             found = f"a cube of {cube.height} x {cube.width} pixels ('{path}')"
             expected = f"{image.height} x {image.width}, the size of its image"
             yield Fault(f"{where} cube", found, f"{expected}; register the two pictures first")
-    for name in ("dark", "blank"):
+    for name in REFERENCES:
         yield from _check_reference(sample, name, f"{where} {name}", cube)
 
 

@@ -12,7 +12,7 @@ from microtome.workflow.states import state_of
 @cache
 def calibrate(plan: StudyPlan, batch: str) -> str:
     """State of `calibrate`, which also renders the cubes that stand in place of a picture."""
-    options, rendered = _read(plan, batch, "cube", "dark", "blank"), cubes.rendered(plan, batch)
+    options, rendered = _read(plan, batch, *cubes.COLUMNS), cubes.rendered(plan, batch)
     options["cubes"] |= {"rendered": rendered} if rendered else {}
     return state_of("calibrate", options)
 
