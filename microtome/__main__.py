@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Command line of the package: `python -m microtome networks | reference | scan | trace`."""
+"""Command line of the package: `python -m microtome networks | reference | scan | score | trace`."""
 
 import argparse
 import json
@@ -68,6 +68,68 @@ def trace_files(options: argparse.Namespace) -> None:
     sys.exit(any(one.differences for one in found))
 
 
+def score_maps(options: argparse.Namespace) -> None:
+    """Score segmentations of other tools and print the table."""
+    from pydantic import ValidationError  # needs no other command
+
+    from microtome.config.scoring import Scoring
+    from microtome.stages.score import score
+    from microtome.tables.parts.render import to_markdown
+
+    names = ("kind", "classes", "ignore", "metrics", "convention")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    try:
+        scoring = Scoring.model_validate(given)
+        found = dict(_named(text) for text in options.predictions)
+        if len(found) < len(options.predictions):
+            sys.exit("error: two predictions of one name; write NAME=FOLDER")
+        table = score(options.truth, found, options.out, scoring=scoring, pictures=options.images)
+    except ValidationError as error:
+        sys.exit("error: " + "; ".join(f"expected {detail['msg']}" for detail in error.errors()))
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(to_markdown(table))
+    print(f"{options.out}: metrics.tsv (each image), scores and paired tests (TSV, Markdown, LaTeX)")
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """The name and the path of `NAME=PATH`, or a path and its own name."""
+    name, equals, path = text.partition("=")
+    return (name, Path(path)) if equals else (Path(text).stem, Path(text))
+
+
+class _Classes(argparse.Action):
+    """`NAME=VALUE …` as a mapping."""
+
+    def __call__(self, parser, namespace, values, option_string=None):  # noqa: ANN001, ANN204
+        pairs = [text.rpartition("=") for text in values]
+        if not all(name and value.isdigit() for name, _, value in pairs):
+            parser.error(f"argument --classes: found {' '.join(values)}, expected NAME=VALUE …")
+        namespace.classes = {name: int(value) for name, _, value in pairs}
+
+
+def _add_score(commands: "argparse._SubParsersAction") -> None:
+    """The command `score`."""
+    one = commands.add_parser(
+        "score", help="measure segmentations that other tools made, as a run is measured"
+    )
+    one.set_defaults(run=score_maps)
+    one.add_argument("truth", type=Path, metavar="TRUTH", help="label file or folder (images, GeoJSON, XML)")
+    text = "file or folder, names as in TRUTH; of several, NAME=FOLDER names each"
+    one.add_argument("predictions", nargs="+", metavar="PREDICTIONS", help=text)
+    one.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="gets metrics and tables")
+    one.add_argument("--kind", choices=("semantic", "instances"), help="classes (default), or objects")
+    text = "class names and values of label images, in class order"
+    one.add_argument("--classes", nargs="+", action=_Classes, metavar="NAME=VALUE", help=text)
+    one.add_argument("--ignore", nargs="+", type=int, metavar="VALUE", help="values of TRUTH without a label")
+    families = ("boundaries", "instances", "overlap")
+    one.add_argument("--metrics", nargs="+", choices=families, help="default: by the kind")
+    text = "which point of a pixel lies inside an outline; docs/how-to/own-data.md"
+    one.add_argument("--convention", choices=("pixel_centre", "matlab", "first_pixel"), help=text)
+    text = "the images, for their size, where TRUTH and PREDICTIONS are outlines"
+    one.add_argument("--images", type=Path, metavar="FOLDER", help=text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser(prog="python -m microtome", description="Tools of the microtome package.")
@@ -85,6 +147,7 @@ def parser() -> argparse.ArgumentParser:
         "--labels", type=Path, metavar="FOLDER", help="for labels that are drawn; FOLDER/labels"
     )
     scan.set_defaults(run=scan_folder)
+    _add_score(commands)
     tracing = commands.add_parser("trace", help="where a table or figure comes from, and what changed since")
     tracing.add_argument("paths", nargs="+", metavar="PATH", help="a file of a table or figure (TSV, SVG, …)")
     tracing.set_defaults(run=trace_files)

@@ -2,7 +2,7 @@
 """Measure a run on every image of the parts that are evaluated."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,11 +36,22 @@ def evaluate_run(options: Options, folders: Folders, path: Path) -> None:
     if not options["samples"]:
         msg = "the evaluated parts hold no sample; see evaluate.parts and the split"
         raise ValueError(msg)
+    write_metrics(measure_samples(options, lambda sample: _context(options, sample, folders)), path)
+
+
+def measure_samples(options: Options, see: Callable[[str], Context]) -> pd.DataFrame:
+    """Measure samples: a row per image, class and metric.
+
+    Args:
+        options: `study`, `split`, `run`, `seed`; `metrics`, the families; `samples`, the part of each, and
+            `groups`, their groups.
+        see: The truth and the prediction of a sample.
+    """
     identity = {key: options[key] for key in ("study", "split", "run", "seed")}
     families = [importlib.import_module(f"microtome.metrics.families.{name}") for name in options["metrics"]]
     parts: dict[str, Measures] = {}
     for sample, part in options["samples"].items():
-        context = _context(options, sample, folders)
+        context = see(sample)
         parts.setdefault(part, {})[sample] = [m for family in families for m in family.measure(context)]
     rows = [
         identity
@@ -50,8 +61,13 @@ def evaluate_run(options: Options, folders: Folders, path: Path) -> None:
         for sample, found in _finished(families, measures).items()
         for m in found
     ]
+    return pd.DataFrame(rows)
+
+
+def write_metrics(frame: pd.DataFrame, path: Path) -> None:
+    """Write the rows of `measure_samples`."""
     with finished_file(path) as partial:
-        pd.DataFrame(rows).to_csv(partial, sep="\t", index=False)
+        frame.to_csv(partial, sep="\t", index=False)
 
 
 def _context(options: Options, sample: str, folders: Folders) -> Context:

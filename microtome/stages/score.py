@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""Measure segmentations that other tools made, as a run is measured."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microtome.class_maps import semantic_target
+from microtome.config.scoring import Scoring
+from microtome.faults import Fault, nearest, raise_faults
+from microtome.files import finished_folder
+from microtome.io import images
+from microtome.io.annotations import read_polygons
+from microtome.metrics.families._context import Context
+from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances, rasterize
+from microtome.provenance.cards import METRICS_NAME
+from microtome.provenance.runs import RunRecord
+from microtome.stages.evaluate import measure_samples, write_metrics
+from microtome.tables.frame import Table
+from microtome.tables.inputs import Inputs
+from microtome.tables.kinds import metrics as metrics_table
+from microtome.tables.kinds import paired_tests
+from microtome.tables.parts.numbers import ALL_CLASSES
+from microtome.tables.parts.save import save_table
+
+Options = Mapping[str, Any]
+Pair = tuple[Path, Path]
+"""The file of the truth and that of the prediction of one image."""
+PART, SPLIT = "scored", "main"
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", *OUTLINE_SUFFIXES)
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2", ".bmp")
+PICKED = ("aji", "aji_plus", "pq", "object_f1", "dice", "iou", "accuracy", "v_rand", "v_info", "pixel_error")
+"""Metrics of the table; the others are in `metrics.tsv`."""
+TESTED = ("aji", "pq", "dice", "accuracy", "v_rand")
+LOW = ("pixel_error",)
+THRESHOLDS = (0.5,)
+"""Of boundary metrics: a map of classes is the same at each between 0 and 1."""
+LISTED = 8
+"""Names in a message."""
+
+
+def score(
+    truth: Path,
+    predictions: Mapping[str, Path],
+    folder: Path,
+    *,
+    scoring: Scoring,
+    pictures: Path | None = None,
+) -> Table:
+    """Score the segmentations of one or several tools against one truth.
+
+    Args:
+        truth: A label file, or a folder of them: label images, GeoJSON, Aperio XML.
+        predictions: Name of a tool to its file, or its folder with a file of the same name (whatever the
+            suffix) for each file of the truth.
+        folder: Gets `metrics.tsv` (as of a run: a row per tool, image, class and metric), `scores` (mean, sd
+            and a bootstrap 95 % interval over images) and, of two tools or more, `paired_tests_{metric}`,
+            each table as TSV, Markdown, LaTeX and JSON. Written whole or not at all.
+        scoring: What is measured.
+        pictures: Folder of the images that were segmented, for their size, where truth and prediction are
+            both outlines.
+
+    Returns:
+        The table of scores.
+
+    Raises:
+        ConfigurationError: A folder is empty, or a name has no partner or two; all are listed.
+        ValueError: A file is at fault, or two differ in size.
+    """
+    _check_place(folder)
+    pairs = {name: match(truth, path) for name, path in predictions.items()}
+    sizes = {} if pictures is None else _listed(pictures, IMAGE_SUFFIXES)
+    frames = [_measure(name, found, sizes, scoring) for name, found in pairs.items()]
+    frame = pd.concat(frames, ignore_index=True)
+    records = [_record(name, of, folder) for name, of in frame.groupby("run", sort=False)]
+    tables = tabulate(records, frame)
+    with finished_folder(folder) as partial:
+        write_metrics(frame, partial / METRICS_NAME)
+        for stem, table in tables.items():
+            save_table(table, partial / stem)
+    return tables["scores"]
+
+
+def match(truth: Path, prediction: Path) -> dict[str, Pair]:
+    """The files of truth and prediction by the name of the image; those of two files belong together.
+
+    A prediction without a truth is left out if other images match.
+
+    Raises:
+        ConfigurationError: A path is not there or holds nothing, two files have one name, or a truth has no
+            prediction.
+    """
+    if truth.is_file() and prediction.is_file():
+        return {_name(truth): (truth, prediction)}
+    found = _listed(truth, SUFFIXES), _listed(prediction, SUFFIXES)
+    missing = [name for name in found[0] if name not in found[1]]
+    if missing:
+        surplus = [name for name in found[1] if name not in found[0]]
+        there = f"; it has {_some(surplus)}, which the truth has not" if surplus else ""
+        remedy = f"a file of the same name for each of the {len(found[0])} in {truth}"
+        raise_faults([Fault(str(prediction), f"no file for {_some(missing)}{there}", remedy)])
+    return {name: (path, found[1][name]) for name, path in found[0].items()}
+
+
+def read_map(
+    path: Path, shape: tuple[int, int] | None, scoring: Scoring, *, is_truth: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read classes (H, W) uint8 and, of objects, their numbers (H, W) int32.
+
+    Args:
+        path: A label image, or outlines.
+        shape: Rows and columns; None: those of the file, which is no outlines then.
+        scoring: Kind, classes, what is not labelled, the convention of outlines.
+        is_truth: Whether values may mean 'not labelled'.
+
+    Raises:
+        ValueError: The file is at fault, or has another size.
+    """
+    shape = _size(path) if shape is None else shape
+    if scoring.kind == "instances":
+        labels = load_instances(path, shape, convention=scoring.convention).labels
+        return (labels > 0).astype(np.uint8), labels
+    if path.suffix.lower() in OUTLINE_SUFFIXES:
+        return _drawn(path, shape, scoring), None
+    values = images.read(path, palette="index")
+    if values.shape[:2] != shape:
+        found = "{} x {}".format(*values.shape)
+        msg = f"{path} has {found} pixels, its partner {shape[0]} x {shape[1]}; give maps of one size"
+        raise ValueError(msg)
+    ignore = scoring.ignore if is_truth else ()
+    return semantic_target(values, scoring.classes, ignore=ignore, name=str(path)), None
+
+
+def tabulate(records: Sequence[RunRecord], frame: pd.DataFrame) -> dict[str, Table]:
+    """The table of scores, and the paired tests where there are several tools."""
+    inputs, has = Inputs(runs=records, data_kind="own"), frame[["metric", "class"]].drop_duplicates()
+    known = [(m, c) for m in PICKED for metric, c in has.itertuples(index=False) if m == metric]
+    columns = [{"metric": m, "class": c, "better": "low" if m in LOW else "high"} for m, c in known]
+    options = {"part": PART, "title": "Scores", "interval": True}
+    tables = {"scores": metrics_table.tabulate(inputs, columns=columns, **options)}
+    for metric, of in known if len(records) > 1 else ():
+        values = frame.loc[(frame["metric"] == metric) & (frame["class"] == of), "value"]
+        if metric in TESTED and values.notna().any():
+            stem = f"paired_tests_{metric}" + (f"_{of}" if of != ALL_CLASSES else "")
+            tables[stem] = paired_tests.tabulate(inputs, metric=metric, class_name=of, part=PART)
+    return tables
+
+
+def _check_place(folder: Path) -> None:
+    """Refuse to replace a folder that holds something else than scores."""
+    if (
+        folder.exists()
+        and not (folder / METRICS_NAME).is_file()
+        and (folder.is_file() or any(folder.iterdir()))
+    ):
+        expected = "a new folder, or one that holds scores, which are replaced"
+        raise_faults([Fault(f"--out {folder}", "something else than scores", expected)])
+
+
+def _measure(
+    name: str, pairs: Mapping[str, Pair], sizes: Mapping[str, Path], scoring: Scoring
+) -> pd.DataFrame:
+    """The metrics of one tool."""
+    identity = {"study": "-", "split": SPLIT, "run": name, "seed": 0}
+    samples = {"samples": dict.fromkeys(pairs, PART), "groups": dict.fromkeys(pairs, "")}
+    options = identity | samples | {"metrics": scoring.families}
+    return measure_samples(options, lambda sample: _seen(sample, pairs[sample], sizes, scoring))
+
+
+def _seen(sample: str, pair: Pair, sizes: Mapping[str, Path], scoring: Scoring) -> Context:
+    """One image, read from both files."""
+    shape = _shape(sample, pair, sizes)
+    (truth, numbers), found = (read_map(path, shape, scoring, is_truth=path is pair[0]) for path in pair)
+    return context(truth, numbers, *found, classes=list(scoring.classes))
+
+
+def context(
+    truth: np.ndarray,
+    true_objects: np.ndarray | None,
+    segmentation: np.ndarray,
+    objects: np.ndarray | None,
+    *,
+    classes: Sequence[str],
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> Context:
+    """An image whose prediction is certain of each pixel, as a tool's map has no probabilities."""
+    names = range(len(classes)) if len(classes) > 2 else (1,)
+    return Context(
+        truth=truth,
+        truth_instances=true_objects,
+        probability=np.stack([segmentation == index for index in names]).astype(np.float32),
+        segmentation=segmentation,
+        segmented_instances=objects,
+        classes=classes,
+        thresholds=thresholds,
+    )
+
+
+def _shape(sample: str, pair: Pair, sizes: Mapping[str, Path]) -> tuple[int, int]:
+    """Rows and columns of an image, from its truth, its prediction, or its picture."""
+    known = [path for path in pair if path.suffix.lower() not in OUTLINE_SUFFIXES]
+    if sample in sizes:
+        return _size(sizes[sample])
+    if not known:
+        found = f"{pair[0]} and {pair[1]} are outlines, which do not say how large the image is"
+        msg = f"{found}; name the folder of the images with --images (an image called {sample})"
+        raise ValueError(msg)
+    return _size(known[0])
+
+
+def _size(path: Path) -> tuple[int, int]:
+    header = images.header(path)
+    return header.height, header.width
+
+
+def _drawn(path: Path, shape: tuple[int, int], scoring: Scoring) -> np.ndarray:
+    """Classes from outlines that name theirs; what none covers is of the first class."""
+    polygons, known = read_polygons(path), list(scoring.classes)
+    unknown = sorted({p.classification for p in polygons if not p.negative} - set(known))
+    if unknown:
+        found = f"outlines of class {', '.join(map(repr, unknown[:LISTED]))}"
+        raise_faults([Fault(str(path), found, nearest(unknown[0], known))])
+    numbers = rasterize(polygons, shape, convention=scoring.convention).labels
+    of = [0, *(known.index(p.classification) if not p.negative else 0 for p in polygons)]
+    return np.array(of, np.uint8)[numbers]
+
+
+def _listed(path: Path, suffixes: Iterable[str]) -> dict[str, Path]:
+    """The files of a folder by name, or the one file."""
+    files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+    found = [file for file in files if file.suffix.lower() in suffixes and not file.name.startswith(".")]
+    names = [_name(file) for file in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise_faults([Fault(str(path), f"several files called {_some(twice)}", "one file of each name")])
+    if not found:
+        kind = "no file of these endings" if path.exists() else "nothing"
+        raise_faults([Fault(str(path), kind, f"a file, or a folder of files, {', '.join(suffixes)}")])
+    return dict(zip(names, found, strict=True))
+
+
+def _name(path: Path) -> str:
+    """What an image is called: its file's name without the suffix, `.ome.tif` being one.
+
+    Example:
+        >>> _name(Path("a/b.ome.tif")), _name(Path("b.geojson"))
+        ('b', 'b')
+    """
+    return path.stem.removesuffix(".ome")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{', '.join(names[:LISTED])}{more}"
+
+
+def _record(name: str, metrics: pd.DataFrame, folder: Path) -> RunRecord:
+    """What tables take for a run."""
+    return RunRecord(name, name, 0, SPLIT, external_card(name, "own"), None, metrics, folder)
+
+
+def external_card(name: str, data_source: str) -> dict[str, Any]:
+    """The card of what was not trained here."""
+    network, scale = {"name": "external"}, "paper"
+    return {"run": name, "data_source": data_source, "network": network, "scale": scale, "seconds": {}}
