@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Targets: from label images to the maps that training and evaluation take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -49,6 +49,70 @@ def semantic_target(
         raise ValueError(msg)
     table = np.array([known[value] for value in values.tolist()], np.uint8)
     return table[np.searchsorted(values, label)]
+
+
+def colour_target(
+    pixels: np.ndarray, colors: Mapping[str, str], *, ignore: Sequence[str] = (), name: str = "label"
+) -> np.ndarray:
+    """Map the colours of a mask to class indices.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        colors: Class name to `#rrggbb`, in class order.
+        ignore: Colours that mean 'not labelled'.
+        name: What the mask is called in messages.
+
+    Returns:
+        (H, W) uint8 class indices, `IGNORE` where not labelled.
+
+    Raises:
+        ValueError: The mask holds colours that no class has.
+
+    Example:
+        >>> pixels = np.array([[[0, 0, 0], [255, 0, 0]]], np.uint8)
+        >>> colour_target(pixels, {"background": "#000000", "tumor": "#FF0000"})
+        array([[0, 1]], dtype=uint8)
+    """
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    known = {_packed(color): index for index, color in enumerate(colors.values())}
+    known |= dict.fromkeys(map(_packed, ignore), IGNORE)
+    values, counts = np.unique(packed, return_counts=True)
+    unknown = [(c, v) for v, c in zip(values.tolist(), counts.tolist(), strict=True) if v not in known]
+    if unknown:
+        names = {_packed(color): f"{key} {color}" for key, color in colors.items()}
+        names |= {_packed(color): f"ignored {color}" for color in ignore}
+        raise ValueError(_unknown_colours(unknown, names, packed.size, name))
+    table = np.array([known[value] for value in values.tolist()], np.uint8)
+    return table[np.searchsorted(values, packed)]
+
+
+def _packed(color: str) -> int:
+    return int(color.removeprefix("#"), 16)
+
+
+def _unknown_colours(
+    unknown: Sequence[tuple[int, int]], names: Mapping[int, str], pixels: int, name: str
+) -> str:
+    """Say which colours no class has, the most frequent first, and the known colour nearest to each."""
+    found = ", ".join(
+        f"#{value:06x} ({count} pixel{'s' * (count > 1)}, nearest {names[_nearest(value, names)]})"
+        for count, value in sorted(unknown, reverse=True)[:LISTED]
+    )
+    more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+    share = sum(count for count, _ in unknown) / pixels
+    told = f"{name} holds {len(unknown)} colour{'s' * (len(unknown) > 1)} on {share:.2%} of its pixels that"
+    edges = " Many colours come of smoothing, resizing or JPEG: export the mask without." if more else ""
+    remedy = f"Correct the mask, data.colors or data.ignore_colors.{edges}"
+    return f"{told} no class has: {found}{more}; known are {', '.join(names.values())}. {remedy}"
+
+
+def _nearest(value: int, known: Iterable[int]) -> int:
+    """The known colour at the smallest distance in RGB."""
+
+    def distance(other: int) -> int:
+        return sum(((value >> shift & 255) - (other >> shift & 255)) ** 2 for shift in (16, 8, 0))
+
+    return min(known, key=distance)
 
 
 def _known(classes: Mapping[str, int], ignore: Sequence[int]) -> str:

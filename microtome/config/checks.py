@@ -63,6 +63,7 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
         yield Fault(places(("data", "channels")), str(data.channels), expected)
     yield from _unused_data(study, places)
     yield from _check_classes(study, places)
+    yield from _check_colors(data, places)
 
 
 def check_dataset(data: Data, places: Places) -> list[Fault]:
@@ -119,6 +120,29 @@ def _check_classes(study: Study, places: Places) -> Iterator[Fault]:
     for name in data.classes:
         if name == EVERY_CLASS or not name.strip():
             yield Fault(where, f"a class called '{name}'", expected)
+
+
+def _check_colors(data: Data, places: Places) -> Iterator[Fault]:
+    """Every class has one colour of its own, or none has one."""
+    where = places(("data", "colors"))
+    if not data.colors:
+        if data.ignore_colors:
+            expected = "data.colors, or data.ignore for labels that hold values"
+            yield Fault(places(("data", "ignore_colors")), "ignored colours alone", expected)
+        return
+    for name in data.colors:
+        if name not in data.classes:
+            yield Fault(places(("data", "colors", name)), f"'{name}'", nearest(name, data.classes))
+    if lacking := [name for name in data.classes if name not in data.colors]:
+        yield Fault(where, f"no colour of {', '.join(lacking)}", "one colour for each of data.classes")
+    if twice := _twice([*data.colors.values(), *data.ignore_colors]):
+        expected = "each colour once, in data.colors or in data.ignore_colors"
+        yield Fault(where, f"the colour {twice} twice", expected)
+    if data.ignore:
+        expected = "data.ignore_colors, as labels are drawn in colours"
+        yield Fault(places(("data", "ignore")), "values that are ignored", expected)
+    if data.source == "phantom":
+        yield Fault(where, "colours", "none, as labels of phantoms hold the values of data.classes")
 
 
 def _check_split(study: Study, places: Places) -> Iterator[Fault]:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A study: what the data are, which runs are trained, which tables and figures come out."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeInt,
@@ -28,6 +30,35 @@ Phantom = Annotated[
 ]
 
 
+def _numbered(value: Any) -> Any:
+    """A list of class names has their places as values."""
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        return value
+    if len(set(value)) < len(value):
+        refuse("each class once")
+    return {name: number for number, name in enumerate(value)}
+
+
+def _color(value: Any) -> str:
+    """A colour as `#rrggbb`."""
+    if not isinstance(value, str) or not COLOR.fullmatch(value):
+        refuse('a colour in quotes, such as "#ff0000" (without quotes, YAML takes it for a comment)')
+    return value.lower()
+
+
+COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+Color = Annotated[
+    str, BeforeValidator(_color), WithJsonSchema({"type": "string", "pattern": f"^{COLOR.pattern}$"})
+]
+CLASSES_SCHEMA = {
+    "anyOf": [
+        {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+    ]
+}
+Classes = Annotated[dict[str, NonNegativeInt], BeforeValidator(_numbered), WithJsonSchema(CLASSES_SCHEMA)]
+
+
 class Data(Section):
     """Where images and labels come from."""
 
@@ -48,8 +79,16 @@ class Data(Section):
     )
     channels: PositiveInt = option(1, "channels of every image")
     mpp: PositiveFloat | None = option(None, "micrometres per pixel, where the files do not say")
-    classes: dict[str, NonNegativeInt] = option(..., "class name: its value in label images, in class order")
+    classes: Classes = option(
+        ...,
+        "class name: its value in label images, in class order; names in a list have 0, 1, 2, …",
+    )
     ignore: tuple[NonNegativeInt, ...] = option((), "label values that mean 'not labelled'")
+    colors: dict[str, Color] = option(
+        {},
+        'labels drawn in colours: class name: its colour, "#rrggbb"; empty: labels hold values',
+    )
+    ignore_colors: tuple[Color, ...] = option((), "colours that mean 'not labelled'")
     phantom: Phantom = option(EMPhantomData(), "what is simulated; without `kind`, em")
     batch_size: PositiveInt = option(8, "samples per job, before and after training")
 

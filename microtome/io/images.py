@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from microtome.files import finished_file
-from microtome.io import tiff
+from microtome.io import colours, tiff
 from microtome.io.errors import ImageError
 from microtome.io.raster import HIGH_DIMENSIONS, ArraySource, ImageHeader, Raster, check_image_array
 from microtome.io.tiff_windows import ALPHA, CACHE_BYTES, COLOUR_TABLE, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
 
-Palette = Literal["refuse", "index"]
+Palette = Literal["refuse", "index", "colours"]
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAGIC_BYTES = 4
@@ -34,6 +34,7 @@ DEEP = 16
 RASTER_FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP")
 MODES = ("1", "L", "I;16", "RGB")
 ALPHA_MODES = ("LA", "RGBA")
+PALETTE_MODES = ("P", "PA")
 MAX_CHANNELS_LAST = 4
 PNG_TYPES = ("uint8", "uint16")
 
@@ -56,6 +57,7 @@ def header(path: Path | str) -> ImageHeader:
             dtype="uint16" if _is_deep_png(path) else "uint8",
             pages=1,
             format=str(image.format),
+            palette=image.mode in PALETTE_MODES,
         )
 
 
@@ -65,7 +67,8 @@ def read(path: Path | str, *, page: int = 0, palette: Palette = "refuse") -> NDA
     Args:
         path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
         page: Page (slice) of a multi-page TIFF.
-        palette: ``refuse`` a colour table, or return its ``index`` (label images).
+        palette: ``refuse`` a colour table, return its ``index`` (label images), or its ``colours``
+            (masks); with ``colours``, an alpha channel is left out if it is opaque.
 
     Returns:
         ``(H, W)`` or ``(H, W, C)`` in the type of the file (16 bits stay 16 bits, 1 bit becomes 0 and 255).
@@ -86,10 +89,13 @@ def read(path: Path | str, *, page: int = 0, palette: Palette = "refuse") -> NDA
     if _is_tiff(path):
         source = TiffSource(path, page=page, palette=palette, cache_bytes=0)
         array = source.read(0, 0, *source.shape[1:])
-        return array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
+        array = array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
+        return colours.as_rgb(path, array, source.colour_table) if palette == "colours" else array
     if page != 0:
         found = f"a file of one page, asked for page {page}"
         raise ImageError(path, found, "page 0", "check the sample sheet")
+    if palette == "colours":
+        return colours.as_rgb(path, _read_colours(path))
     return _read_raster(path, palette=palette)
 
 
@@ -241,6 +247,16 @@ def _read_raster(path: Path, *, palette: Palette) -> NDArray:
         if _is_deep_png(path) and mode != "I;16":
             return _read_deep_png(path)
         return np.array(image.convert("L") if mode == "1" else image)
+
+
+def _read_colours(path: Path) -> NDArray:
+    """The colours of a raster image, those of its colour table included, with its alpha channel."""
+    with _opened(path) as image:
+        if image.mode in PALETTE_MODES or (image.mode in ALPHA_MODES and not _is_deep_png(path)):
+            return np.array(image.convert("RGBA"))
+        if _is_deep_png(path):
+            return _read_deep_png(path)
+    return _read_raster(path, palette="refuse")
 
 
 def _read_deep_png(path: Path) -> NDArray:

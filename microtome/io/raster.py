@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What an image or a cube is before and after decoding: its header, and a raster that gives windows of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -27,6 +27,7 @@ class ImageHeader:
         pages: Pages (slices) of equal shape that :func:`microtome.io.images.read` can address.
         format: ``PNG``, ``JPEG``, ``JPEG2000``, ``BMP``, ``TIFF`` or ``OME-TIFF``.
         mpp: Pixel size in µm, or None if the file does not say or says different values per axis.
+        palette: Whether the values are places in a colour table.
     """
 
     height: int
@@ -36,6 +37,7 @@ class ImageHeader:
     pages: int
     format: str
     mpp: float | None = None
+    palette: bool = field(default=False, repr=False)
 
 
 @runtime_checkable

@@ -98,6 +98,7 @@ def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
         pages=math.prod(size for axis, size in sizes.items() if axis not in PIXEL_AXES),
         format="OME-TIFF" if tiff.is_ome else "TIFF",
         mpp=pixel_size(tiff),
+        palette=series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE,
     )
 
 

@@ -21,7 +21,7 @@ ALPHA_SAMPLES = {1, 2}  # TIFF 6.0, ExtraSamples: associated and unassociated al
 CACHE_BYTES = 64 * 2**20
 COLOURS = tifffile.PHOTOMETRIC
 READABLE = (COLOURS.MINISBLACK, COLOURS.RGB, COLOURS.YCBCR, COLOURS.PALETTE)
-PALETTES = ("refuse", "index")
+PALETTES = ("refuse", "index", "colours")
 COLOUR_TABLE = "a colour table", "grey or RGB", "save an image as RGB, a label as grey"
 ALPHA = "an alpha channel", "grey or RGB", "save the image without alpha"
 """What is said of colour tables and of alpha channels: found, expected, remedy."""
@@ -35,7 +35,8 @@ class TiffSource:
     Args:
         path: TIFF file.
         page: Index along all axes but rows, columns and channels.
-        palette: ``refuse`` a colour table, or read its ``index``.
+        palette: ``refuse`` a colour table, read its ``index``, or leave the ``colours`` to who asks for them
+            (`colour_table`), alpha included.
         cache_bytes: Upper bound of the decoded segments kept in memory.
 
     Raises:
@@ -95,6 +96,7 @@ class TiffSource:
         key = series.keyframe
         _check_colours(self._path, key, palette=palette)
         self._key, self._decode = key, key.decode
+        self.colour_table = key.colormap if key.photometric == COLOURS.PALETTE else None
         self._native, self._dtype = series.dtype.newbyteorder("="), np.dtype(found.dtype)
         self._shape = (found.channels, found.height, found.width)
         self._mapping = _contiguous(tiff, series, page=page, size=self._shape)
@@ -182,7 +184,7 @@ def _check_colours(path: Path, page: tifffile.TiffPage, *, palette: str) -> None
         raise ImageError(path, f"{colours.name} colours", "grey or RGB", "convert the file to RGB")
     if colours == COLOURS.PALETTE and palette == "refuse":
         raise ImageError(path, *COLOUR_TABLE)
-    if set(page.extrasamples) & ALPHA_SAMPLES:
+    if set(page.extrasamples) & ALPHA_SAMPLES and palette != "colours":
         raise ImageError(path, *ALPHA)
 
 

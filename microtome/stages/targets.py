@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microtome.class_maps import semantic_target
+from microtome.class_maps import colour_target, semantic_target
 from microtome.files import finished_file, finished_folder
 from microtome.io import images, views
 from microtome.objects import markers
@@ -29,7 +29,8 @@ def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targe
         root: Folder that the rows' paths start from.
         folder: Gets one map of class indices (H, W) uint8 a sample; for objects also `instances/` (H, W)
             int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Written whole or not at all.
-        targets: `config.study.Targets` as a mapping; `semantic` ones have `classes` and `ignore`.
+        targets: `config.study.Targets` as a mapping; `semantic` ones have `classes` and `ignore`, or
+            `colors` in class order and `ignore_colors`.
 
     Raises:
         ValueError: A label has values or a shape that it cannot have.
@@ -42,12 +43,13 @@ def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targe
 
 
 def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> None:
-    target = semantic_target(
-        images.read(root / row["label"], page=row["page"], palette="index"),
-        dict(targets["classes"]),
-        ignore=targets["ignore"],
-        name=f"label '{row['label']}' of sample {row['sample']}",
-    )
+    path, name = root / row["label"], f"label '{row['label']}' of sample {row['sample']}"
+    if colors := targets.get("colors"):
+        pixels = images.read(path, page=row["page"], palette="colours")
+        target = colour_target(pixels, dict(colors), ignore=targets["ignore_colors"], name=name)
+    else:
+        values = images.read(path, page=row["page"], palette="index")
+        target = semantic_target(values, dict(targets["classes"]), ignore=targets["ignore"], name=name)
     images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
 
 

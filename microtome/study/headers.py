@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
 """Endings of label files that hold outlines of objects; these are checked when they are drawn."""
+COLOURED = (3, 4)
+"""Channels of masks that are drawn in colours."""
 Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
@@ -81,15 +83,30 @@ def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
 def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
     image = yield from _look_at_image(sample, where, data)
     label = (yield from _look_at_label(sample, f"{where} label")) if sample.label else None
-    if label and label.channels != 1:
-        found = f"{label.channels} channels in '{sample.label}'"
-        yield Fault(f"{where} label", found, "one channel of class values; save the label as a grey image")
+    if label:
+        yield from _check_label(label, sample, f"{where} label", data)
     if image and label and (image.height, image.width) != (label.height, label.width):
         sizes = [f"{header.height} x {header.width} pixels" for header in (label, image)]
         found, expected = f"a label of {sizes[0]} ('{sample.label}')", f"{sizes[1]}, the size of its image"
         yield Fault(f"{where} label", found, expected)
     for check in modalities.ask("check_files"):
         yield from check(sample, where, image)
+
+
+def _check_label(label: ImageHeader, sample: Sample, where: str, data: Data) -> Iterator[Fault]:
+    """The channels of a label: colours where classes have some, one channel of values otherwise."""
+    found = f"{label.channels} channel{'s' * (label.channels > 1)} in '{sample.label}'"
+    if not data.colors and label.channels != 1:
+        expected = "one channel of class values; save the label as a grey image"
+        if label.channels in COLOURED:
+            expected += ", or say in data.colors which colour is which class"
+        yield Fault(where, found, expected)
+    elif data.colors and label.format == "JPEG":
+        expected = "PNG or TIFF, as JPEG changes colours; export the mask again"
+        yield Fault(where, f"'{sample.label}', a JPEG", expected)
+    elif data.colors and label.channels not in COLOURED and not label.palette:
+        expected = "3 or 4 channels, or a colour table, as data.colors is given; or delete data.colors"
+        yield Fault(where, found, expected)
 
 
 def _look_at_image(sample: Sample, where: str, data: Data) -> Generator[Fault, None, Size | None]:

@@ -71,6 +71,9 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
     if objects and len(study.data.classes) != 2:
         expected = "two classes, such as {background: 0, nucleus: 1}, as targets.kind is 'instances'"
         yield Fault(places(("data", "classes")), f"{len(study.data.classes)} classes", expected)
+    if objects and study.data.colors:
+        expected = "none, as targets.kind is 'instances': a label numbers the objects"
+        yield Fault(places(("data", "colors")), "colours of classes", expected)
     if measured and not objects:
         expected = "other metrics, or targets.kind 'instances'"
         yield Fault(places(("evaluate", "metrics")), "'instances'", expected)

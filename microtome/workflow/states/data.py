@@ -37,7 +37,11 @@ def target_options(plan: StudyPlan) -> dict[str, Any]:
     data, targets = plan.study.data, plan.study.targets
     if targets.kind != "semantic":
         return targets.model_dump()
-    return {"kind": targets.kind, "classes": list(data.classes.items()), "ignore": data.ignore}
+    known = {"kind": targets.kind, "classes": list(data.classes.items())}
+    if data.colors:
+        colors = [(name, data.colors[name]) for name in data.classes]
+        return known | {"colors": colors, "ignore_colors": data.ignore_colors}
+    return known | {"ignore": data.ignore}
 
 
 @cache
