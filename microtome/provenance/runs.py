@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from microtome.provenance import tsv
 from microtome.provenance.cards import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds")
@@ -132,9 +133,8 @@ def _read_tsv(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     if not (path := Path(path)).is_file():
         msg = f"{path} does not exist; a run folder holds {CARD_NAME}, {HISTORY_NAME} and {METRICS_NAME}"
         raise FileNotFoundError(msg)
-    text = dict.fromkeys(("study", "split", "run", "part", "sample", "class", "metric"), str)
     try:
-        frame = pd.read_csv(path, sep="\t", dtype=text)
+        frame = tsv.read(path)
     except pd.errors.EmptyDataError as error:
         msg = f"{path} is empty; run its rule again"
         raise ValueError(msg) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from microtome.provenance import tsv
 from microtome.report.inputs import RuleUsage
 
 SECONDS = "s"
@@ -40,7 +41,7 @@ def rule_of(path: Path, studies: Collection[str] = ()) -> str:
 def _read_job(path: Path) -> Job:
     """Repeats (several rows) count as one job whose times add up; no seconds if it cannot be read."""
     try:
-        frame = pd.read_csv(path, sep="\t").reindex(columns=[SECONDS, MEMORY])
+        frame = tsv.read(path).reindex(columns=[SECONDS, MEMORY])
     except (OSError, ValueError):
         return None, None
     numbers = frame.apply(pd.to_numeric, errors="coerce")  # jobs too short to be sampled have "-" or "NA"

@@ -89,8 +89,10 @@ def cells_of(text: str, columns: Sequence[Column]) -> tuple[pd.DataFrame, Sequen
         ('1.50', ['a', 'b'])
     """
     if columns:
-        return parse_tsv(text), columns
-    frame = parse_tsv(text, dtype=str, keep_default_na=False)
+        texts = [column.key for column in columns if column.kind != "number"]
+        frame = parse_tsv(text, names=texts)
+        return frame.assign(**{key: frame[key].replace("", None) for key in texts}), columns
+    frame = parse_tsv(text, names=None)
     return frame, [Column(name, name, kind="text") for name in frame.columns]
 
 

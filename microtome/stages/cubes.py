@@ -18,6 +18,7 @@ from microtome.cubes import band_selection, calibration, rgb
 from microtome.files import finished_file, finished_folder, write_json
 from microtome.io import images, views
 from microtome.io.envi import Cube, open_cube
+from microtome.provenance import tsv
 from microtome.study.modalities.cubes import REFERENCES
 
 logger = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str
     Raises:
         BandError: A sample has no scores, or samples have different bands.
     """
-    scores = pd.concat([pd.read_csv(table, sep="\t", dtype={"sample": str}) for table in tables])
+    scores = pd.concat([tsv.read(table) for table in tables])
     missing = sorted(set(samples) - set(scores["sample"]))
     if missing or not samples:
         found = f"no scores of {', '.join(missing)}" if missing else "no training sample"
@@ -244,7 +245,7 @@ def _choose(options: Options, scores: np.ndarray, groups: Sequence[pd.DataFrame]
 
 
 def _write_bands(path: Path, cube: Cube, table: Path, *, mpp: float | None, scale: float = 1.0) -> None:
-    frame = pd.read_csv(table, sep="\t")
+    frame = tsv.read(table)
     known = frame["wavelength_nm"] if cube.wavelengths is None else np.array(cube.wavelengths)
     if len(frame) != cube.bands or (frame["wavelength_nm"] - known).abs().max() > WAVELENGTH_TOLERANCE:
         wrong = f"{cube.path}: found {cube.bands} bands, expected {_span(frame)} as in {table}"

@@ -15,6 +15,7 @@ from microtome.io import images
 from microtome.io.views import INSTANCES, find_sample, read_map
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
+from microtome.provenance import tsv
 from microtome.stages.targets import rasterize_targets
 
 Options = Mapping[str, Any]
@@ -123,7 +124,7 @@ def evaluate_applied(
         folders = {name: [place] for name, place in zip(FOLDERS, places, strict=True)}
         chosen = {**options, "samples": samples, "groups": dict.fromkeys(samples, "")}
         evaluate_run(chosen, folders, partial / "metrics.tsv")
-        table = summarize(pd.read_csv(partial / "metrics.tsv", sep="\t", keep_default_na=True))
+        table = summarize(tsv.read(partial / "metrics.tsv"))
         with finished_file(partial / "summary.tsv") as path:
             table.to_csv(path, sep="\t", index=False)
     return table

@@ -11,6 +11,7 @@ import pandas as pd
 
 from microtome.files import finished_file
 from microtome.metrics.summary import summarize
+from microtome.provenance import tsv
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 
 MEMBER_FILES = (WEIGHTS_NAME, CARD_NAME, "calibration.json", HISTORY_NAME)
@@ -48,7 +49,7 @@ def export_run(
     content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
     content["metrics.tsv"] = metrics.read_bytes()
     cards = [read_card(member / CARD_NAME, keys=TRAINED_KEYS) for member in members]
-    content["README.md"] = _readme(options, cards, summarize(pd.read_csv(metrics, sep="\t"))).encode()
+    content["README.md"] = _readme(options, cards, summarize(tsv.read(metrics))).encode()
     with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
         for name, data in sorted(content.items()):
             packed.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)

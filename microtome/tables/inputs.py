@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from microtome.provenance import tsv
 from microtome.provenance.runs import RunRecord
 
 UNLABELLED = "unlabelled"
@@ -56,7 +57,7 @@ class Inputs:
 
     def parts(self) -> dict[str, str]:
         """The part of each sample, by the first split."""
-        table = pd.read_csv(self.files["splits"][0], sep="\t", dtype=str)
+        table = tsv.read(self.files["splits"][0])
         return dict(zip(table["sample"], table["part"], strict=True))
 
     def collected(

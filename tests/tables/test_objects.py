@@ -197,6 +197,12 @@ def test_groups_that_are_missing_are_said():
         "none",
         "all",
     ]
+    every = {"a": "all", "b": "none", "c": "", "d": "01"}
+    odd = tables.tabulate(
+        "by_group", inputs(record("x", dict.fromkeys("abcd", 0.5), groups=every)), columns=["aji"]
+    )
+    assert odd.frame["group"].tolist() == ["01", "all", "no group", "none", "all groups"]
+    assert odd.frame["n"].tolist() == [1, 1, 1, 1, 4]
     bare = RunRecord("x", "x", 0, "published", run.card, None, run.metrics.drop(columns="group"), Path())
     with pytest.raises(ValueError, match="lack the column group"):
         tables.tabulate("by_group", inputs(bare), columns=["aji"])

@@ -13,6 +13,7 @@ from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.panels import IGNORE
 from microtome.io import images
 from microtome.io.envi import Cube
+from microtome.provenance import tsv
 
 BAND, WAVELENGTH, SCORE, SCORE_SD, CHOSEN = (
     "band", "wavelength_nm", "mutual_information", "mutual_information_sd", "selected",
@@ -68,7 +69,7 @@ def read_bands(path: Path | None) -> pd.DataFrame:
     if path is None:
         msg = "the figure has no table of chosen bands; select bands (`cubes.bands` of the study) first"
         raise ValueError(msg)
-    frame = pd.read_csv(path, sep="\t").rename(columns=COLUMNS)
+    frame = tsv.read(path).rename(columns=COLUMNS)
     missing = [column for column in (BAND, WAVELENGTH, SCORE, SCORE_SD, CHOSEN) if column not in frame]
     if missing:
         msg = f"{path} lacks {missing}; it holds {list(frame.columns)}; select the bands again"

@@ -11,6 +11,7 @@ from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, read_columns, scores
+from microtome.tables.parts.numbers import group_names
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -21,8 +22,6 @@ DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "pq", "label": "PQ", "better": "high"},
     {"metric": "dice", "class": "nucleus", "label": "Dice", "better": "high"},
 )
-ALL_GROUPS = "all"
-NO_GROUP = "none"
 NOTE = (
     "Mean ± {kind} sd over the images of a group (seeds averaged per image); n: number of images; the row "
     "'all' is over all images, not over groups."
@@ -64,16 +63,19 @@ def tabulate(
         for row in select_rows(inputs.runs, rows)
     ]
     metrics = [replace(metric, better=None) for metric in read_columns(columns)]
-    known = sorted({group for row in chosen for record in row.records for group in _in_part(record, part)})
-    if unknown := sorted(set(groups) - set(known)):
+    names = group_names(group for row in chosen for record in row.records for group in _in_part(record, part))
+    named = {name: group for group, name in names.items()}
+    if unknown := sorted(set(groups) - set(named)):
+        known = list(named)[:-1]
         msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {known}"
         raise ValueError(msg)
+    shown = [*dict.fromkeys([*map(named.get, groups), None])] if groups else list(names)
     frame = pd.DataFrame(
         [
-            _row(row, group, metrics, part=part, ddof=ddof)
-            for group in (*(groups or known), ALL_GROUPS)
+            _row(row, group, metrics, part=part, ddof=ddof) | {"group": names[group]}
+            for group in shown
             for row in chosen
-            if group == ALL_GROUPS or any(group in _in_part(record, part) for record in row.records)
+            if group is None or any(group in _in_part(record, part) for record in row.records)
         ]
     )
     printed = [Column("group", heading, kind="text"), LABEL, *(metric.column for metric in metrics)]
@@ -86,22 +88,25 @@ def _grouped(record: RunRecord) -> RunRecord:
     if "group" not in record.metrics:
         msg = f"the metrics of run {record.run!r} lack the column group; fill the sheet's, evaluate again"
         raise ValueError(msg)
-    groups = record.metrics["group"].astype(object).where(record.metrics["group"].notna(), NO_GROUP)
-    return replace(record, metrics=record.metrics.assign(group=groups.astype(str).replace("", NO_GROUP)))
+    groups = record.metrics["group"].astype(object).where(record.metrics["group"].notna(), "")
+    return replace(record, metrics=record.metrics.assign(group=groups.astype(str)))
 
 
 def _in_part(record: RunRecord, part: str) -> set[str]:
     return set(record.metrics.loc[record.metrics["part"] == part, "group"])
 
 
-def _row(row: Row, group: str, metrics: Sequence[MetricColumn], *, part: str, ddof: int) -> dict[str, Any]:
-    members = [record for record in row.records if group in (ALL_GROUPS, *_in_part(record, part))]
+def _row(
+    row: Row, group: str | None, metrics: Sequence[MetricColumn], *, part: str, ddof: int
+) -> dict[str, Any]:
+    members = [record for record in row.records if group is None or group in _in_part(record, part)]
     records = [_only(record, group) for record in members]
     found = scores(records, metrics, part, ddof=ddof)
     return {"group": group, "run": row.run, "label": row.label, **found, "data": row.data}
 
 
-def _only(record: RunRecord, group: str) -> RunRecord:
-    if group == ALL_GROUPS:
+def _only(record: RunRecord, group: str | None) -> RunRecord:
+    """The record of the images of one group; None: of all."""
+    if group is None:
         return record
     return replace(record, metrics=record.metrics[record.metrics["group"] == group])

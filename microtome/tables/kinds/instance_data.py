@@ -48,9 +48,9 @@ def tabulate(
         ValueError: There are no counts, or the published table does not exist.
     """
     counts = inputs.collected(count, COUNT_COLUMNS, REMEDY)
-    counts = counts.assign(group=counts["group"].fillna("").astype(str).str.lower())
     is_compared = bool(published) and set(inputs.data_kinds) == {"public"}
     printed = published_table(inputs.published, inputs.paper, published)["rows"] if published else {}
+    counts = counts.assign(group=_called(counts["group"].fillna(""), printed if is_compared else {}))
     groups = _groups(counts, printed if is_compared else {})
     rows = []
     for name, chosen in _chosen(counts, parts).items():
@@ -87,6 +87,12 @@ def count(inputs: Inputs) -> pd.DataFrame:
         for path in paths
     ]
     return pd.DataFrame(rows, columns=list(COUNT_COLUMNS))
+
+
+def _called(groups: pd.Series, printed: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Groups as the sheet writes them; of names that differ by capitals alone, the one in small letters."""
+    known = {group for row in printed.values() for group in row} | set(groups)
+    return [name.lower() if name.lower() in known else name for name in groups]
 
 
 def _chosen(counts: pd.DataFrame, parts: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:

@@ -7,9 +7,11 @@ import pandas as pd
 
 from microtome.io import images, views
 from microtome.objects.measure import measure
+from microtome.provenance import tsv
 from microtome.tables.frame import SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA
+from microtome.tables.parts.numbers import group_names
 from microtome.tables.parts.published import note_of
 
 NEEDS = frozenset({"instances", "labels", "objects"})
@@ -17,7 +19,6 @@ USES = frozenset({"groups"})
 OBJECT_COLUMNS = ("run", "sample", "group", "id")
 TRUTH = ""
 """Stands in the column ``run`` for true objects."""
-ALL_GROUPS, NO_GROUP = "all", "none"
 TRUE_LABEL = "truth"
 AREAS = (("area_um2", "µm²"), ("area_px2", "px²"))
 """Columns of the area, the first that all objects have, and their units."""
@@ -53,14 +54,13 @@ def tabulate(
         ValueError: No objects were measured, or a run asked for found none.
     """
     frame = inputs.collected(collect, (*OBJECT_COLUMNS, "eccentricity"), REMEDY)
-    group = frame["group"].astype(object).where(frame["group"].notna(), NO_GROUP).astype(str)
-    frame = frame.assign(group=group.replace("", NO_GROUP))
+    frame = frame.assign(group=frame["group"].astype(object).where(frame["group"].notna(), "").astype(str))
     labels = _labels(inputs, frame, rows)
     frame = _comparable(frame, labels)
     area, unit = _area(frame)
     found = []
-    for name in (*sorted(frame["group"].unique()), ALL_GROUPS):
-        in_group = frame if name == ALL_GROUPS else frame[frame["group"] == name]
+    for group, name in group_names(frame["group"]).items():
+        in_group = frame if group is None else frame[frame["group"] == group]
         for run, label in labels.items():
             chosen = in_group[in_group["run"] == run]
             found.append(_row(name, run, label, chosen, _truth_beside(in_group, chosen), area))
@@ -91,7 +91,7 @@ def collect(inputs: Inputs) -> pd.DataFrame:
     found: dict[tuple[str, str], pd.DataFrame] = {}
     for path in inputs.found("objects", "*.tsv"):
         key = runs[path.parents[2].resolve()], path.stem
-        found.setdefault(key, pd.read_csv(path, sep="\t"))
+        found.setdefault(key, tsv.read(path))
     for path in inputs.found("labels", f"instances/*{views.IMAGE}"):
         found[TRUTH, path.stem] = measure(images.read(path), mpp=images.header(path).mpp)
     nothing = pd.DataFrame({"id": [None]}, dtype="float64")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Means, spreads and intervals of tidy metrics over images, seeds or splits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -10,6 +10,8 @@ from microtome.metrics.summary import Summary, statistics
 from microtome.provenance.runs import RunRecord
 
 ALL_CLASSES = "all"
+ALL_GROUPS, NO_GROUP = "all", "none"
+"""What tables call all images together, and those without a group, unless a group is called so."""
 UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
 Unit = Literal["image", "seed", "split"]
 
@@ -58,6 +60,21 @@ def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
     """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one."""
     frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
     return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
+
+
+def group_names(groups: Iterable[str]) -> dict[str | None, str]:
+    """What tables call each group, by name: that of images without one (empty), and all together (None) last.
+
+    Example:
+        >>> group_names(["02", "", "01", "none"])
+        {'01': '01', '': 'no group', 'none': 'none', None: 'all'}
+    """
+    there = set(groups)
+    names = {group: group for group in there - {""}}
+    if "" in there:
+        names[""] = "no group" if NO_GROUP in there else NO_GROUP
+    together = "all groups" if ALL_GROUPS in there else ALL_GROUPS
+    return dict(sorted(names.items(), key=lambda item: item[1])) | {None: together}
 
 
 def _values_of_one(record: RunRecord, metric: str, class_name: str, part: str) -> pd.DataFrame:

@@ -5,13 +5,12 @@ Why no `Styler.to_latex` and no tabulate: both give the same bytes only around c
 escaped here, captions and notes of our own and a template in place of theirs, which is what this module is.
 """
 
-import io
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pandas as pd
 
+from microtome.provenance import tsv
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
 
 MISSING = "–"
@@ -72,11 +71,11 @@ def to_tsv(table: Table) -> str:
     return table.frame.to_csv(sep="\t", index=False, float_format=TSV_FORMAT, lineterminator="\n")
 
 
-def parse_tsv(text: str, **options: Any) -> pd.DataFrame:
-    """Read a frame of `to_tsv` back, below lines that begin with ``#``; `options` of `pandas.read_csv`."""
+def parse_tsv(text: str, *, names: Collection[str] | None = tsv.NAMES) -> pd.DataFrame:
+    """Read a frame of `to_tsv` back, below lines that begin with ``#``; `names` as of `tsv.parse`."""
     lines = text.splitlines(keepends=True)
     start = next((index for index, line in enumerate(lines) if not line.startswith(COMMENT)), len(lines))
-    return pd.read_csv(io.StringIO("".join(lines[start:])), sep="\t", **options)
+    return tsv.parse("".join(lines[start:]), names=names)
 
 
 def to_markdown(table: Table) -> str:
