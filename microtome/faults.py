@@ -19,8 +19,8 @@ class Fault:
         expected: What may stand there, or what to do.
 
     Example:
-        >>> print(Fault("config/config.yaml:3 scale", "'huge'", "one of demo, local, paper"))
-        config/config.yaml:3 scale: found 'huge'; expected one of demo, local, paper
+        >>> print(Fault("config/config.yaml:3 scale", "'huge'", "one of demo, full, local, paper"))
+        config/config.yaml:3 scale: found 'huge'; expected one of demo, full, local, paper
     """
 
     where: str

@@ -29,7 +29,12 @@ from microtome.workflow import needs, states
 from microtome.workflow.resources import gpu_request, growing
 from microtome.workflow.asked import check_asked, list_images, pair_labels
 from microtome.workflow.job import remedy
-from microtome.workflow.paths import Layout, make_importable, set_name
+from microtome.workflow.paths import (
+    Layout,
+    check_moved,
+    make_importable,
+    set_name,
+)
 from microtome.workflow.states import products
 
 paths = workflow.modifier.path_modifier
@@ -58,10 +63,12 @@ try:
         mirror=mirror_folder(OPTIONS.mirror),
         look_at_files=workflow.is_main_process,
     )
+    if OPTIONS.place == "full":
+        check_moved(OPTIONS.results)
 except (ConfigurationError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
-at = Layout(OPTIONS.results, OPTIONS.scale, tuple(PLANS))
+at = Layout(OPTIONS.results, OPTIONS.place, tuple(PLANS))
 
 if OPTIONS.container:
 

@@ -60,10 +60,10 @@ def check_products(study: Study, places: Places) -> Iterator[Fault]:
     if study.evaluate.rank_by and study.evaluate.rank_by not in known and study.runs:
         metric = study.evaluate.rank_by
         yield Fault(places(("evaluate", "rank_by")), f"'{metric}'", _nearest_metric(metric, known))
-    if papers and study.paper not in papers:
+    if papers and study.paper is not None and study.paper not in papers:
         expected = f"{nearest(study.paper, papers)}, as in {project.PUBLISHED}"
         yield Fault(places(("paper",)), f"'{study.paper}'", expected)
-    tables = papers.get(study.paper, {})
+    tables = papers.get(study.paper or "", {})
     for section in kinds.MAKERS:
         for name, entry in getattr(study, section).items():
             kind = kinds.find(section, entry.kind)
@@ -262,7 +262,10 @@ class _Product:
     def _published(self) -> Iterator[Fault]:
         source = f"the tables of '{self.study.paper}' in {project.PUBLISHED}"
         for keys, table in self.kind.listed("PUBLISHED_OPTIONS", self._given):
-            if self.tables and table not in self.tables:
+            if self.study.paper is None:
+                expected = f"nothing, as the study names no `paper` of {project.PUBLISHED}; delete it"
+                yield Fault(self._at(*keys), f"'{table}', a published table", expected)
+            elif self.tables and table not in self.tables:
                 yield Fault(self._at(*keys), f"'{table}'", f"{nearest(table, self.tables)}, {source}")
 
     def _published_column(self, keys: Keys, column: Any) -> Iterator[Fault]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Load and check the configuration: every fault of a study file, listed together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -12,7 +12,7 @@ from microtome.config import modalities, project, yaml
 from microtome.config.checks import check_study
 from microtome.config.pydantic_faults import describe
 from microtome.config.study import Study
-from microtome.config.workflow import Workflow
+from microtome.config.workflow import WHOLE, Workflow
 from microtome.config.yaml import Keys, Node, Places, merge
 from microtome.faults import ConfigurationError, Fault, nearest
 
@@ -113,7 +113,7 @@ def read_draft(name: str, scale: str, folder: Path = STUDY_FOLDER) -> Draft:
     draft = _at_scale(tree, scale, name, path)
     faults = [*_scale_faults(tree, scale, path), *draft.faults]
     if not faults:
-        others = [other for other in SCALES if other != scale]
+        others = [other for other in SCALES if _words(other)[0] == other != _words(scale)[0]]
         faults = [fault for other in others for fault in _at_scale(tree, other, name, path).faults]
     return replace(draft, faults=list(dict.fromkeys(faults)))
 
@@ -131,11 +131,22 @@ def _scale_faults(tree: Node, scale: str, path: Path) -> list[Fault]:
         for name, node in content.items()
         if not node.is_mapping and node.content is not None
     ]
-    if scale not in content and scale != "paper":
+    if scale not in content and scale not in WHOLE:
         listing = ", ".join(content) or "none"
-        expected = f"an overlay of that name ({listing} there), or run with --config scale=paper"
+        expected = f"an overlay of that name ({listing} there), or run with --config scale=full"
         faults.append(Fault(places(("scales",)), f"no '{scale}'", expected))
+    if set(WHOLE) <= set(content):
+        expected = "one of the two, as both are the file itself"
+        faults.append(Fault(places(("scales", "paper")), "'full' and 'paper'", expected))
+    if scale == "paper" and not (tree.get("paper") and tree.get("paper").content):
+        expected = "the key of its paper, or run with --config scale=full, which is the file itself"
+        faults.append(Fault(places(("paper",)), "nothing, at the scale 'paper'", expected))
     return faults
+
+
+def _words(scale: str) -> Sequence[str]:
+    """The words that mean a scale, the first of them the usual one."""
+    return WHOLE if scale in WHOLE else (scale,)
 
 
 def _at_scale(tree: Node, scale: str, name: str, path: Path) -> Draft:
@@ -165,7 +176,7 @@ def _unused(merged: Node, places: Places) -> list[Fault]:
 def _merged(tree: Node, scale: str) -> Node:
     """Lay the scale over the file and the defaults under every run."""
     base = Node({key: node for key, node in tree.content.items() if key != "scales"}, tree.line)
-    overlay = tree.get("scales", scale)
+    overlay = next(filter(None, (tree.get("scales", word) for word in _words(scale))), None)
     content = dict((merge(base, overlay) if overlay and overlay.is_mapping else base).content)
     for section in NAMED_SECTIONS:
         entries = content.get(section)

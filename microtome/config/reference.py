@@ -23,7 +23,7 @@ from microtome.registry import entry_file, plugin_names, search_path
 COMMAND = "python -m microtome reference"
 PAGE = "docs/reference/configuration.md"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-REQUIRED = ("paper", "title", "data", "runs")
+REQUIRED = ("title", "data", "runs")
 ENTRIES = {"tables": "table", "figures": "figure"}
 SHORT = 40
 """Characters of a default that the page quotes."""
@@ -35,7 +35,7 @@ An unknown option, a wrong type or a value out of range stops `snakemake -n` wit
 
 - [What to run](#workflow): `config/config.yaml`, or `snakemake --config option=value`.
 - [A study](#study): `config/studies/<study>.yaml`. A run is `defaults` with the run's own changes.
-- `scales` holds changes of the file by scale ({", ".join(SCALES)}); the file itself is `paper`.
+- `scales` holds changes of the file by scale ({", ".join(SCALES)}); the file itself is `full`, or `paper`.
   Mappings merge key by key, lists and values are replaced, and a mapping whose `name` or `kind` changes is
   replaced whole. A key with dots reaches deeper: `network.width: 8`. `{OMIT}` instead of options leaves out a
   run, a table or a figure.

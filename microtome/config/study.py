@@ -160,7 +160,9 @@ class _Study(Section):
     """What every study has, whatever its modalities."""
 
     name: str = option(..., "the file's name; no option of the file")
-    paper: str = option(..., "key of the paper in config/published.yaml")
+    paper: str | None = option(
+        None, "key of the paper that the study follows, in config/published.yaml; null: it follows none"
+    )
     title: str = option(..., "heading in the report")
     data: Data = option(..., "where images and labels come from")
     split: Split = option(Split(), "how samples are divided")

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What to run: `config/config.yaml` and `snakemake --config`."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import PositiveInt, field_validator
 
 from microtome.config.section import Section, option
+
+WHOLE = ("full", "paper")
+"""Two words for one scale: the study file as it stands. A study that follows a paper may say `paper`."""
 
 
 class Threads(Section):
@@ -30,10 +33,14 @@ class Cluster(Section):
 class Workflow(Section):
     """The whole workflow."""
 
-    scale: Literal["demo", "local", "paper"] = option(
-        "demo", "demo: phantoms, minutes; local: real data, two cores; paper: published settings"
+    scale: Literal["demo", "local", "full", "paper"] = option(
+        "demo",
+        "demo: phantoms, minutes; local: real data, two cores; full: the study file as it stands, which "
+        "`paper` means, too, where the study follows a paper",
     )
-    studies: tuple[str, ...] = option(("membranes",), "names of files in config/studies", min_length=1)
+    studies: tuple[str, ...] = option(
+        ("membranes",), "names of files in config/studies: a list, one name, or a,b", min_length=1
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
         "auto", "where networks run; auto: a GPU if there is one"
     )
@@ -64,3 +71,19 @@ class Workflow(Section):
     )
     export: str | None = option(None, "`export_model`: the folder that gets the packed model")
     offline: bool = option(False, "never download")
+
+    @field_validator("studies", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """One name, or several with commas between, where a list would need quotes in some shells."""
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @property
+    def place(self) -> str:
+        """Name of the scale's folder of results: `full` for `paper`, too.
+
+        Example:
+            >>> Workflow(scale="paper").place, Workflow(scale="demo").place
+            ('full', 'demo')
+        """
+        return WHOLE[0] if self.scale in WHOLE else self.scale

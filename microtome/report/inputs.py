@@ -58,7 +58,8 @@ class StudyMeta:
     case_class: str = "all"  # class whose metric sorts the images
     case_part: str = "test"  # part whose images are shown
     higher_is_better: bool = True  # whether a larger value of that metric is better
-    citations: tuple[Citation, ...] = ()  # the paper and the data sets
+    follows_paper: bool = True  # whether there are published values
+    citations: tuple[Citation, ...] = ()  # the paper, if any, and the data sets
 
 
 @dataclass(frozen=True)

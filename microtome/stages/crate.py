@@ -125,11 +125,15 @@ def write_crate(
     known = load_catalogue(catalogue)
     config = _add_workflow(crate, workflow)
     studies = [
-        _study(crate, name, study, papers[study["paper"]]["title"], known.get(str(study["dataset"])))
+        _study(crate, name, study, _title(papers, study["paper"]), known.get(str(study["dataset"])))
         for name, study in options["studies"].items()
     ]
     _describe(crate, options, page, config, studies)
     write_json(metadata, crate.metadata.generate())
+
+
+def _title(papers: Options, paper: str | None) -> str:
+    return papers[paper]["title"] if paper else ""
 
 
 def _copy(workflow: Path, studies: Sequence[str]) -> None:
@@ -196,6 +200,8 @@ def _study(crate: Results, name: str, study: Options, paper: str, dataset: Datas
         for entry, title in study[f"{kind}s"]
         for file in _product(crate, folder / f"{kind}s" / f"{entry}.json", kind, title, told)
     ]
+    article = {"name": paper}
+    cited = crate.thing(f"#paper-{quote(paper, safe='')}", "ScholarlyArticle", **article) if paper else None
     there = {key: text for key, text in FOLDERS.items() if (folder / key).is_dir()}
     folders = [crate.folder(folder / key, f"{name}: {text}") for key, text in there.items()]
     return crate.folder(
@@ -204,7 +210,7 @@ def _study(crate: Results, name: str, study: Options, paper: str, dataset: Datas
         [*files, *products, *folders, *runs],
         description=f"{SIMULATED}. {study['title']}" if simulated else study["title"],
         keywords="phantom, simulated" if simulated else study["data_kind"],
-        citation=crate.thing(f"#paper-{quote(paper, safe='')}", "ScholarlyArticle", name=paper),
+        **({"citation": cited} if cited else {}),
         **_origin(crate, name, study["data_kind"], dataset),
     )
 

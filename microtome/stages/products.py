@@ -60,7 +60,7 @@ def make(
     inputs = Inputs(
         runs=runs,
         published=yaml.safe_load(files["published"][0].read_text(encoding="utf-8")),
-        paper=options["paper"],
+        paper=options["paper"] or "",
         data_kind=options["data_kind"],
         classes=tuple(options["classes"]),
         groups=options.get("groups") or groups_of(runs),

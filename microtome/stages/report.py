@@ -48,7 +48,7 @@ def _link(folder: Path, studies: Iterable[str]) -> None:
 def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyMeta:
     labels = study["labels"]
     runs = [ExpectedRun(run, split, seed, labels.get(run, run)) for split, run, seed in study["evaluated"]]
-    citations = [Citation(papers[study["paper"]]["title"])]
+    citations = [Citation(papers[study["paper"]]["title"])] if study["paper"] else []
     if study["dataset"]:
         entry = load_catalogue(catalogue)[study["dataset"]]
         citations += [Citation(entry.citation, f"https://doi.org/{entry.doi[0]}" if entry.doi else "")]
@@ -62,5 +62,6 @@ def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyM
         splits=tuple(study["splits"]),
         group_by="unit",
         case_metric=study["case_metric"],
+        follows_paper=bool(study["paper"]),
         citations=tuple(citations),
     )

@@ -16,7 +16,7 @@ from microtome.config import kinds, project
 from microtome.config.checks import check_dataset
 from microtome.config.load import STUDY_FOLDER, Draft, read_draft
 from microtome.config.study import Data, Split, Study
-from microtome.config.workflow import Workflow
+from microtome.config.workflow import WHOLE, Workflow
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
 from microtome.study import modalities, splits
 from microtome.study.headers import check_files, remembered
@@ -79,7 +79,7 @@ def load_plans(
                 root = _root(draft.study, workflow)
                 faults += _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
                 faults += _faults_beside_study(draft, found)
-                plans[name] = _plan(draft.study, workflow.scale, root, found)
+                plans[name] = _plan(draft.study, _scale_of(draft.study, workflow.scale), root, found)
     faults += _clashing_runs({name: plan.study for name, plan in plans.items()})
     raise_faults(faults)
     return plans
@@ -167,6 +167,11 @@ def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
     return faults
 
 
+def _scale_of(study: Study, scale: str) -> str:
+    """What the cards of a study call a scale, whichever of two words was asked for."""
+    return (WHOLE[1] if study.paper else WHOLE[0]) if scale in WHOLE else scale
+
+
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
     samples = {sample.sample: sample for sample in found.samples}
     batches = splits.batches(list(samples), found.splits, study.data.batch_size) if found.splits else {}
@@ -198,7 +203,7 @@ def _root(study: Study, workflow: Workflow) -> Path:
     """Folder that the paths of a study's sheet start from."""
     data = study.data
     if data.source == "phantom":
-        return Path(workflow.results) / workflow.scale / study.name / "raw"
+        return Path(workflow.results) / workflow.place / study.name / "raw"
     if data.source == "public":
         return Path(workflow.resources) / str(data.dataset)
     return sheet_root(project.find(str(data.samples)), data)

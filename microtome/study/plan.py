@@ -21,7 +21,7 @@ class StudyPlan:
 
     Attributes:
         study: The checked study file.
-        scale: The scale it was loaded at.
+        scale: The scale it was loaded at; the file itself is `paper` if it follows one, else `full`.
         samples: Sample name to sample, paths as the sheet gives them.
         root: Folder that these paths start from.
         splits: Split name to the part of each sample.

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from microtome.faults import Fault, raise_faults
+
 LONGEST_SET = 80
 """Characters of the joined names of studies, at most."""
 
@@ -17,7 +19,7 @@ class Layout:
 
     Attributes:
         results: Folder of everything computed.
-        scale: Results of each scale live apart.
+        scale: Results of each scale live apart; those of the file itself in `full` (`Workflow.place`).
         studies: The studies of the report; each set of studies has its own.
 
     Example:
@@ -67,6 +69,18 @@ class Layout:
     def times(self, rule: str, *wildcards: str) -> str:
         """The benchmark file (time and memory) of a rule's job."""
         return f"{self.root}/benchmarks/{_pattern(rule, wildcards)}.tsv"
+
+
+def check_moved(results: Path | str) -> None:
+    """Look for results where earlier versions had those of the scale that is the study file itself.
+
+    Raises:
+        ConfigurationError: They are there, so all would be computed again elsewhere.
+    """
+    before, now = Path(results, "paper"), Path(results, "full")
+    if before.is_dir() and not now.exists():
+        expected = f"them in '{now.as_posix()}', which is the folder of this scale now: mv {before} {now}"
+        raise_faults([Fault(before.as_posix(), "results of an earlier version", expected)])
 
 
 def set_name(studies: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 """Loading studies and the workflow: merging, and faults with file, line and remedy."""
 
 import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from microtome.config.load import SCALES, load_workflow
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans, sheet_faults
+from microtome.workflow.states import products
 from tests.config.studies import load_study
 from tests.workflow.workspace import REPOSITORY, mini_study
 
@@ -101,6 +103,38 @@ def test_a_run_overrides_a_scale_of_the_defaults(tmp_path, small):
     text = small.replace("{label: A}", "{training: {epochs: 7}}")
     study = parse(tmp_path, text + "scales: {demo: {defaults: {training: {epochs: 3}}}}\n", "demo")
     assert (study.runs["a"].training.epochs, study.runs["b"].training.epochs) == (7, 3)
+
+
+def test_the_file_itself_has_two_words_and_one_meaning(tmp_path, small):
+    """`paper` belongs to studies that follow one; the results of both words lie in one folder."""
+    for overlay in ("", "scales: {paper: {runs: {c: omit}}}\n", "scales: {full: {runs: {c: omit}}}\n"):
+        text = small + overlay
+        assert parse(tmp_path, text, "full") == parse(tmp_path, text, "paper")
+        assert ("c" in parse(tmp_path, text, "full").runs) == (not overlay)
+    both = faults_of(tmp_path, small + "scales: {paper: {}, full: {}}\n", "demo")
+    assert "one of the two, as both are the file itself" in " ".join(both)
+    assert Workflow(scale="paper").place == Workflow(scale="full").place == "full"
+
+
+def test_a_study_needs_no_paper(tmp_path, small):
+    alone = small.replace("paper: p4_unet_isbi\n", "")
+    assert parse(tmp_path, alone, "full").paper is None
+    (fault,) = faults_of(tmp_path, alone, "paper")
+    assert fault == (
+        " paper: found nothing, at the scale 'paper'; expected the key of its paper, or run with "
+        "--config scale=full, which is the file itself"
+    )
+
+
+def test_cards_call_the_file_itself_paper_only_where_there_is_one(tmp_path, small):
+    for name, paper in (("with", "paper: p4_unet_isbi\n"), ("without", "")):
+        text = small.replace("paper: p4_unet_isbi\n", paper)
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    plans = load_plans(Workflow(scale="full", studies=("with", "without")), folder=tmp_path)
+    assert {name: plan.scale for name, plan in plans.items()} == {"with": "paper", "without": "full"}
+    command = json.loads(products.report(plans))["options"]["command"]
+    assert command == "snakemake --cores 2 --config scale=full studies=with,without"
+    assert all(plan.root == Path(f"results/full/{name}/raw") for name, plan in plans.items())
 
 
 def test_tables_and_figures_can_be_left_out(tmp_path, small):
@@ -254,9 +288,9 @@ def test_faults_of_the_workflow_come_with_those_of_its_studies(two_studies):
 @mark.parametrize(
     ("options", "expected"),
     [
-        ({"scale": "huge"}, "--config scale: found 'huge'; expected one of: demo, local, paper"),
+        ({"scale": "huge"}, "--config scale: found 'huge'; expected one of: demo, full, local, paper"),
         ({"scale": "dem"}, "--config scale: found 'dem'; expected 'demo'?"),
-        ({"studies": "x"}, "--config studies: found 'x'; expected a list, such as [a, b]"),
+        ({"studies": {"x": 1}}, "--config studies: found options (x); expected a list, such as [a, b]"),
         ({"studies": []}, "--config studies: found []; expected at least 1"),
         (
             {"threads": {"trian": 1}},
@@ -271,6 +305,13 @@ def test_fault_of_the_workflow(options, expected, tmp_path, monkeypatch):
     with raises(ConfigurationError) as caught:
         load_workflow(options)
     assert expected in str(caught.value)
+
+
+@mark.parametrize("written", ["a,b", "a, b", ["a", "b"], ("a", "b")])
+def test_studies_may_be_named_without_a_list(written, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_workflow({"studies": written}).studies == ("a", "b")
+    assert load_workflow({"studies": "mine"}).studies == ("mine",)
 
 
 def test_importing_the_configuration_is_light():

@@ -129,6 +129,14 @@ def test_nothing_dangles_and_nothing_is_told_twice(home: Path, names: list[str])
     check_crate(home)
 
 
+def test_a_study_without_a_paper_cites_none(home: Path) -> None:
+    told = {paper: _written(home, cells=_study(home) | {"paper": paper}) for paper in ("p", None)}
+    assert told["p"]["cells/"]["citation"] == {"@id": "#paper-A%20paper%3A%20with%20marks"}
+    assert "citation" not in told[None]["cells/"]
+    assert not [name for name in told[None] if "paper" in name]
+    check_crate(home)
+
+
 def test_everything_is_part_of_the_root_directly_or_not(home: Path) -> None:
     entities = _written(home, cells=_study(home), stack=_study(home, "stack", "public"))
     for study in ("cells", "stack"):

@@ -145,6 +145,13 @@ def test_phantoms_are_labelled_and_public_data_are_not(results):
     assert "public data" in page.words
 
 
+def test_without_a_paper_nothing_is_said_of_one(results):
+    page = built(results, replace(tree.META, follows_paper=False, citations=()))
+    assert not re.search("publish|paper|reference", page.words, re.IGNORECASE)
+    assert "not comparable with those of real images" in page.words
+    assert "not comparable with published values" in built(results).words
+
+
 def test_splits_time_and_environment_are_shown(page):
     for text in (
         "main train 2 1",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import yaml
 
 from microtome import tables
 from microtome.config import kinds
+from microtome.config.workflow import WHOLE
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.data import count_pixels
 from microtome.tables.parts.numbers import summarize
+from microtome.tables.parts.published import UNREDUCED
 from microtome.tables.parts.render import escape_latex, parse_tsv, to_latex, to_markdown, to_tsv
 from microtome.tables.parts.save import save_table
 from tests.synthetic_study import card, metrics
@@ -183,6 +186,18 @@ def test_other_sources(source, text):
     table = tables.tabulate("loss", inputs(own_loss("bce", "bce", source)), published="table_3_loss")
     assert text in to_markdown(table)
     assert ("must not be compared" in table.note) == (source == "own")
+
+
+def test_a_study_without_a_paper_hears_of_none():
+    runs = [own_loss("bce", "bce", "own")]
+    assert "reduced from the published ones" in tables.tabulate("loss", inputs(*runs)).note
+    table = tables.tabulate("loss", replace(inputs(*runs), paper=""))
+    assert "at demo scale, with settings reduced from the study's full ones." in table.note
+    assert "publish" not in to_markdown(table)
+    assert set(WHOLE) == UNREDUCED
+    for scale in WHOLE:
+        runs[0].card["scale"] = scale
+        assert "reduced" not in tables.tabulate("loss", inputs(*runs)).note
 
 
 def test_published_rows_are_found_by_key_run_or_loss():

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.workflow.paths import Layout, make_importable
+from microtome.faults import ConfigurationError
+from microtome.workflow.paths import Layout, check_moved, make_importable
 
 AT = Layout("results", "demo", ("nuclei", "membranes"))
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,3 +95,12 @@ def test_jobs_find_the_package_alone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("PYTHONPATH", raising=False)
     make_importable(tmp_path)
     assert os.environ["PYTHONPATH"] == str(tmp_path)
+
+
+def test_results_of_an_earlier_version_are_not_computed_again(tmp_path: Path) -> None:
+    check_moved(tmp_path)
+    (tmp_path / "paper").mkdir()
+    with pytest.raises(ConfigurationError, match=f"mv {tmp_path}/paper {tmp_path}/full"):
+        check_moved(tmp_path)
+    (tmp_path / "full").mkdir()
+    check_moved(tmp_path)

@@ -274,7 +274,6 @@ def mini_study() -> Content:
 def own_study() -> Content:
     """A study of the user's own files: a sample sheet and PNG files."""
     return {
-        "paper": "p4_unet_isbi",
         "title": "Own files",
         "data": {
             "source": "files",

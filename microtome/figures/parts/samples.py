@@ -15,7 +15,7 @@ ORDERS = ("", "worst", "best")
 PHRASES = {"": "", "worst": ", worst first", "best": ", best first"}
 NO_GROUP = ""
 DATA_SENTENCES = {
-    "phantom": "Phantom images, not comparable with published ones.",
+    "phantom": "Phantom images, not comparable with real ones.",
     "public": "Images of a public data set.",
     "own": "Own images.",
 }

@@ -10,6 +10,9 @@ from microtome.tables.frame import SD_SUFFIX
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.rows import Row
 
+UNREDUCED = frozenset({"full", "paper"})
+"""What cards call the scale that is the study file itself (`microtome.config.workflow.WHOLE`)."""
+
 PUBLISHED = "published"
 
 
@@ -59,8 +62,9 @@ def note_of(inputs: Inputs, *sentences: str, published: str = "") -> str:
     Returns:
         The note.
     """
-    scales = sorted({str(record.card["scale"]) for record in inputs.runs} - {"paper"})
-    scale = f"Trained at {' and '.join(scales)} scale, with settings reduced from the published ones."
+    scales = sorted({str(record.card["scale"]) for record in inputs.runs} - UNREDUCED)
+    fuller = "published ones" if inputs.paper else "study's full ones"
+    scale = f"Trained at {' and '.join(scales)} scale, with settings reduced from the {fuller}."
     other = "The published values are of other images and must not be compared with ours."
     is_comparable = not published or set(inputs.data_kinds) == {"public"}
     said = (*sentences, scale if scales else "", "" if is_comparable else other)

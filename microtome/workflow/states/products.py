@@ -95,8 +95,8 @@ def crate(plans: Mapping[str, StudyPlan]) -> str:
 
 def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
     """What there is to show of all studies, and the command that makes it."""
-    scale = next(iter(plans.values())).scale
-    command = f"snakemake --cores 2 --config scale={scale} studies=[{','.join(plans)}]"
+    scale = min(plan.scale for plan in plans.values())  # of `full` and `paper` the one that suits all
+    command = f"snakemake --cores 2 --config scale={scale} studies={','.join(plans)}"
     return {"scale": scale, "command": command, "studies": {name: _shown(p) for name, p in plans.items()}}
 
 
