@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -41,6 +41,31 @@ def unfit_for_files(text: str) -> str:
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in PurePosixPath(text).parts):
         return f"a name of more than {LONGEST_NAME} bytes"
     return f"a path of more than {LONGEST_PATH} bytes" if len(os.fsencode(text)) > LONGEST_PATH else ""
+
+
+SEGMENTATIONS = (".png", ".tif", ".tiff", ".bmp", ".xml", ".json", ".geojson")
+"""Endings of segmentations that other tools make."""
+
+
+def files_by_name(path: Path, suffixes: Collection[str] = SEGMENTATIONS) -> dict[str, Path]:
+    """The files of a folder, or the one file, by the name of their image: without the suffix, or `.ome.tif`.
+
+    Raises:
+        ValueError: Two files have one name.
+
+    Example:
+        >>> files_by_name(Path("no/such/folder"))
+        {}
+    """
+    files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
+    found: dict[str, Path] = {}
+    for file in files:
+        if file.suffix.lower() in suffixes and not file.name.startswith("."):
+            other = found.setdefault(file.stem.removesuffix(".ome"), file)
+            if other != file:
+                msg = f"{other} and {file.name} are of one name; expected one file for each image"
+                raise ValueError(msg)
+    return found
 
 
 @contextmanager

@@ -100,6 +100,16 @@ def borrowed(name):
     return inputs
 
 
+def evaluated_targets(wildcards):
+    """The targets of all evaluated batches of a study."""
+    found = plan(wildcards)
+    return expand(
+        at.study("targets/{batch}"),
+        study=wildcards.study,
+        batch=found.labelled(found.evaluated_batches),
+    )
+
+
 def all_of(section):
     """Every table or figure of every study."""
     return [

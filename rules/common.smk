@@ -101,6 +101,10 @@ wildcard_constraints:
     seed=r"\d+",
     split="[a-z0-9-]+",
     batch=r"[a-z0-9]+-\d+",
+    external="|".join(
+        sorted({name for plan in PLANS.values() for name in plan.study.external})
+    )
+    or "(?!)",
     run=runs_of("ensemble", "calibrated", "plain", "borrowed"),
 
 

@@ -28,6 +28,35 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
+# Segmentations of other tools (`external`), against the targets of the study.
+rule score_external:
+    input:
+        predictions=lambda wildcards: list(
+            plan(wildcards).external_files(wildcards.external).values()
+        ),
+        targets=evaluated_targets,
+    output:
+        metrics=at.study("external/{external}/metrics.tsv"),
+    log:
+        at.log("score_external", "study", "external"),
+    benchmark:
+        at.times("score_external", "study", "external")
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=lasting(60),
+    params:
+        state=lambda wildcards: states.runs.score_external(
+            plan(wildcards), wildcards.external
+        ),
+    message:
+        "{wildcards.study}: evaluate {wildcards.external}, made elsewhere"
+    script:
+        "../scripts/score_external.py"
+
+
 rule tabulate:
     input:
         unpack(entry_files("tables")),

@@ -45,10 +45,12 @@ def _check_names(study: Study, places: Places) -> Iterator[Fault]:
         yield Fault(path, called, f"another name than {', '.join(TAKEN)}")
     if not NAME.fullmatch(study.name):
         yield Fault(path, called, f"a file name of {NAME_TEXT}")
-    for section in ("runs", "tables", "figures"):
+    for section in ("runs", "external", "tables", "figures"):
         for name in getattr(study, section):
             if not NAME.fullmatch(name):
                 yield Fault(places((section, name)), f"the name '{name}'", NAME_TEXT)
+    for name in study.external.keys() & study.runs.keys():
+        yield Fault(places(("external", name)), f"'{name}', the name of a run", "another name")
 
 
 def _check_data(study: Study, places: Places) -> Iterator[Fault]:

@@ -27,6 +27,8 @@ EVERY_CLASS = "all"
 """What metrics call the classes together."""
 OWN_LOSS = "{loss}"
 """In the name of a metric: the loss of each run, or each evaluated loss."""
+LOSS_PREFIX = "loss_"
+"""Metrics that need probabilities, which segmentations of other tools do not have."""
 FLAGS = ("images", "stains", "objects", "cubes")
 """Options of tables and figures that are gone."""
 PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -75,11 +77,21 @@ def check_products(study: Study, places: Places) -> Iterator[Fault]:
 
 
 def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
-    """The runs that a table or a figure is made of, in order; `all` leaves out what the kind cannot show."""
+    """The runs that a table or a figure is made of, in order; `all` leaves out what the kind cannot show.
+
+    Segmentations of other tools count as runs where metrics are all that is shown.
+    """
     if entry.runs != "all":
         return list(entry.runs)
     needed = kind.needs(entry.options)
-    return [name for name, run in study.runs.items() if _lacking(run, needed) is None]
+    able = [name for name, run in study.runs.items() if _lacking(run, needed) is None]
+    return [*able, *(study.external if _shows_metrics_alone(kind, entry.options) else ())]
+
+
+def _shows_metrics_alone(kind: Kind, options: Mapping[str, Any]) -> bool:
+    """Whether a kind shows what was measured on segmentations, and nothing else of runs."""
+    of_probabilities = any(metric.startswith(LOSS_PREFIX) for metric in kind.declared("METRICS"))
+    return kind.needs(options) == {"runs"} and not of_probabilities
 
 
 def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
@@ -187,7 +199,11 @@ class _Product:
         runs, needed = self.study.runs, self.kind.needs(self._given)
         for number, name in enumerate(self.entry.runs if self.entry.runs != "all" else ()):
             where = self._at("runs", str(number))
-            if name not in runs:
+            if name in self.study.external:
+                if not _shows_metrics_alone(self.kind, self._given):
+                    found = f"'{name}', a segmentation of another tool, without network or maps"
+                    yield Fault(where, found, f"one of {', '.join(runs) or 'no run of this study'}")
+            elif name not in runs:
                 yield Fault(where, f"'{name}'", nearest(name, runs))
             elif lacking := _lacking(runs[name], needed):
                 able = [key for key, run in runs.items() if _lacking(run, needed) is None]
@@ -230,6 +246,9 @@ class _Product:
         for name in self._of_runs(metric) if isinstance(metric, str) else ():
             if name not in self.known:
                 yield Fault(self._at(*keys), f"'{name}'{default}", _nearest_metric(name, self.known))
+            elif name.startswith(LOSS_PREFIX) and (others := self.study.external.keys() & self._shown):
+                found = f"'{name}'{default} of {', '.join(sorted(others))}, which has no probabilities"
+                yield Fault(self._at(*keys), found, "another metric, or `runs` without it")
             elif of not in self.known[name]:
                 expected = f"{nearest(str(of), self.known[name])}, which '{name}' is of"
                 yield Fault(self._at(*of_keys), f"'{name}'{default} of class '{of}'", expected)

@@ -156,6 +156,15 @@ class Entry(Section):
         return dict(self.model_extra or {})
 
 
+class External(Section):
+    """Segmentations that another tool made of the evaluated images."""
+
+    label: str = option("", "name in tables and figures; empty: its key")
+    predictions: str = option(
+        ..., "folder with a file named as each evaluated image: a label image, GeoJSON or Aperio XML"
+    )
+
+
 class _Study(Section):
     """What every study has, whatever its modalities."""
 
@@ -171,6 +180,9 @@ class _Study(Section):
         {},
         "run name: what it changes of `defaults`; at a scale, `omit` leaves a run out. No runs: "
         "the study only looks at its data (split.kind none)",
+    )
+    external: dict[str, External] = option(
+        {}, "segmentations of other tools, which stand beside runs in tables of metrics and tests"
     )
     evaluate: Evaluate = option(Evaluate(), "what is measured")
     tables: dict[str, Entry] = option({}, "table name: its kind and options")

@@ -11,6 +11,8 @@ import pandas as pd
 from microtome.provenance import tsv
 from microtome.provenance.cards import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
 
+EXTERNAL = "external"
+"""What stands for the network of another tool."""
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "learning_rate", "seconds")
 METRICS_COLUMNS = ("study", "split", "run", "seed", "part", "sample", "class", "metric", "value")
 
@@ -94,6 +96,26 @@ def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None
         msg = f"two folders hold the same (run, split, seed): {repeated}; give each run once"
         raise ValueError(msg)
     return records
+
+
+def external_records(
+    name: str, metrics: pd.DataFrame, folder: Path, *, data_source: str, label: str = ""
+) -> list[RunRecord]:
+    """What another tool made, as the records of a run that was not trained here: one for each split.
+
+    Args:
+        name: Its name.
+        metrics: Its rows (`METRICS_COLUMNS`).
+        folder: Where they are kept.
+        data_source: Where the images come from.
+        label: Name to print; empty: its name.
+    """
+    card = {"run": name, "data_source": data_source, "network": {"name": EXTERNAL}, "scale": "paper"}
+    card["seconds"] = {}
+    return [
+        RunRecord(name, label or name, 0, str(split), card, None, of, folder)
+        for split, of in metrics.groupby("split", sort=False)
+    ]
 
 
 def read_history(path: str | Path) -> pd.DataFrame:

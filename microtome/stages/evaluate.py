@@ -75,17 +75,17 @@ def _context(options: Options, sample: str, folders: Folders) -> Context:
     maps, segmentation, truth = (find_sample(folders[name], sample) for name in FOLDERS)
     return Context(
         truth=images.read(truth),
-        truth_instances=_instances(truth),
+        truth_instances=objects_beside(truth),
         probability=read_map(maps),
         segmentation=images.read(segmentation),
-        segmented_instances=_instances(segmentation),
+        segmented_instances=objects_beside(segmentation),
         classes=options["classes"],
         thresholds=options["thresholds"],
         losses=options["losses"],
     )
 
 
-def _instances(path: Path) -> np.ndarray | None:
+def objects_beside(path: Path) -> np.ndarray | None:
     """The map of objects beside a class map, where there is one."""
     beside = path.parent / INSTANCES / path.name
     return images.read(beside) if beside.is_file() else None

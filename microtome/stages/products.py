@@ -9,7 +9,7 @@ import yaml
 
 from microtome.config import kinds
 from microtome.provenance.record import record
-from microtome.provenance.runs import load_runs
+from microtome.provenance.runs import external_records, load_runs, read_metrics
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import groups_of
 
@@ -57,6 +57,10 @@ def make(
     """
     folders = [card.parent for card in files.get("cards", ())]
     runs = load_runs(folders, labels=options["labels"]) if folders else []
+    for path in files.get("external", ()):
+        name, rows = path.parent.name, read_metrics(path)
+        told = {"data_source": options["data_kind"], "label": options["labels"][name]}
+        runs += external_records(name, rows, path.parent, **told)
     inputs = Inputs(
         runs=runs,
         published=yaml.safe_load(files["published"][0].read_text(encoding="utf-8")),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Measure segmentations that other tools made, as a run is measured."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,14 @@ import pandas as pd
 from microtome.class_maps import semantic_target
 from microtome.config.scoring import Scoring
 from microtome.faults import Fault, nearest, raise_faults
-from microtome.files import finished_folder
-from microtome.io import images
+from microtome.files import SEGMENTATIONS, files_by_name, finished_folder
+from microtome.io import images, views
 from microtome.io.annotations import read_polygons
 from microtome.metrics.families._context import Context
 from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances, rasterize
 from microtome.provenance.cards import METRICS_NAME
-from microtome.provenance.runs import RunRecord
-from microtome.stages.evaluate import measure_samples, write_metrics
+from microtome.provenance.runs import RunRecord, external_records
+from microtome.stages.evaluate import measure_samples, objects_beside, write_metrics
 from microtome.tables.frame import Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import metrics as metrics_table
@@ -30,7 +30,6 @@ Options = Mapping[str, Any]
 Pair = tuple[Path, Path]
 """The file of the truth and that of the prediction of one image."""
 PART, SPLIT = "scored", "main"
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", *OUTLINE_SUFFIXES)
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2", ".bmp")
 PICKED = ("aji", "aji_plus", "pq", "object_f1", "dice", "iou", "accuracy", "v_rand", "v_info", "pixel_error")
 """Metrics of the table; the others are in `metrics.tsv`."""
@@ -84,18 +83,50 @@ def score(
     return tables["scores"]
 
 
+def score_external(
+    options: Options, predictions: Sequence[Path], targets: Sequence[Path], path: Path
+) -> None:
+    """Measure what another tool made of the evaluated images of a study, and write `metrics.tsv`.
+
+    Args:
+        options: The rule's options (see `workflow.states.runs.score_external`).
+        predictions: The tool's files, in the order of `images`.
+        targets: Folders of the study's targets.
+        path: The file; its rows are those of a run with seed 0 in each split.
+
+    Raises:
+        ValueError: A file is at fault, or has another size than its target.
+    """
+    files = dict(zip(options["images"], predictions, strict=True))
+    given = {name: options[name] for name in ("kind", "convention")}
+    scoring = Scoring(classes=dict(options["classes"]), **given)
+
+    def see(sample: str) -> Context:
+        place = views.find_sample(targets, sample)
+        truth = images.read(place)
+        found = read_map(files[sample], truth.shape, scoring, is_truth=False)
+        names = {"classes": list(scoring.classes), "thresholds": options["thresholds"]}
+        return certain(truth, objects_beside(place), *found, **names)
+
+    frames = [
+        measure_samples({**options, "split": split, "samples": samples}, see)
+        for split, samples in options["samples"].items()
+    ]
+    write_metrics(pd.concat(frames, ignore_index=True), path)
+
+
 def match(truth: Path, prediction: Path) -> dict[str, Pair]:
     """The files of truth and prediction by the name of the image; those of two files belong together.
 
     A prediction without a truth is left out if other images match.
 
     Raises:
-        ConfigurationError: A path is not there or holds nothing, two files have one name, or a truth has no
-            prediction.
+        ConfigurationError: A path is not there or holds nothing, or a truth has no prediction.
+        ValueError: Two files have one name.
     """
     if truth.is_file() and prediction.is_file():
-        return {_name(truth): (truth, prediction)}
-    found = _listed(truth, SUFFIXES), _listed(prediction, SUFFIXES)
+        return {next(iter(files_by_name(truth, (truth.suffix.lower(),)))): (truth, prediction)}
+    found = _listed(truth, SEGMENTATIONS), _listed(prediction, SEGMENTATIONS)
     missing = [name for name in found[0] if name not in found[1]]
     if missing:
         surplus = [name for name in found[1] if name not in found[0]]
@@ -174,12 +205,12 @@ def _seen(sample: str, pair: Pair, sizes: Mapping[str, Path], scoring: Scoring) 
     """One image, read from both files."""
     shape = _shape(sample, pair, sizes)
     (truth, numbers), found = (read_map(path, shape, scoring, is_truth=path is pair[0]) for path in pair)
-    return context(truth, numbers, *found, classes=list(scoring.classes))
+    return certain(truth, numbers, *found, classes=list(scoring.classes))
 
 
-def context(
+def certain(
     truth: np.ndarray,
-    true_objects: np.ndarray | None,
+    numbers: np.ndarray | None,
     segmentation: np.ndarray,
     objects: np.ndarray | None,
     *,
@@ -190,7 +221,7 @@ def context(
     names = range(len(classes)) if len(classes) > 2 else (1,)
     return Context(
         truth=truth,
-        truth_instances=true_objects,
+        truth_instances=numbers,
         probability=np.stack([segmentation == index for index in names]).astype(np.float32),
         segmentation=segmentation,
         segmented_instances=objects,
@@ -228,28 +259,13 @@ def _drawn(path: Path, shape: tuple[int, int], scoring: Scoring) -> np.ndarray:
     return np.array(of, np.uint8)[numbers]
 
 
-def _listed(path: Path, suffixes: Iterable[str]) -> dict[str, Path]:
+def _listed(path: Path, suffixes: Collection[str]) -> dict[str, Path]:
     """The files of a folder by name, or the one file."""
-    files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []
-    found = [file for file in files if file.suffix.lower() in suffixes and not file.name.startswith(".")]
-    names = [_name(file) for file in found]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise_faults([Fault(str(path), f"several files called {_some(twice)}", "one file of each name")])
+    found = files_by_name(path, suffixes)
     if not found:
         kind = "no file of these endings" if path.exists() else "nothing"
         raise_faults([Fault(str(path), kind, f"a file, or a folder of files, {', '.join(suffixes)}")])
-    return dict(zip(names, found, strict=True))
-
-
-def _name(path: Path) -> str:
-    """What an image is called: its file's name without the suffix, `.ome.tif` being one.
-
-    Example:
-        >>> _name(Path("a/b.ome.tif")), _name(Path("b.geojson"))
-        ('b', 'b')
-    """
-    return path.stem.removesuffix(".ome")
+    return found
 
 
 def _some(names: Sequence[str]) -> str:
@@ -259,10 +275,4 @@ def _some(names: Sequence[str]) -> str:
 
 def _record(name: str, metrics: pd.DataFrame, folder: Path) -> RunRecord:
     """What tables take for a run."""
-    return RunRecord(name, name, 0, SPLIT, external_card(name, "own"), None, metrics, folder)
-
-
-def external_card(name: str, data_source: str) -> dict[str, Any]:
-    """The card of what was not trained here."""
-    network, scale = {"name": "external"}, "paper"
-    return {"run": name, "data_source": data_source, "network": network, "scale": scale, "seconds": {}}
+    return external_records(name, metrics, folder, data_source="own")[0]

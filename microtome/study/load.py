@@ -18,6 +18,7 @@ from microtome.config.load import STUDY_FOLDER, Draft, read_draft
 from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import WHOLE, Workflow
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
+from microtome.files import SEGMENTATIONS
 from microtome.study import modalities, splits
 from microtome.study.headers import check_files, remembered
 from microtome.study.plan import StudyPlan
@@ -27,6 +28,8 @@ from microtome.study.splits import Place
 
 HEADERS = Path(".snakemake/microtome-headers.json")
 """What the headers of image files said, beside Snakemake's own memory."""
+LISTED = 8
+"""Samples in a message."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ def load_plans(
                 faults += _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
                 faults += _faults_beside_study(draft, found)
                 plans[name] = _plan(draft.study, _scale_of(draft.study, workflow.scale), root, found)
+                faults += _external_faults(plans[name], draft.places) if look_at_files else []
     faults += _clashing_runs({name: plan.study for name, plan in plans.items()})
     raise_faults(faults)
     return plans
@@ -176,6 +180,27 @@ def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
     samples = {sample.sample: sample for sample in found.samples}
     batches = splits.batches(list(samples), found.splits, study.data.batch_size) if found.splits else {}
     return StudyPlan(study, scale, samples, root, found.splits, batches)
+
+
+def _external_faults(plan: StudyPlan, place: Place) -> Iterator[Fault]:
+    """Evaluated images that another tool has no segmentation of."""
+    wanted = {sample for found in plan.evaluated_parts.values() for sample in found}
+    for name, external in plan.study.external.items():
+        where, folder = place(("external", name, "predictions")), Path(external.predictions)
+        try:
+            missing = sorted(wanted - plan.external_files(name).keys())
+        except ValueError as error:
+            yield Fault(where, f"two files of one name ({error})", "one file for each evaluated image")
+            continue
+        if not folder.is_dir():
+            yield Fault(where, f"'{folder}', which is no folder", "the folder of the segmentations")
+        elif missing:
+            more = f" and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+            found = f"no file of {', '.join(missing[:LISTED])}{more}"
+            expected = (
+                f"a file ({', '.join(SEGMENTATIONS)}) named as each of the {len(wanted)} evaluated images"
+            )
+            yield Fault(where, found, expected)
 
 
 def _unknown_samples(study: Study, made: Mapping[str, Parts], place: Place) -> list[Fault]:

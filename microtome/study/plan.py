@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from microtome.config.study import Study
+from microtome.files import files_by_name
 from microtome.study import modalities
 from microtome.study.headers import data_files
 from microtome.study.sample import Parts, Sample, as_rows
@@ -72,6 +73,26 @@ class StudyPlan:
         """The samples of a part, in the sheet's order."""
         return [name for name in self.samples if self.splits[split][name] == part]
 
+    @cached_property
+    def evaluated_parts(self) -> dict[str, Parts]:
+        """The part of each labelled sample that is evaluated, by split."""
+        return {
+            split: {
+                m: p
+                for p in self.study.evaluate.parts
+                for m in self.members(split, p)
+                if self.samples[m].label
+            }
+            for split in self.splits
+        }
+
+    @cache  # noqa: B019
+    def external_files(self, name: str) -> dict[str, str]:
+        """The segmentation that another tool made of each evaluated sample, as far as there is one."""
+        wanted = dict.fromkeys(m for found in self.evaluated_parts.values() for m in found)
+        files = files_by_name(Path(self.study.external[name].predictions))
+        return {sample: files[sample].as_posix() for sample in wanted if sample in files}
+
     def map_files(self, split: str, run: str) -> list[str]:
         """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
         settings, batches = self.study.runs[run], self.batches_of(split, *self.study.evaluate.parts)
@@ -105,7 +126,8 @@ class StudyPlan:
 
     def labels(self) -> dict[str, str]:
         """Run name to the name printed."""
-        return {name: run.label or name for name, run in self.study.runs.items()}
+        named = {**self.study.runs, **self.study.external}
+        return {name: one.label or name for name, one in named.items()}
 
     def members_of(self, run: str) -> list[str]:
         """The members of an ensemble; the run itself otherwise."""

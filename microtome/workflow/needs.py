@@ -111,6 +111,7 @@ def files(plan: StudyPlan, at: Layout, section: str, name: str) -> dict[str, lis
     where = f"{shown.kind.file} NEEDS"
     raise_faults([Fault(where, f"'{need}'", nearest(need, FILES)) for need in unknown])
     found = {"cards": shown.of_runs("card.json"), "metrics": shown.of_runs("metrics.tsv")}
+    found["external"] = [f"external/{run}/metrics.tsv" for run in shown.runs if run in plan.study.external]
     for need in sorted(shown.takes):
         found |= {key: paths(shown) for key, paths in FILES[need].items()}
     listed = {key: _placed(plan, at, paths) for key, paths in found.items()}

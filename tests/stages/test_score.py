@@ -145,7 +145,7 @@ def test_names_without_a_partner_are_listed(tmp_path):
     with pytest.raises(ConfigurationError, match="no file of these endings"):
         match(truth, write(tmp_path / "empty"))
     images.write(found / "a.ome.tif", squares((0, 0)))
-    with pytest.raises(ConfigurationError, match="several files called a"):
+    with pytest.raises(ValueError, match=r"a.ome.tif and a.png are of one name"):
         match(truth, found)
 
 

@@ -192,7 +192,7 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
                 "batch_size",
             },
         ),
-        (Study, "", {"name", "split", "runs", "cubes"}),
+        (Study, "", {"name", "split", "runs", "cubes", "external"}),
     ],
 )
 def test_the_table_above_has_every_option_of_the_study(

@@ -88,6 +88,20 @@ def evaluate(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     return state_of("evaluate", options, measuring(plan))
 
 
+@cache
+def score_external(plan: StudyPlan, name: str) -> str:
+    """State of `score_external`: what another tool made of the evaluated images."""
+    data, targets = plan.study.data, plan.study.targets
+    chosen = plan.study.evaluate.model_dump(include={"metrics", "thresholds"})
+    chosen["metrics"] = [family for family in chosen["metrics"] if family != "losses"]
+    images = list(plan.external_files(name))
+    options = {"study": plan.study.name, "run": name, "seed": 0, "samples": plan.evaluated_parts}
+    options |= {"images": images, "groups": {image: plan.samples[image].group for image in images}}
+    options |= {"kind": targets.kind, "convention": targets.convention, "classes": list(data.classes.items())}
+    modules = [f"microtome.metrics.families.{family}" for family in chosen["metrics"]]
+    return state_of("score_external", options | chosen, modules)
+
+
 def identity(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
     """What a trained run is called in its card."""
     return {"study": plan.study.name, "scale": plan.scale, "split": split, "run": run, "seed": seed}
