@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from microtome.cubes.calibration_band import (
     FULL_SCALE,
+    HIGHEST,
     BandQuality,
     Limits,
     at_least,
@@ -43,12 +44,18 @@ __all__ = [
     "calibrate",
     "calibrate_files",
     "scale_files",
+    "scale_of",
 ]
 
 MOSTLY = 0.5
 """Share of a band, or of a cube, from which on a fault is an error instead of a count."""
 NOTABLE = 0.01
 """Share of a band from which on a warning is given."""
+LOWEST_PEAK = 0.01
+"""A cube whose largest value is below is no transmittance."""
+SCALES = (1.0, 100.0, 255.0, 1000.0, 4095.0, 10_000.0, 65_535.0)
+"""What programs store for a transmittance of 1."""
+NO_TRANSMITTANCE = "give transmittance, or counts with their references"
 THREADS = 2
 GROUP = 8
 """Bands read together where the values of a pixel lie together in the file."""
@@ -218,7 +225,7 @@ def calibrate_files(
     """
     cube = open_cube(raw)
     paths = {"dark": dark, "blank": blank, "blank_dark": blank_dark, "bias": bias}
-    frames = {name: None if path is None else open_cube(path) for name, path in paths.items()}
+    frames = {name: None if path is None else _open_reference(path, cube) for name, path in paths.items()}
     found = {name: None if frame is None else frame.exposure for name, frame in frames.items()}
     exposures = Exposures(cube.exposure, **found)
     references = open_references(cube, Frames(**frames), exposures, scale_exposure=scale_exposure)
@@ -226,14 +233,14 @@ def calibrate_files(
 
 
 def scale_files(
-    raw: Path | str, target: Path | str, *, scale: float = 1.0, threads: int = THREADS
+    raw: Path | str, target: Path | str, *, scale: float | None = None, threads: int = THREADS
 ) -> Quality:
     """Take over a cube that is transmittance already, from disk to disk.
 
     Args:
         raw: The cube; its values are transmittance times `scale`.
         target: ENVI header to write, ``.hdr``; the result is BSQ float32, clipped to 0..1.5.
-        scale: Stored value of a transmittance of 1.
+        scale: Stored value of a transmittance of 1; None for what the file says, else 1.
         threads: Bands worked on at the same time.
 
     Returns:
@@ -241,19 +248,36 @@ def scale_files(
 
     Raises:
         CubeError: The file cannot be read.
-        CalibrationError: `scale` is not positive, or most values are not finite.
+        CalibrationError: `scale` is not positive or another than in the file, most values are not finite,
+            or the values are no transmittance: most lie outside 0..1.5, or all below 0.01.
     """
-    if not 0 < scale < np.inf:
-        expected = "the stored value of a transmittance of 1"
-        raise CalibrationError(raw, f"scale {scale}", expected, "correct `scale`")
     cube = open_cube(raw)
+    scale = scale_of(cube, scale)
     one = np.ones((1, 1), np.float32)
     references = References(
         lambda band: 0 * one, lambda band: np.float32(scale) * one, Exposures(cube.exposure), ()
     )
-    return _to_file(
-        cube, references, Limits(np.inf, 0.0), Path(target), threads, spectra=("raw", "transmittance")
-    )
+    limits = Limits(np.inf, 0.0)
+    return _to_file(cube, references, limits, Path(target), threads, ("raw", "transmittance"), scale)
+
+
+def scale_of(cube: Cube, scale: float | None) -> float:
+    """The value of a transmittance of 1: as given, as the cube's file says, else 1.
+
+    Raises:
+        CalibrationError: It is not positive, or the file says another.
+    """
+    if scale is not None and not 0 < scale < np.inf:
+        expected = "the stored value of a transmittance of 1"
+        raise CalibrationError(cube.path, f"scale {scale}", expected, "correct `scale`")
+    if scale is None:
+        return cube.scale or 1.0
+    if cube.scale is not None and not np.isclose(scale, cube.scale):
+        found = (
+            f"reflectance scale factor = {cube.scale:g} in the header, and `scale: {scale:g}` in the study"
+        )
+        raise CalibrationError(cube.path, found, "the same", "leave `scale` out, or correct the header")
+    return scale
 
 
 def _to_file(
@@ -263,11 +287,52 @@ def _to_file(
     target: Path,
     threads: int,
     spectra: Sequence[str] = SPECTRA,
+    scale: float | None = None,
 ) -> Quality:
     options = {"wavelengths": cube.wavelengths, "metadata": {"description": "transmittance"}}
     with CubeWriter(target, height=cube.height, width=cube.width, dtype=np.float32, **options) as writer:
-        _, quality = _run(cube, references, limits, writer.write, threads=threads, spectra=spectra)
+        bands, quality = _run(cube, references, limits, writer.write, threads=threads, spectra=spectra)
+        if scale is not None:
+            _check_plausible(cube, bands, scale)
     return quality
+
+
+def _check_plausible(cube: Cube, bands: Sequence[BandQuality], scale: float) -> None:
+    """Refuse values that cannot be transmittance once they are divided by the scale."""
+    highest = max(band.highest for band in bands)
+    outside = np.mean([band.clipped / band.pixels for band in bands])
+    if outside <= MOSTLY and highest >= LOWEST_PEAK * scale:
+        return
+    found = f"no value above {LOWEST_PEAK:g}"
+    if outside > MOSTLY:
+        found = f"{outside:.0%} of the values outside 0 to {HIGHEST:g}"
+    likely, remedy = likely_scale(highest), NO_TRANSMITTANCE
+    if likely not in (None, scale):
+        remedy = f"set the true `scale`, which is likely {likely:g}"
+    found = f"{found} (the largest stored one is {highest:g}, `scale` {scale:g})"
+    raise CalibrationError(cube.path, found, "transmittance or reflectance", remedy)
+
+
+def likely_scale(highest: float) -> float | None:
+    """The usual value of a transmittance of 1 that makes the largest value of a cube a plausible one.
+
+    Example:
+        >>> likely_scale(11830), likely_scale(104.2), likely_scale(0.93)
+        (10000.0, 100.0, 1.0)
+    """
+    if highest in SCALES:
+        return highest
+    return next((scale for scale in SCALES if LOWEST_PEAK < highest / scale <= HIGHEST), None)
+
+
+def _open_reference(path: Path | str, cube: Cube) -> Cube:
+    """A reference without the bands that the cube's header marks as bad."""
+    reference = open_cube(path)
+    further = sorted(set(reference.bad_bands) - set(cube.bad_bands))
+    if further:
+        found = f"{_listed(further)} marked bad in 'bbl', which {cube.path.name} takes for good"
+        raise CalibrationError(reference.path, found, "the same bands", "mark them in the cube's header too")
+    return open_cube(path, bad_bands=cube.bad_bands) if cube.bad_bands else reference
 
 
 def _run(
@@ -287,13 +352,15 @@ def _run(
         stop = min(start + group, cube.bands)
         found = []
         for band, raw in zip(range(start, stop), cube.read_bands(start, stop), strict=True):
+            own = replace(limits, full_scale=cube.value_of(band, limits.full_scale))
             quality, mask = calibrate_band(
-                raw, references.dark(band), references.blank(band), limits, partial(sink, band)
+                raw, references.dark(band), references.blank(band), own, partial(sink, band)
             )
             if references.recorded_blank is not None:
-                count = at_least(references.recorded_blank(band), limits.full_scale, raw.shape)
-                quality = replace(quality, blank_saturated=count)
-            _check_dark(cube, band, quality)
+                quality = replace(
+                    quality, blank_saturated=_saturated(references.recorded_blank, band, limits)
+                )
+            _check_dark(cube, band, quality, limits)
             if invalid is not None and mask is not None:
                 invalid[band] = mask
             found.append(quality)
@@ -307,11 +374,20 @@ def _run(
     return bands, _summary(cube, bands, references, limits, spectra)
 
 
-def _check_dark(cube: Cube, band: int, quality: BandQuality) -> None:
-    if quality.is_lit and quality.darker > MOSTLY * quality.pixels:
+def _saturated(blank: Cube, band: int, limits: Limits) -> int:
+    """Pixels of a blank at the camera's largest value, as it was recorded."""
+    return at_least(blank.read_band(band), blank.value_of(band, limits.full_scale), blank.shape[1:])
+
+
+def _check_dark(cube: Cube, band: int, quality: BandQuality, limits: Limits) -> None:
+    if not quality.is_lit or quality.darker <= MOSTLY * quality.pixels:
+        return
+    if limits.full_scale == np.inf:
+        found, remedy = f"{quality.darker / quality.pixels:.0%} of band {band} below 0", NO_TRANSMITTANCE
+    else:
         found = f"{quality.darker / quality.pixels:.0%} of band {band} darker than the dark reference"
         remedy = "name the dark reference of this recording (shutter closed)"
-        raise CalibrationError(cube.path, found, "few pixels", remedy)
+    raise CalibrationError(cube.path, found, "few pixels", remedy)
 
 
 def _summary(
@@ -339,7 +415,7 @@ def _warnings(
     cube: Cube, bands: Sequence[BandQuality], shares: dict[str, tuple[float, ...]], limits: Limits
 ) -> list[str]:
     texts = {
-        "invalid": "pixels without light in the blank, filled from their neighbours",
+        "invalid": f"pixels without light in the blank{_ignoring(cube)}, filled from their neighbours",
         "darker": "pixels below 0 (darker than the dark reference)",
         "blank_saturated": "pixels of the blank saturated, so that ratios are biased high",
     }
@@ -349,13 +425,37 @@ def _warnings(
         touched = [band for band, share in enumerate(shares[name]) if share > least[name]]
         if touched:
             found.append(f"{text}: {_listed(touched)}, up to {max(shares[name]):.1%}")
-    highest = max(band.highest for band in bands)
-    if highest > limits.full_scale:
-        text = f"counts up to {highest:g} exceed full_scale {limits.full_scale:g}: correct `full_scale`"
+    above = [
+        band.highest for i, band in enumerate(bands) if band.highest > cube.value_of(i, limits.full_scale)
+    ]
+    if above:
+        text = f"counts up to {max(above):g} exceed full_scale {limits.full_scale:g}: correct `full_scale`"
         found.append(text)
+    if cube.bad_bands:
+        found.append(f"marked bad in the header (bbl) and left out: {_listed(cube.bad_bands)} of the file")
+    if limits.full_scale < np.inf:
+        found += _doubts(cube, bands, shares)
     if cube.wavelengths is None:
         found.append("the header names no wavelengths: bands are numbered; add 'wavelength = {…}' to it")
     return found
+
+
+def _doubts(cube: Cube, bands: Sequence[BandQuality], shares: dict[str, tuple[float, ...]]) -> list[str]:
+    """What speaks against counts with their own references."""
+    found = []
+    if cube.scale is not None:
+        text = f"the header has a reflectance scale factor ({cube.scale:g}), as calibrated cubes do"
+        found.append(f"{text}: if it is one, set `calibrated: true`")
+    if np.mean(shares["clipped"]) > MOSTLY:
+        found.append(f"most values lie outside 0 to {HIGHEST:g}: is the blank that of this recording?")
+    if max(band.transmittance for band in bands) < LOWEST_PEAK:
+        text = f"the mean of every band is below {LOWEST_PEAK:g}"
+        found.append(f"{text}: have cube and blank been recorded or saved with one depth (8, 12, 16 bits)?")
+    return found
+
+
+def _ignoring(cube: Cube) -> str:
+    return "" if cube.ignored is None else f", not finite or of the data ignore value {cube.ignored:g}"
 
 
 def _listed(bands: Sequence[int], most: int = 6) -> str:

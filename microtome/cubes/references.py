@@ -51,7 +51,7 @@ class References:
     blank: Callable[[int], NDArray]
     exposures: Exposures
     warnings: tuple[str, ...]
-    recorded_blank: Callable[[int], NDArray] | None = None  # the counts, where `blank` is scaled
+    recorded_blank: Cube | None = None  # the file of the blank, where `blank` is not as it was recorded
 
 
 def open_references(cube: Cube, frames: Frames, exposures: Exposures, *, scale_exposure: bool) -> References:
@@ -78,7 +78,8 @@ def open_references(cube: Cube, frames: Frames, exposures: Exposures, *, scale_e
         warnings.append(f"no exposure in the header of the {' and the '.join(unknown)}: nothing is scaled")
     zero = np.zeros((1, 1), np.float32)
     dark = _reader(frames.dark) if frames.dark else lambda band: zero
-    return References(dark, _reader(frames.blank), exposures, tuple(warnings))
+    recorded = None if frames.blank.line is None else frames.blank
+    return References(dark, _reader(frames.blank), exposures, tuple(warnings), recorded)
 
 
 def _scaled(cube: Cube, frames: Frames, exposures: Exposures) -> References:
@@ -104,7 +105,7 @@ def _scaled(cube: Cube, frames: Frames, exposures: Exposures) -> References:
             warnings.append(
                 f"the {name} reference was exposed {exposure:g}: its rise above the bias is scaled"
             )
-    return References(dark, blank, exposures, tuple(warnings), recorded)
+    return References(dark, blank, exposures, tuple(warnings), frames.blank)
 
 
 def _dark_of(exposure: float, cube: Cube, frames: Frames, exposures: Exposures) -> Callable[[int], NDArray]:
@@ -152,6 +153,12 @@ def _check_shape(cube: Cube, reference: Cube, name: str) -> None:
         found = f"a {name} reference of {bands} bands of {height}x{width}"
         remedy = "name the reference of this recording, or average its lines"
         raise CalibrationError(reference.path, found, f"{size} as {cube.path}", remedy)
+    if (cube.line is None) != (reference.line is None):
+        found = (
+            f"'data gain values' or 'data offset values' in one of {cube.path.name} and {reference.path.name}"
+        )
+        remedy = "give both as counts, or both with their gains"
+        raise CalibrationError(reference.path, found, "them in the cube and in its references", remedy)
     waves = (cube.wavelengths, reference.wavelengths)
     if None not in waves and not np.allclose(*waves, rtol=0, atol=SAME_WAVELENGTH):
         found = f"other wavelengths than in {cube.path}"

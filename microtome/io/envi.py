@@ -9,7 +9,7 @@ import itertools
 import re
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from microtome.io import images, matlab
 from microtome.io.envi_header import Header, ordered_nanometres, plain_text, read_header
+from microtome.io.envi_values import StatedSource, occurring
 from microtome.io.envi_writer import CubeWriter
 from microtome.io.errors import CubeError, EnviError
 from microtome.io.raster import EVERY, ArraySource, Raster, StackedSource, check_window
@@ -28,7 +29,7 @@ __all__ = ["Cube", "CubeError", "CubeWriter", "EnviError", "cube_of", "open_cube
 
 TIFF_ENDINGS = (".tif", ".tiff")
 MAT_ENDING = ".mat"
-NANOMETRES = re.compile(r"(\d+(?:\.\d+)?)\s*nm")
+WAVELENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|[uµμ]m)")
 
 
 class EnviSource:
@@ -102,6 +103,12 @@ class Cube:
     wavelengths: tuple[float, ...] | None = None  # of each band, nm, rising or falling; None if unknown
     exposure: float | None = None  # ms, or the file's number where it names no unit
     metadata: Mapping[str, str] = field(default_factory=dict)  # fields of the header as text, names lower
+    bad_bands: tuple[int, ...] = ()  # bands of the file that are left out, from 0
+    ignored: float | None = None  # stored value that is NaN here, as it stands for no measurement
+    scale: float | None = None  # value of a transmittance of 1, where the file says it
+    line: tuple[tuple[float, ...], tuple[float, ...]] | None = (
+        None  # gain and offset that were applied, by band
+    )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -133,6 +140,10 @@ class Cube:
         """Whether the values of one pixel lie together in the file, so that bands are best read in groups."""
         return self.metadata.get("interleave", "").lower() == "bip"
 
+    def value_of(self, band: int, stored: float) -> float:
+        """What a stored value of a band is here, with the gain and offset of the file."""
+        return stored if self.line is None else self.line[0][band] * stored + self.line[1][band]
+
     def read_band(self, index: int) -> NDArray:
         """Read one band, (H, W).
 
@@ -157,12 +168,17 @@ class Cube:
         return self.read_bands(0, self.bands)
 
 
-def open_cube(path: Path | str) -> Cube:
+def open_cube(path: Path | str, *, bad_bands: Collection[int] = ()) -> Cube:
     """Open a cube.
+
+    What an ENVI header says of its values is heard: bands that ``bbl`` marks as bad are left out, pixels of
+    the ``data ignore value`` are NaN, ``data gain values`` and ``data offset values`` are applied. The
+    ``reflectance scale factor`` is `Cube.scale`; the values are not divided by it.
 
     Args:
         path: ENVI header (or its data file), MATLAB file of version 7 or older with one variable rows x
             columns x bands, or TIFF with one channel or page a band.
+        bad_bands: Further bands of an ENVI file to leave out, from 0.
 
     Returns:
         The cube; its values are read when asked for.
@@ -187,7 +203,31 @@ def open_cube(path: Path | str) -> Cube:
             raise CubeError(path, "nothing", "a cube", "check the path in the sample sheet")
         return _of_matlab(path) if ending == MAT_ENDING else _of_tiff(path)
     header = read_header(_header_of(path))
-    return Cube(header.path, EnviSource(header), header.wavelengths, header.exposure, header.metadata)
+    return _stated(header, {*header.bad_bands, *bad_bands})
+
+
+def _stated(header: Header, left_out: Collection[int]) -> Cube:
+    """The cube of a header, with what it says of its values."""
+    kept = [band for band in range(header.bands) if band not in left_out]
+    source: Raster = EnviSource(header)
+    ignored = header.ignored if occurring(header.ignored, source.dtype) is not None else None
+    line = None
+    if header.gains or header.offsets:
+        pair = (header.gains or (1.0,) * header.bands, header.offsets or (0.0,) * header.bands)
+        line = tuple(tuple(values[band] for band in kept) for values in pair)
+    if len(kept) < header.bands or ignored is not None or line:
+        source = StatedSource(source, kept, ignored, line)
+    return Cube(
+        header.path,
+        source,
+        header.wavelengths and tuple(header.wavelengths[band] for band in kept),
+        header.exposure,
+        header.metadata,
+        bad_bands=tuple(sorted(left_out)),
+        ignored=ignored,
+        scale=header.scale,
+        line=line,
+    )
 
 
 def cube_of(array: NDArray, *, wavelengths: Sequence[float] | None = None, name: str = "array") -> Cube:
@@ -258,10 +298,10 @@ def _named_wavelengths(path: Path, description: str | None, bands: int) -> tuple
     except ET.ParseError:
         return None
     names = [item.get("Name", "") for item in root.iter() if item.tag.endswith("}Channel")]
-    found = [NANOMETRES.fullmatch(name.strip()) for name in names]
-    if len(found) != bands or not all(found):
+    found = [WAVELENGTH.fullmatch(name.strip()) for name in names]
+    if len(found) != bands or not all(found) or len({match[2] for match in found}) > 1:
         return None
-    return ordered_nanometres([float(match[1]) for match in found], "nm", path)
+    return ordered_nanometres([float(match[1]) for match in found], found[0][2], path)
 
 
 def _header_of(path: Path) -> Path:

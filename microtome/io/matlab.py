@@ -74,5 +74,6 @@ def _is_cube(value: NDArray) -> bool:
 def _vector(path: Path, arrays: dict[str, NDArray], bands: int) -> tuple[float, ...] | None:
     for name, value in arrays.items():
         if name.lower() in WAVELENGTH_NAMES and value.size == bands and value.dtype.kind in "uif":
-            return ordered_nanometres([float(item) for item in value.ravel()], "", path)
+            unit = "nm" if name.lower().endswith("_nm") else ""
+            return ordered_nanometres([float(item) for item in value.ravel()], unit, path)
     return None

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from microtome.cubes import band_selection, calibration, rgb
+from microtome.cubes.calibration_band import fill_invalid
 from microtome.files import finished_file, finished_folder, write_json
 from microtome.io import images, views
 from microtome.io.envi import Cube, open_cube
@@ -179,10 +180,12 @@ def cut_raw_batch(options: Options, rows: Sequence[Row], root: Path, table: Path
     Raises:
         BandError: As `cut_batch`.
     """
-    scale = options["scale"] if options["calibrated"] else options["full_scale"]
     with finished_folder(folder) as partial:
         for row in rows:
             cube = open_cube(root / row["cube"])
+            scale = options["full_scale"]
+            if options["calibrated"]:
+                scale = calibration.scale_of(cube, options["scale"])
             _write_bands(views.place(partial, row["sample"]), cube, table, mpp=row.get("mpp"), scale=scale)
 
 
@@ -256,5 +259,11 @@ def _write_bands(path: Path, cube: Cube, table: Path, *, mpp: float | None, scal
         f"band {band}" if np.isnan(wave) else f"{wave:g} nm"
         for band, wave in zip(chosen["band"], chosen["wavelength_nm"], strict=True)
     ]
-    values = np.stack([cube.read_band(int(band)).astype(np.float32) for band in chosen["band"]])
+    values = np.stack([_filled(cube.read_band(int(band)).astype(np.float32)) for band in chosen["band"]])
     images.write(path, values / np.float32(scale), mpp=mpp, channels=names)
+
+
+def _filled(band: np.ndarray) -> np.ndarray:
+    """A band whose pixels without a measurement have the median of their neighbours."""
+    valid = np.isfinite(band)
+    return band if valid.all() else fill_invalid(band, valid)

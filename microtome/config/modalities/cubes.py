@@ -37,7 +37,10 @@ class Cubes(Section):
     """From raw cubes to the bands that networks see."""
 
     calibrated: bool = option(False, "the cubes are transmittance already, times `scale`")
-    scale: PositiveFloat = option(1.0, "calibrated: stored value of a transmittance of 1")
+    scale: PositiveFloat | None = option(
+        None,
+        "calibrated: stored value of a transmittance of 1; null: what the header says, else 1",
+    )
     full_scale: PositiveFloat = option(4095.0, "largest value of the camera")
     scale_exposure: bool = option(
         False,

@@ -134,17 +134,19 @@ def read_target(sources: SampleSources, sample: str, cube: Cube) -> NDArray:
 def class_spectra(cube: Cube, target: NDArray, classes: int) -> NDArray[np.float64]:
     """Average the spectra of the pixels of each class, band by band: (classes, bands).
 
-    Unlabelled pixels of the target (H, W) are left out; NaN for a class without pixels.
+    Unlabelled pixels of the target (H, W) and values that are not finite are left out; NaN for a class
+    without pixels.
     """
     labelled = target != IGNORE
     labels = target[labelled].astype(np.intp)
-    counts = np.bincount(labels, minlength=classes)[:classes]
-    sums = [
-        np.bincount(labels, weights=cube.read_band(band)[labelled], minlength=classes)[:classes]
-        for band in range(cube.bands)
-    ]
-    counted = np.where(counts > 0, counts, np.nan)
-    return np.stack(sums, axis=1) / counted[:, None]
+    found = np.empty((classes, cube.bands))
+    for band in range(cube.bands):
+        values = cube.read_band(band)[labelled]
+        measured = np.isfinite(values)
+        counts = np.bincount(labels[measured], minlength=classes)[:classes]
+        sums = np.bincount(labels[measured], weights=values[measured], minlength=classes)[:classes]
+        found[:, band] = sums / np.where(counts > 0, counts, np.nan)
+    return found
 
 
 def mean_blank(cube: Path) -> NDArray[np.float64] | None:
