@@ -299,8 +299,11 @@ def _named_wavelengths(path: Path, description: str | None, bands: int) -> tuple
         return None
     names = [item.get("Name", "") for item in root.iter() if item.tag.endswith("}Channel")]
     found = [WAVELENGTH.fullmatch(name.strip()) for name in names]
-    if len(found) != bands or not all(found) or len({match[2] for match in found}) > 1:
+    if not found or not all(found) or len({match[2] for match in found}) > 1:
         return None
+    if len(found) != bands:
+        wrong = f"{len(found)} channels named by wavelengths, and {bands} bands in the pages"
+        raise CubeError(path, wrong, "as many", "save the cube again, a page or a channel for each band")
     return ordered_nanometres([float(match[1]) for match in found], found[0][2], path)
 
 

@@ -3,8 +3,9 @@
 
 import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,56 +25,92 @@ LARGEST_RATIO = 1032
 WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "lambda", "wl", "wavelist", "bands_nm")
 
 
+def shape_of(path: Path) -> tuple[int, int, int]:
+    """Bands, rows and columns of the cube in a file, from the heads of its variables.
+
+    Raises:
+        CubeError: As `read_cube`.
+    """
+    variables = _variables(path)
+    name, axis = _cube_of(path, variables)
+    shape = list(variables[name])
+    bands = shape.pop(axis)
+    return bands, *shape
+
+
 def read_cube(path: Path) -> tuple[NDArray, tuple[float, ...] | None]:
     """Read a MATLAB file (version 4 to 7) with one cube (rows, columns, bands).
 
-    A vector named like ``wavelength`` or ``lambda`` with a number for each band gives the wavelengths.
+    A vector named like ``wavelength`` or ``lambda`` gives the wavelengths; the axis that is as long as it is
+    that of the bands, the last where several are.
 
     Returns:
         The cube (bands, rows, columns) and the wavelengths, nm.
 
     Raises:
-        CubeError: It is HDF5 (version 7.3), damaged, or holds none or several cubes.
+        CubeError: It is HDF5 (version 7.3), damaged, holds none or several cubes, or no axis has as many
+            bands as there are wavelengths.
     """
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
+    variables = _variables(path)
+    name, axis = _cube_of(path, variables)
+    wavelengths = _wavelengths_of(variables)
+    wanted = [name] if wavelengths is None else [name, wavelengths]
+    content = _guarded(path, "loadmat", variable_names=wanted)
+    cube = np.moveaxis(content[name], axis, 0)
+    waves = None
+    if wavelengths is not None:
+        unit = "nm" if wavelengths.lower().endswith("_nm") else ""
+        waves = ordered_nanometres([float(item) for item in content[wavelengths].ravel()], unit, path)
+    return cube.astype(cube.dtype.newbyteorder("=")), waves
 
+
+def _variables(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the variables that are plain numbers, which alone are read, if the file can hold as many."""
     with path.open("rb") as file:
         start = file.read(HDF5_PLACES[-1] + len(HDF5_MAGIC))
     if any(start[place:].startswith(HDF5_MAGIC) for place in HDF5_PLACES):
         remedy = "save it with save(…, '-v7') in MATLAB, or export ENVI"
         raise CubeError(path, "MATLAB 7.3 (HDF5)", "version 7 or older", remedy)
+    known = {name: shape for name, shape, kind in _guarded(path, "whosmat") if kind in MAT_NUMBERS}
+    values, most = sum(map(math.prod, known.values())), path.stat().st_size * LARGEST_RATIO
+    if values > most:
+        found = f"a damaged file ({values} numbers in {path.stat().st_size} bytes)"
+        raise CubeError(path, found, "a MATLAB file", "copy it again")
+    return known
+
+
+def _guarded(path: Path, function: str, **options: Any) -> Any:
+    """What a function of SciPy makes of the file."""
+    from scipy import io
+
     try:
-        content = loadmat(path, variable_names=_numeric(path, whosmat(path)))
-    except (MatReadError, *MAT_DAMAGE) as error:
+        return getattr(io, function)(path, **options)
+    except (io.matlab.MatReadError, *MAT_DAMAGE) as error:
         raise CubeError(path, f"a damaged file ({error})", "a MATLAB file", "copy it again") from error
-    arrays = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
-    cubes = {name: value for name, value in arrays.items() if _is_cube(value)}
+
+
+def _cube_of(path: Path, variables: Mapping[str, tuple[int, ...]]) -> tuple[str, int]:
+    """The name of the cube, and its axis of the bands."""
+    cubes = [name for name, shape in variables.items() if len(shape) == CUBE_DIMENSIONS and math.prod(shape)]
     if len(cubes) != 1:
         found = f"{len(cubes)} numeric variables of three dimensions ({', '.join(cubes) or 'none'})"
         remedy = "save the cube, rows x columns x bands, in a file of its own"
         raise CubeError(path, found, "one", remedy)
-    cube = np.moveaxis(next(iter(cubes.values())), -1, 0)
-    return cube.astype(cube.dtype.newbyteorder("=")), _vector(path, arrays, len(cube))
+    shape, wavelengths = variables[cubes[0]], _wavelengths_of(variables)
+    if wavelengths is None:
+        return cubes[0], CUBE_DIMENSIONS - 1
+    count = math.prod(variables[wavelengths])
+    fitting = [axis for axis, length in enumerate(shape) if length == count]
+    if not fitting or (len(fitting) > 1 and fitting[-1] != CUBE_DIMENSIONS - 1):
+        found = (
+            f"{count} numbers in '{wavelengths}' and a cube of {' x '.join(map(str, shape))} in '{cubes[0]}'"
+        )
+        expected = "rows x columns x bands, with a wavelength for each band"
+        raise CubeError(path, found, expected, "save the cube again, or delete the wrong variable")
+    return cubes[0], fitting[-1]
 
 
-def _numeric(path: Path, variables: Iterable[tuple[str, tuple[int, ...], str]]) -> list[str]:
-    """Names of the variables that are plain numbers, which alone are read, if the file can hold as many."""
-    known = [(name, math.prod(shape)) for name, shape, kind in variables if kind in MAT_NUMBERS]
-    values, most = sum(count for _, count in known), path.stat().st_size * LARGEST_RATIO
-    if values > most:
-        msg = f"{values} numbers in {path.stat().st_size} bytes"
-        raise ValueError(msg)
-    return [name for name, _ in known]
-
-
-def _is_cube(value: NDArray) -> bool:
-    return value.ndim == CUBE_DIMENSIONS and value.dtype.kind in "uif" and value.size > 0
-
-
-def _vector(path: Path, arrays: dict[str, NDArray], bands: int) -> tuple[float, ...] | None:
-    for name, value in arrays.items():
-        if name.lower() in WAVELENGTH_NAMES and value.size == bands and value.dtype.kind in "uif":
-            unit = "nm" if name.lower().endswith("_nm") else ""
-            return ordered_nanometres([float(item) for item in value.ravel()], unit, path)
-    return None
+def _wavelengths_of(variables: Mapping[str, tuple[int, ...]]) -> str | None:
+    """The vector that is named like wavelengths; a single number is none."""
+    named = (name for name in variables if name.lower() in WAVELENGTH_NAMES)
+    return next((name for name in named if 1 < max(variables[name]) == math.prod(variables[name])), None)

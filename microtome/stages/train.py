@@ -58,7 +58,14 @@ class TrainingFiles:
         """The image and the target of a sample, one map for each output of the network."""
         maps = [in_memory(open_source(path)) for path in self.target_files(sample, outputs)]
         target = maps[0] if len(maps) == 1 else StackedSource(tuple(maps))
-        return Labelled(in_memory(open_source(find_sample(self.images, sample))), target)
+        path = find_sample(self.images, sample)
+        image = in_memory(open_source(path))
+        if image.shape[1:] != target.shape[1:]:
+            sizes = [f"{height} x {width} pixels" for _, height, width in (image.shape, target.shape)]
+            found = f"an image of {sizes[0]} ({path}) and a target of {sizes[1]}"
+            msg = f"sample {sample}: found {found}, expected one size; register the label, or turn its axes"
+            raise ValueError(msg)
+        return Labelled(image, target)
 
     def target_files(self, sample: str, outputs: Sequence[str]) -> list[Path]:
         """The target of each output: the class map for the mask, the folder of the kind for markers."""

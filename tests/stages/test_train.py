@@ -61,6 +61,19 @@ def test_the_card_names_the_network_and_its_weights(runs):
     networks.build("unet", width=4).load_state_dict(load_file(weights))
 
 
+@pytest.mark.parametrize("sample", ["s1", "s2"])
+@pytest.mark.parametrize("shape", [(48, 47), (40, 48), (56, 56)])
+def test_an_image_of_another_size_than_its_target_is_refused(tmp_path, sample, shape):
+    """In training and in validation, before the first window is drawn."""
+    files = folders.write(tmp_path)
+    images.write(tmp_path / f"images/{sample}.tif", np.zeros(shape, np.uint8))
+    size = f"{shape[0]} x {shape[1]} pixels"
+    match = rf"sample {sample}: found an image of {size} \(.*{sample}.tif\) and a target of 48 x 48 pixels"
+    with pytest.raises(ValueError, match=match):
+        folders.train(tmp_path, "unet", tmp_path / "run", files=files)
+    assert not list(tmp_path.glob("run/*.safetensors"))
+
+
 def stop_after(monkeypatch, epochs):
     """Let training fail once that many checkpoints are written."""
     save, left = loop.checkpoints.save, iter(range(epochs - 1))

@@ -81,14 +81,6 @@ def test_a_cube_may_have_no_references(folder):
     assert check(folder, "a\ta.png\tl.png\tp\t10x\ta.hdr\t\t\n") == []
 
 
-def test_other_formats_are_only_looked_for(folder):
-    (folder / "a.mat").write_bytes(b"x")
-    assert check(folder, ROW.replace("a.hdr", "a.mat")) == []
-    (folder / "a.mat").write_bytes(b"")
-    (fault,) = check(folder, ROW.replace("a.hdr", "a.mat"))
-    assert fault == "2 cube: found 'a.mat', an empty file; expected a cube; copy the file again"
-
-
 def remove(name):
     return lambda folder: (folder / name).unlink()
 

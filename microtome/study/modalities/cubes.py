@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.faults import Fault
 from microtome.io.errors import CubeError
-from microtome.study.headers import Size, missing, reason
+from microtome.study.headers import Size, look, missing, reason
 
 if TYPE_CHECKING:
     from microtome.config.run import Run
@@ -22,6 +23,8 @@ COLUMNS = {"cube": Path} | dict.fromkeys(REFERENCES, Path)
 """Headers of the raw cube and of its references: dark (the shutter closed), blank (no section), dark at the
 exposure of the blank, and bias (the shutter closed, the shortest exposure)."""
 SUFFIXES = frozenset({".hdr"})
+TIFFS = frozenset({".tif", ".tiff"})
+MATLAB = ".mat"
 FOLDERS = {"bands": "images", "raw": "raw"}
 RGB = 3
 
@@ -49,7 +52,7 @@ def check_files(sample: Sample, where: str, image: Size | None) -> Iterator[Faul
         if cube and image and (cube.height, cube.width) != (image.height, image.width):
             found = f"a cube of {cube.height} x {cube.width} pixels ('{path}')"
             expected = f"{image.height} x {image.width}, the size of its image"
-            yield Fault(f"{where} cube", found, f"{expected}; register the two pictures first")
+            yield Fault(f"{where} cube", found, f"{expected}; {_remedy(cube, image)}")
     for name in REFERENCES:
         yield from _check_reference(sample, name, f"{where} {name}", cube)
 
@@ -135,6 +138,16 @@ def data_files(path: Path) -> list[Path]:
         return []
 
 
+def _remedy(cube: Size, image: Size) -> str:
+    """What to do about a cube of another size than its picture."""
+    axes = sorted((cube.channels, cube.height, cube.width))
+    turned = any(sorted((other, image.height, image.width)) == axes for other in axes)
+    if not turned:
+        return "register the two pictures first"
+    order = "bands, rows, columns in TIFF, rows x columns x bands in MATLAB"
+    return f"its axes seem to be turned ({cube.channels} bands): save it as {order}"
+
+
 def _fits(reference: Size, cube: Size) -> bool:
     sides = ((reference.height, cube.height), (reference.width, cube.width))
     return reference.channels == cube.channels and all(side in (1, of) for side, of in sides)
@@ -145,21 +158,33 @@ def _shape(cube: Size) -> str:
 
 
 def _look(path: str, where: str) -> Generator[Fault, None, Size | None]:
-    """The size of a cube, None if it cannot be had; other files than ENVI headers are only looked for."""
+    """The size of a cube, None if it cannot be had."""
+    if absent := missing(Path(path), where, "a cube"):
+        yield absent
+        return None
+    if Path(path).suffix.lower() in TIFFS:
+        found = yield from look(path, where, 0)
+        return found and Size(found.height, found.width, found.pages * found.channels)
+    try:
+        return _size(Path(path))
+    except CubeError as error:
+        wrong = f"{error.found} ('{error.path.as_posix()}')"
+        yield Fault(where, wrong, f"{error.expected}; {error.remedy}")
+    except OSError as error:
+        wrong = f"'{path}', which cannot be read ({reason(error, path)})"
+        yield Fault(where, wrong, "a header that can be read; copy the file again")
+    return None
+
+
+def _size(path: Path) -> Size | None:
+    """The size in an ENVI header, or in a MATLAB file where SciPy is at hand to read it."""
+    from microtome.io import matlab
     from microtome.io.envi_header import read_header
 
-    file = Path(path)
-    if absent := missing(file, where, "a cube"):
-        yield absent
-    elif is_envi(path):
-        try:
-            found = read_header(file)
-        except CubeError as error:
-            wrong = f"{error.found} ('{error.path.as_posix()}')"
-            yield Fault(where, wrong, f"{error.expected}; {error.remedy}")
-        except OSError as error:
-            wrong = f"'{path}', which cannot be read ({reason(error, path)})"
-            yield Fault(where, wrong, "a header that can be read; copy the file again")
-        else:
-            return Size(found.height, found.width, found.bands)
-    return None
+    if path.suffix.lower() != MATLAB:
+        found = read_header(path)
+        return Size(found.height, found.width, found.bands)
+    if find_spec("scipy") is None:
+        return None
+    bands, height, width = matlab.shape_of(path)
+    return Size(height, width, bands)
