@@ -46,6 +46,8 @@ STUDY_OPTIONS: dict[str, tuple[object, str]] = {
     "patches__size": (48, f"extract_patches {BATCHES}"),
     "patches__stride": (16, f"extract_patches {BATCHES}"),
     "data__ignore": ([7], f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}"),
+    "targets__outside": ("cell", f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}"),
+    "targets__order": ("file", f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}"),
     "data__classes": (
         {"membrane": 0, "cell": 1},
         f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}",
@@ -113,6 +115,10 @@ OBJECT_STUDY_OPTIONS: dict[str, tuple[object, str]] = {
     SPCN + "target": ("tile-001", "fit_stain spcn"),
     "targets__convention": ("matlab", f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
     "targets__marker_element": ("disk", f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
+    "targets__features": (
+        {"regions": "keep"},
+        f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}",
+    ),
     "targets__centre_radius": (2, f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
     "evaluate__metrics": (["instances"], f"{{evaluate,evaluate_applied}} {OBJECT_RUNS}"),
     "data__mpp": (0.5, f"apply {OBJECT_RUNS} \n export_objects {OBJECT_RUNS}"),

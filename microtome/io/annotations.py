@@ -7,6 +7,7 @@ are left out; outlines that cross themselves stay as they are and are filled by 
 (:func:`microtome.objects.labels.rasterize`).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from microtome.io import aperio, geojson
 from microtome.io.errors import AnnotationError
 
-__all__ = ["AnnotationError", "Polygon", "read_polygons", "ring_area"]
+__all__ = ["AnnotationError", "Polygon", "read_names", "read_polygons", "ring_area"]
 
 LARGEST_FILE = 512 * 2**20
 """Bytes; the XML of a MoNuSeg image with 1800 nuclei has 8 MB."""
@@ -40,6 +41,7 @@ class Polygon:
         classification: Name of the layer (Aperio) or of the class (GeoJSON), empty if none.
         text: Free text of the region (Aperio `Text`, GeoJSON `properties.name`).
         negative: The region is cut out of the others (Aperio `NegativeROA`).
+        object_type: QuPath's type of object (`annotation`, `detection`, `cell`, `tile`), empty if unknown.
 
     Example:
         >>> square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], float)
@@ -52,6 +54,7 @@ class Polygon:
     classification: str = ""
     text: str = ""
     negative: bool = False
+    object_type: str = ""
 
     @property
     def rings(self) -> tuple[NDArray[np.float64], ...]:
@@ -113,6 +116,29 @@ def read_polygons(path: Path | str) -> list[Polygon]:
         few = f"fewer than {FEWEST_VERTICES} different vertices"
         raise AnnotationError(empty[0], few, f"an outline{more}", "delete the region")
     return [polygon for _, polygon in found]
+
+
+def read_names(path: Path | str) -> dict[tuple[str, str], int]:
+    """Read which classes or layers an annotation file names, without looking at its outlines.
+
+    Returns:
+        Name and object type, as in `Polygon`, to the number of outlines; those that are cut out of others are
+        left out.
+
+    Raises:
+        AnnotationError: The file cannot be read, or is of another format.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "one.geojson"
+        >>> _ = file.write_text('{"type": "Feature", "properties": {"classification": {"name": "Tumor"}}}')
+        >>> read_names(file)
+        {('Tumor', ''): 1}
+    """
+    path = Path(path)
+    content = _content(path)
+    parser = geojson if _start(content) in (b"{", b"[") else aperio
+    return dict(Counter(parser.names(path, content)))
 
 
 def _polygon(where: str, parts: Sequence[Any], fields: Mapping[str, Any]) -> Polygon | None:

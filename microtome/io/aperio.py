@@ -14,6 +14,8 @@ from xml.parsers import expat
 
 from microtome.io.errors import AnnotationError
 
+DESCRIPTION = "Description"
+"""The attribute that every layer of ImageScope has."""
 LONGEST = 40
 """Characters of the file that a message repeats."""
 DEEPEST = 64
@@ -33,6 +35,36 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
     Raises:
         AnnotationError: Not XML, not of ImageScope's structure, or a vertex that is no number.
     """
+    layers, lines = _layers(path, content)
+    number = 0
+    for layer in layers:
+        for region in layer.findall("Regions/Region"):
+            number += 1
+            name = region.get("Id") or str(number)
+            where = f"{path}, region {name[:LONGEST]} (line {lines[region]})"
+            fields = {
+                "region": name,
+                "classification": _layer_name(layer),
+                "text": region.get("Text", ""),
+                "negative": _is_negative(region),
+            }
+            yield where, [[_vertices(region, where)]], fields
+
+
+def names(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
+    """The layer of each region that is not cut out of others, and an empty object type.
+
+    Raises:
+        AnnotationError: Not XML, or not of ImageScope's structure.
+    """
+    for layer in _layers(path, content)[0]:
+        for region in layer.findall("Regions/Region"):
+            if not _is_negative(region):
+                yield _layer_name(layer), ""
+
+
+def _layers(path: Path, content: bytes) -> tuple[list[ET.Element], dict[ET.Element, int]]:
+    """The layers, and the line of each region."""
     root, lines = _tree(path, content)
     if root.tag != "Annotations":
         found = f"XML whose root is <{root.tag[:LONGEST]}>"
@@ -42,19 +74,17 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
         found = f"{len(layers)} <Annotation>, none with <Regions>"
         remedy = "for an image without nuclei keep a layer with an empty <Regions>"
         raise AnnotationError(path, found, SKELETON, remedy)
-    number = 0
-    for layer in layers:
-        for region in layer.findall("Regions/Region"):
-            number += 1
-            name = region.get("Id") or str(number)
-            where = f"{path}, region {name[:LONGEST]} (line {lines[region]})"
-            fields = {
-                "region": name,
-                "classification": layer.get("Name", ""),
-                "text": region.get("Text", ""),
-                "negative": region.get("NegativeROA", "0") == "1",
-            }
-            yield where, [[_vertices(region, where)]], fields
+    return layers, lines
+
+
+def _layer_name(layer: ET.Element) -> str:
+    """The name of a layer; MoNuSAC's layers have none, and an attribute called like the class."""
+    attributes = [one.get("Name", "") for one in layer.findall("Attributes/Attribute")]
+    return layer.get("Name", "") or next((one for one in attributes if one != DESCRIPTION), "")
+
+
+def _is_negative(region: ET.Element) -> bool:
+    return region.get("NegativeROA", "0") == "1"
 
 
 def _vertices(region: ET.Element, where: str) -> list[list[float]]:

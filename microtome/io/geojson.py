@@ -6,6 +6,7 @@ coordinates, and whose errors name no feature.
 """
 
 import json
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from microtome.io.errors import AnnotationError
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2
+OLD_ID = re.compile(r"Path(\w+)Object")
+OLD_TYPES = {"tmacore": "tma_core"}
 EXPORT_AGAIN = "export the file again"
 LONGEST = 40
 """Characters of a wrong value that a message repeats."""
@@ -31,23 +34,50 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
     Raises:
         AnnotationError: Not JSON, no features, or a geometry without area.
     """
-    try:
-        document = json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        found = f"not JSON in UTF-8 ({error})"
-        raise AnnotationError(path, found, "a complete GeoJSON file", "export it again") from error
-    for number, feature in enumerate(_features(path, document), start=1):
+    for number, feature in enumerate(_features(path, _document(path, content)), start=1):
         name = _text(feature.get("id")) if isinstance(feature, Mapping) else ""
         where = f"{path}, feature {number}" + (f" (id {name[:LONGEST]})" if name else "")
         parts = _parts(feature, where)
-        given = feature.get("properties")
-        properties = given if isinstance(given, Mapping) else {}
+        properties = _properties(feature)
         fields = {
             "region": name or str(number),
             "classification": _classification(properties.get("classification")),
             "text": _text(properties.get("name")),
+            "object_type": _object_type(feature, properties),
         }
         yield where, parts, fields
+
+
+def names(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
+    """The classification and the object type of each feature, empty where it has none.
+
+    Raises:
+        AnnotationError: Not JSON, or no features.
+    """
+    for feature in _features(path, _document(path, content)):
+        properties = _properties(feature)
+        kind = _object_type(feature, properties) if isinstance(feature, Mapping) else ""
+        yield _classification(properties.get("classification")), kind
+
+
+def _document(path: Path, content: bytes) -> Any:
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        found = f"not JSON in UTF-8 ({error})"
+        raise AnnotationError(path, found, "a complete GeoJSON file", "export it again") from error
+
+
+def _properties(feature: Any) -> Mapping[str, Any]:
+    given = feature.get("properties") if isinstance(feature, Mapping) else None
+    return given if isinstance(given, Mapping) else {}
+
+
+def _object_type(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    """The type of QuPath's object: `objectType`; in old files `object_type`, or `PathCellObject` as id."""
+    old = OLD_ID.fullmatch(_text(feature.get("id")))
+    told = _text(properties.get("objectType") or properties.get("object_type")) or (old[1] if old else "")
+    return "cell" if feature.get("nucleusGeometry") else OLD_TYPES.get(told.lower(), told.lower()[:LONGEST])
 
 
 def _features(path: Path, document: Any) -> list[Any]:

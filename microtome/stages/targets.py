@@ -9,16 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microtome.class_maps import colour_target, semantic_target
+from microtome.class_maps import IGNORE, colour_target, semantic_target
+from microtome.config.features import Features
 from microtome.files import finished_file, finished_folder
 from microtome.io import images, views
+from microtome.io.envi_header import read_header
 from microtome.objects import markers
-from microtome.objects.labels import load_instances
+from microtome.objects.features import HALF, load_classes, load_objects, of_objects
+from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
 from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Options = Mapping[str, Any]
+LEFT_OUT = "left_out.tsv"
+"""Beside the targets: sample, reason and number of the outlines that are no labels."""
 
 
 def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targets: Options) -> None:
@@ -29,37 +34,55 @@ def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targe
         root: Folder that the rows' paths start from.
         folder: Gets one map of class indices (H, W) uint8 a sample; for objects also `instances/` (H, W)
             int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Written whole or not at all.
-        targets: `config.study.Targets` as a mapping; `semantic` ones have `classes` and `ignore`, or
-            `colors` in class order and `ignore_colors`.
+        targets: `config.study.Targets` as a mapping; with `classes`, pairs of name and value in
+            class order; `semantic` ones have `ignore`, or `colors` and `ignore_colors`, too.
 
     Raises:
         ValueError: A label has values or a shape that it cannot have.
     """
     write = _write_instances if targets["kind"] == "instances" else _write_semantic
+    left_out: dict[str, Mapping[str, int]] = {}
     with finished_folder(folder) as partial:
         for row in samples:
             if row["label"] is not None:
-                write(row, root, partial, targets)
+                left_out[row["sample"]] = write(row, root, partial, targets)
+        write_left_out(left_out, partial / LEFT_OUT)
 
 
-def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> None:
+def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:
     path, name = root / row["label"], f"label '{row['label']}' of sample {row['sample']}"
-    if colors := targets.get("colors"):
+    left_out: Mapping[str, int] = {}
+    if path.suffix.lower() in OUTLINE_SUFFIXES:
+        target, left_out = _drawn(path, _shape(root / row["image"]), targets)
+    elif colors := targets.get("colors"):
         pixels = images.read(path, page=row["page"], palette="colours")
         target = colour_target(pixels, dict(colors), ignore=targets["ignore_colors"], name=name)
     else:
         values = images.read(path, page=row["page"], palette="index")
         target = semantic_target(values, dict(targets["classes"]), ignore=targets["ignore"], name=name)
     images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
+    return left_out
 
 
-def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> None:
-    header = images.header(root / row["image"])
-    shape = (header.height, header.width)
-    found = load_instances(root / row["label"], shape, convention=targets["convention"])
+def _drawn(path: Path, shape: tuple[int, int], targets: Options) -> tuple[np.ndarray, Mapping[str, int]]:
+    classes, outside = [name for name, _ in targets["classes"]], targets["outside"]
+    options = {key: targets[key] for key in ("order", "convention")}
+    value = IGNORE if outside is None else classes.index(outside)
+    return load_classes(path, shape, _features(targets), classes=classes, outside=value, **options)
+
+
+def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:
+    path, shape, left_out = root / row["label"], _shape(root / row["image"]), {}
+    classes = [name for name, _ in targets["classes"]]
+    if path.suffix.lower() in OUTLINE_SUFFIXES:
+        options = {"classes": classes, "convention": targets["convention"]}
+        found, of, left_out = load_objects(path, shape, _features(targets), **options)
+    else:
+        found = load_instances(path, shape)
+        of = dict.fromkeys(np.unique(found.labels[found.labels > 0]).tolist(), 1)
     labels, element = found.labels, targets["marker_element"]
     maps = {
-        ".": (labels > 0).astype(np.uint8),
+        ".": of_objects(labels, of),
         "instances": labels,
         "shape_markers": markers.shape_markers(labels, areas=found.areas, element=element),
         "centre_markers": markers.centre_markers(labels, radius=targets["centre_radius"]),
@@ -67,6 +90,40 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> No
     for name, array in maps.items():
         images.write(views.place(folder / name, row["sample"]), array, mpp=row["mpp"], labels=True)
     logger.info("%s: %d objects", row["sample"], len(np.unique(labels[labels > 0])))
+    _warn_of_one(labels, row)
+    return left_out
+
+
+def _warn_of_one(labels: np.ndarray, row: Row) -> None:
+    """Say that an object covers half of the image, as a region or a mask taken for objects does."""
+    numbers, sizes = np.unique(labels[labels > 0], return_counts=True)
+    if sizes.size and sizes.max() >= HALF * labels.size:
+        share, number = sizes.max() / labels.size, numbers[sizes.argmax()]
+        text = "%s: object %d of '%s' covers %.0f %% of the image; is it an object, or a region or a mask?"
+        logger.warning(text, row["sample"], number, row["label"], 100 * share)
+
+
+def _features(targets: Options) -> Features:
+    return Features.model_validate(targets["features"])
+
+
+def _shape(image: Path) -> tuple[int, int]:
+    """Rows and columns of the image that outlines belong to."""
+    header = read_header(image) if image.suffix.lower() == views.CUBE else images.header(image)
+    return header.height, header.width
+
+
+def write_left_out(left_out: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    """Write how many outlines of each sample are no labels and why, if there are any; the log says so too."""
+    rows = [
+        {"sample": sample, "reason": reason, "outlines": count}
+        for sample, reasons in left_out.items()
+        for reason, count in reasons.items()
+    ]
+    for row in rows:
+        logger.warning("%(sample)s: %(outlines)d outlines are left out (%(reason)s)", row)
+    if rows:
+        pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
 
 
 def extract_patches(targets: Path, path: Path, *, classes: Sequence[str], size: int, stride: int) -> None:

@@ -32,7 +32,7 @@ Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
 """The fields of a header, in order."""
-READERS = ("images", "tiff", "raster")
+READERS = ("images", "tiff", "raster", "annotations", "aperio", "geojson")
 """Modules of `io` whose change makes what is remembered worthless."""
 READERS_FOLDER = Path(__file__).parents[1] / "io"
 _known: dict[Key, Values] = {}
@@ -194,6 +194,23 @@ def header_of(path: str) -> ImageHeader:
         _known[key] = astuple(images.header(path))
     names = (field.name for field in fields(images.ImageHeader))
     return images.ImageHeader(**dict(zip(names, _known[key], strict=True)))
+
+
+def names_of(path: str) -> dict[tuple[str, str], int]:
+    """The names and object types in a file of outlines, with their numbers; none where it cannot be read.
+
+    What is wrong with such a file is said when it is drawn.
+    """
+    from microtome.io.annotations import AnnotationError, read_names
+
+    try:
+        status = Path(path).stat()
+        key = (f"names of {path}", status.st_mtime_ns, status.st_size)
+        if key not in _known:
+            _known[key] = tuple((*names, count) for names, count in read_names(path).items())
+    except (AnnotationError, OSError):
+        return {}
+    return {(name, kind): count for name, kind, count in _known[key]}
 
 
 @contextmanager

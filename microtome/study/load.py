@@ -82,6 +82,7 @@ def load_plans(
                 root = _root(draft.study, workflow)
                 faults += _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
                 faults += _faults_beside_study(draft, found)
+                faults += _label_faults(draft.study, found, root) if look_at_files else []
                 plans[name] = _plan(draft.study, _scale_of(draft.study, workflow.scale), root, found)
                 faults += _external_faults(plans[name], draft.places) if look_at_files else []
     faults += _clashing_runs({name: plan.study for name, plan in plans.items()})
@@ -174,6 +175,12 @@ def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
 def _scale_of(study: Study, scale: str) -> str:
     """What the cards of a study call a scale, whichever of two words was asked for."""
     return (WHOLE[1] if study.paper else WHOLE[0]) if scale in WHOLE else scale
+
+
+def _label_faults(study: Study, found: Inspected, root: Path) -> list[Fault]:
+    """What is wrong with what labels say, as far as they can be read."""
+    samples = resolve(found.samples, root)
+    return [fault for check in modalities.ask("check_labels") for fault in check(study, samples, found.sheet)]
 
 
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:

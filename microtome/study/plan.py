@@ -12,7 +12,7 @@ from pathlib import Path
 from microtome.config.study import Study
 from microtome.files import files_by_name
 from microtome.study import modalities
-from microtome.study.headers import data_files
+from microtome.study.headers import OUTLINES, data_files
 from microtome.study.sample import Parts, Sample, as_rows
 
 
@@ -49,7 +49,8 @@ class StudyPlan:
     @property
     def has_outlines(self) -> bool:
         """Whether labels may be outlines, which take the size of their image."""
-        return self.study.targets.kind != "semantic"
+        labels = (Path(sample.label or "").suffix.lower() for sample in self.samples.values())
+        return self.study.targets.kind != "semantic" or any(suffix in OUTLINES for suffix in labels)
 
     @cache  # noqa: B019
     def batches_of(self, split: str, *parts: str) -> tuple[str, ...]:

@@ -11,9 +11,12 @@ from microtome.config.modalities.objects import Targets
 from microtome.io import images
 from microtome.objects import markers
 from microtome.stages.targets import rasterize_targets
+from microtome.tables.inputs import Inputs
+from microtome.tables.parts.left_out import note
 from tests.synthetic_nuclei import nuclei
 
 SIZE = 72
+CLASSES = [("background", 0), ("nucleus", 1)]
 KINDS = (".", "instances", "shape_markers", "centre_markers")
 SQUARES = {1: (4, 4, 12, 14), 2: (20, 30, 33, 41), 3: (50, 3, 60, 20)}
 """Rows and columns of the first and behind the last pixel of each object."""
@@ -44,7 +47,7 @@ def rows(*names, label="{}-label.png"):
 
 
 def rasterize(folder, chosen, **options):
-    targets = Targets(kind="instances", **options).model_dump()
+    targets = Targets(kind="instances", **options).model_dump() | {"classes": CLASSES}
     rasterize_targets(chosen, folder, folder / "out", targets=targets)
     return folder / "out"
 
@@ -151,3 +154,35 @@ def test_a_label_that_does_not_fit_leaves_nothing(files, label, message):
     with pytest.raises(ValueError, match=message):
         rasterize(folder, rows("a", "b"))
     assert not [path for path in folder.iterdir() if path.is_dir()]
+
+
+def outline(rows, columns, **properties):
+    ring = [[columns[0], rows[0]], [columns[1], rows[0]], [columns[1], rows[1]], [columns[0], rows[1]]]
+    geometry = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}
+
+
+def test_outlines_that_are_no_objects_are_counted_and_said(files, caplog):
+    folder, _ = files
+    found = [outline((0, SIZE), (0, SIZE)), *(outline((r, b), (c, d)) for r, c, b, d in SQUARES.values())]
+    (folder / "a-label.geojson").write_text(json.dumps(found), encoding="utf-8")
+    out = rasterize(folder, rows("a", label="{}-label.geojson"))
+    assert np.unique(images.read(out / "instances/a.tif")).tolist() == [0, 2, 3, 4]
+    table = (out / "left_out.tsv").read_text(encoding="utf-8")
+    assert table == "sample\treason\toutlines\na\tencloses others\t1\n"
+    assert "a: 1 outlines are left out (encloses others)" in caplog.text
+    assert note(Inputs(files={"labels": [out, out]})) == (
+        "Outlines that are no labels: 2 (encloses others, in 2 images)."
+    )
+    assert note(Inputs(files={"labels": [folder]})) == ""
+
+
+def test_an_object_on_half_of_the_image_is_suspicious(files, caplog):
+    folder, labels = files
+    rasterize(folder, rows("a"))
+    assert "is it an object" not in caplog.text
+    whole = labels["a"].copy()
+    whole[: SIZE // 2 + 8] = 99
+    Image.fromarray(whole.astype(np.uint16)).save(folder / "a-label.png")
+    rasterize(folder, rows("a"))
+    assert "a: object 99 of 'a-label.png' covers 61 % of the image; is it an object" in caplog.text

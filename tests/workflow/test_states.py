@@ -5,6 +5,7 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -190,6 +191,8 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
                 "group_by",
                 "channels",
                 "batch_size",
+                "colors",
+                "ignore_colors",
             },
         ),
         (Study, "", {"name", "split", "runs", "cubes", "external"}),
@@ -202,6 +205,15 @@ def test_the_table_above_has_every_option_of_the_study(
     known = OPTIONS | table.OBJECT_STUDY_OPTIONS
     covered = {keys.removeprefix(prefix).split("__")[0] for keys in known if keys.startswith(prefix)}
     assert covered & set(model.model_fields) | elsewhere == set(model.model_fields)
+
+
+def test_colours_are_what_labels_are_read_by() -> None:
+    """A phantom has none, so they are not among the options above."""
+    colors, chosen = {"b": "#000000", "a": "#ff0000"}, {"a": 0, "b": 1}
+    files = Data(source="files", classes=chosen, colors=colors, ignore_colors=["#ffffff"])
+    found = data.target_options(SimpleNamespace(study=SimpleNamespace(data=files, targets=Targets())))
+    assert found["colors"] == [("a", "#ff0000"), ("b", "#000000")], "in the order of the classes"
+    assert (found["ignore_colors"], "ignore" in found) == (("#ffffff",), False)
 
 
 def test_class_names_are_used_where_they_are_printed_or_counted() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
+from microtome.config.features import Features
 from microtome.config.section import Section, option
-from microtome.faults import Fault
+from microtome.faults import Fault, nearest
 
 if TYPE_CHECKING:
     from microtome.config.run import Run
@@ -34,6 +35,15 @@ class Targets(Section):
         "octagon", "shape markers: MATLAB's strel('disk', r), an octagon, or a true disk"
     )
     centre_radius: PositiveInt = option(3, "centre markers: radius of the disk, pixels")
+    features: Features = option(Features(), "outlines: which of a file's features are labels")
+    outside: str | None = option(
+        "background", "semantic, outlines: class of the pixels that none covers; null: not labelled"
+    )
+    order: Literal["area", "file", "classes"] = option(
+        "area",
+        "semantic, outlines: which lie on top. area: smaller ones; file: later ones; classes: those of later "
+        "classes",
+    )
 
 
 class StudyOptions(Section):
@@ -74,6 +84,14 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
     if objects and study.data.colors:
         expected = "none, as targets.kind is 'instances': a label numbers the objects"
         yield Fault(places(("data", "colors")), "colours of classes", expected)
+    for name, meant in study.targets.features.names.items():
+        if meant not in study.data.classes:
+            where = places(("targets", "features", "names", name))
+            yield Fault(where, f"'{meant}'", nearest(meant, study.data.classes))
+    outside = study.targets.outside
+    if outside not in (None, *study.data.classes) and places.tree.get("targets", "outside"):
+        expected = f"{nearest(outside, study.data.classes)}, or null where what is outside is not labelled"
+        yield Fault(places(("targets", "outside")), f"'{outside}'", expected)
     if measured and not objects:
         expected = "other metrics, or targets.kind 'instances'"
         yield Fault(places(("evaluate", "metrics")), "'instances'", expected)

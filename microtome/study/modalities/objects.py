@@ -3,13 +3,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from microtome.config.features import name_faults, reason_by_name, types_chosen
+from microtome.faults import Fault, nearest
+from microtome.study import headers
+
 if TYPE_CHECKING:
+    from microtome.config.modalities.objects import Targets
     from microtome.config.run import Run
     from microtome.config.study import Study
+    from microtome.study.sample import Sample
 
 
 def training(_: Study, run: Run) -> dict[str, Any]:
     """What each output of the network learns."""
     return {"outputs": run.outputs}
+
+
+def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Names of classes in files of outlines that no class has, each once; what lies outside of outlines."""
+    targets, classes = study.targets, list(study.data.classes)
+    drawn = [s for s in samples if s.label and Path(s.label).suffix.lower() in headers.OUTLINES]
+    if not drawn or (targets.kind == "instances" and len(classes) <= 2):
+        return
+    is_assumed = targets.kind == "semantic" and "outside" not in targets.model_fields_set
+    if is_assumed and targets.outside not in classes:
+        found = f"outlines, and targets.outside is '{targets.outside}', which is no class"
+        expected = f"targets.outside: {nearest(targets.outside, classes)}, or null: not labelled"
+        yield Fault(f"{sheet} label", found, expected)
+    known = classes[1:] if targets.kind == "instances" else classes
+    seen: dict[tuple[str, str], list[str]] = {}
+    for sample in drawn:
+        named = _chosen(headers.names_of(str(sample.label)), targets)
+        for fault in name_faults(named, targets.features, known):
+            seen.setdefault(fault, []).append(f"{sheet}:{sample.row} label '{sample.label}'")
+    for (found, expected), places in seen.items():
+        more = f" (and in {len(places) - 1} further files)" if len(places) > 1 else ""
+        remedy = "; or see targets.features (names, skip)"
+        yield Fault(places[0], f"{found}{more}", f"{expected}{remedy}")
+
+
+def _chosen(named: Mapping[tuple[str, str], int], targets: Targets) -> dict[tuple[str, str], int]:
+    """The names of the outlines that are labels, as `microtome.objects.features` chooses them."""
+    features = targets.features
+    types = types_chosen({kind for _, kind in named}, features, targets.kind)
+    return {
+        (name, kind): count
+        for (name, kind), count in named.items()
+        if kind in types and not reason_by_name(name, features, needs_name=True)
+    }

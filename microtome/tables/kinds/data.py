@@ -9,6 +9,7 @@ import pandas as pd
 from microtome.io import images, views
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import UNLABELLED, Inputs
+from microtome.tables.parts import left_out
 
 NEEDS = frozenset({"labels"})
 CLASS_OPTIONS = ("classes",)
@@ -51,7 +52,7 @@ def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes:
         *(Column(f"fraction_{name}", name, unit="% of labelled", format=".1f") for name in chosen),
         Column("data", "Data", kind="text"),
     )
-    note = "Fractions are pooled over the pixels of each part."
+    note = f"Fractions are pooled over the pixels of each part. {left_out.note(inputs)}".strip()
     return Table(frame, columns, title, note, inputs.data_kinds)
 
 

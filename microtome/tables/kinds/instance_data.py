@@ -9,6 +9,7 @@ import pandas as pd
 from microtome.io import images, views
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
+from microtome.tables.parts import left_out
 from microtome.tables.parts.published import PUBLISHED, published_table
 
 NEEDS = frozenset({"instances", "labels"})
@@ -65,7 +66,7 @@ def tabulate(
         Column("objects", objects, format=",.0f"),
         Column("data", "Data", kind="text"),
     ]
-    notes = [_note(counts, parts), OTHER_DATA if published and not is_compared else ""]
+    notes = [_note(counts, parts), left_out.note(inputs), OTHER_DATA if published and not is_compared else ""]
     note = " ".join(sentence for sentence in notes if sentence)
     return Table(pd.DataFrame(rows), tuple(columns), title, note, inputs.data_kinds)
 

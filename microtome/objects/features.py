@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: MIT
+"""Which outlines of an annotation file are labels, and of which class.
+
+Files of QuPath and ImageScope hold regions of interest, annotations and objects side by side. What is left
+out is counted by its reason (`Selection.left_out`), so that nothing disappears without a word.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microtome.config.features import Features, name_faults, reason_by_name, types_chosen
+from microtome.io.annotations import Polygon, read_polygons
+from microtome.io.errors import AnnotationError
+from microtome.objects import labels
+
+Patch = tuple[tuple[slice, slice], NDArray[np.bool_]]
+"""Rows and columns of a window, and the pixels covered in it."""
+
+ENCLOSING = 10
+"""Times the smaller median area: an outline that large, with others inside, is a region."""
+HALF = 0.5
+"""Share of the image from which on an outline is a region."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The outlines that are labels.
+
+    Attributes:
+        chosen: Place in the file, from 0, of each outline to be drawn, cutting ones (`negative`) among them.
+        classes: Class index of each; where classes are not told apart by name, 1.
+        left_out: Reason to the number of outlines left out.
+    """
+
+    chosen: tuple[int, ...]
+    classes: tuple[int, ...]
+    left_out: Mapping[str, int]
+
+
+def select(
+    polygons: Sequence[Polygon],
+    features: Features,
+    *,
+    kind: str,
+    classes: Sequence[str],
+    shape: tuple[int, int],
+    name: str,
+) -> Selection:
+    """Choose the outlines that are labels, and the class of each.
+
+    Args:
+        polygons: In the order of the file.
+        features: What the study says of them.
+        kind: `instances` or `semantic`.
+        classes: Names in class order; of instances the first is the background. Two classes of instances are
+            not told apart by name.
+        shape: Rows and columns of the image.
+        name: The file, for messages.
+
+    Raises:
+        AnnotationError: Outlines have names that no class has, or no name where one is needed.
+
+    Example:
+        >>> square = np.array([[0, 0], [4, 0], [4, 4], [0, 4]], float)
+        >>> found = [Polygon(parts=((square,),), region="1", classification=n) for n in ("Tumor", "Region*")]
+        >>> options = {"kind": "semantic", "shape": (9, 9), "name": "a.geojson"}
+        >>> select(found, Features(), classes=["background", "Tumor"], **options)
+        Selection(chosen=(0,), classes=(1,), left_out={"class 'Region*'": 1})
+    """
+    by_name = kind == "semantic" or len(classes) > 2
+    reasons = _reasons(polygons, features, kind, needs_name=by_name)
+    if by_name:
+        named = Counter(
+            (polygon.classification, polygon.object_type)
+            for polygon, reason in zip(polygons, reasons, strict=True)
+            if not reason and not polygon.negative
+        )
+        _check_names(named, features, classes if kind == "semantic" else classes[1:], name)
+    if kind == "instances" and features.regions == "skip":
+        reasons = _without_regions(polygons, reasons, shape)
+    chosen = [number for number, reason in enumerate(reasons) if not reason]
+    indices = [_class_of(polygons[number], features, classes) if by_name else 1 for number in chosen]
+    return Selection(tuple(chosen), tuple(indices), dict(Counter(reason for reason in reasons if reason)))
+
+
+def load_objects(
+    path: Path,
+    shape: tuple[int, int],
+    features: Features,
+    *,
+    classes: Sequence[str],
+    convention: labels.Convention = "pixel_centre",
+) -> tuple[labels.Instances, dict[int, int], Mapping[str, int]]:
+    """Read the objects of an annotation file that are labels.
+
+    Args:
+        path: Aperio XML or GeoJSON.
+        shape: Rows and columns of the image.
+        features: Which outlines are objects.
+        classes: Names in class order, the background first.
+        convention: See `microtome.objects.labels`.
+
+    Returns:
+        The objects, numbered by their place in the file; the class index of each number; reason to the number
+        of outlines left out.
+
+    Raises:
+        AnnotationError: The file is at fault, or names no class.
+    """
+    polygons = read_polygons(path)
+    options = {"kind": "instances", "classes": classes, "shape": shape, "name": str(path)}
+    selection = select(polygons, features, **options)
+    drawn = labels.rasterize([polygons[n] for n in selection.chosen], shape, convention=convention)
+    numbers = np.array([0, *(n + 1 for n in selection.chosen)], np.int32)
+    areas = {int(numbers[number]): area for number, area in drawn.areas.items()}
+    of = dict(zip(numbers[1:].tolist(), selection.classes, strict=True))
+    return labels.Instances(numbers[drawn.labels], areas), of, selection.left_out
+
+
+def of_objects(numbered: NDArray[np.int32], of: Mapping[int, int]) -> NDArray[np.uint8]:
+    """The class index of each pixel (H, W) uint8, 0 outside of objects, from numbers and their classes.
+
+    Example:
+        >>> of_objects(np.array([[0, 7, 9]], np.int32), {7: 1, 9: 2})
+        array([[0, 1, 2]], dtype=uint8)
+    """
+    numbers, inverse = np.unique(numbered, return_inverse=True)
+    table = np.array([of[number] if number else 0 for number in numbers.tolist()], np.uint8)
+    return table[inverse].reshape(numbered.shape)
+
+
+def load_classes(
+    path: Path,
+    shape: tuple[int, int],
+    features: Features,
+    *,
+    classes: Sequence[str],
+    order: str,
+    outside: int,
+    convention: labels.Convention = "pixel_centre",
+) -> tuple[NDArray[np.uint8], Mapping[str, int]]:
+    """Draw the outlines of an annotation file as class indices, by the names of the classes.
+
+    Args:
+        path: Aperio XML or GeoJSON. A negative outline cuts its area out of those of the same name.
+        shape: Rows and columns of the image.
+        features: Which outlines are labels, and what their names mean.
+        classes: Names in class order.
+        order: `area`: smaller over larger; `file`: later over earlier; `classes`: later classes over earlier.
+        outside: Value of pixels that no outline covers.
+        convention: See `microtome.objects.labels`.
+
+    Returns:
+        (H, W) uint8 class indices, and reason to the number of outlines left out.
+
+    Raises:
+        AnnotationError: The file is at fault, or names no class.
+    """
+    polygons = read_polygons(path)
+    options = {"kind": "semantic", "classes": classes, "shape": shape, "name": str(path)}
+    selection = select(polygons, features, **options)
+    chosen = [polygons[number] for number in selection.chosen]
+    centre = labels.CONVENTIONS[convention]
+    patches = [labels.covered(polygon.rings, shape, centre) for polygon in chosen]
+    target = np.full(shape, outside, np.uint8)
+    for number in _drawing_order(chosen, selection.classes, order):
+        window, mask = patches[number]
+        if not chosen[number].negative:
+            target[window][mask & ~_cut(number, chosen, patches, shape)] = selection.classes[number]
+    return target, selection.left_out
+
+
+def _drawing_order(polygons: Sequence[Polygon], indices: Sequence[int], order: str) -> list[int]:
+    """Places of the outlines, those first over which others are drawn; of equals, the order of the file."""
+    keys = {"file": range(len(polygons)), "classes": indices, "area": [-p.area for p in polygons]}[order]
+    return sorted(range(len(polygons)), key=lambda number: keys[number])
+
+
+def _cut(
+    number: int, polygons: Sequence[Polygon], patches: Sequence[Patch], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """What negative outlines of the same name cut out of an outline, in its window."""
+    window, mask = patches[number]
+    negative = [
+        patch
+        for polygon, patch in zip(polygons, patches, strict=True)
+        if polygon.negative and polygon.classification == polygons[number].classification
+    ]
+    if not negative:
+        return np.zeros_like(mask)
+    removed = np.zeros(shape, bool)
+    for other, covered in negative:
+        removed[other] |= covered
+    return removed[window]
+
+
+def _reasons(polygons: Sequence[Polygon], features: Features, kind: str, *, needs_name: bool) -> list[str]:
+    """Why each outline is left out by its type or name; empty where it is not."""
+    types = types_chosen({polygon.object_type for polygon in polygons}, features, kind)
+    return [_reason(polygon, features, types, needs_name=needs_name) for polygon in polygons]
+
+
+def _reason(polygon: Polygon, features: Features, types: frozenset[str], *, needs_name: bool) -> str:
+    if polygon.object_type not in types:
+        return f"object type {polygon.object_type}" if polygon.object_type else "no object type"
+    needs_name = needs_name and not polygon.negative
+    return reason_by_name(polygon.classification, features, needs_name=needs_name)
+
+
+def _check_names(
+    named: Mapping[tuple[str, str], int], features: Features, classes: Sequence[str], name: str
+) -> None:
+    faults = name_faults(named, features, classes)
+    if faults:
+        what, expected = zip(*faults, strict=True)
+        raise AnnotationError(name, " and ".join(what), expected[0], "correct the file or targets.features")
+
+
+def _class_of(polygon: Polygon, features: Features, classes: Sequence[str]) -> int:
+    """The index of a class; a cutting outline has none of its own."""
+    called = features.names.get(polygon.classification, polygon.classification)
+    return classes.index(called) if called in classes else 0
+
+
+def _without_regions(
+    polygons: Sequence[Polygon], reasons: Sequence[str], shape: tuple[int, int]
+) -> list[str]:
+    """The reasons, with those of outlines that enclose others or cover half of the image."""
+    kept = [n for n, reason in enumerate(reasons) if not reason and not polygons[n].negative]
+    areas = np.array([polygons[number].area for number in kept])
+    found = dict(enumerate(reasons))
+    if not kept:
+        return list(reasons)
+    rings = [np.concatenate([part[0] for part in polygons[number].parts]) for number in kept]
+    corners = np.array([[ring.min(0), ring.max(0)] for ring in rings])
+    smaller = float(np.quantile(areas, 0.5, method="lower"))
+    for place, number in enumerate(kept):
+        if areas[place] >= ENCLOSING * smaller and _encloses(place, polygons[number], corners, rings):
+            found[number] = "encloses others"
+        elif areas[place] >= HALF * shape[0] * shape[1]:
+            found[number] = "covers half of the image"
+    return list(found.values())
+
+
+def _encloses(place: int, polygon: Polygon, corners: NDArray, rings: Sequence[NDArray]) -> bool:
+    """Whether another outline lies in this one with all its vertices."""
+    import shapely
+
+    low, high = corners[place]
+    inside = (corners[:, 0] >= low).all(1) & (corners[:, 1] <= high).all(1)
+    inside[place] = False
+    shapes = [shapely.Polygon(part[0], part[1:]).buffer(0) for part in polygon.parts]
+    return any(
+        bool(shapely.contains_xy(shape, rings[other]).all())
+        for other in np.flatnonzero(inside)
+        for shape in shapes
+    )
