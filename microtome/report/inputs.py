@@ -60,6 +60,7 @@ class StudyMeta:
     higher_is_better: bool = True  # whether a larger value of that metric is better
     follows_paper: bool = True  # whether there are published values
     citations: tuple[Citation, ...] = ()  # the paper, if any, and the data sets
+    not_shown: tuple[tuple[str, str], ...] = ()  # figures of the paper that are not made: number, reason
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Write the report of a set of studies."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,13 @@ from microtome.report.inputs import Citation, ExpectedRun, StudyMeta
 from microtome.report.page import build_report
 
 Options = Mapping[str, Any]
+NUMBER = re.compile(r"\d+")
+REASONS = {
+    "X": "a picture of others or a screenshot",
+    "S": "a drawing of the paper's text alone",
+    "R": "the study does not ask for it at this scale",
+}
+"""Why a figure of a paper is not made, by its kind in the table of published values."""
 
 
 def write_report(options: Options, page: Path, *, published: Path, catalogue: Path) -> None:
@@ -27,8 +35,8 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
         published: Published values, which name the papers.
         catalogue: The data set table, which names what to cite.
     """
-    papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
-    studies = [_meta(name, study, papers, catalogue) for name, study in options["studies"].items()]
+    known = yaml.safe_load(published.read_text(encoding="utf-8"))
+    studies = [_meta(name, study, known, catalogue) for name, study in options["studies"].items()]
     results = page.parents[2]
     _link(page.parent, options["studies"])
     text = build_report(collect(results, studies, command=options["command"], repository=code.ROOT))
@@ -45,8 +53,36 @@ def _link(folder: Path, studies: Iterable[str]) -> None:
             link.symlink_to(Path("../..", name), target_is_directory=True)
 
 
-def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyMeta:
-    labels = study["labels"]
+def not_shown(
+    figures: Mapping[str, str], published: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[str, str]]:
+    """The figures of a paper that a study does not make, and why, in the paper's order.
+
+    Args:
+        figures: Titles of the study's figures by name; a title that begins with `Figure` and numbers is that
+            of the paper's.
+        published: What the paper's figures are, by their keys (`fig_1`), as `config/published.yaml` says.
+
+    Returns:
+        Number and reason of each.
+
+    Example:
+        >>> published = {"fig_1": {}, "fig_3": {"kind": "X", "content": "a scanner"}}
+        >>> not_shown({"f": "Figures 1 and 2a: x"}, published)
+        [('3', 'a scanner: a picture of others or a screenshot')]
+    """
+    heads = [title.partition(":")[0] for title in figures.values() if title.startswith("Figure")]
+    made = {number for head in heads for number in NUMBER.findall(head)}
+    return [
+        (number, f"{one.get('content', 'not described')}: {REASONS.get(one.get('kind', ''), REASONS['R'])}")
+        for key, one in published.items()
+        if (number := key.rpartition("_")[2]) not in made
+    ]
+
+
+def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMeta:
+    labels, papers = study["labels"], known["papers"]
+    of_paper = known.get("figures", {}).get(study["paper"], {})
     runs = [ExpectedRun(run, split, seed, labels.get(run, run)) for split, run, seed in study["evaluated"]]
     citations = [Citation(papers[study["paper"]]["title"])] if study["paper"] else []
     if study["dataset"]:
@@ -64,4 +100,5 @@ def _meta(name: str, study: Options, papers: Options, catalogue: Path) -> StudyM
         case_metric=study["case_metric"],
         follows_paper=bool(study["paper"]),
         citations=tuple(citations),
+        not_shown=tuple(not_shown(dict(study["figures"]), of_paper)),
     )

@@ -22,8 +22,11 @@ EXAMPLES = {
     "ciresan_output": {},
     "difference_map": {"run": "dice"},
     "loss_curves": {"runs": ["bce", "dice"]},
+    "ensemble_columns": {"runs": ["mcdnn", "n4", "bce"]},
+    "loss_taxonomy": {},
     "overlap_tile": {},
     "sample_panel": {"mpp": 0.004},
+    "sliding_window": {"window": 17},
     "uncertainty": {"count": 2},
     "v_rand_curves": {},
     "window_variants": {"window": 17, "per_class": 1},
@@ -54,7 +57,7 @@ MELANOMA = {
 ELSEWHERE = {"cube_quality"}
 """Drawn from what calibration writes: tests/stages/test_cubes.py."""
 RASTERIZED = {"loss_curves", "sample_panel"}
-SHOW_NO_DATA = {"activations", "architecture", "worked_convolution", "worked_relu"}
+SHOW_NO_DATA = {"activations", "architecture", "loss_taxonomy", "worked_convolution", "worked_relu"}
 
 
 def test_every_kind_has_an_example():

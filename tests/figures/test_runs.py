@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Figures of runs: what lies behind them against values worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from microtome import figures
+from microtome.io import images
+from microtome.io.views import read_map
+from microtome.registry import entry_names
+from microtome.workflow.states.products import names
 
 LABEL = [[0, 0, 1, 1], [0, 1, 1, 255]]
 PROBABILITY = [[0.1, 0.9, 0.8, 0.2], [0.4, 0.6, 0.7, 0.9]]
@@ -123,3 +129,43 @@ def test_worst_cases_rank_all_and_draw_some(study):
     assert result.data["value"].tolist() == pytest.approx([0.08, 0.07, 0.06])
     assert "2 of 3" in result.caption
     assert figures.draw("worst_cases", study, run="bce", metric="pixel_error").data["sample"].iloc[0] == "00"
+
+
+def test_columns_of_an_ensemble_and_their_distance_from_it(study):
+    runs = ["mcdnn", "n4", "bce"]
+    result = figures.draw("ensemble_columns", study, runs=runs)
+    assert result.data["run"].tolist() == runs
+    maps = [
+        read_map(study.sources[result.data["sample"][0]].predictions[run])[0].astype(float) for run in runs
+    ]
+    expected = [np.abs(one - maps[0]).mean() for one in maps]
+    np.testing.assert_allclose(result.data["distance_from_mean"], expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"found the runs .'n4'. alone"):
+        figures.draw("ensemble_columns", study, runs=["n4"])
+
+
+def test_windows_of_training_are_balanced_and_centred_on_their_class(study):
+    data = figures.draw("sliding_window", study, window=17).data
+    label = images.read(study.sources[data["sample"][0]].target)
+    assert data["class"].tolist() == ["membrane"] * 2 + ["cell"] * 2
+    assert [label[row, column] for row, column in data[["row", "column"]].to_numpy()] == [0, 0, 1, 1]
+
+
+def test_a_sliding_window_sees_a_pixel_as_often_as_windows_reach_it(study):
+    data = figures.draw("sliding_window", study, shows="prediction", window=5).data.iloc[0]
+    side = 48
+    per_row = [min(i, 2) + min(side - 1 - i, 2) + 1 for i in range(side)]
+    assert data["mean"] == pytest.approx(np.mean(per_row) ** 2)
+    assert (data["largest"], data["windows"]) == (25, side * side)
+    with pytest.raises(ValueError, match="expected 'training' or 'prediction'"):
+        figures.draw("sliding_window", study, shows="both")
+
+
+def test_losses_stand_in_their_families_and_those_of_runs_stand_out(study):
+    data = figures.draw("loss_taxonomy", replace(study, names=names()), runs=["dice", "n4"]).data
+    data = data.set_index("loss")
+    assert data.loc["dice", "runs"] == "dice"
+    assert data.loc["cross_entropy", "runs"] == "n4"
+    assert data.loc["tversky", ["family", "runs"]].tolist() == ["regions", ""]
+    assert set(data.index) >= set(entry_names("microtome.config.losses")), "no loss is forgotten"
+    assert "further" not in set(data["family"]), "a loss of the package has a family"

@@ -125,3 +125,15 @@ def test_overlap_counts_labelled_pixels(ignore):
 
 def test_labelled_pixels():
     assert context(ignore=np.s_[:, :3]).valid.sum() == 30 * 27
+
+
+def test_the_threshold_on_the_logit_is_at_0_62():
+    """0.6 is a cell by its probability and border by its logit, 0.63 a cell by both."""
+    truth = np.array([[1, 1, 0, 255]], np.uint8)
+    probability = np.array([[[0.63, 0.6, 0.61, 0.9]]], np.float32)
+    found = values(boundaries.measure(Context(truth, probability, truth, ["membrane", "cell"], (0.5,))))
+    assert found["all", "pixel_error"] == pytest.approx(1 / 3)
+    assert found["all", "pixel_error_logit"] == pytest.approx(1 / 3)
+    assert found["all", "border_dice_logit"] == pytest.approx(2 * 1 / (1 + 2))
+    nothing = Context(np.ones((1, 2), np.uint8), np.ones((1, 1, 2), np.float32), truth, ["m", "c"], (0.5,))
+    assert np.isnan(values(boundaries.measure(nothing))["all", "border_dice_logit"])

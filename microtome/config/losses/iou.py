@@ -11,6 +11,7 @@ from microtome.config.section import Section, option
 class IoU(Section):
     """Soft Jaccard loss over the flattened batch."""
 
+    LABEL: ClassVar = "IoU"
     TARGET: ClassVar = "sigmoid"
     name: Literal["iou"] = option("iou", "this loss")
     smooth: PositiveFloat = option(1.0, "added to numerator and denominator")

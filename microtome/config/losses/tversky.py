@@ -11,6 +11,7 @@ from microtome.config.section import Section, option
 class Tversky(Section):
     """Tversky loss; alpha weighs false positives, beta false negatives."""
 
+    LABEL: ClassVar = "Tversky"
     TARGET: ClassVar = "sigmoid"
     name: Literal["tversky"] = option("tversky", "this loss")
     alpha: NonNegativeFloat = option(0.3, "weight of false positives")

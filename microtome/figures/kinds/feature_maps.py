@@ -46,6 +46,7 @@ SPAN = 2
 """Columns that the picture of the input takes."""
 PATHS = {ENCODER: "down", FUSION: "across", DECODER: "up"}
 SUPERSCRIPT = "²"
+ADDED = "A bent arrow with a plus: the block's output is added to that of the next. "
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,11 @@ def draw(
     else:
         figure = _draw_grid(picture, shown, inputs)
     data = pd.DataFrame([_row(record, name, one) for one in shown])
-    return FigureResult(figure, data, _caption(inputs, record, name, layers, shown, band))
+    return FigureResult(
+        figure,
+        data,
+        _caption(inputs, record, name, layers, shown, band, added=any(part.added for part in parts)),
+    )
 
 
 def _first_sample(inputs: FigureInputs, record: RunRecord) -> str:
@@ -196,7 +201,7 @@ def _draw_blocks(
     for one, part in zip(shown, parts, strict=True):
         halved = max(round(float(np.log2(output.shape[0] / one.shape[-2]))), 0)
         small = shrink(stretched(one.values), SIDE)
-        middle.append(Shown(small, one.label, one.size, halved, PATHS[part.path], HEAT))
+        middle.append(Shown(small, one.label, one.size, halved, PATHS[part.path], HEAT, part.added))
     first = Shown(shrink(picture, SIDE), "input", "", 0, "down")
     last = Shown(shrink(output, SIDE), "output", "probability", 0, "up", HEAT)
     return draw_blocks([first, *middle, last], data_kind=inputs.data_kind)
@@ -228,6 +233,8 @@ def _caption(
     layers: str | Sequence[str],
     shown: Sequence[_Map],
     band: int | None,
+    *,
+    added: bool,
 ) -> str:
     name, count, most = record.label, len(shown), shown[0].shape[0]
     some = f"The {most} filters" if count == most else f"{count} of the {most} filters"
@@ -240,5 +247,5 @@ def _caption(
     depth = "mean over the bands of a layer" if band is None else f"band {band} of each layer"
     return (
         f"{lead}, for sample {sample}{f'; {depth}' if has_depth else ''}. Each map is stretched to its own "
-        f"percentiles. {data_sentence(inputs.data_kind)}"
+        f"percentiles. {ADDED if added else ''}{data_sentence(inputs.data_kind)}"
     )

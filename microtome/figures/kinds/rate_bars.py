@@ -39,11 +39,22 @@ SHORT = {"fnr": "FNR", "fpr": "FPR", "accuracy": "", "dice": ""}
 
 @dataclass(frozen=True)
 class _Panel:
-    """One panel: its quantities, by group (magnification) or not, magnifications counting alike or not."""
+    """One panel.
+
+    Attributes:
+        quantities: What it shows.
+        by_group: By group (magnification), or overall.
+        is_equal: Whether magnifications count alike in overall values.
+    """
 
     quantities: tuple[str, ...]
     by_group: bool = False
     is_equal: bool = False
+
+    @property
+    def of_errors(self) -> bool:
+        """Whether it shows error rates, which may be of fewer runs."""
+        return bool({"fnr", "fpr"} & set(self.quantities))
 
     @property
     def title(self) -> str:
@@ -79,7 +90,7 @@ def draw(
     Args:
         inputs: Run records whose metrics name the group (magnification) of each image.
         runs: Runs to show, in order; all by default.
-        grouped_runs: Runs of the panels by magnification; those of `runs` by default.
+        grouped_runs: Runs of the panels of error rates (b to d); those of `runs` by default.
         of: Class that counts as positive; the positive class by default.
         part: Part of the split that was evaluated.
         ddof: 0 for the population's standard deviation (as published), 1 for the sample's.
@@ -100,7 +111,7 @@ def draw(
     few = {name: found for name, found in records.items() if not grouped_runs or name in grouped_runs}
     data = pd.concat(
         [
-            _measure(key, panel, few if panel.by_group else records, positive=positive, part=part, ddof=ddof)
+            _measure(key, panel, few if panel.of_errors else records, positive=positive, part=part, ddof=ddof)
             for key, panel in zip("abcde", PANELS, strict=True)
         ],
         ignore_index=True,

@@ -18,6 +18,8 @@ STEP, SLANT = 1.0, 0.62
 """Distance to the next block of the same level, and of another, in widths of a block's room."""
 FILL = 0.84
 """Share of its room that a block takes."""
+BEND = 0.3
+"""Room below the lowest blocks for arrows of additions, in widths of a block's room."""
 LABEL = 0.27
 """Room above a block for its label, inches."""
 TEXT = 5.4
@@ -36,6 +38,7 @@ class Shown:
         level: How often the size was halved.
         path: ``down``, ``up``, or ``across`` for a block on the way from the one to the other.
         colors: Colour map of a picture with one channel.
+        added: Whether what it gives is added to what the next block gives, before the way up.
     """
 
     picture: NDArray
@@ -44,13 +47,15 @@ class Shown:
     level: int
     path: Literal["down", "across", "up"]
     colors: str = "gray"
+    added: bool = False
 
 
 def draw_blocks(blocks: Sequence[Shown], *, data_kind: str) -> Figure:
     """Draw blocks from left to right, each level below the one with twice the size.
 
     The blocks come in the order in which the network runs them, input and output included; arrows lead
-    from block to block, dashed ones from the way down to the way up.
+    from block to block, dashed ones from the way down to the way up, bent ones from a block that is added to
+    the next one to where the sum goes.
     """
     chain = [index for index, block in enumerate(blocks) if block.path != "across"]
     places = places_of([blocks[index].level for index in chain])
@@ -60,7 +65,8 @@ def draw_blocks(blocks: Sequence[Shown], *, data_kind: str) -> Figure:
     side = unit * FILL
     tall = side * max(block.picture.shape[0] / block.picture.shape[1] for block in blocks)
     drop = tall + LABEL
-    height = (max(block.level for block in blocks) + 1) * drop
+    foot = BEND * unit if any(block.added for block in blocks) else 0.0
+    height = (max(block.level for block in blocks) + 1) * drop + foot
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=data_kind)
     figure.set_layout_engine("none")
     total = figure.get_figheight()
@@ -74,7 +80,36 @@ def draw_blocks(blocks: Sequence[Shown], *, data_kind: str) -> Figure:
         _draw_arrow(figure, rects[before], rects[after], blocks[after].level - blocks[before].level)
     for before, after in _skips(blocks, chain):
         _draw_arrow(figure, rects[before], rects[after], 0, style="--", color=GREY)
+    for before, after in additions(blocks):
+        _draw_addition(figure, rects[before], rects[after])
     return figure
+
+
+def additions(blocks: Sequence[Shown]) -> list[tuple[int, int]]:
+    """From each block that is added to the next one to the block on the way up that takes the sum."""
+    later = {
+        index: [i for i in range(index + 1, len(blocks)) if _takes(blocks[i], block.level)]
+        for index, block in enumerate(blocks)
+        if block.added
+    }
+    return [(index, found[0]) for index, found in later.items() if found]
+
+
+def _takes(block: Shown, level: int) -> bool:
+    return block.path != "down" and block.level == level
+
+
+def _draw_addition(figure: Figure, before: Rect, after: Rect) -> None:
+    """Below the blocks between, with a plus at its end."""
+    (x0, y0, width, _), (x1, y1, _, _) = before, after
+    start, end = (x0 + width * 0.5, y0), (x1 + width * 0.5, y1)
+    inches = [(x * figure.get_figwidth(), y * figure.get_figheight()) for x, y in (start, end)]
+    bend = BEND * width * figure.get_figwidth() / FILL
+    rad = 1.5 * bend / max(inches[1][0] - inches[0][0], bend)
+    style = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": INK, "linestyle": "--"}
+    shape = {"connectionstyle": f"arc3,rad={rad:.3f}", "shrinkA": 1.5, "shrinkB": 1.5}
+    figure.add_artist(FancyArrowPatch(start, end, transform=figure.transFigure, **style, **shape))
+    figure.text(end[0] + width * 0.22, end[1], "+", fontsize=TEXT + 3, ha="center", va="top")
 
 
 def places_of(levels: Sequence[int]) -> list[float]:

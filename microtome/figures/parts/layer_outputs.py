@@ -33,11 +33,19 @@ VIEWS = ("image", "bands", "raw")
 
 @dataclass(frozen=True)
 class Block:
-    """A module (`layer`) of ``encoder``, ``fusion`` or ``decoder``, and its label in a drawing."""
+    """A module of a network with an encoder and a decoder.
+
+    Attributes:
+        layer: Its name.
+        path: ``encoder``, ``fusion`` or ``decoder``.
+        label: What it is called in a drawing.
+        added: Whether its output is added to that of the block after it before the decoder takes both.
+    """
 
     layer: str
     path: str
     label: str
+    added: bool = False
 
 
 def load_network(record: RunRecord) -> nn.Module:
@@ -144,7 +152,8 @@ def blocks(model: nn.Module) -> list[Block]:
     encoder = [layer for stage in _stages(model, lists[ENCODER]) for layer in _parts(model, stage)]
     fusion = [FUSION] if isinstance(getattr(model, FUSION, None), nn.Module) else []
     decoder = _stages(model, lists[DECODER])
-    named = [Block(layer, ENCODER, f"encoder {i}") for i, layer in enumerate(encoder, 1)]
+    added = f".{PATHS[0]}"
+    named = [Block(one, ENCODER, f"encoder {i}", one.endswith(added)) for i, one in enumerate(encoder, 1)]
     named += [Block(layer, FUSION, FUSION) for layer in fusion]
     return named + [Block(layer, DECODER, f"decoder {len(decoder) - i}") for i, layer in enumerate(decoder)]
 

@@ -27,7 +27,11 @@ OF_IMAGE = (
     "v_info@{threshold}",
     "pixel_error",
     "pixel_error_best",
+    "pixel_error_logit",
+    "border_dice_logit",
 )
+LOGIT = 0.5
+"""Threshold on the logit that published code takes where it means the probability; p > 0.622."""
 TOLERANCE = 1e-6
 
 
@@ -46,6 +50,19 @@ def measure(context: Context) -> list[Measure]:
         *sweep,
         Measure("all", "pixel_error", float(pixel_error(*known))),
         Measure("all", "pixel_error_best", float(best)),
+        *_at_logit(known[0], known[1]),
+    ]
+
+
+def _at_logit(cells: np.ndarray, probability: np.ndarray) -> list[Measure]:
+    """What a threshold on the logit gives: the share of wrong pixels, and Dice of the border."""
+    found = probability > 1 / (1 + np.exp(-LOGIT))
+    border, both = ~cells, (~cells & ~found).sum()
+    total = border.sum() + (~found).sum()
+    dice = 2 * both / total if total else float("nan")
+    return [
+        Measure("all", "pixel_error_logit", float((found != cells).mean())),
+        Measure("all", "border_dice_logit", float(dice)),
     ]
 
 
