@@ -3,7 +3,8 @@
 
 RUN = "runs__tversky__"
 WINDOWS = "runs__n4__"
-ENTRIES = "tabulate {comparison,loss,layers} \n draw {curves,panel} \n report_page"
+PRODUCTS = "tabulate {comparison,loss,layers} \n draw {curves,panel}"
+ENTRIES = f"{PRODUCTS} \n report_page"
 RUNS = "{dice,tversky,n4,mean}"
 ALL_EVALUATED = f"{{evaluate,evaluate_applied}} {RUNS}"
 APPLIED = f"apply {RUNS}"
@@ -58,6 +59,8 @@ STUDY_OPTIONS: dict[str, tuple[object, str]] = {
     "data__phantom__difficulty": (2.0, "simulate"),
     "evaluate__thresholds": ([0.5], ALL_EVALUATED),
     "evaluate__metrics": (["overlap", "boundaries", "losses"], ALL_EVALUATED),
+    "evaluate__betas": ([1.5], ALL_EVALUATED),
+    "evaluate__mean_classes": (["cell"], f"{ALL_EVALUATED} \n {PRODUCTS}"),
     "evaluate__losses": (["dice", "tversky", "bce"], ALL_EVALUATED),
     "evaluate__rank_by": ("v_rand", "report_page"),
     "tables__loss__title": ("New", "tabulate loss \n report_page"),

@@ -3,6 +3,7 @@
 
 import ast
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,18 @@ OWN_LOSS = "{loss}"
 """In the name of a metric: the loss of each run, or each evaluated loss."""
 LOSS_PREFIX = "loss_"
 """Metrics that need probabilities, which segmentations of other tools do not have."""
+SYNONYMS = {
+    "recall": "sensitivity",
+    "tpr": "sensitivity",
+    "fpr": "false_positive_rate",
+    "jaccard": "iou",
+    "f1": "dice",
+    "miou": "mean_iou",
+    "pixel_accuracy": "accuracy",
+    "balanced_accuracy": "mean_sensitivity",
+}
+"""What others call a metric, and its name here."""
+F_BETA = re.compile(r"(?:mean_)?f(\d+(?:\.\d+)?)")
 FLAGS = ("images", "stains", "objects", "cubes")
 """Options of tables and figures that are gone."""
 PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -59,9 +72,7 @@ OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
 def check_products(study: Study, places: Places) -> Iterator[Fault]:
     """Find what tables and figures show though the study does not have it."""
     known, papers = metrics_of(study), _published(project.table(project.PUBLISHED, places.path))
-    if study.evaluate.rank_by and study.evaluate.rank_by not in known and study.runs:
-        metric = study.evaluate.rank_by
-        yield Fault(places(("evaluate", "rank_by")), f"'{metric}'", _nearest_metric(metric, known))
+    yield from _check_evaluate(study, places, known)
     if papers and study.paper is not None and study.paper not in papers:
         expected = f"{nearest(study.paper, papers)}, as in {project.PUBLISHED}"
         yield Fault(places(("paper",)), f"'{study.paper}'", expected)
@@ -74,6 +85,30 @@ def check_products(study: Study, places: Places) -> Iterator[Fault]:
                 yield Fault(places((section, name, "kind")), f"'{entry.kind}'", expected)
             else:
                 yield from _Product(study, kind, name, entry, places, known, tables).faults()
+
+
+def _check_evaluate(study: Study, places: Places, known: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    """Metrics that the study has not, or not of these classes."""
+    evaluate, classes = study.evaluate, study.data.classes
+    metric = evaluate.rank_by
+    if metric and EVERY_CLASS not in known.get(metric, ()) and study.runs:
+        found = f"'{metric}', which is of each class" if metric in known else f"'{metric}'"
+        ranks = [name for name, of in known.items() if EVERY_CLASS in of]
+        same = SYNONYMS.get(metric, metric)
+        mean = f"mean_{same}" if f"mean_{same}" in ranks else metric
+        expected = f"'{mean}'" if mean in ranks else _nearest_metric(metric, ranks)
+        yield Fault(places(("evaluate", "rank_by")), found, expected)
+    for number, name in enumerate(evaluate.mean_classes):
+        if name not in classes:
+            where = places(("evaluate", "mean_classes", str(number)))
+            yield Fault(where, f"'{name}'", f"{nearest(name, classes)}, the classes of data.classes")
+    for number, family in enumerate(evaluate.metrics):
+        count = _constants(family).get("CLASSES", len(classes))
+        if count != len(classes) and study.runs:
+            others = [name for name in entry_names(FAMILIES) if "CLASSES" not in _constants(name)]
+            expected = f"families for any number of classes ({', '.join(others)}), or {count} data.classes"
+            found = f"'{family}', which is defined for {count} classes, of {len(classes)}"
+            yield Fault(places(("evaluate", "metrics", str(number))), found, expected)
 
 
 def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
@@ -100,7 +135,12 @@ def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
     Names are those of ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) of the families.
     """
     evaluate, found = study.evaluate, {}
-    values = {OWN_LOSS: evaluate.losses, "{threshold}": [f"{value:g}" for value in evaluate.thresholds]}
+    values = {
+        OWN_LOSS: evaluate.losses,
+        "{threshold}": [f"{value:g}" for value in evaluate.thresholds],
+        "{beta}": [f"{value:g}" for value in evaluate.betas],
+        "{class}": list(study.data.classes),
+    }
     for family in evaluate.metrics:
         for metric, is_of_class in _measured(family).items():
             of = tuple(study.data.classes) if is_of_class else (EVERY_CLASS,)
@@ -111,16 +151,31 @@ def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _measured(family: str) -> dict[str, bool]:
-    """The metrics of a family, and whether they are of each class (else of the image)."""
+def _constants(family: str) -> dict[str, Any]:
+    """What a family of metrics says of itself; nothing if there is none of the name."""
     if family not in entry_names(FAMILIES):
         return {}
-    constants = kinds.literals(ast.parse(entry_file(FAMILIES, family).read_text(encoding="utf-8")))
+    return kinds.literals(ast.parse(entry_file(FAMILIES, family).read_text(encoding="utf-8")))
+
+
+def _measured(family: str) -> dict[str, bool]:
+    """The metrics of a family, and whether they are of each class (else of the image)."""
+    constants = _constants(family)
     of_image, of_class = (constants.get(name, ()) for name in ("OF_IMAGE", "OF_CLASS"))
     return dict.fromkeys(of_image, False) | dict.fromkeys(of_class, True)
 
 
+def _is_of(metric: str, family: str) -> bool:
+    """Whether a metric is one of a family's, whose names may have fields."""
+    patterns = (re.sub(r"\\\{\w+\\\}", ".+", re.escape(name)) for name in _measured(family))
+    return any(re.fullmatch(pattern, metric) for pattern in patterns)
+
+
 def _nearest_metric(metric: str, known: Iterable[str]) -> str:
+    if metric not in SYNONYMS and "f{beta}" in known and (beta := F_BETA.fullmatch(metric)):
+        return f"evaluate.betas with {beta[1]}, which gives it"
+    if SYNONYMS.get(metric) in known:
+        return f"'{SYNONYMS[metric]}', which it is called here"
     shown = [name for name in known if "{" not in name and "@" not in name]
     return f"{nearest(metric, shown)}, as evaluate.metrics has them"
 
@@ -190,6 +245,9 @@ class _Product:
                 yield Fault(self._at(option), f"unknown option '{option}'", expected)
             elif not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
                 yield Fault(self._at(option), repr(value), text)
+            elif (choices := self.kind.choices(option)) and value not in choices:
+                expected = nearest(value, choices) if isinstance(value, str) else f"one of {choices}"
+                yield Fault(self._at(option), repr(value), expected)
         for option in allowed:
             if self.kind.defaults[option] is None and option not in self._given:
                 expected = f"a value; a {self.kind.section[:-1]} of kind '{self.kind.name}' requires it"
@@ -268,15 +326,32 @@ class _Product:
                 yield from itertools.islice(self._columns_of(option, self.kind.default(option)), 1)
 
     def _columns_of(self, option: str, value: Any) -> Iterator[Fault]:
-        is_one = isinstance(value, str | Mapping)
+        is_one, is_many = isinstance(value, str | Mapping), self.kind.takes_several(option)
         for number, column in enumerate([value] if is_one else value or ()):
             here = (option,) if is_one or option not in self._given else (option, str(number))
             plain = {"metric": column} if isinstance(column, str) else dict(column)
             written = set(plain) if option in self._given and not isinstance(column, str) else ()
-            keys = {key: (*here, key) if key in written else here for key in ("metric", "class", "published")}
-            of = plain.get("class", plain.get("class_name", EVERY_CLASS))
-            yield from self._metric(keys["metric"], plain.get("metric"), keys["class"], of)
+            named = ("metric", "class", "published", "pooled")
+            keys = {key: (*here, key) if key in written else here for key in named}
+            metric, of = plain.get("metric"), plain.get("class", plain.get("class_name", EVERY_CLASS))
+            classes = self.known.get(metric, ()) if isinstance(metric, str) else ()
+            is_each = is_many and of == EVERY_CLASS and classes and EVERY_CLASS not in classes
+            if not is_each:  # else one column for each class
+                yield from self._metric(keys["metric"], metric, keys["class"], of)
             yield from self._published_column(keys["published"], plain.get("published"))
+            if plain.get("pooled") and isinstance(metric, str):
+                yield from self._pooled(keys["pooled"], metric, is_many)
+
+    def _pooled(self, keys: Keys, metric: str, is_many: bool) -> Iterator[Fault]:
+        """A metric of which there are no counts to add up, or a kind that does not."""
+        families = [family for family in self.study.evaluate.metrics if "COUNTS" in _constants(family)]
+        able = [name for name in self.known if "{" not in name and "@" not in name]
+        able = [name for name in able if any(_is_of(name, family) for family in families)]
+        if not is_many:
+            yield Fault(self._at(*keys), "a pooled metric", "none, as this kind shows means over images")
+        elif metric in self.known and metric not in able:
+            expected = f"one of {', '.join(able) or 'none here'}, which follow from counts of pixels"
+            yield Fault(self._at(*keys), f"'{metric}' pooled", expected)
 
     def _published(self) -> Iterator[Fault]:
         source = f"the tables of '{self.study.paper}' in {project.PUBLISHED}"

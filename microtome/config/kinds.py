@@ -64,6 +64,18 @@ class Kind:
         arguments = self.function.args
         return dict(zip(self.options, arguments.kw_defaults, strict=True))
 
+    def choices(self, option: str) -> tuple[Any, ...]:
+        """The values that an option written as a `Literal[...]` may have; empty for any other."""
+        text = self.annotations.get(option, "")
+        if not text.startswith("Literal["):
+            return ()
+        found = _literal(ast.parse(text.removeprefix("Literal"), mode="eval").body)
+        return tuple(found or ())
+
+    def takes_several(self, option: str) -> bool:
+        """Whether an option of columns holds several of them, so that one may stand for one of each class."""
+        return self.annotations.get(option, "").startswith("Sequence[")
+
     def declared(self, constant: str) -> Any:
         """One of `DECLARED`; empty if the kind does not say it."""
         return DECLARED[constant](self.constants.get(constant, ()))

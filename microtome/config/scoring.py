@@ -37,6 +37,8 @@ class Scoring(Section):
             refuse("two classes or more, each with a value of its own that is none of `ignore`")
         if "instances" in self.metrics and self.kind != "instances":
             refuse("kind instances, as the metrics 'instances' are of objects")
+        if "boundaries" in self.metrics and len(self.classes) > 2:
+            refuse("two classes, border and cell, as the metrics 'boundaries' know no others; or leave these")
         if self.kind == "instances" and self.ignore:
             refuse("no ignored values, as the values of label images are numbers of objects")
         return self

@@ -138,6 +138,13 @@ class Evaluate(Section):
     thresholds: tuple[Probability, ...] = option(
         tuple(round(0.1 * i, 1) for i in range(11)), "probabilities at which boundary metrics are taken"
     )
+    betas: tuple[PositiveFloat, ...] = option(
+        (),
+        "F-beta scores of each class, such as [1, 1.5] for `f1` and `f1.5`; above 1 sensitivity counts more",
+    )
+    mean_classes: tuple[str, ...] = option(
+        (), "classes that macro means (`mean_dice`, `mean_iou`, …) are over; empty: all, background included"
+    )
     rank_by: str = option("", "metric that sorts the images in the report; empty: the first")
     losses: tuple[str, ...] = option((), "losses evaluated on every run's prediction")
 

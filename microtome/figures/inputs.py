@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from microtome.figures.parts.colors import BACKGROUND, class_colors
 from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
@@ -21,7 +22,6 @@ TARGET_FOLDERS = {
     "centre_marker": "centre_markers",
 }
 """Folder beside a target, by what it holds of the same sample."""
-BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,16 @@ class FigureInputs(Inputs):
     def shown_class(self) -> str:
         """The class whose outcomes are shown where none is named: the first that is not the background."""
         return next((name for name in self.classes if name != BACKGROUND), self.classes[0])
+
+    @property
+    def palette(self) -> dict[str, str]:
+        """Colour of each class, in order: the study's own, else those of `class_colors`."""
+        return class_colors(self.classes, self.colors)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there are two classes, shown in black and white, which captions name."""
+        return len(self.classes) <= 2 and not self.colors
 
     def class_id(self, name: str) -> int:
         """Give the id of a class.

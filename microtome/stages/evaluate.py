@@ -82,6 +82,8 @@ def _context(options: Options, sample: str, folders: Folders) -> Context:
         classes=options["classes"],
         thresholds=options["thresholds"],
         losses=options["losses"],
+        betas=options.get("betas", ()),
+        mean_classes=options.get("mean_classes", ()),
     )
 
 

@@ -67,6 +67,8 @@ def make(
         paper=options["paper"] or "",
         data_kind=options["data_kind"],
         classes=tuple(options["classes"]),
+        mean_classes=tuple(options.get("mean_classes", ())),
+        colors=options.get("colors", {}),
         groups=options.get("groups") or groups_of(runs),
         files=files,
         names=options.get("names", {}),

@@ -21,8 +21,9 @@ from microtome.provenance.runs import RunRecord, external_records
 from microtome.stages.evaluate import measure_samples, objects_beside, write_metrics
 from microtome.tables.frame import Table
 from microtome.tables.inputs import Inputs
+from microtome.tables.kinds import confusion_matrix, paired_tests
 from microtome.tables.kinds import metrics as metrics_table
-from microtome.tables.kinds import paired_tests
+from microtome.tables.parts.confusion import COUNTS
 from microtome.tables.parts.numbers import ALL_CLASSES
 from microtome.tables.parts.save import save_table
 
@@ -31,9 +32,12 @@ Pair = tuple[Path, Path]
 """The file of the truth and that of the prediction of one image."""
 PART, SPLIT = "scored", "main"
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2", ".bmp")
-PICKED = ("aji", "aji_plus", "pq", "object_f1", "dice", "iou", "accuracy", "v_rand", "v_info", "pixel_error")
+PICKED = (
+    *("aji", "aji_plus", "pq", "object_f1", "dice", "mean_dice", "iou", "mean_iou", "accuracy"),
+    *("v_rand", "v_info", "pixel_error"),
+)
 """Metrics of the table; the others are in `metrics.tsv`."""
-TESTED = ("aji", "pq", "dice", "accuracy", "v_rand")
+TESTED = ("aji", "pq", "dice", "mean_dice", "accuracy", "v_rand")
 LOW = ("pixel_error",)
 THRESHOLDS = (0.5,)
 """Of boundary metrics: a map of classes is the same at each between 0 and 1."""
@@ -56,8 +60,9 @@ def score(
         predictions: Name of a tool to its file, or its folder with a file of the same name (whatever the
             suffix) for each file of the truth.
         folder: Gets `metrics.tsv` (as of a run: a row per tool, image, class and metric), `scores` (mean, sd
-            and a bootstrap 95 % interval over images) and, of two tools or more, `paired_tests_{metric}`,
-            each table as TSV, Markdown, LaTeX and JSON. Written whole or not at all.
+            and a bootstrap 95 % interval over images), of classes `confusion_matrix`, and of two tools or
+            more `paired_tests_{metric}`, each table as TSV, Markdown, LaTeX and JSON. Written whole or not at
+            all.
         scoring: What is measured.
         pictures: Folder of the images that were segmented, for their size, where truth and prediction are
             both outlines.
@@ -75,7 +80,7 @@ def score(
     frames = [_measure(name, found, sizes, scoring) for name, found in pairs.items()]
     frame = pd.concat(frames, ignore_index=True)
     records = [_record(name, of, folder) for name, of in frame.groupby("run", sort=False)]
-    tables = tabulate(records, frame)
+    tables = tabulate(records, frame, tuple(scoring.classes))
     with finished_folder(folder) as partial:
         write_metrics(frame, partial / METRICS_NAME)
         for stem, table in tables.items():
@@ -105,7 +110,8 @@ def score_external(
         place = views.find_sample(targets, sample)
         truth = images.read(place)
         found = read_map(files[sample], truth.shape, scoring, is_truth=False)
-        names = {"classes": list(scoring.classes), "thresholds": options["thresholds"]}
+        names = {name: options[name] for name in ("thresholds", "betas", "mean_classes")}
+        names["classes"] = list(scoring.classes)
         return certain(truth, objects_beside(place), *found, **names)
 
     frames = [
@@ -165,13 +171,16 @@ def read_map(
     return semantic_target(values, scoring.classes, ignore=ignore, name=str(path)), None
 
 
-def tabulate(records: Sequence[RunRecord], frame: pd.DataFrame) -> dict[str, Table]:
-    """The table of scores, and the paired tests where there are several tools."""
-    inputs, has = Inputs(runs=records, data_kind="own"), frame[["metric", "class"]].drop_duplicates()
+def tabulate(records: Sequence[RunRecord], frame: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Table]:
+    """The table of scores, of classes the confusion matrix, and the paired tests of several tools."""
+    inputs = Inputs(runs=records, data_kind="own", classes=classes)
+    has = frame[["metric", "class"]].drop_duplicates()
     known = [(m, c) for m in PICKED for metric, c in has.itertuples(index=False) if m == metric]
     columns = [{"metric": m, "class": c, "better": "low" if m in LOW else "high"} for m, c in known]
     options = {"part": PART, "title": "Scores", "interval": True}
     tables = {"scores": metrics_table.tabulate(inputs, columns=columns, **options)}
+    if has["metric"].str.startswith(COUNTS).any():
+        tables["confusion_matrix"] = confusion_matrix.tabulate(inputs, part=PART)
     for metric, of in known if len(records) > 1 else ():
         values = frame.loc[(frame["metric"] == metric) & (frame["class"] == of), "value"]
         if metric in TESTED and values.notna().any():
@@ -216,6 +225,7 @@ def certain(
     *,
     classes: Sequence[str],
     thresholds: Sequence[float] = THRESHOLDS,
+    **more: Any,
 ) -> Context:
     """An image whose prediction is certain of each pixel, as a tool's map has no probabilities."""
     names = range(len(classes)) if len(classes) > 2 else (1,)
@@ -227,6 +237,7 @@ def certain(
         segmented_instances=objects,
         classes=classes,
         thresholds=thresholds,
+        **more,
     )
 
 

@@ -25,6 +25,8 @@ class Inputs:
         paper: Key of the study's paper in `published`, or empty.
         data_kind: Where the study's images come from: ``phantom``, ``public`` or ``own``.
         classes: Names of the classes; the position is the class id.
+        mean_classes: Classes that macro means are over; none named: all.
+        colors: Colour (``#rrggbb``) by class, where the study gives them.
         groups: Group (organ, clinic) by sample.
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
         names: What tables and figures call a method, by what it is (``loss``, ``network``, ``encoder``,
@@ -37,6 +39,8 @@ class Inputs:
     paper: str = ""
     data_kind: str = "phantom"
     classes: tuple[str, ...] = ("membrane", "cell")
+    mean_classes: tuple[str, ...] = ()
+    colors: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -73,6 +73,14 @@ def test_metrics_are_those_of_the_families(tmp_path):
     assert set(both["dice"]) == {"all", "background", "nucleus"}
 
 
+def test_a_family_of_two_classes_measures_no_three(tmp_path):
+    study = changed(mini_study(), {"data.classes": {"membrane": 0, "cell": 1, "gap": 2}})
+    found = without_lines(faults_of(folder(tmp_path), study))
+    expected = "evaluate.metrics.0: found 'boundaries', which is defined for 2 classes, of 3; expected "
+    (fault,) = (fault for fault in found if fault.startswith("evaluate.metrics.0"))
+    assert fault.startswith(f"{expected}families for any number of classes (")
+
+
 @mark.parametrize(("section", "name"), KINDS)
 def test_kinds_declare_what_is_known(section, name):
     kind = kinds.find(section, name)

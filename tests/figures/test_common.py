@@ -20,6 +20,7 @@ EXAMPLES = {
     "architecture": {"network": {"name": "unet", "width": 2}, "size": 32},
     "calibration_curve": {"bins": 5},
     "ciresan_output": {},
+    "confusion_matrix": {"runs": ["bce", "mcdnn"]},
     "difference_map": {"run": "dice"},
     "loss_curves": {"runs": ["bce", "dice"]},
     "ensemble_columns": {"runs": ["mcdnn", "n4", "bce"]},

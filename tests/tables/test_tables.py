@@ -344,6 +344,7 @@ def test_every_kind_has_a_title_option():
         "activations",
         "comparison",
         "paired_tests",
+        "confusion_matrix",
         "data",
         "ablation",
         "by_group",

@@ -51,7 +51,7 @@ def draw(
     check_same_size(name, image=image, raw=raw, prediction=final, label=label)
     titles = ("input", f"p({shown}), raw", f"p({shown}), calibrated, filtered", "label")
     kinds = ("image", "probability", "probability", "classes")
-    figure = panel_row([image, raw, final, label], titles, kinds, mpp=mpp, data_kind=inputs.data_kind)
+    figure = panel_row([image, raw, final, label], titles, kinds, mpp=mpp, inputs=inputs)
     truth = label == inputs.class_id(shown)
     stages = {"raw": raw, "calibrated": final}
     data = pd.concat([_histogram(p, truth, label, s) for s, p in stages.items()], ignore_index=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where output and label differ: true and false positives and false negatives, in colour and in numbers."""
+"""Where output and label differ, in colour and in numbers: outcomes of one class, or errors of all."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
-from microtome.figures.parts import colors, panels
+from microtome.figures.parts import classes, colors, panels
 from microtome.figures.parts.pictures import write_titles
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
+from microtome.metrics.overlap import confusion_matrix, one_against_rest, score
 
 NEEDS = frozenset({"images", "runs"})
 CLASS_OPTIONS = ("of",)
@@ -38,11 +39,13 @@ def draw(
         inputs: Run records and files of the samples.
         run: The run; the first by default.
         sample: The sample; by default the first test sample that has what is shown.
-        of: Class whose outcomes are shown; the first class that is not `background` by default.
+        of: Class whose outcomes are shown; of two classes the first that is not `background` by default, of
+            more all wrong pixels, in the colour of the class they were given.
         mpp: Pixel size in micrometres, for a scale bar.
 
     Returns:
-        The figure. Its data: run, sample, class, outcome, pixels, share of the labelled pixels.
+        The figure. Its data: run, sample, class, outcome, pixels, share of the labelled pixels; of all
+        classes run, sample, truth, prediction, pixels, share.
 
     Raises:
         ValueError: The run, the sample, the class or a file is missing.
@@ -53,22 +56,73 @@ def draw(
     label = images.read(needed(sources, "target", name))
     output = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
     panels.check_same_size(name, label=label, segmentation=output)
-    outcomes = outcome_map(output, label, inputs.class_id(shown))
-    data = _count(outcomes).assign(run=record.run, sample=name, **{"class": shown})
+    every = classes.shows_every_class(inputs, of)
+    if every:
+        data, caption = _confusions(inputs, output, label, record.label, name)
+    else:
+        counts = _count(outcome_map(output, label, inputs.class_id(shown))).assign(**{"class": shown})
+        data, caption = counts, _caption(counts, record.label, name, shown)
     height, width = label.shape
-    tall = DOUBLE_COLUMN / 3 * height / width + LEGEND_HEIGHT
+    handles = _handles(inputs, None if every else data)
+    room = LEGEND_HEIGHT + max(classes.legend_size(handles, DOUBLE_COLUMN)[1] - classes.ROW, 0)
+    tall = DOUBLE_COLUMN / 3 * height / width + room
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
     axes = figure.subplots(1, 3)
-    panels.show_classes(axes[0], np.where(label == panels.IGNORE, panels.IGNORE, output))
-    panels.show_classes(axes[1], label)
-    show_outcomes(axes[2], outcomes)
-    write_titles(axes, ("output", "label", f"difference, {shown}"))
+    tones = tuple(inputs.palette.values())
+    panels.show_classes(axes[0], np.where(label == panels.IGNORE, panels.IGNORE, output), tones)
+    panels.show_classes(axes[1], label, tones)
+    show_difference(axes[2], inputs, output, label, of)
+    write_titles(axes, ("output", "label", difference_title(inputs, of)))
     panels.scale_bar(axes[0], width, mpp)
+    if inputs.is_plain:
+        style = {"ncols": 4, "columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
+        figure.legend(handles=handles, loc="outside lower right", **style)
+    else:
+        classes.add_legend(figure, handles)
+    return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
+
+
+def difference_title(inputs: FigureInputs, of: str) -> str:
+    """Head the panel of `show_difference`."""
+    if classes.shows_every_class(inputs, of):
+        return "errors, by predicted class"
+    return f"difference, {of or inputs.shown_class}"
+
+
+def show_difference(axes: Axes, inputs: FigureInputs, output: NDArray, label: NDArray, of: str) -> None:
+    """Show the outcomes of the class `of`, or the errors of all classes."""
+    if classes.shows_every_class(inputs, of):
+        classes.show_error_map(axes, inputs, output, label)
+    else:
+        show_outcomes(axes, outcome_map(output, label, inputs.class_id(of or inputs.shown_class)))
+
+
+def _handles(inputs: FigureInputs, data: pd.DataFrame | None) -> list[Patch]:
+    """The legend: classes, then outcomes with their pixels (`data`) or what is right."""
+    if data is None:
+        return [*classes.class_patches(inputs), classes.patch(colors.PALE, classes.RIGHT)]
     shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
-    handles = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
-    style = {"ncols": 4, "columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
-    figure.legend(handles=handles, loc="outside lower right", **style)
-    return FigureResult(figure, data, _caption(data, record.label, name, shown))
+    outcomes = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
+    return [*classes.class_patches(inputs), *outcomes]
+
+
+def _confusions(
+    inputs: FigureInputs, output: NDArray, label: NDArray, run: str, sample: str
+) -> tuple[pd.DataFrame, str]:
+    """Pixels of a sample by true and predicted class, and what they say."""
+    matrix = confusion_matrix(label, output, classes=inputs.classes)
+    counts, total = one_against_rest(matrix), int(matrix.to_numpy().sum())
+    long = matrix.reset_index().melt("truth", value_name="pixels")
+    wrong = long[long["truth"] != long["prediction"]].sort_values("pixels", ascending=False, kind="stable")
+    most = wrong.iloc[0]
+    taken = f"; most often {most['truth']} is taken for {most['prediction']} ({most['pixels']:,})"
+    mean = score(counts, "mean_dice", mean_classes=inputs.mean_classes)
+    caption = (
+        f"Output of {run} and label of sample {sample}, and the wrong pixels in the colour of the class that "
+        f"they were given: {wrong['pixels'].sum():,} of {total:,} labelled pixels"
+        f"{taken if most['pixels'] else ''}. Mean Dice over the classes in the sample {mean:.3f}."
+    )
+    return long.assign(share=long["pixels"] / total), caption
 
 
 def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.uint8]:

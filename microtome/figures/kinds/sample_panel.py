@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One test sample of one run: input, probability, binarised output, label."""
+"""One test sample of one run: input, probability, output (of two classes binarised), label."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, file_of, needed
-from microtome.figures.parts import panels
+from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.parts import classes, panels
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
+from microtome.provenance.runs import RunRecord
 
 NEEDS = frozenset({"images", "runs"})
 SAMPLE_OPTIONS = ("sample",)
@@ -36,7 +37,8 @@ def draw(
         inputs: Run records and files of the samples.
         run: The run; the first by default.
         sample: The sample; by default the first test sample that has what is shown.
-        threshold: The positive class is where its probability is above this.
+        threshold: Of two classes, the positive one is where its probability is above this. Of more the output
+            is the run's segmentation, and the probability that of the most probable class.
         mpp: Pixel size in micrometres, for a scale bar; by default what the image's file says.
 
     Returns:
@@ -47,27 +49,43 @@ def draw(
     """
     record = inputs.select([run] if run else ())[0]
     name, sources = inputs.sample(sample, run=record.run, needs=SHOWN)
-    path = file_of(sources.predictions, record.run, sample=name, what="prediction")
-    probability = panels.read_probability(path, inputs, outputs=panels.outputs_of(record))
+    maps, output, heads, said = _outputs(inputs, record, (name, sources), threshold)
     image, label = (
         panels.read_image(needed(sources, "image", name)),
         images.read(needed(sources, "target", name)),
     )
-    panels.check_same_size(name, image=image, prediction=probability, label=label)
-    output = binarise(probability, inputs, threshold)
-    positive = inputs.positive_class
-    titles = ("input", f"probability of {positive}", f"output (p > {threshold:g})", "label")
+    panels.check_same_size(name, image=image, prediction=maps[0], output=output, label=label)
+    titles = ("input", *heads, "label")
     kinds = ("image", "probability", "classes", "classes")
-    pictures, size = [image, probability, output, label], panels.pixel_size(sources.image, mpp)
-    figure = panel_row(pictures, titles, kinds, mpp=size, data_kind=inputs.data_kind)
-    data = _class_shares(inputs, output, label, probability).assign(run=record.run, sample=name)
+    pictures, size = [image, np.max(maps, axis=0), output, label], panels.pixel_size(sources.image, mpp)
+    figure = panel_row(pictures, titles, kinds, mpp=size, inputs=inputs)
+    of_class = maps if len(maps) > 1 else maps * len(inputs.classes)
+    data = _class_shares(inputs, output, label, of_class).assign(run=record.run, sample=name)
     agreement = float(np.mean(output[label != panels.IGNORE] == label[label != panels.IGNORE]))
+    tones = f" ({inputs.classes[0]} black)" if inputs.is_plain else ""
     caption = (
-        f"Sample {name} as segmented by {record.label}: input, probability of {positive}, output binarised "
-        f"at "
-        f"{threshold:g}, and label ({inputs.classes[0]} black). {agreement:.1%} of the labelled pixels agree."
+        f"Sample {name} as segmented by {record.label}: input, {said}, and label{tones}. "
+        f"{agreement:.1%} of the labelled pixels agree."
     )
     return FigureResult(figure, data, caption.replace("%", " %"))
+
+
+def _outputs(
+    inputs: FigureInputs, record: RunRecord, chosen: tuple[str, SampleSources], threshold: float
+) -> tuple[list[NDArray], NDArray, tuple[str, str], str]:
+    """Probabilities (one, or those of each class), class ids, what heads both, and what the caption says."""
+    name, sources = chosen
+    path = file_of(sources.predictions, record.run, sample=name, what="prediction")
+    positive = inputs.positive_class
+    if len(inputs.classes) > classes.TWO:
+        found = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
+        maps = [panels.read_probability(path, inputs, one) for one in inputs.classes]
+        heads = ("largest probability", "output")
+        return maps, found, heads, "probability of the most probable class, output"
+    probability = panels.read_probability(path, inputs, outputs=panels.outputs_of(record))
+    heads = (f"probability of {positive}", f"output (p > {threshold:g})")
+    said = f"probability of {positive}, output binarised at {threshold:g}"
+    return [probability], binarise(probability, inputs, threshold), heads, said
 
 
 def binarise(probability: NDArray, inputs: FigureInputs, threshold: float) -> NDArray[np.uint8]:
@@ -83,32 +101,38 @@ def panel_row(
     kinds: Sequence[str],
     *,
     mpp: float | None,
-    data_kind: str,
+    inputs: FigureInputs,
 ) -> Figure:
     """Draw arrays of one size in one row, with a colour bar for probabilities, a scale bar in the first.
 
-    `kinds` are ``image``, ``probability`` or ``classes`` by panel.
+    Below is the legend of the classes, unless there are two. `kinds` are ``image``, ``probability`` or
+    ``classes`` by panel.
     """
     height, width = arrays[0].shape[:2]
     panel = DOUBLE_COLUMN / len(arrays)
-    tall = panel * height / width + TITLE_HEIGHT + panels.COLOUR_BAR_HEIGHT
-    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=data_kind)
+    handles = classes.class_patches(inputs) if "classes" in kinds else []
+    legend = classes.legend_size(handles, DOUBLE_COLUMN)[1]
+    tall = panel * height / width + TITLE_HEIGHT + panels.COLOUR_BAR_HEIGHT + legend
+    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
+    tones = tuple(inputs.palette.values())
     axes = figure.subplots(1, len(arrays), squeeze=False)[0]
     for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
-        artist = panels.show_classes(axis, array) if kind == "classes" else panels.show_image(axis, array)
+        is_map = kind == "classes"
+        artist = panels.show_classes(axis, array, tones) if is_map else panels.show_image(axis, array)
         letter(axis, chr(ord("a") + index), title)
         if kind == "probability":
             panels.probability_bar(axis.inset_axes(panels.COLOUR_BAR), artist)
+    classes.add_legend(figure, handles)
     panels.scale_bar(axes[0], width, mpp)
     return figure
 
 
 def _class_shares(
-    inputs: FigureInputs, output: NDArray, label: NDArray, probability: NDArray
+    inputs: FigureInputs, output: NDArray, label: NDArray, maps: Sequence[NDArray]
 ) -> pd.DataFrame:
     labelled = label != panels.IGNORE
     rows = []
-    for value, name in enumerate(inputs.classes):
+    for value, (name, probability) in enumerate(zip(inputs.classes, maps, strict=True)):
         truth, found = labelled & (label == value), labelled & (output == value)
         rows.append(
             {

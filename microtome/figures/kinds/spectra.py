@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Calibration and choice of bands: class spectra, one band before and after, mutual information by band."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,7 +93,7 @@ def draw(
     ratios = [PLOT] * (1 + has_scores) + [PICTURE * cube.width / cube.height] * len(pictures)
     figure = new_figure(DOUBLE_COLUMN, HEIGHT, data_kind=inputs.data_kind)
     panels = list(figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0])
-    _draw_spectra(panels[0], data, cube, opened)
+    _draw_spectra(panels[0], data, cube, opened, inputs)
     if has_scores:
         _draw_scores(panels[1], data, cube)
     for axes, (what, shown) in zip(panels[1 + has_scores :], pictures, strict=True):
@@ -155,16 +156,22 @@ def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
     return frame.assign(**scores, **{bands.CHOSEN: is_chosen})
 
 
-def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened) -> None:
+def _line_colors(inputs: FigureInputs, names: Sequence[str]) -> dict[str, str]:
+    """Colour by class; white would not be seen, so that two classes in black and white have others."""
+    return dict(zip(names, CYCLE, strict=False)) if inputs.is_plain or names == (WHOLE,) else inputs.palette
+
+
+def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened, inputs: FigureInputs) -> None:
     places, label = bands.band_axis(cube)
     kinds = {"before": "raw", "after": "calibrated"} if opened.is_compared else {"after": "transmittance"}
-    for color, name in zip(CYCLE, opened.classes, strict=False):
+    colors = _line_colors(inputs, opened.classes)
+    for name, color in colors.items():
         for what, column in kinds.items():
             axes.plot(places, data[f"{column}_{name}"], color=color, linestyle=DASHES[what])
     axes.set(xlabel=label, ylabel="digital number" if opened.is_compared else "transmittance")
     axes.set_ylim(bottom=0)
     axes.set_ylim(top=axes.get_ylim()[1] * 1.32)
-    handles = [Line2D([], [], color=c, label=n) for c, n in zip(CYCLE, opened.classes, strict=False)]
+    handles = [Line2D([], [], color=color, label=name) for name, color in colors.items()]
     texts = {"before": "raw", "after": "calibrated × blank"}
     if opened.is_compared:
         handles += [Line2D([], [], color=GREY, linestyle=DASHES[w], label=texts[w]) for w in kinds]

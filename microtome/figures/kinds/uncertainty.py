@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.kinds.difference_map import outcome_map, show_outcomes
-from microtome.figures.parts.colors import HEAT
+from microtome.figures.parts import classes
+from microtome.figures.parts.colors import HEAT, PALE
 from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.samples import choose_samples, data_sentence
@@ -56,7 +57,10 @@ def draw(
     names = sorted(inputs.candidates(run=run, needs=SHOWN))
     data = pd.DataFrame([_row(inputs, run, name) for name in names])
     shape = images.header(needed(chosen[0][1], "image", chosen[0][0]))
-    height = PANEL * shape.height / shape.width * len(chosen) + TITLE_HEIGHT + BAR_HEIGHT
+    every = classes.shows_every_class(inputs, "")
+    handles = [*classes.class_patches(inputs), classes.patch(PALE, classes.RIGHT)] if every else []
+    room = BAR_HEIGHT + classes.legend_size(handles, DOUBLE_COLUMN)[1]
+    height = PANEL * shape.height / shape.width * len(chosen) + TITLE_HEIGHT + room
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
     panels = figure.subplots(len(chosen), len(TITLES), squeeze=False)
     limits = [max(float(one[index].max()) for one in maps) or 1.0 for index in range(2)]
@@ -64,7 +68,8 @@ def draw(
         artists = _draw_row(axes, inputs, (name, sources), run, doubt, limits)
         write_row_label(axes[0], inputs, name)
     for axes, title in zip(panels[0], TITLES, strict=True):
-        axes.set_title(title)
+        axes.set_title("errors, by class" if every and title == "outcomes" else title)
+    classes.add_legend(figure, handles)
     for column, artist in zip((2, 3), artists, strict=True):
         figure.colorbar(artist, ax=panels[:, column], orientation="horizontal", label="nat", aspect=30)
     return FigureResult(figure, data.assign(run=run), _caption(inputs, record.label, data))
@@ -88,18 +93,21 @@ def _doubt(sources: SampleSources, run: str, name: str) -> NDArray[np.float32]:
     return np.stack([channels[..., 0], channels[..., channels.shape[-1] // 2]])
 
 
-def _outcomes(inputs: FigureInputs, run: str, name: str, sources: SampleSources) -> NDArray[np.uint8]:
+def _output_and_truth(run: str, name: str, sources: SampleSources) -> tuple[NDArray, NDArray]:
     truth = images.read(needed(sources, "target", name))
     found = images.read(file_of(sources.segmentations, run, sample=name, what="segmentation"))
     check_same_size(name, target=truth, segmentation=found)
-    return outcome_map(found, truth, inputs.class_id(inputs.positive_class))
+    return found, truth
 
 
 def _row(inputs: FigureInputs, run: str, name: str) -> dict[str, object]:
     sources = inputs.sources[name]
-    outcomes, (entropy, information) = _outcomes(inputs, run, name, sources), _doubt(sources, run, name)
-    labelled = outcomes != IGNORE
-    wrong = np.isin(outcomes, (2, 3))
+    (found, truth), (entropy, information) = (
+        _output_and_truth(run, name, sources),
+        _doubt(sources, run, name),
+    )
+    labelled = truth != IGNORE
+    wrong = labelled & (found != truth)
     right = labelled & ~wrong
     both = wrong.any() and right.any()
     return {
@@ -128,7 +136,11 @@ def _draw_row(
 ) -> list[AxesImage]:
     name, sources = chosen
     show_image(axes[0], read_image(needed(sources, "image", name)))
-    show_outcomes(axes[1], _outcomes(inputs, run, name, sources))
+    found, truth = _output_and_truth(run, name, sources)
+    if classes.shows_every_class(inputs, ""):
+        classes.show_error_map(axes[1], inputs, found, truth)
+    else:
+        show_outcomes(axes[1], outcome_map(found, truth, inputs.class_id(inputs.positive_class)))
     artists = []
     for panel, values, limit in zip(axes[2:], doubt, limits, strict=True):
         artists.append(show_image(panel, values, colors=HEAT, top=limit))
@@ -137,9 +149,12 @@ def _draw_row(
 
 def _caption(inputs: FigureInputs, label: str, data: pd.DataFrame) -> str:
     means = data.mean(numeric_only=True)
+    every = classes.shows_every_class(inputs, "")
+    outcomes = f"pixels by outcome of {inputs.positive_class}"
+    pixels = "wrong pixels by the class they were given" if every else outcomes
     return (
-        f"Where {label} doubts: image, pixels by outcome of {inputs.positive_class}, entropy of the mean "
-        f"prediction, and mutual information (high where members are sure and disagree). Mean over "
+        f"Where {label} doubts: image, {pixels}, entropy of "
+        f"the mean prediction, and mutual information (high where members are sure and disagree). Mean over "
         f"{len(data)} images: entropy {means['entropy_right']:.3f} nat at right and "
         f"{means['entropy_wrong']:.3f} at wrong pixels; the entropy finds wrong pixels with an area under "
         f"the ROC curve of {means['error_auc']:.3f}. {data_sentence(inputs.data_kind)}"

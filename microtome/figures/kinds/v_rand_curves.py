@@ -58,7 +58,8 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
 
 def _curves(records: Sequence[RunRecord], part: str) -> pd.DataFrame:
     frame = pd.concat([record.metrics for record in records], ignore_index=True)
-    frame = frame[(frame["part"] == part) & frame["metric"].str.contains(SEPARATOR)]
+    sweeps = frame["metric"].str.startswith(tuple(f"{score}{SEPARATOR}" for score in SCORES))
+    frame = frame[(frame["part"] == part) & sweeps]
     split = frame["metric"].str.split(SEPARATOR, n=1, expand=True)
     first = records[0]
     if split.empty or set(SCORES) - set(split[0]):
@@ -72,7 +73,6 @@ def _curves(records: Sequence[RunRecord], part: str) -> pd.DataFrame:
         .agg(value="mean", sd="std", n="count")
         .reset_index()
     )
-    found = found[found["score"].isin(SCORES)]
     best = found.groupby("score")["value"].transform("idxmax")
     found = found.assign(is_best=best == found.index)
     found.insert(0, "run", first.run)

@@ -3,16 +3,19 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
-from microtome.figures.kinds.difference_map import OUTCOMES, outcome_map, outcome_patch, show_outcomes
+from microtome.figures.kinds.difference_map import OUTCOMES, difference_title, outcome_patch, show_difference
+from microtome.figures.parts import classes
+from microtome.figures.parts.colors import PALE
 from microtome.figures.parts.panels import check_same_size, read_image, show_classes, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES, values_of
+from microtome.tables.parts.numbers import ALL_CLASSES, metric_name, values_of
 
 NEEDS = frozenset({"images", "runs"})
 METRIC_OPTIONS = {"metric": "class_name"}
@@ -21,17 +24,10 @@ COUNT = 4
 LEGEND_HEIGHT = 0.32
 TITLE_HEIGHT = 0.2
 PANEL = 1.6
-SYMBOLS = {
-    "v_rand": r"$V_{\mathrm{Rand}}$",
-    "v_info": r"$V_{\mathrm{Info}}$",
-    "aji": "AJI",
-    "aji_plus": "AJI+",
-    "pq": "PQ",
-    "dice": "Dice",
-}
+SYMBOLS = {"v_rand": r"$V_{\mathrm{Rand}}$", "v_info": r"$V_{\mathrm{Info}}$"}
 LONG = 10
 """Letters of a name that is written along its row rather than in front of it."""
-TITLES = ("input", "output", "label", "difference, {of}")
+TITLES = ("input", "output", "label", "difference")
 
 
 @styled
@@ -56,7 +52,8 @@ def draw(
         part: Part of the split that was evaluated.
         count: How many images to draw; the data list all of them.
         lowest_first: Whether a low score is bad.
-        of: Class whose outcomes are shown; the first class that is not `background` by default.
+        of: Class whose outcomes are shown; of two classes the first that is not `background` by default, of
+            more all wrong pixels, in the colour of the class they were given.
 
     Returns:
         The figure. Its data: rank, sample, value, for all images, worst first.
@@ -66,29 +63,33 @@ def draw(
     """
     record = inputs.select([run] if run else ())[0]
     ranking = rank(record, metric, class_name=class_name, part=part, lowest_first=lowest_first)
-    shown = of or inputs.shown_class
     rows = ranking.head(count)
     shape = images.header(needed(inputs.sample(rows["sample"].iloc[0])[1], "image", ""))
-    height = PANEL * shape.height / shape.width * len(rows) + TITLE_HEIGHT + LEGEND_HEIGHT
+    handles = _handles(inputs, of)
+    room = LEGEND_HEIGHT + max(classes.legend_size(handles, DOUBLE_COLUMN)[1] - classes.ROW, 0)
+    height = PANEL * shape.height / shape.width * len(rows) + TITLE_HEIGHT + room
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
     panels = figure.subplots(len(rows), len(TITLES), squeeze=False)
     for axes, row in zip(panels, rows.itertuples(), strict=True):
-        _draw_row(axes, inputs, record, row.sample, shown)
-        score = f"{SYMBOLS.get(metric, metric)} {row.value:.3f}"
+        _draw_row(axes, inputs, record, row.sample, of)
+        score = f"{SYMBOLS.get(metric, metric_name(metric))} {row.value:.3f}"
         if len(row.sample) > LONG:
             write_row_label(axes[0], inputs, row.sample, more=score)
         else:
             style = {"rotation": 0, "ha": "right", "va": "center", "labelpad": 6, "linespacing": 1.5}
             axes[0].set_ylabel(f"{row.sample}\n{score}", **style)
-    for axes, title in zip(panels[0], TITLES, strict=True):
-        axes.set_title(title.format(of=shown))
-    handles = [outcome_patch(outcome) for outcome in OUTCOMES]
-    figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
-    name = metric if metric.startswith("v_") else SYMBOLS.get(metric, metric)
+    for axes, title in zip(panels[0], (*TITLES[:-1], difference_title(inputs, of)), strict=True):
+        axes.set_title(title)
+    if inputs.is_plain:
+        figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
+    else:
+        classes.add_legend(figure, handles)
+    name = metric if metric.startswith("v_") else metric_name(metric, class_name)
+    tones = " is black, ".join(inputs.classes) + " white" if inputs.is_plain else ""
     caption = (
         f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
         f"of {len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
-        f"{ranking['value'].iloc[-1]:.3f}."
+        f"{ranking['value'].iloc[-1]:.3f}. {f'In output and label {tones}.' if tones else ''}".strip()
     )
     return FigureResult(figure, ranking.assign(run=record.run, metric=metric), caption)
 
@@ -119,6 +120,14 @@ def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample:
     image = read_image(needed(sources, "image", sample))
     check_same_size(sample, image=image, segmentation=output, label=label)
     show_image(axes[0], image)
-    show_classes(axes[1], output)
-    show_classes(axes[2], label)
-    show_outcomes(axes[3], outcome_map(output, label, inputs.class_id(of)))
+    tones = tuple(inputs.palette.values())
+    show_classes(axes[1], output, tones)
+    show_classes(axes[2], label, tones)
+    show_difference(axes[3], inputs, output, label, of)
+
+
+def _handles(inputs: FigureInputs, of: str) -> list[Patch]:
+    """The legend: classes, then outcomes or what is right."""
+    if classes.shows_every_class(inputs, of):
+        return [*classes.class_patches(inputs), classes.patch(PALE, classes.RIGHT)]
+    return [*classes.class_patches(inputs), *(outcome_patch(outcome) for outcome in OUTCOMES)]

@@ -33,7 +33,6 @@ MICROMETRE_LIMIT = 1.0
 COLOUR_BAR_HEIGHT = 0.27
 COLOUR_BAR = (0.1, -0.085, 0.8, 0.04)
 """Left, bottom, width and height of a colour bar, in parts of its panel; room for it, inches."""
-CLASS_TONES = ("#000000", "#FFFFFF", "#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2")
 
 
 def read_image(path: str | Path) -> NDArray:
@@ -108,11 +107,8 @@ def show_image(axes: Axes, array: NDArray, *, colors: str = "gray", top: float =
     return axes.imshow(array, cmap=colors, vmin=0, vmax=top)
 
 
-def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str] = CLASS_TONES) -> AxesImage:
-    """Show a map (H, W) of class ids: 0 black, 1 white, as in the ISBI challenge, then colours.
-
-    `tones` are the colours by id; `IGNORE` is shown as unlabelled.
-    """
+def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str]) -> AxesImage:
+    """Show a map (H, W) of class ids: `tones` are the colours by id; `IGNORE` is shown as unlabelled."""
     frame_panel(axes)
     return axes.imshow(paint(labels, tones))
 

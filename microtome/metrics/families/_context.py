@@ -29,6 +29,8 @@ class Context:
         classes: Class names in order.
         thresholds: For sweeps.
         losses: Loss name to its options.
+        betas: Of F-beta, how many times as much sensitivity counts as precision.
+        mean_classes: Classes that macro means are over; none named: all.
         truth_instances: (H, W) int32 ids of the true objects, 0 = background; None: it has no objects.
         segmented_instances: The same of the segmentation.
     """
@@ -39,6 +41,8 @@ class Context:
     classes: Sequence[str]
     thresholds: Sequence[float] = ()
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    betas: Sequence[float] = ()
+    mean_classes: Sequence[str] = ()
     truth_instances: np.ndarray | None = None
     segmented_instances: np.ndarray | None = None
 

@@ -32,6 +32,8 @@ OF_IMAGE = (
 )
 LOGIT = 0.5
 """Threshold on the logit that published code takes where it means the probability; p > 0.622."""
+CLASSES = 2
+"""Borders and cells; of more classes none is the border."""
 TOLERANCE = 1e-6
 
 

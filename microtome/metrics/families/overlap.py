@@ -1,18 +1,46 @@
 # SPDX-License-Identifier: MIT
-"""Overlap of the segmentation with the truth, class by class."""
+"""Overlap of the segmentation with the truth, by the definitions in `microtome.metrics.overlap`.
 
-import pandas as pd
+`pixels@NAME` of a class is the number of its pixels that were predicted as NAME: a row of the confusion
+matrix, from which every other metric follows, of one image or of many together. A macro mean (`mean_dice`,
+`mean_iou`, …) is over the classes, of those in `evaluate.mean_classes`, that have a value in the image.
+"""
 
 from microtome.metrics import overlap
 from microtome.metrics.families._context import Context, Measure
 
-OF_CLASS = ("dice", "iou", "sensitivity", "specificity", "false_positive_rate", "precision")
-OF_IMAGE = ("accuracy",)
+OF_CLASS = (
+    "dice",
+    "iou",
+    "sensitivity",
+    "specificity",
+    "false_positive_rate",
+    "precision",
+    "f{beta}",
+    "pixels@{class}",
+)
+OF_IMAGE = (
+    "accuracy",
+    "mean_dice",
+    "mean_iou",
+    "mean_sensitivity",
+    "mean_precision",
+    "mean_f{beta}",
+)
+COUNTS = "pixels@{class}"
+"""What all others follow from, so that they can be pooled over the pixels of many images."""
 
 
 def measure(context: Context) -> list[Measure]:
-    """The metrics of `OF_CLASS` of each class, and the accuracy of the image."""
-    counts = overlap.confusion_counts(context.truth, context.segmentation, classes=list(context.classes))
-    values: dict[str, pd.Series] = {name: getattr(overlap, name)(counts) for name in OF_CLASS}
-    found = [Measure(str(c), name, float(series[c])) for name, series in values.items() for c in series.index]
-    return [*found, Measure("all", "accuracy", 1 - overlap.pixel_error(counts))]
+    """The metrics of `OF_CLASS` of each class, then those of `OF_IMAGE`."""
+    classes = list(context.classes)
+    matrix = overlap.confusion_matrix(context.truth, context.segmentation, classes=classes)
+    counts = overlap.one_against_rest(matrix)
+    betas = [f"f{beta:g}" for beta in context.betas]
+    of_class = [name for name in OF_CLASS if "{" not in name] + betas
+    of_image = [name for name in OF_IMAGE if "{" not in name] + [f"{overlap.MEAN}{name}" for name in betas]
+    values = {name: overlap.class_scores(counts, name) for name in of_class}
+    values |= {f"pixels@{name}": matrix[name].astype(float) for name in classes}
+    found = [Measure(c, name, float(series[c])) for name, series in values.items() for c in classes]
+    means = ((name, overlap.score(counts, name, mean_classes=context.mean_classes)) for name in of_image)
+    return [*found, *(Measure(overlap.EVERY_CLASS, name, value) for name, value in means)]

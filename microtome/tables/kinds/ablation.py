@@ -74,11 +74,11 @@ def tabulate(
     """
     printed = published_table(inputs.published, inputs.paper, published)["rows"] if published else {}
     chosen = _ordered(select_rows(inputs.runs, rows), printed)
-    metrics = read_columns(columns)
+    metrics = read_columns(columns, inputs)
     settings = _settings(chosen, printed)
     marks = _mark_columns(settings, inputs)
     pairs = zip(chosen, settings, strict=True)
-    frame = pd.DataFrame([_row(row, metrics, part) | _marks(found, marks) for row, found in pairs])
+    frame = pd.DataFrame([_row(row, metrics, part, inputs) | _marks(found, marks) for row, found in pairs])
     frame, shown = add_published_columns(frame, inputs, chosen, metrics, published)
     marked = f"Runs marked '{NOT_RUN}' have the published settings."
     not_run = "" if all(row.records for row in chosen) else marked
@@ -176,9 +176,9 @@ def _marks(found: Settings, columns: Mapping[tuple[str, Any], Column]) -> dict[s
     return {column.key: MARK if level in found[kind] else "" for (kind, level), column in columns.items()}
 
 
-def _row(row: Row, metrics: Sequence[MetricColumn], part: str) -> dict[str, Any]:
+def _row(row: Row, metrics: Sequence[MetricColumn], part: str, inputs: Inputs) -> dict[str, Any]:
     values: dict[str, Any] = {"run": row.run, "label": row.label}
     if not row.records:
         nothing = dict.fromkeys([*(metric.key for metric in metrics), "n"], float("nan"))
         return values | nothing | {"data": NOT_RUN}
-    return values | scores(row.records, metrics, part) | {"data": row.data}
+    return values | scores(row.records, metrics, part, inputs=inputs) | {"data": row.data}

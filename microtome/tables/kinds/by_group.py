@@ -62,7 +62,7 @@ def tabulate(
         replace(row, records=tuple(_grouped(record) for record in row.records))
         for row in select_rows(inputs.runs, rows)
     ]
-    metrics = [replace(metric, better=None) for metric in read_columns(columns)]
+    metrics = [replace(metric, better=None) for metric in read_columns(columns, inputs)]
     names = group_names(group for row in chosen for record in row.records for group in _in_part(record, part))
     named = {name: group for group, name in names.items()}
     if unknown := sorted(set(groups) - set(named)):
@@ -72,7 +72,7 @@ def tabulate(
     shown = [*dict.fromkeys([*map(named.get, groups), None])] if groups else list(names)
     frame = pd.DataFrame(
         [
-            _row(row, group, metrics, part=part, ddof=ddof) | {"group": names[group]}
+            _row(row, group, metrics, inputs, part=part, ddof=ddof) | {"group": names[group]}
             for group in shown
             for row in chosen
             if group is None or any(group in _in_part(record, part) for record in row.records)
@@ -97,11 +97,11 @@ def _in_part(record: RunRecord, part: str) -> set[str]:
 
 
 def _row(
-    row: Row, group: str | None, metrics: Sequence[MetricColumn], *, part: str, ddof: int
+    row: Row, group: str | None, metrics: Sequence[MetricColumn], inputs: Inputs, *, part: str, ddof: int
 ) -> dict[str, Any]:
     members = [record for record in row.records if group is None or group in _in_part(record, part)]
     records = [_only(record, group) for record in members]
-    found = scores(records, metrics, part, ddof=ddof)
+    found = scores(records, metrics, part, inputs=inputs, ddof=ddof)
     return {"group": group, "run": row.run, "label": row.label, **found, "data": row.data}
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import UNLABELLED, Inputs
 from microtome.tables.kinds.data import count
-from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_columns
+from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_column
 from microtome.tables.parts.published import (
     PUBLISHED,
     add_published,
@@ -84,7 +84,10 @@ def tabulate(
         ValueError: A run, the metric or a group asked for is not there.
     """
     chosen = select_rows(inputs.runs, rows)
-    (metric,) = read_columns([column])
+    metric = read_column(column)
+    if metric.pooled:
+        msg = f"column {column} is pooled, but this table shows means over images; delete `pooled`"
+        raise ValueError(msg)
     values = [
         image_values(row.records, metric.metric, class_name=metric.class_name, part=part) for row in chosen
     ]

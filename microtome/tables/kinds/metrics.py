@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Runs × metrics: mean ± sd over images, best in bold, published values beside ours."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.metrics.overlap import MEAN
 from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.numbers import ALL_CLASSES, Unit, summarize, values_of
+from microtome.tables.parts.confusion import pooled_scores
+from microtome.tables.parts.numbers import ALL_CLASSES, Unit, metric_name, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs"})
 COLUMN_OPTIONS = ("columns",)
 PUBLISHED_OPTIONS = ("published",)
+DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = ({"metric": "dice", "better": "high"},)
 LABEL = Column("label", "Run", kind="text")
 DATA = Column("data", "Data", kind="text")
 COUNT = Column("n", "n", format=".0f")
@@ -34,7 +37,9 @@ class MetricColumn:
 
     Attributes:
         metric: Name of the metric.
-        class_name: Class (``class`` in a study file).
+        class_name: Class (``class`` in a study file). A metric of classes without one stands for a column of
+            each class and one of their macro mean.
+        pooled: Whether it is of the pixels of all images together, instead of the mean over images.
         label: Heading; by default made of metric and class.
         better: Which end is better.
         scale: Factor on every value, e.g. 100 for per cent.
@@ -45,6 +50,7 @@ class MetricColumn:
 
     metric: str
     class_name: str = ALL_CLASSES
+    pooled: bool = False
     label: str = ""
     better: Literal["high", "low"] | None = None
     scale: float = 1.0
@@ -55,20 +61,29 @@ class MetricColumn:
     @property
     def key(self) -> str:
         """Name of its column in the frame."""
-        return self.metric if self.class_name == ALL_CLASSES else f"{self.metric}_{self.class_name}"
+        of_class = "" if self.class_name == ALL_CLASSES else f"_{self.class_name}"
+        return f"{self.metric}{of_class}{'_pooled' if self.pooled else ''}"
 
     @property
     def column(self) -> Column:
         """How it is printed."""
-        plain = self.metric.replace("_", " ")
-        label = self.label or (plain if self.class_name == ALL_CLASSES else f"{plain}, {self.class_name}")
+        label = self.label or metric_name(self.metric, self.class_name) + (", pooled" if self.pooled else "")
         return Column(self.key, label, unit=self.unit, better=self.better, format=self.format)
+
+    def of_each(self, classes: Sequence[str], *, has_mean: bool) -> Iterator["MetricColumn"]:
+        """One column for each class and, of metrics that have one, for the macro mean."""
+        label = self.label and f"{self.label} of "
+        for name in classes:
+            yield replace(self, class_name=name, label=label and f"{label}{name}", published=None)
+        if has_mean:
+            mean = self.label and f"mean {self.label}"
+            yield replace(self, metric=f"{MEAN}{self.metric}", label=mean, published=None)
 
 
 def tabulate(
     inputs: Inputs,
     *,
-    columns: Sequence[str | Mapping[str, Any]],
+    columns: Sequence[str | Mapping[str, Any]] = DEFAULT_COLUMNS,
     title: str = "Metrics",
     rows: Sequence[str | Mapping[str, str]] | None = None,
     part: str = "test",
@@ -82,7 +97,9 @@ def tabulate(
 
     Args:
         inputs: Run records and published values.
-        columns: Metrics: names, or mappings with the attributes of `MetricColumn` (``class`` for its class).
+        columns: Metrics: names, or mappings with the attributes of `MetricColumn` (``class`` for its class,
+            ``pooled`` for the pixels of all images together). A metric of classes that names none stands for
+            one column a class and their macro mean; Dice by default.
         title: Caption.
         rows: Runs, as in `microtome.tables.parts.rows.select_rows`; all by default.
         part: Part of the split that was evaluated.
@@ -100,14 +117,14 @@ def tabulate(
         ValueError: A run, a metric or a published value asked for does not exist.
     """
     chosen = select_rows(inputs.runs, rows)
-    metrics = read_columns(columns)
+    metrics = read_columns(columns, inputs)
     spread = {"over": over, "ddof": ddof, "interval": interval, "seed": seed}
     frame = pd.DataFrame(
         [
             {
                 "run": row.run,
                 "label": row.label,
-                **scores(row.records, metrics, part, **spread),
+                **scores(row.records, metrics, part, inputs=inputs, **spread),
                 "data": row.data,
             }
             for row in chosen
@@ -115,22 +132,50 @@ def tabulate(
     )
     frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
     brackets = "In brackets: 95 % bootstrap interval of the mean." if interval else ""
-    note = note_of(inputs, _spread_note(over, ddof), brackets, published=published)
+    said = (_spread_note(over, ddof), brackets, note_of_columns(metrics, inputs))
+    note = note_of(inputs, *said, published=published)
     return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
 
 
-def read_columns(columns: Sequence[str | Mapping[str, Any]]) -> list[MetricColumn]:
+def read_columns(columns: Sequence[str | Mapping[str, Any]], inputs: Inputs) -> list[MetricColumn]:
     """Read the metrics of a study's table: names, or mappings with the attributes of `MetricColumn`.
+
+    A metric that the runs have of each class and not of all together becomes one column a class.
 
     Raises:
         ValueError: There is none, one is named twice, or a mapping has an unknown key.
     """
-    metrics = [_read_column(column) for column in columns]
+    pairs = [record.metrics[["metric", "class"]].drop_duplicates() for record in inputs.runs]
+    known = {pair for frame in pairs for pair in frame.itertuples(index=False, name=None)}
+    metrics = [column for item in columns for column in _expanded(read_column(item), inputs, known)]
     keys = [metric.key for metric in metrics]
     if not keys or len(set(keys)) < len(keys):
         msg = f"a table of metrics needs at least one column and each only once, found {keys}"
         raise ValueError(msg)
     return metrics
+
+
+def _expanded(column: MetricColumn, inputs: Inputs, known: set[tuple[str, str]]) -> Iterator[MetricColumn]:
+    """A column, or those of each class that it stands for."""
+    of = [name for name in inputs.classes if (column.metric, name) in known]
+    is_one = column.class_name != ALL_CLASSES or not of
+    if is_one or ((column.metric, ALL_CLASSES) in known and not column.pooled):
+        yield column
+        return
+    yield from column.of_each(of, has_mean=(f"{MEAN}{column.metric}", ALL_CLASSES) in known)
+
+
+def note_of_columns(metrics: Sequence[MetricColumn], inputs: Inputs) -> str:
+    """Say what macro means and pooled columns are, where there are such."""
+    over = f"the classes {', '.join(inputs.mean_classes)}" if inputs.mean_classes else "all classes"
+    mean = (
+        f"Macro means are over {over} that an image (pooled: any image) has in truth or prediction; a class "
+        "in neither has no value."
+    )
+    pooled = "Pooled: from the pixels of all images of the part together, each run's seeds and splits apart."
+    has_mean = any(metric.metric.startswith(MEAN) for metric in metrics)
+    has_pooled = any(metric.pooled for metric in metrics)
+    return " ".join([mean] * has_mean + [pooled] * has_pooled)
 
 
 def add_published_columns(
@@ -161,7 +206,12 @@ def metric_values(metric: MetricColumn, summary: Summary) -> dict[str, float]:
 
 
 def scores(
-    records: Sequence[RunRecord], metrics: Sequence[MetricColumn], part: str, **spread: Any
+    records: Sequence[RunRecord],
+    metrics: Sequence[MetricColumn],
+    part: str,
+    *,
+    inputs: Inputs,
+    **spread: Any,
 ) -> dict[str, float]:
     """Lay out the summaries of all metrics of a run, and ``n``, the largest number of images in one.
 
@@ -172,14 +222,19 @@ def scores(
     """
     values, counts = {}, []
     for metric in metrics:
-        found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
-        summary = summarize(found, **spread)
+        if metric.pooled:
+            of = (metric.metric, metric.class_name)
+            summary = pooled_scores(records, *of, part=part, inputs=inputs, **spread)
+        else:
+            found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
+            summary = summarize(found, **spread)
         values |= metric_values(metric, summary)
         counts.append(summary.n)
     return values | {"n": max(counts)}
 
 
-def _read_column(column: str | Mapping[str, Any]) -> MetricColumn:
+def read_column(column: str | Mapping[str, Any]) -> MetricColumn:
+    """Read one column of a study's table; see `read_columns`."""
     entries = {"metric": column} if isinstance(column, str) else dict(column)
     if "class" in entries:
         entries["class_name"] = entries.pop("class")

@@ -34,6 +34,8 @@ def entry(plan: StudyPlan, section: str, name: str) -> str:
         "runs": runs,
         "labels": {run: labels[run] for run in runs},
         "classes": plan.classes,
+        "colors": plan.study.data.colors,
+        "mean_classes": plan.study.evaluate.mean_classes,
         "paper": plan.study.paper,
         "data_kind": plan.data_kind,
     }

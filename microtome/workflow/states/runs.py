@@ -10,6 +10,7 @@ from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
 
 LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
+EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
 PREDICTED = ("predict", "input", "window", "network")
 
 
@@ -92,7 +93,7 @@ def evaluate(plan: StudyPlan, split: str, run: str, seed: int) -> str:
 def score_external(plan: StudyPlan, name: str) -> str:
     """State of `score_external`: what another tool made of the evaluated images."""
     data, targets = plan.study.data, plan.study.targets
-    chosen = plan.study.evaluate.model_dump(include={"metrics", "thresholds"})
+    chosen = plan.study.evaluate.model_dump(include=EVALUATED)
     chosen["metrics"] = [family for family in chosen["metrics"] if family != "losses"]
     images = list(plan.external_files(name))
     options = {"study": plan.study.name, "run": name, "seed": 0, "samples": plan.evaluated_parts}
@@ -126,7 +127,7 @@ def calibrate_options(settings: Run) -> dict[str, Any] | None:
 def measured(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
     """What measuring an image depends on."""
     of = {"study": plan.study.name, "split": split, "run": run, "seed": seed}
-    metrics = plan.study.evaluate.model_dump(include={"metrics", "thresholds"})
+    metrics = plan.study.evaluate.model_dump(include=EVALUATED)
     return of | metrics | {"losses": _losses(plan), "classes": plan.classes}
 
 

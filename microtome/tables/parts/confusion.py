@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Confusion matrices of runs, added up exactly from the counts of every image, and metrics of the sums."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microtome.metrics.overlap import one_against_rest, score
+from microtome.metrics.summary import UNIT, Summary
+from microtome.provenance.runs import RunRecord
+from microtome.tables.inputs import Inputs
+from microtome.tables.parts.numbers import summarize
+
+COUNTS = "pixels@"
+"""What the metrics begin with that count the pixels of a true class by predicted class."""
+Normalize = ("truth", "prediction", "none")
+
+
+def confusion_of(records: Sequence[RunRecord], classes: Sequence[str], *, part: str = "test") -> pd.DataFrame:
+    """Add up the pixels of all images of some records by true class (rows) and predicted class (columns).
+
+    Args:
+        records: Seeds and splits of a run.
+        classes: Names of the classes, in order.
+        part: Part of the split that was evaluated.
+
+    Returns:
+        Pixels (int64), K x K.
+
+    Raises:
+        ValueError: A record lacks the counts.
+    """
+    total = pd.DataFrame(
+        0, index=pd.Index(classes, name="truth"), columns=pd.Index(classes, name="prediction")
+    )
+    for record in records:
+        rows = _counts(record, part)
+        table = rows.pivot_table(index="class", columns="metric", values="value", aggfunc="sum")
+        found = table.reindex(index=classes, columns=[f"{COUNTS}{name}" for name in classes])
+        if rows.empty or found.isna().to_numpy().any():
+            msg = (
+                f"run {record.run!r} (seed {record.seed}) has no counts of pixels by true and predicted "
+                f"class in part {part!r} for the classes {list(classes)}; add `overlap` to evaluate.metrics "
+                f"and evaluate it again"
+            )
+            raise ValueError(msg)
+        total = total + found.to_numpy().round().astype(np.int64)
+    return total
+
+
+def shares_of(matrix: pd.DataFrame, normalize: str = "truth") -> pd.DataFrame:
+    """Divide a confusion matrix by the sums of its rows or of its columns; NaN where one is empty.
+
+    By rows (`truth`) the diagonal is the recall of each class, by columns (`prediction`) the precision.
+
+    Example:
+        >>> shares_of(pd.DataFrame([[3, 1], [0, 0]])).to_numpy().tolist()
+        [[0.75, 0.25], [nan, nan]]
+    """
+    if normalize == "truth":
+        return matrix.div(matrix.sum(axis=1).replace(0, np.nan), axis=0)
+    if normalize == "prediction":
+        return matrix / matrix.sum(axis=0).replace(0, np.nan)
+    msg = f"normalize is {normalize!r}, expected one of {Normalize[:2]}"
+    raise ValueError(msg)
+
+
+def pooled_scores(
+    records: Sequence[RunRecord], metric: str, class_name: str, *, part: str, inputs: Inputs, **spread: Any
+) -> Summary:
+    """A metric of the pixels of all images of a part together, its `n` the images.
+
+    Args:
+        records: Seeds and splits of a run; each has a value of its own, and the mean is over these.
+        metric: Name of a metric that follows from counts of pixels.
+        class_name: Its class.
+        part: Part of the split.
+        inputs: Names of the classes, and those of macro means.
+        **spread: Options of `summarize`; there is a spread only over seeds or splits.
+    """
+    values, images = [], set()
+    for record in records:
+        counts = one_against_rest(confusion_of([record], inputs.classes, part=part))
+        value = score(counts, metric, class_name, mean_classes=inputs.mean_classes)
+        values.append({"seed": record.seed, "split": record.split, "value": value})
+        images |= set(_counts(record, part)[list(UNIT)].itertuples(index=False, name=None))
+    frame = pd.DataFrame(values)
+    if spread.get("over", "image") == "image":
+        return Summary(len(images), mean=float(frame["value"].mean()))
+    summary = summarize(frame, **spread)
+    return Summary(len(images), summary.undefined, summary.mean, summary.sd, summary.low, summary.high)
+
+
+def _counts(record: RunRecord, part: str) -> pd.DataFrame:
+    frame = record.metrics
+    return frame[(frame["part"] == part) & frame["metric"].str.startswith(COUNTS)]
