@@ -101,6 +101,15 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
+def merge_folder(source: Path, target: Path) -> None:
+    """Move every file below a folder to the same place below another on the same disk."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+
+
 @contextmanager
 def finished_file(path: Path, *, is_shared: bool = False) -> Iterator[Path]:
     """A file name to write to, which becomes `path` only when the writing succeeded.

@@ -4,7 +4,7 @@
 #   snakemake export_model    --config study=nuclei run=exp_9 export=FOLDER
 rule apply_run:
     input:
-        images=new_images,
+        images=new_files,
         weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
         calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
         stains=applied_stains,
@@ -28,7 +28,10 @@ rule apply_run:
         runtime=lasting(240),
     params:
         state=lambda wildcards: states.applied.apply(
-            plan(wildcards), wildcards.run, int(wildcards.seed)
+            plan(wildcards),
+            wildcards.run,
+            int(wildcards.seed),
+            new_rows(plan(wildcards)),
         ),
     message:
         "{wildcards.study}: apply {wildcards.run} to the images in {wildcards.folder}"
@@ -39,7 +42,6 @@ rule apply_run:
 rule evaluate_applied:
     input:
         applied=at.run("applied/{folder}"),
-        images=new_images,
         labels=new_labels,
     output:
         folder=directory(at.run("evaluated/{folder}")),
@@ -55,7 +57,11 @@ rule evaluate_applied:
         runtime=lasting(120),
     params:
         state=lambda wildcards: states.applied.evaluate_applied(
-            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
+            plan(wildcards),
+            wildcards.split,
+            wildcards.run,
+            int(wildcards.seed),
+            labelled_rows(plan(wildcards)),
         ),
     message:
         "{wildcards.study}: evaluate {wildcards.run} on the images in {wildcards.folder}"
@@ -97,11 +103,41 @@ rule export_run:
 rule apply:
     input:
         lambda wildcards: asked_for(at.run("applied/{folder}"), "images"),
+    log:
+        "logs/apply.log",
+    localrule: True
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(1000),
+        runtime=lasting(10),
+    params:
+        state=states.state_of("apply", {}),
+    message:
+        "say where the results are"
+    script:
+        "../scripts/apply.py"
 
 
 rule evaluate_folder:
     input:
         lambda wildcards: asked_for(at.run("evaluated/{folder}"), "images", "labels"),
+    log:
+        "logs/evaluate_folder.log",
+    localrule: True
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(1000),
+        runtime=lasting(10),
+    params:
+        state=states.state_of("evaluate_folder", {}),
+    message:
+        "say how good the run is"
+    script:
+        "../scripts/evaluate_folder.py"
 
 
 rule export_model:

@@ -2,6 +2,7 @@
 import gc
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 
@@ -12,6 +13,7 @@ include: "quick.smk"
 sys.path.insert(0, str(CLONE))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 import microtome.workflow.states.applied
 import microtome.workflow.states.data
@@ -27,7 +29,7 @@ from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
 from microtome.workflow import needs, states
 from microtome.workflow.resources import gpu_request, growing
-from microtome.workflow.asked import check_asked, list_images, pair_labels
+from microtome.workflow.asked import NEEDED, ask
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import (
     Layout,

@@ -1,4 +1,7 @@
 # Input functions of tables and figures, and of what is asked for by name (apply, evaluate_folder, export_model).
+NOTES = 20
+
+
 def entry_files(section):
     """An input function: what a table or a figure is made of, as its kind declares, by the name of the input."""
 
@@ -20,14 +23,53 @@ def entry_data(section):
     return inputs
 
 
-def new_images(wildcards):
-    """The images that a run is applied to."""
-    return list_images(Path(str(OPTIONS.images)))
+@cache
+def asked(*needed):
+    """What the options study, run, split, seed, images, labels ask for; a message where one is missing or wrong."""
+    try:
+        return ask(OPTIONS, PLANS, needed)
+    except (ConfigurationError, OSError) as error:
+        raise WorkflowError(str(error)) from None
+
+
+def look_at_what_is_asked():
+    """Say what is wrong with what the command line asks of a trained run, and which files it leaves out.
+
+    This is done before there is a DAG, where a message stands alone, without the program's own calls.
+    """
+    for target in NEEDED.keys() & set(sys.argv[1:]):
+        try:
+            notes = asked(*NEEDED[target]).newcomers.notes
+        except WorkflowError as error:
+            raise SystemExit(str(error)) from None
+        for name, text in notes[:NOTES]:
+            logger.warning(f"{target}: {OPTIONS.images}/{name}: {text}")
+        if len(notes) > NOTES:
+            logger.warning(f"{target}: {len(notes) - NOTES} more files are left out")
+
+
+def new_files(wildcards):
+    """The files of the images that a run is applied to."""
+    return asked("images").newcomers.files
+
+
+def new_rows(of):
+    """The images as rows; the pixel size is the file's own, or else that of the study of the run."""
+    return asked("images").newcomers.rows(of.study.data.mpp)
+
+
+def labelled_rows(of):
+    """The images as rows, with their labels."""
+    found = asked("images", "labels")
+    return [
+        row | {"label": found.labels[row["sample"]]}
+        for row in found.newcomers.rows(of.study.data.mpp)
+    ]
 
 
 def new_labels(wildcards):
-    """Their labels, in the same order."""
-    return list(pair_labels(new_images(wildcards), Path(str(OPTIONS.labels))).values())
+    """Their labels, each once."""
+    return list(dict.fromkeys(asked("images", "labels").labels.values()))
 
 
 def applied_files(wildcards, name):
@@ -43,15 +85,11 @@ def applied_files(wildcards, name):
 
 
 def asked_for(pattern, *needed):
-    """What the options study, run, split and seed ask for; stops with a message where one is missing or wrong."""
-    try:
-        check_asked(OPTIONS, PLANS, needed)
-    except ConfigurationError as error:
-        raise WorkflowError(str(error)) from None
+    """The file or folder that the options ask for."""
     return pattern.format(
         study=OPTIONS.study,
         split=OPTIONS.split,
         run=OPTIONS.run,
         seed=OPTIONS.seed,
-        folder=Path(str(OPTIONS.images)).resolve().name,
+        folder=asked(*needed).folder,
     )

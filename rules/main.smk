@@ -32,6 +32,10 @@ include: "apply.smk"
 include: "plugins.smk"
 
 
+if workflow.is_main_process:
+    look_at_what_is_asked()
+
+
 onstart:
     begin()
 

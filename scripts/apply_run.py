@@ -3,15 +3,16 @@
 
 from pathlib import Path
 
-from microtome.stages.apply import apply_run
+from microtome.stages.apply import Trained, apply_run
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     apply_run(
         options,
-        [Path(path) for path in snakemake.input.images],
-        [Path(path).parent for path in snakemake.input.weights],
-        [Path(path) for path in snakemake.input.stains],
+        Trained(
+            [Path(path).parent for path in snakemake.input.weights],
+            [Path(path) for path in snakemake.input.stains],
+        ),
         Path(snakemake.output.folder),
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,

@@ -65,7 +65,15 @@ class Workflow(Section):
     run: str | None = option(None, "likewise: the run")
     seed: int = option(0, "likewise: its seed", ge=0)
     split: str = option("main", "likewise: the split it was trained on")
-    images: str | None = option(None, "`apply`, `evaluate_folder`: a folder of new images (PNG, TIFF, JPEG)")
+    images: str | None = option(
+        None,
+        "`apply`, `evaluate_folder`: a folder of new images, of any format that the study reads",
+    )
+    name: str | None = option(
+        None,
+        "likewise: what their results are called; null: the folder's name and a digest of its place",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$",
+    )
     labels: str | None = option(
         None, "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, XML, GeoJSON)"
     )

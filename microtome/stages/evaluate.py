@@ -2,6 +2,7 @@
 """Measure a run on every image of the parts that are evaluated."""
 
 import importlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microtome.files import finished_file, finished_folder
+from microtome.files import finished_file, finished_folder, merge_folder
 from microtome.io import images
 from microtome.io.views import INSTANCES, find_sample, read_map
 from microtome.metrics.families._context import Context, Measure
@@ -99,29 +100,30 @@ def _finished(families: Sequence[ModuleType], measures: Measures) -> Measures:
     return {sample: found + [m for more in extra for m in more[sample]] for sample, found in measures.items()}
 
 
-def evaluate_applied(
-    options: Mapping[str, Any], applied: Path, images: Sequence[Path], labels: Sequence[Path], folder: Path
-) -> pd.DataFrame:
+def evaluate_applied(options: Mapping[str, Any], applied: Path, folder: Path) -> pd.DataFrame:
     """Compare what `apply_run` made with labels.
 
     Args:
-        options: The rule's options (see `workflow.states`).
+        options: The rule's options (see `workflow.states`); `samples` are rows with sample, image, page and
+            label, the label file.
         applied: What `apply_run` wrote.
-        images: The image files, in the order of the labels.
-        labels: Their label files.
-        folder: Gets `targets/`, `metrics.tsv` (one row per image, class and metric) and `summary.tsv` (mean,
-            sd and a bootstrap 95 % interval over images).
+        folder: Gets `targets/`, `metrics.tsv` (one row per image, class and metric), `summary.tsv` (mean, sd
+            and a bootstrap 95 % interval over images) and `images.tsv`, which says of each image whether it
+            was measured.
 
     Returns:
         The summary.
+
+    Raises:
+        ValueError: No image could be measured; of single ones the reason stands in `images.tsv`.
     """
-    rows = [
-        {"sample": image.stem, "image": image.absolute(), "label": label.absolute(), "page": 0, "mpp": None}
-        for image, label in zip(images, labels, strict=True)
-    ]
-    samples = {str(row["sample"]): PART for row in rows}
     with finished_folder(folder) as partial:
-        rasterize_targets(rows, Path("/"), partial / "targets", targets=options["targets"])
+        rows = [_labelled(options, row, applied, partial / "targets") for row in options["samples"]]
+        pd.DataFrame(rows).to_csv(partial / "images.tsv", sep="\t", index=False)
+        samples = {str(row["sample"]): PART for row in rows if not row["message"]}
+        if not samples:
+            msg = f"no image could be measured; the first, {rows[0]['image']}: {rows[0]['message']}"
+            raise ValueError(msg)
         places = (applied / "predictions", applied / "segmentations", partial / "targets")
         folders = {name: [place] for name, place in zip(FOLDERS, places, strict=True)}
         chosen = {**options, "samples": samples, "groups": dict.fromkeys(samples, "")}
@@ -130,3 +132,38 @@ def evaluate_applied(
         with finished_file(partial / "summary.tsv") as path:
             table.to_csv(path, sep="\t", index=False)
     return table
+
+
+def _labelled(options: Options, row: Mapping[str, Any], applied: Path, targets: Path) -> dict[str, Any]:
+    """Make the target of one image; its row of the table, with a message where it cannot be measured."""
+    about = {"image": row["image"], "sample": row["sample"], "label": row["label"]}
+    done = applied / "segmentations" / f"{row['sample']}.tif"
+    if not done.is_file():
+        return about | {"status": "failed", "message": "the run could not be applied to it"}
+    image = applied / "images" / done.name
+    label = Path(row["label"]).absolute()
+    try:
+        page = row["page"] if row["page"] and images.header(label).pages > 1 else 0
+        named = {
+            "sample": row["sample"],
+            "image": image.absolute(),
+            "label": label,
+            "page": page,
+            "mpp": None,
+        }
+        with tempfile.TemporaryDirectory(dir=applied.parent, prefix=".") as scratch:
+            made = Path(scratch) / "targets"
+            rasterize_targets([named], Path("/"), made, targets=options["targets"])
+            _require_same_size(label, made / done.name, done)
+            merge_folder(made, targets)
+    except (ValueError, OSError) as error:
+        return about | {"status": "failed", "message": " ".join(str(error).split())}
+    return about | {"status": "done", "message": ""}
+
+
+def _require_same_size(label: Path, target: Path, segmentation: Path) -> None:
+    sizes = [(found.height, found.width) for found in map(images.header, (target, segmentation))]
+    if sizes[0] != sizes[1]:
+        found, expected = (f"{height} rows x {width} columns" for height, width in sizes)
+        msg = f"{label}: found {found}, expected {expected} as in its image; name the label of this image"
+        raise ValueError(msg)

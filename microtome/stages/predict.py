@@ -49,10 +49,19 @@ def predict_batch(
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
     """
+    with repeatable(threads):
+        predict_folder(ready_model(options, weights, device=device), options, source, folder)
+
+
+def ready_model(options: Options, weights: Path, *, device: str) -> torch.nn.Module:
+    """The trained network of a run, on its device, ready to predict."""
     model = load_model(weights, options["network"]).to(choose_device(device))
-    if not hasattr(model, "window"):
-        model = optimize_for_inference(model)
-    with repeatable(threads), finished_folder(folder) as partial:
+    return model if hasattr(model, "window") else optimize_for_inference(model)
+
+
+def predict_folder(model: torch.nn.Module, options: Options, source: Path, folder: Path) -> None:
+    """Predict every image in a folder with a network that is ready, see `predict_batch`."""
+    with finished_folder(folder) as partial:
         for path in views.samples(source).values():
             images.write(partial / path.name, _probability(model, path, options), mpp=images.header(path).mpp)
 

@@ -2,20 +2,39 @@
 """What `snakemake apply`, `evaluate_folder` and `export_model` are asked for."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from microtome.config.workflow import Workflow
 from microtome.faults import Fault, nearest, raise_faults
+from microtome.study.headers import remembered
+from microtome.study.load import HEADERS
+from microtome.study.newcomers import Newcomers, find_newcomers, is_hidden, listing, results_name, same_names
 from microtome.study.plan import StudyPlan
+from microtome.study.sample import Sample
 
-IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
-SHOWN = 5
-"""Names listed in a message."""
+NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
+"""Target to the options that it needs beside those that name a run."""
 
 
-def check_asked(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequence[str]) -> None:
-    """Check the options that name a trained run and what is to be done with it.
+@dataclass(frozen=True)
+class Asked:
+    """What a trained run is to be applied to.
+
+    Attributes:
+        folder: Name of the results.
+        newcomers: The images.
+        labels: Sample to its label file, of those that have one.
+    """
+
+    folder: str = ""
+    newcomers: Newcomers = field(default_factory=Newcomers)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def ask(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequence[str]) -> Asked:
+    """Check the options that name a trained run and what is to be done with it, and look at the images.
 
     Args:
         workflow: The options.
@@ -23,41 +42,43 @@ def check_asked(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequ
         needed: Which of `images`, `labels` and `export` the target needs.
 
     Raises:
-        ConfigurationError: An option is missing, or names nothing that exists.
+        ConfigurationError: An option is missing, or names nothing that exists, or an image does not fit.
     """
-    faults = [*_run_faults(workflow, plans)]
-    images = list_images(Path(workflow.images)) if workflow.images else []
-    if "images" in needed:
-        faults += _image_faults(workflow.images, images)
-    if "labels" in needed and images:
-        faults += _label_faults(workflow.labels, images)
-    if "export" in needed and not workflow.export:
-        faults.append(Fault("--config export", "nothing", "the folder that gets the packed model"))
-    raise_faults(faults)
+    faults = _run_faults(workflow, plans)
+    of_export = _export_faults(workflow) if "export" in needed else []
+    if "images" not in needed:
+        raise_faults(faults + of_export)
+        return Asked()
+    plan = plans.get(str(workflow.study))
+    runs = [] if faults else [plan.study.runs[name] for name, _ in plan.trained(workflow.run, workflow.seed)]
+    folder = Path(workflow.images or "")
+    with remembered(HEADERS):
+        found = find_newcomers(folder, plan.study if plan else None, runs) if workflow.images else Newcomers()
+    faults += _image_faults(workflow.images, found)
+    labels = pair_labels(found.samples, Path(workflow.labels)) if workflow.labels else {}
+    if "labels" in needed and found.samples:
+        faults += _label_faults(workflow.labels, found.samples, labels)
+    raise_faults(faults + of_export)
+    return Asked(workflow.name or results_name(folder), found, labels)
 
 
-def list_images(folder: Path) -> list[str]:
-    """The image files of a folder (not of its subfolders), sorted; none where there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return [path.as_posix() for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
-def pair_labels(images: Iterable[str], folder: Path) -> dict[str, str]:
-    """The label file in a folder of each image that has one: the same name, a suffix of `LABEL_SUFFIXES`.
+def pair_labels(samples: Iterable[Sample], folder: Path) -> dict[str, str]:
+    """The label file in a folder of each sample that has one: its image's name, one of `LABEL_SUFFIXES`.
 
     Of several labels it is the one whose suffix stands first there; an image is no label, should both be in
     one folder.
     """
-    names = list(images)
-    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    listed = list(samples)
+    images = {one.image for one in listed}
+    there = [path for path in sorted(folder.iterdir()) if not is_hidden(path)] if folder.is_dir() else []
     labels = {
         path.stem: path.as_posix()
         for suffix in reversed(LABEL_SUFFIXES)
         for path in there
-        if path.suffix.lower() == suffix and path.as_posix() not in names
+        if path.suffix.lower() == suffix and path.as_posix() not in images
     }
-    return {image: labels[Path(image).stem] for image in names if Path(image).stem in labels}
+    stems = {one.sample: Path(one.image).stem for one in listed}
+    return {sample: labels[stem] for sample, stem in stems.items() if stem in labels}
 
 
 def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Fault]:
@@ -72,6 +93,12 @@ def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Faul
     return []
 
 
+def _export_faults(workflow: Workflow) -> list[Fault]:
+    if workflow.export:
+        return []
+    return [Fault("--config export", "nothing", "the folder that gets the packed model")]
+
+
 def _unknown(option: str, value: str | None, known: Iterable[str]) -> Fault:
     """An option that names nothing, or is not there at all."""
     if value is None:
@@ -83,25 +110,20 @@ def _quoted(folder: str | None) -> str:
     return repr(folder) if folder else "nothing"
 
 
-def _image_faults(folder: str | None, images: Sequence[str]) -> list[Fault]:
-    if not images:
-        return [Fault("--config images", _quoted(folder), "a folder with PNG, TIFF or JPEG images")]
-    stems = [Path(image).stem for image in images]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-    if not twice:
-        return []
-    found = f"several images called {', '.join(twice[:SHOWN])}"
-    return [Fault("--config images", found, "one image of each name, whatever its suffix")]
+def _image_faults(folder: str | None, found: Newcomers) -> list[Fault]:
+    if found.samples:
+        return [*same_names(found.samples), *found.faults]
+    others = [name for name, _ in found.notes]
+    holds = f", which holds {listing(others)}" if others else ""
+    expected = "a folder with PNG, TIFF, JPEG, JPEG 2000 or BMP images"
+    return [*found.faults, Fault("--config images", f"{_quoted(folder)}{holds}", expected)]
 
 
-def _label_faults(folder: str | None, images: Sequence[str]) -> list[Fault]:
+def _label_faults(folder: str | None, samples: Sequence[Sample], paired: Mapping[str, str]) -> list[Fault]:
     expected = f"a folder with a label of each image's name ({', '.join(LABEL_SUFFIXES)})"
     if not folder or not Path(folder).is_dir():
         return [Fault("--config labels", _quoted(folder), expected)]
-    paired = pair_labels(images, Path(folder))
-    missing = [Path(image).stem for image in images if image not in paired]
+    missing = list(dict.fromkeys(Path(one.image).stem for one in samples if one.sample not in paired))
     if not missing:
         return []
-    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    found = f"{folder!r} without a label for {', '.join(missing[:SHOWN])}{more}"
-    return [Fault("--config labels", found, expected)]
+    return [Fault("--config labels", f"{folder!r} without a label for {listing(missing)}", expected)]

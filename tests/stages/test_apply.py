@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A trained run of objects on new images, with and without labels."""
 
+import errno
 import json
 import shutil
 
@@ -14,7 +15,8 @@ from microtome.io import images
 from microtome.io.views import read_map
 from microtome.metrics.instances import aji
 from microtome.metrics.summary import summarize
-from microtome.stages.apply import apply_run
+from microtome.stages.applied import say_applied
+from microtome.stages.apply import Trained, apply_run
 from microtome.stages.evaluate import evaluate_applied
 from microtome.stages.predict import predict_batch
 from microtome.workflow.states import applied as applied_states
@@ -40,6 +42,12 @@ def new_images(folder, sizes=None):
     return paths
 
 
+def rows_of(paths, labels=()):
+    rows = [{"sample": path.stem, "image": path.as_posix(), "page": 0, "mpp": None} for path in paths]
+    pairs = zip(rows, labels, strict=True)
+    return [row | {"label": label.as_posix()} for row, label in pairs] if labels else rows
+
+
 def objects_root(folder):
     return folder / "study"
 
@@ -53,8 +61,8 @@ def applied(found, tmp_path_factory):
     target = found.root / "stains/spcn/target.json"
     for run, members in (("marked", ["marked"]), ("alone", ["alone"]), ("twin", ["marked", "marked_too"])):
         trained, stains = [found.runs[member] for member in members], [target] * (run != "alone")
-        chosen = options(applied_states.apply(found.plan, run, 0))
-        apply_run(chosen, paths, trained, stains, folder / run, device="cpu", threads=1)
+        chosen = options(applied_states.apply(found.plan, run, 0, rows_of(paths)))
+        apply_run(chosen, Trained(trained, stains), folder / run, device="cpu", threads=1)
     return folder, paths
 
 
@@ -109,8 +117,8 @@ def test_a_known_image_is_predicted_as_in_the_study(found, tmp_path):
     shutil.copy(found.root / f"images/test-0/{TILE}.tif", path)
     for run in ("marked", "alone"):
         target = [found.root / "stains/spcn/target.json"] * (run == "marked")
-        chosen = options(applied_states.apply(found.plan, run, 0))
-        apply_run(chosen, [path], [found.runs[run]], target, tmp_path / run, device="cpu", threads=1)
+        chosen = options(applied_states.apply(found.plan, run, 0, rows_of([path])))
+        apply_run(chosen, Trained([found.runs[run]], target), tmp_path / run, device="cpu", threads=1)
         for kind in ("predictions", "segmentations"):
             name = f"{TILE}.tif"
             first, second = (
@@ -150,8 +158,8 @@ def measured(found, applied):
     Image.fromarray(truth["first"].astype(np.uint16)).save(folder / "truth/first.png")
     (folder / "truth/second.xml").write_text(outline(truth["second"]), encoding="utf-8")
     labels = [folder / "truth/first.png", folder / "truth/second.xml"]
-    chosen = options(applied_states.evaluate_applied(found.plan, "main", "marked", 0))
-    table = evaluate_applied(chosen, folder / "marked", paths, labels, folder / "measured")
+    chosen = options(applied_states.evaluate_applied(found.plan, "main", "marked", 0, rows_of(paths, labels)))
+    table = evaluate_applied(chosen, folder / "marked", folder / "measured")
     return folder, truth, table
 
 
@@ -187,10 +195,60 @@ def test_the_summary_is_that_of_the_metrics(measured):
     assert table.loc[table["metric"] == "aji", "n"].tolist() in ([2], [1])
 
 
-def test_labels_of_another_size_are_named_and_leave_nothing(found, applied, tmp_path):
+def test_a_label_of_another_size_is_named_and_does_not_stop_the_others(found, applied, tmp_path):
     folder, paths = applied
-    Image.fromarray(np.zeros((5, 5), np.uint16)).save(tmp_path / "first.png")
-    chosen = options(applied_states.evaluate_applied(found.plan, "main", "marked", 0))
-    with pytest.raises(ValueError, match=r"first\.png: found 5 rows x 5 columns, expected 96 x 70"):
-        evaluate_applied(chosen, folder / "marked", paths[:1], [tmp_path / "first.png"], tmp_path / "out")
+    small, right = tmp_path / "first.png", folder / "truth/second.xml"
+    Image.fromarray(np.zeros((5, 5), np.uint16)).save(small)
+    rows = rows_of(paths, [small, right])
+    chosen = options(applied_states.evaluate_applied(found.plan, "main", "marked", 0, rows))
+    evaluate_applied(chosen, folder / "marked", tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/images.tsv", sep="\t", keep_default_na=False)
+    assert table["status"].tolist() == ["failed", "done"]
+    assert "first.png: found 5 rows x 5 columns, expected 96 x 70" in table["message"][0]
+    assert set(pd.read_csv(tmp_path / "out/metrics.tsv", sep="\t")["sample"]) == {"second"}
+    with pytest.raises(ValueError, match=r"no image could be measured; the first, .*first\.png"):
+        evaluate_applied(chosen | {"samples": rows[:1]}, folder / "marked", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_objects_are_measured_and_outlined(applied):
+    folder, _ = applied
+    summary = pd.read_csv(folder / "marked/summary.tsv", sep="\t", index_col="sample")
+    for name in NEW:
+        numbers = images.read(folder / f"marked/segmentations/instances/{name}.tif")
+        labels = images.read(folder / f"marked/segmentations/{name}.tif")
+        outlined = json.loads((folder / f"marked/objects/{name}.geojson").read_text())
+        count = len(np.unique(numbers[numbers > 0]))
+        assert summary.loc[name, "objects"] == count == len(outlined["features"])
+        assert summary.loc[name, "nucleus_pixels"] == np.sum(labels == 1)
+        assert summary.loc[name, "background_share"] == pytest.approx(np.mean(labels == 0))
+
+
+def test_one_image_that_fails_is_a_row_and_leaves_no_files(found, applied, tmp_path, capsys):
+    _, paths = applied
+    grey, broken = tmp_path / "grey.png", tmp_path / "broken.png"
+    Image.fromarray(np.zeros((SIDE, SIDE), np.uint8)).save(grey)
+    broken.write_bytes(b"no picture")
+    chosen = options(applied_states.apply(found.plan, "alone", 0, rows_of([broken, paths[0], grey])))
+    table = apply_run(chosen, Trained([found.runs["alone"]]), tmp_path / "out", device="cpu", threads=1)
+    assert table["status"].tolist() == ["failed", "done", "failed"]
+    assert table["message"][0].startswith("not an image this program reads")
+    assert str(tmp_path / "out") not in table["message"][2]
+    made = {path.stem for path in (tmp_path / "out").rglob("*.*") if path.parent != tmp_path / "out"}
+    assert made == {"first"}
+    assert say_applied(tmp_path / "out") == 2
+    said = capsys.readouterr().out
+    assert "1 of 3 images done:\n  first.png -> first" in said
+    assert "2 of 3 images failed" in said
+    assert "broken.png: not an image" in said
+
+
+def test_a_full_disk_is_not_the_fault_of_an_image(found, applied, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("microtome.stages.apply.import_images", full)
+    chosen = options(applied_states.apply(found.plan, "alone", 0, rows_of(applied[1])))
+    with pytest.raises(OSError, match="No space left"):
+        apply_run(chosen, Trained([found.runs["alone"]]), tmp_path / "out", device="cpu", threads=1)
     assert not (tmp_path / "out").exists()

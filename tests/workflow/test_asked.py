@@ -14,7 +14,7 @@ from tests.workflow.conftest import Complete
 from tests.workflow.workspace import DryRunServer, Workspace
 
 RUN = "results/demo/he/runs/main/marked/seed-0"
-ASKED = ("--config", "study=he", "run=marked", "images=new", "labels=truth", "export=packed")
+ASKED = ("--config", "study=he", "run=marked", "images=new", "labels=truth", "export=packed", "name=new")
 PACKAGE = "packed/he-marked-main-seed0.zip"
 SIZE = (50, 60)
 
@@ -73,6 +73,27 @@ def test_new_images_are_measured(asked: Workspace) -> None:
     assert (objects["mean"], objects["n"]) == (2, 2)
 
 
+def test_an_image_that_fails_does_not_cost_the_others(changed: Workspace) -> None:
+    """It is named, with the reason and by the exit status; the results are there, and said where."""
+    (changed.root / "new/b.png").write_bytes(b"no picture")
+    done = changed.run("-c1", "apply", *ASKED, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "1 of 2 images failed" in said
+    assert "new/b.png: not an image this program reads" in said
+    assert f"The results are in {RUN}/applied/new" in said
+    assert "Traceback" not in said
+    table = pd.read_csv(changed.root / RUN / "applied/new/summary.tsv", sep="\t", keep_default_na=False)
+    assert table["status"].tolist() == ["done", "failed"]
+    assert [path.name for path in (changed.root / RUN / "applied/new/segmentations").glob("*.tif")] == [
+        "a.tif"
+    ]
+    measured = changed.run("-c1", "evaluate_folder", *ASKED, check=False)
+    assert measured.returncode == 1
+    assert "new/b.png: the run could not be applied to it" in measured.stdout + measured.stderr
+    assert (changed.root / RUN / "evaluated/new/summary.tsv").is_file()
+
+
 def test_the_package_is_whole(asked: Workspace) -> None:
     with zipfile.ZipFile(asked.root / PACKAGE) as package:
         assert package.testzip() is None
@@ -123,3 +144,5 @@ def test_a_mistake_is_named(asked: Workspace, target: str, options: tuple[str, .
     done = asked.run("-n", "-c1", target, *options, check=False)
     assert done.returncode != 0
     assert expected in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "rules/" not in done.stderr, "no lines of the program"

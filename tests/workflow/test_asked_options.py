@@ -4,14 +4,18 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans
+from microtome.study.newcomers import Newcomers, find_newcomers, results_name
 from microtome.study.plan import StudyPlan
-from microtome.workflow.asked import check_asked, list_images, pair_labels
+from microtome.study.sample import Sample
+from microtome.workflow.asked import ask, pair_labels
 from tests.workflow.workspace import mini_study
 
 ASKED = {"study": "mini", "run": "dice", "images": "new", "labels": "truth", "export": "packed"}
@@ -46,7 +50,7 @@ def touch(*names: str) -> None:
 
 def faults(plans: dict[str, StudyPlan], needed: tuple[str, ...] = ALL, **options: Any) -> list[str]:
     try:
-        check_asked(Workflow(**(ASKED | options)), plans, needed)
+        ask(Workflow(**(ASKED | options)), plans, needed)
     except ConfigurationError as error:
         return [str(fault) for fault in error.faults]
     return []
@@ -70,10 +74,10 @@ def test_what_there_is_can_be_asked_for(
         ({"seed": 2}, "--config split, seed: found split 'main', seed 2; expected a trained one of"),
         ({"split": "fold-1"}, "--config split, seed: found split 'fold-1', seed 0; expected a trained one"),
         ({"run": "mean", "seed": 2}, "--config split, seed: found split 'main', seed 2"),
-        ({"images": None}, "--config images: found nothing; expected a folder with PNG, TIFF or JPEG images"),
+        ({"images": None}, "--config images: found nothing; expected a folder with PNG, TIFF, JPEG"),
         ({"images": "nowhere"}, "--config images: found 'nowhere'; expected a folder with PNG"),
         ({"images": "new/notes.txt"}, "--config images: found 'new/notes.txt'; expected a folder with PNG"),
-        ({"images": "empty"}, "--config images: found 'empty'; expected a folder with PNG"),
+        ({"images": "empty"}, "--config images: found 'empty', which holds notes.txt; expected a folder"),
         ({"images": "twice"}, "--config images: found several images called a; expected one image of each"),
         ({"labels": None}, f"--config labels: found nothing; {EXPECTED} ({LABELS})"),
         ({"labels": "nowhere"}, "--config labels: found 'nowhere'; expected a folder with a label"),
@@ -108,29 +112,88 @@ def test_many_missing_labels_are_counted(plans: dict[str, StudyPlan]) -> None:
     assert "found 'truth' without a label for 00, 01, 02, 03, 04 and 3 more; expected" in found
 
 
-def test_images_of_a_folder_are_sorted_and_of_no_subfolder() -> None:
-    touch("new/B.tiff", "new/.hidden")
-    assert list_images(Path("new")) == ["new/B.tiff", "new/a.PNG", "new/b.jpeg"]
-    assert list_images(Path("nowhere")) == list_images(Path("new/notes.txt")) == []
+def found_in(plans: dict[str, StudyPlan], folder: str) -> Newcomers:
+    study = plans["mini"].study
+    return find_newcomers(Path(folder), study, [study.runs["dice"]])
+
+
+def images_of(found: Newcomers) -> list[str]:
+    return [one.image for one in found.samples]
+
+
+def test_images_are_sorted_and_what_is_left_out_is_named(plans: dict[str, StudyPlan]) -> None:
+    touch("new/B.tiff", "new/c.bmp", "new/d.jp2", "new/e.jpe", "new/f.jfif", "new/slide.ndpi", "new/README")
+    found = found_in(plans, "new")
+    names = ["B.tiff", "a.PNG", "b.jpeg", "c.bmp", "d.jp2", "e.jpe", "f.jfif"]
+    assert images_of(found) == [f"new/{name}" for name in names]
+    assert [name for name, _ in found.notes] == ["sub/", "README", "notes.txt", "slide.ndpi"]
+    assert images_of(found_in(plans, "nowhere")) == images_of(found_in(plans, "new/notes.txt")) == []
+
+
+def test_hidden_files_are_passed_over(plans: dict[str, StudyPlan]) -> None:
+    """macOS and Windows leave some in every folder that they show; nobody has to be told."""
+    touch(
+        "seen/._tile.png", "seen/.DS_Store", "seen/Thumbs.db", "seen/tile.png", "l/._tile.png", "l/tile.tif"
+    )
+    (Path("seen") / ".hidden").mkdir()
+    found = found_in(plans, "seen")
+    assert (images_of(found), found.notes) == (["seen/tile.png"], ())
+    assert pair_labels(found.samples, Path("l")) == {"tile": "l/tile.tif"}
+
+
+def test_each_page_of_a_stack_is_an_image(plans: dict[str, StudyPlan]) -> None:
+    Path("stacks").mkdir()
+    tifffile.imwrite("stacks/s.tif", np.zeros((12, 8, 9), np.uint8), photometric="minisblack")
+    found = found_in(plans, "stacks")
+    assert [(one.sample, one.page) for one in found.samples] == [(f"s_{n:02d}", n) for n in range(12)]
+    assert found.notes == (("s.tif", "12 pages, each of them an image"),)
+    assert found.files == ["stacks/s.tif"]
+    touch("l/s.tif")
+    assert pair_labels(found.samples, Path("l")) == {f"s_{n:02d}": "l/s.tif" for n in range(12)}
+
+
+def test_an_image_that_cannot_be_read_is_known_before_it_is_tried(plans: dict[str, StudyPlan]) -> None:
+    touch("bad/empty.png")
+    found = found_in(plans, "bad")
+    assert images_of(found) == ["bad/empty.png"]
+    assert "an empty file" in found.damaged["empty.png"]
+
+
+def test_results_of_two_folders_never_have_one_name(tmp_path: Path) -> None:
+    touch("one/tiles/a.png", "two/tiles/a.png", "one/é {x}/a.png")
+    names = [results_name(Path(name)) for name in ("one/tiles", "two/tiles", "one/é {x}")]
+    assert len(set(names)) == 3
+    assert [name.rpartition("-")[0] for name in names] == ["tiles", "tiles", "x"]
+    same = ("one/tiles/", "one/../one/tiles", tmp_path / "one/tiles")
+    assert {results_name(Path(way)) for way in same} == {names[0]}, "however it is written"
+
+
+def test_results_can_be_given_a_name(plans: dict[str, StudyPlan]) -> None:
+    assert ask(Workflow(**ASKED, name="trial.1"), plans, ("images",)).folder == "trial.1"
+    assert ask(Workflow(**ASKED), plans, ("images",)).folder == results_name(Path("new"))
+
+
+def samples(*images: str) -> list[Sample]:
+    return [Sample(Path(image).name, image) for image in images]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".tif", ".TIFF", ".xml", ".geojson", ".json"])
 def test_labels_are_paired_by_name_whatever_their_suffix(suffix: str) -> None:
     touch(f"l/a.b{suffix}", "l/a.csv", f"l/c{suffix}")
-    assert pair_labels(["new/a.b.tif", "new/a.tif"], Path("l")) == {"new/a.b.tif": f"l/a.b{suffix}"}
+    assert pair_labels(samples("new/a.b.tif", "new/a.tif"), Path("l")) == {"a.b.tif": f"l/a.b{suffix}"}
 
 
 def test_of_several_labels_the_first_kind_counts() -> None:
     touch("l/a.json", "l/a.xml", "l/a.tif")
-    assert pair_labels(["new/a.png"], Path("l")) == {"new/a.png": "l/a.tif"}
+    assert pair_labels(samples("new/a.png"), Path("l")) == {"a.png": "l/a.tif"}
     touch("l/a.png")
-    assert pair_labels(iter(["new/a.png"]), Path("l")) == {"new/a.png": "l/a.png"}
+    assert pair_labels(iter(samples("new/a.png")), Path("l")) == {"a.png": "l/a.png"}
 
 
 def test_an_image_beside_its_label_is_no_label() -> None:
     touch("both/a.tif", "both/a.xml", "both/b.tif")
-    assert pair_labels(list_images(Path("both")), Path("both")) == {"both/a.tif": "both/a.xml"}
+    assert pair_labels(samples("both/a.tif", "both/b.tif"), Path("both")) == {"a.tif": "both/a.xml"}
 
 
 def test_no_folder_has_no_labels() -> None:
-    assert pair_labels(["new/a.png"], Path("nowhere")) == {}
+    assert pair_labels(samples("new/a.png"), Path("nowhere")) == {}

@@ -17,18 +17,39 @@ same name in `config/modalities` for its options. It may define, leaving out wha
   where the run has no view of its.
 * `pictures(plan, batch) -> str | None`: the folder of pictures made from other files and imported as images.
 * `training(study, run) -> Mapping`: options of the study that training the run depends on.
+* `take_files(files, study, runs) -> Taken`: which files of a folder are images of its, where trained runs are
+  applied to new images.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from microtome.faults import Fault
 from microtome.registry import load_all, search_path
 
-__all__ = ["ask", "column_groups", "columns", "of_suffix", "path_columns"]
+__all__ = ["Taken", "ask", "column_groups", "columns", "of_suffix", "path_columns"]
 __path__ = search_path(__name__, __path__)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a modality makes of the files of a folder.
+
+    Attributes:
+        samples: The files that are images, with the cells of its columns.
+        belonging: Further files that belong to these.
+        takes_pictures: Whether plain images are images to the runs, too.
+        faults: What images lack.
+    """
+
+    samples: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
+    belonging: Collection[Path] = ()
+    takes_pictures: bool = True
+    faults: Collection[Fault] = ()
 
 
 def ask(function: str) -> Iterator[Callable[..., Any]]:

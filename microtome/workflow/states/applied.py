@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """States of the rules that use a trained run elsewhere, or hand on what it found."""
 
+import json
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -10,9 +12,12 @@ from microtome.workflow.states import runs, state_of
 from microtome.workflow.states.data import target_options
 from microtome.workflow.states.stains import stain_options
 
+Rows = Iterable[Mapping[str, Any]]
+"""The new images: sample, image, page, mpp."""
 
-def apply(plan: StudyPlan, run: str, seed: int) -> str:
-    """State of `apply_run`."""
+
+def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = ()) -> str:
+    """State of `apply_run` on these new images."""
     settings = [plan.study.runs[member] for member, _ in plan.trained(run, seed)]
     members = [
         {
@@ -23,14 +28,15 @@ def apply(plan: StudyPlan, run: str, seed: int) -> str:
         for one in settings
     ]
     asked = plan.study.runs[run]
-    options = {"members": members, "segment": asked.segment.model_dump(), "mpp": plan.study.data.mpp}
+    options = {"members": members, "segment": asked.segment.model_dump(), "samples": list(rows)}
+    options |= {"classes": plan.classes, "objects": json.loads(export_objects(plan, run))["options"]}
     doubt = {"uncertainty": runs.activation(plan, run)} if asked.uncertainty else {}
     return state_of("apply_run", options | doubt, sorted({runs.network_module(one) for one in settings}))
 
 
-def evaluate_applied(plan: StudyPlan, split: str, run: str, seed: int) -> str:
-    """State of `evaluate_applied`."""
-    options = runs.measured(plan, split, run, seed) | {"targets": target_options(plan)}
+def evaluate_applied(plan: StudyPlan, split: str, run: str, seed: int, rows: Rows = ()) -> str:
+    """State of `evaluate_applied` on these new images, which have a `label`."""
+    options = runs.measured(plan, split, run, seed) | {"targets": target_options(plan), "samples": list(rows)}
     return state_of("evaluate_applied", options, runs.measuring(plan))
 
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""What became of the images that a run was applied to: said at the end, every time it is asked for."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+import pandas as pd
+
+SUMMARY = "summary.tsv"
+DONE, FAILED = "done", "failed"
+LISTED = 20
+"""Images that a message names."""
+COLUMNS = ("class", "metric", "mean", "sd", "n")
+
+
+def say_applied(folder: Path) -> int:
+    """Write to standard output where the results are, and which images failed; their number is returned."""
+    table = _read(folder / SUMMARY)
+    made = [f"{one.name}{'/' * one.is_dir()}" for one in sorted(folder.iterdir()) if one.name[0] != "."]
+    done = table[table["status"] != FAILED]
+    names = [f"{PurePath(row.image).name} -> {row.sample}" for row in done.itertuples()]
+    lines = [f"{len(names)} of {len(table)} images done:", *_listed(names, folder / SUMMARY)]
+    sys.stdout.write("\n" + "\n".join(lines) + f"\nThe results are in {folder}: {', '.join(made)}\n\n")
+    return _say_failed(table, folder / SUMMARY)
+
+
+def say_evaluated(folder: Path) -> int:
+    """Write the means of the metrics to standard output, where they are, and which images were not measured.
+
+    The number of these is returned.
+    """
+    means = pd.read_csv(folder / "summary.tsv", sep="\t", keep_default_na=False, na_values=[""])
+    shown = means[list(COLUMNS)].to_string(index=False, float_format="%.4f")
+    sys.stdout.write(f"\n{shown}\n\nEvery image, and what was compared, is in {folder}\n\n")
+    return _say_failed(_read(folder / "images.tsv"), folder / "images.tsv")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """A table whose cells are texts, whatever they look like."""
+    return pd.read_csv(path, sep="\t", keep_default_na=False, dtype=str)
+
+
+def _say_failed(table: pd.DataFrame, path: Path) -> int:
+    failed = table[table["status"] == FAILED]
+    if not failed.empty:
+        count = f"{len(failed)} of {len(table)} image{'s' * (len(table) > 1)} failed"
+        named = _listed([f"{row.image}: {row.message}" for row in failed.itertuples()], path)
+        advice = "the others are done and kept. Mend or remove these and ask again:"
+        sys.stdout.write("\n".join([f"error: {count}; {advice}", *named]) + "\n\n")
+    return len(failed)
+
+
+def _listed(texts: Sequence[str], path: Path) -> list[str]:
+    more = [f"and {len(texts) - LISTED} more, see {path}"] if len(texts) > LISTED else []
+    return [f"  {text}" for text in [*texts[:LISTED], *more]]
