@@ -7,6 +7,8 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
+from microtome.provenance import tsv
+
 SUMMARY = "summary.tsv"
 DONE, FAILED = "done", "failed"
 LISTED = 20
@@ -16,7 +18,7 @@ COLUMNS = ("class", "metric", "mean", "sd", "n")
 
 def say_applied(folder: Path) -> int:
     """Write to standard output where the results are, and which images failed; their number is returned."""
-    table = _read(folder / SUMMARY)
+    table = tsv.read(folder / SUMMARY, names=None)
     made = [f"{one.name}{'/' * one.is_dir()}" for one in sorted(folder.iterdir()) if one.name[0] != "."]
     done = table[table["status"] != FAILED]
     names = [f"{PurePath(row.image).name} -> {row.sample}" for row in done.itertuples()]
@@ -30,15 +32,10 @@ def say_evaluated(folder: Path) -> int:
 
     The number of these is returned.
     """
-    means = pd.read_csv(folder / "summary.tsv", sep="\t", keep_default_na=False, na_values=[""])
+    means = tsv.read(folder / "summary.tsv")
     shown = means[list(COLUMNS)].to_string(index=False, float_format="%.4f")
     sys.stdout.write(f"\n{shown}\n\nEvery image, and what was compared, is in {folder}\n\n")
-    return _say_failed(_read(folder / "images.tsv"), folder / "images.tsv")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """A table whose cells are texts, whatever they look like."""
-    return pd.read_csv(path, sep="\t", keep_default_na=False, dtype=str)
+    return _say_failed(tsv.read(folder / "images.tsv", names=None), folder / "images.tsv")
 
 
 def _say_failed(table: pd.DataFrame, path: Path) -> int:
