@@ -38,8 +38,10 @@ EXAMPLES = {
 }
 NUCLEI = {
     "instance_results": {"run": "shape", "count": 2, "crop": 48},
+    "instance_outputs": {"run": "shape"},
     "instance_targets": {"count": 2},
     "marker_comparison": {},
+    "network_blocks": {"run": "shape"},
     "pipeline": {"run": "shape"},
     "stain_panels": {"count": 2},
     "stain_vectors": {},
@@ -58,7 +60,14 @@ MELANOMA = {
 ELSEWHERE = {"cube_quality"}
 """Drawn from what calibration writes: tests/stages/test_cubes.py."""
 RASTERIZED = {"loss_curves", "sample_panel"}
-SHOW_NO_DATA = {"activations", "architecture", "loss_taxonomy", "worked_convolution", "worked_relu"}
+SHOW_NO_DATA = {
+    "activations",
+    "architecture",
+    "loss_taxonomy",
+    "network_blocks",
+    "worked_convolution",
+    "worked_relu",
+}
 
 
 def test_every_kind_has_an_example():

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 
 from microtome import figures
 from microtome.figures.inputs import FigureInputs, SampleSources, find_sources
+from microtome.figures.kinds import network_blocks
 from microtome.figures.kinds.stain_vectors import angle
 from microtome.figures.parts import objects, samples
 from microtome.figures.parts.flow_diagram import Stage, draw_flow
@@ -20,6 +21,7 @@ from microtome.figures.parts.pictures import shorten
 from microtome.figures.parts.style import styled
 from microtome.figures.save import render
 from microtome.io import images
+from microtome.io.views import read_map
 from microtome.metrics.instances import score
 from tests.synthetic_nuclei import ORGANS, STAIN, found_objects, stained
 from tests.synthetic_nuclei import nuclei as draw_nuclei
@@ -306,3 +308,31 @@ def test_a_figure_of_objects_needs_them(nuclei):
     for kind in ("instance_targets", "instance_results", "marker_comparison"):
         with pytest.raises(ValueError, match="no files of sample with"):
             figures.draw(kind, bare)
+
+
+def test_outputs_are_those_of_the_run_not_the_targets(nuclei):
+    data = figures.draw("instance_outputs", nuclei, run="shape", samples=["n01"]).data.iloc[0]
+    maps = read_map(nuclei.sources["n01"].predictions["shape"])
+    assert data["mean_mask"] == pytest.approx(maps[0].mean())
+    assert data["mean_shape_marker"] == pytest.approx(maps[1].mean())
+    found = images.read(nuclei.sources["n01"].segmented["shape"])
+    assert data["objects"] == np.unique(found[found > 0]).size
+    record = nuclei.record("shape")
+    other = replace(nuclei, runs=[replace(record, card={**record.card, "outputs": ["mask"]})])
+    with pytest.raises(ValueError, match=r"the outputs .'mask'. and a map of sample 'n01' with 2 channels"):
+        figures.draw("instance_outputs", other, samples=["n01"])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "title", "scaled"),
+    [("seresnet50", "SE bottleneck of the encoder", 4), ("resnet18", "residual block of the encoder", 0)],
+)
+def test_blocks_are_those_of_the_network_as_built(encoder, title, scaled):
+    blocks = network_blocks.blocks_of({"name": "usenet", "encoder": encoder, "width": 8})
+    assert list(blocks) == ["block of the decoder", title]
+    kinds = [layer.kind for layer in blocks["block of the decoder"]]
+    assert kinds == ["convolution", "norm", "activation"] * 2
+    assert sum(layer.path == "scale" for layer in blocks[title]) == scaled
+    assert blocks[title][-1].text == "ReLU"
+    with pytest.raises(ValueError, match="no stages of residual blocks"):
+        network_blocks.blocks_of({"name": "unet", "width": 4})

@@ -247,6 +247,26 @@ def test_published_composition_stands_below_ours_only_for_the_public_data():
     assert "| training | published | 30 |" in to_markdown(table)
 
 
+def test_the_remark_stands_where_both_compositions_stand():
+    for kind, is_there in (("public", True), ("phantom", False)):
+        given = inputs(frame=COUNTS, data_kind=kind)
+        table = tables.tabulate("instance_data", given, published="table_I", remark="Counts differ.")
+        assert table.note.endswith("Counts differ.") == is_there
+
+
+def test_rows_at_published_settings_say_that_they_are_in_bf16():
+    both = [
+        record(run, {"a": 0.6}, label=run.upper(), data_source="public", scale="full", precision=precision)
+        for run, precision in (("exp_8", "fp32"), ("exp_9", "bf16"))
+    ]
+    options = {"columns": [{"metric": "aji", "published": "mean_aji"}], "published": "table_II"}
+    note = tables.tabulate("ablation", inputs(*both), **options).note
+    assert "Trained in bf16, where the paper's are in single precision: EXP_9." in note
+    assert "bf16" not in tables.tabulate("ablation", inputs(both[0]), **options).note
+    reduced = record("exp_9", {"a": 0.6}, data_source="public", scale="local", precision="bf16")
+    assert "bf16" not in tables.tabulate("ablation", inputs(reduced), **options).note
+
+
 def test_composition_needs_counts():
     with pytest.raises(ValueError, match=r"targets\.kind"):
         tables.tabulate("instance_data", inputs())

@@ -39,7 +39,7 @@ def draw(
     Raises:
         ValueError: The network is unknown or cannot be drawn, or neither network nor run is given.
     """
-    chosen = dict(network) if network else _network_of(inputs, run)
+    chosen = dict(network) if network else network_of(inputs, run)
     if has_layer_table(chosen["name"]):
         return _chain(chosen)
     traced = trace(chosen, size=size)
@@ -88,7 +88,12 @@ def _outputs_of(inputs: FigureInputs, run: str) -> tuple[str, ...]:
     return tuple(str(name).replace("_", " ") for name in record.card.get("outputs") or ())
 
 
-def _network_of(inputs: FigureInputs, run: str) -> dict[str, Any]:
+def network_of(inputs: FigureInputs, run: str) -> dict[str, Any]:
+    """Name and options of the network of a run (the first by default).
+
+    Raises:
+        ValueError: There is no run, or it is an ensemble.
+    """
     if not inputs.runs:
         msg = "an architecture needs the option network (its name and options) or a run; give one of the two"
         raise ValueError(msg)

@@ -31,6 +31,7 @@ def tabulate(
     parts: Mapping[str, Sequence[str]] = PARTS,
     objects: str = "Nuclei",
     published: str = "",
+    remark: str = "",
 ) -> Table:
     """Tabulate images per part and group, and objects.
 
@@ -41,6 +42,7 @@ def tabulate(
         objects: Heading of the number of objects.
         published: Published table whose rows have the same names, with columns ``total``, ``nuclei`` and one
             per group; its rows are set below ours where the data are the public ones, and left out otherwise.
+        remark: What a reader must know to compare both; said where they stand together.
 
     Returns:
         One row per part and a total: images, images of each group, objects.
@@ -66,7 +68,12 @@ def tabulate(
         Column("objects", objects, format=",.0f"),
         Column("data", "Data", kind="text"),
     ]
-    notes = [_note(counts, parts), left_out.note(inputs), OTHER_DATA if published and not is_compared else ""]
+    notes = [
+        _note(counts, parts),
+        left_out.note(inputs),
+        OTHER_DATA if published and not is_compared else "",
+        remark if is_compared else "",
+    ]
     note = " ".join(sentence for sentence in notes if sentence)
     return Table(pd.DataFrame(rows), tuple(columns), title, note, inputs.data_kinds)
 

@@ -65,9 +65,11 @@ def note_of(inputs: Inputs, *sentences: str, published: str = "") -> str:
     scales = sorted({str(record.card["scale"]) for record in inputs.runs} - UNREDUCED)
     fuller = "published ones" if inputs.paper else "study's full ones"
     scale = f"Trained at {' and '.join(scales)} scale, with settings reduced from the {fuller}."
+    half = [r.label for r in inputs.runs if published and not scales and r.card.get("precision") == "bf16"]
     other = "The published values are of other images and must not be compared with ours."
     is_comparable = not published or set(inputs.data_kinds) == {"public"}
-    said = (*sentences, scale if scales else "", "" if is_comparable else other)
+    rounded = f"Trained in bf16, where the paper's are in single precision: {', '.join(dict.fromkeys(half))}."
+    said = (*sentences, scale if scales else "", rounded if half else "", "" if is_comparable else other)
     return " ".join(sentence for sentence in said if sentence)
 
 
