@@ -83,6 +83,9 @@ class ReinhardSettings(Section):
     """Settings of Reinhard's method."""
 
     luminosity: Luminosity = option(0.9, "pixels below this 8-bit CIE L* / 255 are tissue")
+    max_gain: Annotated[float, Field(ge=1)] | None = option(
+        4.0, "largest factor on the spread of L*, a* or b*, and its inverse the smallest; null: no limit"
+    )
 
 
 class Normalization(Section):

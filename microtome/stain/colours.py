@@ -184,7 +184,7 @@ def regions(colours: Colours, *, brightest: float, exclude_black: bool, exclude_
     l8 = np.rint(luminosity(colours.keys) * (LEVELS - 1) / 100)
     dark = l8 / (LEVELS - 1) < brightest
     none = np.zeros(dark.shape, bool)
-    black = _black(colours) if exclude_black else none
+    black = is_black(colours) if exclude_black else none
     ink = _ink(colours) & dark & ~black if exclude_ink else none
     return Regions(tissue=dark & ~black & ~ink, black=black, ink=ink)
 
@@ -194,7 +194,7 @@ def coloured(colours: Colours) -> Mask:
     return np.max(colours.channels, 0) - np.min(colours.channels, 0) > CHROMA
 
 
-def _black(colours: Colours) -> Mask:
+def is_black(colours: Colours) -> Mask:
     """Slide edge, and black ink: dark and without colour."""
     largest, smallest = np.max(colours.channels, axis=0), np.min(colours.channels, axis=0)
     return (largest <= BLACK_LEVEL) | ((largest <= BLACK_INK[0]) & (largest - smallest <= BLACK_INK[1]))

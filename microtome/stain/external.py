@@ -14,7 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from microtome.stain.colours import LEVELS, Rgb, StainError, check_rgb, distinct
-from microtome.stain.matrix import encode, scales, tissue_regions
+from microtome.stain.matrix import (
+    borrowed,
+    encode,
+    gains,
+    kept_in,
+    one_stain,
+    scales,
+    tissue_regions,
+    unusable,
+)
 from microtome.stain.profile import StainProfile
 from microtome.stain.spcn import PRESETS
 
@@ -38,14 +47,14 @@ def fit_staintools(rgb: Rgb) -> StainProfile:
 def normalize_staintools(rgb: Rgb, target: StainProfile) -> tuple[Rgb, StainProfile]:
     """Normalize an image as `staintools.StainNormalizer.transform` does; the image and its profile.
 
-    A stain that the image lacks is left as it is (StainTools divides by zero there).
+    A stain that the image lacks is left as it is (StainTools divides by zero there), and an image that cannot
+    tell its stains gets those of the target, with factors of 1.
 
     Raises:
         StainError: As `fit_staintools`.
     """
     source, amounts = _fitted(rgb, target)
-    present = source.concentration_p99 > 0
-    factors = np.where(present, target.concentration_p99 / np.where(present, source.concentration_p99, 1), 1)
+    factors = gains(source, target).values
     density = (amounts * factors) @ target.stain_matrix
     return ((LEVELS - 1) * np.exp(-density)).astype(np.uint8).reshape(rgb.shape), source
 
@@ -60,26 +69,32 @@ def _module(name: str) -> Any:
 def _fitted(rgb: Rgb, fallback: StainProfile | None = None) -> tuple[StainProfile, npt.NDArray]:
     """The profile, and the concentrations of all pixels (H·W, 2); StainTools writes into what it gets."""
     check_rgb(rgb)
+    colours = distinct(rgb)
+    found = tissue_regions(colours, SETTINGS)
     matrix, reason = _vectors(rgb)
+    reason = reason or unusable(colours, found) or one_stain(colours, found, matrix)
     if reason and fallback is None:
         msg = f"{reason}; choose another image or region, or give a fallback profile"
         raise StainError(msg)
     matrix = fallback.stain_matrix if reason else matrix
     encoder = _module("miscellaneous.get_concentrations")
     amounts = encoder.get_concentrations(rgb.copy(), matrix, regularizer=SETTINGS.encode_lambda)
-    colours = distinct(rgb)
-    tissue = tissue_regions(colours, SETTINGS).tissue
+    if reason:
+        about = {"method": "staintools", "preset": "staintools", "fallback": fallback}
+        return borrowed(colours, found, SETTINGS, reason, **about), amounts
     profile = StainProfile(
         stain_matrix=matrix,
         concentration_p99=np.percentile(amounts, SETTINGS.percentile, axis=0),
         concentration_p99_tissue=np.zeros(2),
-        tissue_fraction=colours.fraction(tissue),
+        tissue_fraction=colours.fraction(found.tissue),
         settings=SETTINGS,
         method="staintools",
         preset="staintools",
-        fallback=f"{reason}; stain vectors are those of the fallback profile" if reason else None,
+        warnings=kept_in(colours, SETTINGS),
     )
-    over_tissue = scales(encode(colours, profile), np.where(tissue, colours.counts, 0), SETTINGS.percentile)
+    over_tissue = scales(
+        encode(colours, profile), np.where(found.tissue, colours.counts, 0), SETTINGS.percentile
+    )
     return replace(profile, concentration_p99_tissue=over_tissue), amounts
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from microtome.config.stain import StainSettings
 from microtome.stain.colours import (
     LEVELS,
+    RGB,
     Colours,
     Regions,
     Rgb,
@@ -17,6 +18,7 @@ from microtome.stain.colours import (
     check_rgb,
     coloured,
     distinct,
+    is_black,
     recolour,
     regions,
     spread,
@@ -27,6 +29,11 @@ from microtome.stain.profile import FLOOR_DENSITY, STAIN_NAMES, StainProfile
 MIN_TISSUE_PIXELS = 100
 MIN_COLOURED = 0.01  # part of the tissue that must have a colour
 MIN_ANGLE = 6.0  # degrees between H and E; 11 to 26 in the 30 images of MoNuSeg 2018, below 4 with one stain
+LEAST_COLOUR = (
+    5.0  # degrees between mean density and grey; 10 and more in MoNuSeg 2018 and in PAS, 7 in H-DAB
+)
+NOISE = 5.0  # standard deviation of the tissue in grey levels, in each channel, below which it is noise alone
+WIDE_GAIN = 4.0  # factor, or its inverse, that deserves a word where there is no limit
 LITTLE_TISSUE = 0.05  # part of the image below which scales over all pixels rest on few tissue pixels
 MUCH = 0.01  # part of the image left out that deserves a look
 FAR_FROM_REFERENCE = 35.0  # degrees; 3 to 16 for H, 14 to 35 for E in MoNuSeg 2018
@@ -136,7 +143,9 @@ def gains(source: StainProfile, target: StainProfile) -> Gains:
             continue
         ratio = goal / scale
         values[stain] = np.clip(ratio, 1 / limit, limit)
-        if values[stain] != ratio:
+        if limit == np.inf and not 1 / WIDE_GAIN <= ratio <= WIDE_GAIN:
+            remarks.append(f"{name}: factor {ratio:.3g} without a limit (max_gain), on the noise too")
+        elif values[stain] != ratio:
             remarks.append(f"{name}: factor {ratio:.3g} limited to {values[stain]:.3g} (max_gain)")
     return Gains(values, tuple(remarks))
 
@@ -185,6 +194,26 @@ def unusable(colours: Colours, found: Regions) -> str | None:
     part = colours.counts[found.tissue & coloured(colours)].sum() / tissue
     if part < MIN_COLOURED:
         return f"no colour: {part:.2%} of the tissue pixels are not grey, expected {MIN_COLOURED:.0%} or more"
+    shown = found.tissue & ~is_black(colours)
+    mean = optical_density(colours.keys[shown], "log1p") @ colours.counts[shown]
+    off = angle(mean, np.ones(RGB))
+    if off < LEAST_COLOUR:
+        return f"no colour: the mean of the tissue is {off:.1f}° off grey, expected {LEAST_COLOUR:g}° or more"
+    return None
+
+
+def one_stain(colours: Colours, found: Regions, matrix: Floats) -> str | None:
+    """Why two learnt vectors are those of one stain; None: they are not."""
+    apart = angle(*matrix)
+    if apart < MIN_ANGLE:
+        return f"one stain only: the two vectors are {apart:.1f}° apart, expected {MIN_ANGLE:g}° or more"
+    counts = colours.counts[found.tissue]
+    levels = np.stack(channels(colours.keys[found.tissue])).astype(np.float64)
+    mean = levels @ counts / counts.sum()
+    largest = np.sqrt(((levels - mean[:, None]) ** 2 @ counts / counts.sum()).max())
+    if largest < NOISE:
+        varies = f"the tissue varies by {largest:.1f} grey levels (standard deviation)"
+        return f"one stain only: {varies}, expected {NOISE:g} or more, as less is noise"
     return None
 
 
@@ -237,12 +266,9 @@ def profile_of(
             converged=learnt.converged,
         ),
     )
-    profile = replace(profile, warnings=_warnings(profile))
-    apart = angle(*profile.stain_matrix)
-    if apart >= MIN_ANGLE:
-        return profile
-    reason = f"one stain only: the two vectors are {apart:.1f}° apart, expected {MIN_ANGLE:g}° or more"
-    return _completed(colours, found, profile, reason, fallback)
+    profile = replace(profile, warnings=(*_warnings(profile), *kept_in(colours, settings)))
+    reason = one_stain(colours, found, profile.stain_matrix)
+    return _completed(colours, found, profile, reason, fallback) if reason else profile
 
 
 def borrowed(
@@ -320,6 +346,20 @@ def scale_counts(colours: Colours, found: Regions, settings: StainSettings) -> n
 def scales(values: Floats, counts: npt.NDArray[np.int64], percentile: float) -> Floats:
     """Percentile of each row of concentrations (2, n), over pixels counted so."""
     return np.array([weighted_percentile(row, counts, percentile) for row in values])
+
+
+def kept_in(colours: Colours, settings: StainSettings) -> tuple[str, ...]:
+    """Warnings of black and ink that the settings take for tissue."""
+    kept = (("black", settings.exclude_black), ("ink", settings.exclude_ink))
+    if settings.exclude_black and settings.exclude_ink:
+        return ()
+    every = regions(colours, brightest=settings.luminosity, exclude_black=True, exclude_ink=True)
+    parts = {"black": colours.fraction(every.black), "ink": colours.fraction(every.ink)}
+    return tuple(
+        f"{parts[name]:.1%} of the pixels are {name} and count as tissue (exclude_{name}: false)"
+        for name, is_left_out in kept
+        if not is_left_out and parts[name] > MUCH
+    )
 
 
 def _warnings(profile: StainProfile) -> tuple[str, ...]:

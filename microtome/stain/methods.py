@@ -137,7 +137,8 @@ def _apply_staintools(rgb: Rgb, target: StainProfile, options: Mapping[str, Any]
 def _apply_reinhard(rgb: Rgb, target: ColourProfile, options: Mapping[str, Any]) -> tuple[Rgb, Report]:
     settings = _changed(ReinhardSettings(**target.parameters), options)
     colours = distinct(rgb)
-    source = reinhard.fit_colours(colours, settings.luminosity, fallback=target)
+    source = reinhard.fit_colours(colours, settings, fallback=target)
+    done = reinhard.gains(source, target)
     report = {
         "method": source.method,
         "preset": None,
@@ -150,9 +151,9 @@ def _apply_reinhard(rgb: Rgb, target: ColourProfile, options: Mapping[str, Any])
         "gain": None,
         "tissue_fraction": source.tissue_fraction,
         "fallback": source.fallback,
-        "warnings": list(source.warnings),
+        "warnings": [*source.warnings, *done.remarks],
     }
-    return recolour(rgb, colours, reinhard.mapped(colours, source, target)), report
+    return recolour(rgb, colours, reinhard.mapped(colours, source, target, done.values)), report
 
 
 def _stain_report(source: StainProfile, target: StainProfile, result: Colours, done: Gains) -> Report:

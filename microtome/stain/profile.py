@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from microtome.config.section import Section
-from microtome.config.stain import NULLABLE, MacenkoSettings, SpcnSettings, StainSettings
+from microtome.config.stain import NULLABLE, MacenkoSettings, ReinhardSettings, SpcnSettings, StainSettings
 from microtome.stain.colours import StainError
 
 FORMAT = "microtome stain profile 1"
@@ -112,6 +112,7 @@ class ColourProfile:
     lab_sd: Floats  # population standard deviation, (3,) float64
     tissue_fraction: float  # part of the pixels that is tissue, 0..1
     luminosity: float  # tissue has an 8-bit CIE L* / 255 below this
+    max_gain: float | None = ReinhardSettings().max_gain  # largest factor on a spread; None: no limit
     method: str = "reinhard"  # ``reinhard``
     fallback: str | None = None  # as in `StainProfile`
     warnings: tuple[str, ...] = field(default=())  # as in `StainProfile`
@@ -129,7 +130,7 @@ class ColourProfile:
     @property
     def parameters(self) -> dict[str, Any]:
         """The settings by name."""
-        return {"luminosity": self.luminosity}
+        return {"luminosity": self.luminosity, "max_gain": self.max_gain}
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, strings and lists; `from_json` gives an equal profile."""
@@ -144,11 +145,13 @@ class ColourProfile:
         """
         checked_method(content, ("reinhard",))
         try:
-            given = {item.name: content[item.name] for item in fields(cls)}
+            names = [item.name for item in fields(cls) if item.name != "max_gain"]  # younger than the format
+            given = {name: content[name] for name in names}
         except KeyError as error:
             msg = f"stain profile: found no {error}, expected what as_json writes; fit it again"
             raise StainError(msg) from error
-        return cls(**{**given, "warnings": tuple(given["warnings"])})
+        limit = {"max_gain": content["max_gain"]} if "max_gain" in content else {}
+        return cls(**{**given, **limit, "warnings": tuple(given["warnings"])})
 
 
 def checked_settings(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -31,17 +31,28 @@ STAND_IN = {
     "staintools/stain_extraction/__init__.py": "",
     "staintools/stain_extraction/vahadane_stain_extractor.py": """
         import numpy as np
-        from microtome import stain
+        from microtome.stain import matrix
+        from microtome.stain.colours import distinct
+        from microtome.stain.external import SETTINGS
+        from microtome.stain.lasso import learn
         from staintools.miscellaneous.exceptions import TissueMaskException
         class VahadaneStainExtractor:
             @staticmethod
             def get_stain_matrix(I, luminosity_threshold=0.8, regularizer=0.1):
-                if I.min() > 240:
+                colours = distinct(I)
+                tissue = matrix.tissue_regions(colours, SETTINGS).tissue
+                if not tissue.any():
                     raise TissueMaskException("Empty tissue mask computed")
                 if I.max() == I.min():
                     return np.full((2, 3), np.nan)
                 I[I == 0] = 1
-                return stain.fit(I, preset="staintools").stain_matrix
+                density = matrix.optical_density(colours.keys[tissue], "floor")
+                start = np.array(matrix.REFERENCE)
+                start = start / np.linalg.norm(start, axis=1, keepdims=True)
+                counts = colours.counts[tissue].astype(float)
+                limits = {"max_iterations": 200, "tolerance": 1e-6}
+                found = learn(density, counts, start, lam=regularizer, **limits).matrix
+                return matrix.ordered(found / np.linalg.norm(found, axis=1, keepdims=True), "red")
         """,
 }
 
