@@ -11,7 +11,12 @@ LISTED = 8
 
 
 def semantic_target(
-    label: np.ndarray, classes: Mapping[str, int], *, ignore: Sequence[int] = (), name: str = "label"
+    label: np.ndarray,
+    classes: Mapping[str, int],
+    *,
+    ignore: Sequence[int] = (),
+    name: str = "label",
+    step: int = 1,
 ) -> np.ndarray:
     """Map label values to class indices.
 
@@ -20,6 +25,8 @@ def semantic_target(
         classes: Class name to label value, in class order.
         ignore: Label values that mean 'not labelled'.
         name: What the label is called in messages.
+        step: Of grey of fewer than 8 bits, which is read as multiples of this among 0 to 255: its classes may
+            be the values as stored (0, 1, 2), or those multiples.
 
     Returns:
         (H, W) uint8 class indices, `IGNORE` where not labelled.
@@ -34,8 +41,10 @@ def semantic_target(
     if label.ndim != 2:
         msg = f"{name} has shape {label.shape}; expected one channel of class values (H, W). Save it as grey."
         raise ValueError(msg)
-    values, counts = np.unique(label, return_counts=True)
     known = {value: index for index, value in enumerate(classes.values())} | dict.fromkeys(ignore, IGNORE)
+    if step > 1:
+        label = _low_bits(label, step, set(classes.values()), set(ignore), name)
+    values, counts = np.unique(label, return_counts=True)
     unknown = [(v, c) for v, c in zip(values.tolist(), counts.tolist(), strict=True) if v not in known]
     if unknown:
         found = ", ".join(
@@ -49,6 +58,19 @@ def semantic_target(
         raise ValueError(msg)
     table = np.array([known[value] for value in values.tolist()], np.uint8)
     return table[np.searchsorted(values, label)]
+
+
+def _low_bits(label: np.ndarray, step: int, classes: set[int], ignore: set[int], name: str) -> np.ndarray:
+    """A label of fewer than 8 bits by its values as stored or spread over 0 to 255, whichever are classes."""
+    stored = label // step
+    levels = set(np.unique(stored).tolist())
+    spread = {level * step for level in levels}
+    if levels != spread and levels | spread <= classes:
+        both = f"{sorted(levels)} as stored, or {sorted(spread)} as viewers show it"
+        msg = f"{name} has fewer than 8 bits, and is {both}; data.classes knows both. Save it with 8 bits."
+        raise ValueError(msg)
+    fits = spread <= classes or (not levels <= classes | ignore and spread <= classes | ignore)
+    return label if fits else stored
 
 
 def colour_target(

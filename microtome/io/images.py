@@ -18,9 +18,17 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from microtome.files import finished_file
-from microtome.io import colours, tiff
+from microtome.io import colours, heads, tiff
 from microtome.io.errors import ImageError
-from microtome.io.raster import HIGH_DIMENSIONS, ArraySource, ImageHeader, Raster, check_image_array
+from microtome.io.raster import (
+    HIGH_DIMENSIONS,
+    TURNS,
+    ArraySource,
+    ImageHeader,
+    Raster,
+    Turn,
+    check_image_array,
+)
 from microtome.io.tiff_windows import ALPHA, CACHE_BYTES, COLOUR_TABLE, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
 
@@ -28,9 +36,7 @@ Palette = Literal["refuse", "index", "colours"]
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAGIC_BYTES = 4
-PNG_DEPTH_AT = 24  # byte of the bit depth in the IHDR chunk
-PNG_MAGIC = b"\x89PNG"
-DEEP = 16
+EIGHT = 8
 RASTER_FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP")
 MODES = ("1", "L", "I;16", "RGB")
 ALPHA_MODES = ("LA", "RGBA")
@@ -40,7 +46,7 @@ PNG_TYPES = ("uint8", "uint16")
 
 
 def header(path: Path | str) -> ImageHeader:
-    """Describe a PNG, JPEG, JPEG 2000, BMP or TIFF file without decoding its pixels.
+    """Describe the picture of a PNG, JPEG, JPEG 2000, BMP or TIFF file without decoding its pixels.
 
     Raises:
         ImageError: If the file is missing, empty, damaged or no image.
@@ -50,28 +56,34 @@ def header(path: Path | str) -> ImageHeader:
         with tiff.open_checked(path) as file:
             return tiff.header(path, file)
     with _opened(path) as image:
+        bits, step = heads.depth(path)
+        size = image.size[:: 1 if TURNS[heads.orientation(path, image)].swap else -1]
         return ImageHeader(
-            height=image.height,
-            width=image.width,
+            height=size[0],
+            width=size[1],
             channels=len(image.getbands()),
-            dtype="uint16" if _is_deep_png(path) else "uint8",
+            dtype="uint16" if bits > EIGHT else "uint8",
+            step=step,
             pages=1,
             format=str(image.format),
             palette=image.mode in PALETTE_MODES,
         )
 
 
-def read(path: Path | str, *, page: int = 0, palette: Palette = "refuse") -> NDArray:
+def read(path: Path | str, *, page: int | None = None, palette: Palette = "refuse") -> NDArray:
     """Read one page of an image file completely.
 
     Args:
         path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
-        page: Page (slice) of a multi-page TIFF.
+        page: Page of a TIFF, from 0; None: the picture, the (first) largest page. Where metadata name axes
+            (OME, ImageJ, …), pages are counted along all but rows, columns and channels, one image of the
+            file after the other; elsewhere they are the pages of the file, thumbnails among them.
         palette: ``refuse`` a colour table, return its ``index`` (label images), or its ``colours``
             (masks); with ``colours``, an alpha channel is left out if it is opaque.
 
     Returns:
-        ``(H, W)`` or ``(H, W, C)`` in the type of the file (16 bits stay 16 bits, 1 bit becomes 0 and 255).
+        ``(H, W)`` or ``(H, W, C)`` in the type of the file (16 bits stay 16 bits; grey of 1, 2
+        or 4 bits is spread over 0 to 255, see `ImageHeader.step`), turned upright as EXIF and tag 274 say.
 
     Raises:
         ImageError: If the file is missing, damaged, no image, or of a colour model that would need a choice.
@@ -91,12 +103,13 @@ def read(path: Path | str, *, page: int = 0, palette: Palette = "refuse") -> NDA
         array = source.read(0, 0, *source.shape[1:])
         array = array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
         return colours.as_rgb(path, array, source.colour_table) if palette == "colours" else array
-    if page != 0:
+    if page:
         found = f"a file of one page, asked for page {page}"
         raise ImageError(path, found, "page 0", "check the sample sheet")
+    turn = _turn(path)
     if palette == "colours":
-        return colours.as_rgb(path, _read_colours(path))
-    return _read_raster(path, palette=palette)
+        return np.ascontiguousarray(turn.upright(colours.as_rgb(path, _read_colours(path))))
+    return np.ascontiguousarray(turn.upright(_read_raster(path, palette=palette)))
 
 
 def as_channels_first(array: NDArray) -> NDArray:
@@ -113,7 +126,7 @@ def as_channels_first(array: NDArray) -> NDArray:
     return np.moveaxis(array, -1, 0) if array.ndim == HIGH_DIMENSIONS else array[None]
 
 
-def open_source(path: Path | str, *, page: int = 0, cache_bytes: int = CACHE_BYTES) -> Raster:
+def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int = CACHE_BYTES) -> Raster:
     """Open an image, or a page (slice) of a multi-page TIFF, for reading by windows.
 
     TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other
@@ -209,9 +222,9 @@ def _is_tiff(path: Path) -> bool:
     return _start(path, MAGIC_BYTES) in TIFF_MAGIC
 
 
-def _is_deep_png(path: Path) -> bool:
-    start = _start(path, PNG_DEPTH_AT + 1)
-    return start.startswith(PNG_MAGIC) and len(start) > PNG_DEPTH_AT and start[PNG_DEPTH_AT] == DEEP
+def _turn(path: Path) -> Turn:
+    with _opened(path) as image:
+        return TURNS[heads.orientation(path, image)]
 
 
 @contextmanager
@@ -244,27 +257,32 @@ def _read_raster(path: Path, *, palette: Palette) -> NDArray:
             raise ImageError(path, *ALPHA)
         if mode not in MODES and mode != "P":
             raise ImageError(path, f"colour mode {mode}", "grey or RGB", "convert the file to RGB")
-        if _is_deep_png(path) and mode != "I;16":
-            return _read_deep_png(path)
+        bits, step = heads.depth(path)
+        if (bits > EIGHT and mode != "I;16") or (image.format == "JPEG2000" and bits != EIGHT):
+            return _decoded(path, step)
         return np.array(image.convert("L") if mode == "1" else image)
 
 
 def _read_colours(path: Path) -> NDArray:
     """The colours of a raster image, those of its colour table included, with its alpha channel."""
     with _opened(path) as image:
-        if image.mode in PALETTE_MODES or (image.mode in ALPHA_MODES and not _is_deep_png(path)):
+        bits, step = heads.depth(path)
+        if image.mode in PALETTE_MODES or (image.mode in ALPHA_MODES and bits <= EIGHT):
             return np.array(image.convert("RGBA"))
-        if _is_deep_png(path):
-            return _read_deep_png(path)
+        if bits > EIGHT:
+            return _decoded(path, step)
     return _read_raster(path, palette="refuse")
 
 
-def _read_deep_png(path: Path) -> NDArray:
-    """Decode a 16-bit colour PNG, which Pillow would cut to 8 bits without a word."""
+def _decoded(path: Path, step: int) -> NDArray:
+    """The values of a PNG or JPEG 2000 as stored, which Pillow would cut or spread to 8 or 16 bits."""
     import imagecodecs
 
-    array = imagecodecs.png_decode(path.read_bytes())
-    return array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
+    content = path.read_bytes()
+    is_png = content.startswith(heads.PNG_MAGIC)
+    array = imagecodecs.png_decode(content) if is_png else imagecodecs.jpeg2k_decode(content)
+    array = array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
+    return array * array.dtype.type(step)
 
 
 def _check_writing(

@@ -15,7 +15,7 @@ LOSSY = ("JPEG", "JPEG2000")
 EVERY_NEIGHBOUR = np.ones((3, 3), int)
 
 
-def read(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
+def read(path: Path, shape: tuple[int, int], *, page: int | None = None) -> NDArray[np.int32]:
     """Read a label image, (H, W) int32 of this shape (see :func:`microtome.objects.labels.load_instances`).
 
     Raises:
@@ -25,7 +25,8 @@ def read(path: Path, shape: tuple[int, int]) -> NDArray[np.int32]:
     if header.format in LOSSY:
         found = f"{header.format}, whose compression changes object numbers"
         raise ImageError(path, found, "PNG or TIFF", "give the file as first saved, or the annotation file")
-    values = images.read(path, palette="index")
+    values = images.read(path, page=page, palette="index")
+    values = values // header.step if header.step > 1 else values
     if values.ndim != len(shape):
         remedy = "export the numbers (16-bit PNG, TIFF), which a colour picture does not hold"
         raise ImageError(path, f"{values.shape[2]} channels", "one channel of object numbers", remedy)

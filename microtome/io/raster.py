@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What an image or a cube is before and after decoding: its header, and a raster that gives windows of it."""
 
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,39 @@ LOW_DIMENSIONS = 2
 HIGH_DIMENSIONS = 3
 EVERY = slice(None)
 """All channels, or all bands."""
+LOW_STEPS = {1: 255, 2: 85, 4: 17}
+"""By the bits of a level of grey, what it counts among 0 to 255."""
+
+
+class Turn(NamedTuple):
+    """What turns a stored picture upright: rows and columns swapped first, then either axis reversed."""
+
+    swap: bool
+    rows: bool
+    columns: bool
+
+    def upright(self, array: NDArray) -> NDArray:
+        """A view (H, W, …) of a stored array, turned.
+
+        Example:
+            >>> TURNS[6].upright(np.array([[1, 2], [3, 4]])).tolist()
+            [[3, 1], [4, 2]]
+        """
+        turned = array.swapaxes(0, 1) if self.swap else array
+        return turned[:: -1 if self.rows else 1, :: -1 if self.columns else 1]
+
+
+TURNS = {
+    1: Turn(False, False, False),
+    2: Turn(False, False, True),
+    3: Turn(False, True, True),
+    4: Turn(False, True, False),
+    5: Turn(True, False, False),
+    6: Turn(True, False, True),
+    7: Turn(True, True, True),
+    8: Turn(True, True, False),
+}
+"""By the value of the tag Orientation of TIFF 6.0 and EXIF."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +57,13 @@ class ImageHeader:
         width: Columns, pixels.
         channels: Values per pixel; 1 for grey images.
         dtype: NumPy name of the pixel type, e.g. ``uint8``.
-        pages: Pages (slices) of equal shape that :func:`microtome.io.images.read` can address.
+        pages: Pages (slices) of the file, as :func:`microtome.io.images.read` numbers them.
         format: ``PNG``, ``JPEG``, ``JPEG2000``, ``BMP``, ``TIFF`` or ``OME-TIFF``.
         mpp: Pixel size in µm, or None if the file does not say or says different values per axis.
         palette: Whether the values are places in a colour table.
+        step: What one level of grey counts among 0 to 255, of files with fewer than 8 bits (255 of one bit).
+        shapes: Rows, columns, channels and type of each page, where these are not alike (a thumbnail before
+            the picture, levels of a pyramid); the header itself is of the picture, the largest of them.
     """
 
     height: int
@@ -38,6 +74,31 @@ class ImageHeader:
     format: str
     mpp: float | None = None
     palette: bool = field(default=False, repr=False)
+    step: int = field(default=1, repr=False)
+    shapes: tuple[tuple[int, int, int, str], ...] = field(default=(), repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int, int, str]:
+        """Rows, columns, channels and type."""
+        return self.height, self.width, self.channels, self.dtype
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """The pages that may be the picture: thumbnails and levels of a pyramid are none."""
+        found = (page for page in range(self.pages) if not self.shapes or self.shapes[page] == self.shape)
+        return tuple(found)
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether several pages may be the picture, so that one has to be named."""
+        return len(self.pictures) > 1
+
+    def of_page(self, page: int | None) -> "ImageHeader":
+        """The header of a page that the file has; None: of the picture."""
+        if page is None or not self.shapes or self.shapes[page] == self.shape:
+            return self
+        names = ("height", "width", "channels", "dtype")
+        return replace(self, **dict(zip(names, self.shapes[page], strict=True)), mpp=None)
 
 
 @runtime_checkable

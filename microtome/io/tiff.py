@@ -12,10 +12,15 @@ import numpy as np
 import tifffile
 
 from microtome.io.errors import ImageError
-from microtome.io.raster import ImageHeader
+from microtome.io.raster import LOW_STEPS, TURNS, ImageHeader
 
 DAMAGE = (tifffile.TiffFileError, OSError, RuntimeError, ValueError, IndexError, KeyError, struct.error)
 PIXEL_AXES = "YXSC"
+WITH_AXES = ("shaped", "lsm", "mmstack", "ome", "imagej", "ndtiff", "fluoview", "stk", "scanimage", "avs")
+"""Kinds of TIFF whose metadata say what the pages are (names of tifffile)."""
+ORIENTATION = 274
+"""The tag of TIFF 6.0, also in EXIF, that says how a picture is to be turned."""
+Place = tuple[tifffile.TiffPageSeries, int]
 DOCUMENT_TYPE = "<!DOCTYPE"
 LARGEST_MPP = 100.0  # a printer's 72 dpi is 353 µm: no microscope image
 MICROMETRES = {"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "Å": 1e-4}
@@ -86,35 +91,114 @@ def _description(tiff: tifffile.TiffFile) -> str:
 
 
 def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
-    """Describe the first image series of an open TIFF (see :func:`microtome.io.images.header`)."""
-    series = first_series(tiff, path)
-    sizes = dict(zip(series.axes, series.shape, strict=True))
-    dtype = "uint8" if series.dtype == np.bool_ else series.dtype.name
+    """Describe the picture of an open TIFF (see :func:`microtome.io.images.header`)."""
+    series = picture(tiff, path)
+    height, width, channels, dtype = shape_of(series)
+    shapes = tuple(
+        (0, 0, 0, "") if place is None else shape_of(place[0]) for place in _places(tiff, series) or ()
+    )
     return ImageHeader(
-        height=sizes["Y"],
-        width=sizes["X"],
-        channels=sizes.get("S", 1) * sizes.get("C", 1),
+        height=height,
+        width=width,
+        channels=channels,
         dtype=dtype,
-        pages=math.prod(size for axis, size in sizes.items() if axis not in PIXEL_AXES),
+        pages=len(shapes) or _page_count(series),
         format="OME-TIFF" if tiff.is_ome else "TIFF",
-        mpp=pixel_size(tiff),
+        mpp=pixel_size(tiff, series.keyframe),
+        step=step_of(series.keyframe),
+        shapes=shapes,
         palette=series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE,
     )
 
 
-def first_series(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
-    """Return the first image series; later series of other shapes (thumbnails, labels) are not addressed."""
-    series = tiff.series[0]
-    if series.dtype is None or not {"Y", "X"} <= set(series.axes):
+def shape_of(series: tifffile.TiffPageSeries) -> tuple[int, int, int, str]:
+    """Rows, columns and channels of each page of a series as it is shown upright, and their type."""
+    sizes = dict(zip(series.axes, series.shape, strict=True))
+    dtype = "uint8" if series.dtype == np.bool_ else series.dtype.name
+    height, width = (sizes[axis] for axis in ("XY" if TURNS[orientation(series.keyframe)].swap else "YX"))
+    return height, width, sizes.get("S", 1) * sizes.get("C", 1), dtype
+
+
+def orientation(page: tifffile.TiffPage) -> int:
+    """How a page is to be turned (tag 274, a key of `TURNS`); what it cannot say counts as upright."""
+    value = page.tags.valueof(ORIENTATION, default=1)
+    return value if value in TURNS else 1
+
+
+def step_of(page: tifffile.TiffPage) -> int:
+    """What one level of grey counts among 0 to 255, of pages with fewer than 8 bits; 1 otherwise."""
+    bits = page.bitspersample if page.photometric == tifffile.PHOTOMETRIC.MINISBLACK else None
+    return LOW_STEPS.get(bits, 1)
+
+
+def picture(tiff: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
+    """Return the image series of the largest pages, the first of several.
+
+    Thumbnails, macros and slide labels may stand before it; they are smaller.
+    """
+    usable = [series for series in tiff.series if _is_image(series)]
+    if not usable:
+        series = tiff.series[0]
         found = f"axes {series.axes} of type {series.dtype}"
         raise ImageError(path, found, "an image with axes Y and X", "save it again as an image")
-    return series
+    return max(usable, key=lambda series: math.prod(shape_of(series)[:2]))
 
 
-def pixel_size(tiff: tifffile.TiffFile) -> float | None:
-    """Return the pixel size in µm from OME, Aperio, ImageJ or resolution tags; None if unknown."""
-    tags = tiff.pages[0].tags
-    description = _description(tiff)
+def locate(tiff: tifffile.TiffFile, path: Path, page: int | None) -> Place:
+    """Return the series that holds a page of the file (None: the picture), and the page's place in it.
+
+    Raises:
+        ImageError: If there is no such page.
+    """
+    series = picture(tiff, path)
+    if page is None:
+        return series, 0
+    places = _places(tiff, series)
+    count = _page_count(series) if places is None else len(places)
+    if not 0 <= page < count:
+        found = f"pages 0 to {count - 1}, asked for page {page}"
+        raise ImageError(path, found, "one of them", "check the sample sheet")
+    place = (series, page) if places is None else places[page]
+    if place is None:
+        raise ImageError(path, f"page {page}, which is no image", "one", "check the sample sheet")
+    return place
+
+
+def _places(tiff: tifffile.TiffFile, main: tifffile.TiffPageSeries) -> list[Place | None] | None:
+    """The series of each page of the file and its place there; None where all are pages of one series.
+
+    Where metadata say which axes there are (OME, ImageJ, …), pages are counted along all but rows, columns
+    and channels; elsewhere they are the directories of the file.
+    """
+    every = [series for series in tiff.series if _is_image(series)]
+    if main.kind in WITH_AXES:
+        pairs = [(series, number) for series in every for number in range(_page_count(series))]
+        return pairs if len(every) > 1 else None
+    if len(tiff.pages) <= _page_count(main):
+        return None
+    levels = [level for series in every for level in series.levels if _is_image(level)]
+    found = {
+        page.index: (level, number)
+        for level in levels
+        for number, page in enumerate(level.pages)
+        if page is not None
+    }
+    return [found.get(number) for number in range(len(tiff.pages))]
+
+
+def _is_image(series: tifffile.TiffPageSeries) -> bool:
+    return series.dtype is not None and {"Y", "X"} <= set(series.axes)
+
+
+def _page_count(series: tifffile.TiffPageSeries) -> int:
+    sizes = zip(series.axes, series.shape, strict=True)
+    return math.prod(size for axis, size in sizes if axis not in PIXEL_AXES)
+
+
+def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
+    """Return the pixel size of a page in µm from OME, Aperio, ImageJ or resolution tags; None if unknown."""
+    tags = page.tags
+    description = str(tags["ImageDescription"].value) if "ImageDescription" in tags else ""
     if tiff.is_ome:
         return _ome_pixel_size(tiff.ome_metadata)
     aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", description)

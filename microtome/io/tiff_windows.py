@@ -14,8 +14,17 @@ import tifffile
 from numpy.typing import NDArray
 
 from microtome.io.errors import ImageError
-from microtome.io.raster import EVERY, LOW_DIMENSIONS, check_window
-from microtome.io.tiff import DAMAGE, PIXEL_AXES, damaged, first_series, header, open_checked
+from microtome.io.raster import EVERY, LOW_DIMENSIONS, TURNS, check_window
+from microtome.io.tiff import (
+    DAMAGE,
+    PIXEL_AXES,
+    damaged,
+    locate,
+    open_checked,
+    orientation,
+    shape_of,
+    step_of,
+)
 
 ALPHA_SAMPLES = {1, 2}  # TIFF 6.0, ExtraSamples: associated and unassociated alpha
 CACHE_BYTES = 64 * 2**20
@@ -34,7 +43,7 @@ class TiffSource:
 
     Args:
         path: TIFF file.
-        page: Index along all axes but rows, columns and channels.
+        page: Page of the file, see :func:`microtome.io.images.read`; None: the picture.
         palette: ``refuse`` a colour table, read its ``index``, or leave the ``colours`` to who asks for them
             (`colour_table`), alpha included.
         cache_bytes: Upper bound of the decoded segments kept in memory.
@@ -44,7 +53,7 @@ class TiffSource:
     """
 
     def __init__(
-        self, path: Path, *, page: int = 0, palette: str = "refuse", cache_bytes: int = CACHE_BYTES
+        self, path: Path, *, page: int | None = None, palette: str = "refuse", cache_bytes: int = CACHE_BYTES
     ) -> None:
         self._options = {"page": page, "palette": palette, "cache_bytes": cache_bytes}
         self._path, self._cache_bytes = path, cache_bytes
@@ -81,26 +90,33 @@ class TiffSource:
         check_window(self._shape, y, x, height, width)
         try:
             with self._path.open("rb") as file:
-                stored = self._stored_window(file, y, x, height, width)
+                stored = self._stored_window(file, *self._stored_place(y, x, height, width))
         except DAMAGE as error:
             raise damaged(self._path, str(error)) from error
-        if stored.dtype == np.bool_:
+        if self._step > 1:
+            stored = stored.astype(np.uint8) * np.uint8(self._step)
+        elif stored.dtype == np.bool_:
             stored = stored.astype(np.uint8) * np.uint8(255)
-        return stored[channels]
+        return np.moveaxis(self._turn.upright(np.moveaxis(stored[channels], 0, -1)), -1, 0)
 
-    def _adopt(self, tiff: tifffile.TiffFile, *, page: int, palette: str) -> None:
-        series, found = first_series(tiff, self._path), header(self._path, tiff)
-        if not 0 <= page < found.pages:
-            pages = f"pages 0 to {found.pages - 1}, asked for page {page}"
-            raise ImageError(self._path, pages, "one of them", "check the sample sheet")
+    def _stored_place(self, y: int, x: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """Where an upright window lies in the stored picture: row, column, height, width."""
+        y = self._shape[1] - y - height if self._turn.rows else y
+        x = self._shape[2] - x - width if self._turn.columns else x
+        return (x, y, width, height) if self._turn.swap else (y, x, height, width)
+
+    def _adopt(self, tiff: tifffile.TiffFile, *, page: int | None, palette: str) -> None:
+        series, place = locate(tiff, self._path, page)
+        height, width, channels, dtype = shape_of(series)
         key = series.keyframe
         _check_colours(self._path, key, palette=palette)
         self._key, self._decode = key, key.decode
         self.colour_table = key.colormap if key.photometric == COLOURS.PALETTE else None
-        self._native, self._dtype = series.dtype.newbyteorder("="), np.dtype(found.dtype)
-        self._shape = (found.channels, found.height, found.width)
-        self._mapping = _contiguous(tiff, series, page=page, size=self._shape)
-        self._frames = [] if self._mapping else list(_frames(series, page))
+        self._native, self._dtype = series.dtype.newbyteorder("="), np.dtype(dtype)
+        self._shape = (channels, height, width)
+        self._turn, self._step = TURNS[orientation(key)], step_of(key)
+        self._mapping = _contiguous(tiff, series, page=place, size=self._shape)
+        self._frames = [] if self._mapping else list(_frames(series, place))
         self._tables = [frame.jpegtables for frame in self._frames]
         self._check_extents(tiff.filehandle.size)
 

@@ -214,7 +214,11 @@ def _round(values: Floats) -> Floats:
 
 
 def load_instances(
-    path: Path | str, shape: tuple[int, int], *, convention: Convention = "pixel_centre"
+    path: Path | str,
+    shape: tuple[int, int],
+    *,
+    convention: Convention = "pixel_centre",
+    page: int | None = None,
 ) -> Instances:
     """Read the objects of one image and their areas from an annotation file or a label image.
 
@@ -226,6 +230,8 @@ def load_instances(
             with whole numbers too; of a colour table the indices).
         shape: Rows and columns of the image that the labels belong to.
         convention: Of outlines, see the module's description.
+        page: Of label images, see :func:`microtome.io.images.read`.
+        page: Of label images, see :func:`microtome.io.images.read`.
 
     Raises:
         AnnotationError: The annotation file is at fault.
@@ -235,7 +241,7 @@ def load_instances(
     path = Path(path)
     if path.suffix.lower() in OUTLINE_SUFFIXES:
         return rasterize(read_polygons(path), shape, convention=convention)
-    labels = label_images.read(path, shape)
+    labels = label_images.read(path, shape, page=page)
     _count_pieces(labels, name=str(path))
     numbers, pixels = np.unique(labels[labels > 0], return_counts=True)
     return Instances(labels, dict(zip(numbers.tolist(), pixels.astype(float).tolist(), strict=True)))

@@ -53,13 +53,14 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Map
     path, name = root / row["label"], f"label '{row['label']}' of sample {row['sample']}"
     left_out: Mapping[str, int] = {}
     if path.suffix.lower() in OUTLINE_SUFFIXES:
-        target, left_out = _drawn(path, _shape(root / row["image"]), targets)
+        target, left_out = _drawn(path, _shape(root / row["image"], row["page"]), targets)
     elif colors := targets.get("colors"):
         pixels = images.read(path, page=row["page"], palette="colours")
         target = colour_target(pixels, dict(colors), ignore=targets["ignore_colors"], name=name)
     else:
-        values = images.read(path, page=row["page"], palette="index")
-        target = semantic_target(values, dict(targets["classes"]), ignore=targets["ignore"], name=name)
+        values, step = images.read(path, page=row["page"], palette="index"), images.header(path).step
+        known = {"classes": dict(targets["classes"]), "ignore": targets["ignore"]}
+        target = semantic_target(values, **known, name=name, step=step)
     images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
     return left_out
 
@@ -72,13 +73,13 @@ def _drawn(path: Path, shape: tuple[int, int], targets: Options) -> tuple[np.nda
 
 
 def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:
-    path, shape, left_out = root / row["label"], _shape(root / row["image"]), {}
+    path, shape, left_out = root / row["label"], _shape(root / row["image"], row["page"]), {}
     classes = [name for name, _ in targets["classes"]]
     if path.suffix.lower() in OUTLINE_SUFFIXES:
         options = {"classes": classes, "convention": targets["convention"]}
         found, of, left_out = load_objects(path, shape, _features(targets), **options)
     else:
-        found = load_instances(path, shape)
+        found = load_instances(path, shape, page=row["page"])
         of = dict.fromkeys(np.unique(found.labels[found.labels > 0]).tolist(), 1)
     labels, element = found.labels, targets["marker_element"]
     maps = {
@@ -107,9 +108,10 @@ def _features(targets: Options) -> Features:
     return Features.model_validate(targets["features"])
 
 
-def _shape(image: Path) -> tuple[int, int]:
+def _shape(image: Path, page: int | None) -> tuple[int, int]:
     """Rows and columns of the image that outlines belong to."""
-    header = read_header(image) if image.suffix.lower() == views.CUBE else images.header(image)
+    is_cube = image.suffix.lower() == views.CUBE
+    header = read_header(image) if is_cube else images.header(image).of_page(page)
     return header.height, header.width
 
 

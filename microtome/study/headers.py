@@ -32,7 +32,7 @@ Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
 """The fields of a header, in order."""
-READERS = ("images", "tiff", "raster", "annotations", "aperio", "geojson")
+READERS = ("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson")
 """Modules of `io` whose change makes what is remembered worthless."""
 READERS_FOLDER = Path(__file__).parents[1] / "io"
 _known: dict[Key, Values] = {}
@@ -133,13 +133,13 @@ def _look_at_label(sample: Sample, where: str) -> Generator[Fault, None, ImageHe
     return None
 
 
-def look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader | None]:
+def look(path: str, where: str, page: int | None) -> Generator[Fault, None, ImageHeader | None]:
     """The header of an image file, None if it cannot be had; yields what is wrong with it.
 
     Args:
         path: Image file.
         where: File, row and column, for the fault.
-        page: Page of a multi-page TIFF, which has to be there.
+        page: Page of the file, which has to be there, and be named where it has several.
     """
     from microtome.io.images import ImageError
 
@@ -152,10 +152,18 @@ def look(path: str, where: str, page: int) -> Generator[Fault, None, ImageHeader
         expected = "an image that can be read; copy the file again, or correct the path"
         yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
         return None
+    if page is None:
+        if found.is_stack:
+            expected = "the page of each image in the column `page`, from 0 (one row for each)"
+            yield Fault(
+                f"{where.rpartition(' ')[0]} page", f"nothing, for {found.pages} pages in '{path}'", expected
+            )
+        return found
     if page >= found.pages:
         expected = f"below {found.pages}; it has {found.pages} page{'s' * (found.pages > 1)}, from 0"
-        yield Fault(f"{where.split()[0]} page", f"page {page} of '{path}'", expected)
-    return found
+        yield Fault(f"{where.rpartition(' ')[0]} page", f"page {page} of '{path}'", expected)
+        return found
+    return found.of_page(page)
 
 
 def missing(file: Path, where: str, wanted: str) -> Fault | None:
@@ -234,9 +242,14 @@ def _load(file: Path) -> dict[Key, Values]:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["readers"] != _readers_digest():
             return {}
-        return {(path, mtime, size): tuple(values) for path, mtime, size, *values in content["headers"]}
+        return {(path, mtime, size): _values(values) for path, mtime, size, *values in content["headers"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def _values(cells: list[Any]) -> Values:
+    """The fields of a header; JSON knows no tuples."""
+    return tuple(tuple(map(tuple, cell)) if isinstance(cell, list) else cell for cell in cells)
 
 
 def _save(file: Path) -> None:

@@ -35,6 +35,8 @@ SHOWN = 5
 DIGEST = 8
 NOT_IN_NAMES = re.compile(r"[^\w.-]+", re.ASCII)
 LONGEST_NAME = 80
+Pages = tuple[int | None, ...]
+"""The pages of a file that are images; None: the one picture that it holds."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def find_newcomers(folder: Path, study: Study, runs: Sequence[Run]) -> Newcomers
         pages, mpp, wrong = _look(path)
         damaged |= {path.name: wrong} if wrong else {}
         samples += _samples(path, taken[path], pages, mpp)
-        notes += [(path.name, f"{pages} pages, each of them an image")] if pages > 1 else []
+        notes += [(path.name, f"{len(pages)} pages, each of them an image")] if len(pages) > 1 else []
     faults = tuple(fault for one in found for fault in one.faults)
     return Newcomers(tuple(samples), tuple(notes), damaged, faults)
 
@@ -160,21 +162,21 @@ def _why_not(path: Path) -> str:
     return "no image that this run takes, by its ending"
 
 
-def _look(path: Path) -> tuple[int, float | None, str]:
+def _look(path: Path) -> tuple[Pages, float | None, str]:
     """Of an image its pages, the pixel size that it names, and why it cannot be read."""
     if path.suffix.lower() not in PICTURES:
-        return 1, None, ""
+        return (None,), None, ""
     from microtome.io.errors import ImageError
 
     try:
         found = header_of(path.as_posix())
     except (ImageError, OSError) as error:
-        return 1, None, reason(error, path.as_posix())
-    return found.pages, found.mpp, ""
+        return (None,), None, reason(error, path.as_posix())
+    return found.pictures if found.is_stack else (None,), found.mpp, ""
 
 
-def _samples(path: Path, more: Mapping[str, str], pages: int, mpp: float | None) -> Iterator[Sample]:
-    digits = len(str(pages - 1))
-    for page in range(pages):
-        name = path.stem if pages == 1 else f"{path.stem}_{page:0{digits}d}"
+def _samples(path: Path, more: Mapping[str, str], pages: Pages, mpp: float | None) -> Iterator[Sample]:
+    digits = len(str(pages[-1]))
+    for page in pages:
+        name = path.stem if page is None else f"{path.stem}_{page:0{digits}d}"
         yield Sample(name, path.as_posix(), page=page, mpp=mpp, more=dict(more))

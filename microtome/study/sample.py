@@ -29,7 +29,7 @@ class Sample:
         unit: What must stay in one part of a split (a patient, a block of slices).
         group: What a split balances (an organ, a clinic); may be empty.
         part: `train`, `val`, `test`, or empty where the split decides.
-        page: Page of a multi-page TIFF, from 0.
+        page: Page of a multi-page TIFF, from 0; None where the sheet does not say.
         mpp: Micrometres per pixel, where the file does not say.
         more: The filled cells of columns that modalities have (see `study.modalities`).
         row: Line of the sheet, the header being line 1.
@@ -41,7 +41,7 @@ class Sample:
     unit: str = ""
     group: str = ""
     part: str = ""
-    page: int = 0
+    page: int | None = None
     mpp: float | None = None
     more: Mapping[str, str] = field(default_factory=dict, hash=False)
     row: int = field(default=0, compare=False)

@@ -136,13 +136,14 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
     if not unit and data.group_by != BY_SAMPLE:
         expected = f"the {data.group_by} this image comes from"
         faults.append(Fault(f"{where} {data.group_by}", "nothing", expected))
-    page = _number(cell.get("page") or "0", int, f"{where} page", "a page number, from 0", faults)
+    page = cell.get("page") or None
+    page = page and _number(page, int, f"{where} page", "a page number, from 0", faults)
     expected, mpp = "micrometres per pixel, above 0, with a decimal point", cell.get("mpp")
     mpp = _number(mpp, float, f"{where} mpp", expected, faults) if mpp else data.mpp
     for fill in modalities.ask("fill_cells"):
         cell = fill(cell)
     paths = {"image": cell.get("image", ""), "label": cell.get("label") or None}
-    own = {"sample": name, "unit": unit, "page": page or 0, "mpp": mpp}
+    own = {"sample": name, "unit": unit, "page": page, "mpp": mpp}
     return replace(from_row({**cell, **paths, **own}), row=number)
 
 
@@ -197,7 +198,7 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
             also = f"row {other.row}" + ("" if other.sample == sample.sample else f" as '{other.sample}'")
             found, expected = f"'{sample.sample}', also in {also}", "a name of its own, whatever the capitals"
             faults.append(Fault(f"{path}:{sample.row} sample", found, expected))
-        place = (posixpath.normpath(sample.image), sample.page)
+        place = (posixpath.normpath(sample.image), sample.page or 0)
         first = places.setdefault(place, sample.row)
         if sample.image and first != sample.row:
             page = f" (page {sample.page})" if sample.page else ""

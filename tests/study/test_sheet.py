@@ -59,13 +59,13 @@ def test_ways_to_write_the_same_sheet(content, sheet):
     sheet.write_bytes(content.encode())
     (sample,) = read_sheet(sheet, DATA)
     assert (sample.sample, sample.image, sample.label) == ("a", "a.png", "a-label.png")
-    assert (sample.unit, sample.part, sample.page, sample.mpp) == ("b0", "train", 0, None)
+    assert (sample.unit, sample.part, sample.page, sample.mpp) == ("b0", "train", None, None)
 
 
 def test_missing_cells_at_the_end_are_empty(sheet):
     sheet.write_text("sample\timage\tblock\tlabel\tpage\tmpp\na\ta.tif\tb0\n", encoding="utf-8")
     (sample,) = read_sheet(sheet, DATA)
-    assert (sample.label, sample.page, sample.mpp) == (None, 0, None)
+    assert (sample.label, sample.page, sample.mpp) == (None, None, None)
 
 
 def test_rows_are_numbered_as_an_editor_does(sheet):

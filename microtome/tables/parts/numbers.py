@@ -91,7 +91,7 @@ def group_names(groups: Iterable[str]) -> dict[str | None, str]:
     """What tables call each group, by name: that of images without one (empty), and all together (None) last.
 
     Example:
-        >>> group_names(["02", "", "01", "none"])
+        >>> group_names(["", "01", "none"])
         {'01': '01', '': 'no group', 'none': 'none', None: 'all'}
     """
     there = set(groups)
