@@ -143,7 +143,7 @@ def _labelled(options: Options, row: Mapping[str, Any], applied: Path, targets: 
     image = applied / "images" / done.name
     label = Path(row["label"]).absolute()
     try:
-        page = row["page"] if row["page"] and images.header(label).pages > 1 else 0
+        page = row["page"] if row["page"] and images.header(label).pages > 1 else None
         named = {
             "sample": row["sample"],
             "image": image.absolute(),

@@ -249,7 +249,7 @@ def _load(file: Path) -> dict[Key, Values]:
 
 def _values(cells: list[Any]) -> Values:
     """The fields of a header; JSON knows no tuples."""
-    return tuple(tuple(map(tuple, cell)) if isinstance(cell, list) else cell for cell in cells)
+    return tuple(_values(cell) if isinstance(cell, list) else cell for cell in cells)
 
 
 def _save(file: Path) -> None:

@@ -37,9 +37,13 @@ def write(root):
 def test_no_image_drops_out_of_the_means(tmp_path):
     write(tmp_path)
     targets = {"kind": "semantic", "classes": list(CLASSES.items()), "ignore": []}
-    paths = {kind: [tmp_path / kind / f"{name}.png" for name in NAMES] for kind in ("images", "labels")}
-    options = {**OPTIONS, "targets": targets}
-    table = evaluate_applied(options, tmp_path / "applied", **paths, folder=tmp_path / "out")
+    rows = [
+        {"sample": name, "page": None}
+        | {kind[:-1]: str(tmp_path / kind / f"{name}.png") for kind in ("images", "labels")}
+        for name in NAMES
+    ]
+    options = {**OPTIONS, "targets": targets, "samples": rows}
+    table = evaluate_applied(options, tmp_path / "applied", tmp_path / "out")
     accuracy = table[table["metric"] == "accuracy"].iloc[0]
     assert accuracy["n"] == len(NAMES)
     assert accuracy["mean"] == pytest.approx(np.mean([1 - (k + 1) / 8 for k in range(len(NAMES))]))
