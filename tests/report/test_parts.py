@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,11 +176,16 @@ def test_transparent_figures_get_a_white_page():
     assert Image.open(io.BytesIO(picture.webp)).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
-def test_captions_are_jinja_and_rst():
+@pytest.mark.parametrize(("kind", "studies"), [("phantom", ["membranes"]), ("own", "mine")])
+def test_captions_are_jinja_and_rst(kind, studies):
+    """With what the rules behind them have: no other wildcard, no other parameter."""
     docutils = pytest.importorskip("docutils.core")
     jinja2 = pytest.importorskip("jinja2")
-    wildcards = {"scale": "demo", "study": "membranes", "table": "table_1", "figure": "figure_1"}
-    job = {"wildcards": wildcards, "config": {"scale": "demo", "studies": ["membranes"]}}
+    job = {
+        "wildcards": {"study": "membranes", "name": "table_1"},
+        "config": {"scale": "demo", "studies": studies},
+        "params": {"state": json.dumps({"options": {"data_kind": kind}})},
+    }
     captions = sorted((Path(__file__).parents[2] / "report").glob("*.rst"))
     assert [path.stem for path in captions] == ["figure", "html", "table", "workflow"]
     for path in captions:
@@ -190,3 +196,6 @@ def test_captions_are_jinja_and_rst():
         )
         html = docutils.publish_string(text, writer="html5", settings_overrides={"halt_level": 2})
         assert b"demo" in html
+        told = path.stem in ("figure", "table")
+        assert (b"Phantom data" in html) == (told and kind == "phantom")
+        assert path.stem != "workflow" or (studies if kind == "own" else studies[0]).encode() in html
