@@ -27,16 +27,11 @@ from microtome.provenance import code
 from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
-from microtome.workflow import needs, states
+from microtome.workflow import failures, needs, states
 from microtome.workflow.resources import gpu_request, growing
 from microtome.workflow.asked import NEEDED, ask
 from microtome.workflow.job import remedy
-from microtome.workflow.paths import (
-    Layout,
-    check_moved,
-    make_importable,
-    set_name,
-)
+from microtome.workflow.paths import Layout, check_moved, make_importable, set_name
 from microtome.workflow.states import products
 
 paths = workflow.modifier.path_modifier
@@ -71,6 +66,10 @@ except (ConfigurationError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
 at = Layout(OPTIONS.results, OPTIONS.place, tuple(PLANS))
+FAILED = failures.counts(at, PLANS)
+# A table or a figure that cannot be made does not stop the report where `end` can say so at the end; Snakemake asks
+# that of the outermost workflow alone.
+FAILS_ALONE = workflow.modifier.is_main_snakefile()
 
 if OPTIONS.container:
 
@@ -85,6 +84,12 @@ def begin():
         require_writable(Path(at.root))
     except OSError as error:
         raise WorkflowError(" ".join([f"{error}.", *remedy(error)])) from None
+
+
+def end():
+    """Say which tables and figures could not be made, with the exit status of a failure."""
+    if told := failures.told(at, PLANS, FAILED):
+        raise WorkflowError(told)
 
 
 def runs_of(*kinds):

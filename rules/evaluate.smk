@@ -86,6 +86,8 @@ rule tabulate:
         state=lambda wildcards: products.entry(
             plan(wildcards), "tables", wildcards.name
         ),
+        failed=times_failed("tables"),
+        fails_alone=FAILS_ALONE,
     message:
         "{wildcards.study}: table {wildcards.name}"
     script:
@@ -122,6 +124,8 @@ rule draw:
         state=lambda wildcards: products.entry(
             plan(wildcards), "figures", wildcards.name
         ),
+        failed=times_failed("figures"),
+        fails_alone=FAILS_ALONE,
     message:
         "{wildcards.study}: figure {wildcards.name}"
     script:

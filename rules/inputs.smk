@@ -23,6 +23,15 @@ def entry_data(section):
     return inputs
 
 
+def times_failed(section):
+    """A parameter: how often a table or a figure had failed when the workflow was read, so that it runs again."""
+
+    def times(wildcards):
+        return FAILED.get((wildcards.study, section, wildcards.name), "0")
+
+    return times
+
+
 @cache
 def asked(*needed):
     """What the options study, run, split, seed, images, labels ask for; a message where one is missing or wrong."""

@@ -40,6 +40,10 @@ onstart:
     begin()
 
 
+onsuccess:
+    end()
+
+
 rule tables:
     input:
         all_of("tables"),

@@ -6,16 +6,18 @@ from functools import partial
 from pathlib import Path
 
 from microtome.figures.inputs import gather
-from microtome.figures.save import save_figure
-from microtome.stages.products import by_name, make
+from microtome.figures.save import save_failed, save_figure
+from microtome.stages.products import by_name, instead, make
 from microtome.workflow.job import job
 
-with job(snakemake.params.state, snakemake.log[0]) as options:
+stem = Path(snakemake.output.sidecar).with_suffix("")
+leave = instead(stem, save_failed, log=snakemake.log[0]) if snakemake.params.fails_alone else None
+with job(snakemake.params.state, snakemake.log[0], instead=leave) as options:
     make(
         "figures",
         options,
         by_name(snakemake.input),
-        stem=Path(snakemake.output.sidecar).with_suffix(""),
+        stem=stem,
         gather=gather,
         save=partial(save_figure, kind=options["kind"]),
         script="scripts/draw.py",

@@ -132,16 +132,18 @@ def _shows_metrics_alone(kind: Kind, options: Mapping[str, Any]) -> bool:
 def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
     """The metrics that a study evaluates, each with the classes that it is of.
 
-    Names are those of ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) of the families.
+    Names are those of ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) of the families. Where a
+    family has a name that no family has, which is a fault of its own, any metric may have been meant.
     """
-    evaluate, found = study.evaluate, {}
+    evaluate, every, found = study.evaluate, entry_names(FAMILIES), {}
+    families = evaluate.metrics if set(evaluate.metrics) <= set(every) else every
     values = {
         OWN_LOSS: evaluate.losses,
         "{threshold}": [f"{value:g}" for value in evaluate.thresholds],
         "{beta}": [f"{value:g}" for value in evaluate.betas],
         "{class}": list(study.data.classes),
     }
-    for family in evaluate.metrics:
+    for family in families:
         for metric, is_of_class in _measured(family).items():
             of = tuple(study.data.classes) if is_of_class else (EVERY_CLASS,)
             fields = [(key, value) for key, known in values.items() if key in metric for value in known]

@@ -2,17 +2,22 @@
 """Figures on disk: SVG, PDF and PNG, and the data behind them; the same drawing gives the same bytes."""
 
 import io
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from microtome.figures.parts.style import lay_out, styled
+import pandas as pd
+
+from microtome.figures.parts.style import lay_out, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.files import finished_file
-from microtome.provenance.sidecars import FigureSidecar, dump
+from microtome.provenance.sidecars import Failure, FigureSidecar, dump
 
 FORMATS = ("svg", "pdf", "png")
 TSV_FORMAT = "%.10g"
+FAILED_WIDTH, LINE, LINES = 7, 90, 12
+"""Of the picture that stands for a figure that cannot be made: inches, characters and lines of the message."""
 _METADATA = {
     "svg": {"Date": None, "Creator": "Microtome"},
     "pdf": {"CreationDate": None, "Creator": "Microtome", "Producer": None},
@@ -28,6 +33,7 @@ def save_figure(
     kind: str = "",
     title: str = "",
     provenance: Mapping[str, Any] | None = None,
+    failed: Failure | None = None,
 ) -> dict[str, Path]:
     """Write a figure and the data behind it, each file at once or not at all.
 
@@ -39,6 +45,7 @@ def save_figure(
         kind: Kind of the figure, for the sidecar.
         title: Heading in the report; empty for the study's.
         provenance: What the figure is made from, for the sidecar (`microtome.provenance.record.record`).
+        failed: Why it is not the figure that was asked for.
 
     Returns:
         Path by format, ``tsv`` and ``json`` included.
@@ -46,13 +53,26 @@ def save_figure(
     contents = {name: render(result, name) for name in FORMATS}
     contents["tsv"] = data_text(result).encode("utf-8")
     files = {f"{Path(stem).name}.{name}": content for name, content in contents.items()}
-    described = FigureSidecar(caption=result.caption, kind=kind, title=title)
+    described = FigureSidecar(caption=result.caption, kind=kind, title=title, failed=failed)
     contents["json"] = dump(described, provenance=provenance, files=files).encode("utf-8")
     paths = {name: Path(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
         with finished_file(paths[name]) as partial:
             partial.write_bytes(content)
     return paths
+
+
+@styled
+def save_failed(failure: Failure, stem: str | Path) -> dict[str, Path]:
+    """Write the files of a figure that cannot be made: a red box with the message."""
+    figure, lines = new_figure(FAILED_WIDTH, 2), textwrap.wrap(failure.message, LINE, max_lines=LINES)
+    said = "\n".join(["This figure could not be made.", *lines, f"Log: {failure.log}"])
+    box = {"boxstyle": "square,pad=0.8", "facecolor": "#fcebea", "edgecolor": "#b3261e", "linewidth": 2}
+    where = {"ha": "center", "va": "center", "color": "#b3261e", "bbox": box}
+    figure.text(0.5, 0.5, said, parse_math=False, **where)
+    data = pd.DataFrame({"failed": [failure.message], "log": [failure.log]})
+    caption = "This figure could not be made."
+    return save_figure(FigureResult(figure, data, caption), stem, failed=failure)
 
 
 @styled

@@ -41,10 +41,19 @@ class Column:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
-class Sidecar(BaseModel):
-    """What stands beside a table or a figure."""
+class Failure(BaseModel):
+    """Why a table or a figure could not be made, and the log with the traceback."""
 
     model_config = ConfigDict(frozen=True)
+    message: Text
+    log: Text = ""
+
+
+class Sidecar(BaseModel):
+    """What stands beside a table or a figure; `failed`: its files only say that it could not be made."""
+
+    model_config = ConfigDict(frozen=True)
+    failed: Failure | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -123,7 +132,7 @@ def dump(
           "title": "t"
         }
     """
-    content = sidecar.model_dump()
+    content = sidecar.model_dump(exclude=set() if sidecar.failed else {"failed"})
     if provenance is not None:
         told = {name: sha256_of_bytes(data) for name, data in (files or {}).items()}
         content |= {"provenance": {"files": told, **provenance}}

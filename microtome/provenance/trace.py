@@ -101,6 +101,9 @@ def read(sidecar: Path) -> dict[str, Any]:
         msg = f"{sidecar} is not JSON ({error}); run its rule again"
         raise ValueError(msg) from error
     found = content.get("provenance") if isinstance(content, dict) else None
+    if isinstance(content, dict) and content.get("failed"):
+        msg = f"{sidecar.with_suffix('')} could not be made ({content['failed'].get('message')})"
+        raise ValueError(msg)
     missing = [key for key in KEYS if not isinstance(found, dict) or key not in found]
     if missing:
         msg = f"{sidecar} lacks {missing} in 'provenance'; no sidecar of a table or figure, or an old one"

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.provenance.sidecars import Failure
+
 Status = Literal["missing", "incomplete", "done"]
 STATUS_ORDER: tuple[Status, ...] = ("missing", "incomplete", "done")
 
@@ -101,6 +103,7 @@ class ProductInput:
     caption: str = ""
     links: tuple[Link, ...] = ()
     problems: tuple[str, ...] = ()
+    failed: Failure | None = None  # why it could not be made
     expected: bool = True
 
 

@@ -42,6 +42,9 @@ def read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path
     `titles` has the title of each expected table; links start from `root`, the folder of the page.
     """
     sidecar, problems = _read_sidecar(folder / f"{name}.json", TableSidecar(caption=""))
+    if sidecar.failed:
+        title = sidecar.title or titles.get(name) or name
+        return TableInput(name=name, title=title, failed=sidecar.failed, expected=name in titles)
     header, rows, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
     return TableInput(
         name=name,
@@ -102,6 +105,8 @@ def read_figure(
     """Read one figure, as `read_table` does a table; its embedded picture may take `budget` bytes."""
     sidecar, problems = _read_sidecar(folder / f"{name}.json", FigureSidecar(caption=""))
     title = sidecar.title or titles.get(name) or name
+    if sidecar.failed:
+        return FigureInput(name=name, title=title, failed=sidecar.failed, expected=name in titles)
     alt = f"{title}. {sidecar.caption}".strip()
     picture = _read_picture(folder / f"{name}.png", label=title, alt=alt, budget=budget)
     return FigureInput(

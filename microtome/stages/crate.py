@@ -21,6 +21,7 @@ from rocrate.rocrate import ROCrate
 from microtome.datasets.catalogue import DatasetEntry, load_catalogue
 from microtome.files import finished_folder, sha256_of_file, write_json
 from microtome.provenance import cards, code, environment, trace
+from microtome.provenance.sidecars import Sidecar
 
 Options = Mapping[str, Any]
 COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requirements.txt", "LICENSE")
@@ -198,6 +199,7 @@ def _study(crate: Results, name: str, study: Options, paper: str, dataset: Datas
         file
         for kind in ("table", "figure")
         for entry, title in study[f"{kind}s"]
+        if not _has_failed(folder / f"{kind}s" / f"{entry}.json")
         for file in _product(crate, folder / f"{kind}s" / f"{entry}.json", kind, title, told)
     ]
     article = {"name": paper}
@@ -268,6 +270,11 @@ def _run(crate: Results, place: Path, label: str, files: Sequence[Entity]) -> Da
         **{key: card[name] for key, name in times.items() if name in card and not others},
     )
     return folder
+
+
+def _has_failed(sidecar: Path) -> bool:
+    """Whether a table or a figure could not be made, so that there is nothing to describe."""
+    return Sidecar.parse(sidecar.read_text(encoding="utf-8")).failed is not None
 
 
 def _product(

@@ -8,10 +8,13 @@ from typing import Any
 import yaml
 
 from microtome.config import kinds
+from microtome.files import finished_file
 from microtome.provenance.record import record
 from microtome.provenance.runs import external_records, load_runs, read_metrics
+from microtome.provenance.sidecars import Failure
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import groups_of
+from microtome.workflow.paths import failure_count
 
 Options = Mapping[str, Any]
 
@@ -79,6 +82,28 @@ def make(
     read = [path for paths in files.values() for path in paths]
     origin = record(options, script=script, code=code, runs=runs, inputs=read, home=stem.parent)
     save(result, stem, title=options["title"], provenance=origin)
+
+
+def instead(stem: Path, save: Callable[[Failure, Path], object], *, log: str) -> Callable[[str], None]:
+    """What is left in the place of a table or a figure that cannot be made, for `workflow.job.job`.
+
+    Args:
+        stem: Path of the table or figure without suffix.
+        save: Writes the failure to its files.
+        log: The rule's log.
+
+    Returns:
+        A function of the message, which also counts how often this has failed (`workflow.failures`).
+    """
+
+    def leave(message: str) -> None:
+        save(Failure(message=message, log=log), stem)
+        count = failure_count(stem)
+        before = int(count.read_text(encoding="utf-8")) if count.is_file() else 0
+        with finished_file(count) as partial:
+            partial.write_text(str(before + 1), encoding="utf-8")
+
+    return leave
 
 
 def _given(options: Options, known: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import re
 import socket
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ SHORT_WRITE = re.compile(r"No space left on device|\d+ requested and \d+ written
 
 
 @contextmanager
-def job(state: str, log: str) -> Iterator[dict[str, Any]]:
+def job(state: str, log: str, *, instead: Callable[[str], None] | None = None) -> Iterator[dict[str, Any]]:
     """Run a job: log to a file, and turn an expected error into one clear message.
 
     If a process of the same job still runs, left over by a killed workflow, it is waited for.
@@ -39,6 +39,9 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
     Args:
         state: The rule's canonical string (`microtome.provenance.code.state`).
         log: The log file. Warnings and errors also go to standard error.
+        instead: Called with the message of an error, to write something in the place of what cannot be made;
+            then the job has not failed. What another machine or attempt may mend (a full disk, too little
+            memory) fails the job all the same.
 
     Yields:
         The options in the state.
@@ -59,22 +62,29 @@ def job(state: str, log: str) -> Iterator[dict[str, Any]]:
     try:
         with turn(Path(log).with_name(f".{Path(log).name}.lock")):  # the log itself is deleted before a job
             yield json.loads(state)["options"]
-    except (ValueError, OSError) as error:
+    except Exception as error:
         logger.info("traceback\n%s", traceback.format_exc())
-        message = " ".join([str(error), *remedy(error)])
+        is_expected, is_mendable = isinstance(error, ValueError | OSError), not _is_of_machine(error)
+        if not is_expected and (instead is None or not is_mendable):
+            raise
+        name = "" if is_expected else f"{type(error).__name__}: "
+        message = name + " ".join([str(error), *remedy(error)])
         with suppress(OSError):  # the log may be on the full disk that the message is about
             handlers[0].stream.write(f"\nerror: {message}\n")
         sys.stderr.write(f"\nerror: {message}\n\n")
-        raise SystemExit(1) from error
-    except Exception:
-        logger.info("traceback\n%s", traceback.format_exc())
-        raise
+        if instead is None or not is_mendable:
+            raise SystemExit(1) from error
+        instead(message)
     finally:
         logging.captureWarnings(capture=False)
         for handler in handlers:
             root.removeHandler(handler)
             with suppress(OSError):
                 handler.close()
+
+
+def _is_of_machine(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or bool(remedy(error))
 
 
 def remedy(error: BaseException) -> list[str]:

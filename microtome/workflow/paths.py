@@ -71,6 +71,21 @@ class Layout:
         return f"{self.root}/benchmarks/{_pattern(rule, wildcards)}.tsv"
 
 
+def stem_of(at: Layout, study: str, section: str, name: str) -> Path:
+    """Path of a table or a figure without its suffix.
+
+    Example:
+        >>> stem_of(Layout("results", "demo", ("mine",)), "mine", "tables", "scores").as_posix()
+        'results/demo/mine/tables/scores'
+    """
+    return Path(at.study(f"{section}/{name}").format(study=study))
+
+
+def failure_count(stem: Path) -> Path:
+    """Where stands how often a table or a figure could not be made; no file: never."""
+    return stem.with_name(".failures") / stem.name
+
+
 def check_moved(results: Path | str) -> None:
     """Look for results where earlier versions had those of the scale that is the study file itself.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.files import finished_file
-from microtome.provenance.sidecars import TableSidecar, dump
+from microtome.provenance.sidecars import Failure, TableSidecar, dump
 from microtome.tables.frame import Table
 from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
 
@@ -38,6 +38,18 @@ def save_table(
     for name, content in contents.items():
         with finished_file(paths[name]) as partial:
             partial.write_bytes(content)
+    return paths
+
+
+def save_failed(failure: Failure, stem: str | Path) -> dict[str, Path]:
+    """Write the files of a table that cannot be made: comments with the message."""
+    said = f"This table could not be made: {' '.join(failure.message.split())} (log: {failure.log})"
+    sidecar = TableSidecar(caption="This table could not be made.", failed=failure)
+    texts = {"tsv": f"# {said}\n", "md": f"{said}\n", "tex": f"% {said}\n", "json": dump(sidecar)}
+    paths = {name: Path(f"{stem}.{name}") for name in texts}
+    for name, text in texts.items():
+        with finished_file(paths[name]) as partial:
+            partial.write_text(text, encoding="utf-8")
     return paths
 
 
