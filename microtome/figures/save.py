@@ -17,7 +17,7 @@ from microtome.provenance.sidecars import Failure, FigureSidecar, dump
 FORMATS = ("svg", "pdf", "png")
 TSV_FORMAT = "%.10g"
 FAILED_WIDTH, LINE, LINES = 7, 90, 12
-"""Of the picture that stands for a figure that cannot be made: inches, characters and lines of the message."""
+"""Of the picture in place of a figure that cannot be made: inches, characters and lines of the message."""
 _METADATA = {
     "svg": {"Date": None, "Creator": "Microtome"},
     "pdf": {"CreationDate": None, "Creator": "Microtome", "Producer": None},
