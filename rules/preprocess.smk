@@ -28,6 +28,7 @@ rule import_images:
 rule rasterize_targets:
     input:
         files=raw_files("label"),
+        types=raw_files("types"),
         images=ancient(outlined_images),
     output:
         folder=directory(at.study("targets/{batch}")),

@@ -225,8 +225,10 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
     if loss.TARGET != network.OUTPUT:
         expected = f"one of {', '.join(losses_of(network.OUTPUT))}, which network '{network.name}' needs"
         yield Fault(places.inside((*here, "loss", "name"), 2), f"'{loss.name}'", expected)
-    if softmax and not sliding and run.segment.kind != "argmax":
-        expected = f"'argmax', as network '{network.name}' gives a probability map for each class"
+    of_classes = ("argmax", "watershed") if study.targets.kind == "instances" else ("argmax",)
+    if softmax and not sliding and run.segment.kind not in of_classes:
+        named = " or ".join(f"'{kind}'" for kind in of_classes)
+        expected = f"{named}, as network '{network.name}' gives a probability map for each class"
         yield Fault(places.inside((*here, "segment", "kind"), 2), f"'{run.segment.kind}'", expected)
     if getattr(loss, "positive", 0) >= len(study.data.classes):
         expected = f"the number of a class, at most {len(study.data.classes) - 1}"

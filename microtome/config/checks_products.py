@@ -144,12 +144,20 @@ def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
         "{class}": list(study.data.classes),
     }
     for family in families:
-        for metric, is_of_class in _measured(family).items():
-            of = tuple(study.data.classes) if is_of_class else (EVERY_CLASS,)
+        for metric, subject in _measured(family):
+            of = _subjects(study, subject)
             fields = [(key, value) for key, known in values.items() if key in metric for value in known]
             for name in (metric, *(metric.replace(key, value) for key, value in fields)):
-                found[name] = (*found.get(name, ()), *of)
+                found |= {name: (*found.get(name, ()), *of)} if of else {}
     return found
+
+
+def _subjects(study: Study, subject: str) -> tuple[str, ...]:
+    """The classes that measures are of, by the constant of the family that names the measures."""
+    classes = tuple(study.data.classes)
+    several = classes[1:] if len(classes) > 2 else ()
+    of = {"OF_IMAGE": (EVERY_CLASS,), "OF_CLASS": classes, "OF_OBJECT_CLASS": several}
+    return of.get(subject, (EVERY_CLASS,) if several else ())
 
 
 @cache
@@ -160,16 +168,16 @@ def _constants(family: str) -> dict[str, Any]:
     return kinds.literals(ast.parse(entry_file(FAMILIES, family).read_text(encoding="utf-8")))
 
 
-def _measured(family: str) -> dict[str, bool]:
-    """The metrics of a family, and whether they are of each class (else of the image)."""
+def _measured(family: str) -> list[tuple[str, str]]:
+    """The metrics of a family, each with the constant that names it."""
     constants = _constants(family)
-    of_image, of_class = (constants.get(name, ()) for name in ("OF_IMAGE", "OF_CLASS"))
-    return dict.fromkeys(of_image, False) | dict.fromkeys(of_class, True)
+    subjects = ("OF_IMAGE", "OF_CLASS", "OF_OBJECT_CLASS", "OF_OBJECT_CLASSES")
+    return [(metric, subject) for subject in subjects for metric in constants.get(subject, ())]
 
 
 def _is_of(metric: str, family: str) -> bool:
     """Whether a metric is one of a family's, whose names may have fields."""
-    patterns = (re.sub(r"\\\{\w+\\\}", ".+", re.escape(name)) for name in _measured(family))
+    patterns = (re.sub(r"\\\{\w+\\\}", ".+", re.escape(name)) for name, _ in _measured(family))
     return any(re.fullmatch(pattern, metric) for pattern in patterns)
 
 
@@ -291,7 +299,7 @@ class _Product:
     def _metrics(self) -> Iterator[Fault]:
         for metric in self.kind.declared("METRICS"):
             if metric not in self.known:
-                able = [family for family in entry_names(FAMILIES) if metric in _measured(family)]
+                able = [family for family in entry_names(FAMILIES) if metric in dict(_measured(family))]
                 expected = f"evaluate.metrics with {' or '.join(able)}, or another kind"
                 found = f"'{self.kind.name}', which shows '{metric}'"
                 yield Fault(self._at("kind"), found, expected if able else "another kind")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """From a trained network to a label map: stitching, calibration, thresholds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
@@ -33,6 +33,7 @@ class Calibration(Section):
 class Threshold(Section):
     """The positive class where its probability is above a threshold."""
 
+    TAKES_BOTH: ClassVar[bool] = False
     kind: Literal["threshold"] = option("threshold", "one probability map, one threshold")
     threshold: Probability = option(0.5, "probability of the positive class")
 
@@ -40,12 +41,14 @@ class Threshold(Section):
 class ArgMax(Section):
     """The most probable of several classes."""
 
+    TAKES_BOTH: ClassVar[bool] = False
     kind: Literal["argmax"] = option("argmax", "the largest of several probability maps")
 
 
 class Watershed(Section):
     """Objects by marker watershed, as published with USE-Net (see `microtome.objects.watershed`)."""
 
+    TAKES_BOTH: ClassVar[bool] = True
     kind: Literal["watershed"] = option("watershed", "objects from a mask and markers")
     mask_threshold: Probability = option(0.1, "probability above which a pixel is object")
     marker_threshold: Probability = option(0.1, "probability above which a pixel is marker")

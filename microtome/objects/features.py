@@ -122,18 +122,6 @@ def load_objects(
     return labels.Instances(numbers[drawn.labels], areas), of, selection.left_out
 
 
-def of_objects(numbered: NDArray[np.int32], of: Mapping[int, int]) -> NDArray[np.uint8]:
-    """The class index of each pixel (H, W) uint8, 0 outside of objects, from numbers and their classes.
-
-    Example:
-        >>> of_objects(np.array([[0, 7, 9]], np.int32), {7: 1, 9: 2})
-        array([[0, 1, 2]], dtype=uint8)
-    """
-    numbers, inverse = np.unique(numbered, return_inverse=True)
-    table = np.array([of[number] if number else 0 for number in numbers.tolist()], np.uint8)
-    return table[inverse].reshape(numbered.shape)
-
-
 def load_classes(
     path: Path,
     shape: tuple[int, int],

@@ -21,11 +21,11 @@ from skimage.measure import regionprops_table
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
 
-COLOR = (200, 0, 0)
-"""Red, green, blue of QuPath's class colour."""
+COLORS = ((200, 0, 0), (0, 114, 178), (0, 158, 115), (230, 159, 0), (204, 121, 167), (86, 180, 233))
+"""Red, green, blue of QuPath's colour of each class, in turn (Okabe and Ito 2008, after the first)."""
 NAMESPACE = uuid.UUID("6a1f0c0e-5d0b-5c62-9d53-3f6f1f1f7a55")
 """Of the identifiers of objects, fixed so that equal objects get equal identifiers."""
-NO_MEASUREMENT = ("id",)
+NO_MEASUREMENT = ("id", "class")
 
 LENGTHS = {
     "perimeter": "perimeter",
@@ -99,8 +99,7 @@ def as_geojson(
     labels: NDArray[np.integer],
     table: pd.DataFrame,
     *,
-    classification: str = "nucleus",
-    color: Sequence[int] = COLOR,
+    classes: Sequence[str] = ("nucleus",),
     name: str = "",
 ) -> dict[str, Any]:
     """Describe objects as GeoJSON that QuPath (0.4 and later) opens as detections.
@@ -111,9 +110,9 @@ def as_geojson(
 
     Args:
         labels: (H, W) integers, 0 = background.
-        table: One row an object with its `id`; all other columns become measurements, empty ones left out.
-        classification: Name of QuPath's class.
-        color: Its red, green and blue, 0 to 255.
+        table: One row an object with its `id`, and its `class` where there are several; all other columns
+            become measurements, empty ones left out.
+        classes: Names of the classes of objects, in order.
         name: Of the image; goes into the objects' identifiers, so that they differ between images.
 
     Returns:
@@ -136,6 +135,8 @@ def as_geojson(
         raise ValueError(msg)
     columns = [column for column in table if column not in NO_MEASUREMENT]
     values = dict(zip(table["id"].tolist(), table[columns].to_numpy(float).tolist(), strict=True))
+    of = dict(zip(table["id"].tolist(), table.get("class", [classes[0]] * len(table)), strict=True))
+    colors = {called: list(COLORS[place % len(COLORS)]) for place, called in enumerate(classes)}
     features = []
     for number, outline in found.items():
         described = outline.__geo_interface__
@@ -145,7 +146,7 @@ def as_geojson(
         properties = {
             "objectType": "detection",
             "name": str(number),
-            "classification": {"name": classification, "color": list(color)},
+            "classification": {"name": of[number], "color": colors[of[number]]},
             "measurements": {column: value for column, value in measured.items() if math.isfinite(value)},
         }
         feature = {"type": "Feature", "id": str(uuid.uuid5(NAMESPACE, key))}

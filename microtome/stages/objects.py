@@ -13,11 +13,14 @@ from microtome import stain
 from microtome.files import finished_folder
 from microtome.io import images, views
 from microtome.objects import measure
+from microtome.objects.types import vote
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 
 RGB = 3
+TWO = 2
+"""Classes where every object is of one."""
 
 
 def export_objects(
@@ -27,7 +30,8 @@ def export_objects(
 
     Args:
         options: The rule's options (see `workflow.states`): `mpp` (pixel size in µm or None: as
-            the image says) and `class`, the objects' class.
+            the image says), and `class`, the objects' class, or `classes`, their
+            names in class order, the background first.
         segmentations: Batch folder with `instances/{sample}.tif`.
         source: Batch folder of the images as imported, `{sample}.tif`.
         folder: Gets `{sample}.geojson` and `{sample}.tsv`. Written whole or not at all.
@@ -50,7 +54,11 @@ def export_objects(
             rgb = pixels if pixels.ndim == RGB and pixels.dtype == np.uint8 else None
             densities = None if rgb is None else _densities(rgb, stains, sample)
             table = measure.measure(labels, image=rgb, densities=densities, mpp=mpp)
-            outlined = measure.as_geojson(labels, table, classification=options["class"], name=sample)
+            classes = options.get("classes", ["", options["class"]])
+            if len(classes) > TWO:
+                of = vote(labels, images.read(views.place(segmentations, sample)), len(classes))
+                table.insert(1, "class", [classes[of[number]] for number in table["id"].tolist()])
+            outlined = measure.as_geojson(labels, table, classes=classes[1:], name=sample)
             text = json.dumps(outlined, ensure_ascii=False, allow_nan=False) + "\n"
             (partial / f"{sample}.geojson").write_text(text, encoding="utf-8")
             (partial / f"{sample}.tsv").write_text(measure.to_tsv_text(table), encoding="utf-8", newline="\n")

@@ -3,6 +3,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from microtome.config.prediction import Watershed
 from microtome.files import finished_folder
 from microtome.io import images, views
+from microtome.io.raster import EVERY, Raster
+from microtome.objects.types import class_map, vote_of_maps
 from microtome.objects.watershed import separate, separate_tiled
 
 Options = Mapping[str, Any]
@@ -24,7 +27,8 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
 
     Args:
         options: The rule's options (see `workflow.states`): `threshold` calls class 1 what exceeds it,
-            `argmax` takes the most probable of several classes, `watershed` separates objects (class 1).
+            `argmax` takes the most probable of several classes, `watershed` separates objects, of
+            class 1 or, with `activation` softmax, of the class that most of their pixels vote for.
         source: Folder of probability maps (K, H, W).
         folder: Gets one label map (H, W) uint8 a map; of a watershed also `instances/`, (H, W) int32 object
             numbers.
@@ -54,24 +58,49 @@ def _labels(probability: np.ndarray, options: Options, path: Path) -> np.ndarray
 
 def _write_objects(path: Path, options: Options, folder: Path) -> None:
     """Write the class map and the object numbers of one map."""
-    header = images.header(path)
-    if header.channels > MOST_MAPS:
-        msg = f"{path} holds {header.channels} maps, segment.kind watershed takes a mask and at most a marker"
+    by_classes = options.get("activation") == "softmax"
+    chosen = {key: value for key, value in options.items() if key != "activation"}
+    settings, source = Watershed.model_validate(chosen), views.open_raster(path)
+    if not by_classes and source.shape[0] > MOST_MAPS:
+        msg = f"{path} holds {source.shape[0]} maps, segment.kind watershed takes a mask and at most a marker"
         raise ValueError(msg)
-    settings = Watershed.model_validate(options)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".watershed-") as scratch:
         try:
-            objects = _objects(path, settings, Path(scratch))
+            objects = _objects(Foreground(source) if by_classes else source, settings, Path(scratch))
         except ValueError as error:
             msg = f"{path}: {error}"
             raise ValueError(msg) from error
-        images.write(folder / path.name, (objects > 0).astype(np.uint8), mpp=header.mpp, labels=True)
-        images.write(folder / views.INSTANCES / path.name, objects, mpp=header.mpp, labels=True)
+        types = class_map(objects, vote_of_maps(objects, source)) if by_classes else objects > 0
+        mpp = images.header(path).mpp
+        images.write(folder / path.name, types.astype(np.uint8), mpp=mpp, labels=True)
+        images.write(folder / views.INSTANCES / path.name, objects, mpp=mpp, labels=True)
 
 
-def _objects(path: Path, settings: Watershed, scratch: Path) -> np.ndarray:
+def _objects(source: Raster, settings: Watershed, scratch: Path) -> np.ndarray:
     """Object numbers (H, W); with tiles, a file in `scratch`."""
     if settings.tile is not None:
-        return separate_tiled(views.open_raster(path), settings, scratch=scratch)
-    mask, *marker = views.read_map(path)
+        return separate_tiled(source, settings, scratch=scratch)
+    mask, *marker = source.read(0, 0, *source.shape[1:])
     return separate(mask, *(marker if settings.markers == "predicted" else ()), settings=settings)
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """What is not background in maps of classes that sum to 1, as a raster of one map."""
+
+    source: Raster
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """One channel, rows, columns."""
+        return (1, *self.source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Pixel type of the maps."""
+        return self.source.dtype
+
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> np.ndarray:
+        """One minus the first map in a window."""
+        background = self.source.read(y, x, height, width, slice(0, 1))
+        return np.clip(1 - background, 0, 1)[channels]

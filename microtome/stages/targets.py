@@ -15,13 +15,17 @@ from microtome.files import finished_file, finished_folder
 from microtome.io import images, views
 from microtome.io.envi_header import read_header
 from microtome.objects import markers
-from microtome.objects.features import HALF, load_classes, load_objects, of_objects
+from microtome.objects.features import HALF, load_classes, load_objects
 from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
+from microtome.objects.markers import some
+from microtome.objects.types import class_map, vote
 from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Options = Mapping[str, Any]
+TWO = 2
+"""Classes where every object is of one."""
 LEFT_OUT = "left_out.tsv"
 """Beside the targets: sample, reason and number of the outlines that are no labels."""
 
@@ -80,10 +84,10 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Ma
         found, of, left_out = load_objects(path, shape, _features(targets), **options)
     else:
         found = load_instances(path, shape, page=row["page"])
-        of = dict.fromkeys(np.unique(found.labels[found.labels > 0]).tolist(), 1)
+        of = _classes_of(found.labels, row, root, dict(targets["classes"]))
     labels, element = found.labels, targets["marker_element"]
     maps = {
-        ".": of_objects(labels, of),
+        ".": class_map(labels, of),
         "instances": labels,
         "shape_markers": markers.shape_markers(labels, areas=found.areas, element=element),
         "centre_markers": markers.centre_markers(labels, radius=targets["centre_radius"]),
@@ -93,6 +97,29 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Ma
     logger.info("%s: %d objects", row["sample"], len(np.unique(labels[labels > 0])))
     _warn_of_one(labels, row)
     return left_out
+
+
+def _classes_of(labels: np.ndarray, row: Row, root: Path, classes: Mapping[str, int]) -> dict[int, int]:
+    """The class of each object of a label image, by the map of classes beside it."""
+    if len(classes) == TWO:
+        return dict.fromkeys(np.unique(labels[labels > 0]).tolist(), 1)
+    name = f"of sample {row['sample']}"
+    if not row.get("types"):
+        found = f"label '{row['label']}' {name} numbers objects of {len(classes) - 1} classes"
+        msg = f"{found} without saying theirs; name a map of classes in column 'types', or use outlines"
+        raise ValueError(msg)
+    values = images.read(root / row["types"], page=row["page"], palette="index")
+    types = semantic_target(values, classes, name=f"map of classes '{row['types']}' {name}")
+    if types.shape != labels.shape:
+        found = f"map of classes '{row['types']}' {name} has shape {types.shape}, its label {labels.shape}"
+        msg = f"{found}; give maps of one image"
+        raise ValueError(msg)
+    of = vote(labels, types, len(classes))
+    if lacking := [number for number, index in of.items() if index == 0]:
+        found = f"is background at {len(lacking)} objects: {some(lacking)}"
+        msg = f"map of classes '{row['types']}' {name} {found}; give each a class"
+        raise ValueError(msg)
+    return of
 
 
 def _warn_of_one(labels: np.ndarray, row: Row) -> None:

@@ -9,7 +9,7 @@ from pytest import mark, raises
 
 from microtome.faults import ConfigurationError
 from tests.config.studies import load_study
-from tests.workflow.workspace import he_study, mini_study
+from tests.workflow.workspace import he_study, mini_study, own_study
 
 TABLE = yaml.safe_load((Path(__file__).parent / "instances.yaml").read_text(encoding="utf-8"))
 
@@ -73,3 +73,59 @@ def test_the_line_is_that_of_the_run(tmp_path):
     (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
     with raises(ConfigurationError, match=rf"x\.yaml:{line} runs\.marked\.sampler\.crop"):
         load_study("x", "demo", folder=tmp_path)
+
+
+TYPES = ["background", "tumor", "stroma"]
+
+
+def nucleus_types(**changes):
+    """A study of the user's own files with objects of two classes."""
+    study = own_study()
+    study["data"] |= {"classes": TYPES}
+    study["targets"] = {"kind": "instances"}
+    network = {"name": "cnn2d", "in_channels": 1, "classes": 3, "width": 4}
+    watershed = {"kind": "watershed", "markers": "distance"}
+    study["runs"] = {"types": {"network": network, "loss": {"name": "cross_entropy"}, "segment": watershed}}
+    study["evaluate"] = {"metrics": ["instances", "overlap"], "rank_by": "mpq"}
+    columns = [{"metric": "pq", "class": "tumor"}, {"metric": "mpq"}, {"metric": "dice", "class": "stroma"}]
+    study["tables"] = {
+        "by_class": {"kind": "panoptic_classes", "runs": "all"},
+        "metrics": {"kind": "metrics", "runs": "all", "columns": columns},
+    }
+    return changed(study, changes)
+
+
+def test_objects_of_several_classes_need_a_map_for_each(tmp_path):
+    assert faults_of(tmp_path, nucleus_types()) == []
+    sigmoid = {"runs.types": {"network": {"name": "unet"}, "loss": {"name": "dice"}}}
+    found = faults_of(
+        tmp_path,
+        nucleus_types(**sigmoid, **{"runs.types.segment": {"kind": "watershed", "markers": "distance"}}),
+    )
+    assert any("a map for each class, as objects are of several classes" in fault for fault in found), found
+
+
+def test_classes_of_objects_are_measured_where_there_are_several(tmp_path):
+    (fault,) = faults_of(
+        tmp_path, nucleus_types(**{"tables.metrics.columns": [{"metric": "pq", "class": "background"}]})
+    )
+    assert "'background'" in fault
+    two = {"data.classes": ["background", "nucleus"], "tables.metrics": None, "runs.types.network.classes": 2}
+    found = faults_of(tmp_path, nucleus_types(**two))
+    assert ["'mpq'" in fault or "'iou_sum'" in fault for fault in found] == [True] * 3, found
+
+
+@mark.parametrize(
+    ("targets", "told"),
+    [
+        ({"outside": "tumour"}, "targets.outside: found 'tumour'; expected 'tumor'?"),
+        (
+            {"features": {"names": {"T": "tumour"}}},
+            "targets.features.names.T: found 'tumour'; expected 'tumor'?",
+        ),
+        ({"features": {"object_types": ["cells"]}}, "found 'cells'; expected 'cell'?"),
+    ],
+)
+def test_what_names_mean_has_to_be_a_class(targets, told, tmp_path):
+    found = faults_of(tmp_path, nucleus_types(targets={"kind": "instances"} | targets))
+    assert [told in fault for fault in found] == [True], found

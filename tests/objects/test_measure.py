@@ -213,11 +213,11 @@ def test_geometry_types_and_rings():
 def test_features_as_qupath_reads_them():
     labels = np.pad(np.ones((3, 3), np.int32), 1)
     table = measure.measure(labels, densities=np.full((2, 5, 5), np.nan), mpp=0.25)
-    (feature,) = measure.as_geojson(labels, table, classification="Tumor", color=(1, 2, 3))["features"]
+    (feature,) = measure.as_geojson(labels, table, classes=["Tumor"])["features"]
     properties = feature["properties"]
     assert feature["type"] == "Feature"
     assert properties["objectType"] == "detection"
-    assert properties["classification"] == {"name": "Tumor", "color": [1, 2, 3]}
+    assert properties["classification"] == {"name": "Tumor", "color": [200, 0, 0]}
     assert properties["measurements"]["area_um2"] == 0.5625
     assert not {"id", "eosin_mean"} & set(properties["measurements"])
     assert all(type(value) is float for value in properties["measurements"].values())

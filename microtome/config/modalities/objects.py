@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import PositiveInt
 
@@ -45,6 +45,12 @@ class Targets(Section):
         "classes",
     )
 
+    @property
+    def used(self) -> dict[str, Any]:
+        """The options that labels of this kind are turned into targets by."""
+        unused = {"outside", "order"} if self.kind == "instances" else {"marker_element", "centre_radius"}
+        return self.model_dump(exclude=unused)
+
 
 class StudyOptions(Section):
     """The targets of a study."""
@@ -78,8 +84,11 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
 def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
     objects = study.targets.kind == "instances"
     measured = "instances" in study.evaluate.metrics
-    if objects and len(study.data.classes) != 2:
-        expected = "two classes, such as {background: 0, nucleus: 1}, as targets.kind is 'instances'"
+    if objects and len(study.data.classes) < 2:
+        expected = "two classes or more, the background first, such as {background: 0, nucleus: 1}"
+        yield Fault(places(("data", "classes")), f"{len(study.data.classes)} classes", expected)
+    if study.data.source == "phantom" and objects and len(study.data.classes) > 2:
+        expected = "two classes, as the objects of phantoms are of one"
         yield Fault(places(("data", "classes")), f"{len(study.data.classes)} classes", expected)
     if objects and study.data.colors:
         expected = "none, as targets.kind is 'instances': a label numbers the objects"
@@ -119,6 +128,10 @@ def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterato
     if channels is not None and channels != len(outputs):
         expected = f"{len(outputs)}, one for each of outputs: {', '.join(outputs)}"
         yield Fault(places.inside((*here, "network", "out_channels"), 2), str(channels), expected)
+    typed = study.targets.kind == "instances" and len(study.data.classes) > 2
+    if typed and study.data.source != "phantom" and not run.network.CLASS_MAP:
+        expected = "a network with a map for each class, as objects are of several classes"
+        yield Fault(places.inside((*here, "network", "name"), 2), f"'{run.network.name}'", expected)
     yield from _check_segment(name, run, outputs, places)
     if run.calibration.kind != "none" and len(outputs) > 1:
         where = places.inside((*here, "calibration"), 1)

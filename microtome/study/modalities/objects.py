@@ -18,6 +18,28 @@ if TYPE_CHECKING:
     from microtome.study.sample import Sample
 
 
+COLUMNS = {"types": Path}
+"""The map of classes of the objects in a label image."""
+
+
+def check_files(sample: Sample, where: str, image: headers.Size | None) -> Iterator[Fault]:
+    """A map of classes belongs to a label image, and has its size."""
+    path, where = sample.more.get("types"), f"{where} types"
+    if not path:
+        return
+    label = Path(sample.label or "").suffix.lower()
+    if not sample.label or label in headers.OUTLINES:
+        found = f"'{path}' beside {'outlines' if sample.label else 'no label'}"
+        yield Fault(where, found, "a label image with the numbers of the objects, or nothing here")
+        return
+    found = yield from headers.look(path, where, sample.page)
+    if found and found.channels != 1:
+        yield Fault(where, f"{found.channels} channels in '{path}'", "one channel of class values")
+    if found and image and (found.height, found.width) != (image.height, image.width):
+        told = f"a map of {found.height} x {found.width} pixels ('{path}')"
+        yield Fault(where, told, f"{image.height} x {image.width} pixels, the size of its image")
+
+
 def training(_: Study, run: Run) -> dict[str, Any]:
     """What each output of the network learns."""
     return {"outputs": run.outputs}
@@ -26,6 +48,8 @@ def training(_: Study, run: Run) -> dict[str, Any]:
 def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
     """Names of classes in files of outlines that no class has, each once; what lies outside of outlines."""
     targets, classes = study.targets, list(study.data.classes)
+    if targets.kind == "instances" and study.data.source != "phantom":
+        yield from _untyped(samples, sheet)
     drawn = [s for s in samples if s.label and Path(s.label).suffix.lower() in headers.OUTLINES]
     if not drawn or (targets.kind == "instances" and len(classes) <= 2):
         return
@@ -44,6 +68,15 @@ def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterat
         more = f" (and in {len(places) - 1} further files)" if len(places) > 1 else ""
         remedy = "; or see targets.features (names, skip)"
         yield Fault(places[0], f"{found}{more}", f"{expected}{remedy}")
+
+
+def _untyped(samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Label images that say no classes."""
+    for sample in samples:
+        is_outline = Path(sample.label or "").suffix.lower() in headers.OUTLINES
+        if sample.label and not is_outline and not sample.more.get("types"):
+            expected = "the path of a map of classes, as data.classes has several classes of objects"
+            yield Fault(f"{sheet}:{sample.row} types", "nothing", f"{expected} and '{sample.label}' none")
 
 
 def _chosen(named: Mapping[tuple[str, str], int], targets: Targets) -> dict[tuple[str, str], int]:

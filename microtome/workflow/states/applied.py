@@ -28,7 +28,7 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = ()) -> str:
         for one in settings
     ]
     asked = plan.study.runs[run]
-    options = {"members": members, "segment": asked.segment.model_dump(), "samples": list(rows)}
+    options = {"members": members, "segment": runs.segment_options(plan, run), "samples": list(rows)}
     options |= {"classes": plan.classes, "objects": json.loads(export_objects(plan, run))["options"]}
     doubt = {"uncertainty": runs.activation(plan, run)} if asked.uncertainty else {}
     return state_of("apply_run", options | doubt, sorted({runs.network_module(one) for one in settings}))
@@ -52,4 +52,6 @@ def export_run(plan: StudyPlan, run: str, dataset: Any) -> str:
 @cache
 def export_objects(plan: StudyPlan, _: str) -> str:
     """State of `export_objects`, the same for all runs."""
-    return state_of("export_objects", {"mpp": plan.study.data.mpp, "class": plan.classes[-1]})
+    options = {"mpp": plan.study.data.mpp, "class": plan.classes[-1]}
+    several = {"classes": plan.classes} if len(plan.classes) > 2 else {}
+    return state_of("export_objects", options | several)

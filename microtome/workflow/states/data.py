@@ -35,10 +35,9 @@ def rasterize_targets(plan: StudyPlan, batch: str) -> str:
 def target_options(plan: StudyPlan) -> dict[str, Any]:
     """What labels are turned into."""
     data, targets = plan.study.data, plan.study.targets
-    known = {"classes": list(data.classes.items())}
+    known = targets.used | {"classes": list(data.classes.items())}
     if targets.kind != "semantic":
-        return known | targets.model_dump(exclude={"outside", "order"})
-    known |= targets.model_dump(exclude={"marker_element", "centre_radius"})
+        return known
     if data.colors:
         colors = [(name, data.colors[name]) for name in data.classes]
         return known | {"colors": colors, "ignore_colors": data.ignore_colors}

@@ -57,7 +57,7 @@ def calibrate_predictions(plan: StudyPlan, run: str) -> str:
 @cache
 def segment(plan: StudyPlan, run: str) -> str:
     """State of `segment`."""
-    return state_of("segment", plan.study.runs[run].segment.model_dump())
+    return state_of("segment", segment_options(plan, run))
 
 
 @cache
@@ -101,6 +101,13 @@ def score_external(plan: StudyPlan, name: str) -> str:
     options |= {"kind": targets.kind, "convention": targets.convention, "classes": list(data.classes.items())}
     modules = [f"microtome.metrics.families.{family}" for family in chosen["metrics"]]
     return state_of("score_external", options | chosen, modules)
+
+
+def segment_options(plan: StudyPlan, run: str) -> dict[str, Any]:
+    """What segmenting depends on; for objects also whether there is a map for each class."""
+    settings = plan.study.runs[run].segment
+    is_told = settings.TAKES_BOTH and activation(plan, run) == "softmax"
+    return settings.model_dump() | ({"activation": "softmax"} if is_told else {})
 
 
 def identity(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
