@@ -43,6 +43,20 @@ def of_run(name, *parts):
     return inputs
 
 
+def held_out_maps(wildcards):
+    """The uncalibrated maps of the validation part of all runs that a calibration is fitted to, run by run."""
+    found = plan(wildcards)
+    batches = found.batches_of(wildcards.split, "val")
+    return [
+        at.run("raw_predictions/{batch}").format(
+            **{**wildcards, "run": run}, batch=batch
+        )
+        for run in found.study.runs[wildcards.run].calibration.pooled
+        or (wildcards.run,)
+        for batch in batches
+    ]
+
+
 def members_of(name):
     """An input function: the same file of every member of an ensemble."""
 

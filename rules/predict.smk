@@ -39,7 +39,7 @@ use rule predict as predict_raw with:
 
 rule fit_calibration:
     input:
-        maps=of_run("raw_predictions/{batch}", "val"),
+        maps=held_out_maps,
         targets=folders("targets", "val"),
     output:
         calibration=at.run("calibration.json"),

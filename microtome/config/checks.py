@@ -34,6 +34,7 @@ def check_study(study: Study, places: Places) -> list[Fault]:
     faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
     faults += [fault for name in study.runs for fault in _check_lender(study, name, places)]
+    faults += [fault for name in study.runs for fault in _check_pooled(study, name, places)]
     faults += [*check_products(study, places), *_unknown_measures(study, places)]
     return list(dict.fromkeys(faults))
 
@@ -260,6 +261,22 @@ def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:
         yield Fault(where, f"'{run.weights_of}'", nearest(run.weights_of, lenders))
     elif lender.network != run.network or not set(run.seeds) <= set(lender.seeds):
         yield Fault(where, f"'{run.weights_of}'", "a run of the same network and seeds")
+
+
+def _check_pooled(study: Study, name: str, places: Places) -> Iterator[Fault]:
+    """The runs whose maps are calibrated together have to be calibrated, the run itself among them."""
+    run = study.runs[name]
+    able = [key for key, other in study.runs.items() if other.kind == "calibrated"]
+    where = places.inside(("runs", name, "calibration", "pooled"), 2)
+    for other in run.calibration.pooled if name in able else ():
+        if other not in able:
+            yield Fault(where, f"'{other}'", f"{nearest(other, able)}, the runs that are calibrated")
+        elif not set(run.seeds) <= set(study.runs[other].seeds):
+            yield Fault(where, f"'{other}'", f"a run with the seeds of '{name}', {list(run.seeds)}")
+    if run.calibration.pooled and name in able and name not in run.calibration.pooled:
+        yield Fault(where, f"{', '.join(run.calibration.pooled)}", f"'{name}' itself among them")
+    if twice := _twice(run.calibration.pooled):
+        yield Fault(where, f"{twice} twice", "each run once")
 
 
 def _all_channels(study: Study) -> set[int]:

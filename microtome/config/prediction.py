@@ -27,6 +27,10 @@ class Calibration(Section):
 
     kind: Literal["none", "cubic"] = option("none", "none, or a monotone cubic polynomial")
     bins: PositiveInt = option(256, "of predicted values in the fit")
+    pooled: tuple[str, ...] = option(
+        (),
+        "runs whose held-out maps are fitted together, so that all get one polynomial; empty: its own maps",
+    )
     median_radius: NonNegativeInt = option(0, "radius of the median filter after it, pixels")
 
 

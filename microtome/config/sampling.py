@@ -42,7 +42,11 @@ class BalancedWindows(Section):
     """Windows around pixels, equally many of each class, drawn anew each epoch (Ciresan et al. 2012)."""
 
     kind: Literal["balanced_windows"] = option("balanced_windows", "this sampler")
-    per_epoch: PositiveInt = option(20_000, "windows drawn for an epoch")
+    per_epoch: PositiveInt | None = option(
+        20_000,
+        "windows drawn for an epoch; null, as published: every pixel of the rarest class of each image, and "
+        "as many others of each class",
+    )
     validation: PositiveInt = option(2_000, "windows of the fixed validation draw")
 
 

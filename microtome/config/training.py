@@ -14,7 +14,7 @@ class Optimizer(Section):
     name: Literal["adam", "adamw", "sgd"] = option("adam", "Adam, AdamW or stochastic gradient descent")
     lr: PositiveFloat = option(1e-3, "learning rate at the start")
     weight_decay: NonNegativeFloat = option(0.0, "L2 penalty (adam, sgd) or decoupled decay (adamw)")
-    momentum: NonNegativeFloat = option(0.9, "SGD only")
+    momentum: NonNegativeFloat = option(0.9, "SGD only; 0: plain stochastic gradient descent")
 
 
 class Schedule(Section):

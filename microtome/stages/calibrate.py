@@ -19,7 +19,8 @@ POSITIVE = 1
 def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Path], path: Path) -> None:
     """Fit the calibration of a run on the samples of its validation part and write it as JSON.
 
-    Maps of probabilities and targets are looked for in these batch folders.
+    Maps of probabilities and targets are looked for in these batch folders; where `pooled` names several
+    runs, the folders of `maps` are theirs, run by run, and all their maps count.
 
     Raises:
         ValueError: There is no sample, or the labels hold one class only.
@@ -27,7 +28,9 @@ def fit_calibration(options: Options, maps: Sequence[Path], targets: Sequence[Pa
     if not options["samples"]:
         msg = "the validation part has no sample to fit the calibration on; put one or more into it (`split`)"
         raise ValueError(msg)
-    histograms = [_histogram(options, sample, maps, targets) for sample in options["samples"]]
+    each = len(maps) // max(len(options.get("pooled", ())), 1)
+    runs = [maps[start : start + each] for start in range(0, len(maps), each)]
+    histograms = [_histogram(options, sample, of, targets) for of in runs for sample in options["samples"]]
     write_json(path, calibration.fit_histogram(sum(histograms[1:], histograms[0])).to_dict())
 
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -76,6 +77,39 @@ class LabelledPixels:
         drawn = [
             generator.choice(pixels, share + (position < rest), replace=True)
             for position, pixels in enumerate(self.by_class)
+        ]
+        return generator.permutation(np.concatenate(drawn).astype(np.int64))
+
+    @cached_property
+    def shares(self) -> tuple[tuple[NDArray[np.integer], ...], ...]:
+        """The pixels of each class of each image that has two classes or more, by image.
+
+        Raises:
+            ValueError: No image has two classes.
+        """
+        cuts = [np.split(pixels, np.searchsorted(pixels, self.starts[1:-1])) for pixels in self.by_class]
+        found = [tuple(pixels for pixels in image if pixels.size) for image in zip(*cuts, strict=True)]
+        mixed = tuple(image for image in found if len(image) >= LEAST_CLASSES)
+        if not mixed:
+            names = ", ".join(self.names)
+            msg = f"none of {names} holds two classes; give sampler.per_epoch a number of windows"
+            raise ValueError(msg)
+        return mixed
+
+    @property
+    def balanced(self) -> int:
+        """How many pixels `draw_all` draws."""
+        return sum(len(image) * min(pixels.size for pixels in image) for image in self.shares)
+
+    def draw_all(self, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Every pixel of the rarest class of each image and as many of each other, in random order.
+
+        None is drawn twice. Images of one class alone give none.
+        """
+        drawn = [
+            generator.choice(pixels, min(one.size for one in image), replace=False)
+            for image in self.shares
+            for pixels in image
         ]
         return generator.permutation(np.concatenate(drawn).astype(np.int64))
 

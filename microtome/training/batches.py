@@ -177,7 +177,8 @@ class BalancedWindowBatches:
     Attributes:
         images: Sample name to image and label, small enough to hold in memory; they are read once.
         size: Side of a window, odd.
-        per_epoch: Windows of an epoch.
+        per_epoch: Windows of an epoch; None: every pixel of the rarest class of each image, and as many
+            others of each class, none of them twice.
         batch_size: Windows of a batch.
         seed: Of the draw.
         fixed: True draws the same windows every epoch (validation).
@@ -185,14 +186,15 @@ class BalancedWindowBatches:
 
     images: Mapping[str, Labelled]
     size: int
-    per_epoch: int
+    per_epoch: int | None
     batch_size: int
     seed: int = 0
     fixed: bool = False
 
     def __len__(self) -> int:
         """Batches of an epoch."""
-        return -(-self.per_epoch // self.batch_size)
+        count = self.pixels.balanced if self.per_epoch is None else self.per_epoch
+        return -(-count // self.batch_size)
 
     @cached_property
     def pixels(self) -> LabelledPixels:
@@ -208,7 +210,8 @@ class BalancedWindowBatches:
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; the label of a window is the class of its centre, (N, 1, 1, 1)."""
         generator = np.random.default_rng([self.seed, 0 if self.fixed else number + 1])
-        drawn = self.pixels.draw(self.per_epoch, generator)
+        pixels, count = self.pixels, self.per_epoch
+        drawn = pixels.draw_all(generator) if count is None else pixels.draw(count, generator)
         for start in range(0, len(drawn), self.batch_size):
             yield _stack(self.pixels.windows(drawn[start : start + self.batch_size]))
 

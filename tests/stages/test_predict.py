@@ -195,3 +195,22 @@ def test_a_kind_that_does_not_fit_the_maps_is_refused(tmp_path, kind, count):
     maps = write_maps(tmp_path / "maps", np.full((count, 2, 2), 0.5))
     with pytest.raises(ValueError, match=rf"holds {count} map\(s\), segment.kind is {kind}"):
         segment_batch({"kind": kind, "threshold": 0.5}, maps, tmp_path / "out")
+
+
+def test_one_polynomial_for_runs_that_are_pooled(root, tmp_path):
+    """It is that of all their maps together, whichever run it is fitted for."""
+    rng = np.random.default_rng(0)
+    target = (rng.uniform(size=(40, 50)) < 0.3).astype(np.uint8)
+    images.write(tmp_path / "targets/a.tif", target)
+    maps = [(target * 0.4 + rng.uniform(size=target.shape) * 0.6).astype(np.float32) ** p for p in (1, 3)]
+    folders = [tmp_path / f"{name}/val-0" for name in ("n4", "n65")]
+    for folder, values in zip(folders, maps, strict=True):
+        images.write(folder / "a.tif", values)
+    options = BINS | {"samples": ["a"], "pooled": ["n4", "n65"]}
+    fit_calibration(options, folders, [tmp_path / "targets"], tmp_path / "c.json")
+    found = calibration.Calibration.from_dict(json.loads((tmp_path / "c.json").read_text()))
+    both = calibration.fit(np.stack(maps), np.stack([target == 1] * 2), bins=options["bins"])
+    assert found.coefficients == pytest.approx(both.coefficients)
+    assert found.pixels == 2 * target.size
+    alone = calibration.fit(maps[0], target == 1, bins=options["bins"])
+    assert found.coefficients != pytest.approx(alone.coefficients)

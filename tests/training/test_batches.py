@@ -183,6 +183,28 @@ def test_rare_classes_are_drawn_from_all_images():
     assert sum(places.values()) == 50
 
 
+def test_all_of_the_rarest_class_of_each_image_and_as_many_others():
+    labels = [np.zeros((11, 13)), np.ones((11, 13)), np.zeros((11, 13))]
+    labels[0][2, 3:9] = 1
+    labels[1][:] = 0  # of one class alone: it gives nothing
+    labels[2][4:9, 1:12] = 1
+    labels[2][0] = 255
+    batches = BalancedWindowBatches(labelled(labels), 3, None, 10)
+    found = epochs(batches)
+    assert len(found) == len(batches) == -(-2 * (6 + 55) // 10)
+    places = [(int(w[0, 1, 1]) // 1000, *divmod(int(w[0, 1, 1]) % 1000, 30)) for b in found for w in b.images]
+    classes = [int(label) for batch in found for label in batch.labels[:, 0, 0, 0]]
+    assert len(set(places)) == len(places) == 2 * (6 + 55), "no pixel twice"
+    rare = {place for place, value in zip(places, classes, strict=True) if value == 1}
+    assert rare == {(k, y, x) for k in (0, 2) for y, x in np.argwhere(labels[k] == 1).tolist()}
+    by_image = Counter((place[0], value) for place, value in zip(places, classes, strict=True))
+    assert by_image == {(0, 0): 6, (0, 1): 6, (2, 0): 55, (2, 1): 55}
+    assert not torch.equal(epochs(batches, 1)[0].images, found[0].images), "the others are drawn anew"
+    alone = [np.zeros((5, 5)), np.ones((5, 5))]
+    with pytest.raises(ValueError, match="none of s0, s1 holds two classes"):
+        len(BalancedWindowBatches(labelled(alone), 3, None, 10))
+
+
 def test_images_are_read_once():
     class Counting:
         shape, dtype, reads = (1, 11, 13), np.dtype(np.uint8), 0

@@ -44,7 +44,9 @@ def borrow_weights(plan: StudyPlan, split: str, run: str, seed: int) -> str:
 @cache
 def fit_calibration(plan: StudyPlan, split: str, run: str) -> str:
     """State of `fit_calibration`."""
-    options = plan.study.runs[run].calibration.model_dump(include={"kind", "bins"})
+    calibration = plan.study.runs[run].calibration
+    pooled = {"pooled"} if calibration.pooled else set()
+    options = calibration.model_dump(include={"kind", "bins"} | pooled)
     return state_of("fit_calibration", options | {"samples": plan.members(split, "val")})
 
 
