@@ -75,6 +75,29 @@ def test_absent_classes():
     assert overlap.dice(counts).mean() == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
+def test_a_macro_mean_is_over_the_classes_that_have_a_value():
+    counts = overlap.confusion_counts(np.array([0, 0, 1]), np.array([0, 2, 1]), classes=("a", "b", "c", "d"))
+    assert overlap.score(counts, "mean_dice") == pytest.approx((2 / 3 + 1 + 0) / 3), "c is found falsely"
+    assert overlap.score(counts, "mean_dice", mean_classes=["b", "d"]) == 1
+    assert np.isnan(overlap.score(counts, "mean_dice", mean_classes=["d"]))
+    assert overlap.score(counts, "f1", "a") == pytest.approx(overlap.dice(counts)["a"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "of", "message"),
+    [
+        ("v_rand", "a", "does not follow from counts"),
+        ("fx", "a", "does not follow from counts"),
+        ("dice", "all", "others are of a class"),
+        ("mean_dice", "a", "is of 'all'"),
+    ],
+)
+def test_a_metric_by_a_wrong_name(metric, of, message):
+    counts = overlap.confusion_counts(np.array([0, 1]), np.array([0, 1]), classes=("a", "b"))
+    with pytest.raises(ValueError, match=message):
+        overlap.score(counts, metric, of)
+
+
 def test_unlabelled_pixels_do_not_count():
     counts = overlap.confusion_counts(np.array([0, 1, 255]), np.array([0, 1, 255]), classes=("a", "b"))
     assert counts["tp"].tolist() == [1, 1]

@@ -55,6 +55,18 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert all("href" not in attributes for tag, attributes, _ in page.tags if tag != "a")
 
 
+def test_classes_have_a_legend_in_their_colours(inputs, page):
+    names = {f"colour of {name}": color for name, color in tree.META.colors.items()}
+    assert [drawing["aria-label"] for drawing in page.all("svg") if drawing["aria-label"] in names] == [
+        *names
+    ]
+    assert [drawing["fill"] for drawing in page.all("rect") if drawing.get("stroke") == "#7a7a7a"] == [
+        *names.values()
+    ]
+    plain = build_report(collect(inputs[1], [replace(tree.META, colors={})]))
+    assert "colour of" not in plain
+
+
 def test_style_loads_nothing(inputs):
     style = re.search(r"<style>(.*?)</style>", build_report(inputs[0]), re.S)[1]
     assert "url(" not in style

@@ -148,6 +148,18 @@ def test_errors_are_red_and_unlabelled_pixels_grey():
     assert shown[0, 2].tolist() == list(thumbnails.IGNORE_COLOUR)
 
 
+def test_classes_have_the_colours_of_the_figures_and_errors_those_of_what_was_given():
+    colors = ("#000000", "#56B4E9", "#E69F00")
+    truth, found = np.array([[0, 1, 2, 255]], np.uint8), np.array([[0, 2, 2, 1]], np.uint8)
+    shown = thumbnails.show_labels(truth, colors)[0].tolist()
+    assert shown == [[0, 0, 0], [86, 180, 233], [230, 159, 0], list(thumbnails.IGNORE_COLOUR)]
+    maps = np.eye(3, dtype=np.float32)[found[0]].T[:, None]
+    assert thumbnails.show_probability(maps, colors)[0, 1].tolist() == [230, 159, 0]
+    errors = thumbnails.show_errors(found, truth, colors)[0].tolist()
+    right = list(thumbnails.RIGHT_COLOUR)
+    assert errors == [right, [230, 159, 0], right, list(thumbnails.IGNORE_COLOUR)]
+
+
 def test_labels_of_one_class_have_one_colour_and_instances_are_shown():
     shown = thumbnails.show_labels(np.array([[0, 1, 1, 2, 500]], np.uint16))
     assert (shown[0, 1] == shown[0, 2]).all()

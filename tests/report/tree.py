@@ -36,6 +36,7 @@ META = StudyMeta(
     splits=("main",),
     group_by="block",
     case_metric="v_rand",
+    colors={EVIL: "#000000", "cell": "#56B4E9", "gap": "#E69F00"},
     citations=(
         Citation("Ronneberger et al., U-Net, MICCAI 2015", "https://doi.org/10.1007/978-3-319-24574-4_28"),
         Citation("A bad address", "javascript:alert(1)"),
