@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
     """
     frame = _all_metrics(runs, meta)
     metric = meta.case_metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
-    empty = CaseInput(metric, meta.case_class, meta.case_part, meta.higher_is_better)
+    of = (metric, meta.case_class, meta.case_part, meta.higher_is_better)
+    empty = CaseInput(*of, colors=meta.colors)
     chosen = frame[frame["metric"] == metric].dropna(subset="value") if len(frame) else frame
     if chosen.empty:
         return replace(empty, problem=_why_empty(frame, metric, meta))
@@ -101,12 +103,16 @@ Files = Mapping[str, Path]
 
 @dataclass(frozen=True)
 class Sources:
-    """Files of one study by sample: images, targets, true objects if any; by run the folders of its seeds."""
+    """Files of one study by sample: images, targets, true objects if any; by run the folders of its seeds.
+
+    `colors` are those of the classes, in order.
+    """
 
     images: Files
     targets: Files
     objects: Files
     runs: Mapping[str, tuple[Path, ...]]
+    colors: tuple[str, ...] = ()
 
 
 def add_pictures(
@@ -123,9 +129,11 @@ def add_pictures(
         targets=index(folder / "targets"),
         objects=index(folder / "targets", below=views.INSTANCES),
         runs=_folders(folder, runs),
+        colors=tuple(cases.colors.values()),
     )
     first = [replace(row, pictures=_pictures(row, cases, sources)) for row in cases.rows[:most]]
-    return replace(cases, rows=(*first, *cases.rows[most:]))
+    shown = {} if sources.objects else cases.colors
+    return replace(cases, rows=(*first, *cases.rows[most:]), colors=shown)
 
 
 def index(folder: Path, *, below: str = "") -> dict[str, Path]:
@@ -151,12 +159,19 @@ def _pictures(row: CaseRow, cases: CaseInput, sources: Sources) -> tuple[Picture
     best, worst = given[0][0], (min if cases.higher_is_better else max)(given, key=lambda pair: pair[1])[0]
     pictures = [
         _picture("input", row.sample, sources.images, show_image),
-        _picture("truth", row.sample, {**sources.targets, **sources.objects}, show_labels),
+        _truth(row.sample, sources),
         *_outputs("best run", best, row.sample, sources),
     ]
     if worst != best:
         pictures += _outputs("worst here", worst, row.sample, sources)
     return tuple(pictures)
+
+
+def _truth(sample: str, sources: Sources) -> Picture:
+    """The true objects, or the true classes in their colours."""
+    if sample in sources.objects:
+        return _picture("truth", sample, sources.objects, show_labels)
+    return _picture("truth", sample, sources.targets, partial(show_labels, colors=sources.colors))
 
 
 def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture]:
@@ -165,11 +180,12 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     predictions = _merged([index(folder / "predictions") for folder in folders])
     segmentations = _merged([index(folder / "segmentations") for folder in folders])
     objects = _merged([index(folder / "segmentations", below=views.INSTANCES) for folder in folders])
-    errors = _errors_against(sources.targets.get(sample), show_errors)
+    errors = _errors_against(sources.targets.get(sample), partial(show_errors, colors=sources.colors))
+    probable = partial(show_probability, colors=sources.colors)
     if sample in objects and sample in sources.objects:
         segmentations, errors = objects, _errors_against(sources.objects[sample], show_object_errors)
     return [
-        _picture(f"{role}: {run}", sample, predictions, show_probability),
+        _picture(f"{role}: {run}", sample, predictions, probable),
         _picture(f"errors of {run}", sample, segmentations, errors),
     ]
 

@@ -60,6 +60,7 @@ class StudyMeta:
     case_class: str = "all"  # class whose metric sorts the images
     case_part: str = "test"  # part whose images are shown
     higher_is_better: bool = True  # whether a larger value of that metric is better
+    colors: Mapping[str, str] = field(default_factory=dict)  # colour (``#rrggbb``) by class, in order
     follows_paper: bool = True  # whether there are published values
     citations: tuple[Citation, ...] = ()  # the paper, if any, and the data sets
     not_shown: tuple[tuple[str, str], ...] = ()  # figures of the paper that are not made: number, reason
@@ -187,6 +188,7 @@ class CaseInput:
     total_rows: int = 0  # images in all
     detail: tuple[tuple[str, ...], ...] = ()  # metrics by run, seed and image, worst first; header in front
     detail_total: int = 0  # rows of the detail in all
+    colors: Mapping[str, str] = field(default_factory=dict)  # by class, of maps of classes
     problem: str = ""  # why there is nothing to show
 
 

@@ -2,13 +2,14 @@
 """Small pictures for the page: any image, label map or probability map as a WebP of a bounded size."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tifffile
 from PIL import Image
 
+from microtome.figures.parts.colors import rgb_bytes
 from microtome.metrics.contingency import contingency
 from microtome.metrics.instances import MATCH_IOU
 from microtome.report.inputs import Picture
@@ -25,13 +26,12 @@ COLOURS = (
     (0, 114, 178),
     (240, 228, 66),
 )
-"""Colours of classes 0, 1, …, told apart without red-green vision (after Okabe and Ito)."""
+"""Colours of objects in turn, told apart without red-green vision (after Okabe and Ito)."""
 IGNORE_COLOUR = (150, 150, 150)
 RIGHT_COLOUR = (225, 228, 232)
 WRONG_COLOUR = (208, 48, 62)
 MATCHED_COLOUR, EXTRA_COLOUR, MISSED_COLOUR = (0, 158, 115), WRONG_COLOUR, (0, 114, 178)
 """Objects found rightly, found where there is none, and missed."""
-MAX_CLASSES = len(COLOURS)
 PERCENTILES = (1.0, 99.0)
 THUMBNAIL_QUALITIES = (70, 40, 10)
 FIGURE_QUALITIES = (90, 75, 55)
@@ -82,10 +82,11 @@ def show_image(image: np.ndarray) -> np.ndarray:
     return np.stack([_to_bytes(plane) for plane in chosen], axis=-1)
 
 
-def show_labels(labels: np.ndarray) -> np.ndarray:
-    """Colour a label map by class, and `IGNORE` grey; instances (more labels than colours) cycle.
+def show_labels(labels: np.ndarray, colors: Sequence[str] = ()) -> np.ndarray:
+    """Colour a label map by class, and `IGNORE` grey; labels past the colours cycle.
 
     Of integers (H, W), or planes (C, H, W) of 0 and 1 (`IGNORE` where not labelled), (H, W, 3) uint8.
+    `colors` are those of the classes; objects have `COLOURS`.
 
     Example:
         >>> show_labels(np.array([[0, 255]], np.uint8)).tolist()
@@ -95,27 +96,30 @@ def show_labels(labels: np.ndarray) -> np.ndarray:
     flat = planes[0].astype(np.int64)
     for number, plane in enumerate(planes[1:], 2):
         flat = np.where((plane > 0) & (plane != IGNORE), number, flat)
-    palette = np.array(COLOURS, np.uint8)
-    index = np.where(flat < MAX_CLASSES, flat, 1 + (flat - 1) % (MAX_CLASSES - 1))
+    palette = np.array([rgb_bytes(color) for color in colors] or COLOURS, np.uint8)
+    count = len(palette)
+    index = np.where(flat < count, flat, 1 + (flat - 1) % (count - 1))
     ignored = (flat == IGNORE) & (labels.dtype == np.uint8)
     return np.where(ignored[..., None], np.array(IGNORE_COLOUR, np.uint8), palette[index])
 
 
-def show_probability(probability: np.ndarray) -> np.ndarray:
-    """Show one probability as grey (0 black, 1 white), several as the colour of the largest.
+def show_probability(probability: np.ndarray, colors: Sequence[str] = ()) -> np.ndarray:
+    """Show one probability as grey (0 black, 1 white), several as the colour of the largest, from `colors`.
 
     Of floats or scaled integers, (H, W) or (C, H, W), (H, W, 3) uint8.
     """
     planes = probability[None] if probability.ndim == 2 else probability
     if len(planes) > 2:
-        return show_labels(planes.argmax(axis=0))
+        return show_labels(planes.argmax(axis=0), colors)
     top = 1.0 if np.issubdtype(planes.dtype, np.floating) else float(np.iinfo(planes.dtype).max)
     grey = np.clip(np.nan_to_num(planes[0].astype(np.float32)) / top, 0, 1)
     return np.repeat((grey * 255).round().astype(np.uint8)[..., None], RGB_CHANNELS, axis=-1)
 
 
-def show_errors(segmentation: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def show_errors(segmentation: np.ndarray, truth: np.ndarray, colors: Sequence[str] = ()) -> np.ndarray:
     """Colour the pixels whose class is wrong red, right ones light, unlabelled ones grey.
+
+    Of more than two classes (`colors`) a wrong pixel has the colour of the class that it was given.
 
     Of integer classes (H, W), `IGNORE` where not labelled, (H, W, 3) uint8.
 
@@ -127,7 +131,8 @@ def show_errors(segmentation: np.ndarray, truth: np.ndarray) -> np.ndarray:
             f"segmentation {segmentation.shape} and truth {truth.shape}; expected two label maps of one shape"
         )
         raise ValueError(msg)
-    wrong = np.where((segmentation != truth)[..., None], WRONG_COLOUR, RIGHT_COLOUR)
+    mistakes = show_labels(segmentation, colors) if len(colors) > 2 else WRONG_COLOUR
+    wrong = np.where((segmentation != truth)[..., None], mistakes, RIGHT_COLOUR)
     return np.where((truth == IGNORE)[..., None], IGNORE_COLOUR, wrong).astype(np.uint8)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from microtome.datasets.catalogue import load_catalogue
+from microtome.figures.parts.colors import class_colors
 from microtome.files import finished_file
 from microtome.provenance import code
 from microtome.report.collect import collect
@@ -98,6 +99,7 @@ def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMe
         splits=tuple(study["splits"]),
         group_by="unit",
         case_metric=study["case_metric"],
+        colors=class_colors(study["classes"], study["colors"]),
         follows_paper=bool(study["paper"]),
         citations=tuple(citations),
         not_shown=tuple(not_shown(dict(study["figures"]), of_paper)),

@@ -60,7 +60,7 @@ def test_classes_have_a_legend_in_their_colours(inputs, page):
     assert [drawing["aria-label"] for drawing in page.all("svg") if drawing["aria-label"] in names] == [
         *names
     ]
-    assert [drawing["fill"] for drawing in page.all("rect") if drawing.get("stroke") == "#7a7a7a"] == [
+    assert [drawing["fill"] for drawing in page.all("circle") if drawing.get("stroke") == "#7a7a7a"] == [
         *names.values()
     ]
     plain = build_report(collect(inputs[1], [replace(tree.META, colors={})]))

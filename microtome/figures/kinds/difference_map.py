@@ -63,7 +63,7 @@ def draw(
         counts = _count(outcome_map(output, label, inputs.class_id(shown))).assign(**{"class": shown})
         data, caption = counts, _caption(counts, record.label, name, shown)
     height, width = label.shape
-    handles = _handles(inputs, None if every else data)
+    handles = _handles(inputs, label, None if every else data)
     room = LEGEND_HEIGHT + max(classes.legend_size(handles, DOUBLE_COLUMN)[1] - classes.ROW, 0)
     tall = DOUBLE_COLUMN / 3 * height / width + room
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
@@ -97,10 +97,10 @@ def show_difference(axes: Axes, inputs: FigureInputs, output: NDArray, label: ND
         show_outcomes(axes, outcome_map(output, label, inputs.class_id(of or inputs.shown_class)))
 
 
-def _handles(inputs: FigureInputs, data: pd.DataFrame | None) -> list[Patch]:
+def _handles(inputs: FigureInputs, label: NDArray, data: pd.DataFrame | None) -> list[Patch]:
     """The legend: classes, then outcomes with their pixels (`data`) or what is right."""
     if data is None:
-        return [*classes.class_patches(inputs), classes.patch(colors.PALE, classes.RIGHT)]
+        return [*classes.class_patches(inputs, label), classes.patch(colors.PALE, classes.RIGHT)]
     shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
     outcomes = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
     return [*classes.class_patches(inputs), *outcomes]

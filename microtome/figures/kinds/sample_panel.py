@@ -110,7 +110,7 @@ def panel_row(
     """
     height, width = arrays[0].shape[:2]
     panel = DOUBLE_COLUMN / len(arrays)
-    handles = classes.class_patches(inputs) if "classes" in kinds else []
+    handles = classes.class_patches(inputs, arrays[-1]) if "classes" in kinds else []
     legend = classes.legend_size(handles, DOUBLE_COLUMN)[1]
     tall = panel * height / width + TITLE_HEIGHT + panels.COLOUR_BAR_HEIGHT + legend
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)

@@ -4,6 +4,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.kinds.difference_map import OUTCOMES, difference_title, outcome_patch, show_difference
@@ -65,7 +66,7 @@ def draw(
     ranking = rank(record, metric, class_name=class_name, part=part, lowest_first=lowest_first)
     rows = ranking.head(count)
     shape = images.header(needed(inputs.sample(rows["sample"].iloc[0])[1], "image", ""))
-    handles = _handles(inputs, of)
+    handles = _handles(inputs, of, [_label(inputs, sample) for sample in rows["sample"]])
     room = LEGEND_HEIGHT + max(classes.legend_size(handles, DOUBLE_COLUMN)[1] - classes.ROW, 0)
     height = PANEL * shape.height / shape.width * len(rows) + TITLE_HEIGHT + room
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
@@ -116,7 +117,7 @@ def rank(
 def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample: str, of: str) -> None:
     _, sources = inputs.sample(sample)
     output = images.read(file_of(sources.segmentations, record.run, sample=sample, what="segmentation"))
-    label = images.read(needed(sources, "target", sample))
+    label = _label(inputs, sample)
     image = read_image(needed(sources, "image", sample))
     check_same_size(sample, image=image, segmentation=output, label=label)
     show_image(axes[0], image)
@@ -126,8 +127,12 @@ def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample:
     show_difference(axes[3], inputs, output, label, of)
 
 
-def _handles(inputs: FigureInputs, of: str) -> list[Patch]:
+def _label(inputs: FigureInputs, sample: str) -> NDArray:
+    return images.read(needed(inputs.sample(sample)[1], "target", sample))
+
+
+def _handles(inputs: FigureInputs, of: str, labels: list[NDArray]) -> list[Patch]:
     """The legend: classes, then outcomes or what is right."""
     if classes.shows_every_class(inputs, of):
-        return [*classes.class_patches(inputs), classes.patch(PALE, classes.RIGHT)]
+        return [*classes.class_patches(inputs, *labels), classes.patch(PALE, classes.RIGHT)]
     return [*classes.class_patches(inputs), *(outcome_patch(outcome) for outcome in OUTCOMES)]

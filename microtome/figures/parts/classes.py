@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.colors import GREY, PALE
+from microtome.figures.parts.colors import GREY, PALE, UNLABELLED
 from microtome.figures.parts.panels import IGNORE, show_classes
 
 RIGHT = "right"
@@ -21,9 +21,15 @@ LETTER, SWATCH = 0.052, 0.36
 TWO = 2
 
 
-def class_patches(inputs: FigureInputs) -> list[Patch]:
-    """Give the entries of the classes in a legend; none for two classes in black and white."""
-    return [] if inputs.is_plain else [patch(color, name) for name, color in inputs.palette.items()]
+def class_patches(inputs: FigureInputs, *labels: NDArray) -> list[Patch]:
+    """Give the entries of the classes in a legend; none for two classes in black and white.
+
+    There is one more for pixels of `labels` without a class, if there are such.
+    """
+    if inputs.is_plain:
+        return []
+    unlabelled = [patch(UNLABELLED, "unlabelled")] if any((one == IGNORE).any() for one in labels) else []
+    return [*(patch(color, name) for name, color in inputs.palette.items()), *unlabelled]
 
 
 def patch(color: str, text: str) -> Patch:

@@ -115,5 +115,7 @@ def _shown(plan: StudyPlan) -> dict[str, Any]:
         "labels": plan.labels(),
         "evaluated": plan.evaluated(),
         "splits": list(plan.splits),
+        "classes": plan.classes,
+        "colors": study.data.colors,
         "case_metric": study.evaluate.rank_by,
     }
