@@ -12,4 +12,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         Path(options["root"]),
         Path(snakemake.output.folder),
         rendered=next(map(Path, snakemake.input.pictures), None),
+        dtype=options.get("dtype"),
     )

@@ -78,6 +78,11 @@ class Data(Section):
         "patient", "column whose value never sits in two parts of a split"
     )
     channels: PositiveInt = option(1, "channels of every image")
+    dtype: Literal["uint8", "uint16", "float32"] | None = option(
+        None,
+        "type that every image is given, where that is exact (16 bits that are 257 times 8, numbers from 0 "
+        "to 1); others are refused by name. null: the files' own, which must be one",
+    )
     mpp: PositiveFloat | None = option(None, "micrometres per pixel, where the files do not say")
     classes: Classes = option(
         ...,

@@ -33,6 +33,7 @@ import numpy.typing as npt
 from skimage.measure import label
 
 from microtome.metrics.contingency import overlap_table, sum_by_key
+from microtome.metrics.undefined import UndefinedMetricError
 
 THRESHOLDS = tuple(tenth / 10 for tenth in range(11))
 DEFAULT_THRESHOLD = 0.5
@@ -215,7 +216,7 @@ def _validate_unit_interval(values: npt.NDArray, name: str, remedy: str) -> None
 def _objects(cells: Cells) -> Labels:
     if not cells.any():
         msg = "the truth has no cell, so nothing can be scored; leave the slice out or check the class order"
-        raise ValueError(msg)
+        raise UndefinedMetricError(msg)
     if cells.dtype == bool:
         return label(cells, connectivity=FOUR_CONNECTED)
     if np.unique(cells[cells > 0]).size == 1 and label(cells > 0, connectivity=2).max() > 1:

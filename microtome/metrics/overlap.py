@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microtome.class_maps import IGNORE
+from microtome.metrics.undefined import UndefinedMetricError
 
 COUNTS = ("tp", "fp", "fn", "tn")
 EVERY_CLASS = "all"
@@ -228,7 +229,7 @@ def _labelled(truth: ClassMap, prediction: ClassMap) -> npt.NDArray[np.bool_]:
     used = truth != IGNORE
     if not used.any():
         msg = f"none of {truth.size} pixels is labelled (all are {IGNORE}); leave this image out"
-        raise ValueError(msg)
+        raise UndefinedMetricError(msg)
     return used
 
 

@@ -2,6 +2,8 @@
 """Measure a run on every image of the parts that are evaluated."""
 
 import importlib
+import logging
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +18,15 @@ from microtome.io import images
 from microtome.io.views import INSTANCES, find_sample, read_map
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
+from microtome.metrics.undefined import UndefinedMetricError
 from microtome.provenance import tsv
 from microtome.stages.targets import rasterize_targets
 
+logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 Measures = dict[str, list[Measure]]
+Said = list[list[Measure] | str]
+"""By family what it says of an image, or why it says nothing."""
 Folders = Mapping[str, Sequence[Path]]
 """The batch folders of one run: of `maps` (probabilities), `segmentations` and `targets`."""
 FOLDERS = ("maps", "segmentations", "targets")
@@ -51,19 +57,59 @@ def measure_samples(options: Options, see: Callable[[str], Context]) -> pd.DataF
     """
     identity = {key: options[key] for key in ("study", "split", "run", "seed")}
     families = [importlib.import_module(f"microtome.metrics.families.{name}") for name in options["metrics"]]
-    parts: dict[str, Measures] = {}
+    said: dict[str, dict[str, Said]] = {}
     for sample, part in options["samples"].items():
         context = see(sample)
-        parts.setdefault(part, {})[sample] = [m for family in families for m in family.measure(context)]
+        said.setdefault(part, {})[sample] = [_measured(family, context, sample) for family in families]
     rows = [
         identity
         | {"part": part, "sample": sample, "group": options["groups"][sample]}
         | {"class": m.class_name, "metric": m.metric, "value": m.value}
-        for part, measures in parts.items()
+        for part, measures in _filled(said).items()
         for sample, found in _finished(families, measures).items()
         for m in found
     ]
     return pd.DataFrame(rows)
+
+
+def _measured(family: ModuleType, context: Context, sample: str) -> list[Measure] | str:
+    """What a family says of an image; why it has no value there, which stands in the log too."""
+    try:
+        if context.valid.any():
+            return family.measure(context)
+        why = "no pixel is labelled"
+    except UndefinedMetricError as error:
+        why = str(error)
+    name = family.__name__.rpartition(".")[2]
+    text = "sample %s: its metrics of `%s` are undefined and left out of means: %s"
+    logger.warning(text, sample, name, why)
+    return why
+
+
+def _filled(parts: Mapping[str, Mapping[str, Said]]) -> dict[str, Measures]:
+    """The measures of each image; undefined ones as NaN, under the names that they have on other images.
+
+    Raises:
+        UndefinedMetricError: A family has no value on any image.
+    """
+    every = {sample: said for samples in parts.values() for sample, said in samples.items()}
+    nothing: list[list[Measure]] = []
+    for of_family in zip(*every.values(), strict=True):
+        names = next((said for said in of_family if not isinstance(said, str)), None)
+        if names is None:
+            more = f" (and {len(every) - 1} further images)" if len(every) > 1 else ""
+            msg = f"sample {next(iter(every))}{more}: {of_family[0]}"
+            raise UndefinedMetricError(msg)
+        nothing.append([m._replace(value=math.nan) for m in names])
+    return {
+        part: {sample: _joined(said, nothing) for sample, said in samples.items()}
+        for part, samples in parts.items()
+    }
+
+
+def _joined(said: Said, nothing: Sequence[list[Measure]]) -> list[Measure]:
+    pairs = zip(said, nothing, strict=True)
+    return [m for measures, empty in pairs for m in (empty if isinstance(measures, str) else measures)]
 
 
 def write_metrics(frame: pd.DataFrame, path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from microtome.config.entries import model as options_of
@@ -14,13 +15,21 @@ from microtome.datasets.catalogue import DatasetEntry
 from microtome.datasets.fetch import fetch
 from microtome.files import finished_file, finished_folder, mirror_folder
 from microtome.io import images, views
+from microtome.io.depth import as_dtype, importable
 from microtome.registry import load_entry
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 
 
-def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered: Path | None = None) -> None:
+def import_images(
+    samples: Sequence[Row],
+    root: Path,
+    folder: Path,
+    *,
+    rendered: Path | None = None,
+    dtype: str | None = None,
+) -> None:
     """Decode images and write them as tiled OME-TIFF.
 
     Args:
@@ -28,17 +37,42 @@ def import_images(samples: Sequence[Row], root: Path, folder: Path, *, rendered:
         root: Folder that the rows' paths start from.
         folder: Written whole or not at all.
         rendered: Folder with pictures made from other files; a sample that has one there gets it.
+        dtype: Type that every image is given, where that is exact; None: its own.
 
     Raises:
-        ImageError: An image cannot be decoded.
+        ImageError: Images cannot be decoded, hold values that are no numbers, or none of the type wanted; all
+            such images are named.
     """
+    wrong = []
     with finished_folder(folder) as partial:
         for row in samples:
-            picture = views.place(rendered, row["sample"]) if rendered else root / row["image"]
-            path = picture if picture.is_file() else root / row["image"]
-            array = images.as_channels_first(images.read(path, page=row["page"]))
+            picture = views.place(rendered, row["sample"]) if rendered else None
+            path, page = root / row["image"], row["page"]
+            if picture is not None and picture.is_file():
+                path, page = picture, None
+            try:
+                array = _pixels(path, page, dtype)
+            except images.ImageError as error:
+                wrong.append(f"sample {row['sample']}: {error}")
+                continue
             images.write(views.place(partial, row["sample"]), array, mpp=row["mpp"])
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
+        if wrong:
+            raise images.ImageError("\n".join(wrong))
+
+
+def _pixels(path: Path, page: int | None, dtype: str | None) -> np.ndarray:
+    """The pixels of an image (C, H, W), of a type that can be written."""
+    array = images.as_channels_first(images.read(path, page=page))
+    array = importable(array, name=path) if dtype is None else as_dtype(array, dtype, name=path)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        _, row, column = bad[0].tolist()
+        found = f"{len(bad)} values that are no finite numbers, the first in row {row}, column {column}"
+        raise images.ImageError(
+            path, found, "numbers", "fill or cut off these pixels, or leave the image out"
+        )
+    return array
 
 
 def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[str, Any]) -> None:

@@ -65,6 +65,8 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Map
         values, step = images.read(path, page=row["page"], palette="index"), images.header(path).step
         known = {"classes": dict(targets["classes"]), "ignore": targets["ignore"]}
         target = semantic_target(values, **known, name=name, step=step)
+    if (target == IGNORE).all():
+        logger.warning("%s: no pixel is labelled, so its metrics are undefined", name)
     images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
     return left_out
 

@@ -20,6 +20,7 @@ from microtome.config.workflow import WHOLE, Workflow
 from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
 from microtome.files import SEGMENTATIONS
 from microtome.study import modalities, splits
+from microtome.study.depths import check_depths
 from microtome.study.headers import check_files, remembered
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import PARTS, Parts, Sample, resolve
@@ -83,6 +84,7 @@ def load_plans(
                 faults += _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
                 faults += _faults_beside_study(draft, found)
                 faults += _label_faults(draft.study, found, root) if look_at_files else []
+                faults += _depth_faults(draft, found, root) if look_at_files else []
                 plans[name] = _plan(draft.study, _scale_of(draft.study, workflow.scale), root, found)
                 faults += _external_faults(plans[name], draft.places) if look_at_files else []
     faults += _clashing_runs({name: plan.study for name, plan in plans.items()})
@@ -170,6 +172,13 @@ def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
     for check in (*modalities.ask("check_splits"), _unknown_samples) if found.splits else ():
         faults += check(study, found.splits, draft.places)
     return faults
+
+
+def _depth_faults(draft: Draft, found: Inspected, root: Path) -> list[Fault]:
+    """What is wrong with the pixel types of the user's own images."""
+    if draft.study.data.source != "files":
+        return []
+    return list(check_depths(draft.study, resolve(found.samples, root), found.sheet, draft.places))
 
 
 def _scale_of(study: Study, scale: str) -> str:

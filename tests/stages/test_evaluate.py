@@ -66,3 +66,30 @@ def test_a_missing_map_is_named(root, runs):
     folders.segment(runs["unet"])
     with pytest.raises(FileNotFoundError, match="no file of sample 's9'"):
         folders.evaluate(root, runs["unet"], samples={"s9": "test"})
+
+
+@pytest.mark.parametrize(
+    ("value", "families"), [(255, {"boundaries", "overlap", "losses"}), (0, {"boundaries"})]
+)
+def test_an_image_without_truth_does_not_stop_the_others(root, runs, value, families, caplog):
+    folders.segment(runs["unet"])
+    expected = folders.evaluate(root, runs["unet"], samples={"s4": "test"}).set_index(["class", "metric"])[
+        "value"
+    ]
+    truth = root / "targets/s3.tif"
+    kept = truth.read_bytes()
+    images.write(truth, np.full_like(images.read(truth), value))
+    try:
+        table = folders.evaluate(root, runs["unet"], samples={"s3": "test", "s4": "test"})
+        with pytest.raises(ValueError, match="sample s3: "):
+            folders.evaluate(root, runs["unet"], samples={"s3": "test"})
+    finally:
+        truth.write_bytes(kept)
+    of = {sample: rows.set_index(["class", "metric"])["value"] for sample, rows in table.groupby("sample")}
+    assert of["s3"].index.tolist() == of["s4"].index.tolist()
+    assert of["s4"].to_dict() == pytest.approx(expected.to_dict(), nan_ok=True)
+    undefined = {metric for (_, metric), found in of["s3"].items() if np.isnan(found)}
+    assert {"v_rand", "v_info", "pixel_error"} <= undefined
+    assert ("accuracy" in undefined) == (value == 255)
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert all(f"sample s3: its metrics of `{name}` are undefined" in said for name in families)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Files of strangers in a sheet: what `snakemake -n` says of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import tifffile
 from PIL import Image
-from pytest import fixture
+from pytest import fixture, mark
 
+from microtome.config.sampling import Input
 from microtome.config.study import Data
 from microtome.study import headers
+from microtome.study.depths import check_depths
 from microtome.study.headers import check_files, remembered
 from microtome.study.sample import resolve
 from microtome.study.sheet import inspect_sheet
@@ -64,3 +68,39 @@ def test_pages_of_other_sizes_are_remembered(files):
     with remembered(files / "headers.json"):
         assert headers._known
         assert headers.header_of(str(files / "scan.tif")) == first
+
+
+# --- depth
+
+
+def depths(files, types, data=DATA, **run):
+    lines = [f"s{k}\ti{k}.tif\t\tb{k}\t\n" for k in range(len(types))]
+    for number, dtype in enumerate(types):
+        tifffile.imwrite(files / f"i{number}.tif", np.zeros((6, 8), dtype), photometric="minisblack")
+    (files / "s.tsv").write_text(HEAD + "".join(lines), encoding="utf-8")
+    samples = resolve(inspect_sheet(files / "s.tsv", data)[0], files)
+    options = {"view": "image", "is_ensemble": False, "input": Input(**run)}
+    study = SimpleNamespace(data=data, runs={"one": SimpleNamespace(**options)})
+    found = check_depths(study, samples, files / "s.tsv", ".".join)
+    return [str(fault).replace(f"{files.as_posix()}/", "") for fault in found]
+
+
+def test_one_depth_is_no_fault(files):
+    assert depths(files, ["uint8"] * 3) == []
+    assert depths(files, ["uint16"] * 3, scale=65535) == []
+    assert depths(files, ["float16", "float32", "float64"], scale=1) == []
+    assert depths(files, ["int64"]) == []
+
+
+def test_mixed_depths_are_said(files):
+    (fault,) = depths(files, ["uint8", "uint16", "uint8", "uint16", "uint8"])
+    assert fault.startswith("s.tsv:3 image: found uint16 values in 'i1.tif' and 1 further images")
+    assert "expected uint8, as 'i0.tif' has; set data.dtype" in fault
+    assert depths(files, ["uint8", "uint16"], DATA.model_copy(update={"dtype": "uint8"})) == []
+
+
+@mark.parametrize("dtype", ["uint16", "float32"])
+def test_a_scale_that_nobody_said_is_asked_for(files, dtype):
+    (fault,) = depths(files, [dtype])
+    assert fault.startswith(f"defaults.input.scale: found nothing, which is 255, for {dtype} images such as")
+    assert depths(files, [dtype], scale=255) == []

@@ -6,6 +6,7 @@ and `v_info@t` keep the sweep of every image. Pixels that are not labelled belon
 pass them over; the pixel errors leave them out.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -101,6 +102,7 @@ def _sweep(name: str, measures: list[Measure]) -> dict[str, float]:
 
 
 def _best(sweeps: Mapping[str, dict[str, float]], thresholds: list[str]) -> str:
-    """The first threshold with the best mean over images; empty if there is none to choose from."""
-    means = [np.mean([sweep[threshold] for sweep in sweeps.values()]) for threshold in thresholds]
-    return thresholds[int(np.argmax(means))] if means else ""
+    """The first threshold with the best mean over the images that have scores; empty if there is none."""
+    defined = [sweep for sweep in sweeps.values() if not any(map(math.isnan, sweep.values()))]
+    means = [np.mean([sweep[threshold] for sweep in defined]) for threshold in thresholds if defined]
+    return thresholds[int(np.argmax(means))] if means else next(iter(thresholds), "")

@@ -22,7 +22,8 @@ def simulate(plan: StudyPlan) -> str:
 @cache
 def import_images(plan: StudyPlan, batch: str) -> str:
     """State of `import_images`."""
-    return state_of("import_images", _read(plan, batch, "label"))
+    dtype = {"dtype": plan.study.data.dtype} if plan.study.data.dtype else {}
+    return state_of("import_images", _read(plan, batch, "label") | dtype)
 
 
 @cache

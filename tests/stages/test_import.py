@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Images of strangers become the workflow's own."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from microtome.io import images
+from microtome.stages.images import import_images
+
+
+def rows(*names):
+    return [{"sample": f"s{k}", "image": name, "page": None, "mpp": None} for k, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored"), [("float16", "float32"), ("float64", "float64"), ("int64", "int32")]
+)
+def test_types_that_are_not_written_are_converted(dtype, stored, tmp_path):
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    import_images(rows("a.tif"), tmp_path, tmp_path / "out")
+    found = images.read(tmp_path / "out/s0.tif")
+    assert found.dtype.name == stored
+    np.testing.assert_array_equal(found, array)
+
+
+def test_every_faulty_image_is_named_with_its_sample(tmp_path):
+    holed = np.ones((8, 8), np.float32)
+    holed[5, 6] = np.nan
+    tifffile.imwrite(tmp_path / "holed.tif", holed)
+    Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(tmp_path / "good.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:60])
+    with pytest.raises(images.ImageError) as error:
+        import_images(rows("good.png", "holed.tif", "cut.png"), tmp_path, tmp_path / "out")
+    first, second = str(error.value).splitlines()
+    assert first.startswith(
+        f"sample s1: {tmp_path}/holed.tif: found 1 values that are no finite numbers, the"
+    )
+    assert "first in row 5, column 6" in first
+    assert second.startswith(f"sample s2: {tmp_path}/cut.png: damaged or truncated image")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_s_type_is_given_where_that_is_exact(tmp_path):
+    levels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    tifffile.imwrite(tmp_path / "deep.tif", levels.astype(np.uint16) * 257)
+    tifffile.imwrite(tmp_path / "unit.tif", (levels / 255).astype(np.float32))
+    tifffile.imwrite(tmp_path / "camera.tif", levels.astype(np.uint16) * 16)
+    import_images(rows("deep.tif", "unit.tif"), tmp_path, tmp_path / "out", dtype="uint8")
+    for name in ("s0", "s1"):
+        np.testing.assert_array_equal(images.read(tmp_path / f"out/{name}.tif"), levels)
+    with pytest.raises(
+        images.ImageError, match=r"sample s0: .*camera\.tif: found uint16 values from 0 to 1008"
+    ):
+        import_images(rows("camera.tif"), tmp_path, tmp_path / "out", dtype="uint8")
