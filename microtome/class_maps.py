@@ -146,4 +146,38 @@ def _known(classes: Mapping[str, int], ignore: Sequence[int]) -> str:
 
 def class_fractions(target: np.ndarray, count: int) -> np.ndarray:
     """The share of each class among all pixels of a target, (count,) float64."""
-    return np.bincount(target.ravel(), minlength=count)[:count] / target.size
+    return class_counts(target, count) / target.size
+
+
+def class_counts(target: np.ndarray, count: int) -> np.ndarray:
+    """How many pixels of a target are of each class, (count,) int64; `IGNORE` is none of them.
+
+    Example:
+        >>> class_counts(np.array([[0, 1, 1, IGNORE]], np.uint8), 3)
+        array([1, 2, 0])
+    """
+    return np.bincount(target.ravel(), minlength=count)[:count]
+
+
+def inverse_frequency(counts: np.ndarray) -> np.ndarray:
+    """Class weights N / (K n), as scikit-learn's `balanced`: N pixels in all, n of the class, K classes.
+
+    Args:
+        counts: (K,) pixels of each class.
+
+    Returns:
+        (K,) float64; 0 for a class without a pixel, which K does not count.
+
+    Raises:
+        ValueError: No class has a pixel.
+
+    Example:
+        >>> inverse_frequency(np.array([6, 2, 0]))
+        array([0.66666667, 2.        , 0.        ])
+    """
+    present = counts > 0
+    if not present.any():
+        msg = "no training label holds a labelled pixel; class weights by inverse frequency need some"
+        raise ValueError(msg)
+    weights = counts.sum() / (present.sum() * np.maximum(counts, 1))
+    return np.where(present, weights, 0.0)

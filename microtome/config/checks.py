@@ -10,7 +10,7 @@ from typing import Any
 
 from microtome.config import modalities, project
 from microtome.config.checks_products import EVERY_CLASS, check_products
-from microtome.config.entries import model
+from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
 from microtome.config.yaml import Places, below, compose
@@ -219,23 +219,17 @@ def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterat
 def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     """Network, loss, sampler and data have to go together."""
     here, network, loss = ("runs", name), run.network, run.loss
-    sliding, softmax = network.WINDOWS, network.OUTPUT == "softmax"
+    sliding = network.WINDOWS
     if sliding != (run.sampler.kind == "balanced_windows"):
         expected = f"'{'balanced_windows' if sliding else 'patches'}', which network '{network.name}' needs"
         yield Fault(places.inside((*here, "sampler", "kind"), 2), f"'{run.sampler.kind}'", expected)
-    if loss.TARGET != network.OUTPUT:
-        expected = f"one of {', '.join(losses_of(network.OUTPUT))}, which network '{network.name}' needs"
-        yield Fault(places.inside((*here, "loss", "name"), 2), f"'{loss.name}'", expected)
-    of_classes = ("argmax", "watershed") if study.targets.kind == "instances" else ("argmax",)
-    if softmax and not sliding and run.segment.kind not in of_classes:
-        named = " or ".join(f"'{kind}'" for kind in of_classes)
-        expected = f"{named}, as network '{network.name}' gives a probability map for each class"
-        yield Fault(places.inside((*here, "segment", "kind"), 2), f"'{run.segment.kind}'", expected)
-    if getattr(loss, "positive", 0) >= len(study.data.classes):
+    yield from check_outputs(study, name, run, places)
+    positive = getattr(loss, "positive", 0)
+    if isinstance(positive, int) and positive >= len(study.data.classes):
         expected = f"the number of a class, at most {len(study.data.classes) - 1}"
         yield Fault(places.inside((*here, "loss", "positive"), 2), str(loss.positive), expected)
     weights = getattr(loss, "class_weight", None)
-    if weights is not None and len(weights) != len(study.data.classes):
+    if isinstance(weights, tuple) and len(weights) != len(study.data.classes):
         expected = f"{len(study.data.classes)}, one for each of data.classes"
         yield Fault(places.inside((*here, "loss", "class_weight"), 2), f"{len(weights)} weights", expected)
     channels, said = modalities.channels(study, run) or (study.data.channels, "data.channels")
@@ -243,10 +237,6 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
         option = "bands" if "bands" in type(network).model_fields else "in_channels"
         expected = f"{said} = {channels}"
         yield Fault(places.inside((*here, "network", option), 2), str(network.in_channels), expected)
-    outputs = getattr(network, "classes", None)
-    if outputs is not None and outputs != len(study.data.classes):
-        expected = f"{len(study.data.classes)}, the number of data.classes"
-        yield Fault(places.inside((*here, "network", "classes"), 2), str(outputs), expected)
 
 
 def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:
@@ -261,6 +251,11 @@ def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:
         yield Fault(where, f"'{run.weights_of}'", nearest(run.weights_of, lenders))
     elif lender.network != run.network or not set(run.seeds) <= set(lender.seeds):
         yield Fault(where, f"'{run.weights_of}'", "a run of the same network and seeds")
+    elif lender.activation != run.activation:
+        expected = "a run whose loss trains the same outputs; give this run the loss of that one"
+        yield Fault(
+            where, f"'{run.weights_of}' (by {lender.activation}, this run by {run.activation})", expected
+        )
 
 
 def _check_pooled(study: Study, name: str, places: Places) -> Iterator[Fault]:
@@ -286,14 +281,9 @@ def _all_channels(study: Study) -> set[int]:
     return counts if len(counts) == 1 and study.data.channels not in counts else set()
 
 
-def losses_of(target: str) -> list[str]:
-    """The losses that take what networks of an output give: `sigmoid` or `softmax`."""
-    package = "microtome.config.losses"
-    return [name for name in entry_names(package) if target == model(package, name).TARGET]
-
-
 def _unknown_measures(study: Study, places: Places) -> Iterator[Fault]:
-    known = {"metrics": list(entry_names("microtome.metrics.families")), "losses": losses_of("sigmoid")}
+    losses = entry_names(LOSSES) if len(study.data.classes) == TWO else losses_of("softmax")
+    known = {"metrics": list(entry_names("microtome.metrics.families")), "losses": list(losses)}
     for option, names in known.items():
         for number, name in enumerate(getattr(study.evaluate, option)):
             if name not in names:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from microtome.config import modalities, project, yaml
 from microtome.config.checks import check_study
+from microtome.config.outputs import resolved
 from microtome.config.pydantic_faults import describe
 from microtome.config.study import Study
 from microtome.config.workflow import WHOLE, Workflow
@@ -159,6 +160,7 @@ def _at_scale(tree: Node, scale: str, name: str, path: Path) -> Draft:
         study = Study.model_validate(content | {"name": name})
     except ValidationError as error:
         return Draft(places, None, faults + describe(error, Study, places, top=TOP_LEVEL))
+    study = resolved(study)
     return Draft(places, study, [*faults, *check_study(study, places), *modalities.check(study, places)])
 
 

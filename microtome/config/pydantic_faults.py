@@ -75,6 +75,8 @@ def _explain(
     if kind == "literal_error" and isinstance(value, str):
         choices = QUOTED.findall(context["expected"])
         return keys, quote(value), nearest(value, choices) if len(choices) > 1 else f"'{choices[0]}'"
+    if kind == "literal_error":
+        return keys, quote(value), context["expected"]
     expected = EXPECTED[kind].format(**context) if kind in EXPECTED else detail["msg"]
     return keys, "nothing" if kind == "missing" else quote(value), expected
 

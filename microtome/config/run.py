@@ -7,13 +7,14 @@ from pydantic import NonNegativeInt
 
 from microtome.config import modalities
 from microtome.config.entries import union
+from microtome.config.losses import activation_of
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
 from microtome.config.section import Section, option
 from microtome.config.training import Training
 
 Loss = union("microtome.config.losses", "name", needs=("TARGET",))
-Network = union("microtome.config.networks", "name", needs=("OUTPUT", "WINDOWS", "CLASS_MAP"))
+Network = union("microtome.config.networks", "name", needs=("WINDOWS",))
 View = Literal[("image", *modalities.views())]
 VIEWS = "; ".join(f"{name}: {text}" for name, text in modalities.views().items())
 
@@ -50,6 +51,20 @@ class _Run(Section):
         """Whether the part `val` is used: to choose by, unless windows are held out, or to calibrate."""
         is_trained = self.network is not None and self.weights_of is None
         return is_trained and (self.calibration.kind != "none" or not getattr(self.sampler, "holdout", 0))
+
+    @property
+    def has_class_maps(self) -> bool:
+        """Whether a trained run gives a probability map for each class, which sum to 1."""
+        if self.network is None or self.loss is None:
+            return False
+        if self.network.WINDOWS:  # of two classes, the map of the second
+            return getattr(self.network, "classes", 2) > 2
+        return activation_of(self.loss) == "softmax"
+
+    @property
+    def activation(self) -> Literal["sigmoid", "softmax"]:
+        """How the maps of a trained run are to be read: each by itself, or classes that sum to 1."""
+        return "softmax" if self.has_class_maps else "sigmoid"
 
     @property
     def is_ensemble(self) -> bool:

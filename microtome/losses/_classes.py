@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""What the softmax losses share: checked input, and which entries are labelled."""
+"""What the softmax losses share: checked input, which entries are labelled, soft counts of each class."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch import nn
+from torch.nn import functional
 
 from microtome.class_maps import IGNORE
-from microtome.losses._regions import expand_valid
+from microtome.config.losses._classes import ClassRegions
+from microtome.losses._regions import expand_valid, mean
 
 
 class Labelled(NamedTuple):
@@ -55,3 +59,73 @@ def labelled(
     zero = torch.zeros((), dtype=logits.dtype, device=logits.device)
     classes = torch.where(mask, target, torch.zeros((), dtype=target.dtype, device=target.device))
     return Labelled(torch.where(mask.unsqueeze(1), logits, zero), classes.long(), mask)
+
+
+class ClassLoss(nn.Module):
+    """A softmax loss: a function that makes a scalar of the labelled input; `owner` is its name."""
+
+    def __init__(self, compute: Callable[[Labelled], torch.Tensor], owner: str) -> None:
+        super().__init__()
+        self.compute, self.owner = compute, owner
+
+    def forward(
+        self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Scalar loss; see `microtome.losses` for the arguments.
+
+        Raises:
+            ValueError: shapes or dtypes that do not fit.
+        """
+        return self.compute(labelled(logits, target, valid, owner=self.owner))
+
+
+def of_each_class(given: Labelled) -> torch.Tensor:
+    """Whether an entry is labelled and of the class, (N, K, *S) bool."""
+    truth = functional.one_hot(given.classes, given.logits.shape[1]).movedim(-1, 1).bool()
+    return truth & given.mask.unsqueeze(1)
+
+
+def entropies(given: Labelled) -> torch.Tensor:
+    """-ln p of the class of each entry, (N, *S); 0 where it is not labelled."""
+    found = functional.cross_entropy(given.logits, given.classes, reduction="none")
+    return found * given.mask.to(found.dtype)
+
+
+def class_region_loss(
+    given: Labelled, settings: ClassRegions, *, alpha: float, beta: float, smooth: float
+) -> torch.Tensor:
+    """The loss of `_regions.region_loss` of each class, p from the softmax, averaged.
+
+    Args:
+        given: see `labelled`.
+        settings: which classes count, and what is averaged.
+        alpha: weight of false positives.
+        beta: weight of false negatives.
+        smooth: added to both sides of the fraction; positive.
+
+    Returns:
+        A scalar; 0 if nothing is labelled.
+    """
+    first = 0 if settings.include_background else 1
+    surprise, truth = -given.logits.log_softmax(1)[:, first:], of_each_class(given)[:, first:]
+    others = given.mask.unsqueeze(1) & ~truth
+    each = [axis for axis in range(truth.ndim) if axis > 1 or (settings.batch and axis == 0)]
+    positive, negative = torch.exp(-surprise), -torch.expm1(-surprise)
+    counts = [positive * truth, alpha * positive * others + beta * negative * truth, truth.to(positive.dtype)]
+    hits, wrong, size = (values.sum(each) if each else values for values in counts)
+    if settings.average == "micro":
+        hits, wrong, size = (values.sum(-1, keepdim=True) for values in (hits, wrong, size))
+    losses = wrong / (hits + wrong + smooth)
+    return mean(losses, _counted(given, losses, size, settings))
+
+
+def _counted(
+    given: Labelled, losses: torch.Tensor, size: torch.Tensor, settings: ClassRegions
+) -> torch.Tensor:
+    """1 for the losses that are averaged: of images with a label, and of classes that are there."""
+    if settings.batch:
+        counted = torch.ones_like(losses)
+    else:
+        counted = given.mask.flatten(1).any(1) if given.mask.ndim > 1 else given.mask
+        counted = counted.to(losses.dtype).unsqueeze(1).expand_as(losses)
+    return counted * (size > 0) if settings.average == "present" else counted

@@ -15,6 +15,9 @@ class CrossEntropyLoss(nn.Module):
     def __init__(self, options: CrossEntropy) -> None:
         super().__init__()
         self.normalize = options.normalize
+        if isinstance(options.class_weight, str):
+            msg = f"class_weight is '{options.class_weight}', expected numbers, which training counts first"
+            raise ValueError(msg)
         weight = None if options.class_weight is None else torch.tensor(options.class_weight)
         self.register_buffer("class_weight", weight, persistent=False)
 

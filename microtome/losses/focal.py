@@ -13,11 +13,16 @@ import torch
 from torch.nn import functional
 
 from microtome.config.losses.focal import Focal
+from microtome.losses._classes import ClassLoss, Labelled, entropies
 from microtome.losses._regions import Masked, MaskedLoss, mean, mean_bce
 
 
 def _batch_mean(masked: Masked, alpha: float, gamma: float) -> torch.Tensor:
-    entropy = mean_bce(masked)
+    return _focused(mean_bce(masked), alpha, gamma)
+
+
+def _focused(entropy: torch.Tensor, alpha: float, gamma: float) -> torch.Tensor:
+    """alpha·(1 - exp(-B))^gamma·B of a mean entropy B."""
     tiny = torch.finfo(entropy.dtype).tiny  # a root of 0 has no gradient
     miss = (-torch.expm1(-entropy)).clamp_min(tiny)
     return alpha * miss**gamma * entropy
@@ -31,18 +36,37 @@ def _per_pixel(masked: Masked, alpha: float, gamma: float) -> torch.Tensor:
     return mean(target * positive + (1 - target) * negative, weight)
 
 
-FORMS = {"batch_mean": _batch_mean, "per_pixel": _per_pixel}
+def _classes_batch_mean(given: Labelled, alpha: float, gamma: float) -> torch.Tensor:
+    return _focused(entropies(given).sum() / given.mask.sum().clamp_min(1), alpha, gamma)
 
 
-def build(options: Focal) -> MaskedLoss:
+def _classes_per_pixel(given: Labelled, alpha: float, gamma: float) -> torch.Tensor:
+    truth = functional.one_hot(given.classes, given.logits.shape[1]).movedim(-1, 1).bool()
+    others = given.logits.masked_fill(truth, -torch.inf).logsumexp(1) - given.logits.logsumexp(1)
+    weight = torch.full_like(others, alpha).masked_fill(given.classes == 0, 1 - alpha)
+    return mean(weight * torch.exp(gamma * others) * entropies(given), given.mask.to(others.dtype))
+
+
+FORMS = {
+    "sigmoid": {"batch_mean": _batch_mean, "per_pixel": _per_pixel},
+    "softmax": {"batch_mean": _classes_batch_mean, "per_pixel": _classes_per_pixel},
+}
+
+
+def build(options: Focal) -> MaskedLoss | ClassLoss:
     """Build the focal loss.
 
     With B the mean binary cross entropy of the batch, `batch_mean` is alpha·(1 - exp(-B))^gamma·B. The form
     `per_pixel` is the mean of alpha_t·(1 - p_t)^gamma·(-ln p_t), where p_t is the probability of the true
     class and alpha_t is alpha for positive and 1 - alpha for negative pixels; gamma 0 leaves the entropy.
 
+    With the activation `softmax` the entropy is that of the classes, and alpha_t is alpha for all classes but
+    the first, as MONAI has it.
+
     Example:
         >>> round(build(Focal())(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)).item(), 4)
         0.1386
     """
-    return MaskedLoss(partial(FORMS[options.form], alpha=options.alpha, gamma=options.gamma))
+    chosen = FORMS[options.activation or "sigmoid"][options.form]
+    compute = partial(chosen, alpha=options.alpha, gamma=options.gamma)
+    return ClassLoss(compute, "focal") if options.activation == "softmax" else MaskedLoss(compute)

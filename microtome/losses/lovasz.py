@@ -11,6 +11,10 @@ from microtome.losses._classes import Labelled, labelled
 class LovaszLoss(nn.Module):
     """Mean over the classes in the batch of the extended Jaccard loss of their errors; see `build`."""
 
+    def __init__(self, *, include_background: bool = True) -> None:
+        super().__init__()
+        self.include_background = include_background
+
     def forward(
         self, logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -19,14 +23,16 @@ class LovaszLoss(nn.Module):
         Raises:
             ValueError: shapes or dtypes that do not fit.
         """
-        return lovasz_softmax(labelled(logits, target, valid, owner="lovasz"))
+        given = labelled(logits, target, valid, owner="lovasz")
+        return lovasz_softmax(given, include_background=self.include_background)
 
 
-def lovasz_softmax(given: Labelled) -> torch.Tensor:
+def lovasz_softmax(given: Labelled, *, include_background: bool = True) -> torch.Tensor:
     """Mean of the losses of the classes that are present.
 
     Args:
         given: see `microtome.losses._classes.labelled`.
+        include_background: whether class 0 counts.
 
     Returns:
         A scalar; 0 if nothing is labelled.
@@ -36,6 +42,8 @@ def lovasz_softmax(given: Labelled) -> torch.Tensor:
     errors, order = torch.where(truth, 1 - probabilities, probabilities).sort(dim=0, descending=True)
     losses = (errors * jaccard_gradient(truth.gather(0, order), errors.dtype)).sum(0)
     present = truth.any(0).to(losses.dtype)
+    if not include_background:
+        losses, present = losses[1:], present[1:]
     return (losses * present).sum() / present.sum().clamp_min(1)
 
 
@@ -64,7 +72,7 @@ def jaccard_gradient(truth: torch.Tensor, dtype: torch.dtype = torch.float32) ->
     return torch.where(truth, 1 / union, left / (union * (union - 1)).clamp_min(1))
 
 
-def build(_: Lovasz) -> LovaszLoss:
+def build(options: Lovasz) -> LovaszLoss:
     """Build the Lovász-Softmax loss.
 
     The error of a pixel for a class is 1 - p where it is of the class and p elsewhere, p from the softmax.
@@ -75,4 +83,4 @@ def build(_: Lovasz) -> LovaszLoss:
         >>> build(Lovasz())(torch.zeros(1, 2, 4), torch.tensor([[0, 0, 1, 1]])).item()  # every error is ½
         0.5
     """
-    return LovaszLoss()
+    return LovaszLoss(include_background=options.include_background)

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Cross entropy in which the weight of the positive class follows the errors of the batch.
+"""Cross entropy in which the weights of classes follow the errors of the batch.
 
 For the study `melanoma`: missed melanoma weighs more the more of the errors it makes up.
 """
+
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from microtome.config.losses.weighted_cross_entropy import WeightedCrossEntropy
-from microtome.losses._classes import Labelled, labelled
+from microtome.losses._classes import Labelled, labelled, of_each_class
 
 
 class WeightedCrossEntropyLoss(nn.Module):
-    """Mean of -w_y·ln softmax(logits)_y, w = α for the positive class and 1 for the others; see `build`.
+    """Mean of -w_y·ln softmax(logits)_y, w = α for the positive classes and 1 for the others; see `build`.
 
     Attributes:
-        alpha: weight α in the last batch, a scalar tensor without gradient; None before the first.
+        alpha: weight α in the last batch without gradient, a scalar tensor, or (P,) of P positive classes;
+            None before the first.
     """
 
     def __init__(self, options: WeightedCrossEntropy) -> None:
@@ -36,7 +39,7 @@ class WeightedCrossEntropyLoss(nn.Module):
             ValueError: shapes or dtypes that do not fit, or no logits for the positive class.
         """
         given = labelled(logits, target, valid, owner="weighted_cross_entropy")
-        if self.positive >= logits.shape[1]:
+        if isinstance(self.positive, int) and self.positive >= logits.shape[1]:
             found = f"weighted_cross_entropy: positive={self.positive}"
             msg = f"{found} is no class of logits {tuple(logits.shape)}, which has {logits.shape[1]} classes."
             raise ValueError(msg)
@@ -44,26 +47,41 @@ class WeightedCrossEntropyLoss(nn.Module):
 
     def of_labelled(self, given: Labelled) -> torch.Tensor:
         """The loss of checked input, see `microtome.losses._classes.labelled`; sets `alpha`."""
-        self.alpha = self._smooth(self._batch_alpha(given))
+        classes = given.logits.shape[1]
+        positive = self._positive(classes)
+        self.alpha = self._smooth(self._batch_alpha(given)[positive].squeeze(0))
+        weights = torch.ones(classes, dtype=self.alpha.dtype, device=self.alpha.device)
+        weights[positive] = self.alpha
         entropy = functional.cross_entropy(given.logits, given.classes, reduction="none")
         weight = given.mask.to(entropy.dtype)
-        weighted = torch.where(given.classes == self.positive, self.alpha, 1.0) * weight * entropy
+        weighted = weights[given.classes] * weight * entropy
         return weighted.sum() / weight.sum().clamp_min(1)
 
     def logged(self) -> dict[str, float]:
         """What the history of training has beside the loss: α of the last batch."""
-        return {} if self.alpha is None else {"alpha": float(self.alpha)}
+        if self.alpha is None or not self.alpha.ndim:
+            return {} if self.alpha is None else {"alpha": float(self.alpha)}
+        first = self.positive != "all"
+        return {f"alpha_{number}": value for number, value in enumerate(self.alpha.tolist(), first)}
+
+    def _positive(self, classes: int) -> slice:
+        """The classes whose weight follows their errors."""
+        if isinstance(self.positive, int):
+            return slice(self.positive, self.positive + 1)
+        return slice(0 if self.positive == "all" else 1, classes)
 
     @torch.no_grad()
     def _batch_alpha(self, given: Labelled) -> torch.Tensor:
-        """(FN + FP + 1) / (FP + 1) of the batch, at most `largest`."""
-        truth, mask = given.classes == self.positive, given.mask
+        """(FN + FP + 1) / (FP + 1) of each class in the batch, at most `largest`: (K,)."""
+        truth, mask = of_each_class(given), given.mask.unsqueeze(1)
         if self.counts == "hard":
-            predicted = (given.logits.argmax(1) == self.positive).to(given.logits.dtype)
+            found = functional.one_hot(given.logits.argmax(1), given.logits.shape[1])
+            predicted = found.movedim(-1, 1).to(given.logits.dtype)
         else:
-            predicted = given.logits.softmax(1)[:, self.positive]
-        false_positive = (predicted * (mask & ~truth)).sum()
-        false_negative = ((1 - predicted) * (mask & truth)).sum()
+            predicted = given.logits.softmax(1)
+        axes = [axis for axis in range(truth.ndim) if axis != 1]
+        false_positive = (predicted * (mask & ~truth)).sum(axes)
+        false_negative = ((1 - predicted) * (mask & truth)).sum(axes)
         return ((false_negative + false_positive + 1) / (false_positive + 1)).clamp(1, self.largest)
 
     @torch.no_grad()
@@ -78,16 +96,22 @@ class WeightedCrossEntropyLoss(nn.Module):
         self.smoothed = self.momentum * before + (1 - self.momentum) * alpha
         return self.smoothed
 
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Take the running means of as many classes as were trained on."""
+        if self.momentum and f"{prefix}smoothed" in state:
+            self.smoothed = torch.empty_like(state[f"{prefix}smoothed"])
+        super()._load_from_state_dict(state, prefix, *others)
+
 
 def build(options: WeightedCrossEntropy) -> WeightedCrossEntropyLoss:
     """Build the cross entropy with adaptive weight.
 
-    With the false negatives FN and false positives FP of the positive class among the labelled pixels of the
-    batch, α = (FN + FP + 1) / (FP + 1) = 1 + FN / (FP + 1), at most `largest`: the weight as the publication
-    of Hyper-net prints it (its equation 3), with 1 added to both sides against 0/0. (Its text describes the
-    inverse, under which missed pixels would weigh less the more they are.) No gradient passes through α. The
-    loss is the sum over the pixels, divided by their number and not by their weights. With `momentum`, the
-    mean of earlier batches is used in evaluation mode and stays as it is.
+    With the false negatives FN and false positives FP of a positive class among the labelled pixels of the
+    batch, its α = (FN + FP + 1) / (FP + 1) = 1 + FN / (FP + 1), at most `largest`: the weight as the
+    publication of Hyper-net prints it (its equation 3), with 1 added to both sides against 0/0. (Its text
+    describes the inverse, under which missed pixels would weigh less the more they are.) No gradient passes
+    through α. The loss is the sum over the pixels, divided by their number and not by their weights. With
+    `momentum`, the mean of earlier batches is used in evaluation mode and stays as it is.
 
     Example:
         >>> loss = build(WeightedCrossEntropy())

@@ -23,11 +23,8 @@ class CNN2D(nn.Module):
     """See the module's text; made by `build`.
 
     Attributes:
-        activation: what makes probabilities of its logits.
         in_channels: channels of an image.
     """
-
-    activation = "softmax"
 
     def __init__(self, options: Options) -> None:
         super().__init__()

@@ -21,11 +21,8 @@ class VNet(nn.Module):
     """See the module's text; made by `build`.
 
     Attributes:
-        activation: what makes probabilities of its logits.
         in_channels: bands of an image.
     """
-
-    activation = "softmax"
 
     def __init__(self, options: Options) -> None:
         super().__init__()

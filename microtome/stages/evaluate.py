@@ -131,6 +131,7 @@ def _context(options: Options, sample: str, folders: Folders) -> Context:
         losses=options["losses"],
         betas=options.get("betas", ()),
         mean_classes=options.get("mean_classes", ()),
+        activation=options.get("activation", "sigmoid"),
     )
 
 

@@ -44,8 +44,8 @@ def predict_batch(
         options: The rule's options (see `workflow.states`).
         weights: `model.safetensors`.
         source: Folder of images.
-        folder: Gets one probability map (K, H, W) float32 an image; K = 1 is of the positive class, otherwise
-            K are the sigmoid outputs or, of softmax networks, the classes.
+        folder: Gets one probability map (K, H, W) float32 an image: of the classes if the option `activation`
+            is `softmax`, otherwise of the sigmoid outputs, or of the positive class.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
     """
@@ -69,18 +69,20 @@ def predict_folder(model: torch.nn.Module, options: Options, source: Path, folde
 def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.ndarray:
     """The probability map of one image, by the way that suits the network."""
     settings, window = Predict.model_validate(options["predict"]), Window.model_validate(options["window"])
+    activation, first = options["activation"], 0 if options["activation"] == "softmax" else -1
     if not hasattr(model, "window"):
         source = images.open_source(path)
-        activation = getattr(model, "activation", "sigmoid")
         maps = _overlap_tile(model, _zoomed(source, options), options, settings, activation=activation)
         return maps if maps.shape[1:] == source.shape[1:] else restored(maps, source.shape[1:])
     if window.foveate or window.nonuniform:
         image = images.open_source(path)
         pixels = _normalized(image.read(0, 0, *image.shape[1:]), options)
         transform = WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
-        return predict_by_windows(model, pixels, transform=transform, stride=window.stride)[-1:]
+        return predict_by_windows(model, pixels, transform=transform, stride=window.stride)[first:]
     source, margin = images.open_source(path), model.window // 2
-    return _overlap_tile(model.dense(), source, options, settings, activation="softmax", margin=margin)[-1:]
+    return _overlap_tile(model.dense(), source, options, settings, activation="softmax", margin=margin)[
+        first:
+    ]
 
 
 def _zoomed(source: images.Raster, options: Options) -> images.Raster:

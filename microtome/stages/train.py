@@ -14,7 +14,10 @@ import pandas as pd
 import torch
 
 from microtome import losses, networks
+from microtome.class_maps import class_counts, inverse_frequency
 from microtome.config.entries import model as options_of
+from microtome.config.losses import activation_of
+from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, repeatable, require_devices
@@ -26,6 +29,7 @@ from microtome.files import (
     sha256_of_file,
     write_json,
 )
+from microtome.io import images as image_files
 from microtome.io.images import open_source
 from microtome.io.raster import StackedSource
 from microtome.io.views import find_sample
@@ -166,9 +170,10 @@ def _train_in(
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
+    loss = _counted(options, files)
     trainer = Trainer(
         model,
-        losses.build(**options["loss"]),
+        losses.build(**loss),
         _task(options, model),
         Training.model_validate(options["training"]),
         choose_device(device),
@@ -179,7 +184,10 @@ def _train_in(
     result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
     if not team.is_first:
         return
-    card = _card(result, trainer, options, weights) | {"threads": threads, "digests": digests}
+    card = _card(result, trainer, {**options, "loss": loss}, weights) | {
+        "threads": threads,
+        "digests": digests,
+    }
     _write(result, folder, card | ({"processes": team.size} if team.size > 1 else {}))
     checkpoint.unlink(missing_ok=True)
 
@@ -217,9 +225,22 @@ def _task(options: Options, model: torch.nn.Module) -> Task:
     augmentation = Augment.model_validate(options["augment"])
     if options["sampler"]["kind"] == "balanced_windows":
         return WindowTask(settings, augmentation, _transform(options), model.window)
-    loss = options_of("microtome.config.losses", options["loss"]["name"])
-    kind = {"softmax": SoftmaxTask, "sigmoid": BinaryTask}[loss.TARGET]
+    loss = options_of("microtome.config.losses", options["loss"]["name"])(**options["loss"])
+    kind = {"softmax": SoftmaxTask, "sigmoid": BinaryTask}[activation_of(loss)]
     return kind(settings, augmentation)
+
+
+def _counted(options: Options, files: TrainingFiles) -> Options:
+    """The options of the loss, with the class weights in numbers if they follow from the training labels."""
+    if options["loss"].get("class_weight") != INVERSE_FREQUENCY:
+        return options["loss"]
+    names, count = options["parts"]["train"], len(options["classes"])
+    counts = sum(class_counts(image_files.read(find_sample(files.targets, name)), count) for name in names)
+    weights = inverse_frequency(counts)
+    absent = [name for name, weight in zip(options["classes"], weights, strict=True) if weight == 0]
+    if absent:
+        logger.warning("no training label holds %s; the class has weight 0", ", ".join(absent))
+    return {**options["loss"], "class_weight": weights.tolist()}
 
 
 def _transform(options: Options) -> WindowTransform:
@@ -255,7 +276,8 @@ def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict
     best = result.history[result.best_epoch - 1]
     return {
         **{key: options[key] for key in (*IDENTITY, "view") if key in options},
-        "outputs": [] if getattr(trainer.model, "activation", None) == "softmax" else options["outputs"],
+        "outputs": [] if options["activation"] == "softmax" else options["outputs"],
+        "activation": options["activation"],
         "network": {
             "name": network.pop("name"),
             "options": network,

@@ -194,7 +194,7 @@ def test_members_of_two_kinds(tmp_path, small):
     softmax = "{network: {name: cnn2d, in_channels: 1}, loss: {name: cross_entropy}, segment: {kind: argmax}}"
     text = small.replace("{label: A}", softmax).replace("  c:\n", "  c: {members: [a, b]}\n")
     found = [fault for fault in faults_of(tmp_path, text) if "runs.c" in fault]
-    assert found[0].startswith(":11 runs.c.members: found cnn2d (a map for each class) and unet (one map)")
+    assert found[0].startswith(":11 runs.c.members: found a (a map for each class) and b (one map)")
 
 
 def test_a_study_may_only_look(tmp_path, small):

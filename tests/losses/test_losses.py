@@ -190,6 +190,7 @@ def test_registry_lists_files_and_not_shared_parts():
     assert losses.names() == (
         "bce",
         "bce_dice",
+        "ce_dice",
         "compound",
         "cross_entropy",
         "dice",
@@ -223,7 +224,7 @@ def test_unknown_name_suggests_the_nearest():
         ("cross_entropy", {"normalize": "weight"}, "'weights' or 'count'"),
         ("weighted_cross_entropy", {"momentum": 1.0}, "momentum\n.*less than 1"),
         ("weighted_cross_entropy", {"largest": 0.5}, "largest\n.*greater than or equal to 1"),
-        ("compound", {"positive": -1}, "positive\n.*greater than or equal to 0"),
+        ("compound", {"positive": -1}, "positive.*\n.*greater than or equal to 0"),
         ("bce", {"no_such_option": 1}, "no_such_option\n.*not permitted"),
     ],
 )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from microtome.config.entries import model
+from microtome.config.losses import activation_of
 from microtome.io import images
 from microtome.stages.evaluate import evaluate_run
 from microtome.stages.predict import predict_batch
@@ -69,7 +71,10 @@ def options(run, **changes):
         "parts": {part: PARTS[part] for part in ("train", "val")},
     }
     base |= {"input": {"scale": 255, "mean": 0.5, "std": 0.5, "zoom": 1}, "augment": {"horizontal_flip": 0.5}}
-    return base | RUNS[run] | changes
+    chosen = base | RUNS[run] | changes
+    loss = model("microtome.config.losses", chosen["loss"]["name"])(**chosen["loss"])
+    by_classes = chosen["sampler"]["kind"] == "patches" and activation_of(loss) == "softmax"
+    return {"activation": "softmax" if by_classes else "sigmoid"} | chosen
 
 
 def write(root: Path) -> TrainingFiles:
@@ -111,6 +116,7 @@ def evaluate(root: Path, folder: Path, **changes) -> pd.DataFrame:
         "thresholds": THRESHOLDS,
         "losses": {"bce": {"name": "bce"}, "dice": {"name": "dice"}},
         "classes": CLASSES,
+        "activation": "sigmoid",
         "samples": {name: part for part in ("val", "test") for name in PARTS[part]},
         "groups": {name: f"group {name}" for name in ("s2", "s3", "s4")},
     }

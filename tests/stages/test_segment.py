@@ -80,6 +80,7 @@ def evaluate(maps, folder, targets):
         "metrics": ["instances", "overlap"],
         "thresholds": [],
         "losses": {},
+        "activation": "sigmoid",
         "classes": ["background", "nucleus"],
         "samples": {"a": "test", "b": "test"},
         "groups": {"a": "liver", "b": ""},

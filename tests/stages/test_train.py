@@ -23,7 +23,17 @@ from microtome.training import loop
 from tests.stages import folders
 
 CARD = {"study", "run", "split", "seed", "scale", "data_source", "network", "loss", "training", "epochs_run"}
-CARD |= {"best_epoch", "best_val_loss", "seconds", "device", "threads", "precision", "started", "finished"}
+CARD |= {
+    "activation",
+    "best_epoch",
+    "best_val_loss",
+    "seconds",
+    "device",
+    "threads",
+    "precision",
+    "started",
+    "finished",
+}
 CARD |= {"digests", "git_commit", "versions", "resumed", "samples", "stain", "outputs"}
 
 

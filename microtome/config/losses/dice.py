@@ -5,11 +5,12 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveFloat
 
-from microtome.config.section import Section, option
+from microtome.config.losses._classes import Regions
+from microtome.config.section import option
 
 
-class Dice(Section):
-    """Soft Dice loss over the flattened batch."""
+class Dice(Regions):
+    """Soft Dice loss over the flattened batch, or of several classes."""
 
     TARGET: ClassVar = "sigmoid"
     LABEL: ClassVar = "Dice"

@@ -5,11 +5,12 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveFloat
 
-from microtome.config.section import Section, option
+from microtome.config.losses._classes import Regions
+from microtome.config.section import option
 
 
-class IoU(Section):
-    """Soft Jaccard loss over the flattened batch."""
+class IoU(Regions):
+    """Soft Jaccard loss over the flattened batch, or of several classes."""
 
     LABEL: ClassVar = "IoU"
     TARGET: ClassVar = "sigmoid"

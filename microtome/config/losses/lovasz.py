@@ -12,3 +12,4 @@ class Lovasz(Section):
     TARGET: ClassVar = "softmax"
     LABEL: ClassVar = "Lovász-Softmax"
     name: Literal["lovasz"] = option("lovasz", "this loss")
+    include_background: bool = option(True, "whether the first of data.classes counts")

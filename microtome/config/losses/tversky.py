@@ -5,10 +5,11 @@ from typing import ClassVar, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat
 
-from microtome.config.section import Section, option
+from microtome.config.losses._classes import Regions
+from microtome.config.section import option
 
 
-class Tversky(Section):
+class Tversky(Regions):
     """Tversky loss; alpha weighs false positives, beta false negatives."""
 
     LABEL: ClassVar = "Tversky"

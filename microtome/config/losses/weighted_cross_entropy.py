@@ -9,12 +9,15 @@ from microtome.config.section import Section, option
 
 
 class WeightedCrossEntropy(Section):
-    """Softmax cross entropy; the weight of the positive class follows each batch's errors (Hyper-net)."""
+    """Softmax cross entropy; the weight of a class follows each batch's errors (Hyper-net)."""
 
     TARGET: ClassVar = "softmax"
     LABEL: ClassVar = "weighted cross entropy"
     name: Literal["weighted_cross_entropy"] = option("weighted_cross_entropy", "this loss")
-    positive: NonNegativeInt = option(1, "number of the positive class")
+    positive: NonNegativeInt | Literal["foreground", "all"] = option(
+        "foreground",
+        "number of the class whose weight follows its errors; foreground: each but the first; all: each",
+    )
     counts: Literal["hard", "soft"] = option(
         "hard", "errors of the most probable class, or sums of probabilities"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import PositiveInt
 
 from microtome.config.features import Features
+from microtome.config.outputs import check_maps
 from microtome.config.section import Section, option
 from microtome.faults import Fault, nearest
 
@@ -63,7 +64,8 @@ class RunOptions(Section):
 
     outputs: tuple[Output, ...] = option(
         ("mask",),
-        "what each sigmoid output of the network learns; markers need targets.kind `instances`",
+        "what each sigmoid output of the network learns; markers need targets.kind `instances`; not used by "
+        "runs by softmax, which learn data.classes",
         min_length=1,
         max_length=2,
     )
@@ -124,14 +126,6 @@ def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterato
         yield Fault(where, ", ".join(outputs), "mask first, then at most one kind of marker")
     if len(outputs) > 1 and study.targets.kind != "instances":
         yield Fault(where, outputs[1], "mask alone, as targets.kind is 'semantic'")
-    channels = getattr(run.network, "out_channels", None)
-    if channels is not None and channels != len(outputs):
-        expected = f"{len(outputs)}, one for each of outputs: {', '.join(outputs)}"
-        yield Fault(places.inside((*here, "network", "out_channels"), 2), str(channels), expected)
-    typed = study.targets.kind == "instances" and len(study.data.classes) > 2
-    if typed and study.data.source != "phantom" and not run.network.CLASS_MAP:
-        expected = "a network with a map for each class, as objects are of several classes"
-        yield Fault(places.inside((*here, "network", "name"), 2), f"'{run.network.name}'", expected)
     yield from _check_segment(name, run, outputs, places)
     if run.calibration.kind != "none" and len(outputs) > 1:
         where = places.inside((*here, "calibration"), 1)
@@ -161,8 +155,9 @@ def _check_pixels(study: Study, name: str, run: Run, places: Places) -> Iterator
 def _check_windows(name: str, run: Run, places: Places) -> Iterator[Fault]:
     """Networks that classify pixels have one output, those of windows one size; fixed copies have no crop."""
     here = ("runs", name)
-    if run.network.OUTPUT == "softmax" and len(run.outputs) > 1:
-        expected = f"mask alone, as network '{run.network.name}' classifies pixels"
+    if len(run.outputs) > 1 and (run.network.WINDOWS or run.has_class_maps):
+        by = f"network '{run.network.name}'" if run.network.WINDOWS else f"loss '{run.loss.name}'"
+        expected = f"mask alone, as {by} classifies pixels"
         yield Fault(places.inside((*here, "outputs"), 2), ", ".join(run.outputs), expected)
     if run.network.WINDOWS and run.input.zoom != 1:
         expected = f"1, as the windows of network '{run.network.name}' have one size"
@@ -180,10 +175,12 @@ def _check_members(study: Study, name: str, run: Run, places: Places) -> Iterato
         yield Fault(where, f"members with the outputs {found}", "members with the same outputs")
     for found in outputs if len(outputs) == 1 else ():
         yield from _check_segment(name, run, found, places)
-    networks = [study.runs[member].network for member in run.members if member in study.runs]
-    softmax = [one.name for one in networks if one and one.CLASS_MAP]
-    if softmax and len(softmax) < len(networks):
-        others = sorted({one.name for one in networks if one} - set(softmax))
-        found = f"{', '.join(sorted(set(softmax)))} (a map for each class) and {', '.join(others)} (one map)"
+    members = {member: study.runs[member] for member in run.members if member in study.runs}
+    softmax = [member for member, one in members.items() if one.has_class_maps]
+    others = [member for member in members if member not in softmax]
+    if softmax and others:
+        found = f"{', '.join(softmax)} (a map for each class) and {', '.join(others)} (one map)"
         expected = "members whose maps mean the same"
         yield Fault(places(("runs", name, "members")), found, expected)
+    elif members:
+        yield from check_maps(study, name, places, list(members.values()))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Options of each network, one file each."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, PositiveInt, ValidationInfo, field_validator
 
@@ -14,24 +14,22 @@ __path__ = search_path(__name__, __path__)
 class NetworkOptions(Section):
     """Options of a network, and what the workflow has to know of it.
 
+    The option `out_channels` or `classes` is the number of its outputs; where a study does not say it, it is
+    what classes, loss and `outputs` ask for (`microtome.config.outputs`). The loss says what makes
+    probabilities of the logits.
+
     Attributes:
-        OUTPUT: What makes probabilities of its logits: `sigmoid`, each output by itself, or `softmax`.
         WINDOWS: Whether it classifies the central pixel of a window.
-        CLASS_MAP: Whether its prediction is a probability map for each class, which sum to 1.
         LABEL: Its name in tables and figures; empty: the entry's name.
     """
 
-    OUTPUT: ClassVar[Literal["sigmoid", "softmax"]] = "sigmoid"
     WINDOWS: ClassVar[bool] = False
-    CLASS_MAP: ClassVar[bool] = False
     LABEL: ClassVar[str] = ""
 
 
 class VolumeOptions(NetworkOptions):
     """Options of a network that sees `bands` as depth, which it halves `RESOLUTIONS` - 1 times."""
 
-    OUTPUT: ClassVar = "softmax"
-    CLASS_MAP: ClassVar = True
     RESOLUTIONS: ClassVar[int]
 
     @property

@@ -13,7 +13,6 @@ class Ciresan(NetworkOptions):
     """Sliding-window networks of Ciresan et al. (NIPS 2012)."""
 
     LABEL: ClassVar = "Ciresan"
-    OUTPUT: ClassVar = "softmax"
     WINDOWS: ClassVar = True
     name: Literal["ciresan"] = option("ciresan", "this network")
     variant: Literal["n4", "w65"] = option("n4", "n4: window of 95 pixels; w65: three 5x5 convolutions, 65")

@@ -40,7 +40,9 @@ class HyperNet(VolumeOptions):
     head_kernel: Odd = option(1, "side of the last, 2-D kernel: 1 or 3")
     width: PositiveInt = option(16, "channels of the highest resolution; 16 in the paper")
     bands: PositiveInt = option(16, "bands of an image, a multiple of 8; data.channels")
-    classes: PositiveInt = option(2, "outputs; the number of data.classes")
+    classes: PositiveInt = option(
+        2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
+    )
 
     @field_validator("resolutions")
     @classmethod

@@ -19,4 +19,4 @@ class UNet(NetworkOptions):
     )
     width: PositiveInt = option(64, "channels of the first stage")
     in_channels: PositiveInt = option(1, "channels of an image; data.channels")
-    out_channels: PositiveInt = option(1, "sigmoid outputs")
+    out_channels: PositiveInt = option(1, "outputs: of a mask, or by softmax the number of data.classes")

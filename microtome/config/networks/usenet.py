@@ -29,7 +29,9 @@ class USENet(NetworkOptions):
     )
     width: PositiveInt = option(64, "channels of the first convolution; 64 in the paper")
     in_channels: PositiveInt = option(3, "channels of an image; data.channels")
-    out_channels: PositiveInt = option(2, "sigmoid outputs: 1 for the mask, 2 for mask and marker")
+    out_channels: PositiveInt = option(
+        2, "outputs: 1 for the mask, 2 for mask and marker, or by softmax the number of data.classes"
+    )
     weights: str | None = option(
         None,
         "start of the encoder: null (random), imagenet (public weights; width 64, 3 channels) "

@@ -18,4 +18,6 @@ class VNet(VolumeOptions):
     kernel: Odd = option(5, "side of the kernels: 5 (65.2 M parameters at width 16), or 3 (14.7 M)")
     width: PositiveInt = option(16, "channels of the first stage; 16 in the paper")
     bands: PositiveInt = option(16, "bands of an image, a multiple of 16; data.channels")
-    classes: PositiveInt = option(2, "outputs; the number of data.classes")
+    classes: PositiveInt = option(
+        2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
+    )

@@ -31,6 +31,7 @@ class Context:
         losses: Loss name to its options.
         betas: Of F-beta, how many times as much sensitivity counts as precision.
         mean_classes: Classes that macro means are over; none named: all.
+        activation: `softmax` if the K maps are of the classes, which sum to 1; else `sigmoid`.
         truth_instances: (H, W) int32 ids of the true objects, 0 = background; None: it has no objects.
         segmented_instances: The same of the segmentation.
     """
@@ -43,6 +44,7 @@ class Context:
     losses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     betas: Sequence[float] = ()
     mean_classes: Sequence[str] = ()
+    activation: str = "sigmoid"
     truth_instances: np.ndarray | None = None
     segmented_instances: np.ndarray | None = None
 

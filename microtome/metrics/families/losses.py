@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Every loss of the study on every run's prediction, so that runs can be compared at all (SPEC F4.3)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from microtome import losses
+from microtome.config.entries import model
+from microtome.config.losses import activation_of
 from microtome.metrics.families._context import Context, Measure
 
 OF_IMAGE = ("loss_{loss}",)
@@ -12,10 +17,18 @@ EPSILON = 1e-7
 
 def measure(context: Context) -> list[Measure]:
     """One value a loss, `loss_<name>`; logits are taken back from probabilities, clipped to 1e-7."""
-    probability = torch.from_numpy(context.probability[None]).float().clamp(EPSILON, 1 - EPSILON)
-    target = torch.from_numpy((context.truth == 1)[None, None]).float()
-    valid = torch.from_numpy(context.valid[None, None])
     return [
-        Measure("all", f"loss_{name}", float(losses.build(**options)(probability.logit(), target, valid)))
-        for name, options in context.losses.items()
+        Measure("all", f"loss_{name}", _value(context, options)) for name, options in context.losses.items()
     ]
+
+
+def _value(context: Context, options: Mapping[str, Any]) -> float:
+    """A loss of one image; losses by softmax see all classes, those by sigmoid the second."""
+    probability = torch.from_numpy(context.probability[None]).float().clamp(EPSILON, 1 - EPSILON)
+    loss, of_classes = losses.build(**options), context.activation == "softmax"
+    valid = torch.from_numpy(context.valid[None])
+    if activation_of(model("microtome.config.losses", options["name"])(**options)) == "softmax":
+        maps = probability if of_classes else torch.cat([1 - probability, probability], 1)
+        return float(loss(maps.log(), torch.from_numpy(context.truth[None]), valid))
+    target = torch.from_numpy((context.truth == 1)[None, None]).float()
+    return float(loss((probability[:, 1:2] if of_classes else probability).logit(), target, valid[:, None]))

@@ -4,6 +4,9 @@
 from functools import cache
 from typing import Any
 
+from microtome.config.entries import model
+from microtome.config.losses._classes import INVERSE_FREQUENCY
+from microtome.config.outputs import LOSSES, TWO, resolved_loss
 from microtome.config.run import Run
 from microtome.study import modalities
 from microtome.study.plan import StudyPlan
@@ -12,6 +15,8 @@ from microtome.workflow.states import state_of
 LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
 EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
 PREDICTED = ("predict", "input", "window", "network")
+NO_WEIGHTS = {"class_weight": None}
+"""How a loss is measured whose class weights are counted in training: runs are compared without them."""
 
 
 @cache
@@ -21,6 +26,7 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     options = {field: getattr(settings, field).model_dump(mode="json") for field in LEARNT}
     parts = {part: plan.members(split, part) for part in ("train", "val")}
     data = {"parts": parts, "classes": plan.classes, "data_source": plan.data_kind}
+    data |= {"activation": settings.activation}
     for training in modalities.ask("training"):
         options |= training(plan.study, settings)
     methods = [network_module(settings), f"microtome.losses.{settings.loss.name}"]
@@ -124,7 +130,8 @@ def network_module(settings: Run) -> str:
 
 def predict_options(settings: Run) -> dict[str, Any]:
     """What prediction depends on."""
-    return {field: getattr(settings, field).model_dump(mode="json") for field in PREDICTED}
+    options = {field: getattr(settings, field).model_dump(mode="json") for field in PREDICTED}
+    return options | {"activation": settings.activation}
 
 
 def calibrate_options(settings: Run) -> dict[str, Any] | None:
@@ -137,7 +144,8 @@ def measured(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]
     """What measuring an image depends on."""
     of = {"study": plan.study.name, "split": split, "run": run, "seed": seed}
     metrics = plan.study.evaluate.model_dump(include=EVALUATED)
-    return of | metrics | {"losses": _losses(plan), "classes": plan.classes}
+    made = {"losses": _losses(plan), "activation": activation(plan, run)}
+    return of | metrics | made | {"classes": plan.classes}
 
 
 def measuring(plan: StudyPlan) -> list[str]:
@@ -153,7 +161,15 @@ def _losses(plan: StudyPlan) -> dict[str, Any]:
     chosen = evaluate.losses if "losses" in evaluate.metrics else ()
     set_by_runs = [run.loss for run in plan.study.runs.values() if run.loss is not None]
     found = {loss.name: loss.model_dump(mode="json") for loss in reversed(set_by_runs)}
-    return {name: found.get(name, {"name": name}) for name in chosen}
+    return {name: _measured(found.get(name, {"name": name}), len(plan.classes)) for name in chosen}
+
+
+def _measured(options: dict[str, Any], classes: int) -> dict[str, Any]:
+    """The options of a loss that is measured; of more than two classes, in its form for classes."""
+    loss = model(LOSSES, options["name"])(**options)
+    if getattr(loss, "class_weight", None) == INVERSE_FREQUENCY:
+        return options | NO_WEIGHTS
+    return resolved_loss(loss, classes).model_dump(mode="json") if classes > TWO else options
 
 
 def _averaged(plan: StudyPlan, run: str) -> dict[str, Any]:
@@ -165,5 +181,5 @@ def _averaged(plan: StudyPlan, run: str) -> dict[str, Any]:
 
 def activation(plan: StudyPlan, run: str) -> str:
     """How the members' maps are to be read: K classes that sum to 1, or each output by itself."""
-    members = (plan.study.runs[member].network for member in plan.members_of(run))
-    return "softmax" if all(network.CLASS_MAP for network in members) else "sigmoid"
+    members = [plan.study.runs[member] for member in plan.members_of(run)]
+    return "softmax" if all(member.has_class_maps for member in members) else "sigmoid"
