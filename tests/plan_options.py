@@ -27,7 +27,7 @@ RUN_OPTIONS: dict[str, tuple[object, str]] = {
     WINDOWS + "calibration__bins": (99, "fit n4"),
     WINDOWS + "calibration__pooled": (["n4"], "fit n4"),
     WINDOWS + "calibration__median_radius": (5, "calibrate n4 \n apply n4"),
-    WINDOWS + "segment__kind": ("argmax", "segment n4 \n apply n4"),
+    WINDOWS + "segment__threshold": (0.7, "segment n4 \n apply n4"),
     "runs__mean__members": (["dice", "n4"], "{average,uncertainty,ensemble,apply} mean"),
     "runs__mean__member_seeds": ([0, 3], "{average,uncertainty,ensemble,apply} mean"),
     "runs__mean__uncertainty": (True, "apply mean"),

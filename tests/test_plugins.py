@@ -249,7 +249,16 @@ def append(file: Path) -> None:
         ("name: line}", "name: line, kernel: 2}", "mine.yaml:14 runs.line.network.kernel: found 2"),
         ("period: 4", "period: 0", "mine.yaml:5 data.phantom.period: found 0"),
         ("extremes]", "extreme]", "mine.yaml:15 evaluate.metrics.1: found 'extreme'; expected 'extremes'?"),
-        ("{name: dice}", "{name: lovasz}", "which network 'line' needs"),
+        (
+            "{name: dice}",
+            "{name: lovasz}, segment: {kind: threshold}",
+            "mine.yaml:14 runs.line.segment.kind: found 'threshold'; expected 'argmax'",
+        ),
+        (
+            "{name: line}",
+            "{name: line, out_channels: 2}",
+            "mine.yaml:14 runs.line.network.out_channels: found 2; expected 1, one for each of outputs: mask",
+        ),
     ],
 )
 def test_options_are_checked_with_their_line(project: Path, old: str, new: str, expected: str) -> None:
