@@ -2,7 +2,8 @@
 """Public data sets: where they come from, and how their folders become sample sheets.
 
 A module with a function `discover` describes the folder of one: `discover(folder)` gives its images,
-`to_sheet` of these the sample sheet; `write_labels(folder, rows, labels)`, if it has one, draws labels first.
+`to_sheet` of these the sample sheet; `write_labels(folder, rows, labels)`, if it has one, first writes
+what is not there as image files.
 """
 
 from microtome.registry import entry_names, search_path

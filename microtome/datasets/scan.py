@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from microtome.datasets import names
 from microtome.faults import nearest
@@ -15,8 +16,9 @@ def make_sheet(dataset: str, folder: Path, labels: Path | None = None) -> str:
     Args:
         dataset: One of `microtome.datasets.names()`; its module describes the folder.
         folder: The data set; the sheet's paths start from it.
-        labels: Folder for label images (1 tumour, 0 other), only for hyperspectral scenes; by default
-            ``labels`` in `folder`. The study needs ``data.allow_outside`` if it is not inside `folder`.
+        labels: Folder for what the data set does not bring as images: label images of hyperspectral scenes (1
+            tumour, 0 other), images and labels of PanNuke, labels of CoNSeP; by default ``labels`` in
+            `folder`. The study needs ``data.allow_outside`` if it is not inside `folder`.
 
     Returns:
         The sheet, tab-separated.
@@ -31,8 +33,14 @@ def make_sheet(dataset: str, folder: Path, labels: Path | None = None) -> str:
     rows = adapter.discover(folder)
     if hasattr(adapter, "write_labels"):
         drawn = adapter.write_labels(folder, rows, labels or folder / "labels")
-        rows = [replace(row, label=_inside(row.label, folder)) for row in drawn]
+        rows = [replace(row, **_written(row, folder)) for row in drawn]
     return adapter.to_sheet(rows)
+
+
+def _written(row: Any, folder: Path) -> dict[str, str]:
+    """The paths of a row, from the folder on."""
+    paths = {name: getattr(row, name, "") for name in ("image", "label", "types")}
+    return {name: _inside(path, folder) for name, path in paths.items() if path}
 
 
 def _inside(path: str, folder: Path) -> str:

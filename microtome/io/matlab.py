@@ -114,3 +114,26 @@ def _wavelengths_of(variables: Mapping[str, tuple[int, ...]]) -> str | None:
     """The vector that is named like wavelengths; a single number is none."""
     named = (name for name in variables if name.lower() in WAVELENGTH_NAMES)
     return next((name for name in named if 1 < max(variables[name]) == math.prod(variables[name])), None)
+
+
+def read_maps(path: Path, names: Mapping[str, bool]) -> dict[str, NDArray]:
+    """Read numeric variables of two axes, such as the maps of objects and of their classes.
+
+    Args:
+        path: MATLAB file of version 4 to 7.
+        names: Name of each variable, and whether it must be there.
+
+    Returns:
+        The variables that are there, each (rows, columns), all of one shape.
+
+    Raises:
+        CubeError: The file is damaged, a variable is missing, or they are of several shapes.
+    """
+    known = {name: shape for name, shape in _variables(path).items() if name in names}
+    missing = [name for name, is_needed in names.items() if is_needed and name not in known]
+    if missing or len(set(known.values())) > 1 or any(len(shape) != 2 for shape in known.values()):
+        found = ", ".join(f"{name} {shape}" for name, shape in known.items()) or "none of them"
+        expected = f"maps {', '.join(names)} of one size"
+        raise CubeError(path, found, expected, "is it a label file of the data set?")
+    content = _guarded(path, "loadmat", variable_names=list(known))
+    return {name: np.asarray(content[name]) for name in known}

@@ -20,7 +20,8 @@ COUNTS = ("iou_sum", "truth_objects", "predicted_objects")
 NOTE = (
     "PQ: mean over the images with true objects of the class. PQ+: of the objects of all images together. "
     "Row 'all', PQ: mPQ of PanNuke (Gamper et al. 2020), the mean over the classes with true objects in an "
-    "image, then over images; PQ+: mPQ+ as HoVer-Net's authors count (CoNSeP, CoNIC), the mean over classes."
+    "image, then over images (the authors average tissues once more); PQ+: mPQ+ as HoVer-Net's authors count "
+    "(CoNSeP, CoNIC), the mean over classes."
 )
 
 
