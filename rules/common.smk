@@ -1,6 +1,7 @@
 # Paths, wildcards and resources that the rules share. The plan of each study is made by the package.
 import gc
 import os
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ include: "quick.smk"
 
 sys.path.insert(0, str(CLONE))
 
+from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -29,7 +31,7 @@ from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
 from microtome.workflow import failures, needs, states
 from microtome.workflow.resources import gpu_request, growing
-from microtome.workflow.asked import NEEDED, ask
+from microtome.workflow.asked import NEEDED, ask, check_unasked
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, check_moved, make_importable, set_name
 from microtome.workflow.states import products
@@ -63,7 +65,7 @@ try:
     if OPTIONS.place == "full":
         check_moved(OPTIONS.results)
 except (ConfigurationError, OSError) as error:
-    raise WorkflowError(str(error)) from None
+    raise SystemExit(str(error)) from None
 
 at = Layout(OPTIONS.results, OPTIONS.place, tuple(PLANS))
 FAILED = failures.counts(at, PLANS)
@@ -76,10 +78,20 @@ if OPTIONS.container:
     container: OPTIONS.container
 
 
+SUBMITTING = {"slurm": "sbatch"}
+"""What submits the jobs of an executor; its plugin would look for long, and guess, where there is none."""
+
+
 def begin():
     """Make sure that results can be written, before any job; look for cycles among what is made from now on."""
     gc.freeze()
     gc.enable()
+    executor = getattr(workflow.executor_plugin, "name", "")
+    if (command := SUBMITTING.get(executor)) and shutil.which(command) is None:
+        raise WorkflowError(
+            f"Jobs are to be submitted by {command} (executor '{executor}', from --profile or --executor), and there "
+            f"is no {command} on this machine: run on the login node of the cluster, or leave the profile out."
+        )
     try:
         require_writable(Path(at.root))
     except OSError as error:

@@ -41,11 +41,20 @@ def asked(*needed):
         raise WorkflowError(str(error)) from None
 
 
+def targets():
+    """The targets of the command line."""
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets
+
+
 def look_at_what_is_asked():
     """Say what is wrong with what the command line asks of a trained run, and which files it leaves out.
 
     This is done before there is a DAG, where a message stands alone, without the program's own calls.
     """
+    try:
+        check_unasked(workflow.config_settings.config, targets)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
     for target in NEEDED.keys() & set(sys.argv[1:]):
         try:
             notes = asked(*NEEDED[target]).newcomers.notes

@@ -13,8 +13,8 @@ from microtome.config.checks_products import EVERY_CLASS, check_products
 from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
-from microtome.config.yaml import Places, below, compose
-from microtome.faults import Fault, nearest
+from microtome.config.yaml import Places, below, outline
+from microtome.faults import ConfigurationError, Fault, nearest
 from microtome.registry import entry_names
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -73,7 +73,10 @@ def check_dataset(data: Data, places: Places) -> list[Fault]:
     """Look the public data set of a study up in the table of data sets."""
     if data.source != "public":
         return []
-    known = _datasets(project.table(project.DATASETS, places.path))
+    try:
+        known = _datasets(project.table(project.DATASETS, places.path))
+    except ConfigurationError as error:
+        return [*error.faults]
     if data.dataset in known:
         return []
     found = "nothing" if data.dataset is None else f"'{data.dataset}'"
@@ -86,7 +89,7 @@ def _datasets(path: Path) -> tuple[str, ...]:
     """Names of the public data sets, found without building the whole table."""
     if not path.is_file():
         return ()
-    return tuple(below(compose(path.read_text(encoding="utf-8"))))
+    return tuple(below(outline(path)))
 
 
 def _unused_data(study: Study, places: Places) -> Iterator[Fault]:

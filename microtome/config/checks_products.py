@@ -17,12 +17,12 @@ from microtome.config import kinds, project
 from microtome.config.kinds import Kind
 from microtome.config.run import Run
 from microtome.config.study import Entry, Study
-from microtome.config.yaml import Keys, Places, below, compose
-from microtome.faults import Fault, nearest
+from microtome.config.yaml import Keys, Places, below, outline
+from microtome.faults import ConfigurationError, Fault, nearest
 from microtome.registry import entry_file, entry_names
 
-Papers = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""The papers with published values, the tables of each, and the columns of each of these."""
+Papers = Mapping[str, Mapping[str, tuple[str, ...] | None]]
+"""The papers with published values, their tables, and the columns of each of them (None: no values)."""
 FAMILIES = "microtome.metrics.families"
 EVERY_CLASS = "all"
 """What metrics call the classes together."""
@@ -71,8 +71,11 @@ OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
 
 def check_products(study: Study, places: Places) -> Iterator[Fault]:
     """Find what tables and figures show though the study does not have it."""
-    known, papers = metrics_of(study), _published(project.table(project.PUBLISHED, places.path))
+    known = metrics_of(study)
+    papers, wrong = _published(project.table(project.PUBLISHED, places.path))
     yield from _check_evaluate(study, places, known)
+    if study.paper is not None:
+        yield from (wrong[name] for name in ("", study.paper) if name in wrong)
     if papers and study.paper is not None and study.paper not in papers:
         expected = f"{nearest(study.paper, papers)}, as in {project.PUBLISHED}"
         yield Fault(places(("paper",)), f"'{study.paper}'", expected)
@@ -191,19 +194,36 @@ def _nearest_metric(metric: str, known: Iterable[str]) -> str:
 
 
 @cache
-def _published(path: Path) -> Papers:
-    """Names alone, as the values of a long file would take as long to build as all studies."""
+def _published(path: Path) -> tuple[Papers, Mapping[str, Fault]]:
+    """Names alone, as the values of a long file would take as long to build as all studies.
+
+    And what is wrong: with a paper, or with all (the empty name).
+    """
     if not path.is_file():
-        return {}
-    papers = below(compose(path.read_text(encoding="utf-8"))).get("papers")
-    return {
-        name: {table: _columns_in(node) for table, node in below(below(paper).get("tables")).items()}
-        for name, paper in below(papers).items()
+        return {}, {}
+    try:
+        papers = below(below(outline(path)).get("papers"))
+    except ConfigurationError as error:
+        return {}, {"": error.faults[0]}
+    if not papers:
+        return {}, {
+            "": Fault(str(path), "no papers", "`papers`: the title and the tables of each, by its key")
+        }
+    named = {name: below(below(paper).get("tables")) for name, paper in papers.items()}
+    columns = {name: {table: _columns_in(node) for table, node in of.items()} for name, of in named.items()}
+    wrong = {
+        name: Fault(f"{path}:{paper.start_mark.line + 1} papers.{name}", "no title", "the title of the paper")
+        for name, paper in papers.items()
+        if not isinstance(below(paper).get("title"), yaml.ScalarNode)
     }
+    return columns, wrong
 
 
-def _columns_in(table: yaml.Node) -> tuple[str, ...]:
-    columns = below(table).get("columns")
+def _columns_in(table: yaml.Node) -> tuple[str, ...] | None:
+    """The columns of a table; None where its rows do not hold values by name, so that it cannot be shown."""
+    columns, rows = below(table).get("columns"), below(below(table).get("rows"))
+    if not rows or not all(below(row) for row in rows.values()):
+        return None
     return tuple(item.value for item in columns.value) if isinstance(columns, yaml.SequenceNode) else ()
 
 
@@ -223,7 +243,7 @@ class _Product:
     entry: Entry
     places: Places
     known: Mapping[str, Sequence[str]]
-    tables: Mapping[str, Sequence[str]]
+    tables: Mapping[str, Sequence[str] | None]
 
     def faults(self) -> Iterator[Fault]:
         """Everything that is wrong with it."""
@@ -371,6 +391,10 @@ class _Product:
                 yield Fault(self._at(*keys), f"'{table}', a published table", expected)
             elif self.tables and table not in self.tables:
                 yield Fault(self._at(*keys), f"'{table}'", f"{nearest(table, self.tables)}, {source}")
+            elif self.tables and self.tables[table] is None:
+                found = f"'{table}', whose rows hold no values by column"
+                expected = f"rows such as {{a run: {{a column: 0.9}}}} in {source}, or another table"
+                yield Fault(self._at(*keys), found, expected)
 
     def _published_column(self, keys: Keys, column: Any) -> Iterator[Fault]:
         table = self.tables.get(self._given.get("published"))

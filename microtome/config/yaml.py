@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """YAML that remembers where each option stands, also after one mapping was laid over another."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,9 +126,32 @@ def read(path: Path) -> Node:
     if (size := path.stat().st_size) > LARGEST_FILE:
         raise _refusal(path, f"{size} bytes", f"at most {LARGEST_FILE} of YAML")
     builder = _Builder(str(path))
-    try:
+    with _refused(path):
         root = compose(path.read_text(encoding="utf-8-sig"))
         tree = builder.build(root, ()) if root else Node(None, 1)
+    if builder.faults:
+        raise ConfigurationError(builder.faults)
+    if not tree.is_mapping:
+        found = "nothing" if tree.content is None else type(tree.plain).__name__
+        raise _refusal(path, found, "a mapping of options (key: value)")
+    return tree
+
+
+def outline(path: Path) -> yaml.Node | None:
+    """The nodes of a YAML file, of which nothing is built, as that takes long for thousands of values.
+
+    Raises:
+        ConfigurationError: It is not YAML.
+    """
+    with _refused(path):
+        return compose(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """Say of a file that is not YAML what is wrong with it, and where."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         found = f"the byte {error.object[error.start]:#04x}, which is not UTF-8"
         raise _refusal(path, found, "a text file saved as UTF-8") from error
@@ -139,12 +162,6 @@ def read(path: Path) -> Node:
         raise _refusal(where, f"no valid YAML ({problem})", expected) from error
     except yaml.YAMLError as error:
         raise _refusal(path, str(error).replace("\n", " "), "valid YAML") from error
-    if builder.faults:
-        raise ConfigurationError(builder.faults)
-    if not tree.is_mapping:
-        found = "nothing" if tree.content is None else type(tree.plain).__name__
-        raise _refusal(path, found, "a mapping of options (key: value)")
-    return tree
 
 
 if yaml.__with_libyaml__:

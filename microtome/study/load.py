@@ -17,7 +17,7 @@ from microtome.config.checks import check_dataset
 from microtome.config.load import STUDY_FOLDER, Draft, read_draft
 from microtome.config.study import Data, Split, Study
 from microtome.config.workflow import WHOLE, Workflow
-from microtome.faults import ConfigurationError, Fault, nearest, raise_faults
+from microtome.faults import ConfigurationError, Fault, grouped, nearest, raise_faults
 from microtome.files import SEGMENTATIONS
 from microtome.study import modalities, splits
 from microtome.study.depths import check_depths
@@ -78,10 +78,11 @@ def load_plans(
         for name in dict.fromkeys(workflow.studies):
             draft = read_draft(name, workflow.scale, folder)
             found = inspect_draft(draft, look_at_files=look_at_files)
-            faults += [*draft.faults, *found.faults]
+            faults += [*draft.faults, *grouped(found.faults)]
             if draft.study and found.is_whole:
                 root = _root(draft.study, workflow)
-                faults += _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
+                public = _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
+                faults += grouped(public)
                 faults += _faults_beside_study(draft, found)
                 faults += _label_faults(draft.study, found, root) if look_at_files else []
                 faults += _depth_faults(draft, found, root) if look_at_files else []
@@ -94,7 +95,7 @@ def load_plans(
 
 def sheet_faults(draft: Draft) -> list[Fault]:
     """What is wrong with the samples of a study, for `config.load.load_workflow`."""
-    return list(inspect_draft(draft).faults)
+    return grouped(inspect_draft(draft).faults)
 
 
 def inspect_draft(draft: Draft, *, look_at_files: bool = True) -> Inspected:

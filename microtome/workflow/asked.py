@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `snakemake apply`, `evaluate_folder` and `export_model` are asked for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,11 @@ from microtome.study.sample import Sample
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
 NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
 """Target to the options that it needs beside those that name a run."""
+
+OF_RUNS = ("study", "run", "seed", "split", "images", "name", "labels", "export")
+"""Options that only the targets of `NEEDED` use."""
+ORDINARY = frozenset({"all", "report", "tables", "figures", "crate"})
+"""Targets that use none of them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,29 @@ def ask(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequence[str
         faults += _label_faults(workflow.labels, found.samples, labels)
     raise_faults(faults + of_export)
     return Asked(workflow.name or results_name(folder), found, labels)
+
+
+def check_unasked(given: Mapping[str, object], targets: Callable[[], Iterable[str]]) -> None:
+    """Ask back where the command line has options of a trained run, but no target that uses them.
+
+    Args:
+        given: The options of the command line.
+        targets: Finds its targets, where that matters; none: all.
+
+    Raises:
+        ConfigurationError: `study=mine` may have been meant as `studies=mine`.
+    """
+    if not given.keys() & set(OF_RUNS) or not set(targets()) <= ORDINARY:
+        return
+    known, last = [*NEEDED][:-1], [*NEEDED][-1]
+    found = f", an option of {', '.join(known)} and {last}, none of which is asked for"
+    faults = []
+    for option in OF_RUNS:
+        if option in given:
+            expected = f"the target at the end of the command, such as -- {known[0]}"
+            meant = f"studies={given[option]} to run that study, or " if option == "study" else ""
+            faults.append(Fault(f"--config {option}", f"{str(given[option])!r}{found}", meant + expected))
+    raise_faults(faults)
 
 
 def pair_labels(samples: Iterable[Sample], folder: Path) -> dict[str, str]:

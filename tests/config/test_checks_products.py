@@ -44,6 +44,25 @@ def test_fault(study, name, tmp_path):
     assert all(fault.partition(" ")[0][1:].isdigit() for fault in found), "each names its line"
 
 
+@mark.parametrize(
+    ("text", "expected"),
+    [
+        ("papers:\n  a: {title: x\n  b: 1\n", ":3: found no valid YAML ("),
+        ("papers:\n\ta: 1\n", ":2: found no valid YAML ("),
+        ("", ": found no papers; expected `papers`:"),
+        ("papers: [p4_unet_isbi]\n", ": found no papers; expected `papers`:"),
+        ("papers:\n  p4_unet_isbi:\n    tables: {}\n", ":3 papers.p4_unet_isbi: found no title; expected"),
+    ],
+)
+def test_a_broken_table_of_published_values(text, expected, tmp_path):
+    """It is a fault of the studies that follow a paper, and of no other."""
+    place = folder(tmp_path)
+    (tmp_path / PUBLISHED.name).write_text(text, encoding="utf-8")
+    (found,) = faults_of(place, mini_study())
+    assert found.startswith(f"{tmp_path / PUBLISHED.name}{expected}")
+    assert faults_of(place, mini_study() | {"paper": None}) == []
+
+
 def loaded(tmp_path, study):
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
     return load_study("x", "demo", folder=tmp_path)

@@ -13,7 +13,7 @@ from pytest import fixture, mark, raises
 from microtome.config import load
 from microtome.config.load import SCALES, load_workflow
 from microtome.config.workflow import Workflow
-from microtome.faults import ConfigurationError
+from microtome.faults import ConfigurationError, Fault, grouped
 from microtome.study.load import load_plans, sheet_faults
 from microtome.workflow.states import products
 from tests.config.studies import load_study
@@ -312,6 +312,23 @@ def test_studies_may_be_named_without_a_list(written, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert load_workflow({"studies": written}).studies == ("a", "b")
     assert load_workflow({"studies": "mine"}).studies == ("mine",)
+
+
+def test_many_faults_of_a_kind_are_told_as_one():
+    def rows(count, found="3 channels in 'a/{}.png'", where="s.tsv:{} label"):
+        return [Fault(where.format(n), found.format(n), "one channel") for n in range(2, 2 + count)]
+
+    assert grouped(rows(3)) == rows(3)
+    (fault,) = grouped(rows(20))
+    assert str(fault) == (
+        "s.tsv:2 label: found 3 channels in 'a/2.png' (and 19 more, to row 21: 'a/3.png', 'a/4.png', "
+        "'a/5.png', …); expected one channel"
+    )
+    (same,) = grouped(rows(5, "nothing"))
+    assert same.found == "nothing (and 4 more, to row 6)"
+    assert len(grouped(rows(5, "{} channels in 'a.png'"))) == 5, "numbers differ"
+    assert len(grouped([*rows(5), *rows(5, where="s.tsv:{} image")])) == 2, "columns differ"
+    assert grouped(rows(9, where="study.yaml runs.{}")) == rows(9, where="study.yaml runs.{}")
 
 
 def test_importing_the_configuration_is_light():

@@ -15,7 +15,7 @@ from microtome.study.load import load_plans
 from microtome.study.newcomers import Newcomers, find_newcomers, results_name
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import Sample
-from microtome.workflow.asked import ask, pair_labels
+from microtome.workflow.asked import NEEDED, ask, check_unasked, pair_labels
 from tests.workflow.workspace import mini_study
 
 ASKED = {"study": "mini", "run": "dice", "images": "new", "labels": "truth", "export": "packed"}
@@ -197,3 +197,22 @@ def test_an_image_beside_its_label_is_no_label() -> None:
 
 def test_no_folder_has_no_labels() -> None:
     assert pair_labels(samples("new/a.png"), Path("nowhere")) == {}
+
+
+def test_options_of_a_run_that_nothing_uses_are_a_question() -> None:
+    for targets in ((), ("all",), ("tables", "report")):
+
+        def asked_for(targets: tuple[str, ...] = targets) -> tuple[str, ...]:
+            return targets
+
+        with pytest.raises(ConfigurationError) as caught:
+            check_unasked({"study": "mine", "images": "new", "scale": "demo"}, asked_for)
+        found = "an option of apply, evaluate_folder and export_model, none of which is asked for"
+        target = "the target at the end of the command, such as -- apply"
+        assert [str(fault) for fault in caught.value.faults] == [
+            f"--config study: found 'mine', {found}; expected studies=mine to run that study, or {target}",
+            f"--config images: found 'new', {found}; expected {target}",
+        ]
+        check_unasked({"studies": "mine", "scale": "demo"}, asked_for)
+    for target in (*NEEDED, "results/demo/mine/runs/main/dice/seed-0/applied/new"):
+        check_unasked({"study": "mine"}, [target].copy)
