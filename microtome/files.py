@@ -24,6 +24,8 @@ DIGEST = 16
 """Characters of a hash that cards keep."""
 MIRROR_VARIABLE = "MICROTOME_DATA"
 """Names the folder with copies of public data."""
+WILDCARD = re.compile(r"\{\s*\w+\s*(,[^{}]*(\{[^{}]*\}[^{}]*)*)?\}")
+"""What Snakemake takes for a wildcard in a path."""
 LONGEST_PATH = 4000
 LONGEST_NAME = 255
 """Bytes; what Linux and macOS take."""
@@ -35,9 +37,13 @@ def unfit_for_files(text: str) -> str:
     Example:
         >>> unfit_for_files("a/b.png"), unfit_for_files("a" * 300)
         ('', 'a name of more than 255 bytes')
+        >>> unfit_for_files("scan{2}.png")
+        "with '{2}' in braces, which Snakemake takes for a wildcard"
     """
     if not text.isprintable():
         return "which has characters that do not print"
+    if braced := WILDCARD.search(text):
+        return f"with '{braced[0]}' in braces, which Snakemake takes for a wildcard"
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in PurePosixPath(text).parts):
         return f"a name of more than {LONGEST_NAME} bytes"
     return f"a path of more than {LONGEST_PATH} bytes" if len(os.fsencode(text)) > LONGEST_PATH else ""

@@ -9,9 +9,11 @@ imported when a header is asked for, not before.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +180,36 @@ def missing(file: Path, where: str, wanted: str) -> Fault | None:
 def absent(file: Path, where: str, wanted: str) -> Fault:
     """The fault of a file that is not there."""
     found = f"'{file.as_posix()}', which {'is a folder' if file.is_dir() else 'does not exist'}"
+    if alike := _alike(file):
+        return Fault(where, found, f"{wanted}; {alike}")
     return Fault(where, found, f"{wanted}; correct the path in the sheet, or put the file there")
+
+
+def _alike(file: Path) -> str:
+    """What to do where a file or folder of nearly this name is there; empty where there is none."""
+    first = next((place for place in (*reversed(file.parents), file) if not place.exists()), file)
+    there = _names(first.parent).get(_composed(first.name).casefold(), first.name)
+    if there == first.name:
+        return ""
+    if _composed(there) != _composed(first.name):
+        return f"there is '{there}', whose capitals differ; write the name as it is there"
+    forms = [
+        "composed (NFC)" if unicodedata.is_normalized("NFC", name) else "decomposed (NFD)"
+        for name in (there, first.name)
+    ]
+    found = f"a name that looks the same is there in another Unicode form, {forms[0]} for {forms[1]}"
+    return f"{found}; copy the name from the folder into the sheet, or rename the file"
+
+
+@cache
+def _names(folder: Path) -> dict[str, str]:
+    """The names in a folder by what they are in composed Unicode and small letters."""
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {_composed(path.name).casefold(): path.name for path in there}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def reason(error: Exception, path: str) -> str:

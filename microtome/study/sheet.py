@@ -192,12 +192,14 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
     faults = []
     names: dict[str, Sample] = {}
     places: dict[tuple[str, int], int] = {}
+    labels: dict[tuple[str, int], Sample] = {}
     for sample in samples:
         other = names.setdefault(sample.sample.casefold(), sample)
         if sample.sample and other is not sample:
             also = f"row {other.row}" + ("" if other.sample == sample.sample else f" as '{other.sample}'")
             found, expected = f"'{sample.sample}', also in {also}", "a name of its own, whatever the capitals"
             faults.append(Fault(f"{path}:{sample.row} sample", found, expected))
+        faults += _check_label(path, sample, labels)
         place = (posixpath.normpath(sample.image), sample.page or 0)
         first = places.setdefault(place, sample.row)
         if sample.image and first != sample.row:
@@ -205,6 +207,18 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
             found = f"'{sample.image[:QUOTED]}'{page}, also in row {first}"
             faults.append(Fault(f"{path}:{sample.row} image", found, "each image once"))
     return faults
+
+
+def _check_label(path: Path, sample: Sample, labels: dict[tuple[str, int], Sample]) -> list[Fault]:
+    """Refuse the label of another image, which `labels` may hold, beside this one."""
+    if not sample.label:
+        return []
+    first = labels.setdefault((posixpath.normpath(sample.label), sample.page or 0), sample)
+    if posixpath.normpath(first.image) == posixpath.normpath(sample.image):
+        return []
+    found = f"'{sample.label[:QUOTED]}', which is the label of '{first.image[:QUOTED]}' in row {first.row}"
+    expected = "a label of its own for each image; where one is right for several, name a link to it"
+    return [Fault(f"{path}:{sample.row} label", found, expected)]
 
 
 def phantom_sheet(phantom: Section) -> list[Sample]:

@@ -2,6 +2,8 @@
 """Splits: which sample is trained on, validated on, tested on. Units (patients, blocks) stay whole."""
 
 import random
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ Place = Callable[[tuple[str, ...]], str]
 """Says where an option stands, for messages; by itself, by its keys alone."""
 LABELLED_PARTS = frozenset({"train", "val"})
 """Parts that a run learns from."""
+LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 NOT_TESTED = 2
 """Units that a fold has to leave, at least: one to train on and one to validate on."""
 
@@ -64,8 +67,10 @@ def make_splits(
     faults: list[Fault] = []
     for parts in splits.values():
         faults += _check_complete(parts, needed, sheet) + check_labels(parts, samples, sheet)
-        faults += [] if by_sample else check_parts(parts, samples, sheet, column)
-    raise_faults(faults)
+        if not by_sample:
+            faults += check_parts(parts, samples, sheet, column)
+            faults += check_spellings(parts, samples, sheet, column)
+    raise_faults(list(dict.fromkeys(faults)))
     return splits
 
 
@@ -81,6 +86,33 @@ def check_parts(parts: dict[str, str], samples: Iterable[Sample], sheet: Path, c
             expected = f"each {column} in one part only, or scores are optimistic"
             faults.append(Fault(f"{sheet}:{sample.row} part", found, expected))
     return faults
+
+
+def check_spellings(parts: Parts, samples: Iterable[Sample], sheet: Path, column: str) -> list[Fault]:
+    """Refuse units in two parts that a spreadsheet may have made of one: P1 and p1, 007 and 7."""
+    first: dict[str, Sample] = {}
+    faults = []
+    for sample in samples:
+        other = first.setdefault(_spelling(sample.unit), sample)
+        here, there = parts[sample.sample], parts[other.sample]
+        if here != there and sample.unit != other.unit:
+            found = (
+                f"{column} '{sample.unit}' in '{here}', but '{other.unit}' in '{there}' in row {other.row}"
+            )
+            expected = f"one spelling if they are one {column}, or names that differ by more"
+            faults.append(Fault(f"{sheet}:{sample.row} {column}", found, expected))
+    return faults
+
+
+def _spelling(unit: str) -> str:
+    """A name without what spreadsheets and people change: capitals, spaces and zeros before numbers.
+
+    Example:
+        >>> _spelling("P 007") == _spelling("p7"), _spelling("10") == _spelling("1")
+        (True, False)
+    """
+    text = unicodedata.normalize("NFKC", unit).casefold()
+    return LEADING_ZEROS.sub("", "".join(text.split()))
 
 
 def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:

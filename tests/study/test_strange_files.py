@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: MIT
 """Files of strangers in a sheet: what `snakemake -n` says of them."""
 
+import unicodedata
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import tifffile
 from PIL import Image
-from pytest import fixture, mark
+from pydantic import ValidationError
+from pytest import fixture, mark, raises
 
 from microtome.config.sampling import Input
 from microtome.config.study import Data
 from microtome.study import headers
 from microtome.study.depths import check_depths
 from microtome.study.headers import check_files, remembered
-from microtome.study.sample import resolve
+from microtome.study.sample import Sample, resolve
 from microtome.study.sheet import inspect_sheet
+from microtome.study.splits import check_spellings
 
 DATA = Data(source="files", samples="s.tsv", group_by="block", classes={"a": 0, "b": 1})
 HEAD = "sample\timage\tlabel\tblock\tpage\n"
@@ -104,3 +108,80 @@ def test_a_scale_that_nobody_said_is_asked_for(files, dtype):
     (fault,) = depths(files, [dtype])
     assert fault.startswith(f"defaults.input.scale: found nothing, which is 255, for {dtype} images such as")
     assert depths(files, [dtype], scale=255) == []
+
+
+# --- names
+
+
+def test_a_name_in_another_unicode_form_is_told_apart(files):
+    composed = unicodedata.normalize("NFC", "Präparat.png")
+    decomposed = unicodedata.normalize("NFD", composed)
+    for there, said in ((composed, decomposed), (decomposed, composed)):
+        (files / "a.png").rename(files / there)
+        (fault,) = check(files, f"a\t{said}\t\tb0\t\n")
+        assert "which does not exist; expected an image file; a name that looks the same is there" in fault
+        assert "Unicode form" in fault
+        assert check(files, f"a\t{there}\t\tb0\t\n") == []
+        (files / there).rename(files / "a.png")
+        headers._names.cache_clear()
+    folder = unicodedata.normalize("NFD", "Müller")
+    (files / folder).mkdir()
+    (fault,) = check(files, "a\tMüller/a.png\t\tb0\t\n")
+    assert "another Unicode form, decomposed (NFD) for composed (NFC)" in fault
+
+
+def test_capitals_are_told(files):
+    (fault,) = check(files, "a\tA.PNG\t\tb0\t\n")
+    assert "there is 'a.png', whose capitals differ; write the name as it is there" in fault
+
+
+@mark.parametrize("name", ["scan{2}.png", "{sample}/a.png", "{x,[0-9]{2}}.png", "{ a_b }.png"])
+def test_words_in_braces_are_refused(files, name):
+    for row in (f"a\t{name}\t\tb0\t\n", f"a\ta.png\t{name}\tb0\t\n"):
+        (fault,) = check(files, row)
+        assert "in braces, which Snakemake takes for a wildcard; expected the path of a file" in fault
+
+
+@mark.parametrize("name", ["{3f2a-11}.png", "a}{b.png", "{}.png", "a{.png"])
+def test_other_braces_are_names(files, name):
+    (files / "a.png").rename(files / name)
+    assert check(files, f"a\t{name}\t\tb0\t\n") == []
+
+
+@mark.parametrize("name", ["a{b}", "{x}"])
+def test_the_study_s_own_paths_have_no_words_in_braces(name):
+    with raises(ValidationError, match="in braces"):
+        DATA.model_validate(DATA.model_dump() | {"samples": f"{name}/s.tsv"})
+
+
+# --- slips
+
+
+def test_one_label_for_two_images(files):
+    (fault,) = check(files, "a\ta.png\ta-label.png\tb0\t\nb\tb.png\t./a-label.png\tb0\t\n")
+    assert fault.startswith(
+        "3 label: found './a-label.png', which is the label of 'a.png' in row 2; expected"
+    )
+    tifffile.imwrite(files / "stack.tif", np.zeros((2, 6, 8), np.uint8), photometric="minisblack")
+    rows = "a\tstack.tif\tstack.tif\tb0\t0\nb\tstack.tif\tstack.tif\tb0\t1\n"
+    assert check(files, rows) == []
+
+
+SLIPS = [("P1", "p1"), ("007", "7"), ("P 07", "P7"), ("TCGA-05-1", "tcga-5-01"), ("Ａ1", "a1")]
+APART = [("1", "10"), ("100", "1"), ("P1", "P2"), ("a0", "a00x"), ("1.5", "15"), ("0", "")]
+
+
+@mark.parametrize(("first", "second"), SLIPS)
+def test_units_that_a_spreadsheet_made_of_one(first, second):
+    samples = [Sample("a", "a", unit=first, row=2), Sample("b", "b", unit=second, row=3)]
+    (fault,) = check_spellings({"a": "train", "b": "test"}, samples, Path("s.tsv"), "patient")
+    assert str(fault).startswith(
+        f"s.tsv:3 patient: found patient '{second}' in 'test', but '{first}' in 'train'"
+    )
+    assert check_spellings({"a": "train", "b": "train"}, samples, Path("s.tsv"), "patient") == []
+
+
+@mark.parametrize(("first", "second"), APART)
+def test_units_that_are_not_one(first, second):
+    samples = [Sample("a", "a", unit=first, row=2), Sample("b", "b", unit=second, row=3)]
+    assert check_spellings({"a": "train", "b": "test"}, samples, Path("s.tsv"), "patient") == []
