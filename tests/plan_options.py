@@ -90,7 +90,7 @@ OBJECT_OPTIONS: dict[str, tuple[object, str]] = {
     MARKED + "augment__target_rounding": ("floor", "train marked"),
     MARKED + "augment__stain": (0.1, "train marked"),
     MARKED + "segment__marker_threshold": (0.5, "segment marked \n apply marked"),
-    ALONE + "outputs": (["mask", "centre_marker"], "train alone"),
+    ALONE + "outputs": (["mask", "centre_marker"], "{train,predict} alone \n apply alone"),
     ALONE + "segment__markers": ("distance", "segment alone \n apply alone"),
     "runs__both__segment__min_object_area": (9, "segment both \n apply both"),
 }
@@ -124,6 +124,7 @@ OBJECT_STUDY_OPTIONS: dict[str, tuple[object, str]] = {
         f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}",
     ),
     "targets__centre_radius": (2, f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
+    "outlines__tolerance": (1.0, f"apply {OBJECT_RUNS} \n export_objects {OBJECT_RUNS}"),
     "evaluate__metrics": (["instances"], f"{{evaluate,evaluate_applied}} {OBJECT_RUNS}"),
     "data__mpp": (0.5, f"apply {OBJECT_RUNS} \n export_objects {OBJECT_RUNS}"),
     "data__phantom__seed": (1, "simulate"),

@@ -70,6 +70,26 @@ def header(path: Path | str) -> ImageHeader:
         )
 
 
+def channel_names(path: Path | str) -> tuple[str, ...]:
+    """The names that an OME-TIFF gives its channels; empty for other files and for channels without names.
+
+    Raises:
+        ImageError: If the file is missing, empty or damaged.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> file = pathlib.Path(tempfile.mkdtemp()) / "map.tif"
+        >>> write(file, np.zeros((2, 40, 50), np.float32), channels=["membrane", "cell"])
+        >>> channel_names(file)
+        ('membrane', 'cell')
+    """
+    path = _checked_path(path)
+    if not _is_tiff(path):
+        return ()
+    with tiff.open_checked(path) as file:
+        return tiff.channel_names(file)
+
+
 def read(path: Path | str, *, page: int | None = None, palette: Palette = "refuse") -> NDArray:
     """Read one page of an image file completely.
 

@@ -90,6 +90,19 @@ def _description(tiff: tifffile.TiffFile) -> str:
     return str(tags["ImageDescription"].value) if "ImageDescription" in tags else ""
 
 
+def channel_names(tiff: tifffile.TiffFile) -> tuple[str, ...]:
+    """The names of the channels that the OME-XML of an open TIFF gives; none if one has no name."""
+    if not tiff.is_ome:
+        return ()
+    try:
+        root = ET.fromstring(_description(tiff))
+    except ET.ParseError:
+        return ()
+    pixels = next((item for item in root.iter() if item.tag.rpartition("}")[2] == "Pixels"), ())
+    names = [item.get("Name", "") for item in pixels if item.tag.rpartition("}")[2] == "Channel"]
+    return tuple(names) if all(names) else ()
+
+
 def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
     """Describe the picture of an open TIFF (see :func:`microtome.io.images.header`)."""
     series = picture(tiff, path)

@@ -52,4 +52,5 @@ def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -
             values = calibration.apply(curve, views.read_map(path))
             if options["median_radius"]:
                 values = calibration.median_filter(values, radius=options["median_radius"])
-            images.write(partial / path.name, values, mpp=images.header(path).mpp)
+            names = images.channel_names(path) or None
+            images.write(partial / path.name, values, mpp=images.header(path).mpp, channels=names)

@@ -58,7 +58,8 @@ def export_objects(
             if len(classes) > TWO:
                 of = vote(labels, images.read(views.place(segmentations, sample)), len(classes))
                 table.insert(1, "class", [classes[of[number]] for number in table["id"].tolist()])
-            outlined = measure.as_geojson(labels, table, classes=classes[1:], name=sample)
+            told = {"classes": classes[1:], "name": sample, "tolerance": options.get("tolerance", 0)}
+            outlined = measure.as_geojson(labels, table, **told)
             text = json.dumps(outlined, ensure_ascii=False, allow_nan=False) + "\n"
             (partial / f"{sample}.geojson").write_text(text, encoding="utf-8")
             (partial / f"{sample}.tsv").write_text(measure.to_tsv_text(table), encoding="utf-8", newline="\n")

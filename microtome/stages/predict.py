@@ -22,6 +22,8 @@ from microtome.networks.weights import load_weights
 from microtome.networks.windows import WindowTransform, predict_by_windows
 
 Options = Mapping[str, Any]
+MASK = "mask"
+"""The output that is the probability of the positive class, whose name it then has."""
 
 
 def load_model(weights: Path, network: Options) -> torch.nn.Module:
@@ -63,7 +65,18 @@ def predict_folder(model: torch.nn.Module, options: Options, source: Path, folde
     """Predict every image in a folder with a network that is ready, see `predict_batch`."""
     with finished_folder(folder) as partial:
         for path in views.samples(source).values():
-            images.write(partial / path.name, _probability(model, path, options), mpp=images.header(path).mpp)
+            maps, mpp = _probability(model, path, options), images.header(path).mpp
+            images.write(partial / path.name, maps, mpp=mpp, channels=channel_names(len(maps), options))
+
+
+def channel_names(count: int, options: Options) -> list[str] | None:
+    """What the channels of a map are called: classes, or the outputs of the network; None if not told."""
+    classes, outputs = list(options.get("classes", ())), list(options.get("outputs", ()))
+    if outputs != [MASK] and len(outputs) == count:
+        return [name.replace("_", " ") for name in outputs]
+    if count == 1 and len(classes) > 1:
+        return [classes[1]]
+    return classes if len(classes) == count else None
 
 
 def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.ndarray:

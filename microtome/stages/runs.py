@@ -15,6 +15,7 @@ from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, WEIGHTS_NAME, read_card
 
 COPIED = (WEIGHTS_NAME, HISTORY_NAME)
+DOUBTS = ("predictive entropy", "mutual information")
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source")
 
 
@@ -37,7 +38,8 @@ def average_batch(members: Sequence[Path], folder: Path) -> None:
     with finished_folder(folder) as partial:
         for path in views.samples(members[0]).values():
             maps = [views.read_map(views.find_sample([member], path.stem)) for member in members]
-            images.write(partial / path.name, mean_probability(maps), mpp=images.header(path).mpp)
+            names, mpp = images.channel_names(path) or None, images.header(path).mpp
+            images.write(partial / path.name, mean_probability(maps), mpp=mpp, channels=names)
 
 
 def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Activation = "sigmoid") -> None:
@@ -63,7 +65,9 @@ def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Acti
                 msg = f"sample '{path.stem}': {error}"
                 raise ValueError(msg) from error
             channels = np.concatenate([found.entropy, found.mutual_information])
-            images.write(partial / path.name, channels, mpp=images.header(path).mpp)
+            named = images.channel_names(path) if len(found.entropy) > 1 else ("",)
+            names = [f"{what} {of}".strip() for what in DOUBTS for of in named] or None
+            images.write(partial / path.name, channels, mpp=images.header(path).mpp, channels=names)
 
 
 def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) -> None:

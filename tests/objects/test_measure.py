@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from shapely import get_coordinates
 from shapely.geometry import Polygon
 from skimage.draw import ellipse
 from skimage.measure import label
@@ -142,6 +143,36 @@ def test_drawn_again_outlines_give_the_same_labels(scratch, labels):
     numbers, pixels = np.unique(labels[labels > 0], return_counts=True)
     assert list(found.areas.values()) == pixels.tolist()
     assert [feature["properties"]["name"] for feature in collection["features"]] == list(map(str, numbers))
+
+
+@relaxed
+@given(label_maps, st.floats(0.1, 4))
+def test_simplified_outlines_stay_within_their_tolerance(labels, tolerance):
+    exact, plain = measure.outlines(labels), measure.outlines(labels, tolerance=tolerance)
+    assert list(plain) == list(exact)
+    for number, outline in plain.items():
+        assert outline.is_valid
+        assert outline.boundary.hausdorff_distance(exact[number].boundary) <= tolerance + 1e-9
+        assert set(get_coordinates(outline).ravel() % 1) <= {0.0}, "vertices stay on corners of pixels"
+        assert len(get_coordinates(outline)) <= len(get_coordinates(exact[number]))
+
+
+def test_a_disk_needs_few_vertices_and_its_file_says_what_it_is(tmp_path):
+    labels = np.zeros((60, 60), np.int32)
+    labels[ellipse(30, 30, 20, 20)] = 4
+    images.write(tmp_path / "found/instances/a.tif", labels)
+    images.write(tmp_path / "images/a.tif", np.zeros((60, 60), np.uint8))
+    counts = []
+    for tolerance in (0, 1):
+        export_objects(
+            OPTIONS | {"tolerance": tolerance}, tmp_path / "found", tmp_path / "images", tmp_path / "out"
+        )
+        text = (tmp_path / "out/a.geojson").read_text()
+        (feature,) = json.loads(text)["features"]
+        counts.append(len(feature["geometry"]["coordinates"][0]))
+        area = feature["properties"]["measurements"]["area_px2"]
+        assert area == (labels > 0).sum(), "measured on the pixels, whatever the outline"
+    assert counts[1] < counts[0] / 3
 
 
 def outlines(labels):

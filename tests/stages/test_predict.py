@@ -15,8 +15,8 @@ from microtome.io import images
 from microtome.io.views import read_map
 from microtome.networks.windows import WindowTransform, extract_windows, input_window, mirror
 from microtome.stages.calibrate import calibrate_maps, fit_calibration
-from microtome.stages.predict import load_model, predict_batch
-from microtome.stages.runs import average_batch, write_card
+from microtome.stages.predict import channel_names, load_model, predict_batch
+from microtome.stages.runs import average_batch, write_card, write_uncertainty
 from microtome.stages.segment import segment_batch
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, WindowTask
@@ -214,3 +214,37 @@ def test_one_polynomial_for_runs_that_are_pooled(root, tmp_path):
     assert found.pixels == 2 * target.size
     alone = calibration.fit(maps[0], target == 1, bins=options["bins"])
     assert found.coefficients != pytest.approx(alone.coefficients)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "count", "expected"),
+    [
+        (["mask"], 1, ("cell",)),
+        (["mask"], 2, ("membrane", "cell")),
+        (["mask", "shape_marker"], 2, ("mask", "shape marker")),
+        (["centre_marker"], 1, ("centre marker",)),
+        (["mask"], 3, ()),
+    ],
+)
+def test_channels_are_called_by_class_or_output(outputs, count, expected):
+    options = {"classes": ["membrane", "cell"], "outputs": outputs}
+    assert tuple(channel_names(count, options) or ()) == expected
+    assert channel_names(count, {}) is None
+
+
+def test_names_of_channels_pass_through_calibration_average_and_uncertainty(tmp_path):
+    rng = np.random.default_rng(0)
+    for run in ("a", "b"):
+        two = rng.uniform(size=(2, 20, 20)).astype(np.float32)
+        images.write(tmp_path / run / "s.tif", two, channels=["mask", "shape marker"])
+    average_batch([tmp_path / "a", tmp_path / "b"], tmp_path / "mean")
+    assert images.channel_names(tmp_path / "mean/s.tif") == ("mask", "shape marker")
+    write_uncertainty([tmp_path / "a", tmp_path / "b"], tmp_path / "doubt")
+    entropies = ("predictive entropy mask", "predictive entropy shape marker")
+    assert images.channel_names(tmp_path / "doubt/s.tif")[:2] == entropies
+    curve = calibration.Calibration((0.0, 1.0, 0.0, 0.0), pixels=1, residual=0.0).to_dict()
+    (tmp_path / "c.json").write_text(json.dumps(curve))
+    calibrate_maps({"median_radius": 0}, tmp_path / "c.json", tmp_path / "a", tmp_path / "calibrated")
+    assert images.channel_names(tmp_path / "calibrated/s.tif") == ("mask", "shape marker")
+    images.write(tmp_path / "plain.tif", np.zeros((4, 4), np.uint8))
+    assert images.channel_names(tmp_path / "plain.tif") == ()

@@ -220,7 +220,9 @@ def test_class_names_are_used_where_they_are_printed_or_counted() -> None:
     study = _with(_study(), tables__comparison__columns=["v_rand"])  # the default names classes
     before = _states(_plan(study))
     after = _states(_plan(_with(study, data__classes={"wall": 0, "cell": 255})))
-    names = "train {dice,tversky,n4} \n " + "\n".join([table.ALL_EVALUATED, table.APPLIED, table.ENTRIES])
+    names = "{train,predict} {dice,tversky,n4} \n " + "\n".join(
+        [table.ALL_EVALUATED, table.APPLIED, table.ENTRIES]
+    )
     expected = f"rasterize_targets {BATCHES} \n extract_patches {BATCHES} \n {names}"
     assert _changed(before, after) == listed(expected) | {"crate"}  # of the report's legend
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeFloat, PositiveInt
 
 from microtome.config.features import Features
 from microtome.config.outputs import check_maps
@@ -53,10 +53,21 @@ class Targets(Section):
         return self.model_dump(exclude=unused)
 
 
+class Outlines(Section):
+    """The outlines of objects in GeoJSON."""
+
+    tolerance: NonNegativeFloat = option(
+        0.0,
+        "pixels that an outline may depart from the edges of the object's pixels, to have fewer vertices "
+        "(Douglas and Peucker); 0: along them",
+    )
+
+
 class StudyOptions(Section):
     """The targets of a study."""
 
     targets: Targets = option(Targets(), "what labels are turned into")
+    outlines: Outlines = option(Outlines(), "the outlines of found objects in GeoJSON")
 
 
 class RunOptions(Section):

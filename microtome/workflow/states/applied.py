@@ -21,7 +21,7 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = ()) -> str:
     settings = [plan.study.runs[member] for member, _ in plan.trained(run, seed)]
     members = [
         {
-            "predict": runs.predict_options(one),
+            "predict": runs.predict_options(plan, one),
             "calibrate": runs.calibrate_options(one),
             "stain": one.stain and stain_options(plan, one.stain) | {"name": one.stain},
         }
@@ -54,4 +54,6 @@ def export_objects(plan: StudyPlan, _: str) -> str:
     """State of `export_objects`, the same for all runs."""
     options = {"mpp": plan.study.data.mpp, "class": plan.classes[-1]}
     several = {"classes": plan.classes} if len(plan.classes) > 2 else {}
-    return state_of("export_objects", options | several)
+    tolerance = plan.study.outlines.tolerance
+    simplified = {"tolerance": tolerance} if tolerance else {}
+    return state_of("export_objects", options | several | simplified)

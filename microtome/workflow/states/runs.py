@@ -37,7 +37,7 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
 def predict(plan: StudyPlan, run: str) -> str:
     """State of `predict`."""
     settings = plan.study.runs[run]
-    return state_of("predict", predict_options(settings), [network_module(settings)])
+    return state_of("predict", predict_options(plan, settings), [network_module(settings)])
 
 
 def borrow_weights(plan: StudyPlan, split: str, run: str, seed: int) -> str:
@@ -128,10 +128,11 @@ def network_module(settings: Run) -> str:
     return f"microtome.networks.{settings.network.name}"
 
 
-def predict_options(settings: Run) -> dict[str, Any]:
-    """What prediction depends on."""
+def predict_options(plan: StudyPlan, settings: Run) -> dict[str, Any]:
+    """What prediction depends on; classes and outputs name the channels of the maps."""
     options = {field: getattr(settings, field).model_dump(mode="json") for field in PREDICTED}
-    return options | {"activation": settings.activation}
+    names = {"classes": plan.classes, "outputs": list(settings.outputs)}
+    return options | {"activation": settings.activation} | names
 
 
 def calibrate_options(settings: Run) -> dict[str, Any] | None:
