@@ -2,6 +2,7 @@
 """The device that computes, and computing the same twice."""
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,20 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(msg)
     logger.info("device: %s", name)
     return torch.device(name)
+
+
+def machine_memory() -> float:
+    """Bytes of memory of this machine; infinite where it does not tell.
+
+    Example:
+        >>> machine_memory() > 2**26
+        True
+    """
+    names = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
+    if not all(name in getattr(os, "sysconf_names", ()) for name in names):
+        return math.inf
+    found = math.prod(os.sysconf(name) for name in names)
+    return found if found > 0 else math.inf
 
 
 def require_devices(device: torch.device, name: str, count: int) -> None:

@@ -30,6 +30,7 @@ from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
 from microtome.workflow import failures, needs, states
+from microtome.workflow.memory import training_mb
 from microtome.workflow.resources import gpu_request, growing
 from microtome.workflow.asked import NEEDED, ask, check_unasked
 from microtome.workflow.job import remedy

@@ -1,3 +1,10 @@
+def training_memory(wildcards, attempt):
+    """Memory by the sizes of the images that training holds, growing with each attempt."""
+    job = plan(wildcards), wildcards.split, wildcards.run
+    first = training_mb(*job, images=OPTIONS.memory.images) * OPTIONS.gpus
+    return grow(first)(wildcards, attempt)
+
+
 # Training. The checkpoint lies outside the declared outputs, so that a killed job resumes.
 rule train:
     input:
@@ -22,7 +29,7 @@ rule train:
     threads: OPTIONS.threads.train * OPTIONS.gpus
     resources:
         **on_gpu(OPTIONS.gpus),
-        mem_mb=grow(4000 * OPTIONS.gpus),
+        mem_mb=training_memory,
         runtime=lasting(480),
     params:
         state=lambda wildcards: states.runs.train(

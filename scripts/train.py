@@ -6,8 +6,9 @@ from pathlib import Path
 
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.workflow.job import job
-from microtome.workflow.resources import count_gpus
+from microtome.workflow.resources import count_gpus, held_mb
 
+processes = count_gpus(snakemake.resources) or snakemake.config.get("gpus", 1)
 with job(snakemake.params.state, snakemake.log[0]) as options:
     folder = Path(snakemake.output.weights).parent
     files = ([Path(path) for path in snakemake.input[name]] for name in ("patches", "images", "targets"))
@@ -18,6 +19,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
-        processes=count_gpus(snakemake.resources) or snakemake.config.get("gpus", 1),
+        processes=processes,
+        images_mb=held_mb(snakemake.resources.get("mem_mb"), processes),
         code=json.loads(snakemake.params.state)["code"],
     )

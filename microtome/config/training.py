@@ -7,6 +7,9 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 
 from microtome.config.section import Section, option
 
+HELD_IMAGE = 64 * 2**20
+"""Bytes; larger images are never held in memory while a network is trained."""
+
 
 class Optimizer(Section):
     """The optimizer and its constants."""

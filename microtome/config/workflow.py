@@ -18,6 +18,16 @@ class Threads(Section):
     predict: PositiveInt = option(1, "of a prediction job")
 
 
+class Memory(Section):
+    """What jobs may hold in memory; results do not depend on it."""
+
+    images: PositiveInt = option(
+        32000,
+        "MB of images that each process of a training job asks for and holds, at most; the others are read "
+        "by windows, which takes longer",
+    )
+
+
 class Cluster(Section):
     """What differs from cluster to cluster; jobs that run elsewhere do not look at it."""
 
@@ -50,6 +60,7 @@ class Workflow(Section):
         "results differ only by rounding",
     )
     threads: Threads = option(Threads(), "CPU threads of one job")
+    memory: Memory = option(Memory(), "what jobs may hold in memory")
     cluster: Cluster = option(Cluster(), "what differs from cluster to cluster")
     mirror: str | None = option(
         None, "folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA"

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from microtome.config.losses import activation_of
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.sampling import Augment, Input, Window
 from microtome.config.training import Training
-from microtome.devices import choose_device, repeatable, require_devices
+from microtome.devices import choose_device, machine_memory, repeatable, require_devices
 from microtome.files import (
     DIGEST,
     digest_of_options,
@@ -31,12 +32,12 @@ from microtome.files import (
 )
 from microtome.io import images as image_files
 from microtome.io.images import open_source
-from microtome.io.raster import StackedSource
+from microtome.io.raster import Raster, StackedSource
 from microtome.io.views import find_sample
 from microtome.networks.windows import WindowTransform, input_window
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
-from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, PatchBatches, in_memory
+from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, Memory, PatchBatches
 from microtome.training.checkpoint import write_tensors
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
@@ -46,6 +47,7 @@ from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
+MB = 2**20
 MODULE = "microtome.stages.train"
 """This module, as each process of a training job on several GPUs runs it."""
 
@@ -58,12 +60,12 @@ class TrainingFiles:
     images: tuple[Path, ...]  # folders of images
     targets: tuple[Path, ...]  # folders of targets
 
-    def labelled(self, sample: str, outputs: Sequence[str]) -> Labelled:
+    def labelled(self, sample: str, outputs: Sequence[str], memory: Memory) -> Labelled:
         """The image and the target of a sample, one map for each output of the network."""
-        maps = [in_memory(open_source(path)) for path in self.target_files(sample, outputs)]
+        maps = [memory.hold(opened(path)) for path in self.target_files(sample, outputs)]
         target = maps[0] if len(maps) == 1 else StackedSource(tuple(maps))
         path = find_sample(self.images, sample)
-        image = in_memory(open_source(path))
+        image = memory.hold(opened(path))
         if image.shape[1:] != target.shape[1:]:
             sizes = [f"{height} x {width} pixels" for _, height, width in (image.shape, target.shape)]
             found = f"an image of {sizes[0]} ({path}) and a target of {sizes[1]}"
@@ -86,6 +88,11 @@ class TrainingFiles:
         ]
 
 
+def opened(path: Path) -> Raster:
+    """An image to be read by windows; no decoded tile is kept, as windows of many images come in turn."""
+    return open_source(path, cache_bytes=0)
+
+
 def train_run(
     options: Options,
     files: TrainingFiles,
@@ -96,6 +103,7 @@ def train_run(
     threads: int,
     code: str = "",
     processes: int = 1,
+    images_mb: float | None = None,
 ) -> None:
     """Train a run and write `model.safetensors`, `history.tsv` and `card.json`.
 
@@ -113,6 +121,9 @@ def train_run(
             resumed.
         processes: Above 1, so many processes share each batch, each with a GPU of its own, or all on the CPU
             if `device` is `cpu`. Results differ from those of one process only by rounding.
+        images_mb: MB of images that each process holds in memory, at most; the others are read by window,
+            with the same result. None: no limit. All
+            processes together hold half of the machine's memory at most.
 
     Raises:
         ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice;
@@ -129,7 +140,8 @@ def train_run(
     require_writable(folder)  # rather now than after the first epoch
     if processes <= 1:
         with repeatable(threads):
-            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, device=device, digests=digests)
+            settings = {"device": device, "digests": digests, "images_mb": images_mb}
+            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, **settings)
         return
     _require_shares(options, processes)
     require_devices(choose_device(device), device, processes)
@@ -138,7 +150,12 @@ def train_run(
         "options": options,
         "files": [list(map(str, paths)) for paths in astuple(files)],
         "folder": str(folder),
-        "settings": {"checkpoint": str(checkpoint), "device": device, "digests": digests},
+        "settings": {
+            "checkpoint": str(checkpoint),
+            "device": device,
+            "digests": digests,
+            "images_mb": images_mb,
+        },
         "threads": share,
     }
     launch(MODULE, request, processes=processes, threads=share)
@@ -164,6 +181,7 @@ def _train_in(
     checkpoint: Path,
     device: str,
     digests: dict[str, str],
+    images_mb: float | None,
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
@@ -180,7 +198,8 @@ def _train_in(
         options["seed"],
         team,
     )
-    sources = [_batches(options, files, part, model) for part in ("train", "val")]
+    images = _images(options, files, images_mb, team.size)
+    sources = [_batches(options, files, images, part, model) for part in ("train", "val")]
     result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
     if not team.is_first:
         return
@@ -248,12 +267,32 @@ def _transform(options: Options) -> WindowTransform:
     return WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
 
 
-def _batches(options: Options, files: TrainingFiles, part: str, model: torch.nn.Module) -> BatchSource:
+def _images(
+    options: Options, files: TrainingFiles, images_mb: float | None, processes: int
+) -> dict[str, Labelled]:
+    """All images with their targets, held in memory as far as they may be."""
+    allowed = math.inf if images_mb is None else images_mb * MB
+    memory = Memory(min(allowed, machine_memory() / 2 / processes))
+    names = dict.fromkeys([*options["parts"]["train"], *options["parts"]["val"]])
+    images = {name: files.labelled(name, options["outputs"], memory) for name in names}
+    logger.info("%.0f MB of images are held in memory", memory.held / MB)
+    if memory.by_window:
+        logger.info("%d images and targets are read by window, which takes longer", memory.by_window)
+    return images
+
+
+def _batches(
+    options: Options,
+    files: TrainingFiles,
+    every: Mapping[str, Labelled],
+    part: str,
+    model: torch.nn.Module,
+) -> BatchSource:
     """The batches of a part; validation is drawn in a fixed way."""
     size, sampler, seed = options["training"]["batch_size"], options["sampler"], options["seed"]
     holdout, training = sampler.get("holdout", 0), part == "train"
     names = [*options["parts"]["train"], *options["parts"]["val"]] if holdout else options["parts"][part]
-    images = {name: files.labelled(name, options["outputs"]) for name in names}
+    images = {name: every[name] for name in names}
     if sampler["kind"] == "balanced_windows":
         window = input_window(model.window, _transform(options))
         count = sampler["per_epoch" if training else "validation"]

@@ -95,6 +95,27 @@ def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
         yield from check(sample, where, image)
 
 
+def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:
+    """Pixels and bytes of a sample's image once it is imported; None where no sound header is there.
+
+    Args:
+        sample: Sample with resolved paths.
+        data: What the study says of its data.
+    """
+    looked = _look_at_image(sample, "", data)
+    try:
+        while True:
+            next(looked)
+    except StopIteration as end:
+        size = end.value
+    if size is None:
+        return None
+    plain = modalities.of_suffix(sample.image) is None
+    bits = int("".join(filter(str.isdigit, header_of(sample.image).dtype)) or 8) if plain else 8
+    pixels = size.height * size.width
+    return pixels, pixels * data.channels * -(-bits // 8)
+
+
 def _check_label(label: ImageHeader, sample: Sample, where: str, data: Data) -> Iterator[Fault]:
     """The channels of a label: colours where classes have some, one channel of values otherwise."""
     found = f"{label.channels} channel{'s' * (label.channels > 1)} in '{sample.label}'"

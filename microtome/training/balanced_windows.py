@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from microtome.io.raster import Raster, read_mirrored
 from microtome.networks.windows import mirror
 
 LEAST_CLASSES = 2
@@ -21,7 +22,8 @@ class LabelledPixels:
 
     Attributes:
         names: Sample names.
-        padded: Each image (C, H + window - 1, W + window - 1), mirrored at its borders.
+        images: Each image (C, H + window - 1, W + window - 1), mirrored at its borders; or a raster (C, H, W)
+            that is read by windows.
         labels: (pixels,) class of each pixel.
         starts: (images + 1,) number of the first pixel of each image, and of all pixels.
         widths: (images,) columns of each image.
@@ -30,7 +32,7 @@ class LabelledPixels:
     """
 
     names: tuple[str, ...]
-    padded: tuple[NDArray, ...]
+    images: tuple[NDArray | Raster, ...]
     labels: NDArray[np.integer]
     starts: NDArray[np.int64]
     widths: NDArray[np.int64]
@@ -39,13 +41,18 @@ class LabelledPixels:
 
     @classmethod
     def collect(
-        cls, names: Sequence[str], images: Sequence[tuple[NDArray, NDArray]], *, window: int, ignore: int
+        cls,
+        names: Sequence[str],
+        images: Sequence[tuple[NDArray | Raster, NDArray]],
+        *,
+        window: int,
+        ignore: int,
     ) -> Self:
         """Lay out images.
 
         Args:
             names: Sample names.
-            images: Image (C, H, W) and label (H, W) of each.
+            images: Image (C, H, W), or a raster that is to be read by windows, and label (H, W) of each.
             window: Side of the windows, odd.
             ignore: Label of unlabelled pixels.
 
@@ -63,7 +70,9 @@ class LabelledPixels:
         number = np.uint32 if labels.size <= LARGEST_SHORT else np.int64
         return cls(
             names=tuple(names),
-            padded=tuple(mirror(image, window) for image, _ in images),
+            images=tuple(
+                mirror(image, window) if isinstance(image, np.ndarray) else image for image, _ in images
+            ),
             labels=labels,
             starts=np.cumsum([0, *(label.size for _, label in images)]),
             widths=np.array([label.shape[1] for _, label in images]),
@@ -119,6 +128,11 @@ class LabelledPixels:
         rows, columns = np.divmod(pixels - self.starts[image], self.widths[image])
         labels = self.labels[pixels].reshape(-1, 1, 1, 1)
         places = zip(image.tolist(), rows.tolist(), columns.tolist(), labels, strict=True)
-        side = self.window
-        padded, names = self.padded, self.names
-        return [(padded[i][:, y : y + side, x : x + side], label, names[i]) for i, y, x, label in places]
+        return [(self._window(i, y, x), label, self.names[i]) for i, y, x, label in places]
+
+    def _window(self, number: int, row: int, column: int) -> NDArray:
+        """The window (C, window, window) around a pixel of an image."""
+        image, side = self.images[number], self.window
+        if isinstance(image, np.ndarray):
+            return image[:, row : row + side, column : column + side]
+        return read_mirrored(image, row - side // 2, column - side // 2, side, side)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Batches of windows from images, in an order that depends on the seed and the epoch alone."""
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,10 @@ import torch
 from torch import Tensor
 
 from microtome.class_maps import IGNORE
+from microtome.config.training import HELD_IMAGE
 from microtome.io.raster import ArraySource, Raster, read_mirrored
 from microtome.training.balanced_windows import LabelledPixels
 
-IN_MEMORY = 64 * 2**20
-"""Images up to this size, bytes, are held in memory."""
 AHEAD = 2
 """Batches made ahead."""
 Item = TypeVar("Item")
@@ -68,6 +68,40 @@ class Labelled:
         """Read a window of both; what lies outside the image is mirrored."""
         image = read_mirrored(self.image, y, x, height, width)
         return image, read_mirrored(self.label, y, x, height, width)
+
+
+@dataclass
+class Memory:
+    """Room for images, so that drawing windows does not decode tiles every time.
+
+    Attributes:
+        left: Bytes that may still be taken.
+        held: Bytes that are taken.
+        by_window: Images that are read by window, as they are too large or came when no room was left.
+    """
+
+    left: float = math.inf
+    held: int = 0
+    by_window: int = 0
+
+    def hold(self, source: Raster) -> Raster:
+        """Read a source into memory if there is room for it; otherwise it comes back as it is.
+
+        Example:
+            >>> from microtome.io.raster import StackedSource
+            >>> memory = Memory(left=20)
+            >>> one = StackedSource((ArraySource(np.zeros((4, 4), np.uint8)),))
+            >>> [isinstance(memory.hold(one), ArraySource) for _ in range(2)], memory.held, memory.by_window
+            ([True, False], 16, 1)
+        """
+        channels, height, width = source.shape
+        size = channels * height * width * np.dtype(source.dtype).itemsize
+        if size > min(HELD_IMAGE, self.left):
+            self.by_window += 1
+            return source
+        self.left -= size
+        self.held += size
+        return ArraySource(source.read(0, 0, height, width))
 
 
 def epoch_seed(seed: int, *keys: int) -> int:
@@ -175,7 +209,7 @@ class BalancedWindowBatches:
     `per_epoch`), a single batch on average.
 
     Attributes:
-        images: Sample name to image and label, small enough to hold in memory; they are read once.
+        images: Sample name to image and label; labels are held in memory.
         size: Side of a window, odd.
         per_epoch: Windows of an epoch; None: every pixel of the rarest class of each image, and as many
             others of each class, none of them twice.
@@ -237,22 +271,15 @@ def ahead(items: Iterator[Item], *, enabled: bool = True) -> Iterator[Item]:
             yield item
 
 
-def in_memory(source: Raster, *, limit: int = IN_MEMORY) -> Raster:
-    """Read a source into memory if it is small, so that drawing windows does not decode tiles every time."""
-    channels, height, width = source.shape
-    if channels * height * width * np.dtype(source.dtype).itemsize > limit:
-        return source
-    return ArraySource(source.read(0, 0, height, width))
-
-
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "(none)"
 
 
-def _whole(labelled: Labelled) -> tuple[np.ndarray, np.ndarray]:
-    """Image (C, H, W) and label (H, W) in full."""
-    _, height, width = labelled.image.shape
-    return labelled.image.read(0, 0, height, width), labelled.label.read(0, 0, height, width)[0]
+def _whole(labelled: Labelled) -> tuple[np.ndarray | Raster, np.ndarray]:
+    """The image, (C, H, W) in full where it is held in memory, and the label (H, W) in full."""
+    image, (_, height, width) = labelled.image, labelled.image.shape
+    held = image.read(0, 0, height, width) if isinstance(image, ArraySource) else image
+    return held, labelled.label.read(0, 0, height, width)[0]
 
 
 def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:

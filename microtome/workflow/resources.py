@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a training job asks for its GPUs here, and options of clusters are none of its code
     from microtome.config.workflow import Cluster
 
+BASE_MB = 3000
+"""What a process that trains needs without images: libraries, network, batches."""
 Resource = Callable[[Any, int], int]
 """A resource as Snakemake calls it: with the wildcards and the attempt."""
 
@@ -33,6 +35,16 @@ def growing(first: int, *, most: int | None = None) -> Resource:
 
     resource.__signature__ = signature(resource)  # type: ignore[attr-defined]
     return resource
+
+
+def held_mb(mem_mb: float | None, processes: int) -> float | None:
+    """MB of images that each process of a training job with so much memory may hold; None: no limit is known.
+
+    Example:
+        >>> held_mb(10_000, 2), held_mb(1000, 1), held_mb(None, 1)
+        (2000.0, 0.0, None)
+    """
+    return None if not mem_mb else max(0.0, mem_mb / processes - BASE_MB)
 
 
 def gpu_request(count: int, *, device: str, cluster: "Cluster") -> Mapping[str, int | str]:

@@ -163,7 +163,7 @@ def _ask_for_too_little(workspace: Workspace, minutes: int) -> None:
     memory = f'lambda w, attempt: grow({MEMORY} if w.run == "n4" else 4000)(w, attempt)'
     for old, new in (
         ("runtime=lasting(480)", f"runtime={runtime}"),
-        ("mem_mb=grow(4000 * OPTIONS.gpus)", f"mem_mb={memory}"),
+        ("mem_mb=training_memory", f"mem_mb={memory}"),
     ):
         assert train.count(old) == 1, f"rules/train.smk says {old} no longer once"
         train = train.replace(old, new)

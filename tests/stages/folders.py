@@ -90,11 +90,13 @@ def write(root: Path) -> TrainingFiles:
     return TrainingFiles((root / "index.parquet",), (root / "images",), (root / "targets",))
 
 
-def train(root: Path, run: str, folder: Path, *, code="c", files=None, processes=1, **changes) -> Path:
+def train(
+    root: Path, run: str, folder: Path, *, code="c", files=None, processes=1, images_mb=None, **changes
+) -> Path:
     files = files or TrainingFiles((root / "index.parquet",), (root / "images",), (root / "targets",))
     checkpoint = folder / "checkpoint.safetensors"
     settings = {"checkpoint": checkpoint, "device": "cpu", "threads": 1, "code": code}
-    train_run(options(run, **changes), files, folder, **settings, processes=processes)
+    train_run(options(run, **changes), files, folder, **settings, processes=processes, images_mb=images_mb)
     return folder
 
 

@@ -84,6 +84,26 @@ def test_an_image_of_another_size_than_its_target_is_refused(tmp_path, sample, s
     assert not list(tmp_path.glob("run/*.safetensors"))
 
 
+@pytest.mark.parametrize("run", ["unet", "dense"])
+def test_images_read_by_window_give_the_same_network(tmp_path, root, runs, run, caplog):
+    """Whatever the memory: every image, some, or none is held."""
+    size = 2 * 48 * 48  # an image and its target
+    caplog.set_level(logging.INFO)
+    for number, (images_mb, by_window) in enumerate(((0.0, 6), (size * 1.5 / 2**20, 3), (None, 0))):
+        caplog.clear()
+        folder = folders.train(root, run, tmp_path / str(number), images_mb=images_mb)
+        found, expected = (load_file(one / "model.safetensors") for one in (folder, runs[run]))
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        assert (f"{by_window} images and targets are read by window" in caplog.text) == (by_window > 0)
+
+
+def test_half_of_the_memory_of_the_machine_is_never_exceeded(tmp_path, root, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("microtome.stages.train.machine_memory", lambda: 4 * 48 * 48)
+    folders.train(root, "unet", tmp_path)
+    assert "4 images and targets are read by window" in caplog.text
+
+
 def stop_after(monkeypatch, epochs):
     """Let training fail once that many checkpoints are written."""
     save, left = loop.checkpoints.save, iter(range(epochs - 1))

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.io.raster import ArraySource, StackedSource
+from microtome.training import batches as batches_module
 from microtome.training.batches import (
     BalancedWindowBatches,
     Labelled,
+    Memory,
     PatchBatches,
     epoch_seed,
-    in_memory,
 )
 
 
@@ -213,7 +214,8 @@ def test_images_are_read_once():
             Counting.reads += 1
             return (np.arange(143).reshape(1, 11, 13) % 2).astype(np.uint8)
 
-    batches = BalancedWindowBatches({"s": Labelled(Counting(), Counting())}, 3, 10, 5)
+    held = Labelled(Memory().hold(Counting()), Counting())
+    batches = BalancedWindowBatches({"s": held}, 3, 10, 5)
     for number in range(3):
         epochs(batches, number)
     assert Counting.reads == 2
@@ -230,12 +232,30 @@ def test_seeds_depend_on_every_key():
     assert all(0 <= seed < 2**32 for seed in seeds)
 
 
-def test_small_images_are_held_in_memory():
-    source = coded(1)["s0"].image
-    held = in_memory(source)
-    assert isinstance(held, ArraySource)
-    assert np.array_equal(held.read(1, 2, 3, 4), source.read(1, 2, 3, 4))
-    assert in_memory(source, limit=20 * 23 * 2 - 1) is source
+def test_images_are_held_while_there_is_room(monkeypatch):
+    source, size = coded(1)["s0"].image, 20 * 23 * 2
+    memory = Memory(2 * size)
+    held = [memory.hold(StackedSource((source,))) for _ in range(3)]
+    assert [isinstance(one, ArraySource) for one in held] == [True, True, False]
+    assert (memory.held, memory.left, memory.by_window) == (2 * size, 0, 1)
+    assert all(np.array_equal(one.read(1, 2, 3, 4), source.read(1, 2, 3, 4)) for one in held)
+    monkeypatch.setattr(batches_module, "HELD_IMAGE", size - 1)
+    assert Memory().hold(source) is source
+
+
+@pytest.mark.parametrize("size", [1, 5, 31])
+def test_balanced_windows_of_rasters_are_those_of_arrays(size):
+    """Images that are not held are read by window, over their borders too."""
+    held, other = (
+        coded(),
+        {name: Labelled(StackedSource((one.image,)), one.label) for name, one in coded().items()},
+    )
+    for one, two in zip(
+        *(BalancedWindowBatches(kind, size, 60, 7, 3).epoch(1) for kind in (held, other)), strict=True
+    ):
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.labels, two.labels)
+        assert one.samples == two.samples
 
 
 WINDOWS = [(f"s{k}", y, x, 8) for k in range(3) for y in (0, 12) for x in (0, 7, 15)]

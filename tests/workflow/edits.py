@@ -92,7 +92,7 @@ def other_machine(workspace: Workspace) -> None:
 
 def other_resources(workspace: Workspace) -> None:
     """More memory for training and another message."""
-    workspace.replace("rules/train.smk", "mem_mb=grow(4000 *", "mem_mb=grow(9000 *")
+    workspace.replace("rules/train.smk", "mem_mb=training_memory", "mem_mb=grow(9000)")
     workspace.replace("rules/train.smk", "{wildcards.study}: train", "{wildcards.study}: now train")
 
 

@@ -15,6 +15,8 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `check_splits(study, splits, places)`: faults that show when it is known which sample is in which part.
 * `seen(plan, split, run) -> str | None`: the folder, with a {batch}, of the images that a run sees; None
   where the run has no view of its.
+* `pixel_bytes(study, run) -> int | None`: bytes of a pixel of the images that a run sees; None where the run
+  has no view of its.
 * `pictures(plan, batch) -> str | None`: the folder of pictures made from other files and imported as images.
 * `training(study, run) -> Mapping`: options of the study that training the run depends on.
 * `take_files(files, study, runs) -> Taken`: which files of a folder are images of its, where trained runs are

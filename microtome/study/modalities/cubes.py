@@ -27,6 +27,7 @@ TIFFS = frozenset({".tif", ".tiff"})
 MATLAB = ".mat"
 FOLDERS = {"bands": "images", "raw": "raw"}
 RGB = 3
+FLOAT32 = 4
 
 
 def fill_cells(cells: Mapping[str, str]) -> Mapping[str, str]:
@@ -83,6 +84,11 @@ def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Itera
 def seen(_: StudyPlan, split: str, run: Run) -> str | None:
     """The folder of the bands that a run sees, calibrated or raw."""
     return f"bands/{split}/{FOLDERS[run.view]}/{{batch}}" if run.view in FOLDERS else None
+
+
+def pixel_bytes(study: Study, run: Run) -> int | None:
+    """The chosen bands are float32."""
+    return FLOAT32 * study.cubes.bands.width if study.cubes and run.view in FOLDERS else None
 
 
 def training(study: Study, run: Run) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def seen(plan: StudyPlan, _: str, run: Run) -> str | None:
     return f"stains/{run.stain}/images/{{batch}}" if run.stain and run.view == "image" else None
 
 
+def pixel_bytes(_: Study, run: Run) -> int | None:
+    """RGB of 8 bits."""
+    return 3 if run.stain and run.view == "image" else None
+
+
 def training(_: Study, run: Run) -> dict[str, Any]:
     """The name of the normalization, which enters the run's card."""
     return {"stain": run.stain}
