@@ -26,6 +26,24 @@ def zoomed(images: Tensor, zoom: float) -> Tensor:
     return _resized(images, [max(1, round(side * zoom)) for side in images.shape[2:]])
 
 
+def zoomed_classes(labels: Tensor, zoom: float) -> Tensor:
+    """Resize maps of class numbers as `zoomed` resizes images: each pixel is the nearest of the original.
+
+    Args:
+        labels: (N, C, H, W) integers.
+        zoom: Factor of both sides.
+
+    Returns:
+        (N, C, round(H·zoom), round(W·zoom)) of the same dtype.
+
+    Example:
+        >>> zoomed_classes(torch.tensor([[[[0, 0, 7, 7], [0, 0, 7, 7]]]]), 0.5).tolist()
+        [[[[0, 7]]]]
+    """
+    size = [max(1, round(side * zoom)) for side in labels.shape[2:]]
+    return functional.interpolate(labels.double(), size, mode="nearest-exact").to(labels.dtype)
+
+
 def restored(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Bring probability maps back to the size of the image.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from microtome.class_maps import IGNORE
 from microtome.config.sampling import Augment, Input
-from microtome.inference.resize import zoomed
+from microtome.inference.resize import zoomed, zoomed_classes
 from microtome.networks.windows import WindowTransform, transform_windows
 from microtome.training.augment import augment, round_targets
 from microtome.training.batches import Batch
@@ -47,9 +47,9 @@ def normalize(images: Tensor, settings: Input) -> Tensor:
 
 
 def _augmented(
-    batch: Batch, settings: Input, augmentation: Augment, seed: int | None
+    batch: Batch, settings: Input, augmentation: Augment, seed: int | None, *, by_class: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Augment the pixels in 0..1, resize and normalise them."""
+    """Augment the pixels in 0..1, resize and normalise them; `by_class`, labels are resized as numbers."""
     images, labels = batch.images / settings.scale, batch.labels
     if batch.draws:
         images, labels = _fixed_copies(images, labels, augmentation, batch.draws)
@@ -57,7 +57,10 @@ def _augmented(
         images, labels = augment(images, labels, augmentation, seed=seed)
     if settings.zoom != 1:
         images = zoomed(images, settings.zoom)
-        labels = round_targets(zoomed(labels.float(), settings.zoom), augmentation.target_rounding)
+        if by_class:
+            labels = zoomed_classes(labels, settings.zoom)
+        else:
+            labels = round_targets(zoomed(labels.float(), settings.zoom), augmentation.target_rounding)
     return normalize(images * settings.scale, settings), labels
 
 
@@ -103,7 +106,7 @@ class SoftmaxTask:
             expected = "one: a softmax output says which class a pixel is of; set outputs to [mask]"
             msg = f"found {batch.labels.shape[1]} label maps, expected {expected}"
             raise ValueError(msg)
-        inputs, labels = _augmented(batch, self.settings, self.augmentation, seed)
+        inputs, labels = _augmented(batch, self.settings, self.augmentation, seed, by_class=True)
         classes = labels[:, 0].long()
         return Prepared(inputs, classes, classes != IGNORE)
 

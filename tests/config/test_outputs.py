@@ -155,3 +155,10 @@ def test_measured_losses_of_several_classes_are_softmax_losses(tmp_path):
     assert parse(tmp_path, study() + "evaluate: {metrics: [losses], losses: [dice, lovasz]}\n")
     (fault,) = faults_of(tmp_path, study() + "evaluate: {metrics: [losses], losses: [bce]}\n")
     assert fault.startswith(":10 evaluate.losses.0: found 'bce'")
+
+
+def test_images_of_several_classes_may_be_zoomed(tmp_path):
+    zoomed = "{input: {zoom: 0.5}}"
+    assert parse(tmp_path, study(zoomed)).runs["a"].input.zoom == 0.5
+    (fault,) = faults_of(tmp_path, study("{input: {zoom: 0.5}, augment: {target_rounding: floor}}"))
+    assert fault.startswith(":8 runs.a.augment.target_rounding: found zoom 0.5 and 'floor'; expected")

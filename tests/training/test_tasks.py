@@ -158,6 +158,22 @@ def test_zoomed_targets_are_rounded_as_the_settings_say(rounding):
     assert torch.allclose(found.inputs, (pixels / 255 - 0.2) / 0.4, atol=1e-5)
 
 
+@pytest.mark.parametrize("zoom", [0.5, 2.0, 0.37])
+def test_zoomed_classes_are_those_of_the_nearest_pixels(zoom):
+    """No class between two others appears, and pixels that are not labelled stay so."""
+    given = batch(size=24)
+    given.labels[:] = torch.randint(0, 5, given.labels.shape, generator=torch.Generator().manual_seed(1))
+    given.labels[:, :, 3:9, 4:12] = 255
+    found = SoftmaxTask(Input(zoom=zoom), Augment()).prepare(given, seed=None)
+    side = round(24 * zoom)
+    assert (
+        found.target.shape == (len(given.images), side, side) == (len(found.inputs), *found.inputs.shape[2:])
+    )
+    at = [min(int((position + 0.5) * 24 / side), 23) for position in range(side)]
+    assert torch.equal(found.target, given.labels[:, 0][:, at][:, :, at])
+    assert torch.equal(found.valid, found.target != 255)
+
+
 def test_zoom_refuses_pixels_that_are_not_labelled():
     with pytest.raises(ValueError, match="interpolate only masks without ignored pixels"):
         BinaryTask(Input(zoom=0.5), Augment()).prepare(batch(size=8), seed=None)
