@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tiles of `skin_layers`: split by position, listed with their checksums, drawn in the colours of classes."""
+"""The tiles of `skin_layers`: split by position, listed with checksums, drawn in the colours of classes."""
 
 import re
 from itertools import product
