@@ -17,6 +17,7 @@ from microtome.config.features import Features, name_faults, reason_by_name, typ
 from microtome.io.annotations import Polygon, read_polygons
 from microtome.io.errors import AnnotationError
 from microtome.objects import labels
+from microtome.objects.placement import check_placement
 
 Patch = tuple[tuple[slice, slice], NDArray[np.bool_]]
 """Rows and columns of a window, and the pixels covered in it."""
@@ -115,7 +116,9 @@ def load_objects(
     polygons = read_polygons(path)
     options = {"kind": "instances", "classes": classes, "shape": shape, "name": str(path)}
     selection = select(polygons, features, **options)
-    drawn = labels.rasterize([polygons[n] for n in selection.chosen], shape, convention=convention)
+    chosen = [polygons[n] for n in selection.chosen]
+    check_placement(chosen, shape, name=str(path))
+    drawn = labels.rasterize(chosen, shape, convention=convention)
     numbers = np.array([0, *(n + 1 for n in selection.chosen)], np.int32)
     areas = {int(numbers[number]): area for number, area in drawn.areas.items()}
     of = dict(zip(numbers[1:].tolist(), selection.classes, strict=True))
@@ -153,6 +156,7 @@ def load_classes(
     options = {"kind": "semantic", "classes": classes, "shape": shape, "name": str(path)}
     selection = select(polygons, features, **options)
     chosen = [polygons[number] for number in selection.chosen]
+    check_placement(chosen, shape, name=str(path), are_objects=False)
     centre = labels.CONVENTIONS[convention]
     patches = [labels.covered(polygon.rings, shape, centre) for polygon in chosen]
     target = np.full(shape, outside, np.uint8)

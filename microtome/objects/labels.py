@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from microtome.io import label_images
 from microtome.io.annotations import Polygon, read_polygons
 from microtome.objects.markers import some
+from microtome.objects.placement import check_placement
 
 Labels = "NDArray[np.integer]"
 Convention = Literal["pixel_centre", "matlab", "first_pixel"]
@@ -240,7 +241,9 @@ def load_instances(
     """
     path = Path(path)
     if path.suffix.lower() in OUTLINE_SUFFIXES:
-        return rasterize(read_polygons(path), shape, convention=convention)
+        polygons = read_polygons(path)
+        check_placement(polygons, shape, name=str(path))
+        return rasterize(polygons, shape, convention=convention)
     labels = label_images.read(path, shape, page=page)
     _count_pieces(labels, name=str(path))
     numbers, pixels = np.unique(labels[labels > 0], return_counts=True)
