@@ -18,11 +18,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
+from microtome.class_maps import BACKGROUND, class_colors, rgb_bytes
+
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
 
-COLORS = ((200, 0, 0), (0, 114, 178), (0, 158, 115), (230, 159, 0), (204, 121, 167), (86, 180, 233))
-"""Red, green, blue of QuPath's colour of each class, in turn (Okabe and Ito 2008, after the first)."""
+COLOR = "#C80000"
+"""QuPath's colour of objects of one class; those of several have the colours of figures."""
 NAMESPACE = uuid.UUID("6a1f0c0e-5d0b-5c62-9d53-3f6f1f1f7a55")
 """Of the identifiers of objects, fixed so that equal objects get equal identifiers."""
 NO_MEASUREMENT = ("id", "class")
@@ -141,7 +143,8 @@ def as_geojson(
     columns = [column for column in table if column not in NO_MEASUREMENT]
     values = dict(zip(table["id"].tolist(), table[columns].to_numpy(float).tolist(), strict=True))
     of = dict(zip(table["id"].tolist(), table.get("class", [classes[0]] * len(table)), strict=True))
-    colors = {called: list(COLORS[place % len(COLORS)]) for place, called in enumerate(classes)}
+    chosen = class_colors((BACKGROUND, *classes)) if len(classes) > 1 else dict.fromkeys(classes, COLOR)
+    colors = {called: list(rgb_bytes(color)) for called, color in chosen.items()}
     features = []
     for number, outline in found.items():
         described = outline.__geo_interface__

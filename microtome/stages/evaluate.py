@@ -21,6 +21,7 @@ from microtome.metrics.summary import summarize
 from microtome.metrics.undefined import UndefinedMetricError
 from microtome.provenance import tsv
 from microtome.stages.targets import rasterize_targets
+from microtome.tables.parts.confusion import COUNTS, added_up
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -155,8 +156,8 @@ def evaluate_applied(options: Mapping[str, Any], applied: Path, folder: Path) ->
             label, the label file.
         applied: What `apply_run` wrote.
         folder: Gets `targets/`, `metrics.tsv` (one row per image, class and metric), `summary.tsv` (mean, sd
-            and a bootstrap 95 % interval over images) and `images.tsv`, which says of each image whether it
-            was measured.
+            and a bootstrap 95 % interval over images), `images.tsv`, which says of each image whether it
+            was measured, and `confusion.tsv`, the pixels of all images by true (rows) and predicted class.
 
     Returns:
         The summary.
@@ -175,7 +176,11 @@ def evaluate_applied(options: Mapping[str, Any], applied: Path, folder: Path) ->
         folders = {name: [place] for name, place in zip(FOLDERS, places, strict=True)}
         chosen = {**options, "samples": samples, "groups": dict.fromkeys(samples, "")}
         evaluate_run(chosen, folders, partial / "metrics.tsv")
-        table = summarize(tsv.read(partial / "metrics.tsv"))
+        frame = tsv.read(partial / "metrics.tsv")
+        matrix = added_up(frame, options["classes"])
+        if matrix is not None:
+            matrix.to_csv(partial / "confusion.tsv", sep="\t")
+        table = summarize(frame[~frame["metric"].str.startswith(COUNTS)])
         with finished_file(partial / "summary.tsv") as path:
             table.to_csv(path, sep="\t", index=False)
     return table

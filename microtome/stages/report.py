@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from microtome.class_maps import class_colors
 from microtome.datasets.catalogue import load_catalogue
-from microtome.figures.parts.colors import class_colors
 from microtome.files import finished_file
 from microtome.provenance import code
 from microtome.report.collect import collect

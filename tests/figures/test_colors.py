@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from microtome.class_maps import COLORS, class_colors, rgb_bytes
 from microtome.figures.parts.classes import error_map, legend_size, patch
-from microtome.figures.parts.colors import CLASSES, UNLABELLED, class_colors, rgb_bytes
+from microtome.figures.parts.colors import UNLABELLED
 from microtome.figures.parts.style import DOUBLE_COLUMN
 
 SEEN = {
@@ -55,9 +56,9 @@ def test_past_twelve_the_palette_comes_again_lighter_then_darker():
 
 def test_the_background_is_black_wherever_it_stands():
     assert class_colors(["tumor", "Background", "stroma"]) == {
-        "tumor": CLASSES[0],
+        "tumor": COLORS[0],
         "Background": "#000000",
-        "stroma": CLASSES[1],
+        "stroma": COLORS[1],
     }
 
 

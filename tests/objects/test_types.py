@@ -143,7 +143,8 @@ def test_classes_go_into_geojson_and_table(tmp_path):
     features = json.loads((tmp_path / "out/s.geojson").read_text(encoding="utf-8"))["features"]
     named = {int(f["properties"]["name"]): f["properties"]["classification"]["name"] for f in features}
     assert named == {7: "tumor", 9: "stroma", 300: "tumor"}
-    assert len({tuple(f["properties"]["classification"]["color"]) for f in features}) == 2
+    colors = {tuple(f["properties"]["classification"]["color"]) for f in features}
+    assert colors == {(86, 180, 233), (230, 159, 0)}, "those of figures, where the background is black"
     assert all("class" not in f["properties"]["measurements"] for f in features)
     table = pd.read_csv(tmp_path / "out/s.tsv", sep="\t")
     assert dict(zip(table["id"], table["class"], strict=True)) == named

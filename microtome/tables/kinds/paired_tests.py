@@ -8,7 +8,7 @@ import pandas as pd
 from microtome.metrics.summary import compare_all
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.numbers import ALL_CLASSES, values_of
+from microtome.tables.parts.numbers import ALL_CLASSES, metric_name, values_of
 from microtome.tables.parts.rows import select_rows
 
 NEEDS = frozenset({"runs"})
@@ -65,6 +65,6 @@ def tabulate(
         Column("p_holm", "p, corrected", format=FORMAT),
         Column("data", "Data", kind="text"),
     )
-    name = metric if class_name == ALL_CLASSES else f"{metric} of {class_name}"
-    note = NOTE.format(floor=2.0 / 2.0 ** int(found["n"].min()))
+    name = metric_name(metric, class_name)
+    note = f"{name}. {NOTE.format(floor=2.0 / 2.0 ** int(found['n'].min()))}"
     return Table(found, columns, title or f"Paired tests of {name}", note, inputs.data_kinds)

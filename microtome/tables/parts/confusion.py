@@ -36,18 +36,27 @@ def confusion_of(records: Sequence[RunRecord], classes: Sequence[str], *, part: 
         0, index=pd.Index(classes, name="truth"), columns=pd.Index(classes, name="prediction")
     )
     for record in records:
-        rows = _counts(record, part)
-        table = rows.pivot_table(index="class", columns="metric", values="value", aggfunc="sum")
-        found = table.reindex(index=classes, columns=[f"{COUNTS}{name}" for name in classes])
-        if rows.empty or found.isna().to_numpy().any():
+        found = added_up(_counts(record, part), classes)
+        if found is None:
             msg = (
                 f"run {record.run!r} (seed {record.seed}) has no counts of pixels by true and predicted "
                 f"class in part {part!r} for the classes {list(classes)}; add `overlap` to evaluate.metrics "
                 f"and evaluate it again"
             )
             raise ValueError(msg)
-        total = total + found.to_numpy().round().astype(np.int64)
+        total = total + found
     return total
+
+
+def added_up(metrics: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame | None:
+    """Add up the counts in tidy metrics: pixels (int64), K x K; None where they lack some of the classes."""
+    rows = metrics[metrics["metric"].str.startswith(COUNTS) & metrics["value"].notna()]
+    table = rows.pivot_table(index="class", columns="metric", values="value", aggfunc="sum")
+    found = table.reindex(index=classes, columns=[f"{COUNTS}{name}" for name in classes])
+    if rows.empty or found.isna().to_numpy().any():
+        return None
+    names = pd.Index(classes, name="truth"), pd.Index(classes, name="prediction")
+    return pd.DataFrame(found.to_numpy().round().astype(np.int64), *names)
 
 
 def shares_of(matrix: pd.DataFrame, normalize: str = "truth") -> pd.DataFrame:
@@ -95,4 +104,5 @@ def pooled_scores(
 
 def _counts(record: RunRecord, part: str) -> pd.DataFrame:
     frame = record.metrics
-    return frame[(frame["part"] == part) & frame["metric"].str.startswith(COUNTS)]
+    is_counted = frame["metric"].str.startswith(COUNTS) & frame["value"].notna()
+    return frame[(frame["part"] == part) & is_counted]
