@@ -111,7 +111,8 @@ def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:
     if size is None:
         return None
     plain = modalities.of_suffix(sample.image) is None
-    bits = int("".join(filter(str.isdigit, header_of(sample.image).dtype)) or 8) if plain else 8
+    dtype = (data.dtype or header_of(sample.image).dtype) if plain else "uint8"
+    bits = int("".join(filter(str.isdigit, dtype)) or 8)
     pixels = size.height * size.width
     return pixels, pixels * data.channels * -(-bits // 8)
 

@@ -48,14 +48,16 @@ def plan(content):
     return load_plans(Workflow(studies=("mini",)))["mini"]
 
 
-def own(dtype="uint8", **changes):
+def own(dtype="uint8"):
     rows = ["sample\tpart\timage\tlabel"]
     for part, (height, width) in SIDES.items():
         images.write(Path(f"{part}.tif"), np.zeros((3, height, width), dtype))
         images.write(Path(f"{part}-label.tif"), np.zeros((height, width), np.uint8))
         rows.append(f"{part}\t{part}\t{part}.tif\t{part}-label.tif")
     Path("s.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return plan(copy.deepcopy(OWN) | changes)
+    content = copy.deepcopy(OWN)
+    content["defaults"]["input"] = {"scale": {"uint8": 255, "uint16": 65535, "float32": 1}[dtype]}
+    return plan(content)
 
 
 PIXELS = 40 * 60 + 48 * 36
@@ -65,6 +67,14 @@ PIXELS = 40 * 60 + 48 * 36
 def test_own_images_count_as_they_are_held(dtype, size):
     """Images of three channels and targets of a byte, of training and validation alone."""
     assert held_bytes(own(dtype), "main", "net") == PIXELS * (3 * size + 1)
+
+
+def test_images_count_in_the_type_that_they_are_converted_to():
+    assert held_bytes(own(dtype="uint8"), "main", "net") == PIXELS * 4
+    images.write(Path("train.tif"), np.zeros((3, 40, 60), np.uint16))
+    content = copy.deepcopy(OWN)
+    content["data"]["dtype"] = "uint8"
+    assert held_bytes(plan(content), "main", "net") == PIXELS * 4
 
 
 def test_images_that_are_too_large_to_be_held_count_for_nothing(monkeypatch):
