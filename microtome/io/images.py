@@ -263,7 +263,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         msg = f"{path}: too large to decode as a whole ({error}); convert it to a tiled TIFF."
         raise ImageError(msg) from error
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, MemoryError) as error:
         msg = f"{path}: damaged or truncated image ({error}); expected a complete file: copy it again."
         raise ImageError(msg) from error
 

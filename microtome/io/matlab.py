@@ -2,6 +2,7 @@
 """Cubes in MATLAB files of version 4 to 7; SciPy reads them, the checks before and after are ours."""
 
 import math
+import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,16 @@ HDF5_PLACES = (0, 512)
 CUBE_DIMENSIONS = 3
 MAT_NUMBERS = {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 """Classes of MATLAB that are read; structures, functions and objects never are."""
-MAT_DAMAGE = (ValueError, TypeError, NotImplementedError, OSError, EOFError, KeyError, IndexError, zlib.error)
+MAT_DAMAGE = (
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    OSError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    zlib.error,
+)
 LARGEST_RATIO = 1032
 """What deflate, in which MATLAB packs variables, can make of a byte at most."""
 WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "lambda", "wl", "wavelist", "bands_nm")
@@ -84,8 +94,12 @@ def _guarded(path: Path, function: str, **options: Any) -> Any:
     from scipy import io
 
     try:
-        return getattr(io, function)(path, **options)
-    except (io.matlab.MatReadError, *MAT_DAMAGE) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # byte orders that are not known, names that stand twice
+            return getattr(io, function)(path, **options)
+    except (io.matlab.MatReadError, UserWarning, *MAT_DAMAGE) as error:
         raise CubeError(path, f"a damaged file ({error})", "a MATLAB file", "copy it again") from error
 
 

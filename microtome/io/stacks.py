@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """NumPy files (`.npy`) of many images of one size; nothing in them is executed."""
 
+import warnings
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 from microtome.io.errors import ImageError
 
 KINDS = {"b": "truth values", "u": "whole numbers", "i": "whole numbers", "f": "numbers", "U": "text"}
+DAMAGE = (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError, TokenError)
+"""What NumPy raises of damaged headers."""
 MAGIC = b"\x93NUMPY"
 AGAIN = "copy it again, or save it with numpy.save(…, allow_pickle=False)"
 
@@ -40,8 +44,10 @@ def open_stack(path: Path, *, dimensions: int) -> NDArray:
         if file.read(len(MAGIC)) != MAGIC:
             raise ImageError(path, "another format", expected, AGAIN)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError, OverflowError, MemoryError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of headers that Python 2 wrote
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGE as error:
         raise ImageError(path, f"what cannot be read ({error})", expected, AGAIN) from error
     if array.dtype.kind not in KINDS or array.ndim != dimensions or not array.size:
         found = f"an array of {array.dtype} and shape {array.shape}"

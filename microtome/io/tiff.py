@@ -15,6 +15,8 @@ from microtome.io.errors import ImageError
 from microtome.io.raster import LOW_STEPS, TURNS, ImageHeader
 
 DAMAGE = (tifffile.TiffFileError, OSError, RuntimeError, ValueError, IndexError, KeyError, struct.error)
+DAMAGE += (TypeError, ArithmeticError, AttributeError, MemoryError)
+"""What tifffile raises of damaged tags, beside its own error."""
 PIXEL_AXES = "YXSC"
 WITH_AXES = ("shaped", "lsm", "mmstack", "ome", "imagej", "ndtiff", "fluoview", "stk", "scanimage", "avs")
 """Kinds of TIFF whose metadata say what the pages are (names of tifffile)."""
