@@ -179,6 +179,31 @@ def test_a_plugin_works_like_a_built_in(project: Path) -> None:
     assert run(project, JOBS) == "6 (1, 1) True 3.0\n"
 
 
+CLASSES = """
+from microtome.config.load import load_workflow
+from microtome.study.load import load_plans
+
+run = load_plans(load_workflow({"studies": ["mine"], "scale": "paper"}))["mine"].study.runs["line"]
+print(run.network.out_channels, run.activation, run.segment.kind)
+"""
+
+
+@pytest.mark.parametrize(
+    ("classes", "loss", "expected"),
+    [
+        ("gap: 0, stripe: 255, edge: 7", "dice", "3 softmax argmax"),
+        ("gap: 0, stripe: 255", "lovasz", "2 softmax argmax"),
+        ("gap: 0, stripe: 255", "dice", "1 sigmoid threshold"),
+    ],
+)
+def test_a_network_plugged_in_has_as_many_outputs_as_the_study_asks_for(project, classes, loss, expected):
+    text = STUDY.replace("gap: 0, stripe: 255", classes).replace("{name: dice}", f"{{name: {loss}}}")
+    for name in ("bce", "brier, weight: 2"):
+        text = text.replace(f"{{name: {name}}}", "{name: cross_entropy}")
+    write(project, {"config/studies/mine.yaml": text})
+    assert run(project, CLASSES) == f"{expected}\n"
+
+
 def test_a_plugin_enters_the_digests_of_its_own_jobs(project: Path) -> None:
     """Where the project or its plugins lie counts for nothing."""
     before = states(project)

@@ -80,6 +80,7 @@ def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) ->
     seconds = {part: sum(card["seconds"].get(part, 0.0) for card in found) for part in ("train", "validate")}
     parameters = sum(card["network"].get("parameters", 0) for card in found)
     content = {key: options[key] for key in IDENTITY} | {
+        "activation": options.get("activation", "sigmoid"),
         "network": {
             "name": "ensemble",
             "members": list(options["members"]),

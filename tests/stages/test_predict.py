@@ -159,11 +159,11 @@ def test_ensembles_are_means(runs, tmp_path):
 
 
 def test_the_card_of_an_ensemble_sums_its_members(runs, tmp_path):
-    chosen = folders.IDENTITY | {"run": "mean", "members": ["unet", "dense"]}
+    chosen = folders.IDENTITY | {"run": "mean", "members": ["unet", "dense"], "activation": "softmax"}
     cards = [runs[run] / "card.json" for run in chosen["members"]]
     write_card(chosen, cards, tmp_path / "card.json")
     card, found = json.loads((tmp_path / "card.json").read_text()), [json.loads(c.read_text()) for c in cards]
-    assert card["network"]["name"] == "ensemble"
+    assert (card["network"]["name"], card["activation"]) == ("ensemble", "softmax")
     assert card["network"]["members"] == ["unet", "dense"]
     assert card["network"]["trained"] == [{"run": each["run"], "seed": each["seed"]} for each in found]
     assert card["network"]["parameters"] == sum(each["network"]["parameters"] for each in found)

@@ -19,6 +19,7 @@ from microtome.stages.predict import predict_batch
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
 from microtome.stages.train import TrainingFiles, train_run
+from microtome.training.checkpoint import write_tensors
 from microtome.training.patches import index_patches
 from tests.reference import region_losses
 from tests.stages import folders
@@ -106,6 +107,23 @@ def test_ensembles_average_classes_and_say_where_they_doubt(trained, tmp_path):
     assert np.array_equal(read_map(tmp_path / "mean/s3.tif"), mean_probability(maps))
     write_uncertainty(members, tmp_path / "doubt", activation="softmax")
     assert read_map(tmp_path / "doubt/s3.tif").shape == (2, 48, 64)
+
+
+@pytest.mark.parametrize("window", [folders.PLAIN, {"foveate": True, "nonuniform": True, "stride": 7}])
+def test_windows_of_three_classes_give_three_maps(tmp_path, window):
+    network = {"name": "ciresan", "variant": "w65", "maps": 2, "hidden": 4, "classes": 3}
+    torch.manual_seed(0)
+    write_tensors(tmp_path / "model.safetensors", networks.build(**network).state_dict(), "{}")
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 24)).astype(np.uint8)
+    images.write(tmp_path / "images/a.tif", pixels)
+    for name in ("softmax", "sigmoid"):
+        chosen = folders.options("unet", **CHOSEN, network=network, window=window) | {"activation": name}
+        weights = tmp_path / "model.safetensors"
+        predict_batch(chosen, weights, tmp_path / "images", tmp_path / name, device="cpu", threads=1)
+    every, last = (read_map(tmp_path / name / "a.tif") for name in ("softmax", "sigmoid"))
+    assert every.shape == (3, 20, 24)
+    assert np.allclose(every.sum(0), 1, atol=1e-5)
+    assert np.array_equal(every[-1:], last)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

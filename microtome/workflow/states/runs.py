@@ -83,7 +83,7 @@ def uncertainty(plan: StudyPlan, run: str) -> str:
 @cache
 def ensemble(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     """State of `ensemble`, which writes the card of an ensemble."""
-    options = identity(plan, split, run, seed) | _averaged(plan, run)
+    options = identity(plan, split, run, seed) | _averaged(plan, run) | {"activation": activation(plan, run)}
     return state_of("ensemble", options | {"data_source": plan.data_kind})
 
 
