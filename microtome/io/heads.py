@@ -6,6 +6,7 @@ look for its EXIF.
 """
 
 import struct
+import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,15 +51,19 @@ def depth(path: Path) -> tuple[int, int]:
 def orientation(path: Path, image: Image.Image) -> int:
     """How an opened picture is to be turned, a key of `TURNS`; what it cannot say counts as upright."""
     try:
-        if image.format == "PNG":
-            exif = Image.Exif()
-            exif.load(_png_exif(path) or image.info.get("exif") or EXIF_MARK)
-        else:
-            exif = image.getexif()
-        value = exif.get(ORIENTATION, 1)
+        with warnings.catch_warnings(action="ignore"):  # of damaged EXIF
+            value = _exif(path, image).get(ORIENTATION, 1)
     except DAMAGED_EXIF:
         return 1
-    return value if value in TURNS else 1
+    return value if isinstance(value, int) and value in TURNS else 1
+
+
+def _exif(path: Path, image: Image.Image) -> Image.Exif:
+    if image.format != "PNG":
+        return image.getexif()
+    exif = Image.Exif()
+    exif.load(_png_exif(path) or image.info.get("exif") or EXIF_MARK)
+    return exif
 
 
 def _png_exif(path: Path) -> bytes | None:

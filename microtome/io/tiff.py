@@ -137,7 +137,7 @@ def shape_of(series: tifffile.TiffPageSeries) -> tuple[int, int, int, str]:
 def orientation(page: tifffile.TiffPage) -> int:
     """How a page is to be turned (tag 274, a key of `TURNS`); what it cannot say counts as upright."""
     value = page.tags.valueof(ORIENTATION, default=1)
-    return value if value in TURNS else 1
+    return value if isinstance(value, int) and value in TURNS else 1
 
 
 def step_of(page: tifffile.TiffPage) -> int:

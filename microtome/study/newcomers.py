@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome.faults import Fault
+from microtome.files import unfit_for_files
 from microtome.study import modalities
 from microtome.study.headers import header_of, reason
 from microtome.study.sample import Sample
@@ -30,6 +31,8 @@ PICTURES = frozenset(
 """Endings of the images that `microtome.io.images` reads."""
 CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 """Files of other systems that are hidden there."""
+QUOTED = 120
+"""Characters of a path that a message repeats."""
 SHOWN = 5
 """Names listed in a message."""
 DIGEST = 8
@@ -107,8 +110,17 @@ def find_newcomers(folder: Path, study: Study, runs: Sequence[Run]) -> Newcomers
         damaged |= {path.name: wrong} if wrong else {}
         samples += _samples(path, taken[path], pages, mpp)
         notes += [(path.name, f"{len(pages)} pages, each of them an image")] if len(pages) > 1 else []
-    faults = tuple(fault for one in found for fault in one.faults)
+    faults = (*(fault for one in found for fault in one.faults), *unfit_faults("images", sorted(taken)))
     return Newcomers(tuple(samples), tuple(notes), damaged, faults)
+
+
+def unfit_faults(option: str, files: Iterable[Path]) -> Iterator[Fault]:
+    """Files of a folder that an option names, which no job can take by their names."""
+    for file in files:
+        if unfit := unfit_for_files(file.as_posix()):
+            yield Fault(
+                f"--config {option}", f"'{file.as_posix()[-QUOTED:]}', {unfit}", "another name; rename it"
+            )
 
 
 def is_hidden(path: Path) -> bool:

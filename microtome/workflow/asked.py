@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What `snakemake apply`, `evaluate_folder` and `export_model` are asked for."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,15 @@ from microtome.config.workflow import Workflow
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.study.headers import remembered
 from microtome.study.load import HEADERS
-from microtome.study.newcomers import Newcomers, find_newcomers, is_hidden, listing, results_name, same_names
+from microtome.study.newcomers import (
+    Newcomers,
+    find_newcomers,
+    is_hidden,
+    listing,
+    results_name,
+    same_names,
+    unfit_faults,
+)
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import Sample
 
@@ -63,6 +72,7 @@ def ask(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequence[str
     labels = pair_labels(found.samples, Path(workflow.labels)) if workflow.labels else {}
     if "labels" in needed and found.samples:
         faults += _label_faults(workflow.labels, found.samples, labels)
+    faults += unfit_faults("labels", map(Path, labels.values()))
     raise_faults(faults + of_export)
     return Asked(workflow.name or results_name(folder), found, labels)
 
@@ -100,13 +110,18 @@ def pair_labels(samples: Iterable[Sample], folder: Path) -> dict[str, str]:
     images = {one.image for one in listed}
     there = [path for path in sorted(folder.iterdir()) if not is_hidden(path)] if folder.is_dir() else []
     labels = {
-        path.stem: path.as_posix()
+        _composed(path.stem): path.as_posix()
         for suffix in reversed(LABEL_SUFFIXES)
         for path in there
         if path.suffix.lower() == suffix and path.as_posix() not in images
     }
-    stems = {one.sample: Path(one.image).stem for one in listed}
+    stems = {one.sample: _composed(Path(one.image).stem) for one in listed}
     return {sample: labels[stem] for sample, stem in stems.items() if stem in labels}
+
+
+def _composed(name: str) -> str:
+    """A name in one Unicode form; archives of macOS take letters with marks apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Fault]:
