@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Measure segmentations that other tools made, as a run is measured."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from microtome.class_maps import semantic_target
+from microtome.config.features import Features
 from microtome.config.scoring import Scoring
-from microtome.faults import Fault, nearest, raise_faults
+from microtome.faults import Fault, raise_faults
 from microtome.files import SEGMENTATIONS, files_by_name, finished_folder
 from microtome.io import images, views
-from microtome.io.annotations import read_polygons
 from microtome.metrics.families._context import Context
-from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances, rasterize
+from microtome.objects.features import load_classes, load_objects
+from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
+from microtome.objects.types import class_map
 from microtome.provenance.cards import METRICS_NAME
 from microtome.provenance.runs import RunRecord, external_records
 from microtome.stages.evaluate import measure_samples, objects_beside, write_metrics
@@ -27,20 +30,25 @@ from microtome.tables.parts.confusion import COUNTS
 from microtome.tables.parts.numbers import ALL_CLASSES
 from microtome.tables.parts.save import save_table
 
+logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 Pair = tuple[Path, Path]
 """The file of the truth and that of the prediction of one image."""
 PART, SPLIT = "scored", "main"
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2", ".bmp")
 PICKED = (
-    *("aji", "aji_plus", "pq", "object_f1", "dice", "mean_dice", "iou", "mean_iou", "accuracy"),
+    *("aji", "aji_plus", "pq", "mpq", "object_f1", "dice", "mean_dice", "iou", "mean_iou", "accuracy"),
     *("v_rand", "v_info", "pixel_error"),
 )
 """Metrics of the table; the others are in `metrics.tsv`."""
-TESTED = ("aji", "pq", "dice", "mean_dice", "accuracy", "v_rand")
+TESTED = ("aji", "pq", "mpq", "dice", "mean_dice", "accuracy", "v_rand")
 LOW = ("pixel_error",)
 THRESHOLDS = (0.5,)
 """Of boundary metrics: a map of classes is the same at each between 0 and 1."""
+EVERY = Features(regions="keep")
+"""Outlines of a prediction: one that encloses others is a fault of the tool, and counts."""
+ORDER = "area"
+BINARY = 2
 LISTED = 8
 """Names in a message."""
 
@@ -157,11 +165,10 @@ def read_map(
         ValueError: The file is at fault, or has another size.
     """
     shape = _size(path) if shape is None else shape
-    if scoring.kind == "instances":
-        labels = load_instances(path, shape, convention=scoring.convention).labels
-        return (labels > 0).astype(np.uint8), labels
     if path.suffix.lower() in OUTLINE_SUFFIXES:
-        return _drawn(path, shape, scoring), None
+        return _drawn(path, shape, scoring, Features() if is_truth else EVERY)
+    if scoring.kind == "instances":
+        return _numbered(path, shape, scoring)
     values = images.read(path, palette="index")
     if values.shape[:2] != shape:
         found = "{} x {}".format(*values.shape)
@@ -228,7 +235,7 @@ def certain(
     **more: Any,
 ) -> Context:
     """An image whose prediction is certain of each pixel, as a tool's map has no probabilities."""
-    names = range(len(classes)) if len(classes) > 2 else (1,)
+    names = range(len(classes)) if len(classes) > BINARY else (1,)
     return Context(
         truth=truth,
         truth_instances=numbers,
@@ -237,6 +244,7 @@ def certain(
         segmented_instances=objects,
         classes=classes,
         thresholds=thresholds,
+        activation="softmax" if len(classes) > BINARY else "sigmoid",
         **more,
     )
 
@@ -258,16 +266,31 @@ def _size(path: Path) -> tuple[int, int]:
     return header.height, header.width
 
 
-def _drawn(path: Path, shape: tuple[int, int], scoring: Scoring) -> np.ndarray:
-    """Classes from outlines that name theirs; what none covers is of the first class."""
-    polygons, known = read_polygons(path), list(scoring.classes)
-    unknown = sorted({p.classification for p in polygons if not p.negative} - set(known))
-    if unknown:
-        found = f"outlines of class {', '.join(map(repr, unknown[:LISTED]))}"
-        raise_faults([Fault(str(path), found, nearest(unknown[0], known))])
-    numbers = rasterize(polygons, shape, convention=scoring.convention).labels
-    of = [0, *(known.index(p.classification) if not p.negative else 0 for p in polygons)]
-    return np.array(of, np.uint8)[numbers]
+def _numbered(path: Path, shape: tuple[int, int], scoring: Scoring) -> tuple[np.ndarray, np.ndarray]:
+    """The objects of a label image, which are of one class."""
+    if len(scoring.classes) > BINARY:
+        found = f"numbers objects of {len(scoring.classes) - 1} classes without saying theirs"
+        msg = f"{path} {found}; give outlines that name them (GeoJSON), or score two classes"
+        raise ValueError(msg)
+    labels = load_instances(path, shape).labels
+    return (labels > 0).astype(np.uint8), labels
+
+
+def _drawn(
+    path: Path, shape: tuple[int, int], scoring: Scoring, features: Features
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Classes and objects from outlines; what none covers is of the first class."""
+    options = {"classes": list(scoring.classes), "convention": scoring.convention}
+    if scoring.kind == "instances":
+        found, of, left_out = load_objects(path, shape, features, **options)
+        drawn = class_map(found.labels, of), found.labels
+    else:
+        target, left_out = load_classes(path, shape, features, order=ORDER, outside=0, **options)
+        drawn = target, None
+    if left_out:
+        reasons = ", ".join(f"{count} ({reason})" for reason, count in left_out.items())
+        logger.warning("%s: outlines that are left out: %s", path, reasons)
+    return drawn
 
 
 def _listed(path: Path, suffixes: Collection[str]) -> dict[str, Path]:

@@ -94,13 +94,41 @@ def test_outlines_equal_the_maps_that_they_draw(tmp_path):
     write(tmp_path / "q", a=(squares((0, 0), (0, 20)) > 0).astype(np.uint8))
     score(tmp_path / "t", {"tool": tmp_path / "q"}, tmp_path / "classes", scoring=scoring)
     assert values(tmp_path / "classes")["a", "n", "dice"] == 1
-    with pytest.raises(ConfigurationError, match="outlines of class 'n'; expected 'nn'"):
-        score(
-            tmp_path / "t",
-            {"tool": tmp_path / "q"},
-            tmp_path / "x",
-            scoring=Scoring(classes={"rest": 0, "nn": 1}),
-        )
+    other = Scoring(classes={"rest": 0, "nn": 1})
+    with pytest.raises(ValueError, match=r"found 'n' on 2 outlines .*expected 'nn'"):
+        score(tmp_path / "t", {"tool": tmp_path / "q"}, tmp_path / "x", scoring=other)
+
+
+def test_objects_of_several_classes_by_hand(tmp_path):
+    for name in ("t", "p"):
+        (tmp_path / name).mkdir()
+    images.write_png(tmp_path / "a.png", np.zeros((40, 60), np.uint8))
+    geojson(tmp_path / "t/a.geojson", (0, 0, 10, "tumour"), (20, 0, 10, "stroma"), (40, 0, 10, "stroma"))
+    geojson(tmp_path / "p/a.geojson", (0, 0, 10, "tumour"), (20, 0, 10, "stroma"), (40, 0, 10, "tumour"))
+    scoring = Scoring(kind="instances", classes={"background": 0, "tumour": 1, "stroma": 2})
+    options = {"scoring": scoring, "pictures": tmp_path}
+    score(tmp_path / "t", {"tool": tmp_path / "p"}, tmp_path / "out", **options)
+    got = values(tmp_path / "out")
+    assert got["a", "all", "pq"] == 1, "of objects whatever their class"
+    assert got["a", "tumour", "pq"] == pytest.approx(1 / 1.5)
+    assert got["a", "stroma", "pq"] == pytest.approx(1 / 1.5)
+    assert got["a", "all", "mpq"] == pytest.approx(2 / 3)
+    found = write(tmp_path / "q", a=squares((0, 0), (0, 20)))
+    with pytest.raises(ValueError, match="numbers objects of 2 classes without saying theirs"):
+        score(tmp_path / "t", {"tool": found}, tmp_path / "x", **options)
+
+
+def test_regions_of_the_truth_are_left_out_and_said_but_count_as_faults_of_a_tool(tmp_path, caplog):
+    """A region of interest around the nuclei is no nucleus; a tool that finds one is wrong."""
+    for name in ("t", "p"):
+        (tmp_path / name).mkdir()
+        boxes = ((0, 0, 40, "n"), (2, 2, 10, "n"), (20, 20, 10, "n"))
+        geojson(tmp_path / name / "a.geojson", *boxes)
+    images.write_png(tmp_path / "a.png", np.zeros((50, 60), np.uint8))
+    score(tmp_path / "t", {"tool": tmp_path / "p"}, tmp_path / "out", scoring=OBJECTS, pictures=tmp_path)
+    got = values(tmp_path / "out")
+    assert (got["a", "all", "truth_objects"], got["a", "all", "predicted_objects"]) == (2, 1)
+    assert "outlines that are left out: 1" in caplog.text
 
 
 def test_two_outlines_take_the_size_of_the_image(tmp_path):
