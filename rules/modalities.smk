@@ -39,9 +39,25 @@ def environment(otherwise, stains):
     return found
 
 
+def stain_source(wildcards):
+    """What the stain of all images is fitted on: the batch of a sample, or a file outside the sheet."""
+    found = plan(wildcards)
+    outside = modalities.stains.fitted_on(found, wildcards.stain)
+    if outside:
+        return outside
+    _, sample = modalities.stains.of_folder(found, wildcards.stain)
+    return at.study("images/{batch}").format(
+        study=wildcards.study, batch=found.batch_of[sample]
+    )
+
+
 def applied_stains(wildcards):
-    """The stain targets of the runs whose maps `apply` needs."""
-    stains = modalities.stains.applied(plan(wildcards), wildcards.run)
+    """The stain targets of the runs whose maps `apply` needs, as their split has them."""
+    found = plan(wildcards)
+    stains = [
+        modalities.stains.folder(found, name, wildcards.split)
+        for name in modalities.stains.applied(found, wildcards.run)
+    ]
     return expand(
         at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
     )

@@ -2,17 +2,12 @@
 
 
 wildcard_constraints:
-    stain="[A-Za-z0-9_-]+",
+    stain="[A-Za-z0-9_@.-]+",
 
 
 rule fit_stain:
     input:
-        images=lambda wildcards: at.study("images/{batch}").format(
-            study=wildcards.study,
-            batch=plan(wildcards).batch_of[
-                plan(wildcards).study.stains[wildcards.stain].target
-            ],
-        ),
+        images=stain_source,
     output:
         profile=at.study("stains/{stain}/target.json"),
     log:

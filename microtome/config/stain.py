@@ -9,6 +9,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from microtome.config.section import Section, assume, option
 
+TARGETS = ("target", "target_image", "target_profile")
+"""Options of which a normalization has one."""
 NULLABLE = ("max_gain", "subsample")
 """Options for which null is a value of its own."""
 Lambda = Annotated[float, Field(ge=0, le=1)]
@@ -91,7 +93,17 @@ class ReinhardSettings(Section):
 class Normalization(Section):
     """What every way of stain normalization has."""
 
-    target: str = option(..., "the training sample whose stain all images get")
+    target: str | tuple[str, ...] | None = option(
+        None,
+        "the training sample whose stain all images get; several: each split (fold) takes the first that it "
+        "trains on",
+    )
+    target_image: str | None = option(
+        None, "instead: an image outside the sheet (RGB, 8 bits), its path from the project's folder"
+    )
+    target_profile: str | None = option(
+        None, "instead: a fitted profile (JSON, such as `stains/NAME/target.json` of other results)"
+    )
     fallback: Literal["target", "error"] = option(
         "target", "an image whose stains cannot be told apart: take those of the target and say so, or stop"
     )
@@ -99,7 +111,12 @@ class Normalization(Section):
     @property
     def parameters(self) -> dict[str, Any]:
         """What the target is fitted with; the images follow it."""
-        return self.model_dump(exclude={"method", "target", "fallback"})
+        return self.model_dump(exclude={"method", "fallback", *TARGETS})
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The samples that may be the target, the first choice first."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
 
 class Spcn(Normalization, SpcnSettings):

@@ -23,7 +23,7 @@ from microtome.stages.objects import export_objects
 from microtome.stages.predict import predict_folder, ready_model
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
-from microtome.stages.stain import normalize_batch
+from microtome.stages.stain import name_of_stain, normalize_batch
 from microtome.workflow.job import remedy
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ def _seen(settings: Options, trained: Trained, out: Path) -> Path:
         return out / "images"
     normalized = out / "stains" / stain["name"]
     if not normalized.is_dir():
-        target = next(path for path in trained.stains if path.parent.name == stain["name"])
+        target = next(path for path in trained.stains if name_of_stain(path) == stain["name"])
         normalize_batch(stain, target, out / "images", normalized)
     return normalized
 

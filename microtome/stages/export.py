@@ -13,6 +13,7 @@ from microtome.files import finished_file
 from microtome.metrics.summary import summarize
 from microtome.provenance import tsv
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
+from microtome.stages.stain import name_of_stain
 
 MEMBER_FILES = (WEIGHTS_NAME, CARD_NAME, "calibration.json", HISTORY_NAME)
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -45,7 +46,7 @@ def export_run(
         for name in MEMBER_FILES
         if (member / name).is_file()
     }
-    content |= {f"stains/{path.parent.name}.json": path.read_bytes() for path in stains}
+    content |= {f"stains/{name_of_stain(path)}.json": path.read_bytes() for path in stains}
     content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
     content["metrics.tsv"] = metrics.read_bytes()
     cards = [read_card(member / CARD_NAME, keys=TRAINED_KEYS) for member in members]

@@ -18,18 +18,40 @@ Options = Mapping[str, Any]
 
 
 def fit_stain(options: Options, source: Path, path: Path) -> None:
-    """Fit the stain that all images are to have on the target image in a folder; `path` gets it as JSON.
+    """Fit the stain that all images are to have; `path` gets it as JSON.
+
+    Args:
+        options: The rule's options (see `workflow.states`).
+        source: Folder with the target image, or that image, or (`is_profile`) what was fitted before.
+        path: Gets the profile, and what it is of.
 
     Raises:
-        StainError: The stains of the target cannot be told apart.
+        StainError: The stains of the target cannot be told apart, or a profile is of another form or method.
     """
-    image = views.find_sample([source], options["target"])
+    if options.get("is_profile"):
+        write_json(path, {"target": options["target"], "profile": _known_profile(source, options["method"])})
+        return
+    image = views.find_sample([source], options["target"]) if source.is_dir() else source
     try:
         profile = stain.fit_target(images.read(image), options["method"], **options["parameters"])
     except stain.StainError as error:
         msg = f"{image}: {error}; or choose another target in the study's `stains`"
         raise stain.StainError(msg) from error
     write_json(path, {"target": options["target"], "profile": profile.as_json()})
+
+
+def _known_profile(path: Path, method: str) -> Options:
+    """A profile that was fitted before, alone or as `fit_stain` writes it."""
+    content = read_json(path)
+    try:
+        profile = stain.profile_from_json(content.get("profile", content))
+    except (stain.StainError, AttributeError) as error:
+        msg = f"{path}: {error}"
+        raise stain.StainError(msg) from error
+    if profile.method != method:
+        msg = f"{path}: found a profile of method {profile.method!r}, expected {method!r}"
+        raise stain.StainError(msg)
+    return profile.as_json()
 
 
 def normalize_batch(options: Options, target: Path, source: Path, folder: Path) -> None:
@@ -58,6 +80,16 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
             write_json(partial / views.PROFILES / f"{path.stem}.json", report["profile"])
             shown = {name: value for name, value in report.items() if name != "profile"}
             write_json(partial / f"{path.stem}.json", {"sample": path.stem, **shown})
+
+
+def name_of_stain(target: Path) -> str:
+    """The name of the normalization of a `target.json`, whose folder may also name its sample.
+
+    Example:
+        >>> name_of_stain(Path("stains/spcn@tile-3/target.json"))
+        'spcn'
+    """
+    return target.parent.name.partition("@")[0]
 
 
 def _normalized(path: Path, profile: Options, options: Options) -> tuple[np.ndarray, dict[str, Any]]:

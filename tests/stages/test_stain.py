@@ -64,6 +64,24 @@ def test_options_of_the_study_reach_the_fit(batch):
     assert changed == {"train_lambda": 0.2, "percentile": 90, "seed": 4}
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_target_outside_the_sheet_and_a_profile_fitted_before_are_the_same(batch, tmp_path, method):
+    chosen, target = fitted(batch, method=method)
+    fit_stain(chosen | {"target": "n0.tif", "is_profile": False}, batch / "n0.tif", tmp_path / "image.json")
+    profile = json.loads(target.read_text())["profile"]
+    expected = {"target": "n0.tif", "profile": profile}
+    assert json.loads((tmp_path / "image.json").read_text()) == expected
+    bare = tmp_path / "bare.json"
+    bare.write_text(json.dumps(profile))
+    for name in (target, bare):
+        again = tmp_path / f"again-{name.name}"
+        fit_stain(chosen | {"target": name.name, "is_profile": True}, name, again)
+        assert json.loads(again.read_text()) == {"target": name.name, "profile": profile}
+    other = chosen | {"target": "x", "is_profile": True, "method": "staintools"}
+    with pytest.raises(stain.StainError, match=f"bare.json: found a profile of method '{method}', expected"):
+        fit_stain(other, bare, tmp_path / "no.json")
+
+
 @pytest.mark.parametrize(
     ("method", "changes"),
     [("macenko", {"beta": 0.3, "alpha": 5.0, "percentile": 90.0}), ("reinhard", {"luminosity": 0.7})],

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What only shows when a study's samples are known, said before anything runs."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans
+from microtome.study.modalities import stains
+from microtome.workflow.states import stains as states
 from tests.workflow.workspace import he_study, mini_study
 
 TEST = "slice-003"
@@ -79,7 +83,7 @@ def test_a_sample_without_results_is_refused(options: dict[str, Any], expected: 
     assert _load(**options) == expected
 
 
-def _stained(target: str, split: dict[str, Any] | None = None) -> list[str]:
+def _stained(target: str | list[str], split: dict[str, Any] | None = None) -> list[str]:
     """The faults of a study whose images get the stain of `target`."""
     content = he_study()
     content["stains"]["spcn"]["target"] = target
@@ -88,7 +92,7 @@ def _stained(target: str, split: dict[str, Any] | None = None) -> list[str]:
         content["data"]["phantom"]["images"] = {"train": 2, "val": 2, "test": 2}
     path = Path("config/studies/he.yaml")
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "target: tile" in text)
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "target:" in text)
     try:
         load_plans(Workflow(studies=("he",)))
     except ConfigurationError as error:
@@ -115,6 +119,76 @@ def test_a_stain_target_that_is_not_trained_on_is_refused(target: str, found: st
     nearest = r"'tile-00[01]'\? \(known: tile-000, tile-001\)"
     expected = f"{re.escape(found)}; expected a training sample: {nearest}"
     assert re.fullmatch(expected, fault), fault
+
+
+def test_folds_may_have_several_targets() -> None:
+    """Each takes the first that it trains on, never one that it tests."""
+    folds = {"kind": "folds", "k": 2, "seed": 3, "group_by": "sample"}
+    (fault,) = _stained("tile-000", folds)
+    assert "or several (target: [a, b]), of which each split takes the first that it trains on" in fault
+    names = [f"tile-{number:03d}" for number in range(6)]
+    assert _stained(names, folds) == []
+    plan = load_plans(Workflow(studies=("he",)))["he"]
+    chosen = {split: stains.target_of(plan, "spcn", split) for split in plan.splits}
+    assert len(set(chosen.values())) == 2
+    for split, target in chosen.items():
+        assert plan.splits[split][target] == "train"
+        assert target == next(name for name in names if plan.splits[split][name] == "train")
+        place = stains.folder(plan, "spcn", split)
+        assert plan.seen(split, "marked") == f"stains/{place}/images/{{batch}}"
+        assert stains.of_folder(plan, place) == ("spcn", target)
+        assert json.loads(states.fit_stain(plan, place))["options"]["target"] == target
+    assert stains.folder(plan, "spcn", "fold-0") == "spcn"
+    assert stains.folder(plan, "spcn", "fold-1") == f"spcn@{chosen['fold-1']}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"target_image": "t.png"}, None),
+        ({"target_image": "no.png"}, "target_image: found 'no.png', which does not exist; expected an image"),
+        (
+            {"target_image": "grey.png"},
+            "target_image: found 1 channels of type uint8 in 'grey.png'; expected an",
+        ),
+        ({"target_profile": "p.json"}, None),
+        ({"target_profile": "p.json", "train_lambda": 0.02}, None),
+        (
+            {"target_profile": "p.json", "train_lambda": 0.3},
+            "target_profile: found train_lambda 0.02 in 'p.json', ",
+        ),
+        (
+            {"target_profile": "p.json", "method": "macenko"},
+            "target_profile: found 'p.json', a profile of method 's",
+        ),
+        ({"target_profile": "broken.json"}, "target_profile: found 'broken.json', which cannot be read ("),
+        ({}, "spcn: found no target; expected one of target (training samples), target_image"),
+        (
+            {"target": "tile-000", "target_image": "t.png"},
+            "target_image: found target and target_image; expected",
+        ),
+    ],
+)
+def test_a_target_may_be_outside_the_sheet(settings: dict[str, Any], expected: str | None) -> None:
+    Image.new("RGB", (32, 32)).save("t.png")
+    Image.new("L", (32, 32)).save("grey.png")
+    Path("p.json").write_text(
+        json.dumps({"profile": {"method": "spcn", "parameters": {"train_lambda": 0.02}}})
+    )
+    Path("broken.json").write_text("[]")
+    content = he_study()
+    content["stains"]["spcn"] = settings
+    Path("config/studies/he.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    try:
+        load_plans(Workflow(studies=("he",)))
+        found = None
+    except ConfigurationError as error:
+        (found,) = (
+            str(fault).partition("stains.spcn.")[2] or str(fault).partition("stains.")[2]
+            for fault in error.faults
+        )
+    assert (found or "").startswith(expected or "")
+    assert (found is None) == (expected is None)
 
 
 def test_every_split_in_which_the_target_is_not_trained_on_is_named() -> None:

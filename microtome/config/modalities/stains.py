@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from microtome.config.section import Section, option
-from microtome.config.stain import StainNormalization
+from microtome.config.stain import TARGETS, StainNormalization
 from microtome.faults import Fault, nearest
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from microtome.config.yaml import Places
 
 RGB = 3
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+NAME_TEXT = "letters, digits, '-' and '_', as it becomes a folder"
 
 
 class StudyOptions(Section):
@@ -35,8 +38,21 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
     if study.stains and study.data.channels != RGB:
         expected = f"no stains, as data.channels is {study.data.channels}; stains are of RGB images"
         yield Fault(places(("stains",)), "stain normalization", expected)
+    for name, settings in study.stains.items():
+        yield from _check_stain(name, settings, places)
     for name, run in study.runs.items():
         yield from _check_run(study, name, run, places)
+
+
+def _check_stain(name: str, settings: StainNormalization, places: Places) -> Iterator[Fault]:
+    """A name that folders can have, and one target."""
+    if not NAME.fullmatch(name):
+        yield Fault(places(("stains", name)), f"the name '{name}'", NAME_TEXT)
+    given = [option for option in TARGETS if getattr(settings, option) not in (None, ())]
+    if len(given) != 1:
+        expected = "one of target (training samples), target_image (a file), target_profile (a JSON file)"
+        found = " and ".join(given) or "no target"
+        yield Fault(places(("stains", name, *given[-1:])), found, expected)
 
 
 def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
