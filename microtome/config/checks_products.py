@@ -357,6 +357,7 @@ class _Product:
 
     def _columns_of(self, option: str, value: Any) -> Iterator[Fault]:
         is_one, is_many = isinstance(value, str | Mapping), self.kind.takes_several(option)
+        seen: set[tuple[str, ...]] = set()
         for number, column in enumerate([value] if is_one else value or ()):
             here = (option,) if is_one or option not in self._given else (option, str(number))
             plain = {"metric": column} if isinstance(column, str) else dict(column)
@@ -364,6 +365,10 @@ class _Product:
             named = ("metric", "class", "published", "pooled")
             keys = {key: (*here, key) if key in written else here for key in named}
             metric, of = plain.get("metric"), plain.get("class", plain.get("class_name", EVERY_CLASS))
+            key = (str(metric), str(of), str(bool(plain.get("pooled"))))
+            if key in seen:
+                yield Fault(self._at(*here), f"'{metric}' of class '{of}' twice", "each column once")
+            seen.add(key)
             classes = self.known.get(metric, ()) if isinstance(metric, str) else ()
             is_each = is_many and of == EVERY_CLASS and classes and EVERY_CLASS not in classes
             if not is_each:  # else one column for each class

@@ -111,6 +111,15 @@ def test_pooled_values_are_of_all_pixels_together(root, tmp_path):
     assert (row["n"], "Pooled: from the pixels" in stem.with_suffix(".md").read_text()) == (3, True)
 
 
+def test_a_mean_that_is_named_as_well_stands_where_it_is_named(root, tmp_path):
+    columns = [{"metric": "mean_dice", "label": "Mean"}, "dice", {"metric": "iou", "class": "fat"}, "iou"]
+    stem = five.product(root, "tables", "metrics", tmp_path / "t", options={"columns": columns})
+    (head,) = (line for line in stem.with_suffix(".md").read_text().splitlines() if "| Run |" in line)
+    others = [f"IoU of {name}" for name in NAMES if name != "fat"]
+    dice = [f"Dice of {name}" for name in NAMES]
+    assert head.split(" | ")[1:-2] == ["Mean", *dice, "IoU of fat", *others, "mIoU"]
+
+
 def test_macro_means_may_leave_the_background_out(root, tmp_path):
     without = NAMES[1:]
     frame = five.evaluate(root, "first", tmp_path / "metrics.tsv", mean_classes=without)

@@ -345,6 +345,7 @@ def test_every_kind_has_a_title_option():
         "comparison",
         "paired_tests",
         "confusion_matrix",
+        "panoptic_classes",
         "data",
         "ablation",
         "by_group",

@@ -20,13 +20,14 @@ OF_CLASS = (
     "pixels@{class}",
 )
 OF_IMAGE = (
-    "accuracy",
     "mean_dice",
     "mean_iou",
     "mean_sensitivity",
     "mean_precision",
     "mean_f{beta}",
+    "accuracy",
 )
+"""The first sorts images where a study does not say by what: accuracy is that of the largest class."""
 COUNTS = "pixels@{class}"
 """What all others follow from, so that they can be pooled over the pixels of many images."""
 

@@ -140,14 +140,18 @@ def tabulate(
 def read_columns(columns: Sequence[str | Mapping[str, Any]], inputs: Inputs) -> list[MetricColumn]:
     """Read the metrics of a study's table: names, or mappings with the attributes of `MetricColumn`.
 
-    A metric that the runs have of each class and not of all together becomes one column a class.
+    A metric that the runs have of each class and not of all together becomes one column a class, and one of
+    the mean; those that are named as well stand where they are named.
 
     Raises:
         ValueError: There is none, one is named twice, or a mapping has an unknown key.
     """
     pairs = [record.metrics[["metric", "class"]].drop_duplicates() for record in inputs.runs]
     known = {pair for frame in pairs for pair in frame.itertuples(index=False, name=None)}
-    metrics = [column for item in columns for column in _expanded(read_column(item), inputs, known)]
+    asked = [read_column(item) for item in columns]
+    found = [(column, list(_expanded(column, inputs, known))) for column in asked]
+    named = {column.key for column, shown in found if shown == [column]}
+    metrics = [one for column, shown in found for one in shown if one == column or one.key not in named]
     keys = [metric.key for metric in metrics]
     if not keys or len(set(keys)) < len(keys):
         msg = f"a table of metrics needs at least one column and each only once, found {keys}"
