@@ -216,7 +216,7 @@ def _check_bands(first: str, expected: pd.DataFrame, sample: str, found: pd.Data
     apart = same and (found["wavelength_nm"] - expected["wavelength_nm"]).abs().max() > WAVELENGTH_TOLERANCE
     if not same or apart:
         wrong = f"sample {sample}: found {_span(found)}, expected {_span(expected)} as in sample {first}"
-        msg = f"{wrong}; a study takes cubes of one camera setting, so leave the others out"
+        msg = f"{wrong}; a study takes cubes of one camera setting with the same bad bands (bbl)"
         raise BandError(msg)
 
 

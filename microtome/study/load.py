@@ -84,7 +84,7 @@ def load_plans(
                 public = _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
                 faults += grouped(public)
                 faults += _faults_beside_study(draft, found)
-                faults += _label_faults(draft.study, found, root) if look_at_files else []
+                faults += grouped(_label_faults(draft.study, found, root)) if look_at_files else []
                 faults += _depth_faults(draft, found, root) if look_at_files else []
                 plans[name] = _plan(draft.study, _scale_of(draft.study, workflow.scale), root, found)
                 faults += _external_faults(plans[name], draft.places) if look_at_files else []
@@ -188,9 +188,10 @@ def _scale_of(study: Study, scale: str) -> str:
 
 
 def _label_faults(study: Study, found: Inspected, root: Path) -> list[Fault]:
-    """What is wrong with what labels say, as far as they can be read."""
+    """What is wrong with what labels and headers say beside the study, as far as they can be read."""
     samples = resolve(found.samples, root)
-    return [fault for check in modalities.ask("check_labels") for fault in check(study, samples, found.sheet)]
+    checks = (*modalities.ask("check_labels"), *modalities.ask("check_headers"))
+    return [fault for check in checks for fault in check(study, samples, found.sheet)]
 
 
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from microtome.io.errors import CubeError
 from microtome.study.headers import Size, look, missing, reason
 
 if TYPE_CHECKING:
+    from microtome.config.modalities.cubes import Cubes
     from microtome.config.run import Run
     from microtome.config.study import Data, Study
+    from microtome.io.envi_header import Header
     from microtome.study.plan import StudyPlan
     from microtome.study.sample import Sample
 
@@ -79,6 +82,64 @@ def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Itera
             yield Fault(f"{sheet}:{s.row} image", f"'{s.image}', a cube", expected)
         elif study.cubes is not None and not s.more.get("cube"):
             yield Fault(f"{sheet}:{s.row} cube", "nothing", needed)
+
+
+def check_headers(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """What ENVI headers say of scales, bands and exposures, against the study and one another."""
+    first = None
+    for sample in samples if study.cubes else ():
+        files = {name: sample.more.get(name) for name in COLUMNS}
+        headers = {name: _header(path) for name, path in files.items() if path}
+        if cube := headers.get("cube"):
+            first = first or cube
+            where = f"{sheet}:{sample.row}"
+            yield from _check_bands(study.cubes, cube, first, f"{where} cube")
+            if not study.cubes.calibrated:
+                yield from _check_exposures(study.cubes, files, headers, where)
+
+
+def _check_bands(options: Cubes, cube: Header, first: Header, where: str) -> Iterator[Fault]:
+    good, others = (header.bands - len(header.bad_bands) for header in (cube, first))
+    found = (
+        f"{good} bands{' that are not marked bad (bbl)' * bool(cube.bad_bands)} in '{cube.path.as_posix()}'"
+    )
+    if good != others:
+        yield Fault(where, found, f"{others}, as in '{first.path.as_posix()}'; leave out the same in all")
+    elif good < options.bands.width:
+        yield Fault(where, found, f"at least {options.bands.width}, as cubes.bands.width says")
+    if options.calibrated and options.scale and cube.scale and not isclose(options.scale, cube.scale):
+        found = f"reflectance scale factor = {cube.scale:g} in '{cube.path.as_posix()}'"
+        expected = f"{options.scale:g}, as cubes.scale says; leave cubes.scale out, or correct the header"
+        yield Fault(where, found, expected)
+
+
+def _check_exposures(
+    options: Cubes, files: Mapping[str, str | None], headers: Mapping[str, Header | None], where: str
+) -> Iterator[Fault]:
+    """References of another exposure than the cube's: scaled where this is asked for and frames suffice."""
+    own = headers["cube"].exposure
+    known = {name: header.exposure for name, header in headers.items() if header and header.exposure}
+    others = [
+        name for name in ("dark", "blank") if own and not isclose(known.get(name, own), own, rel_tol=1e-3)
+    ]
+    for name in others:
+        found = f"exposure {known[name]:g} in '{files[name]}', and {own:g} in its cube"
+        expected = "the same; name the reference of this recording, or set cubes.scale_exposure: true"
+        if options.scale_exposure:
+            if files.get("bias") or (name == "blank" and files.get("blank_dark")):
+                continue
+            expected = "a dark frame of each exposure: name one in the column `blank_dark`, or the `bias`"
+        yield Fault(f"{where} {name}", found, expected)
+
+
+def _header(path: str) -> Header | None:
+    """A sound ENVI header; None of other files, and of unsound ones, which are faults by themselves."""
+    from microtome.io.envi_header import read_header
+
+    try:
+        return read_header(Path(path)) if is_envi(path) else None
+    except (CubeError, OSError):
+        return None
 
 
 def seen(_: StudyPlan, split: str, run: Run) -> str | None:
