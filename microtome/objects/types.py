@@ -66,9 +66,14 @@ def class_map(labels: NDArray[np.int32], of: Mapping[int, int]) -> NDArray[np.ui
         >>> class_map(np.array([[0, 7, 9]], np.int32), {7: 1, 9: 2})
         array([[0, 1, 2]], dtype=uint8)
     """
-    numbers, index = np.unique(labels, return_inverse=True)
-    table = np.array([of[number] if number else 0 for number in numbers.tolist()], np.uint8)
-    return table[index].reshape(labels.shape)
+    largest = int(labels.max(initial=0))
+    if largest > labels.size:  # few objects with large numbers
+        numbers, labels = np.unique(labels, return_inverse=True)
+        return np.array([of.get(number, 0) for number in numbers.tolist()], np.uint8)[labels]
+    table = np.zeros(largest + 1, np.uint8)
+    present = [number for number in of if number <= largest]
+    table[present] = [of[number] for number in present]
+    return table[labels]
 
 
 def _votes(index: NDArray, classes: NDArray, size: int, count: int) -> NDArray[np.int64]:

@@ -257,10 +257,10 @@ def header_of(path: str) -> ImageHeader:
     return images.ImageHeader(**dict(zip(names, _known[key], strict=True)))
 
 
-def names_of(path: str) -> dict[tuple[str, str], int]:
-    """The names and object types in a file of outlines, with their numbers; none where it cannot be read.
+def names_of(path: str, where: str) -> Generator[Fault, None, dict[tuple[str, str], int]]:
+    """The names and object types in a file of outlines, with their numbers; yields what is wrong with it.
 
-    What is wrong with such a file is said when it is drawn.
+    A file that is not there has none; that is a fault of its own.
     """
     from microtome.io.annotations import AnnotationError, read_names
 
@@ -269,7 +269,11 @@ def names_of(path: str) -> dict[tuple[str, str], int]:
         key = (f"names of {path}", status.st_mtime_ns, status.st_size)
         if key not in _known:
             _known[key] = tuple((*names, count) for names, count in read_names(path).items())
-    except (AnnotationError, OSError):
+    except AnnotationError as error:
+        expected = "a complete file of outlines; export or copy it again"
+        yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
+        return {}
+    except OSError:
         return {}
     return {(name, kind): count for name, kind, count in _known[key]}
 

@@ -14,7 +14,7 @@ from microtome.io import images
 from microtome.io.raster import ArraySource
 from microtome.metrics.families import instances
 from microtome.metrics.families._context import Context
-from microtome.objects.types import vote, vote_of_maps
+from microtome.objects.types import class_map, vote, vote_of_maps
 from microtome.stages.objects import export_objects
 from microtome.stages.segment import segment_batch
 from microtome.stages.targets import rasterize_targets
@@ -92,6 +92,13 @@ def test_objects_without_a_class_are_refused(types, told, files):
         Image.fromarray(types).save(files / "t.png")
     with raises(ValueError, match=told):
         rasterize(files, "l.png", None if types is None else "t.png")
+
+
+def test_large_numbers_take_no_more_memory_than_small_ones():
+    labels, types = drawn()
+    large = np.where(labels == 300, 2**31 - 1, labels).astype(np.int32)
+    assert np.array_equal(class_map(large, {7: 1, 9: 2, 2**31 - 1: 1}), types)
+    assert np.array_equal(class_map(labels, {7: 1, 9: 2, 300: 1, 4000: 2}), types), "objects without a pixel"
 
 
 def maps(labels, types, certainty=0.9):

@@ -63,6 +63,14 @@ def test_every_name_that_no_class_has_is_one_fault(project):
     assert plan.has_outlines, "the images give outlines their size"
 
 
+def test_files_that_cannot_be_read_are_faults(project):
+    found = faults(project, "<Annotation>", [box(0, 0, 5, 5, name="tumor")], {"type": "Topology"})
+    assert len(found) == 2, found
+    assert "2 label: found" in found[0]
+    assert "train.xml', which cannot be read (found not well-formed XML" in found[0]
+    assert "test.geojson', which cannot be read (found JSON of type 'Topology'" in found[1]
+
+
 def test_layers_of_imagescope_are_names_too(project):
     (fault,) = faults(project, layer("Tumour", (0, 0, 5, 5)))
     assert "found 'Tumour' on 1 outline (names found: Tumour)" in fault

@@ -61,9 +61,10 @@ def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterat
     known = classes[1:] if targets.kind == "instances" else classes
     seen: dict[tuple[str, str], list[str]] = {}
     for sample in drawn:
-        named = _chosen(headers.names_of(str(sample.label)), targets)
-        for fault in name_faults(named, targets.features, known):
-            seen.setdefault(fault, []).append(f"{sheet}:{sample.row} label '{sample.label}'")
+        where = f"{sheet}:{sample.row} label"
+        named = yield from headers.names_of(str(sample.label), where)
+        for fault in name_faults(_chosen(named, targets), targets.features, known):
+            seen.setdefault(fault, []).append(f"{where} '{sample.label}'")
     for (found, expected), places in seen.items():
         more = f" (and in {len(places) - 1} further files)" if len(places) > 1 else ""
         remedy = "; or see targets.features (names, skip)"
