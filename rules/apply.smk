@@ -2,12 +2,14 @@
 #   snakemake apply           --config study=nuclei run=exp_9 images=FOLDER
 #   snakemake evaluate_folder --config study=nuclei run=exp_9 images=FOLDER labels=FOLDER
 #   snakemake export_model    --config study=nuclei run=exp_9 export=FOLDER
+#   snakemake apply           --config model=FILE.zip images=FOLDER
 rule apply_run:
     input:
         images=new_files,
         weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
         calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
         stains=applied_stains,
+        bands=applied_bands,
     output:
         folder=directory(at.run("applied/{folder}")),
     log:
@@ -27,16 +29,27 @@ rule apply_run:
         mem_mb=grow(4000),
         runtime=lasting(240),
     params:
-        state=lambda wildcards: states.applied.apply(
-            plan(wildcards),
-            wildcards.run,
-            int(wildcards.seed),
-            new_rows(plan(wildcards)),
-        ),
+        state=applied_state,
     message:
         "{wildcards.study}: apply {wildcards.run} to the images in {wildcards.folder}"
     script:
         "../scripts/apply_run.py"
+
+
+use rule apply_run as apply_model with:
+    input:
+        images=new_files,
+        archive=lambda wildcards: [OPTIONS.model] if OPTIONS.model else [],
+    output:
+        folder=directory(at.model("applied/{folder}")),
+    log:
+        at.log("apply_model", "model", "folder"),
+    benchmark:
+        at.times("apply_model", "model", "folder")
+    conda:
+        environment("../envs/torch.yaml", packed_stains)
+    message:
+        "{wildcards.model}: apply it to the images in {wildcards.folder}"
 
 
 rule evaluate_applied:
@@ -56,17 +69,25 @@ rule evaluate_applied:
         mem_mb=grow(3000),
         runtime=lasting(120),
     params:
-        state=lambda wildcards: states.applied.evaluate_applied(
-            plan(wildcards),
-            wildcards.split,
-            wildcards.run,
-            int(wildcards.seed),
-            labelled_rows(plan(wildcards)),
-        ),
+        state=evaluated_state,
     message:
         "{wildcards.study}: evaluate {wildcards.run} on the images in {wildcards.folder}"
     script:
         "../scripts/evaluate_applied.py"
+
+
+use rule evaluate_applied as evaluate_model with:
+    input:
+        applied=at.model("applied/{folder}"),
+        labels=new_labels,
+    output:
+        folder=directory(at.model("evaluated/{folder}")),
+    log:
+        at.log("evaluate_model", "model", "folder"),
+    benchmark:
+        at.times("evaluate_model", "model", "folder")
+    message:
+        "{wildcards.model}: evaluate it on the images in {wildcards.folder}"
 
 
 rule export_run:
@@ -75,6 +96,7 @@ rule export_run:
         cards=lambda wildcards: applied_files(wildcards, "card.json"),
         calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
         stains=applied_stains,
+        bands=applied_bands,
         metrics=at.run("metrics.tsv"),
     output:
         archive=f"{OPTIONS.export or 'exports'}/{{study}}-{{run}}-{{split}}-seed{{seed}}.zip",
@@ -93,6 +115,8 @@ rule export_run:
             plan(wildcards),
             wildcards.run,
             DATASETS.get(str(plan(wildcards).study.data.dataset)),
+            wildcards.split,
+            int(wildcards.seed),
         ),
     message:
         "{wildcards.study}: pack {wildcards.run} for use elsewhere"
@@ -102,7 +126,7 @@ rule export_run:
 
 rule apply:
     input:
-        lambda wildcards: asked_for(at.run("applied/{folder}"), "images"),
+        lambda wildcards: asked_for("applied/{folder}", "images"),
     log:
         "logs/apply.log",
     localrule: True
@@ -122,7 +146,7 @@ rule apply:
 
 rule evaluate_folder:
     input:
-        lambda wildcards: asked_for(at.run("evaluated/{folder}"), "images", "labels"),
+        lambda wildcards: asked_for("evaluated/{folder}", "images", "labels"),
     log:
         "logs/evaluate_folder.log",
     localrule: True
@@ -142,4 +166,4 @@ rule evaluate_folder:
 
 rule export_model:
     input:
-        lambda wildcards: asked_for(rules.export_run.output.archive, "export"),
+        lambda wildcards: packed_for(rules.export_run.output.archive),

@@ -36,8 +36,8 @@ def times_failed(section):
 def asked(*needed):
     """What the options study, run, split, seed, images, labels ask for; a message where one is missing or wrong."""
     try:
-        return ask(OPTIONS, PLANS, needed)
-    except (ConfigurationError, OSError) as error:
+        return ask(OPTIONS, PLANS, needed, at=at)
+    except (ValueError, OSError) as error:
         raise WorkflowError(str(error)) from None
 
 
@@ -71,20 +71,6 @@ def new_files(wildcards):
     return asked("images").newcomers.files
 
 
-def new_rows(of):
-    """The images as rows; the pixel size is the file's own, or else that of the study of the run."""
-    return asked("images").newcomers.rows(of.study.data.mpp)
-
-
-def labelled_rows(of):
-    """The images as rows, with their labels."""
-    found = asked("images", "labels")
-    return [
-        row | {"label": found.labels[row["sample"]]}
-        for row in found.newcomers.rows(of.study.data.mpp)
-    ]
-
-
 def new_labels(wildcards):
     """Their labels, each once."""
     return list(dict.fromkeys(asked("images", "labels").labels.values()))
@@ -102,12 +88,29 @@ def applied_files(wildcards, name):
     ]
 
 
-def asked_for(pattern, *needed):
-    """The file or folder that the options ask for."""
-    return pattern.format(
-        study=OPTIONS.study,
-        split=OPTIONS.split,
-        run=OPTIONS.run,
-        seed=OPTIONS.seed,
-        folder=asked(*needed).folder,
-    )
+def applied_state(wildcards):
+    """The state of `apply_run`, or of `apply_model`."""
+    found = asked("images")
+    return states.applied.apply(found.plan, found.run, found.seed, found.rows())
+
+
+def evaluated_state(wildcards):
+    """The state of `evaluate_applied`, or of `evaluate_model`."""
+    found = asked("images", "labels")
+    identity = (found.plan, found.split, found.run, found.seed)
+    return states.applied.evaluate_applied(*identity, found.rows(labelled=True))
+
+
+def asked_for(name, *needed):
+    """The file or folder that the options ask for, of a run or of a packed model."""
+    found = asked(*needed)
+    pattern = at.model(name) if found.model else at.run(name)
+    of = {"study": found.plan.study.name, "split": found.split, "run": found.run}
+    return pattern.format(**of, seed=found.seed, model=found.model, folder=found.folder)
+
+
+def packed_for(pattern):
+    """The archive that the options ask for."""
+    found = asked("export")
+    of = {"study": found.plan.study.name, "split": found.split, "run": found.run}
+    return pattern.format(**of, seed=found.seed)

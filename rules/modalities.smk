@@ -33,7 +33,8 @@ def environment(otherwise, stains):
     """The environment of a job: StainTools has packages that nothing else needs."""
 
     def found(wildcards):
-        methods = modalities.stains.methods(plan(wildcards), stains(wildcards))
+        of = plan(wildcards) if hasattr(wildcards, "study") else asked("images").plan
+        methods = modalities.stains.methods(of, stains(wildcards))
         return "../envs/stain.yaml" if "staintools" in methods else otherwise
 
     return found
@@ -51,6 +52,15 @@ def stain_source(wildcards):
     )
 
 
+def applied_bands(wildcards):
+    """The table of the bands that the runs whose maps `apply` needs see, if they see any."""
+    is_needed = modalities.cubes.applied(
+        plan(wildcards), wildcards.run, int(wildcards.seed)
+    )
+    table = at.study("bands/{split}/bands.tsv")
+    return [table.format(**wildcards)] if is_needed else []
+
+
 def applied_stains(wildcards):
     """The stain targets of the runs whose maps `apply` needs, as their split has them."""
     found = plan(wildcards)
@@ -61,3 +71,9 @@ def applied_stains(wildcards):
     return expand(
         at.study("stains/{stain}/target.json"), study=wildcards.study, stain=stains
     )
+
+
+def packed_stains(wildcards):
+    """The normalizations of a packed model."""
+    found = asked("images")
+    return modalities.stains.applied(found.plan, found.run)

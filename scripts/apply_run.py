@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Apply a trained run to new images."""
+"""Apply a trained run, or a packed one, to new images."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
-from microtome.stages.apply import Trained, apply_run
+from microtome.stages.apply import Trained, apply_run, unpacked
 from microtome.workflow.job import job
 
-with job(snakemake.params.state, snakemake.log[0]) as options:
-    apply_run(
-        options,
-        Trained(
-            [Path(path).parent for path in snakemake.input.weights],
-            [Path(path) for path in snakemake.input.stains],
-        ),
-        Path(snakemake.output.folder),
-        device=snakemake.config.get("device", "auto"),
-        threads=snakemake.threads,
-    )
+found, folder = snakemake.input, Path(snakemake.output.folder)
+names = ("archive", "weights", "stains", "bands")
+archive, members, stains, bands = ([*map(Path, found.get(name, []))] for name in names)
+files = Trained([path.parent for path in members], stains, bands)
+
+with (
+    job(snakemake.params.state, snakemake.log[0]) as options,
+    unpacked(options, archive[0], folder) if archive else nullcontext(files) as trained,
+):
+    device, threads = snakemake.config.get("device", "auto"), snakemake.threads
+    apply_run(options, trained, folder, device=device, threads=threads)

@@ -11,6 +11,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         options,
         members=[Path(path).parent for path in snakemake.input.weights],
         stains=[Path(path) for path in snakemake.input.stains],
+        bands=[Path(path) for path in snakemake.input.bands],
         metrics=Path(snakemake.input.metrics),
         archive=Path(snakemake.output.archive),
     )

@@ -35,7 +35,9 @@ BELOW["stages"] = (*BELOW["report"], "report", "workflow")
 NARROW = {
     ("study", "provenance"): ("microtome.provenance.code",),
     ("study", "phantoms"): ("microtome.phantoms",),
-    ("workflow", "provenance"): ("microtome.provenance.code", "microtome.provenance.environment"),
+    ("workflow", "provenance"): tuple(
+        f"microtome.provenance.{name}" for name in ("code", "environment", "archives", "cards")
+    ),
     ("stages", "workflow"): ("microtome.workflow.paths", "microtome.workflow.job"),
     **{(room, "study"): ("microtome.study.sample",) for room in SHOWN},
 }

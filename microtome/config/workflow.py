@@ -3,7 +3,7 @@
 
 from typing import Any, Literal
 
-from pydantic import PositiveInt, field_validator
+from pydantic import PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.section import Section, option
 
@@ -84,6 +84,15 @@ class Workflow(Section):
         None,
         "likewise: what their results are called; null: the folder's name and a digest of its place",
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$",
+    )
+    mpp: PositiveFloat | None = option(
+        None, "likewise: their pixel size, micrometres, where the files do not say it, or say it wrongly"
+    )
+    model: str | None = option(
+        None, "likewise: a packed model (`export_model`) instead of study, run, split and seed"
+    )
+    phantom_model: bool = option(
+        False, "likewise: whether a run that was trained on simulated images may be used on these"
     )
     labels: str | None = option(
         None, "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, XML, GeoJSON)"

@@ -130,8 +130,17 @@ def read_json(path: Path) -> Any:
     """
     size = path.stat().st_size
     _refuse(size > LARGEST_FILE, f"{path} has {size} bytes, expected at most {LARGEST_FILE}")
+    return parse_json(path.read_bytes(), path)
+
+
+def parse_json(content: bytes, path: str | Path) -> Any:
+    """Read JSON from bytes, see `read_json`; `path` is where they come from, for messages.
+
+    Raises:
+        ValueError: As `read_json`.
+    """
     try:
-        found = json.loads(path.read_bytes().decode("utf-8"), object_pairs_hook=_object, parse_int=_whole)
+        found = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_int=_whole)
         _refuse(_is_deeper(found, DEEPEST), f"values nested more than {DEEPEST} deep")
         json.dumps(found, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:

@@ -3,7 +3,8 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ import torch
 from microtome.devices import repeatable
 from microtome.files import finished_folder, merge_folder
 from microtome.io import images, views
-from microtome.provenance.cards import WEIGHTS_NAME
+from microtome.io.depth import as_dtype
+from microtome.io.errors import ImageError
+from microtome.provenance.archives import read_archive, unpack
+from microtome.provenance.cards import CARD_NAME, WEIGHTS_NAME, read_json
 from microtome.stages.applied import DONE, FAILED, SUMMARY
 from microtome.stages.calibrate import calibrate_maps
+from microtome.stages.cubes import calibrate_cubes, cut_batch, cut_raw_batch
 from microtome.stages.images import import_images
 from microtome.stages.objects import export_objects
 from microtome.stages.predict import predict_folder, ready_model
@@ -41,10 +46,40 @@ class Trained:
     Attributes:
         members: Folders of the trained runs: one, or the members of an ensemble, in the order of the options.
         stains: Stain targets, `stains/{name}/target.json`, of the normalizations that they use.
+        bands: The table of the bands that they see, `bands.tsv`, where they see any.
     """
 
     members: Sequence[Path]
     stains: Sequence[Path] = ()
+    bands: Sequence[Path] = ()
+
+
+@contextmanager
+def unpacked(options: Options, archive: Path, beside: Path) -> Iterator[Trained]:
+    """The files of a packed model, unpacked into a folder that is deleted afterwards.
+
+    Args:
+        options: Those of `apply_run`; `members` say which runs these are.
+        archive: What `export_run` wrote.
+        beside: The folder is made beside this one.
+
+    Raises:
+        ArchiveError: It is no packed model, or a file of it is not what was listed.
+    """
+    names = [member["run"] for member in options["members"]]
+    folders = [
+        name if names.count(name) == 1 else f"{name}/seed-{member['seed']}"
+        for name, member in zip(names, options["members"], strict=True)
+    ]
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=beside.parent, prefix=".model-") as scratch:
+        folder = Path(scratch)
+        unpack(read_archive(archive), folder)
+        yield Trained(
+            [folder / name for name in folders],
+            sorted(folder.glob("stains/*/target.json")),
+            sorted(folder.glob("bands.tsv")),
+        )
 
 
 def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, threads: int) -> pd.DataFrame:
@@ -53,7 +88,8 @@ def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, 
     Args:
         options: The rule's options (see `workflow.states`); `samples` are rows with sample, image, page, mpp.
         trained: The files of the run.
-        folder: Gets `images/`, `predictions/`, `segmentations/` and, of ensembles that say where they doubt,
+        folder: Gets `images/` (of cubes their pictures, and `cubes/`, what their calibration met),
+            `predictions/`, `segmentations/` and, of ensembles that say where they doubt,
             `uncertainty/`, one OME-TIFF an image each; `stains/{name}/` where stains are normalized; of runs
             that separate objects `objects/`, GeoJSON and a table an image; and `summary.tsv`, a row an image.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -89,12 +125,18 @@ def _attempted(
         except PER_IMAGE as error:
             if remedy(error):
                 raise
-            message = str(error).replace(f"{scratch.as_posix()}/", "").removeprefix(f"{row['image']}: ")
-            message = message or type(error).__name__
+            message = _message(error, row, scratch)
             logger.warning("%s: %s", row["image"], message)
             return about | {"status": FAILED, "message": " ".join(message.split())}
         merge_folder(scratch / "out", folder)
     return about | {"status": DONE, "message": ""} | found
+
+
+def _message(error: Exception, row: Row, scratch: Path) -> str:
+    """What is wrong with an image, without its name and without places that are gone soon."""
+    text = str(error).replace(f"{scratch.as_posix()}/", "")
+    text = text.removeprefix(f"sample {row['sample']}: ").removeprefix(f"{row['image']}: ")
+    return text or type(error).__name__
 
 
 def _applied(
@@ -102,11 +144,11 @@ def _applied(
 ) -> dict[str, Any]:
     """Do one image; what was found in it."""
     out = scratch / "out"
-    import_images([row], Path(), out / "images")
+    _import(options, row, trained, scratch)
     maps = []
     for number, (settings, member) in enumerate(zip(options["members"], trained.members, strict=True)):
         raw = scratch / f"{number}-raw"
-        predict_folder(models[number], settings["predict"], _seen(settings, trained, out), raw)
+        predict_folder(models[number], settings["predict"], _seen(settings, trained, scratch), raw)
         maps.append(_calibrated(settings["calibrate"], member, raw))
     average_batch(maps, out / "predictions")
     if "uncertainty" in options:
@@ -115,9 +157,64 @@ def _applied(
     return _found(options, row, out)
 
 
-def _seen(settings: Options, trained: Trained, out: Path) -> Path:
-    """The folder of the image that a run sees: stain-normalized, if the run's are."""
-    stain = settings["stain"]
+def _import(options: Options, row: Row, trained: Trained, scratch: Path) -> None:
+    """Import the picture of one image; of a cube, also what the members see of it."""
+    out, views_seen = scratch / "out", {member["view"] for member in options["members"]}
+    if "cube" not in row:
+        import_images([row], Path(), out / "images")
+        _require_like_training(options, row, trained, out / "images")
+        return
+    settings, root, has_picture = options["cubes"], Path(), row["image"] != row["cube"]
+    if "raw" in views_seen:
+        cut_raw_batch(settings, [row], root, trained.bands[0], scratch / "raw")
+    has_blank = settings["calibrated"] or row.get("blank")
+    if "bands" in views_seen or (has_blank and not has_picture):
+        chosen = {**settings, "rendered": [] if has_picture else [row["sample"]]}
+        calibrate_cubes(chosen, [row], root, scratch / "cubes")
+        report = f"{row['sample']}.json"
+        (out / "cubes").mkdir(parents=True)
+        (out / "cubes" / report).write_bytes((scratch / "cubes" / report).read_bytes())
+    if "bands" in views_seen:
+        cut_batch(scratch / "cubes", trained.bands[0], scratch / "bands")
+    if has_picture:
+        import_images([row], root, out / "images")
+        _require_like_training(options, row, trained, out / "images")
+    elif has_blank:
+        import_images([row], root, out / "images", rendered=scratch / "cubes")
+    else:
+        _picture_of_bands(scratch / "raw", out / "images")
+
+
+def _require_like_training(options: Options, row: Row, trained: Trained, folder: Path) -> None:
+    """Give an imported image the type of values of those of training; refuse other channels."""
+    pictured = [m for m, of in zip(trained.members, options["members"], strict=True) if of["view"] == "image"]
+    path = views.place(folder, row["sample"])
+    for card in (read_json(member / CARD_NAME) for member in pictured):
+        found = images.header(path)
+        if card.get("channels", found.channels) != found.channels:
+            text, expected = f"{found.channels} channel(s)", f"{card['channels']}, as the run was trained on"
+            raise ImageError(row["image"], text, expected, "convert it as the training images were")
+        if card.get("dtype"):
+            values, seen = views.read_map(path), card.get("value_range")
+            same = as_dtype(values, card["dtype"], name=row["image"], value_range=seen and tuple(seen))
+            if same is not values:
+                images.write(path, same, mpp=found.mpp)
+
+
+def _picture_of_bands(source: Path, folder: Path) -> None:
+    """A grey picture of raw bands, which no blank makes a colour of: their mean, black to white."""
+    for sample, path in views.samples(source).items():
+        mean = views.read_map(path).mean(0)
+        low, high = float(mean.min()), float(mean.max())
+        grey = np.rint(255 * (mean - low) / max(high - low, np.finfo(np.float32).tiny)).astype(np.uint8)
+        images.write(views.place(folder, sample), grey, mpp=images.header(path).mpp)
+
+
+def _seen(settings: Options, trained: Trained, scratch: Path) -> Path:
+    """The folder of what a run sees: bands, or the picture, with its stains normalized."""
+    out, stain = scratch / "out", settings["stain"]
+    if settings["view"] != "image":
+        return scratch / settings["view"]
     if stain is None:
         return out / "images"
     normalized = out / "stains" / stain["name"]

@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from microtome.files import finished_file
+from microtome.config.expected import Expected
+from microtome.files import finished_file, sha256_of_bytes
 from microtome.metrics.summary import summarize
 from microtome.provenance import tsv
+from microtome.provenance.archives import FORMAT, MODEL
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 from microtome.stages.stain import name_of_stain
 
@@ -27,6 +29,7 @@ def export_run(
     stains: Sequence[Path],
     metrics: Path,
     archive: Path,
+    bands: Sequence[Path] = (),
 ) -> None:
     """Write a ZIP archive with everything that applying the run needs, and a README that says what it is.
 
@@ -34,6 +37,7 @@ def export_run(
         options: The rule's options (see `workflow.states`).
         members: Folders of the trained runs: one, or those of an ensemble.
         stains: Stain targets that the runs use.
+        bands: The table of the bands that they see, if they see any.
         metrics: Metrics of the run, summed up in the README.
         archive: Written whole or not at all.
 
@@ -46,14 +50,39 @@ def export_run(
         for name in MEMBER_FILES
         if (member / name).is_file()
     }
-    content |= {f"stains/{name_of_stain(path)}.json": path.read_bytes() for path in stains}
+    content |= {f"stains/{name_of_stain(path)}/target.json": path.read_bytes() for path in stains}
+    content |= {path.name: path.read_bytes() for path in bands}
     content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
     content["metrics.tsv"] = metrics.read_bytes()
     cards = [read_card(member / CARD_NAME, keys=TRAINED_KEYS) for member in members]
     content["README.md"] = _readme(options, cards, summarize(tsv.read(metrics))).encode()
+    content[MODEL] = _model(options, cards, content)
     with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
         for name, data in sorted(content.items()):
             packed.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+
+
+def _model(
+    options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], content: Mapping[str, bytes]
+) -> bytes:
+    """What `provenance.archives` reads: which run of which study this is, and the digest of every file."""
+    first = cards[0]
+    expected = {key: first[key] for key in Expected.model_fields if key in first}
+    missing = {"classes", "channels", "data_kind"} - set(expected)
+    if missing:
+        msg = (
+            f"the card of run '{first['run']}' does not say its {', '.join(sorted(missing))}; train it again"
+        )
+        raise ValueError(msg)
+    model = {
+        "format": FORMAT,
+        **{key: options[key] for key in ("run", "split", "seed", "plugins", "study", "rendered")},
+        "scale": first["scale"],
+        "version": f"Microtome, commit {first.get('git_commit') or 'unknown'}",
+        "expected": expected,
+        "files": {name: sha256_of_bytes(data) for name, data in sorted(content.items())},
+    }
+    return (json.dumps(model, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _folders(members: Sequence[Path]) -> dict[str, Path]:
@@ -76,7 +105,9 @@ def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summ
         "",
         *([f"Data: {dataset['citation']} Licence: {dataset['licence']}.", ""] if dataset else []),
         "Made with Microtome. `run.json` holds the options, each `card.json` the record of a training; the",
-        "weights are safetensors (no pickle). `snakemake apply` and `evaluate_folder` use such runs.",
+        "weights are safetensors (no pickle). `snakemake --config model=FILE.zip images=DIR -- apply` uses",
+        "it in any project, `evaluate_folder` measures it on images with labels.",
+        *_needed_plugins(options["plugins"]),
         "",
         "## Metrics on images that were not trained on",
         "",
@@ -85,6 +116,13 @@ def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summ
         *(_row(row) for row in summary.to_dict("records")),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _needed_plugins(names: Sequence[str]) -> list[str]:
+    return [
+        "",
+        f"**It needs these plugins of its project, which are not in here: {', '.join(names)}.**",
+    ] * bool(names)
 
 
 def _described(card: Mapping[str, Any]) -> str:

@@ -37,6 +37,7 @@ from microtome.io.views import find_sample
 from microtome.networks.windows import WindowTransform, input_window
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
+from microtome.stages.seen import seen_in_training
 from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, Memory, PatchBatches
 from microtome.training.checkpoint import write_tensors
 from microtome.training.launch import Request, launch, serve
@@ -207,6 +208,7 @@ def _train_in(
         "threads": threads,
         "digests": digests,
     }
+    card |= seen_in_training(options, files.images)
     _write(result, folder, card | ({"processes": team.size} if team.size > 1 else {}))
     checkpoint.unlink(missing_ok=True)
 

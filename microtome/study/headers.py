@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from microtome.io.images import ImageHeader
     from microtome.study.sample import Sample
 
+PICTURES = frozenset(
+    {".png", ".tif", ".tiff", ".bmp"}
+    | {".jpg", ".jpeg", ".jpe", ".jfif"}
+    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
+)
+"""Endings of the images that `microtome.io.images` reads."""
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
 """Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 COLOURED = (3, 4)

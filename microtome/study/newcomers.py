@@ -16,23 +16,25 @@ from typing import TYPE_CHECKING
 from microtome.faults import Fault
 from microtome.files import unfit_for_files
 from microtome.study import modalities
-from microtome.study.headers import header_of, reason
+from microtome.study.headers import PICTURES, data_files, header_of, reason
 from microtome.study.sample import Sample
 
 if TYPE_CHECKING:
+    from microtome.config.expected import Expected
     from microtome.config.run import Run
     from microtome.config.study import Study
+    from microtome.io.images import ImageHeader
 
-PICTURES = frozenset(
-    {".png", ".tif", ".tiff", ".bmp"}
-    | {".jpg", ".jpeg", ".jpe", ".jfif"}
-    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
-)
-"""Endings of the images that `microtome.io.images` reads."""
 CLUTTER = frozenset({"thumbs.db", "desktop.ini"})
 """Files of other systems that are hidden there."""
 QUOTED = 120
 """Characters of a path that a message repeats."""
+PICTURED = ("image", "grey", "rgb", "channels")
+"""What a run is said to see whose input is a picture."""
+MOST_LOOKED_AT = 10**8
+"""Pixels of an image that is looked into before anything runs."""
+SIZES_APART = 1.2
+"""Ratio of pixel sizes from which on objects are not of the size that a network knows."""
 SHOWN = 5
 """Names listed in a message."""
 DIGEST = 8
@@ -52,48 +54,45 @@ class Newcomers:
         notes: What is left out, and what may surprise: a file or folder, and the reason.
         damaged: Images whose header cannot be read, and the reason; they are samples all the same.
         faults: What images lack.
+        wanted: What the run takes, in words.
     """
 
     samples: tuple[Sample, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    wanted: str = "PNG, TIFF, JPEG, JPEG 2000 or BMP images"
 
     @property
     def files(self) -> list[str]:
         """Every file that the samples are made of, each once."""
         columns = ("image", *modalities.path_columns())
         named = dict.fromkeys(path for one in self.samples for name in columns if (path := one.cell(name)))
-        more = (
-            file.as_posix()
-            for name in named
-            for ask in modalities.ask("data_files")
-            for file in ask(Path(name))
-        )
+        more = (file.as_posix() for name in named for file in data_files(Path(name)))
         return list(dict.fromkeys([*named, *more]))
 
     def rows(self, mpp: float | None) -> list[dict[str, object]]:
         """The samples as rows of `apply_run`, with a pixel size in µm where they have none."""
-        known = (
-            {"sample": one.sample, "image": one.image, "page": one.page, "mpp": one.mpp}
-            for one in self.samples
-        )
         return [
-            {**row, **one.more, "mpp": one.mpp or mpp} for row, one in zip(known, self.samples, strict=True)
+            {"sample": one.sample, "image": one.image, "page": one.page, "mpp": one.mpp or mpp, **one.more}
+            for one in self.samples
         ]
 
 
-def find_newcomers(folder: Path, study: Study, runs: Sequence[Run]) -> Newcomers:
+def find_newcomers(
+    folder: Path, study: Study | None, runs: Sequence[Run], *, is_rendered: bool = False
+) -> Newcomers:
     """Look for the images of a folder; there are none where there is no such folder.
 
     Args:
         folder: The folder.
         study: The study of the run.
         runs: The trained runs that are to see the images.
+        is_rendered: Whether the pictures of training were made from other files.
     """
     listed = [path for path in sorted(folder.iterdir()) if not is_hidden(path)] if folder.is_dir() else []
     files = [path for path in listed if path.is_file()]
-    found = [take(files, study, runs) for take in modalities.ask("take_files")]
+    found = [take(files, study, runs, is_rendered=is_rendered) for take in modalities.ask("take_files")]
     taken: dict[Path, Mapping[str, str]] = {path: more for one in found for path, more in one.samples.items()}
     belonging = {path for one in found for path in one.belonging}
     is_pictured = all(one.takes_pictures for one in found)
@@ -104,14 +103,15 @@ def find_newcomers(folder: Path, study: Study, runs: Sequence[Run]) -> Newcomers
         elif path not in taken and path not in belonging:
             notes.append((path.name, _why_not(path)))
     samples: list[Sample] = []
-    damaged = {}
+    damaged = {name: why for one in found for name, why in one.damaged.items()}
     for path in sorted(taken):
-        pages, mpp, wrong = _look(path)
+        pages, mpp, wrong = ((None,), None, "") if taken[path] else _look(path)
         damaged |= {path.name: wrong} if wrong else {}
         samples += _samples(path, taken[path], pages, mpp)
         notes += [(path.name, f"{len(pages)} pages, each of them an image")] if len(pages) > 1 else []
     faults = (*(fault for one in found for fault in one.faults), *unfit_faults("images", sorted(taken)))
-    return Newcomers(tuple(samples), tuple(notes), damaged, faults)
+    wanted = next((one.wanted for one in found if one.wanted), Newcomers.wanted)
+    return Newcomers(tuple(samples), tuple(notes), damaged, faults, wanted)
 
 
 def unfit_faults(option: str, files: Iterable[Path]) -> Iterator[Fault]:
@@ -140,12 +140,73 @@ def results_name(folder: Path) -> str:
 
     Example:
         >>> results_name(Path("/data/first/tiles")), results_name(Path("/data/second/tiles"))
-        ('tiles-1b3c6a3c', 'tiles-aa3a4a5b')
+        ('tiles-3db1c5a9', 'tiles-161a7858')
     """
     place = folder.resolve()
     digest = hashlib.sha256(place.as_posix().encode("utf-8", "surrogateescape")).hexdigest()[:DIGEST]
-    plain = NOT_IN_NAMES.sub("-", place.name).strip("-.")[:LONGEST_NAME]
-    return f"{plain or 'folder'}-{digest}"
+    return f"{plain_name(place.name, 'folder')}-{digest}"
+
+
+def plain_name(text: str, otherwise: str) -> str:
+    """A text as a part of a file name; where nothing of it is left, another one.
+
+    Example:
+        >>> plain_name("Über {alles}!", "folder"), plain_name("日本", "folder")
+        ('ber-alles', 'folder')
+    """
+    return NOT_IN_NAMES.sub("-", text).strip("-.")[:LONGEST_NAME] or otherwise
+
+
+def unlike(found: Newcomers, expected: Expected, *, mpp: float | None = None) -> Iterator[Fault]:
+    """Images that are not like those of a run's training, as far as headers say.
+
+    Args:
+        found: The images.
+        expected: What those of training were like.
+        mpp: Their pixel size, µm, whatever the files say.
+    """
+    wrong: dict[tuple[str, str, str], list[str]] = {}
+    for one in found.samples:
+        name = Path(one.image).name
+        if expected.modality in PICTURED and not one.more and name not in found.damaged:
+            for what, trained in _unlike_values(header_of(one.image), expected):
+                wrong.setdefault((what, trained, "convert them as those were"), []).append(name)
+        size, known = mpp or one.mpp, expected.mpp
+        if size and known and not known[0] / SIZES_APART <= size <= known[1] * SIZES_APART:
+            trained = " to ".join(f"{value:g}" for value in dict.fromkeys(known))
+            key = (f"{size:g} µm per pixel", f"{trained} µm", "resample them, or say the true size by `mpp`")
+            wrong.setdefault(key, []).append(name)
+    yield from _unlike_depths(found, expected)
+    for (what, trained, remedy), names in wrong.items():
+        listed = listing(list(dict.fromkeys(names)))
+        expectation = f"{trained}, as in the images that the run was trained on; {remedy}"
+        yield Fault("--config images", f"{what} in {listed}", expectation)
+
+
+def _unlike_values(header: ImageHeader, expected: Expected) -> Iterator[tuple[str, str]]:
+    """What differs of the channels, and what they were in training."""
+    if header.channels != expected.channels:
+        yield f"{header.channels} channel{'s' * (header.channels > 1)}", str(expected.channels)
+
+
+def _unlike_depths(found: Newcomers, expected: Expected) -> Iterator[Fault]:
+    """Values of another type than in training; of each type one image is looked into, if it is not large."""
+    from microtome.io import depth, images
+
+    of_type: dict[str, list[Sample]] = {}
+    pictures = (one for one in found.samples if not one.more and Path(one.image).name not in found.damaged)
+    for one in pictures if expected.dtype and expected.modality in PICTURED else ():
+        header = header_of(one.image)
+        if header.dtype != expected.dtype and header.height * header.width <= MOST_LOOKED_AT:
+            of_type.setdefault(header.dtype, []).append(one)
+    for kind, samples in of_type.items():
+        try:
+            first = images.read(samples[0].image, page=samples[0].page)
+            depth.as_dtype(first, str(expected.dtype), name="", value_range=expected.value_range)
+        except images.ImageError:
+            names = listing(list(dict.fromkeys(Path(one.image).name for one in samples)))
+            trained = f"{expected.dtype}, as in the images that the run was trained on; {depth.REMEDY}"
+            yield Fault("--config images", f"{kind} values in {names}", trained)
 
 
 def same_names(samples: Sequence[Sample]) -> Iterator[Fault]:
@@ -176,8 +237,6 @@ def _why_not(path: Path) -> str:
 
 def _look(path: Path) -> tuple[Pages, float | None, str]:
     """Of an image its pages, the pixel size that it names, and why it cannot be read."""
-    if path.suffix.lower() not in PICTURES:
-        return (None,), None, ""
     from microtome.io.errors import ImageError
 
     try:

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: MIT
 """What `snakemake apply`, `evaluate_folder` and `export_model` are asked for."""
 
+import csv
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from microtome.config.expected import Expected
 from microtome.config.workflow import Workflow
 from microtome.faults import Fault, nearest, raise_faults
+from microtome.provenance.archives import Packed, read_archive
+from microtome.provenance.cards import CARD_NAME, read_card
+from microtome.study import modalities
 from microtome.study.headers import remembered
 from microtome.study.load import HEADERS
 from microtome.study.newcomers import (
@@ -15,18 +20,26 @@ from microtome.study.newcomers import (
     find_newcomers,
     is_hidden,
     listing,
+    plain_name,
     results_name,
     same_names,
     unfit_faults,
+    unlike,
 )
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import Sample
+from microtome.workflow.paths import Layout
 
+SUMMARY = "summary.tsv"
+"""What `apply` writes of the images of a folder."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
 NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
 """Target to the options that it needs beside those that name a run."""
 
-OF_RUNS = ("study", "run", "seed", "split", "images", "name", "labels", "export")
+OF_RUNS = (
+    *("study", "run", "seed", "split", "images", "name", "labels", "export"),
+    *("mpp", "model", "phantom_model"),
+)
 """Options that only the targets of `NEEDED` use."""
 ORDINARY = frozenset({"all", "report", "tables", "figures", "crate"})
 """Targets that use none of them."""
@@ -37,44 +50,162 @@ class Asked:
     """What a trained run is to be applied to.
 
     Attributes:
+        plan: The study of the run; of a packed model as far as it is packed.
+        run: The run.
+        split: The split that it was trained on.
+        seed: Its seed.
+        is_rendered: Whether the pictures of its study are made from other files.
+        model: What a packed model is called; empty for a run of a study.
         folder: Name of the results.
         newcomers: The images.
         labels: Sample to its label file, of those that have one.
     """
 
+    plan: StudyPlan
+    run: str
+    split: str
+    seed: int
+    is_rendered: bool = False
+    model: str = ""
     folder: str = ""
     newcomers: Newcomers = field(default_factory=Newcomers)
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def rows(self, *, labelled: bool = False) -> list[dict[str, object]]:
+        """The images as rows of `apply_run`, with their labels."""
+        rows = self.newcomers.rows(self.plan.study.data.mpp)
+        return [row | {"label": self.labels[str(row["sample"])]} for row in rows] if labelled else rows
 
-def ask(workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequence[str]) -> Asked:
+
+def ask(
+    workflow: Workflow, plans: Mapping[str, StudyPlan], needed: Sequence[str], *, at: Layout | None = None
+) -> Asked:
     """Check the options that name a trained run and what is to be done with it, and look at the images.
 
     Args:
         workflow: The options.
         plans: The studies that run.
         needed: Which of `images`, `labels` and `export` the target needs.
+        at: Where the results are, so that the card of the run says what it was trained on.
 
     Raises:
         ConfigurationError: An option is missing, or names nothing that exists, or an image does not fit.
+        ValueError: The packed model is none, or this version cannot use it.
+        OSError: It cannot be read.
     """
-    faults = _run_faults(workflow, plans)
-    of_export = _export_faults(workflow) if "export" in needed else []
-    if "images" not in needed:
-        raise_faults(faults + of_export)
-        return Asked()
-    plan = plans.get(str(workflow.study))
-    runs = [] if faults else [plan.study.runs[name] for name, _ in plan.trained(workflow.run, workflow.seed)]
-    folder = Path(workflow.images or "")
-    with remembered(HEADERS):
-        found = find_newcomers(folder, plan.study if plan else None, runs) if workflow.images else Newcomers()
-    faults += _image_faults(workflow.images, found)
-    labels = pair_labels(found.samples, Path(workflow.labels)) if workflow.labels else {}
-    if "labels" in needed and found.samples:
-        faults += _label_faults(workflow.labels, found.samples, labels)
+    packed = read_archive(Path(workflow.model)) if workflow.model else None
+    found, faults = _packed_run(workflow, packed, needed) if packed else _named_run(workflow, plans)
+    newcomers, labels = Newcomers(), {}
+    if "images" in needed:
+        newcomers = _newcomers(workflow, found)
+        labels = pair_labels(newcomers.samples, Path(workflow.labels)) if workflow.labels else {}
+        faults += _image_faults(workflow.images, newcomers)
+        expected = packed.expected if packed else found and _expected(found, at)
+        faults += _unlike_faults(workflow, newcomers, expected) if expected else []
+    if "labels" in needed and newcomers.samples:
+        faults += _label_faults(workflow.labels, newcomers.samples, labels)
     faults += unfit_faults("labels", map(Path, labels.values()))
-    raise_faults(faults + of_export)
-    return Asked(workflow.name or results_name(folder), found, labels)
+    faults += _export_faults(workflow) if "export" in needed else []
+    faults += _name_faults(workflow, found, at) if found and at and "images" in needed else []
+    raise_faults(faults)
+    if "images" not in needed:
+        return found
+    folder = workflow.name or results_name(Path(str(workflow.images)))
+    return replace(found, folder=folder, newcomers=newcomers, labels=labels)
+
+
+def _named_run(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> tuple[Asked | None, list[Fault]]:
+    """The run that study, run, split and seed name."""
+    faults = _run_faults(workflow, plans)
+    if faults:
+        return None, faults
+    plan = plans[str(workflow.study)]
+    return Asked(plan, str(workflow.run), workflow.split, workflow.seed, has_rendered_pictures(plan)), []
+
+
+def has_rendered_pictures(plan: StudyPlan) -> bool:
+    """Whether the pictures of a study are made from other files."""
+    return any(ask_of(plan) for ask_of in modalities.ask("is_rendered"))
+
+
+def _packed_run(workflow: Workflow, packed: Packed, needed: Sequence[str]) -> tuple[Asked, list[Fault]]:
+    """The run in a packed model."""
+    plan = StudyPlan(packed.study, packed.scale, {}, Path(), {}, {})
+    given = {"study": workflow.study, "run": workflow.run}
+    faults = [
+        Fault(f"--config {name}", repr(value), "nothing beside `model`, which holds one run")
+        for name, value in given.items()
+        if value is not None
+    ]
+    if "export" in needed:
+        faults.append(Fault("--config model", repr(workflow.model), "study and run, to pack one"))
+    return Asked(plan, packed.run, packed.split, packed.seed, packed.rendered, model_name(packed)), faults
+
+
+def model_name(packed: Packed) -> str:
+    """What results of a packed model are filed under: its name and a digest of all that it holds."""
+    return f"{plain_name(packed.path.stem, 'model')}-{packed.digest[:8]}"
+
+
+def _newcomers(workflow: Workflow, found: Asked | None) -> Newcomers:
+    """The images, with the pixel size that the options say, if they say one."""
+    if not workflow.images:
+        return Newcomers()
+    plan = found.plan if found else None
+    trained = plan.trained(found.run, found.seed) if plan else []
+    runs = [plan.study.runs[name] for name, _ in trained]
+    with remembered(HEADERS):
+        rendered = found.is_rendered if found else False
+        newcomers = find_newcomers(Path(workflow.images), plan and plan.study, runs, is_rendered=rendered)
+    if not workflow.mpp:
+        return newcomers
+    return replace(newcomers, samples=tuple(replace(one, mpp=workflow.mpp) for one in newcomers.samples))
+
+
+def _expected(found: Asked, at: Layout | None) -> Expected:
+    """What a run of a study was trained on: as its card says, or else, before it is trained, the study."""
+    member, seed = found.plan.trained(found.run, found.seed)[0]
+    names = {"study": found.plan.study.name, "split": found.split, "run": member, "seed": seed}
+    card = Path(at.run(CARD_NAME).format(**names)) if at else None
+    if card and card.is_file():
+        known = {key: value for key, value in read_card(card).items() if key in Expected.model_fields}
+        if {"classes", "channels", "data_kind"} <= set(known):
+            return Expected.model_validate(known)
+    data, is_phantom = found.plan.study.data, found.plan.data_kind == "phantom"
+    return Expected(
+        classes=tuple(data.classes),
+        channels=data.channels,
+        mpp=(data.mpp, data.mpp) if data.mpp else None,
+        modality=found.plan.study.runs[member].view,
+        data_kind="phantom" if is_phantom else "real",
+    )
+
+
+def _name_faults(workflow: Workflow, found: Asked, at: Layout) -> list[Fault]:
+    """A chosen name whose results are those of another folder."""
+    names = {"study": found.plan.study.name, "split": found.split, "run": found.run, "seed": found.seed}
+    pattern = at.model if found.model else at.run
+    folder = pattern(f"applied/{workflow.name}").format(model=found.model, **names)
+    summary = Path(folder) / SUMMARY
+    if not workflow.name or not workflow.images or not summary.is_file():
+        return []
+    with summary.open(encoding="utf-8") as lines:
+        first = next(csv.DictReader(lines, delimiter="\t"), {})
+    other = Path(first.get("image", "")).parent
+    if other.resolve() == Path(workflow.images).resolve():
+        return []
+    text = f"'{workflow.name}', which holds the results of {other.as_posix()}"
+    return [Fault("--config name", text, f"another name, or none; or delete {folder}")]
+
+
+def _unlike_faults(workflow: Workflow, newcomers: Newcomers, expected: Expected) -> list[Fault]:
+    """Images that are not like those of training, or are real where those were simulated."""
+    faults = list(unlike(newcomers, expected, mpp=workflow.mpp))
+    if expected.data_kind == "phantom" and not workflow.phantom_model:
+        found = "a run that was trained on simulated images: what it says of real ones means nothing"
+        remedy = "one that was trained on real images (another scale?), or phantom_model=true for a trial"
+        faults.append(Fault("--config phantom_model", found, remedy))
+    return faults
 
 
 def check_unasked(given: Mapping[str, object], targets: Callable[[], Iterable[str]]) -> None:
@@ -158,7 +289,7 @@ def _image_faults(folder: str | None, found: Newcomers) -> list[Fault]:
         return [*same_names(found.samples), *found.faults]
     others = [name for name, _ in found.notes]
     holds = f", which holds {listing(others)}" if others else ""
-    expected = "a folder with PNG, TIFF, JPEG, JPEG 2000 or BMP images"
+    expected = f"a folder with {found.wanted}"
     return [*found.faults, Fault("--config images", f"{_quoted(folder)}{holds}", expected)]
 
 

@@ -62,6 +62,10 @@ class Layout:
         """A file or folder of a run."""
         return self.study(f"runs/{{split}}/{{run}}/seed-{{seed}}/{name}")
 
+    def model(self, name: str) -> str:
+        """A file or folder of a packed model."""
+        return f"{self.root}/models/{{model}}/{name}"
+
     def log(self, rule: str, *wildcards: str) -> str:
         """The log file of a rule's job."""
         return f"logs/{self.scale}/{_pattern(rule, wildcards)}.log"

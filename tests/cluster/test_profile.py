@@ -83,7 +83,13 @@ def test_the_page_says_what_rules_ask_for(requests: dict[str, Request]) -> None:
 
 
 def test_networks_alone_ask_for_gpus(requests: dict[str, Request]) -> None:
-    assert {name for name, r in requests.items() if r.gpu} == {"train", "predict", "predict_raw", "apply_run"}
+    assert {name for name, r in requests.items() if r.gpu} == {
+        "train",
+        "predict",
+        "predict_raw",
+        "apply_run",
+        "apply_model",
+    }
 
 
 def test_grouped_rules_exist_and_are_small(requests: dict[str, Request], profile: dict) -> None:

@@ -77,7 +77,17 @@ def test_a_card_is_read_or_refused(content, folder, monkeypatch):
         assert load_run(run).seconds >= 0
 
 
-EXPORT = {"runs": {}, "dataset": None, "label": "A"}
+EXPORT = {
+    "runs": {},
+    "dataset": None,
+    "label": "A",
+    "study": {},
+    "plugins": [],
+    "rendered": False,
+    "run": "a",
+    "split": "main",
+    "seed": 0,
+}
 
 
 @fuzzed

@@ -28,10 +28,10 @@ def test_a_package_holds_what_applying_needs(found, tmp_path):
     run = found.runs["marked"]
     expected = {f"marked/{name}": run / name for name in ("model.safetensors", "card.json", "history.tsv")}
     expected |= {
-        "stains/spcn.json": found.root / "stains/spcn/target.json",
+        "stains/spcn/target.json": found.root / "stains/spcn/target.json",
         "metrics.tsv": run / "metrics.tsv",
     }
-    assert archive.namelist() == sorted([*expected, "README.md", "run.json"])
+    assert archive.namelist() == sorted([*expected, "README.md", "model.json", "run.json"])
     assert archive.testzip() is None
     for name, path in expected.items():
         assert archive.read(name) == path.read_bytes()

@@ -14,7 +14,16 @@ from tests.workflow.conftest import Complete
 from tests.workflow.workspace import DryRunServer, Workspace
 
 RUN = "results/demo/he/runs/main/marked/seed-0"
-ASKED = ("--config", "study=he", "run=marked", "images=new", "labels=truth", "export=packed", "name=new")
+ASKED = (
+    "--config",
+    "study=he",
+    "run=marked",
+    "images=new",
+    "labels=truth",
+    "export=packed",
+    "name=new",
+    "phantom_model=true",
+)
 PACKAGE = "packed/he-marked-main-seed0.zip"
 SIZE = (50, 60)
 
@@ -99,7 +108,7 @@ def test_the_package_is_whole(asked: Workspace) -> None:
         assert package.testzip() is None
         weights = (asked.root / RUN / "model.safetensors").read_bytes()
         assert package.read("marked/model.safetensors") == weights
-        assert "stains/spcn.json" in package.namelist()
+        assert "stains/spcn/target.json" in package.namelist()
 
 
 def test_what_was_done_is_not_done_again(asked: Workspace, server: DryRunServer) -> None:

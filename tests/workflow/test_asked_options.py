@@ -18,7 +18,14 @@ from microtome.study.sample import Sample
 from microtome.workflow.asked import NEEDED, ask, check_unasked, pair_labels
 from tests.workflow.workspace import mini_study
 
-ASKED = {"study": "mini", "run": "dice", "images": "new", "labels": "truth", "export": "packed"}
+ASKED = {
+    "study": "mini",
+    "run": "dice",
+    "images": "new",
+    "labels": "truth",
+    "export": "packed",
+    "phantom_model": True,
+}
 ALL = ("images", "labels", "export")
 EXPECTED = "expected a folder with a label of each image's name"
 LABELS = ".png, .tif, .tiff, .xml, .geojson, .json"

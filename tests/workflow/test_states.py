@@ -136,11 +136,12 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
 
 
 def _expected(keys: str, jobs: str) -> frozenset[str]:
-    """A package to be used elsewhere holds all options of its runs."""
+    """A package to be used elsewhere holds all options of its runs, and what applies and measures them."""
     section, run, *_ = f"{keys}__".split("__")
     ensembles = {"dice": ["mean"], "tversky": ["mean"], "marked": ["both"]}
     names = [run, *ensembles.get(run, [])] if section == "runs" else []
-    return listed(jobs) | {f"export_run {name}" for name in names}
+    used = {job.split()[1] for job in listed(jobs) if job.split()[0] in ("apply", "evaluate_applied")}
+    return listed(jobs) | {f"export_run {name}" for name in {*names, *used}}
 
 
 @pytest.mark.parametrize("keys", OPTIONS)
@@ -221,7 +222,7 @@ def test_class_names_are_used_where_they_are_printed_or_counted() -> None:
     before = _states(_plan(study))
     after = _states(_plan(_with(study, data__classes={"wall": 0, "cell": 255})))
     names = "{train,predict} {dice,tversky,n4} \n " + "\n".join(
-        [table.ALL_EVALUATED, table.APPLIED, table.ENTRIES]
+        [table.ALL_EVALUATED, table.APPLIED, table.ENTRIES, f"export_run {table.RUNS}"]
     )
     expected = f"rasterize_targets {BATCHES} \n extract_patches {BATCHES} \n {names}"
     assert _changed(before, after) == listed(expected) | {"crate"}  # of the report's legend

@@ -21,8 +21,9 @@ same name in `config/modalities` for its options. It may define, leaving out wha
   has no view of its.
 * `pictures(plan, batch) -> str | None`: the folder of pictures made from other files and imported as images.
 * `training(study, run) -> Mapping`: options of the study that training the run depends on.
-* `take_files(files, study, runs) -> Taken`: which files of a folder are images of its, where trained runs are
-  applied to new images.
+* `take_files(files, study, runs, is_rendered) -> Taken`: which files of a folder are images of its, where
+  trained runs are applied to new images; `is_rendered`: whether the pictures of training were made from them.
+* `is_rendered(plan) -> bool`: whether the pictures of a study are made from other files of its.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -48,12 +49,16 @@ class Taken:
         belonging: Further files that belong to these.
         takes_pictures: Whether plain images are images to the runs, too.
         faults: What images lack.
+        wanted: What the runs take, in words, where they take no plain images.
+        damaged: Names of files whose header cannot be read, and the reason.
     """
 
     samples: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
     belonging: Collection[Path] = ()
     takes_pictures: bool = True
     faults: Collection[Fault] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    wanted: str = ""
 
 
 def ask(function: str) -> Iterator[Callable[..., Any]]:

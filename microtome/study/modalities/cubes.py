@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from math import isclose
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from microtome.faults import Fault
 from microtome.io.errors import CubeError
-from microtome.study.headers import Size, look, missing, reason
+from microtome.study.headers import PICTURES, Size, look, missing, reason
+from microtome.study.modalities import Taken
 
 if TYPE_CHECKING:
     from microtome.config.modalities.cubes import Cubes
@@ -29,6 +31,20 @@ SUFFIXES = frozenset({".hdr"})
 TIFFS = frozenset({".tif", ".tiff"})
 MATLAB = ".mat"
 FOLDERS = {"bands": "images", "raw": "raw"}
+BLANKS = dict.fromkeys(("white", "flat"), "blank")
+REFERENCE = re.compile(
+    r"(?:(?P<before>.+?)[ _.-]+)?(?P<kind>blank[_-]dark|bias|dark|blank|white|flat)"
+    r"(?:[ _-]?ref(?:erence)?)?(?:[ _.-]+(?P<after>.+))?"
+)
+"""Names of references, in lower case."""
+RAW = re.compile(r"[ _.-]+raw$")
+EXPECTED = {
+    "blank": "NAME_blank.hdr beside NAME.hdr, or one blank.hdr for all (and NAME_dark.hdr or dark.hdr)",
+    "picture": "NAME.png (or TIFF, JPEG) beside NAME.hdr, registered, as in the run's training",
+}
+"""What stands beside cubes."""
+SHOWN = 5
+"""Names listed in a message."""
 RGB = 3
 FLOAT32 = 4
 
@@ -157,9 +173,104 @@ def training(study: Study, run: Run) -> dict[str, Any]:
     return {"view": run.view} if study.cubes else {}
 
 
+def take_files(
+    files: Sequence[Path], study: Study | None, runs: Sequence[Run], *, is_rendered: bool
+) -> Taken:
+    """The cubes of a folder with their references, told by names: see `references_of`.
+
+    A picture of a cube's name is its picture; without one, it is rendered, where those of the study are.
+    Where runs see bands, cubes may also be TIFF or MATLAB files, and other pictures are left out.
+    """
+    views = {run.view for run in runs}
+    takes_pictures = not views & FOLDERS.keys()
+    if study is None or study.cubes is None or (takes_pictures and not is_rendered):
+        return Taken()
+    headers = [file for file in files if is_envi(file.name)]
+    others = [] if takes_pictures else [file for file in files if file.suffix.lower() in (*TIFFS, MATLAB)]
+    found = references_of(headers or others)
+    pictures = {file.stem: file for file in files if file.suffix.lower() in PICTURES} if headers else {}
+    of_cube = {cube: pictures.get(cube.stem) or pictures.get(RAW.sub("", cube.stem)) for cube in found}
+    faults = []
+    if not study.cubes.calibrated and (views - {"raw"}):
+        faults += _lacking(found, "blank", [cube for cube, more in found.items() if "blank" not in more])
+    if "image" in views and not is_rendered:
+        faults += _lacking(found, "picture", [cube for cube, picture in of_cube.items() if picture is None])
+    samples = {
+        of_cube[cube] or cube: {"cube": cube.as_posix(), **_texts(more)} for cube, more in found.items()
+    }
+    referred = {path for more in found.values() for path in more.values()}
+    belonging = {file for path in (*found, *referred) for file in (path, *data_files(path))}
+    damaged = {cube.name: wrong for cube in found if (wrong := _damage(cube))}
+    wanted = "" if takes_pictures else "cubes (ENVI with dark and blank references, TIFF or MATLAB)"
+    return Taken(samples, belonging, takes_pictures, faults, damaged, wanted)
+
+
+def references_of(cubes: Sequence[Path]) -> dict[Path, dict[str, Path]]:
+    """Tell cubes and their references apart by their names.
+
+    `scene_dark`, `dark_scene`, `DARKREF_scene` are the dark reference of `scene` or `scene_raw`, a file
+    called `dark` that of all scenes without one of their own; `blank`, `white` and `flat` are blanks, and
+    `blank_dark` and `bias` are found likewise.
+
+    Example:
+        >>> found = references_of([Path(f"{name}.hdr") for name in ("a_raw", "a_dark", "b", "blank")])
+        >>> {path.stem: {kind: file.stem for kind, file in more.items()} for path, more in found.items()}
+        {'a_raw': {'dark': 'a_dark', 'blank': 'blank'}, 'b': {'blank': 'blank'}}
+    """
+    named = {path: match for path in cubes if (match := REFERENCE.fullmatch(path.stem.lower()))}
+    keys = {path: RAW.sub("", path.stem.lower()) for path in cubes}
+    scenes = {keys[path] for path in cubes if path not in named}
+    known: dict[tuple[str, str], Path] = {}
+    for path, match in named.items():
+        key = match["before"] or match["after"] or ""
+        if not key or key in scenes:
+            kind = match["kind"].replace("-", "_")
+            known[BLANKS.get(kind, kind), key] = path
+    found = {}
+    for path in (path for path in cubes if path not in known.values()):
+        own = {kind: known.get((kind, keys[path])) or known.get((kind, "")) for kind in REFERENCES}
+        found[path] = {kind: reference for kind, reference in own.items() if reference}
+    return found
+
+
+def _texts(paths: Mapping[str, Path]) -> dict[str, str]:
+    return {name: path.as_posix() for name, path in paths.items()}
+
+
+def _lacking(found: Mapping[Path, Any], what: str, cubes: Sequence[Path]) -> Iterator[Fault]:
+    """The fault of cubes without their blank or their picture."""
+    if cubes:
+        names = [path.name for path in cubes]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        text = f"no {what} of {', '.join(names[:SHOWN])}{more}"
+        yield Fault("--config images", text, f"for each of the {len(found)} cubes {EXPECTED[what]}")
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with the header of a cube; nothing of files that have none."""
+    from microtome.io.envi_header import read_header
+
+    try:
+        if is_envi(path.name):
+            read_header(path)
+    except (CubeError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def applied(plan: StudyPlan, run: str, seed: int) -> bool:
+    """Whether a run, or a member of it, sees bands."""
+    return any(plan.study.runs[member].view in FOLDERS for member, _ in plan.trained(run, seed))
+
+
 def rendered(plan: StudyPlan, batch: str) -> list[str]:
     """The samples of a batch whose picture is rendered from their cube."""
     return [name for name in plan.batches[batch] if is_envi(plan.samples[name].image)]
+
+
+def is_rendered(plan: StudyPlan) -> bool:
+    """Whether the pictures of a study are rendered from its cubes."""
+    return any(is_envi(sample.image) for sample in plan.samples.values())
 
 
 def pictures(plan: StudyPlan, batch: str) -> str | None:

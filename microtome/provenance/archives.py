@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""Trained runs packed for use elsewhere: what is in an archive, checked before anything of it is used.
+
+Archives come from other people. Nothing in one is executed: weights are safetensors, all else is JSON and
+text. Names, sizes and digests of all files are compared with the list in `model.json`; files are unpacked
+under names that this module knows, as streams that end with the size that was listed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+
+from microtome.config.expected import Expected
+from microtome.config.study import Study
+from microtome.files import sha256_of_bytes
+from microtome.provenance.cards import parse_json
+
+MODEL = "model.json"
+"""What the archive is: the study as far as the run needs it, and the digest of every other file."""
+FORMAT = 1
+MEBI = 2**20
+LARGEST = {".safetensors": 8192 * MEBI, ".json": 8 * MEBI, ".tsv": 256 * MEBI, ".md": 8 * MEBI}
+"""Bytes of a file, by its ending; others are refused."""
+MOST_FILES = 1000
+MOST_PACKED = 50
+"""How much larger than packed a file may be; weights hardly shrink, tables to a tenth."""
+SMALL = MEBI
+"""Bytes up to which a file may be packed as tightly as it is."""
+NOT_PACKED = dict.fromkeys(("tables", "figures", "external", "patches", "split", "paper"), True) | {
+    "data": {"samples", "root", "allow_outside", "phantom", "batch_size", "group_by", "origin", "dataset"},
+    "evaluate": {"rank_by", "parts"},
+}
+"""Options of a study on which neither applying nor measuring a run depends."""
+NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]*")
+BLOCK = MEBI
+LISTED = 3
+"""Faults of a study that a message lists."""
+
+
+class ArchiveError(ValueError):
+    """A file is no packed model that can be used; the message says why, and what to do."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    format: Literal[1]
+    run: Annotated[str, Field(min_length=1, max_length=200)]
+    split: Annotated[str, Field(min_length=1, max_length=200)]
+    seed: NonNegativeInt
+    scale: Annotated[str, Field(max_length=20)]
+    rendered: bool
+    version: Annotated[str, Field(max_length=200)]
+    plugins: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=100)]
+    expected: dict[str, Any]
+    study: dict[str, Any]
+    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A packed model.
+
+    Attributes:
+        path: The archive.
+        study: The study of the run, with this run and the members of it alone.
+        run: The run.
+        split: The split that it was trained on.
+        seed: Its seed.
+        scale: The scale of its study.
+        expected: What its images were like.
+        rendered: Whether the pictures of its study are made from other files.
+        files: Name of each file to its SHA-256.
+        digest: Of all of this: what names the model.
+    """
+
+    path: Path
+    study: Study
+    run: str
+    split: str
+    seed: int
+    scale: str
+    expected: Expected
+    rendered: bool
+    files: Mapping[str, str]
+    digest: str
+
+
+def packed_study(study: Study, runs: Iterable[str], *, losses: Iterable[str] = ()) -> dict[str, Any]:
+    """What an archive says of a study: what predicting and measuring with some runs depend on, no paths.
+
+    Of the runs in `losses` it holds the options of the loss alone, which may be measured on all.
+    """
+    content = study.model_dump(mode="json", exclude=NOT_PACKED) | {"title": study.name}
+    kept = {name: content["runs"][name] for name in runs}
+    of_losses = {name: {"loss": content["runs"][name]["loss"]} for name in losses if name not in kept}
+    content["runs"] = {name: (kept | of_losses)[name] for name in content["runs"] if name in kept | of_losses}
+    return content
+
+
+def read_archive(path: Path) -> Packed:
+    """Look at a packed model: everything but the content of its files is checked.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ArchiveError: It is no packed model, or not one that this version can use.
+    """
+    if not path.is_file():
+        msg = f"{path} does not exist; expected a packed model (`snakemake export_model`)"
+        raise FileNotFoundError(msg)
+    with _opened(path) as archive:
+        members = _checked_members(path, archive)
+        content = _read(path, archive, members.get(MODEL), MODEL)
+    found = _model(path, content)
+    if set(found.files) != set(members) - {MODEL}:
+        differing = sorted(set(found.files) ^ (set(members) - {MODEL}))[:LISTED]
+        _refuse(path, f"files that are not as listed ({', '.join(differing)})")
+    study, expected = _validated(path, found)
+    own = {name: getattr(found, name) for name in ("run", "split", "seed", "scale", "rendered", "files")}
+    return Packed(path, study, expected=expected, digest=sha256_of_bytes(content), **own)
+
+
+def unpack(packed: Packed, folder: Path) -> None:
+    """Write the files of an archive to a folder, each after its digest was compared.
+
+    Raises:
+        ArchiveError: A file is not what was listed.
+        OSError: It cannot be written.
+    """
+    with _opened(packed.path) as archive:
+        members = _checked_members(packed.path, archive)
+        for name, digest in packed.files.items():
+            if name not in members:
+                _refuse(packed.path, f"no {name} any more")
+            place = folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _copy(packed.path, archive, members[name], place, digest)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; what the library makes of a broken one becomes an error that names it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        msg = f"{path}: a damaged archive ({error}); expected a packed model: copy it again"
+        raise ArchiveError(msg) from error
+    except (zlib.error, UnicodeDecodeError) as error:
+        msg = f"{path}: a damaged archive ({error}); expected a packed model: copy it again"
+        raise ArchiveError(msg) from error
+
+
+def _refuse(path: Path, found: str, remedy: str = "get it again from whoever packed it") -> None:
+    msg = f"{path}: found {found}, expected a packed model (`snakemake export_model`); {remedy}"
+    raise ArchiveError(msg)
+
+
+def _checked_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """The members of an archive by name, after names and sizes were looked at."""
+    listed = archive.infolist()
+    if len(listed) > MOST_FILES:
+        _refuse(path, f"{len(listed)} files")
+    for one in listed:
+        most = LARGEST.get(Path(one.filename).suffix, 0)
+        if not NAME.fullmatch(one.filename) or ".." in one.filename or not most:
+            _refuse(path, f"a file called {one.filename[:80]!r}")
+        if one.file_size > most or one.file_size > max(SMALL, MOST_PACKED * one.compress_size):
+            _refuse(path, f"{one.filename} of {one.file_size} bytes, packed to {one.compress_size}")
+    members = {one.filename: one for one in listed}
+    if len(members) < len(listed):
+        _refuse(path, "a file twice")
+    return members
+
+
+def _read(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None, name: str) -> bytes:
+    if member is None:
+        _refuse(path, f"no {name}", "pack the run again, with this version")
+    with archive.open(member) as file:
+        content = file.read(member.file_size + 1)
+    if len(content) != member.file_size:
+        _refuse(path, f"{name} of another size than listed")
+    return content
+
+
+def _copy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, digest: str) -> None:
+    """Write a member, block by block, up to the size that it is said to have."""
+    left, hashed = member.file_size, hashlib.sha256()
+    with archive.open(member) as source, place.open("wb") as target:
+        while block := source.read(min(BLOCK, left + 1)):
+            left -= len(block)
+            if left < 0:
+                _refuse(path, f"{member.filename} larger than listed")
+            hashed.update(block)
+            target.write(block)
+    if hashed.hexdigest() != digest:
+        _refuse(path, f"{member.filename} with other content than listed (SHA-256)")
+
+
+def _model(path: Path, content: bytes) -> _Model:
+    try:
+        return _Model.model_validate(parse_json(content, f"{path}: {MODEL}"))
+    except ValidationError as error:
+        msg = f"{path}: {MODEL} is not what this version writes ({_listed(error)}); pack the run again"
+        raise ArchiveError(msg) from error
+    except ValueError as error:
+        raise ArchiveError(str(error)) from error
+
+
+def _validated(path: Path, found: _Model) -> tuple[Study, Expected]:
+    """The study and the expectations, in the types of this version; plugins that are missing are named."""
+    try:
+        study, expected = Study.model_validate(found.study), Expected.model_validate(found.expected)
+    except ValidationError as error:
+        plugged = ", ".join(found.plugins)
+        remedy = (
+            f"it needs plugins ({plugged}): put them into `plugins/` of this project, as where it comes from"
+            if plugged
+            else f"it was packed by {found.version}: use that version, or pack the run again"
+        )
+        msg = f"{path}: this version cannot use the model ({_listed(error)}); {remedy}"
+        raise ArchiveError(msg) from error
+    names = [found.run, *(study.runs[found.run].members if found.run in study.runs else ())]
+    if missing := [name for name in names if name not in study.runs]:
+        _refuse(path, f"no run {missing[0]!r}")
+    return study, expected
+
+
+def _listed(error: ValidationError) -> str:
+    details = error.errors()[:LISTED]
+    return "; ".join(f"{'.'.join(map(str, one['loc']))[:80]}: {one['msg']}" for one in details)
