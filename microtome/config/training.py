@@ -7,7 +7,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 
 from microtome.config.section import Section, option
 
-HELD_IMAGE = 64 * 2**20
+HELD_IMAGE = 512 * 2**20
 """Bytes; larger images are never held in memory while a network is trained."""
 
 

@@ -43,6 +43,7 @@ REMEDIES = {
 NANOMETRES = dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), 1.0) | dict.fromkeys(
     ("um", "µm", "μm", *(f"micro{name}{s}" for name in ("n", "meter", "metre") for s in ("", "s"))), 1000.0
 )
+NANOMETRES |= dict.fromkeys(("angstrom", "angstroms", "å"), 0.1)
 UNKNOWN_UNITS = ("", "unknown")
 NO_WAVELENGTHS = ("index",)
 MICROMETRE_LIMIT = 100.0

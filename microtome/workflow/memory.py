@@ -16,6 +16,8 @@ LEAST = 4000
 MOST_HEADERS = 32
 """Images whose headers are looked at; the others are taken to be like these on average."""
 MB = 2**20
+UNKNOWN = 64 * MB
+"""Bytes that an image counts whose header is not there yet."""
 
 
 def training_mb(plan: StudyPlan, split: str, run: str, *, images: int) -> int:
@@ -28,7 +30,7 @@ def training_mb(plan: StudyPlan, split: str, run: str, *, images: int) -> int:
 def held_bytes(plan: StudyPlan, split: str, run: str) -> int:
     """Bytes of the images and targets that training a run holds, by at most `MOST_HEADERS` headers.
 
-    An image whose header is not there yet counts as the largest that is held.
+    An image whose header is not there yet counts as `UNKNOWN`; a job never holds more than it asks for.
     """
     names = [name for part in ("train", "val") for name in plan.members(split, part)]
     looked_at = names[:: -(-len(names) // MOST_HEADERS) or 1]
@@ -41,7 +43,7 @@ def _sample_bytes(plan: StudyPlan, run: str, name: str) -> int:
     settings = plan.study.runs[run]
     found = _size(plan, name)
     if found is None:
-        return HELD_IMAGE
+        return UNKNOWN
     pixels, image = found
     own = (of(plan.study, settings) for of in modalities.ask("pixel_bytes"))
     image = next((pixels * each for each in own if each), image)

@@ -227,6 +227,7 @@ def test_capitals_latin_and_a_byte_order_mark(path):
 LINES = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
 FIELDS = ["samples", "lines", "bands", "data type", "interleave", "byte order", "header offset", "Bands "]
 OPTIONAL = ["wavelength", "wavelength units", "exposure", "file type", "major frame offsets"]
+OPTIONAL += ["bbl", "data ignore value", "data gain values", "data offset values", "reflectance scale factor"]
 NAMES = st.sampled_from([*FIELDS, *OPTIONAL, "file compression"])
 VALUES = st.one_of(
     LINES,

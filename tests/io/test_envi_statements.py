@@ -74,6 +74,13 @@ def test_micrometres_in_channel_names(tmp_path):
     assert open_cube(path).wavelengths == pytest.approx(WAVES)
 
 
+def test_angstroms(path):
+    waves = braces([wave * 10 for wave in WAVES])
+    assert (
+        open_cube(write_envi(path, CUBE, wavelength=waves, wavelength_units="Angstroms")).wavelengths == WAVES
+    )
+
+
 def test_numbers_of_bands_are_no_wavelengths(path):
     assert open_cube(write_envi(path, CUBE, wavelength="{1, 2, 3, 4, 5}")).wavelengths is None
     found = open_cube(write_envi(path, CUBE, wavelength="{1, 2, 3, 4, 5}", wavelength_units="um")).wavelengths

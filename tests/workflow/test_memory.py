@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from microtome.config.training import HELD_IMAGE
 from microtome.config.workflow import Workflow
 from microtome.io import images
 from microtome.study.load import load_plans
-from microtome.workflow.memory import LEAST, held_bytes, training_mb
+from microtome.workflow.memory import LEAST, UNKNOWN, held_bytes, training_mb
 from microtome.workflow.resources import BASE_MB, held_mb
 from tests.synthetic_cubes import write_envi
 from tests.workflow.test_cube_states import STUDY as CUBES
@@ -107,11 +106,11 @@ def test_a_cube_that_stands_for_its_picture_counts_as_rgb():
     assert held_bytes(found, "main", "bands") == 2 * 72 * (8 * 4 + 1)
 
 
-def test_images_that_are_not_there_yet_count_as_the_largest_that_are_held():
+def test_images_that_are_not_there_yet_count_too():
     found = own()
     for part in SIDES:
         Path(f"{part}.tif").unlink()
-    assert held_bytes(found, "main", "net") == 2 * HELD_IMAGE
+    assert held_bytes(found, "main", "net") == 2 * UNKNOWN
 
 
 @pytest.mark.parametrize(("held", "images", "expected"), [
