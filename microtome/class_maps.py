@@ -17,6 +17,8 @@ COLORS = (
 )
 """Colours of the classes after the background, which is black: those of Okabe and Ito (2008), then those that
 lie furthest from all before to normal, protanope and deuteranope eyes (CIEDE2000, at least 11 apart)."""
+NEUTRAL, UNLIKE = ("#F2F2F2", "#FFFFFF", "#6E6E6E", "#3A3A3A"), 80
+"""Greys beside the colours; the first is taken that is so far from all of them (Euclidean, RGB 0 to 255)."""
 TINTS = ((0, 0.0), (255, 0.55), (0, 0.45))
 """Grey value that the colours are mixed with, and how much, for the first, second and third twelve."""
 
@@ -220,6 +222,19 @@ def class_colors(names: Sequence[str], given: Mapping[str, str] | None = None) -
         others = [name for name in order if name != first]
         palette = {first: BLACK_WHITE[0]} | {name: _class_color(index) for index, name in enumerate(others)}
     return {name: (given or {}).get(name, palette[name]) for name in order}
+
+
+def neutral_color(colors: Iterable[str]) -> str:
+    """Choose what is shown where no class is meant (a right pixel among errors), unlike all classes' colours.
+
+    Example:
+        >>> neutral_color(["#000000", "#56B4E9"]), neutral_color(["#000000", "#e0e0e0", "#beff00"])
+        ('#F2F2F2', '#6E6E6E')
+    """
+    taken = np.array([rgb_bytes(color) for color in colors], int)
+    nearest = [np.linalg.norm(taken - rgb_bytes(one), axis=1).min(initial=np.inf) for one in NEUTRAL]
+    unlike = (one for one, distance in zip(NEUTRAL, nearest, strict=True) if distance > UNLIKE)
+    return next(unlike, NEUTRAL[int(np.argmax(nearest))])
 
 
 def rgb_bytes(color: str) -> tuple[int, int, int]:

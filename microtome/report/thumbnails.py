@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from microtome.class_maps import rgb_bytes
+from microtome.class_maps import neutral_color, rgb_bytes
 from microtome.metrics.contingency import contingency
 from microtome.metrics.instances import MATCH_IOU
 from microtome.report.inputs import Picture
@@ -131,8 +131,10 @@ def show_errors(segmentation: np.ndarray, truth: np.ndarray, colors: Sequence[st
             f"segmentation {segmentation.shape} and truth {truth.shape}; expected two label maps of one shape"
         )
         raise ValueError(msg)
-    mistakes = show_labels(segmentation, colors) if len(colors) > 2 else WRONG_COLOUR
-    wrong = np.where((segmentation != truth)[..., None], mistakes, RIGHT_COLOUR)
+    every = len(colors) > 2
+    mistakes = show_labels(segmentation, colors) if every else WRONG_COLOUR
+    right = rgb_bytes(neutral_color(colors)) if every else RIGHT_COLOUR
+    wrong = np.where((segmentation != truth)[..., None], mistakes, right)
     return np.where((truth == IGNORE)[..., None], IGNORE_COLOUR, wrong).astype(np.uint8)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from microtome.class_maps import COLORS, class_colors, rgb_bytes
+from microtome.class_maps import COLORS, class_colors, neutral_color, rgb_bytes
 from microtome.figures.parts.classes import error_map, legend_size, patch
 from microtome.figures.parts.colors import UNLABELLED
 from microtome.figures.parts.style import DOUBLE_COLUMN
@@ -65,6 +65,13 @@ def test_the_background_is_black_wherever_it_stands():
 def test_a_class_has_its_colour_whichever_others_are_given():
     names = ["background", "a", "b", "c"]
     assert class_colors(names, {"b": "#010203"}) == class_colors(names) | {"b": "#010203"}
+
+
+@pytest.mark.parametrize("grey", ["#e0e0e0", "#ffffff", "#f8f8f0", "#777777"])
+def test_what_is_right_is_not_taken_for_a_class(grey):
+    colors = ["#000000", grey, "#7030a0"]
+    neutral = np.array(rgb_bytes(neutral_color(colors)))
+    assert min(np.linalg.norm(neutral - rgb_bytes(color)) for color in colors) > 80
 
 
 def test_two_classes_are_black_and_white():

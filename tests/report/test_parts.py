@@ -156,7 +156,7 @@ def test_classes_have_the_colours_of_the_figures_and_errors_those_of_what_was_gi
     maps = np.eye(3, dtype=np.float32)[found[0]].T[:, None]
     assert thumbnails.show_probability(maps, colors)[0, 1].tolist() == [230, 159, 0]
     errors = thumbnails.show_errors(found, truth, colors)[0].tolist()
-    right = list(thumbnails.RIGHT_COLOUR)
+    right = [242, 242, 242]
     assert errors == [right, [230, 159, 0], right, list(thumbnails.IGNORE_COLOUR)]
 
 

@@ -100,7 +100,7 @@ def show_difference(axes: Axes, inputs: FigureInputs, output: NDArray, label: ND
 def _handles(inputs: FigureInputs, label: NDArray, data: pd.DataFrame | None) -> list[Patch]:
     """The legend: classes, then outcomes with their pixels (`data`) or what is right."""
     if data is None:
-        return [*classes.class_patches(inputs, label), classes.patch(colors.PALE, classes.RIGHT)]
+        return [*classes.class_patches(inputs, label), classes.right_patch(inputs)]
     shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
     outcomes = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
     return [*classes.class_patches(inputs), *outcomes]

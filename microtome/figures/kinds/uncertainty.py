@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
 from microtome.figures.kinds.difference_map import outcome_map, show_outcomes
 from microtome.figures.parts import classes
-from microtome.figures.parts.colors import HEAT, PALE
+from microtome.figures.parts.colors import HEAT
 from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.samples import choose_samples, data_sentence
@@ -58,7 +58,7 @@ def draw(
     data = pd.DataFrame([_row(inputs, run, name) for name in names])
     shape = images.header(needed(chosen[0][1], "image", chosen[0][0]))
     every = classes.shows_every_class(inputs, "")
-    handles = [*classes.class_patches(inputs), classes.patch(PALE, classes.RIGHT)] if every else []
+    handles = [*classes.class_patches(inputs), classes.right_patch(inputs)] if every else []
     room = BAR_HEIGHT + classes.legend_size(handles, DOUBLE_COLUMN)[1]
     height = PANEL * shape.height / shape.width * len(chosen) + TITLE_HEIGHT + room
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.kinds.difference_map import OUTCOMES, difference_title, outcome_patch, show_difference
 from microtome.figures.parts import classes
-from microtome.figures.parts.colors import PALE
 from microtome.figures.parts.panels import check_same_size, read_image, show_classes, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
@@ -134,5 +133,5 @@ def _label(inputs: FigureInputs, sample: str) -> NDArray:
 def _handles(inputs: FigureInputs, of: str, labels: list[NDArray]) -> list[Patch]:
     """The legend: classes, then outcomes or what is right."""
     if classes.shows_every_class(inputs, of):
-        return [*classes.class_patches(inputs, *labels), classes.patch(PALE, classes.RIGHT)]
+        return [*classes.class_patches(inputs, *labels), classes.right_patch(inputs)]
     return [*classes.class_patches(inputs), *(outcome_patch(outcome) for outcome in OUTCOMES)]

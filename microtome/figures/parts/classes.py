@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from microtome.class_maps import neutral_color
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.colors import GREY, PALE, UNLABELLED
+from microtome.figures.parts.colors import GREY, UNLABELLED
 from microtome.figures.parts.panels import IGNORE, show_classes
 
 RIGHT = "right"
@@ -54,6 +55,11 @@ def add_legend(figure: Figure, handles: Sequence[Patch]) -> None:
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, **style)
 
 
+def right_patch(inputs: FigureInputs) -> Patch:
+    """Give the entry of right pixels in the legend of errors."""
+    return patch(neutral_color(inputs.palette.values()), RIGHT)
+
+
 def shows_every_class(inputs: FigureInputs, of: str) -> bool:
     """Whether errors are shown of all classes together: there are more than two, and none is named."""
     return not of and len(inputs.classes) > TWO
@@ -72,5 +78,5 @@ def error_map(output: NDArray, label: NDArray, count: int) -> NDArray[np.uint8]:
 
 def show_error_map(axes: Axes, inputs: FigureInputs, output: NDArray, label: NDArray) -> None:
     """Show the pixels whose class is wrong in the colour of the class that they were given."""
-    tones = (*inputs.palette.values(), PALE)
+    tones = (*inputs.palette.values(), neutral_color(inputs.palette.values()))
     show_classes(axes, error_map(output, label, len(inputs.classes)), tones)
