@@ -17,7 +17,7 @@ COLORS = (
 )
 """Colours of the classes after the background, which is black: those of Okabe and Ito (2008), then those that
 lie furthest from all before to normal, protanope and deuteranope eyes (CIEDE2000, at least 11 apart)."""
-NEUTRAL, UNLIKE = ("#F2F2F2", "#FFFFFF", "#6E6E6E", "#3A3A3A"), 80
+NEUTRAL, UNLIKE = ("#F2F2F2", "#FFFFFF", "#6E6E6E", "#3A3A3A"), 60
 """Greys beside the colours; the first is taken that is so far from all of them (Euclidean, RGB 0 to 255)."""
 TINTS = ((0, 0.0), (255, 0.55), (0, 0.45))
 """Grey value that the colours are mixed with, and how much, for the first, second and third twelve."""
