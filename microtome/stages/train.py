@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -30,7 +31,6 @@ from microtome.files import (
     sha256_of_file,
     write_json,
 )
-from microtome.io import images as image_files
 from microtome.io.images import open_source
 from microtome.io.raster import Raster, StackedSource
 from microtome.io.views import find_sample
@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 MB = 2**20
+STRIP = 4096
+"""Rows of a target that are read at once to count its classes."""
 MODULE = "microtome.stages.train"
 """This module, as each process of a training job on several GPUs runs it."""
 
@@ -256,12 +258,20 @@ def _counted(options: Options, files: TrainingFiles) -> Options:
     if options["loss"].get("class_weight") != INVERSE_FREQUENCY:
         return options["loss"]
     names, count = options["parts"]["train"], len(options["classes"])
-    counts = sum(class_counts(image_files.read(find_sample(files.targets, name)), count) for name in names)
+    counts = sum(_class_counts(find_sample(files.targets, name), count) for name in names)
     weights = inverse_frequency(counts)
     absent = [name for name, weight in zip(options["classes"], weights, strict=True) if weight == 0]
     if absent:
         logger.warning("no training label holds %s; the class has weight 0", ", ".join(absent))
     return {**options["loss"], "class_weight": weights.tolist()}
+
+
+def _class_counts(target: Path, count: int) -> np.ndarray:
+    """The pixels of each class in a target, read by strips: (count,)."""
+    source = opened(target)
+    height, width = source.shape[1:]
+    strips = ((y, min(STRIP, height - y)) for y in range(0, height, STRIP))
+    return sum(class_counts(source.read(y, 0, rows, width), count) for y, rows in strips)
 
 
 def _transform(options: Options) -> WindowTransform:
