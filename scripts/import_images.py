@@ -13,4 +13,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         Path(snakemake.output.folder),
         rendered=next(map(Path, snakemake.input.pictures), None),
         dtype=options.get("dtype"),
+        mpp_from=options.get("mpp_from"),
     )

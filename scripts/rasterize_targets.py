@@ -12,4 +12,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         Path(options["root"]),
         Path(snakemake.output.folder),
         targets=options["targets"],
+        mpp_from=options.get("mpp_from"),
     )

@@ -83,7 +83,14 @@ class Data(Section):
         "type that every image is given, where that is exact (16 bits that are 257 times 8, numbers from 0 "
         "to 1); others are refused by name. null: the files' own, which must be one",
     )
-    mpp: PositiveFloat | None = option(None, "micrometres per pixel, where the files do not say")
+    mpp: PositiveFloat | None = option(
+        None, "micrometres per pixel of images of which the sheet does not say it; null: what the files say"
+    )
+    mpp_from: Literal["sheet", "file"] | None = option(
+        None,
+        "which is right where the pixel sizes of sheet (or `mpp`) and file are more than 5 % apart; null: "
+        "that is a fault",
+    )
     classes: Classes = option(
         ...,
         "class name: its value in label images, in class order; names in a list have 0, 1, 2, …",

@@ -24,7 +24,9 @@ ORIENTATION = 274
 """The tag of TIFF 6.0, also in EXIF, that says how a picture is to be turned."""
 Place = tuple[tifffile.TiffPageSeries, int]
 DOCUMENT_TYPE = "<!DOCTYPE"
-LARGEST_MPP = 100.0  # a printer's 72 dpi is 353 µm: no microscope image
+LARGEST_MPP = 100.0
+COARSEST_TAG = 10.0
+"""µm; a coarser resolution tag is a printer's or a screen's: 72 dpi are 353 µm, 2400 dpi 10.6 µm."""
 MICROMETRES = {"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "Å": 1e-4}
 MICROMETRES |= dict.fromkeys(("µm", "um", "micron", "microns"), 1.0)
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}  # TIFF ResolutionUnit inch, centimetre, in µm
@@ -211,7 +213,10 @@ def _page_count(series: tifffile.TiffPageSeries) -> int:
 
 
 def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
-    """Return the pixel size of a page in µm from OME, Aperio, ImageJ or resolution tags; None if unknown."""
+    """Return the pixel size of a page in µm from OME, Aperio, ImageJ or resolution tags; None if unknown.
+
+    Of resolution tags alone, which printing programs write too, only those finer than `COARSEST_TAG` count.
+    """
     tags = page.tags
     description = str(tags["ImageDescription"].value) if "ImageDescription" in tags else ""
     if tiff.is_ome:
@@ -222,13 +227,16 @@ def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None
     if "XResolution" not in tags or "YResolution" not in tags:
         return None
     unit = (tiff.imagej_metadata or {}).get("unit") if tiff.is_imagej else None
-    scale = MICROMETRES.get(str(unit).replace("\\u00B5", "µ"))
+    unit = str(unit).replace("\\u00B5", "µ")
+    scale = MICROMETRES.get(unit)
     if scale is None:
         scale = RESOLUTION_UNITS.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 0)
     density = [tags[name].value for name in ("YResolution", "XResolution")]
     if scale is None or any(value[0] == 0 for value in density):
         return None
-    return _plausible(*(scale * value[1] / value[0] for value in density))
+    found = _plausible(*(scale * value[1] / value[0] for value in density))
+    is_of_microscope = unit in MICROMETRES
+    return found if found is None or found < COARSEST_TAG or is_of_microscope else None
 
 
 def _ome_pixel_size(xml: str) -> float | None:

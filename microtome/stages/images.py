@@ -4,6 +4,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def import_images(
     *,
     rendered: Path | None = None,
     dtype: str | None = None,
+    mpp_from: str | None = None,
 ) -> None:
     """Decode images and write them as tiled OME-TIFF.
 
@@ -38,6 +40,7 @@ def import_images(
         folder: Written whole or not at all.
         rendered: Folder with pictures made from other files; a sample that has one there gets it.
         dtype: Type that every image is given, where that is exact; None: its own.
+        mpp_from: `file`: its pixel size goes before that of the row.
 
     Raises:
         ImageError: Images cannot be decoded, hold values that are no numbers, or none of the type wanted; all
@@ -55,10 +58,26 @@ def import_images(
             except images.ImageError as error:
                 wrong.append(f"sample {row['sample']}: {error}")
                 continue
-            images.write(views.place(partial, row["sample"]), array, mpp=row["mpp"])
+            mpp = pixel_size(row, path, mpp_from)
+            images.write(views.place(partial, row["sample"]), array, mpp=mpp)
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
         if wrong:
             raise images.ImageError("\n".join(wrong))
+
+
+def pixel_size(row: Row, path: Path, mpp_from: str | None = None) -> float | None:
+    """The pixel size of an image in µm: what sheet or study say, else the file; None if neither does.
+
+    Args:
+        row: Has `mpp`, or None there.
+        path: The file.
+        mpp_from: `file`: the other way round.
+    """
+    if row["mpp"] and mpp_from != "file":
+        return float(row["mpp"])
+    with suppress(images.ImageError):  # a file of outlines, or one whose reader says what is wrong
+        return images.header(path).mpp or row["mpp"]
+    return row["mpp"]
 
 
 def _pixels(path: Path, page: int | None, dtype: str | None) -> np.ndarray:

@@ -29,8 +29,8 @@ def export_objects(
     """Measure the objects of every image of a batch and write them with their outlines.
 
     Args:
-        options: The rule's options (see `workflow.states`): `mpp` (pixel size in µm or None: as
-            the image says), and `class`, the objects' class, or `classes`, their
+        options: The rule's options (see `workflow.states`): `mpp` (pixel size in µm of an
+            image that does not say it, or None), and `class`, the objects' class, or `classes`, their
             names in class order, the background first.
         segmentations: Batch folder with `instances/{sample}.tif`.
         source: Batch folder of the images as imported, `{sample}.tif`.
@@ -50,7 +50,7 @@ def export_objects(
         for sample, path in found.items():
             image = views.find_sample([source], sample)
             labels, pixels = images.read(path), images.read(image)
-            mpp = options["mpp"] or images.header(image).mpp
+            mpp = images.header(image).mpp or options["mpp"]
             rgb = pixels if pixels.ndim == RGB and pixels.dtype == np.uint8 else None
             densities = None if rgb is None else _densities(rgb, stains, sample)
             table = measure.measure(labels, image=rgb, densities=densities, mpp=mpp)

@@ -19,6 +19,7 @@ from microtome.objects.features import HALF, load_classes, load_objects
 from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
 from microtome.objects.markers import some
 from microtome.objects.types import class_map, vote
+from microtome.stages.images import pixel_size
 from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ LEFT_OUT = "left_out.tsv"
 """Beside the targets: sample, reason and number of the outlines that are no labels."""
 
 
-def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targets: Options) -> None:
+def rasterize_targets(
+    samples: Sequence[Row], root: Path, folder: Path, *, targets: Options, mpp_from: str | None = None
+) -> None:
     """Read labels and write class indices; where targets are objects, also their ids and markers.
 
     Args:
@@ -40,6 +43,8 @@ def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targe
             int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Written whole or not at all.
         targets: `config.study.Targets` as a mapping; with `classes`, pairs of name and value in
             class order; `semantic` ones have `ignore`, or `colors` and `ignore_colors`, too.
+        mpp_from: As for `stages.images.import_images`; the pixel size is that of the image where the row
+            names it, else that of the label.
 
     Raises:
         ValueError: A label has values or a shape that it cannot have.
@@ -49,7 +54,9 @@ def rasterize_targets(samples: Sequence[Row], root: Path, folder: Path, *, targe
     with finished_folder(folder) as partial:
         for row in samples:
             if row["label"] is not None:
-                left_out[row["sample"]] = write(row, root, partial, targets)
+                file = root / (row.get("image") or row["label"])
+                sized = {**row, "mpp": pixel_size(row, file, mpp_from)}
+                left_out[row["sample"]] = write(sized, root, partial, targets)
         write_left_out(left_out, partial / LEFT_OUT)
 
 

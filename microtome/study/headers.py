@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cache
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ PICTURES = frozenset(
 """Endings of the images that `microtome.io.images` reads."""
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
 """Endings of label files that hold outlines of objects; these are checked when they are drawn."""
+SAME_MPP = 0.05
+"""Pixel sizes of sheet and file differ by rounding, or by the calibration of an objective."""
 COLOURED = (3, 4)
 """Channels of masks that are drawn in colours."""
 Key = tuple[str, int, int]
@@ -149,6 +152,11 @@ def _look_at_image(sample: Sample, where: str, data: Data) -> Generator[Fault, N
         found = f"{image.channels} channel{'s' * (image.channels > 1)} in '{sample.image}'"
         expected = f"{data.channels}, as data.channels says; convert the image, or change the study"
         yield Fault(f"{where} image", found, expected)
+    both = image and image.mpp and sample.mpp and data.mpp_from is None
+    if both and not isclose(image.mpp, sample.mpp, rel_tol=SAME_MPP):
+        found = f"{sample.mpp:g} µm per pixel, where '{sample.image}' says {image.mpp:g} µm"
+        expected = "the same; or say which is right by data.mpp_from: sheet, or file"
+        yield Fault(f"{where} mpp", found, expected)
     return image and Size(image.height, image.width, image.channels)
 
 

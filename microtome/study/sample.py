@@ -30,7 +30,7 @@ class Sample:
         group: What a split balances (an organ, a clinic); may be empty.
         part: `train`, `val`, `test`, or empty where the split decides.
         page: Page of a multi-page TIFF, from 0; None where the sheet does not say.
-        mpp: Micrometres per pixel, where the file does not say.
+        mpp: Micrometres per pixel as the sheet or the study say it; None: as the file does, if it does.
         more: The filled cells of columns that modalities have (see `study.modalities`).
         row: Line of the sheet, the header being line 1.
     """

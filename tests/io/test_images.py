@@ -301,12 +301,18 @@ def test_what_cannot_be_written_is_refused(array, options, match, tmp_path):
 def test_pixel_size_from_other_tags(tmp_path):
     grey = noise((20, 20))
     tifffile.imwrite(tmp_path / "cm.tif", grey, resolution=(20_000, 20_000), resolutionunit="CENTIMETER")
-    tifffile.imwrite(tmp_path / "dpi.tif", grey, resolution=(72, 72), resolutionunit="INCH")
+    for dpi in (72, 96, 300, 600, 2400):
+        tifffile.imwrite(tmp_path / f"{dpi}.tif", grey, resolution=(dpi, dpi), resolutionunit="INCH")
+        assert images.header(tmp_path / f"{dpi}.tif").mpp is None, "a printer's"
+    tifffile.imwrite(tmp_path / "118.tif", grey, resolution=(118.11, 118.11), resolutionunit="CENTIMETER")
+    assert images.header(tmp_path / "118.tif").mpp is None, "300 dpi in centimetres"
+    tifffile.imwrite(tmp_path / "um.tif", grey, imagej=True, resolution=(0.05, 0.05), metadata={"unit": "um"})
+    assert images.header(tmp_path / "um.tif").mpp == 20, "a unit of microscopes"
     tifffile.imwrite(tmp_path / "ij.tif", grey, imagej=True, resolution=(250, 250), metadata={"unit": "um"})
     tifffile.imwrite(tmp_path / "svs.tif", grey, description="Aperio x\nAppMag = 20|MPP = 0.499")
     tifffile.imwrite(tmp_path / "odd.tif", grey, resolution=(20_000, 10_000), resolutionunit="CENTIMETER")
-    found = {name: images.header(tmp_path / f"{name}.tif").mpp for name in ("cm", "dpi", "ij", "svs", "odd")}
-    assert found == {"cm": 0.5, "dpi": None, "ij": 0.004, "svs": 0.499, "odd": None}
+    found = {name: images.header(tmp_path / f"{name}.tif").mpp for name in ("cm", "ij", "svs", "odd")}
+    assert found == {"cm": 0.5, "ij": 0.004, "svs": 0.499, "odd": None}
 
 
 @settings(max_examples=80, deadline=None)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from microtome.io import images
 from microtome.stages.images import import_images
+from microtome.stages.targets import rasterize_targets
 
 
 def rows(*names):
@@ -55,3 +56,22 @@ def test_a_study_s_type_is_given_where_that_is_exact(tmp_path):
         images.ImageError, match=r"sample s0: .*camera\.tif: found uint16 values from 0 to 1008"
     ):
         import_images(rows("camera.tif"), tmp_path, tmp_path / "out", dtype="uint8")
+
+
+@pytest.mark.parametrize(
+    ("said", "mpp_from", "expected"),
+    [(None, None, 0.5), (0.25, None, 0.25), (0.25, "sheet", 0.25), (0.25, "file", 0.5), (None, "sheet", 0.5)],
+)
+def test_the_pixel_size_is_the_sheets_or_else_the_files_own(tmp_path, said, mpp_from, expected):
+    images.write(tmp_path / "a.tif", np.zeros((32, 32), np.uint8), mpp=0.5)
+    tifffile.imwrite(
+        tmp_path / "b.tif", np.zeros((32, 32), np.uint8), resolution=(300, 300), resolutionunit=2
+    )
+    rows = [{"sample": name, "image": f"{name}.tif", "page": None, "mpp": said} for name in "ab"]
+    import_images(rows, tmp_path, tmp_path / "out", mpp_from=mpp_from)
+    found = [images.header(tmp_path / f"out/{name}.tif").mpp for name in "ab"]
+    assert found == [expected, said], "the printer's resolution of b is nobody's pixel size"
+    targets = {"kind": "semantic", "classes": [("x", 0), ("y", 1)], "ignore": []}
+    labels = [row | {"label": row["image"]} for row in rows]
+    rasterize_targets(labels, tmp_path, tmp_path / "labels", targets=targets, mpp_from=mpp_from)
+    assert [images.header(tmp_path / f"labels/{name}.tif").mpp for name in "ab"] == found

@@ -11,6 +11,7 @@ from pytest import fixture, mark
 
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.config.study import Data
+from microtome.io import images
 from microtome.study.headers import check_files
 from microtome.study.sample import as_rows, resolve
 from microtome.study.sheet import inspect_sheet, phantom_sheet
@@ -155,3 +156,40 @@ def test_checks_need_neither_scipy_nor_spectral():
     code = "import sys, microtome.study.sheet; print(*{m.split('.')[0] for m in sys.modules})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not {"scipy", "skimage", "torch", "pandas", "spectral"} & set(found.split())
+
+
+@mark.parametrize(
+    ("said", "mpp_from", "is_fault"),
+    [
+        ("0.5", None, True),
+        ("0.26", None, False),
+        ("", None, False),
+        ("0.5", "file", False),
+        ("0.5", "sheet", False),
+    ],
+)
+def test_pixel_sizes_of_sheet_and_file_that_are_apart(tmp_path, said, mpp_from, is_fault):
+    """5 % is a difference of calibration; more is a slip that changes every area."""
+    images.write(tmp_path / "a.tif", np.zeros((8, 8), np.uint8), mpp=0.25)
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text(f"sample\timage\tpatient\tmpp\na\ta.tif\tp\t{said}\n", encoding="utf-8")
+    data = Data(source="files", samples="s.tsv", classes={"a": 0, "b": 1}, mpp_from=mpp_from)
+    samples, faults = inspect_sheet(sheet, data)
+    found = check_files(resolve(samples, tmp_path), sheet, data)
+    assert faults == []
+    image = (tmp_path / "a.tif").as_posix()
+    expected = [
+        f"{sheet}:2 mpp: found 0.5 µm per pixel, where '{image}' says 0.25 µm; expected the same; or say "
+        "which is right by data.mpp_from: sheet, or file"
+    ]
+    assert [str(fault) for fault in found] == (expected if is_fault else [])
+
+
+def test_the_pixel_size_of_a_study_is_compared_too(tmp_path):
+    images.write(tmp_path / "a.tif", np.zeros((8, 8), np.uint8), mpp=0.25)
+    sheet = tmp_path / "s.tsv"
+    sheet.write_text("sample\timage\tpatient\na\ta.tif\tp\n", encoding="utf-8")
+    data = Data(source="files", samples="s.tsv", classes={"a": 0, "b": 1}, mpp=1)
+    samples, _ = inspect_sheet(sheet, data)
+    (fault,) = check_files(resolve(samples, tmp_path), sheet, data)
+    assert fault.found.startswith("1 µm per pixel, where")

@@ -23,14 +23,19 @@ def simulate(plan: StudyPlan) -> str:
 def import_images(plan: StudyPlan, batch: str) -> str:
     """State of `import_images`."""
     dtype = {"dtype": plan.study.data.dtype} if plan.study.data.dtype else {}
-    return state_of("import_images", _read(plan, batch, "label") | dtype)
+    return state_of("import_images", _read(plan, batch, "label") | dtype | _mpp_from(plan))
 
 
 @cache
 def rasterize_targets(plan: StudyPlan, batch: str) -> str:
     """State of `rasterize_targets`; the images give outlines their size."""
     unused = "" if plan.has_outlines else "image"
-    return state_of("rasterize_targets", _read(plan, batch, unused) | {"targets": target_options(plan)})
+    read = _read(plan, batch, unused) | _mpp_from(plan)
+    return state_of("rasterize_targets", read | {"targets": target_options(plan)})
+
+
+def _mpp_from(plan: StudyPlan) -> dict[str, Any]:
+    return {"mpp_from": plan.study.data.mpp_from} if plan.study.data.mpp_from else {}
 
 
 def target_options(plan: StudyPlan) -> dict[str, Any]:
