@@ -11,6 +11,7 @@ import pytest
 from microtome.report.collect import collect
 from microtome.report.limits import PAGE_BYTES
 from microtome.report.page import build_report
+from microtome.stages.report import not_shown
 from tests.report import tree
 from tests.report.page_checks import Page
 
@@ -162,6 +163,17 @@ def test_without_a_paper_nothing_is_said_of_one(results):
     assert not re.search("publish|paper|reference", page.words, re.IGNORECASE)
     assert "not comparable with those of real images" in page.words
     assert "not comparable with published values" in built(results).words
+
+
+def test_figures_of_a_paper_that_are_not_made_are_listed_with_the_reason(results):
+    published = {"fig_1": {}, "fig_29": {"kind": "X", "content": "a <CT> scan"}, "fig_30": {"kind": "S"}}
+    titles = {"a": "Figures 1 and 2: x", "b": "Loss curves of 30 epochs"}
+    found = tuple(not_shown(titles, published))
+    assert [number for number, _ in found] == ["29", "30"]
+    page = built(results, replace(tree.META, not_shown=found))
+    assert "Figures of the paper that are not made (2)" in page.words
+    assert "Figure 29: a <CT> scan: a picture of others or a screenshot" in page.words
+    assert "not made (" not in built(results).words
 
 
 def test_splits_time_and_environment_are_shown(page):
