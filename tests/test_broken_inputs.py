@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ten broken inputs: what a user is told, and that nothing is trained before it is said.
+"""Broken inputs: what a user is told, and that nothing is trained before it is said.
 
 `python -m tests.test_broken_inputs` writes the messages, as they come out, into docs/reference/messages.md.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from tests.workflow.workspace import REPOSITORY, Workspace, make_workspace
@@ -87,6 +88,13 @@ def one_other_value(array: np.ndarray) -> np.ndarray:
     return changed
 
 
+def stack(workspace: Workspace) -> None:
+    tifffile.imwrite(
+        workspace.root / "data/own/stack.tif", np.zeros((3, 64, 64), np.uint8), photometric="minisblack"
+    )
+    workspace.replace(SHEET, "image-1.png", "stack.tif")
+
+
 CASES = {
     "wrong_path": Case(
         "A wrong path",
@@ -110,6 +118,30 @@ CASES = {
         "A sample that stands in the sheet twice",
         edit(SHEET, "s1\t", "s0\t"),
         f"{SHEET}:3 sample: found 's0', also in row 2; expected a name of its own, whatever the capitals",
+    ),
+    "same_label": Case(
+        "One label for two images",
+        edit(SHEET, "label-1.png", "label-0.png"),
+        f"{SHEET}:3 label: found 'label-0.png', which is the label of 'image-0.png' in row 2; expected a "
+        "label of its own for each image; where one is right for several, name a link to it",
+    ),
+    "stack": Case(
+        "A stack without a page",
+        stack,
+        f"{SHEET}:3 page: found nothing, for 3 pages in 'data/own/stack.tif'; "
+        "expected the page of each image in the column `page`, from 0 (one row for each)",
+    ),
+    "depth": Case(
+        "Images of two depths",
+        pixels("data/own/image-1.png", lambda array: array.astype(np.uint16) * 200),
+        f"{SHEET}:3 image: found uint16 values in 'data/own/image-1.png'; expected uint8, as "
+        "'data/own/image-0.png' has; set data.dtype to convert images where that is exact",
+    ),
+    "spelling": Case(
+        "A block that is spelt in two ways",
+        edit(SHEET, "b3\ttest", "B0\ttest"),
+        f"{SHEET}:5 block: found block 'B0' in 'test', but 'b0' in 'train' in row 2; "
+        "expected one spelling if they are one block, or names that differ by more",
     ),
     "leak": Case(
         "A block in two parts of the split",

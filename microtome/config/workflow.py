@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: MIT
 """What to run: `config/config.yaml` and `snakemake --config`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import PositiveFloat, PositiveInt, field_validator
+from pydantic import BeforeValidator, PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.section import Section, option
 
 WHOLE = ("full", "paper")
 """Two words for one scale: the study file as it stands. A study that follows a paper may say `paper`."""
+
+
+def _as_text(value: Any) -> Any:
+    """A number as text: Snakemake makes numbers of names such as 7 on the command line."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Threads(Section):
@@ -48,7 +56,7 @@ class Workflow(Section):
         "demo: phantoms, minutes; local: real data, two cores; full: the study file as it stands, which "
         "`paper` means, too, where the study follows a paper",
     )
-    studies: tuple[str, ...] = option(
+    studies: tuple[Text, ...] = option(
         ("membranes",), "names of files in config/studies: a list, one name, or a,b", min_length=1
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
@@ -72,11 +80,11 @@ class Workflow(Section):
     )
     results: str = option("results", "folder of everything computed")
     resources: str = option("resources", "folder of fetched data sets")
-    study: str | None = option(None, "`apply`, `evaluate_folder`, `export_model`: the study of the run")
-    run: str | None = option(None, "likewise: the run")
+    study: Text | None = option(None, "`apply`, `evaluate_folder`, `export_model`: the study of the run")
+    run: Text | None = option(None, "likewise: the run")
     seed: int = option(0, "likewise: its seed", ge=0)
-    split: str = option("main", "likewise: the split it was trained on")
-    images: str | None = option(
+    split: Text = option("main", "likewise: the split it was trained on")
+    images: Text | None = option(
         None,
         "`apply`, `evaluate_folder`: a folder of new images, of any format that the study reads",
     )
@@ -94,10 +102,10 @@ class Workflow(Section):
     phantom_model: bool = option(
         False, "likewise: whether a run that was trained on simulated images may be used on these"
     )
-    labels: str | None = option(
+    labels: Text | None = option(
         None, "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, XML, GeoJSON)"
     )
-    export: str | None = option(None, "`export_model`: the folder that gets the packed model")
+    export: Text | None = option(None, "`export_model`: the folder that gets the packed model")
     offline: bool = option(False, "never download")
 
     @field_validator("studies", mode="before")

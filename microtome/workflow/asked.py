@@ -2,6 +2,7 @@
 """What `snakemake apply`, `evaluate_folder` and `export_model` are asked for."""
 
 import csv
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ from microtome.workflow.paths import Layout
 SUMMARY = "summary.tsv"
 """What `apply` writes of the images of a folder."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
+NUMBER = re.compile(r"\d+(\.\d+)?")
 NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
 """Target to the options that it needs beside those that name a run."""
 
@@ -277,7 +279,12 @@ def _unknown(option: str, value: str | None, known: Iterable[str]) -> Fault:
     """An option that names nothing, or is not there at all."""
     if value is None:
         return Fault(f"--config {option}", "nothing", f"one of: {', '.join(sorted(known))}")
-    return Fault(f"--config {option}", repr(value), nearest(value, known))
+    expected = nearest(value, known)
+    if NUMBER.fullmatch(value):
+        expected += (
+            f"; Snakemake reads 007 as 7 and 1e3 as 1000.0: write {option}: '007' in config/config.yaml"
+        )
+    return Fault(f"--config {option}", repr(value), expected)
 
 
 def _quoted(folder: str | None) -> str:

@@ -15,6 +15,7 @@ from microtome.study.load import load_plans
 from microtome.study.newcomers import Newcomers, find_newcomers, results_name
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import Sample
+from microtome.workflow import asked
 from microtome.workflow.asked import NEEDED, ask, check_unasked, pair_labels
 from tests.workflow.workspace import mini_study
 
@@ -223,3 +224,11 @@ def test_options_of_a_run_that_nothing_uses_are_a_question() -> None:
         check_unasked({"studies": "mine", "scale": "demo"}, asked_for)
     for target in (*NEEDED, "results/demo/mine/runs/main/dice/seed-0/applied/new"):
         check_unasked({"study": "mine"}, [target].copy)
+
+
+def test_names_that_are_numbers_are_text():
+    found = Workflow.model_validate({"study": 7, "run": 1.5, "images": 12, "studies": [7]})
+    assert (found.study, found.run, found.images, found.studies) == ("7", "1.5", "12", ("7",))
+    fault = asked._unknown("run", "7", ["007"])
+    assert "write run: '007' in config/config.yaml" in fault.expected
+    assert "config.yaml" not in asked._unknown("run", "bse", ["bce"]).expected
