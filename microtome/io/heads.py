@@ -22,7 +22,7 @@ DEEPEST = 16
 COMPONENTS_AT = 40
 """Bytes from the start of a JPEG 2000 codestream to the number of its components."""
 EXIF_MARK = b"Exif\0\0"
-DAMAGED_EXIF = (SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error)
+DAMAGED_EXIF = (OSError, SyntaxError, ValueError, LookupError, TypeError, EOFError, struct.error)
 
 
 def depth(path: Path) -> tuple[int, int]:

@@ -253,6 +253,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF
             with Image.open(path, formats=RASTER_FORMATS) as image:
                 yield image
     except ImageError:

@@ -109,6 +109,15 @@ def channel_names(tiff: tifffile.TiffFile) -> tuple[str, ...]:
 
 def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
     """Describe the picture of an open TIFF (see :func:`microtome.io.images.header`)."""
+    try:
+        return _header(path, tiff)
+    except ImageError:
+        raise
+    except DAMAGE as error:
+        raise damaged(path, str(error)) from error
+
+
+def _header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
     series = picture(tiff, path)
     height, width, channels, dtype = shape_of(series)
     shapes = tuple(
