@@ -152,14 +152,14 @@ CASES = {
     "misspelt": Case(
         "A misspelt option",
         edit(STUDY, "epochs:", "epoch:"),
-        f"{STUDY}:21 runs.dice.training.epoch: found unknown option 'epoch'; expected 'epochs'? "
+        f"{STUDY}:20 runs.dice.training.epoch: found unknown option 'epoch'; expected 'epochs'? "
         "(known: batch_size, channels_last, epochs, grad_clip, optimizer, patience, precision, schedule, "
         "validate_every)",
     ),
     "negative": Case(
         "A negative number of epochs",
         edit(STUDY, "epochs: 1", "epochs: -1"),
-        f"{STUDY}:21 runs.dice.training.epochs: found -1; expected a number above 0",
+        f"{STUDY}:20 runs.dice.training.epochs: found -1; expected a number above 0",
     ),
     "empty_sheet": Case(
         "A sheet without rows",
@@ -236,7 +236,7 @@ def test_faults_of_several_files_are_listed_together(sound: Workspace, tmp_path:
     assert "Traceback" not in output
     for expected in (
         "config/config.yaml:3 devise: found unknown option 'devise'; expected 'device'?",
-        f"{STUDY}:21 runs.dice.training.epochs: found -1",
+        f"{STUDY}:20 runs.dice.training.epochs: found -1",
         f"{SHEET}:3 label: found a label of 60 x 64 pixels",
         f"{SHEET}:4 image: found 'data/own/nowhere.png', which does not exist",
         f"{SHEET}:5 part: found block 'b0' in 'test'",

@@ -17,8 +17,10 @@ from microtome.workflow.asked import pair_labels
 
 @pytest.fixture
 def found(tmp_path, monkeypatch):
-    taken = SimpleNamespace(samples={}, belonging=(), takes_pictures=True, faults=())
-    monkeypatch.setattr(newcomers.modalities, "ask", lambda name: [lambda *_: taken] * (name == "take_files"))
+    taken = SimpleNamespace(samples={}, belonging=(), takes_pictures=True, faults=(), damaged={}, wanted="")
+    monkeypatch.setattr(
+        newcomers.modalities, "ask", lambda name: [lambda *_, **__: taken] * (name == "take_files")
+    )
     Image.fromarray(np.zeros((6, 8), np.uint8)).save(tmp_path / "plain.png")
     return lambda: find_newcomers(tmp_path, None, [])
 
