@@ -19,7 +19,7 @@ from microtome.stages.objects import export_objects
 from microtome.stages.segment import segment_batch
 from microtome.stages.targets import rasterize_targets
 from microtome.tables.inputs import Inputs
-from microtome.tables.kinds import panoptic_classes
+from microtome.tables.kinds import instance_data, panoptic_classes
 from tests.objects.test_features import box
 from tests.tables.test_objects import record
 
@@ -219,3 +219,13 @@ def test_both_ways_of_averaging_stand_in_the_table():
     assert frame["pq"].to_dict() == approx({"tumor": 0.7, "stroma": 0.0, "all": 0.45})
     tumor = 1.8 / (2 + 0.5 * 2)  # sum of IoUs / (TP + FP / 2 + FN / 2), TP 2, FP 2, FN 0
     assert frame["pq_plus"].to_dict() == approx({"tumor": tumor, "stroma": 0.0, "all": tumor / 2})
+
+
+def test_the_data_table_counts_the_objects_of_each_class(files):
+    rasterize(files, "l.png", "t.png")
+    (files / "main.tsv").write_text("sample\tpart\ns\ttrain\n", encoding="utf-8")
+    given = {"labels": [files / "out"], "splits": [files / "main.tsv"]}
+    frame = instance_data.tabulate(Inputs(classes=tuple(CLASSES), files=given)).frame
+    assert frame[["objects", "objects_tumor", "objects_stroma"]].to_numpy().tolist() == [[3, 2, 1]] * 2
+    two = instance_data.tabulate(Inputs(classes=("background", "nucleus"), files=given)).frame
+    assert not [column for column in two if column.startswith("objects_")]

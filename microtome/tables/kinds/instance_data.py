@@ -2,6 +2,7 @@
 """Composition of an instance data set: images per part and group (organ), and how many objects they hold."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from microtome.tables.parts.published import PUBLISHED, published_table
 NEEDS = frozenset({"instances", "labels"})
 USES = frozenset({"groups"})
 PUBLISHED_OPTIONS = ("published",)
+OF_CLASS = "objects_"
+"""Before the name of a class: the number of its objects."""
 COUNT_COLUMNS = ("sample", "part", "group", "objects")
 PARTS: Mapping[str, Sequence[str]] = {"training": ("train", "val"), "testing": ("test",)}
 """Parts of the split behind each row: the published training images include those that validate."""
@@ -45,7 +48,8 @@ def tabulate(
         remark: What a reader must know to compare both; said where they stand together.
 
     Returns:
-        One row per part and a total: images, images of each group, objects.
+        One row per part and a total: images, images of each group, objects, and those of each class where
+        there are several.
 
     Raises:
         ValueError: There are no counts, or the published table does not exist.
@@ -66,6 +70,7 @@ def tabulate(
         Column("images", "Images", format=".0f"),
         *(Column(f"group_{group}", group or "no group", format=".0f") for group in groups),
         Column("objects", objects, format=",.0f"),
+        *(Column(f"{OF_CLASS}{name}", name, format=",.0f") for name in _classes(counts)),
         Column("data", "Data", kind="text"),
     ]
     notes = [
@@ -85,6 +90,7 @@ def count(inputs: Inputs) -> pd.DataFrame:
     """
     paths = inputs.found("labels", f"instances/*{views.IMAGE}")
     parts = inputs.parts() if paths else {}
+    several = inputs.classes[1:] if len(inputs.classes) > 2 else ()
     rows = [
         {
             "sample": path.stem,
@@ -92,9 +98,26 @@ def count(inputs: Inputs) -> pd.DataFrame:
             "group": inputs.groups.get(path.stem, ""),
             "objects": int(np.count_nonzero(np.unique(images.read(path)))),
         }
+        | _by_class(path, several)
         for path in paths
     ]
-    return pd.DataFrame(rows, columns=list(COUNT_COLUMNS))
+    return pd.DataFrame(rows, columns=[*COUNT_COLUMNS, *(f"{OF_CLASS}{name}" for name in several)])
+
+
+def _by_class(path: Path, classes: Sequence[str]) -> dict[str, int]:
+    """The objects of each class, by the class map beside the folder of the numbers."""
+    if not classes:
+        return {}
+    labels, types = images.read(path), images.read(path.parent.parent / path.name)
+    return {
+        f"{OF_CLASS}{name}": int(np.unique(labels[types == index]).size)
+        for index, name in enumerate(classes, start=1)
+    }
+
+
+def _classes(counts: pd.DataFrame) -> list[str]:
+    """The classes of objects that are counted one by one."""
+    return [column.removeprefix(OF_CLASS) for column in counts if column.startswith(OF_CLASS)]
 
 
 def _called(groups: pd.Series, printed: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -121,7 +144,8 @@ def _row(name: str, chosen: pd.DataFrame, groups: Sequence[str]) -> dict[str, ob
     sizes = chosen.groupby("group")["sample"].nunique()
     by_group = {f"group_{group}": int(sizes.get(group, 0)) for group in groups}
     head = {"part": name, "source": HERE, "images": chosen["sample"].nunique()}
-    return {**head, **by_group, "objects": int(chosen["objects"].sum())}
+    by_class = {f"{OF_CLASS}{name}": int(chosen[f"{OF_CLASS}{name}"].sum()) for name in _classes(chosen)}
+    return {**head, **by_group, "objects": int(chosen["objects"].sum()), **by_class}
 
 
 def _published_row(name: str, printed: Mapping[str, float], groups: Sequence[str]) -> dict[str, object]:
