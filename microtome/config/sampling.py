@@ -44,8 +44,8 @@ class BalancedWindows(Section):
     kind: Literal["balanced_windows"] = option("balanced_windows", "this sampler")
     per_epoch: PositiveInt | None = option(
         20_000,
-        "windows drawn for an epoch; null, as published: every pixel of the rarest class of each image, and "
-        "as many others of each class",
+        "windows drawn for an epoch; null (as the paper is recalled): every pixel of the rarest class of "
+        "each image, and as many others of each class",
     )
     validation: PositiveInt = option(2_000, "windows of the fixed validation draw")
 

@@ -4,8 +4,8 @@
 Ciresan et al. 2012 (Deep neural networks segment neuronal membranes, NIPS) train on equally many windows of
 each class, so the network overrates the rare one. They read, on slices it has not seen, how often a pixel of
 a given output is truly positive, fit a monotone cubic to that curve by least squares, apply the same
-polynomial to every network, smooth with a median filter of 2 px radius and average the networks (see
-`ensemble`).
+polynomial to every network, smooth with a median filter and average the networks (see `ensemble`). The
+filter, and its radius of 2 px, are recalled from that work, not checked; the thesis does not mention them.
 
 The fit is exact: every cubic that rises on [0, 1] has a slope that is a sum of (x - u)^2, 0 <= u <= 1, and
 x (1 - x) with weights >= 0 (Markov-Lukacs), and any such sum rises. Non-negative least squares finds the

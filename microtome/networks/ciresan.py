@@ -8,8 +8,8 @@ activates: both activations grow monotonically, so the result is the same for a 
 * `n4`: 95-pixel window, kernels 4, 5, 4, 4 (the thesis' second "Table 2").
 * `w65`: 65-pixel window, kernels 5, 5, 5; an approximation, the original's layers are not published.
 
-The thesis names no activation. The default `tanh` is the scaled tanh 1.7159·tanh(2x/3) that the multi-column
-paper (doi:10.1109/CVPR.2012.6248110) uses; `relu` is the alternative.
+The thesis names no activation. The default `tanh` is the scaled tanh 1.7159·tanh(2x/3), recalled from the
+multi-column paper (doi:10.1109/CVPR.2012.6248110) and not checked there; `relu` is the alternative.
 
 `Ciresan.dense()` evaluates all windows of an image at once, with the same parameters and the same result.
 """

@@ -216,18 +216,6 @@ def test_raw_views_are_divided_by_the_full_scale(melanoma):
     np.testing.assert_allclose(seen, counts / 4095, rtol=1e-6)
 
 
-def hypernet(melanoma, run="hypernet_compound"):
-    return layer_outputs.load_network(melanoma.record(run))
-
-
-def test_an_addition_leads_to_where_the_sum_goes():
-    down = [block_diagram.Shown(np.zeros((2, 2)), "", "", level, "down") for level in (0, 1, 1)]
-    down[1] = replace(down[1], added=True)
-    up = [block_diagram.Shown(np.zeros((2, 2)), "", "", level, "up") for level in (1, 0)]
-    assert block_diagram.additions([*down, *up]) == [(1, 3)]
-    assert block_diagram.additions([*down[:1], *up]) == []
-
-
 def test_blocks_are_laid_out_as_the_network(melanoma):
     data = figures.draw("feature_maps", melanoma, run="hypernet_compound", layers="blocks", crop=32).data
     labels = data["label"].tolist()
@@ -238,9 +226,6 @@ def test_blocks_are_laid_out_as_the_network(melanoma):
     ]
     assert data["height"].tolist() == [32, 16, 8, 4, 4, 32, 4, 8, 16, 32]
     assert data["bands"].tolist()[:4] == [8, 4, 2, 1]
-    added = [part.label for part in layer_outputs.blocks(hypernet(melanoma)) if part.added]
-    assert added == ["encoder 4"], "the decoder takes the sum of both paths"
-    assert not any(part.added for part in layer_outputs.blocks(hypernet(melanoma, "cnn2d_rgb")))
     plain = figures.draw("feature_maps", melanoma, run="cnn2d_rgb", layers="blocks", crop=32).data
     assert plain["height"].tolist() == [32, 16, 8, 4, 2, 4, 8, 16, 32]
 

@@ -16,7 +16,9 @@ class Ciresan(NetworkOptions):
     WINDOWS: ClassVar = True
     name: Literal["ciresan"] = option("ciresan", "this network")
     variant: Literal["n4", "w65"] = option("n4", "n4: window of 95 pixels; w65: three 5x5 convolutions, 65")
-    activation: Literal["tanh", "relu"] = option("tanh", "tanh is the scaled tanh of the MCDNN paper")
+    activation: Literal["tanh", "relu"] = option(
+        "tanh", "tanh: scaled, as recalled from the MCDNN paper, not checked"
+    )
     maps: PositiveInt = option(48, "feature maps of each convolution")
     hidden: PositiveInt = option(200, "units of the hidden fully connected layer")
     in_channels: PositiveInt = option(1, "channels of an image; data.channels")
