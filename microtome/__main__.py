@@ -11,6 +11,8 @@ from pathlib import Path
 from microtome.datasets import names
 from microtome.registry import PLUGINS_VARIABLE
 
+CALLED_HERE = {"data.classes": "--classes", "data.ignore": "--ignore"}
+"""What `score` calls the options of a study that messages name."""
 COLUMNS = ("id", "network", "options", "parameters", "GFLOP")
 
 
@@ -87,7 +89,10 @@ def score_maps(options: argparse.Namespace) -> None:
     except ValidationError as error:
         sys.exit("error: " + "; ".join(f"expected {detail['msg']}" for detail in error.errors()))
     except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+        text = str(error)
+        for study, here in CALLED_HERE.items():
+            text = text.replace(study, here)
+        sys.exit(f"error: {text}")
     print(to_markdown(table))
     print(f"{options.out}: metrics.tsv (each image), scores and paired tests (TSV, Markdown, LaTeX)")
 

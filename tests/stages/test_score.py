@@ -209,3 +209,19 @@ def test_options_that_do_not_fit(tmp_path, arguments, message):
     truth = str(write(tmp_path / "t", a=squares((0, 0))))
     with pytest.raises(SystemExit, match=message):
         main(["score", truth, truth, "--out", str(tmp_path / "out"), *arguments])
+
+
+def test_an_xml_truth_and_messages_that_name_the_options_of_the_command(tmp_path):
+    corners = [(0, 0), (10, 0), (10, 10), (0, 10)]
+    vertices = "".join(f'<Vertex X="{x + 20}" Y="{y}"/>' for x, y in corners)
+    region = f"<Region Id='1'><Vertices>{vertices}</Vertices></Region>"
+    (tmp_path / "a.xml").write_text(
+        f"<Annotations><Annotation Name='n'><Regions>{region}</Regions></Annotation></Annotations>"
+    )
+    found = write(tmp_path / "p", a=squares((0, 20))) / "a.png"
+    options = ["--kind", "instances", "--out", str(tmp_path / "out")]
+    main(["score", str(tmp_path / "a.xml"), f"tool={found}", *options])
+    assert values(tmp_path / "out")["a", "all", "aji"] == 1
+    classes = ["--classes", "a=0", "b=2", "--out", str(tmp_path / "o")]
+    with pytest.raises(SystemExit, match=r"--classes knows 0 = a, 2 = b; --ignore is empty"):
+        main(["score", str(found), f"tool={found}", *classes])
