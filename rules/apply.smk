@@ -131,13 +131,13 @@ rule apply:
         "logs/apply.log",
     localrule: True
     conda:
-        "../envs/imaging.yaml"
+        "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=grow(1000),
         runtime=lasting(10),
     params:
-        state=states.state_of("apply", {}),
+        state=said_state,
     message:
         "say where the results are"
     script:

@@ -101,6 +101,12 @@ def evaluated_state(wildcards):
     return states.applied.evaluate_applied(*identity, found.rows(labelled=True))
 
 
+def said_state(wildcards):
+    """The state of `apply`."""
+    found = asked("images")
+    return states.applied.say(found.plan, found.run, found.seed)
+
+
 def asked_for(name, *needed):
     """The file or folder that the options ask for, of a run or of a packed model."""
     found = asked(*needed)

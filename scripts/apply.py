@@ -7,6 +7,6 @@ from pathlib import Path
 from microtome.stages.applied import say_applied
 from microtome.workflow.job import job
 
-with job(snakemake.params.state, snakemake.log[0]):
-    failed = say_applied(*map(Path, snakemake.input))
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    failed = say_applied(options, Path(snakemake.input[0]))
 sys.exit(1 if failed else 0)

@@ -8,8 +8,10 @@ under names that this module knows, as streams that end with the size that was l
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +45,11 @@ NOT_PACKED = dict.fromkeys(("tables", "figures", "external", "patches", "split",
 """Options of a study on which neither applying nor measuring a run depends."""
 NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]*")
 BLOCK = MEBI
+BROKEN = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error),
+    *(NotImplementedError, RuntimeError, EOFError, UnicodeDecodeError),
+)
+"""What the library raises for broken archives, beside `OSError` for an offset before the file begins."""
 LISTED = 3
 """Faults of a study that a message lists."""
 
@@ -152,10 +159,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        msg = f"{path}: a damaged archive ({error}); expected a packed model: copy it again"
-        raise ArchiveError(msg) from error
-    except (zlib.error, UnicodeDecodeError) as error:
+    except (*BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         msg = f"{path}: a damaged archive ({error}); expected a packed model: copy it again"
         raise ArchiveError(msg) from error
 

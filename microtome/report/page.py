@@ -38,11 +38,16 @@ def build_report(inputs: ReportInputs) -> str:
 
     Smaller than `limits.PAGE_BYTES` for what `collect` reads; the same for the same inputs.
     """
-    page = _environment().get_template(PAGE).render(report=inputs, limits=_limits(), totals=totals(inputs))
+    page = render(PAGE, report=inputs, limits=_limits(), totals=totals(inputs))
     count = len(page.encode("utf-8"))
     if count >= PAGE_BYTES:
         log.warning("the report has %s bytes, more than %s; report fewer studies at once", count, PAGE_BYTES)
     return page
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template of the report in; every text is escaped."""
+    return _environment().get_template(template).render(**values)
 
 
 def totals(inputs: ReportInputs) -> dict[str, Any]:

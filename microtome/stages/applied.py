@@ -2,12 +2,15 @@
 """What became of the images that a run was applied to: said at the end, every time it is asked for."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import Any
 
 import pandas as pd
 
+from microtome.files import finished_file
 from microtome.provenance import tsv
+from microtome.report.applied import AppliedPage, build_applied
 
 SUMMARY = "summary.tsv"
 DONE, FAILED = "done", "failed"
@@ -16,14 +19,23 @@ LISTED = 20
 COLUMNS = ("class", "metric", "mean", "sd", "n")
 
 
-def say_applied(folder: Path) -> int:
-    """Write to standard output where the results are, and which images failed; their number is returned."""
+def say_applied(options: Mapping[str, Any], folder: Path) -> int:
+    """Write to standard output where the results are, and which images failed; their number is returned.
+
+    Beside the folder is written a page, `{folder}.html`; `options` are `title`, `facts`, `warnings`,
+    `classes` and `colors` of `report.applied.AppliedPage`.
+    """
     table = tsv.read(folder / SUMMARY, names=None)
+    page = folder.with_name(f"{folder.name}.html")
+    content = AppliedPage(rows=table.to_dict("records"), **options)
+    with finished_file(page) as partial:
+        partial.write_text(build_applied(content, folder), encoding="utf-8")
     made = [f"{one.name}{'/' * one.is_dir()}" for one in sorted(folder.iterdir()) if one.name[0] != "."]
     done = table[table["status"] != FAILED]
     names = [f"{PurePath(row.image).name} -> {row.sample}" for row in done.itertuples()]
     lines = [f"{len(names)} of {len(table)} images done:", *_listed(names, folder / SUMMARY)]
-    sys.stdout.write("\n" + "\n".join(lines) + f"\nThe results are in {folder}: {', '.join(made)}\n\n")
+    sys.stdout.write("\n" + "\n".join(lines) + f"\nThe results are in {folder}: {', '.join(made)}\n")
+    sys.stdout.write(f"A page of them: {page}\n\n")
     return _say_failed(table, folder / SUMMARY)
 
 

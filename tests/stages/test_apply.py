@@ -240,7 +240,14 @@ def test_one_image_that_fails_is_a_row_and_leaves_no_files(found, applied, tmp_p
     assert str(tmp_path / "out") not in table["message"][2]
     made = {path.stem for path in (tmp_path / "out").rglob("*.*") if path.parent != tmp_path / "out"}
     assert made == {"first"}
-    assert say_applied(tmp_path / "out") == 2
+    said = options(applied_states.say(found.plan, "alone", 0))
+    assert say_applied(said, tmp_path / "out") == 2
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "2 of 3" not in page
+    for text in ("Mask alone on new images", "of 3 done", "broken.png", "not an image this program reads"):
+        assert text in page, text
+    assert page.count("data:image/webp") == 2, "the image, and what was found in it"
+    assert "simulated images" in page, "the study is a phantom's"
     said = capsys.readouterr().out
     assert "1 of 3 images done:\n  first.png -> first" in said
     assert "2 of 3 images failed" in said

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
+from microtome.class_maps import class_colors
 from microtome.provenance import code
 from microtome.provenance.archives import packed_study
 from microtome.registry import plugins_folder
@@ -16,6 +17,7 @@ from microtome.workflow.states import runs, state_of
 from microtome.workflow.states.data import target_options
 from microtome.workflow.states.stains import stain_options
 
+SIMULATED = "This run was trained on simulated images: what it says of real ones means nothing."
 PACKED = "packed"
 """Target of the stains of a packed model, whose profile lies beside it."""
 Rows = Iterable[Mapping[str, Any]]
@@ -43,6 +45,20 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = ()) -> str:
         options["cubes"] = plan.study.cubes.model_dump(exclude={"bands"})
     doubt = {"uncertainty": runs.activation(plan, run)} if asked.uncertainty else {}
     return state_of("apply_run", options | doubt, sorted({runs.network_module(one) for one, _, _ in trained}))
+
+
+def say(plan: StudyPlan, run: str, seed: int) -> str:
+    """State of the rule `apply`, which says what became of the images and writes the page."""
+    is_phantom = plan.data_kind == "phantom"
+    facts = {"Run": plan.labels()[run], "Study": plan.study.name, "Scale": plan.scale, "Seed": str(seed)}
+    options = {
+        "title": f"{plan.labels()[run]} on new images",
+        "facts": facts,
+        "warnings": [SIMULATED] if is_phantom else [],
+        "classes": plan.classes,
+        "colors": list(class_colors(plan.classes, plan.study.data.colors).values()),
+    }
+    return state_of("apply", options)
 
 
 def evaluate_applied(plan: StudyPlan, split: str, run: str, seed: int, rows: Rows = ()) -> str:
