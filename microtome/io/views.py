@@ -5,7 +5,8 @@ Whoever lists, finds or opens the samples of a folder does it here, so that one 
 else than a TIFF: a reference to a slide, for example.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from numpy.typing import NDArray
@@ -59,6 +60,27 @@ def find_sample(folders: Iterable[Path], sample: str) -> Path:
             return path
     msg = f"no file of sample '{sample}' in {', '.join(map(str, folders))}; has it an image and a label?"
     raise FileNotFoundError(msg)
+
+
+@contextmanager
+def of_sample(sample: str) -> Iterator[None]:
+    """Name a sample in what goes wrong with it, where the message names neither it nor a file.
+
+    Example:
+        >>> try:
+        ...     with of_sample("a"):
+        ...         raise ValueError("nothing is labelled")
+        ... except ValueError as error:
+        ...     print(error)
+        sample a: nothing is labelled
+    """
+    try:
+        yield
+    except ValueError as error:
+        if type(error) is not ValueError or sample in str(error):
+            raise
+        msg = f"sample {sample}: {error}"
+        raise ValueError(msg) from error
 
 
 def open_raster(path: Path) -> Raster:

@@ -41,7 +41,8 @@ def _histogram(
     probability = views.read_map(views.find_sample(maps, sample))[0]
     target = images.read(views.find_sample(targets, sample))
     valid = target != IGNORE
-    return calibration.histogram(probability, target == POSITIVE, bins=options["bins"], valid=valid)
+    with views.of_sample(sample):
+        return calibration.histogram(probability, target == POSITIVE, bins=options["bins"], valid=valid)
 
 
 def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -> None:
@@ -49,7 +50,8 @@ def calibrate_maps(options: Options, fitted: Path, source: Path, folder: Path) -
     curve = calibration.Calibration.from_dict(read_json(fitted))
     with finished_folder(folder) as partial:
         for path in views.samples(source).values():
-            values = calibration.apply(curve, views.read_map(path))
+            with views.of_sample(path.stem):
+                values = calibration.apply(curve, views.read_map(path))
             if options["median_radius"]:
                 values = calibration.median_filter(values, radius=options["median_radius"])
             names = images.channel_names(path) or None

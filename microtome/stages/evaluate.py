@@ -15,7 +15,7 @@ import pandas as pd
 
 from microtome.files import finished_file, finished_folder, merge_folder
 from microtome.io import images
-from microtome.io.views import INSTANCES, find_sample, read_map
+from microtome.io.views import INSTANCES, find_sample, of_sample, read_map
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
 from microtome.metrics.undefined import UndefinedMetricError
@@ -77,7 +77,8 @@ def _measured(family: ModuleType, context: Context, sample: str) -> list[Measure
     """What a family says of an image; why it has no value there, which stands in the log too."""
     try:
         if context.valid.any():
-            return family.measure(context)
+            with of_sample(sample):
+                return family.measure(context)
         why = "no pixel is labelled"
     except UndefinedMetricError as error:
         why = str(error)

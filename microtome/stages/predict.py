@@ -65,7 +65,8 @@ def predict_folder(model: torch.nn.Module, options: Options, source: Path, folde
     """Predict every image in a folder with a network that is ready, see `predict_batch`."""
     with finished_folder(folder) as partial:
         for path in views.samples(source).values():
-            maps, mpp = _probability(model, path, options), images.header(path).mpp
+            with views.of_sample(path.stem):
+                maps, mpp = _probability(model, path, options), images.header(path).mpp
             images.write(partial / path.name, maps, mpp=mpp, channels=channel_names(len(maps), options))
 
 

@@ -39,7 +39,8 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
     with finished_folder(folder) as partial:
         for path in views.samples(source).values():
             if options["kind"] == "watershed":
-                _write_objects(path, options, partial)
+                with views.of_sample(path.stem):
+                    _write_objects(path, options, partial)
                 continue
             labels = _labels(views.read_map(path), options, path)
             images.write(partial / path.name, labels, mpp=images.header(path).mpp)

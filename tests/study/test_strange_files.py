@@ -11,11 +11,13 @@ from PIL import Image
 from pydantic import ValidationError
 from pytest import fixture, mark, raises
 
+from microtome.config.modalities.objects import Targets
 from microtome.config.sampling import Input
 from microtome.config.study import Data
 from microtome.study import headers
 from microtome.study.depths import check_depths
 from microtome.study.headers import check_files, remembered
+from microtome.study.modalities.objects import check_labels
 from microtome.study.sample import Sample, resolve
 from microtome.study.sheet import inspect_sheet
 from microtome.study.splits import check_spellings
@@ -185,3 +187,13 @@ def test_units_that_a_spreadsheet_made_of_one(first, second):
 def test_units_that_are_not_one(first, second):
     samples = [Sample("a", "a", unit=first, row=2), Sample("b", "b", unit=second, row=3)]
     assert check_spellings({"a": "train", "b": "test"}, samples, Path("s.tsv"), "patient") == []
+
+
+@mark.parametrize(("classes", "faults"), [(["background", "nucleus"], 0), (["background", "a", "b"], 2)])
+def test_only_objects_of_several_classes_need_a_map_of_classes(files, classes, faults):
+    samples = [Sample(name, f"{name}.png", label=f"{name}-label.png", row=2) for name in "ab"]
+    study = SimpleNamespace(
+        targets=Targets(kind="instances"),
+        data=SimpleNamespace(source="files", classes=dict(zip(classes, range(3), strict=False))),
+    )
+    assert len(list(check_labels(study, samples, Path("s.tsv")))) == faults
