@@ -77,7 +77,8 @@ def of_sample(sample: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if type(error) is not ValueError or sample in str(error):
+        is_named = any(said in str(error) for said in (f"sample {sample}", f"'{sample}'", f"/{sample}."))
+        if type(error) is not ValueError or is_named:
             raise
         msg = f"sample {sample}: {error}"
         raise ValueError(msg) from error
