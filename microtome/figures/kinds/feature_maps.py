@@ -24,7 +24,7 @@ from microtome.figures.parts.layer_outputs import (
     read_input,
     run_layers,
 )
-from microtome.figures.parts.panels import show_image
+from microtome.figures.parts.panels import MASK, outputs_of, show_image
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -118,7 +118,7 @@ def draw(
         shown = [_strongest(layer, label, found[layer], band) for layer, label in names]
     picture = _picture(pixels)
     if parts:
-        figure = _draw_blocks(picture, parts, shown, _output(logits), inputs)
+        figure = _draw_blocks(picture, parts, shown, _output(logits, outputs_of(record)), inputs)
     else:
         figure = _draw_grid(picture, shown, inputs)
     data = pd.DataFrame([_row(record, name, one) for one in shown])
@@ -165,10 +165,15 @@ def _picture(pixels: NDArray) -> NDArray:
     return np.moveaxis((pixels - low) / max(high - low, np.finfo(float).tiny), 0, -1)
 
 
-def _output(logits: NDArray) -> NDArray:
-    """Probability of the last class, or of the only output."""
-    if len(logits) == 1:
-        return 1 / (1 + np.exp(-logits[0]))
+def _output(logits: NDArray, outputs: Sequence[str]) -> NDArray:
+    """Probability of the last class, or of the mask where each output is by itself.
+
+    Example:
+        >>> float(_output(np.zeros((2, 1, 1)) - [[[9.0]], [[0.0]]], ["mask", "shape_marker"])[0, 0]) < 0.01
+        True
+    """
+    if outputs or len(logits) == 1:
+        return 1 / (1 + np.exp(-logits[outputs.index(MASK) if MASK in outputs else 0]))
     shifted = np.exp(logits - logits.max(axis=0))
     return shifted[-1] / shifted.sum(axis=0)
 
@@ -240,7 +245,8 @@ def _caption(
     some = f"The {most} filters" if count == most else f"{count} of the {most} filters"
     what = {
         FIRST: f"{some} of the first layer of {name}, after the activation",
-        BLOCKS: f"The network of {name} with one feature map of each block, the one that varies most",
+        BLOCKS: f"The network of {name} with one feature map of each block, the one that varies most, and "
+        f"the probability of {inputs.positive_class}",
     }
     lead = what.get(layers if isinstance(layers, str) else "", f"Feature maps of layers of {name}")
     has_depth = any(len(one.shape) == RGB + 1 for one in shown)
