@@ -123,6 +123,7 @@ OBJECT_STUDY_OPTIONS: dict[str, tuple[object, str]] = {
         {"regions": "keep"},
         f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}",
     ),
+    "targets__gap": (2, f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
     "targets__centre_radius": (2, f"rasterize_targets {BATCHES} \n evaluate_applied {OBJECT_RUNS}"),
     "outlines__tolerance": (1.0, f"apply {OBJECT_RUNS} \n export_objects {OBJECT_RUNS}"),
     "evaluate__metrics": (["instances"], f"{{evaluate,evaluate_applied}} {OBJECT_RUNS}"),

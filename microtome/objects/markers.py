@@ -147,6 +147,33 @@ def shape_markers(
     return (erode_by_area(labels, areas=areas, element=element, radii=radii) > 0).astype(np.uint8)
 
 
+def between(labels: Labels, gap: int = 1) -> NDArray[np.bool_]:
+    """The pixels of objects that lie within `gap` pixels of another object.
+
+    Without them, touching objects lie apart, as with the border class of Caicedo et al. 2019
+    (doi:10.1002/cyto.a.23863).
+
+    Args:
+        labels: (H, W) integers, 0 = background.
+        gap: Pixels, along rows, columns and diagonals.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        ValueError: Not a label map.
+
+    Example:
+        >>> between(np.array([[1, 1, 1, 2, 2, 0, 3]])).tolist()
+        [[False, False, True, True, False, False, False]]
+    """
+    _check_labels(labels)
+    size = 2 * gap + 1
+    above = ndimage.maximum_filter(labels, size, mode="nearest")
+    below = ndimage.minimum_filter(np.where(labels > 0, labels, labels.max()), size, mode="nearest")
+    return (labels > 0) & ((above != labels) | (below != labels))
+
+
 def centre_markers(labels: Labels, radius: int = CENTRE_RADIUS) -> NDArray[np.uint8]:
     """Centre markers: a disk on the centre of each object, not cut off at the object's border.
 

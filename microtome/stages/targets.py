@@ -95,10 +95,12 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Ma
         found = load_instances(path, shape, page=row["page"])
         of = _classes_of(found.labels, row, root, dict(targets["classes"]))
     labels, element = found.labels, targets["marker_element"]
+    classed = class_map(labels, of)
     maps = {
-        ".": class_map(labels, of),
+        ".": classed,
         "instances": labels,
         "shape_markers": markers.shape_markers(labels, areas=found.areas, element=element),
+        "separated_masks": np.where(markers.between(labels, targets["gap"]), np.uint8(0), classed),
         "centre_markers": markers.centre_markers(labels, radius=targets["centre_radius"]),
     }
     for name, array in maps.items():

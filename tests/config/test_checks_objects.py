@@ -131,3 +131,17 @@ def test_classes_of_objects_are_measured_where_there_are_several(tmp_path):
 def test_what_names_mean_has_to_be_a_class(targets, told, tmp_path):
     found = faults_of(tmp_path, nucleus_types(targets={"kind": "instances"} | targets))
     assert [told in fault for fault in found] == [True], found
+
+
+def test_separated_masks_are_of_objects(tmp_path):
+    def told(study, keys, *outputs):
+        return faults_of(tmp_path, changed(study, {keys: list(outputs)}))
+
+    assert told(nucleus_types(), "runs.types.outputs", "separated_mask") == []
+    assert told(he_study(), "runs.marked.outputs", "separated_mask", "shape_marker") == []
+    twice = told(he_study(), "runs.marked.outputs", "mask", "separated_mask")
+    assert any("found mask, separated_mask; expected mask first, then at most one kind" in f for f in twice)
+    semantic = told(mini_study(), "runs.dice.outputs", "separated_mask")
+    assert any(
+        "found separated_mask; expected mask alone, as targets.kind is 'semantic'" in f for f in semantic
+    )

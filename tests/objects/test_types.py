@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from pytest import approx, fixture, mark, raises
+from scipy.ndimage import label
 
 from microtome.config.modalities.objects import Targets
 from microtome.config.prediction import Watershed
@@ -68,6 +69,20 @@ def test_the_class_is_that_of_most_pixels(files):
     types[5:10, 31:36] = 0
     Image.fromarray(types * 10).save(files / "t.png")
     assert np.array_equal(rasterize(files, "l.png", "t.png")[0], drawn()[1])
+
+
+def test_touching_objects_of_a_class_lie_apart_in_separated_masks(files):
+    labels, types = drawn()
+    labels[4:18, 18:30], types[4:18, 18:30] = 8, 1  # between 7 and 9
+    Image.fromarray(labels.astype(np.uint16)).save(files / "l.png")
+    Image.fromarray(types * 10).save(files / "t.png")
+    whole, _ = rasterize(files, "l.png", "t.png")
+    apart = images.read(files / "out/separated_masks/s.tif")
+    assert np.array_equal(whole, types)
+    assert label(apart > 0)[1] == 4
+    changed = np.argwhere(apart != types)
+    assert set(changed[:, 1].tolist()) == {17, 18, 29, 30}, "a pixel on either side"
+    assert (apart[4:16, [17, 18, 29, 30]] == 0).all()
 
 
 def test_outlines_bring_their_classes(files):

@@ -17,7 +17,7 @@ from tests.synthetic_nuclei import nuclei
 
 SIZE = 72
 CLASSES = [("background", 0), ("nucleus", 1)]
-KINDS = (".", "instances", "shape_markers", "centre_markers")
+KINDS = (".", "instances", "shape_markers", "centre_markers", "separated_masks")
 SQUARES = {1: (4, 4, 12, 14), 2: (20, 30, 33, 41), 3: (50, 3, 60, 20)}
 """Rows and columns of the first and behind the last pixel of each object."""
 
@@ -52,7 +52,7 @@ def rasterize(folder, chosen, **options):
     return folder / "out"
 
 
-def test_every_object_image_gets_four_maps(files):
+def test_every_object_image_gets_five_maps(files):
     folder, labels = files
     out = rasterize(folder, rows("a", "b"))
     assert {path.name for path in out.iterdir()} == {"a.tif", "b.tif", *KINDS[1:]}
@@ -62,7 +62,8 @@ def test_every_object_image_gets_four_maps(files):
         assert np.array_equal(found["."], expected > 0)
         assert np.array_equal(found["shape_markers"], markers.shape_markers(expected, element="octagon"))
         assert np.array_equal(found["centre_markers"], markers.centre_markers(expected, radius=3))
-        assert [found[kind].dtype for kind in KINDS] == [np.uint8, np.int32, np.uint8, np.uint8]
+        assert [found[kind].dtype for kind in KINDS] == [np.uint8, np.int32, np.uint8, np.uint8, np.uint8]
+        assert np.array_equal(found["separated_masks"], (expected > 0) & ~markers.between(expected))
         for kind in KINDS[2:]:
             assert set(np.unique(found[kind])) == {0, 1}
         assert all(images.header(out / kind / f"{name}.tif").mpp == pytest.approx(0.25) for kind in KINDS)
@@ -72,6 +73,7 @@ def test_every_object_image_gets_four_maps(files):
     ("options", "kind", "make"),
     [
         ({"marker_element": "disk"}, "shape_markers", lambda n: markers.shape_markers(n, element="disk")),
+        ({"gap": 2}, "separated_masks", lambda n: (n > 0) & ~markers.between(n, 2)),
         ({"centre_radius": 1}, "centre_markers", lambda n: markers.centre_markers(n, radius=1)),
     ],
 )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from microtome.config.study import Study
     from microtome.config.yaml import Places
 
-Output = Literal["mask", "shape_marker", "centre_marker"]
+Output = Literal["mask", "separated_mask", "shape_marker", "centre_marker"]
+MASKS = ("mask", "separated_mask")
 
 
 class Targets(Section):
@@ -36,6 +37,7 @@ class Targets(Section):
         "octagon", "shape markers: MATLAB's strel('disk', r), an octagon, or a true disk"
     )
     centre_radius: PositiveInt = option(3, "centre markers: radius of the disk, pixels")
+    gap: PositiveInt = option(1, "separated masks: pixels on either side of where objects touch")
     features: Features = option(Features(), "outlines: which of a file's features are labels")
     outside: str | None = option(
         "background", "semantic, outlines: class of the pixels that none covers; null: not labelled"
@@ -49,7 +51,9 @@ class Targets(Section):
     @property
     def used(self) -> dict[str, Any]:
         """The options that labels of this kind are turned into targets by."""
-        unused = {"outside", "order"} if self.kind == "instances" else {"marker_element", "centre_radius"}
+        unused = (
+            {"outside", "order"} if self.kind == "instances" else {"marker_element", "centre_radius", "gap"}
+        )
         return self.model_dump(exclude=unused)
 
 
@@ -75,8 +79,9 @@ class RunOptions(Section):
 
     outputs: tuple[Output, ...] = option(
         ("mask",),
-        "what each sigmoid output of the network learns; markers need targets.kind `instances`; not used by "
-        "runs by softmax, which learn data.classes",
+        "what each sigmoid output of the network learns: mask, or separated_mask, in which pixels between "
+        "touching objects are background; then at most one kind of marker. All but mask need targets.kind "
+        "`instances`. Runs by softmax learn data.classes, with separated_mask with such gaps",
         min_length=1,
         max_length=2,
     )
@@ -133,10 +138,11 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
 def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     here, outputs = ("runs", name), run.outputs
     where = places.inside((*here, "outputs"), 2)
-    if outputs[0] != "mask" or len(set(outputs)) < len(outputs):
+    masks = [name for name in outputs if name in MASKS]
+    if outputs[0] not in MASKS or len(masks) > 1 or len(set(outputs)) < len(outputs):
         yield Fault(where, ", ".join(outputs), "mask first, then at most one kind of marker")
-    if len(outputs) > 1 and study.targets.kind != "instances":
-        yield Fault(where, outputs[1], "mask alone, as targets.kind is 'semantic'")
+    if outputs != ("mask",) and study.targets.kind != "instances":
+        yield Fault(where, outputs[-1], "mask alone, as targets.kind is 'semantic'")
     yield from _check_segment(name, run, outputs, places)
     if run.calibration.kind != "none" and len(outputs) > 1:
         where = places.inside((*here, "calibration"), 1)

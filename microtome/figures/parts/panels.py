@@ -18,7 +18,7 @@ from microtome.io import images
 from microtome.provenance.runs import RunRecord
 
 IGNORE = 255
-MASK = "mask"
+MASKS = ("mask", "separated_mask")
 """Output of a network that is the probability of the positive class."""
 STRETCH = (0.5, 99.5)
 BAR_SHARE = 0.25
@@ -71,8 +71,8 @@ def read_probability(
     chosen = name or inputs.positive_class
     channel = inputs.class_id(chosen)
     array = images.read(path).astype(np.float32)
-    if MASK in outputs:
-        array = _output(array, path, outputs, MASK)
+    if set(MASKS) & set(outputs[:1]):
+        array = _output(array, path, outputs, outputs[0])
     if array.ndim == 3 and array.shape[-1] == len(inputs.classes):
         return array[..., channel]
     if array.ndim != 2 or (chosen != inputs.positive_class and len(inputs.classes) != 2):
