@@ -57,13 +57,15 @@ def header(path: Path | str) -> ImageHeader:
             return tiff.header(path, file)
     with _opened(path) as image:
         bits, step = heads.depth(path)
-        size = image.size[:: 1 if TURNS[heads.orientation(path, image)].swap else -1]
+        turn = heads.orientation(path, image)
+        size = image.size[:: 1 if TURNS[turn].swap else -1]
         return ImageHeader(
             height=size[0],
             width=size[1],
             channels=len(image.getbands()),
             dtype="uint16" if bits > EIGHT else "uint8",
             step=step,
+            turned=turn != 1,
             pages=1,
             format=str(image.format),
             palette=image.mode in PALETTE_MODES,

@@ -62,6 +62,7 @@ class ImageHeader:
         mpp: Pixel size in µm, or None if the file does not say or says different values per axis.
         palette: Whether the values are places in a colour table.
         step: What one level of grey counts among 0 to 255, of files with fewer than 8 bits (255 of one bit).
+        turned: Whether the file says that its pixels are to be turned; sizes are of the upright picture.
         shapes: Rows, columns, channels and type of each page, where these are not alike (a thumbnail before
             the picture, levels of a pyramid); the header itself is of the picture, the largest of them.
     """
@@ -75,6 +76,7 @@ class ImageHeader:
     mpp: float | None = None
     palette: bool = field(default=False, repr=False)
     step: int = field(default=1, repr=False)
+    turned: bool = field(default=False, repr=False)
     shapes: tuple[tuple[int, int, int, str], ...] = field(default=(), repr=False)
 
     @property

@@ -132,6 +132,7 @@ def _header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
         format="OME-TIFF" if tiff.is_ome else "TIFF",
         mpp=pixel_size(tiff, series.keyframe),
         step=step_of(series.keyframe),
+        turned=orientation(series.keyframe) != 1,
         shapes=shapes,
         palette=series.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE,
     )

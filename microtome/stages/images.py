@@ -61,6 +61,9 @@ def import_images(
             mpp = pixel_size(row, path, mpp_from)
             images.write(views.place(partial, row["sample"]), array, mpp=mpp)
             logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
+            if images.header(path).turned:
+                text = "%s: '%s' is turned upright, as it says; its label has to be upright, or say the same"
+                logger.warning(text, row["sample"], row["image"])
         if wrong:
             raise images.ImageError("\n".join(wrong))
 

@@ -75,3 +75,16 @@ def test_the_pixel_size_is_the_sheets_or_else_the_files_own(tmp_path, said, mpp_
     labels = [row | {"label": row["image"]} for row in rows]
     rasterize_targets(labels, tmp_path, tmp_path / "labels", targets=targets, mpp_from=mpp_from)
     assert [images.header(tmp_path / f"labels/{name}.tif").mpp for name in "ab"] == found
+
+
+def test_a_turned_picture_is_said(tmp_path, caplog):
+    exif, array = Image.Exif(), np.arange(32, dtype=np.uint8).reshape(4, 8)
+    exif[274] = 3
+    Image.fromarray(array[::-1, ::-1]).save(tmp_path / "a.png", exif=exif)
+    Image.fromarray(array).save(tmp_path / "b.png")
+    tifffile.imwrite(tmp_path / "c.tif", array[::-1], extratags=[(274, 3, 1, 4, True)])
+    import_images(rows("a.png", "b.png", "c.tif"), tmp_path, tmp_path / "out")
+    said = [record.getMessage() for record in caplog.records if "turned" in record.getMessage()]
+    assert [text.split(":")[0] for text in said] == ["s0", "s2"]
+    for name in ("s0", "s1", "s2"):
+        np.testing.assert_array_equal(images.read(tmp_path / f"out/{name}.tif"), array)
