@@ -19,7 +19,7 @@ with job(snakemake.params.state, snakemake.log[0], instead=leave) as options:
         by_name(snakemake.input),
         stem=stem,
         gather=gather,
-        save=partial(save_figure, kind=options["kind"]),
+        save=partial(save_figure, kind=options["kind"], labels=options["labels"]),
         script="scripts/draw.py",
         code=json.loads(snakemake.params.state)["code"],
     )

@@ -5,10 +5,12 @@ import io
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
+from microtome.figures.parts.fonts import fit_fonts
 from microtome.figures.parts.style import lay_out, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.files import finished_file
@@ -34,6 +36,7 @@ def save_figure(
     title: str = "",
     provenance: Mapping[str, Any] | None = None,
     failed: Failure | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Path]:
     """Write a figure and the data behind it, each file at once or not at all.
 
@@ -46,10 +49,15 @@ def save_figure(
         title: Heading in the report; empty for the study's.
         provenance: What the figure is made from, for the sidecar (`microtome.provenance.record.record`).
         failed: Why it is not the figure that was asked for.
+        labels: What runs are called, by their names; a label that no font can draw is named with its run.
 
     Returns:
         Path by format, ``tsv`` and ``json`` included.
+
+    Raises:
+        ValueError: A text has letters that no font of this machine has.
     """
+    fit_fonts(result.figure, labels)
     contents = {name: render(result, name) for name in FORMATS}
     contents["tsv"] = data_text(result).encode("utf-8")
     files = {f"{Path(stem).name}.{name}": content for name, content in contents.items()}

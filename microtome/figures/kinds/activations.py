@@ -43,7 +43,7 @@ def draw(inputs: FigureInputs, *, reach: float = 4.0) -> FigureResult:
         axes.set(xlim=(-reach, reach), ylim=(min(-0.08, curve["value"].min()) * 1.15 * top, top * 1.12))
         axes.set_xticks([-reach, 0, reach])
         axes.set_yticks([0, top / 2, top] if item.key != "tanh" else [-1, 0, 1])
-        axes.set_xlabel(LABELS.get(item.key, r"$u$"))
+        axes.set_xlabel(LABELS.get(item.key, r"$u$"), parse_math=True)
         name = item.label.split(",")[-1].strip()
         letter(axes, chr(ord("a") + index), name)
     caption = "Activation functions. Softmax is that of two units, drawn over the difference of their inputs."

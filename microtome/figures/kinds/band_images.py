@@ -130,7 +130,7 @@ def _write_head(axes: Axes, kind: str, numbers: Sequence[int], rest: Sequence[in
     some = f", {len(numbers)} of {len(rest)}" if kind == "others" and len(numbers) < len(rest) else ""
     text = rf"$\bf{{{key}}}$   bands {NAMES[kind]}{some}"
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "bottom"}
-    head = axes.annotate(text, (0, 1), (0, 11), fontsize=7.5, **style)
+    head = axes.annotate(text, (0, 1), (0, 11), fontsize=7.5, parse_math=True, **style)
     head.set_in_layout(False)  # the empty line above the titles holds it
 
 

@@ -11,7 +11,7 @@ from microtome.figures.kinds.difference_map import OUTCOMES, difference_title, o
 from microtome.figures.parts import classes
 from microtome.figures.parts.panels import check_same_size, read_image, show_classes, show_image
 from microtome.figures.parts.pictures import write_row_label
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, as_written, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
@@ -77,7 +77,7 @@ def draw(
             write_row_label(axes[0], inputs, row.sample, more=score)
         else:
             style = {"rotation": 0, "ha": "right", "va": "center", "labelpad": 6, "linespacing": 1.5}
-            axes[0].set_ylabel(f"{row.sample}\n{score}", **style)
+            axes[0].set_ylabel(f"{as_written(row.sample)}\n{score}", parse_math=True, **style)
     for axes, title in zip(panels[0], (*TITLES[:-1], difference_title(inputs, of)), strict=True):
         axes.set_title(title)
     if inputs.is_plain:

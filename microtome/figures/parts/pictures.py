@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, as_written, letter, new_figure
 
 LABEL_ROOM = 0.3
 TITLE_HEIGHT = 0.2
@@ -59,12 +59,17 @@ def write_titles(row: Sequence[Axes], titles: Sequence[str]) -> None:
 
 
 def write_row_label(axes: Axes, inputs: FigureInputs, sample: str, *, more: str = "") -> None:
-    """Write group and name of a sample at the left of its row, and `more` beside the group."""
+    """Write group and name of a sample at the left of its row; `more`, perhaps a symbol, beside the group."""
     rows = axes.get_subplotspec().get_gridspec().nrows
     room = (axes.figure.get_figheight() - TITLE_HEIGHT - LEGEND_HEIGHT) / rows
-    head = "   ".join(part for part in (inputs.groups.get(sample, ""), more) if part)
-    lines = [shorten(line, int(room / INCHES_PER_LETTER)) for line in (head, sample) if line]
-    axes.set_ylabel("\n".join(lines), fontsize=LABEL_SIZE, linespacing=1.35, labelpad=3)
+    is_symbol = more.startswith("$")
+    group, name = (
+        as_written(text) if is_symbol else text for text in (inputs.groups.get(sample, ""), sample)
+    )
+    head = "   ".join(part for part in (group, more) if part)
+    lines = [shorten(line, int(room / INCHES_PER_LETTER)) for line in (head, name) if line]
+    style = {"fontsize": LABEL_SIZE, "linespacing": 1.35, "labelpad": 3}
+    axes.set_ylabel("\n".join(lines), parse_math=is_symbol, **style)
 
 
 def shorten(text: str, letters: int) -> str:

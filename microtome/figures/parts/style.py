@@ -79,6 +79,7 @@ SETTINGS: dict[str, Any] = {
     "pdf.compression": 6,
     "path.simplify": True,
     "text.usetex": False,
+    "text.parse_math": False,
 }
 
 P = ParamSpec("P")
@@ -137,7 +138,19 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
     return figure
 
 
+def as_written(text: str) -> str:
+    r"""A text of the user's for a place where mathematics is parsed (`parse_math=True`): `$` stays a `$`.
+
+    Elsewhere every text is drawn as it is written.
+
+    Example:
+        >>> as_written("5 $ a slide")
+        '5 \\$ a slide'
+    """
+    return text.replace("$", r"\$")
+
+
 def letter(axes: Axes, name: str, title: str = "", **style: float) -> None:
     """Head a panel with its letter (`name`, may be empty) in bold and its title."""
-    lead = rf"$\bf{{{name}}}$   " if name else ""
-    axes.set_title(lead + title, loc="left", **style)
+    text = rf"$\bf{{{name}}}$   {as_written(title)}" if name else title
+    axes.set_title(text, loc="left", parse_math=bool(name), **style)
