@@ -80,7 +80,7 @@ def test_changed_pixels_are_seen(workspace: Workspace) -> None:
     folder = workspace.root / "data/cubes"
     folder.mkdir(parents=True)
     write_envi(folder / "scene.hdr", made.raw, wavelength=braces(made.wavelengths))
-    _look_at(workspace, folder, "scene.hdr", bands={"width": 2, "bins": 8})
+    _look_at(workspace, folder, "scene.hdr", scale=4095, bands={"width": 2, "bins": 8})
     target = f"{RESULTS}/cubes/test-0"
     workspace.run(target, *ASKED)
     assert "Nothing to be done" in workspace.run(target, *ASKED).stderr
