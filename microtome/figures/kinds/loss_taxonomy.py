@@ -15,7 +15,7 @@ NEEDS = frozenset({"names", "runs", "trained"})
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "distributions": ("bce", "cross_entropy", "weighted_cross_entropy", "focal"),
     "regions": ("dice", "iou", "tversky", "lovasz"),
-    "both (compound)": ("dicebce", "bce_dice", "compound"),
+    "both (compound)": ("dicebce", "bce_dice", "ce_dice", "compound"),
 }
 OTHERS = "further"
 """Family of losses that are not known here, such as a plugin's."""
