@@ -2,6 +2,7 @@
 """Five classes from maps to tables and figures, against scikit-learn on all pixels."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from microtome.figures.inputs import FigureInputs, find_sources
 from microtome.figures.kinds import confusion_matrix, difference_map, sample_panel, uncertainty, worst_cases
 from microtome.io import images
 from microtome.provenance.runs import load_runs
+from microtome.tables.inputs import Inputs
+from microtome.tables.kinds import metrics
 from tests import synthetic_classes as five
 
 NAMES = five.CLASSES
@@ -109,6 +112,18 @@ def test_pooled_values_are_of_all_pixels_together(root, tmp_path):
     assert row["mean_dice_pooled"] == pytest.approx(oracle.f1_score(truth, found, average="macro"))
     assert row["accuracy_pooled"] == pytest.approx(oracle.accuracy_score(truth, found))
     assert (row["n"], "Pooled: from the pixels" in stem.with_suffix(".md").read_text()) == (3, True)
+
+
+def test_pooled_values_of_several_seeds_have_a_spread_over_seeds_alone(root):
+    first, second = load_runs([five.folder(root, run) for run in five.RUNS])
+    inputs = Inputs(runs=[first, replace(second, run="first", seed=1)], classes=tuple(NAMES), data_kind="own")
+    expected = [oracle.f1_score(*pixels(root, run), average="macro") for run in five.RUNS]
+    columns = [{"metric": "mean_dice", "pooled": True}]
+    for over, sd in (("seed", np.std(expected, ddof=1)), ("image", np.nan)):
+        row = metrics.tabulate(inputs, columns=columns, over=over).frame.iloc[0]
+        assert row["mean_dice_pooled"] == pytest.approx(np.mean(expected))
+        assert row["mean_dice_pooled_sd"] == pytest.approx(sd, nan_ok=True)
+        assert row["n"] == 3
 
 
 def test_a_mean_that_is_named_as_well_stands_where_it_is_named(root, tmp_path):

@@ -12,7 +12,7 @@ from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.confusion import pooled_scores
+from microtome.tables.parts.confusion import pool, pooled_score
 from microtome.tables.parts.numbers import ALL_CLASSES, Unit, metric_name, summarize, values_of
 from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
 from microtome.tables.parts.rows import Row, select_rows
@@ -224,11 +224,12 @@ def scores(
     Raises:
         ValueError: A record does not hold a metric.
     """
-    values, counts = {}, []
+    values, counts, together = {}, [], None
     for metric in metrics:
         if metric.pooled:
+            together = together or pool(records, inputs.classes, part=part)
             of = (metric.metric, metric.class_name)
-            summary = pooled_scores(records, *of, part=part, inputs=inputs, **spread)
+            summary = pooled_score(together, *of, mean_classes=inputs.mean_classes, **spread)
         else:
             found = values_of(records, metric.metric, class_name=metric.class_name, part=part)
             summary = summarize(found, **spread)

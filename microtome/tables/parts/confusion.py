@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Confusion matrices of runs, added up exactly from the counts of every image, and metrics of the sums."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import pandas as pd
 from microtome.metrics.overlap import one_against_rest, score
 from microtome.metrics.summary import UNIT, Summary
 from microtome.provenance.runs import RunRecord
-from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import summarize
 
 COUNTS = "pixels@"
@@ -76,30 +76,53 @@ def shares_of(matrix: pd.DataFrame, normalize: str = "truth") -> pd.DataFrame:
     raise ValueError(msg)
 
 
-def pooled_scores(
-    records: Sequence[RunRecord], metric: str, class_name: str, *, part: str, inputs: Inputs, **spread: Any
+@dataclass(frozen=True)
+class Pool:
+    """The pixels of all images of a part together.
+
+    Attributes:
+        counts: Of each seed and split, the counts of each class against the rest.
+        images: Number of different images.
+    """
+
+    counts: Mapping[tuple[int, str], pd.DataFrame]
+    images: int
+
+
+def pool(records: Sequence[RunRecord], classes: Sequence[str], *, part: str) -> Pool:
+    """Add up the pixels of all images of a part, for each seed and split of a run.
+
+    Raises:
+        ValueError: A record lacks the counts.
+    """
+    counts = {
+        (record.seed, record.split): one_against_rest(confusion_of([record], classes, part=part))
+        for record in records
+    }
+    units = pd.concat([_counts(record, part)[list(UNIT)].drop_duplicates() for record in records])
+    return Pool(counts, len(units.drop_duplicates()))
+
+
+def pooled_score(
+    found: Pool, metric: str, class_name: str, *, mean_classes: Sequence[str] = (), **spread: Any
 ) -> Summary:
     """A metric of the pixels of all images of a part together, its `n` the images.
 
     Args:
-        records: Seeds and splits of a run; each has a value of its own, and the mean is over these.
+        found: The pixels; each seed and split has a value of its own, and the mean is over these.
         metric: Name of a metric that follows from counts of pixels.
         class_name: Its class.
-        part: Part of the split.
-        inputs: Names of the classes, and those of macro means.
+        mean_classes: Classes of macro means; none named: all.
         **spread: Options of `summarize`; there is a spread only over seeds or splits.
     """
-    values, images = [], set()
-    for record in records:
-        counts = one_against_rest(confusion_of([record], inputs.classes, part=part))
-        value = score(counts, metric, class_name, mean_classes=inputs.mean_classes)
-        values.append({"seed": record.seed, "split": record.split, "value": value})
-        images |= set(_counts(record, part)[list(UNIT)].itertuples(index=False, name=None))
+    values = [
+        {"seed": seed, "split": split, "value": score(one, metric, class_name, mean_classes=mean_classes)}
+        for (seed, split), one in found.counts.items()
+    ]
     frame = pd.DataFrame(values)
     if spread.get("over", "image") == "image":
-        return Summary(len(images), mean=float(frame["value"].mean()))
-    summary = summarize(frame, **spread)
-    return Summary(len(images), summary.undefined, summary.mean, summary.sd, summary.low, summary.high)
+        return Summary(found.images, mean=float(frame["value"].mean()))
+    return replace(summarize(frame, **spread), n=found.images)
 
 
 def _counts(record: RunRecord, part: str) -> pd.DataFrame:
