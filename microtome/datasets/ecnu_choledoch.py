@@ -59,7 +59,7 @@ def discover(folder: Path, *, needs_blank: bool = True) -> list[Scene]:
         if needs_blank and not blank:
             name = f"{match['patient']}-{match['group']}-{BLANK}.hdr"
             found = f"{path}: found no {name}, expected the slide's blank field"
-            msg = f"{found}; copy it or set needs_blank=False"
+            msg = f"{found}; copy it there, or move the scene out of the database"
             raise ValueError(msg)
         scenes[path.stem] = _scene(folder, kind, path, match, blank)
     if not scenes:
