@@ -70,6 +70,7 @@ def test_difference_map_counts_each_outcome(tiny):
     }
     assert counts == expected
     assert "membrane Dice 0.667" in result.caption
+    assert result.caption.endswith("In maps of classes membrane is black, cell white.")
     assert result.data["share"].sum() == pytest.approx(1)
 
 

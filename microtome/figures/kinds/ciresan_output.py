@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.kinds.sample_panel import panel_row
+from microtome.figures.parts.classes import tones_sentence
 from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, read_probability
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
@@ -59,7 +60,7 @@ def draw(
     caption = (
         f"Sample {name} as segmented by {record.label}: input, dense probability of {shown} as the network "
         f"gives it, the same after calibration and median filtering, and label. Mean absolute error "
-        f"{errors[0]:.3f} before, {errors[1]:.3f} after."
+        f"{errors[0]:.3f} before, {errors[1]:.3f} after.{tones_sentence(inputs)}"
     )
     return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
 

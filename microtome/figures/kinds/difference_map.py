@@ -79,6 +79,7 @@ def draw(
         figure.legend(handles=handles, loc="outside lower right", **style)
     else:
         classes.add_legend(figure, handles)
+    caption += classes.tones_sentence(inputs)
     return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
 
 

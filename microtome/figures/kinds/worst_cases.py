@@ -85,11 +85,10 @@ def draw(
     else:
         classes.add_legend(figure, handles)
     name = metric if metric.startswith("v_") else metric_name(metric, class_name)
-    tones = " is black, ".join(inputs.classes) + " white" if inputs.is_plain else ""
     caption = (
         f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
         f"of {len(ranking)}. Scores reach from {ranking['value'].iloc[0]:.3f} to "
-        f"{ranking['value'].iloc[-1]:.3f}. {f'In output and label {tones}.' if tones else ''}".strip()
+        f"{ranking['value'].iloc[-1]:.3f}.{classes.tones_sentence(inputs)}"
     )
     return FigureResult(figure, ranking.assign(run=record.run, metric=metric), caption)
 

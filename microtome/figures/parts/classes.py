@@ -33,6 +33,13 @@ def class_patches(inputs: FigureInputs, *labels: NDArray) -> list[Patch]:
     return [*(patch(color, name) for name, color in inputs.palette.items()), *unlabelled]
 
 
+def tones_sentence(inputs: FigureInputs) -> str:
+    """Say which of two classes is black; nothing where a legend has the colours."""
+    if not inputs.is_plain or len(inputs.classes) < TWO:
+        return ""
+    return f" In maps of classes {inputs.classes[0]} is black, {inputs.classes[1]} white."
+
+
 def patch(color: str, text: str) -> Patch:
     """Give an entry of a legend: a square of a colour."""
     return Patch(facecolor=color, edgecolor=GREY, linewidth=0.4, label=text)
