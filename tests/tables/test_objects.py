@@ -192,6 +192,8 @@ def test_groups_that_are_missing_are_said():
     run = record("x", {"a": 0.2})
     with pytest.raises(ValueError, match=r"\['lung'\]; the groups at hand: \['liver'\]"):
         tables.tabulate("by_group", inputs(run), columns=["aji"], groups=["lung"])
+    with pytest.raises(ValueError, match=r"groups \[1, None\]; .*; quote names that look like numbers"):
+        tables.tabulate("by_group", inputs(run), columns=["aji"], groups=[1, None])
     ungrouped = record("x", {"a": 0.2}, groups={})
     assert tables.tabulate("by_group", inputs(ungrouped), columns=["aji"]).frame["group"].tolist() == [
         "none",

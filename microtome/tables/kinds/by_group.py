@@ -11,7 +11,7 @@ from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, read_columns, scores
-from microtome.tables.parts.numbers import group_names
+from microtome.tables.parts.numbers import check_groups, group_names
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -65,10 +65,7 @@ def tabulate(
     metrics = [replace(metric, better=None) for metric in read_columns(columns, inputs)]
     names = group_names(group for row in chosen for record in row.records for group in _in_part(record, part))
     named = {name: group for group, name in names.items()}
-    if unknown := sorted(set(groups) - set(named)):
-        known = list(named)[:-1]
-        msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {known}"
-        raise ValueError(msg)
+    check_groups(groups, list(named)[:-1], part)
     shown = [*dict.fromkeys([*map(named.get, groups), None])] if groups else list(names)
     frame = pd.DataFrame(
         [

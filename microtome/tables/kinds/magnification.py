@@ -17,6 +17,7 @@ from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import UNLABELLED, Inputs
 from microtome.tables.kinds.data import count
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_column
+from microtome.tables.parts.numbers import check_groups
 from microtome.tables.parts.published import (
     PUBLISHED,
     add_published,
@@ -92,9 +93,7 @@ def tabulate(
         image_values(row.records, metric.metric, class_name=metric.class_name, part=part) for row in chosen
     ]
     known = groups_in_order([group for frame in values for group in frame["group"]])
-    if unknown := sorted(set(groups) - set(known)):
-        msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {known}"
-        raise ValueError(msg)
+    check_groups(groups, known, part)
     shown = list(groups) or known
     kept = [frame[frame["group"].isin(shown)] for frame in values]
     weights = _weights(inputs)

@@ -26,6 +26,7 @@ METRIC_NAMES = {
     "object_f1": "object F1",
 }
 """What is printed for a metric, where it is not its name with blanks."""
+QUOTE = '; quote names that look like numbers or nothing: groups: ["01"]'
 UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
 Unit = Literal["image", "seed", "split"]
 
@@ -85,6 +86,25 @@ def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
     """Give the group (organ, clinic) of each evaluated sample, as far as the metrics name one."""
     frames = [run.metrics[["sample", "group"]].dropna() for run in runs if "group" in run.metrics]
     return {sample: str(group) for frame in frames for sample, group in frame.itertuples(index=False)}
+
+
+def check_groups(groups: Sequence[str], known: Sequence[str], part: str) -> None:
+    """Refuse groups that no image has.
+
+    Raises:
+        ValueError: With those at hand, and what YAML makes of names that are numbers.
+
+    Example:
+        >>> try:
+        ...     check_groups([1], ["01"], "test")
+        ... except ValueError as error:
+        ...     print(str(error).partition("; quote")[0])
+        no image of part 'test' is of the groups [1]; the groups at hand: ['01']
+    """
+    if unknown := sorted(set(groups) - set(known), key=str):
+        hint = "" if all(isinstance(name, str) for name in unknown) else QUOTE
+        msg = f"no image of part {part!r} is of the groups {unknown}; the groups at hand: {list(known)}{hint}"
+        raise ValueError(msg)
 
 
 def group_names(groups: Iterable[str]) -> dict[str | None, str]:
