@@ -16,8 +16,9 @@ from microtome.io.errors import AnnotationError
 
 KINDS = ("Polygon", "MultiPolygon")
 FEWEST_AXES = 2
-OLD_ID = re.compile(r"Path(\w+)Object")
-OLD_TYPES = {"tmacore": "tma_core"}
+OLD_TYPE = re.compile(r"Path(\w+)Object")
+TYPES = ("annotation", "detection", "cell", "tile", "tma_core")
+"""QuPath's types of objects; what another program writes there is no type."""
 EXPORT_AGAIN = "export the file again"
 LONGEST = 40
 """Characters of a wrong value that a message repeats."""
@@ -75,9 +76,10 @@ def _properties(feature: Any) -> Mapping[str, Any]:
 
 def _object_type(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
     """The type of QuPath's object: `objectType`; in old files `object_type`, or `PathCellObject` as id."""
-    old = OLD_ID.fullmatch(_text(feature.get("id")))
-    told = _text(properties.get("objectType") or properties.get("object_type")) or (old[1] if old else "")
-    return "cell" if feature.get("nucleusGeometry") else OLD_TYPES.get(told.lower(), told.lower()[:LONGEST])
+    told = _text(properties.get("objectType") or properties.get("object_type")) or _text(feature.get("id"))
+    old = OLD_TYPE.fullmatch(told)
+    kind = "cell" if feature.get("nucleusGeometry") else (old[1] if old else told).lower()
+    return "tma_core" if kind == "tmacore" else kind if kind in TYPES else ""
 
 
 def _features(path: Path, document: Any) -> list[Any]:

@@ -75,6 +75,7 @@ def select(
     """
     by_name = kind == "semantic" or len(classes) > 2
     reasons = _reasons(polygons, features, kind, needs_name=by_name)
+    _check_types(polygons, reasons, features, name)
     if by_name:
         named = Counter(
             (polygon.classification, polygon.object_type)
@@ -202,6 +203,18 @@ def _reason(polygon: Polygon, features: Features, types: frozenset[str], *, need
         return f"object type {polygon.object_type}" if polygon.object_type else "no object type"
     needs_name = needs_name and not polygon.negative
     return reason_by_name(polygon.classification, features, needs_name=needs_name)
+
+
+def _check_types(polygons: Sequence[Polygon], reasons: Sequence[str], features: Features, name: str) -> None:
+    """Refuse a file none of whose outlines is of a type that is a label unless it is asked for."""
+    types = sorted({polygon.object_type for polygon in polygons})
+    is_none = all(reason.startswith("object type") for reason in reasons)
+    if polygons and is_none and not features.object_types:
+        found = f"{len(polygons)} outlines, all of object type {' or '.join(types)}"
+        expected = "annotations, detections or cells"
+        raise AnnotationError(
+            name, found, expected, f"set targets.features.object_types: [{', '.join(types)}]"
+        )
 
 
 def _check_names(

@@ -204,9 +204,20 @@ def test_objects_have_the_class_of_their_name(write):
         (box(0, 0, 5, 5, id="PathDetectionObject"), "detection"),
         (box(0, 0, 5, 5, id="PathAnnotationObject"), "annotation"),
         (box(0, 0, 5, 5, id="3f6f1f1f"), ""),
+        (box(0, 0, 5, 5, kind="PathTileObject"), "tile"),
+        (box(0, 0, 5, 5, id="PathTMACoreObject"), "tma_core"),
+        (box(0, 0, 5, 5, kind="nucleus"), ""),
     ],
 )
 def test_the_type_of_an_object_in_files_of_every_version(feature, kind, write):
     (polygon,) = read_polygons(write(feature))
     assert polygon.object_type == kind
     assert read_names(write(feature)) == {("", kind): 1}
+
+
+def test_a_file_of_tiles_alone_is_asked_about(write):
+    path = write(*typed("tile"))
+    with raises(AnnotationError, match=r"3 outlines, all of object type tile.*object_types: \[tile\]"):
+        objects(path)
+    assert objects(path, object_types=["tile"])[0] == {1: 1, 2: 1, 3: 1}
+    assert objects(write(*typed("annotation")), object_types=["cell"]) == ({}, {"object type annotation": 3})
