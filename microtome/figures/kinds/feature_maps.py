@@ -24,7 +24,7 @@ from microtome.figures.parts.layer_outputs import (
     read_input,
     run_layers,
 )
-from microtome.figures.parts.panels import MASK, outputs_of, show_image
+from microtome.figures.parts.panels import outputs_of, show_image
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -172,8 +172,8 @@ def _output(logits: NDArray, outputs: Sequence[str]) -> NDArray:
         >>> float(_output(np.zeros((2, 1, 1)) - [[[9.0]], [[0.0]]], ["mask", "shape_marker"])[0, 0]) < 0.01
         True
     """
-    if outputs or len(logits) == 1:
-        return 1 / (1 + np.exp(-logits[outputs.index(MASK) if MASK in outputs else 0]))
+    if len(logits) in (1, len(outputs)):  # the mask is the first
+        return 1 / (1 + np.exp(-logits[0]))
     shifted = np.exp(logits - logits.max(axis=0))
     return shifted[-1] / shifted.sum(axis=0)
 
