@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""What `snakemake -n` says of new images that are not like those a run was trained on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from microtome.config.workflow import Workflow
+from microtome.faults import ConfigurationError
+from microtome.io import images
+from microtome.provenance.cards import CARD_NAME
+from microtome.study.load import load_plans
+from microtome.study.plan import StudyPlan
+from microtome.workflow.asked import Asked, ask
+from microtome.workflow.paths import Layout
+from tests.synthetic_study import card
+from tests.workflow.workspace import own_study
+
+AT = Layout("results", "demo", ("own",))
+RUN = Path("results/demo/own/runs/main/dice/seed-0")
+SEEN = {
+    **{"classes": ["membrane", "cell"], "channels": 1, "mpp": [0.5, 0.5], "dtype": "uint8"},
+    **{"value_range": [0, 255], "modality": "grey", "data_kind": "real"},
+}
+GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+
+
+@pytest.fixture
+def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, StudyPlan]:
+    monkeypatch.chdir(tmp_path)
+    study = own_study()
+    Path("config/studies").mkdir(parents=True)
+    Path("config/studies/own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    Path("data/own").mkdir(parents=True)
+    rows = [f"s{n}\ts{n}.png\ts{n}.png\tb{n}\t{part}" for n, part in enumerate(("train", "val", "test"))]
+    sheet = "\n".join(["sample\timage\tlabel\tblock\tpart", *rows]) + "\n"
+    Path("data/own/samples.tsv").write_text(sheet, encoding="utf-8")
+    return load_plans(Workflow(studies=("own",)), look_at_files=False)
+
+
+def trained(**changes: Any) -> None:
+    """The run's card."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    content = card("dice") | {"data_source": "own"} | SEEN | changes
+    (RUN / CARD_NAME).write_text(json.dumps(content), encoding="utf-8")
+
+
+def new(name: str, array: np.ndarray, *, mpp: float | None = None) -> None:
+    Path("new").mkdir(exist_ok=True)
+    if name.endswith(".png"):
+        Image.fromarray(array).save(Path("new") / name)
+    else:
+        images.write(Path("new") / name, array, mpp=mpp)
+
+
+def asked(plans: dict[str, StudyPlan], **options: Any) -> Asked:
+    workflow = Workflow(**({"study": "own", "run": "dice", "images": "new"} | options))
+    return ask(workflow, plans, ("images",), at=AT)
+
+
+def faults(plans: dict[str, StudyPlan], **options: Any) -> list[str]:
+    try:
+        asked(plans, **options)
+    except ConfigurationError as error:
+        return [str(fault) for fault in error.faults]
+    return []
+
+
+def test_images_like_those_of_training_are_taken(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    new("a.png", GREY)
+    new("b.tif", GREY, mpp=0.45)
+    new("deep.tif", GREY.astype(np.uint16) * 257)
+    new("unit.tif", GREY.astype(np.float32) / 255)
+    assert faults(plans) == []
+
+
+def test_other_channels_are_named_together(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    for number in range(7):
+        new(f"{number}.png", np.zeros((6, 8, 3), np.uint8))
+    (found,) = faults(plans)
+    assert "found 3 channels in 0.png, 1.png, 2.png, 3.png, 4.png and 2 more; expected 1, as in" in found
+
+
+def test_another_depth_is_refused_where_it_cannot_be_converted_exactly(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    new("a.tif", GREY.astype(np.uint16) * 31)
+    (found,) = faults(plans)
+    assert found.startswith("--config images: found uint16 values in a.tif; expected uint8, as in the images")
+
+
+def test_another_pixel_size_is_refused_and_can_be_put_right(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    new("a.tif", GREY, mpp=0.25)
+    (found,) = faults(plans)
+    assert "found 0.25 µm per pixel in a.tif; expected 0.5 µm, as in the images" in found
+    assert faults(plans, mpp=0.5) == []
+    assert asked(plans, mpp=0.5).rows()[0]["mpp"] == 0.5
+    trained(mpp=[0.25, 0.5])
+    assert faults(plans) == []
+    assert asked(plans).rows()[0]["mpp"] == 0.25, "the file's own"
+
+
+def test_a_run_of_a_phantom_is_refused_unless_it_is_meant(plans: dict[str, StudyPlan]) -> None:
+    trained(data_kind="phantom", data_source="phantom")
+    new("a.png", GREY)
+    (found,) = faults(plans)
+    assert found.startswith("--config phantom_model: found a run that was trained on simulated images")
+    assert faults(plans, phantom_model=True) == []
+
+
+def test_before_training_the_study_says_what_it_takes(plans: dict[str, StudyPlan]) -> None:
+    new("a.png", np.zeros((6, 8, 3), np.uint8))
+    (found,) = faults(plans)
+    assert "found 3 channels in a.png; expected 1" in found
+
+
+def test_a_chosen_name_is_not_shared(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    new("a.png", GREY)
+    folder = RUN / "applied/trial"
+    folder.mkdir(parents=True)
+    (folder / "summary.tsv").write_text("image\tsample\nother/a.png\ta\n", encoding="utf-8")
+    (found,) = faults(plans, name="trial")
+    assert found.startswith(
+        "--config name: found 'trial', which holds the results of other; expected another"
+    )
+    (folder / "summary.tsv").write_text("image\tsample\nnew/a.png\ta\n", encoding="utf-8")
+    assert faults(plans, name="trial") == []
+
+
+def test_a_packed_model_stands_alone(plans: dict[str, StudyPlan]) -> None:
+    Path("a.zip").write_bytes(b"no archive")
+    new("a.png", GREY)
+    with pytest.raises(ValueError, match=r"a\.zip: a damaged archive"):
+        asked(plans, model="a.zip")
+    with pytest.raises(FileNotFoundError, match=r"b\.zip does not exist; expected a packed model"):
+        asked(plans, model="b.zip")
