@@ -12,6 +12,7 @@ from microtome.report.page import render
 from microtome.report.thumbnails import encode_thumbnail, load_overview, show_image, show_labels
 
 TEMPLATE = "applied.html.j2"
+OBJECTS = "segmentations/instances"
 MOST_PICTURED = 100
 """Images that are shown; all stand in the table."""
 
@@ -43,13 +44,14 @@ def build_applied(page: AppliedPage, folder: Path) -> str:
     shown = {row["sample"]: _pictures(folder, row["sample"], page.colors) for row in done[:MOST_PICTURED]}
     columns = [name for name in (page.rows[0] if page.rows else {}) if name not in ("status", "message")]
     failed = [row for row in page.rows if row["status"] != "done"]
-    legend = list(zip(page.classes, page.colors, strict=False))
+    is_of_objects = (folder / OBJECTS).is_dir()  # which have colours of their own
+    legend = [] if is_of_objects else list(zip(page.classes, page.colors, strict=False))
     rows = {"done": done, "failed": failed, "columns": columns}
     return render(TEMPLATE, page=page, shown=shown, legend=legend, folder=folder, **rows)
 
 
 def _pictures(folder: Path, sample: str, colors: Sequence[str]) -> list[Picture]:
-    objects = folder / "segmentations/instances" / f"{sample}.tif"
+    objects = folder / OBJECTS / f"{sample}.tif"
     found = objects if objects.is_file() else folder / "segmentations" / f"{sample}.tif"
     sources = {"image": folder / "images" / f"{sample}.tif", "found": found}
     of_found = () if found == objects else colors

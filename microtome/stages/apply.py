@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 Row = Mapping[str, Any]
 
-PER_IMAGE = (ValueError, OSError, MemoryError)
+PER_IMAGE = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
 """Errors of one image."""
 
 
