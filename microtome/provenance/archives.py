@@ -105,12 +105,15 @@ class Packed:
 def packed_study(study: Study, runs: Iterable[str], *, losses: Iterable[str] = ()) -> dict[str, Any]:
     """What an archive says of a study: what predicting and measuring with some runs depend on, no paths.
 
-    Of the runs in `losses` it holds the options of the loss alone, which may be measured on all.
+    Of the runs in `losses` it holds the options of the loss alone, which may be measured on all. Runs and
+    classes are pairs of name and content: their order counts, and keys of JSON have none.
     """
     content = study.model_dump(mode="json", exclude=NOT_PACKED) | {"title": study.name}
+    content["data"]["classes"] = [list(pair) for pair in study.data.classes.items()]
     kept = {name: content["runs"][name] for name in runs}
     of_losses = {name: {"loss": content["runs"][name]["loss"]} for name in losses if name not in kept}
-    content["runs"] = {name: (kept | of_losses)[name] for name in content["runs"] if name in kept | of_losses}
+    packed = kept | of_losses
+    content["runs"] = [[name, packed[name]] for name in content["runs"] if name in packed]
     return content
 
 
@@ -225,7 +228,8 @@ def _model(path: Path, content: bytes) -> _Model:
 def _validated(path: Path, found: _Model) -> tuple[Study, Expected]:
     """The study and the expectations, in the types of this version; plugins that are missing are named."""
     try:
-        study, expected = Study.model_validate(found.study), Expected.model_validate(found.expected)
+        study = Study.model_validate(_ordered(found.study))
+        expected = Expected.model_validate(found.expected)
     except ValidationError as error:
         plugged = ", ".join(found.plugins)
         remedy = (
@@ -239,6 +243,21 @@ def _validated(path: Path, found: _Model) -> tuple[Study, Expected]:
     if missing := [name for name in names if name not in study.runs]:
         _refuse(path, f"no run {missing[0]!r}")
     return study, expected
+
+
+def _ordered(study: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A packed study with its runs and classes by name, in their order, as far as these are pairs."""
+    data = study.get("data")
+    data = data | {"classes": _by_name(data.get("classes"))} if isinstance(data, dict) else data
+    return {**study, "data": data, "runs": _by_name(study.get("runs"))}
+
+
+def _by_name(pairs: Any) -> Any:
+    is_sound = isinstance(pairs, list) and all(
+        isinstance(pair, list) and len(pair) == len(("name", "value")) and isinstance(pair[0], str)
+        for pair in pairs
+    )
+    return dict(pairs) if is_sound else pairs
 
 
 def _listed(error: ValidationError) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from microtome.io.views import read_map
-from microtome.provenance.archives import MODEL, ArchiveError, read_archive, unpack
+from microtome.provenance.archives import MODEL, ArchiveError, packed_study, read_archive, unpack
 from microtome.stages.apply import Trained, apply_run, unpacked
 from microtome.workflow.states import applied
 from tests.stages.objects import options
@@ -54,6 +54,21 @@ def test_the_packed_study_asks_for_the_same(found, archive):
     assert applied.apply(plan, "twin", 0) == applied.apply(found.plan, "twin", 0)
     states = [applied.evaluate_applied(one, "main", "twin", 0) for one in (plan, found.plan)]
     assert states[0] == states[1]
+
+
+def test_classes_keep_their_order(found, archive, tmp_path):
+    """Which class a map is of follows from it; keys of JSON are sorted."""
+    data = found.plan.study.data.model_copy(update={"classes": {"tissue": 0, "nucleus": 1, "gland": 7}})
+    study = packed_study(found.plan.study.model_copy(update={"data": data}), ["twin", "marked", "marked_too"])
+    again = changed(archive, tmp_path / "a.zip", lambda content: model(content, study=study))
+    with zipfile.ZipFile(again) as opened:
+        stated = json.dumps(json.loads(opened.read(MODEL)), sort_keys=True)
+    last = changed(again, tmp_path / "b.zip", lambda content: content.update({MODEL: stated.encode()}))
+    assert list(read_archive(last).study.data.classes.items()) == [
+        ("tissue", 0),
+        ("nucleus", 1),
+        ("gland", 7),
+    ]
 
 
 def test_a_packed_model_predicts_as_the_run(found, archive, tmp_path):
@@ -115,7 +130,7 @@ def test_what_is_no_packed_model_is_refused(archive, tmp_path, edit, expected):
 def test_a_network_of_a_plugin_is_named(archive, tmp_path):
     def edit(content):
         study = json.loads(content[MODEL])["study"]
-        study["runs"]["marked"]["network"] = {"name": "ournet"}
+        dict(study["runs"])["marked"]["network"] = {"name": "ournet"}
         model(content, study=study, plugins=["microtome.networks.ournet"])
 
     with pytest.raises(ArchiveError, match=r"it needs plugins .microtome\.networks\.ournet.: put them into"):
