@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Images of strangers become the workflow's own."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,6 +12,7 @@ from PIL import Image
 from microtome.io import images
 from microtome.stages.images import import_images
 from microtome.stages.targets import rasterize_targets
+from microtome.workflow.states import data
 
 
 def rows(*names):
@@ -88,3 +92,18 @@ def test_a_turned_picture_is_said(tmp_path, caplog):
     assert [text.split(":")[0] for text in said] == ["s0", "s2"]
     for name in ("s0", "s1", "s2"):
         np.testing.assert_array_equal(images.read(tmp_path / f"out/{name}.tif"), array)
+
+
+def test_the_type_of_a_study_is_in_the_state_of_its_import():
+    states = set()
+    for dtype in (None, "uint8", "uint16"):
+        study = plan_of(dtype)
+        states.add(data.import_images.__wrapped__(study, "test-0"))
+    assert len(states) == 3
+    assert '"dtype"' not in min(states, key=len)
+
+
+def plan_of(dtype):
+    """As much of a plan as the state of an import looks at."""
+    study = SimpleNamespace(data=SimpleNamespace(dtype=dtype, mpp_from=None))
+    return SimpleNamespace(study=study, root=Path("data"), rows=lambda batch: rows("a.png"))

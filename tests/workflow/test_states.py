@@ -194,6 +194,8 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
                 "batch_size",
                 "colors",
                 "ignore_colors",
+                "dtype",
+                "mpp_from",
             },
         ),
         (Study, "", {"name", "split", "runs", "cubes", "external"}),
