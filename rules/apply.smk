@@ -151,7 +151,7 @@ rule evaluate_folder:
         "logs/evaluate_folder.log",
     localrule: True
     conda:
-        "../envs/imaging.yaml"
+        "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=grow(1000),

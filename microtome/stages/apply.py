@@ -28,7 +28,8 @@ from microtome.stages.objects import export_objects
 from microtome.stages.predict import predict_folder, ready_model
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
-from microtome.stages.stain import name_of_stain, normalize_batch
+from microtome.stages.stain import normalize_batch
+from microtome.stages.stain_targets import name_of_stain
 from microtome.workflow.job import remedy
 
 logger = logging.getLogger(__name__)

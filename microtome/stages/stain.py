@@ -82,16 +82,6 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
             write_json(partial / f"{path.stem}.json", {"sample": path.stem, **shown})
 
 
-def name_of_stain(target: Path) -> str:
-    """The name of the normalization of a `target.json`, whose folder may also name its sample.
-
-    Example:
-        >>> name_of_stain(Path("stains/spcn@tile-3/target.json"))
-        'spcn'
-    """
-    return target.parent.name.partition("@")[0]
-
-
 def _normalized(path: Path, profile: Options, options: Options) -> tuple[np.ndarray, dict[str, Any]]:
     """One image with its report, where the stains it lacks were taken from the target or not."""
     try:

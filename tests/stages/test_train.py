@@ -35,6 +35,7 @@ CARD |= {
     "finished",
 }
 CARD |= {"digests", "git_commit", "versions", "resumed", "samples", "stain", "outputs"}
+CARD |= {"classes", "channels", "mpp", "modality", "value_range", "dtype", "data_kind"}
 
 
 @pytest.mark.parametrize("run", list(folders.RUNS))
