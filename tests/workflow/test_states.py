@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import BaseModel
 
 from microtome.config.modalities.objects import Targets
@@ -175,7 +176,7 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
     [
         (Patches, "patches__", set()),
         (Targets, "targets__", {"kind"}),
-        (Spcn, table.SPCN, set()),
+        (Spcn, table.SPCN, {"target_image", "target_profile"}),
         (HEPhantomData, "data__phantom__", {"kind", "hospitals", "organs", "tiles", "images"}),
         (Evaluate, "evaluate__", {"parts"}),
         (EMPhantomData, "data__phantom__", {"kind", "slices", "block"}),
@@ -208,6 +209,16 @@ def test_the_table_above_has_every_option_of_the_study(
     known = OPTIONS | table.OBJECT_STUDY_OPTIONS
     covered = {keys.removeprefix(prefix).split("__")[0] for keys in known if keys.startswith(prefix)}
     assert covered & set(model.model_fields) | elsewhere == set(model.model_fields)
+
+
+@pytest.mark.parametrize("option", ["target_image", "target_profile"])
+def test_a_target_outside_the_sheet_changes_what_is_fitted(option: str) -> None:
+    Image.new("RGB", (32, 32)).save("target_image", "PNG")
+    Path("target_profile").write_text('{"method": "spcn", "parameters": {}}', encoding="utf-8")
+    study = _objects()
+    changes = {"stains__spcn__target": None, f"stains__spcn__{option}": option}
+    after = _states(_plan(_with(study, **changes)))
+    assert _changed(_states(_plan(study)), after) == {"fit_stain spcn"}
 
 
 def test_colours_are_what_labels_are_read_by() -> None:
