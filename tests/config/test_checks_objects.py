@@ -99,12 +99,12 @@ def test_objects_of_several_classes_need_a_map_for_each(tmp_path):
     assert faults_of(tmp_path, nucleus_types()) == []
     dice = {"runs.types.network": {"name": "unet"}, "runs.types.loss": {"name": "dice"}}
     assert faults_of(tmp_path, nucleus_types(**dice)) == []  # by softmax
-    sigmoid = {"runs.types": {"network": {"name": "unet"}, "loss": {"name": "bce"}}}
+    sigmoid = {"runs.types": {"network": {"name": "unet"}, "loss": {"name": "dicebce"}}}
     found = faults_of(
         tmp_path,
         nucleus_types(**sigmoid, **{"runs.types.segment": {"kind": "watershed", "markers": "distance"}}),
     )
-    assert any("'bce', which trains 'tumor' against the rest" in fault for fault in found), found
+    assert any("'dicebce', which trains 'tumor' against the rest" in fault for fault in found), found
 
 
 def test_classes_of_objects_are_measured_where_there_are_several(tmp_path):

@@ -212,7 +212,8 @@ def test_a_study_may_only_look(tmp_path, small):
 
 
 def test_a_contradiction_in_the_defaults_is_named_at_the_run(tmp_path, small):
-    found = faults_of(tmp_path, small.replace("{label: A}", "{network: {name: ciresan}}"))
+    text = small.replace("{name: bce}", "{name: dicebce}")
+    found = faults_of(tmp_path, text.replace("{label: A}", "{network: {name: ciresan}}"))
     assert [fault.split(": found")[0] for fault in found] == [":9 runs.a.sampler.kind", ":9 runs.a.loss.name"]
 
 

@@ -19,7 +19,7 @@ runs:
   a: {a}
   b: {b}
 """
-SOFTMAX = "ce_dice, compound, cross_entropy, dice, focal, iou, lovasz, tversky, weighted_cross_entropy"
+SOFTMAX = "bce, ce_dice, compound, cross_entropy, dice, focal, iou, lovasz, tversky, weighted_cross_entropy"
 NETWORKS = {
     "unet": ("{name: unet, in_channels: 3}", "out_channels"),
     "usenet": ("{name: usenet, in_channels: 3}", "out_channels"),
@@ -48,7 +48,8 @@ def test_several_classes_train_a_map_for_each(tmp_path, network, loss):
         ("{}", "{name: dice, activation: softmax}", 2, "softmax"),
         ("{}", "{name: cross_entropy}", 2, "softmax"),
         ("{name: cnn2d, in_channels: 3}", "{name: dice}", 2, "softmax"),
-        ("{name: cnn2d, in_channels: 3}", "{name: bce}", 1, "sigmoid"),
+        ("{name: cnn2d, in_channels: 3}", "{name: bce}", 2, "softmax"),
+        ("{name: cnn2d, in_channels: 3}", "{name: dicebce}", 1, "sigmoid"),
         ("{name: cnn2d, in_channels: 3, classes: 1}", "{name: dice}", 1, "sigmoid"),
         ("{name: usenet, in_channels: 3}", "{name: bce}", 1, "sigmoid"),
     ],
@@ -83,8 +84,8 @@ def test_an_ensemble_of_classes_takes_the_largest_map(tmp_path):
     [
         (
             FIVE,
-            "{loss: {name: bce}}",
-            [f"loss.name: found 'bce', which trains 'epidermis' against the rest; expected one of {SOFTMAX}"],
+            "{loss: {name: dicebce}}",
+            ["loss.name: found 'dicebce', which trains 'epidermis' against the rest; expected one of bce"],
         ),
         (
             FIVE,
@@ -93,9 +94,9 @@ def test_an_ensemble_of_classes_takes_the_largest_map(tmp_path):
         ),
         (
             FIVE,
-            "{loss: {name: bce}, network: {out_channels: 1}, calibration: {kind: cubic}}",
+            "{loss: {name: dicebce}, network: {out_channels: 1}, calibration: {kind: cubic}}",
             [
-                "loss.name: found 'bce'",
+                "loss.name: found 'dicebce'",
                 "network.out_channels: found 1; expected 5, the number of data.classes",
                 "calibration: found 'cubic'",
             ],
@@ -153,8 +154,8 @@ def test_what_does_not_fit_is_refused_with_all_faults(tmp_path, classes, run, ex
 
 def test_measured_losses_of_several_classes_are_softmax_losses(tmp_path):
     assert parse(tmp_path, study() + "evaluate: {metrics: [losses], losses: [dice, lovasz]}\n")
-    (fault,) = faults_of(tmp_path, study() + "evaluate: {metrics: [losses], losses: [bce]}\n")
-    assert fault.startswith(":10 evaluate.losses.0: found 'bce'")
+    (fault,) = faults_of(tmp_path, study() + "evaluate: {metrics: [losses], losses: [dicebce]}\n")
+    assert fault.startswith(":10 evaluate.losses.0: found 'dicebce'")
 
 
 def test_images_of_several_classes_may_be_zoomed(tmp_path):

@@ -81,6 +81,24 @@ class TestTversky(Regions):
     alpha, beta, smooth = 0.2, 0.9, 2
 
 
+class TestBCE(SoftmaxContract):
+    name, classes, options = "bce", 4, SOFTMAX
+
+    def expected(self, logits, target, valid):
+        valid = np.ones(target.shape, bool) if valid is None else valid
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        truth = np.moveaxis(np.eye(p.shape[1])[np.where(valid, target, 0)], -1, 1)
+        return -np.log(np.where(truth > 0, p, 1 - p)).mean(1)[valid].mean()
+
+    def test_two_classes_are_one_output_by_itself(self):
+        z, truth, valid = random_case(2, (3, 1, 6, 5))
+        both = torch.cat([torch.zeros_like(z), z], 1)
+        single = losses.build("bce")(z, truth, valid).item()
+        two = losses.build("bce", activation="softmax")(both, truth[:, 0].long(), valid[:, 0]).item()
+        assert two == pytest.approx(single, rel=1e-12)
+
+
 class TestFocalOfPixels(SoftmaxContract):
     name, classes, form = "focal", 4, "per_pixel"
     options = SOFTMAX | {"form": "per_pixel", "alpha": 0.7, "gamma": 1.5}

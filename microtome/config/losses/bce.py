@@ -3,11 +3,12 @@
 
 from typing import ClassVar, Literal
 
-from microtome.config.section import Section, option
+from microtome.config.losses._classes import Activated
+from microtome.config.section import option
 
 
-class BCE(Section):
-    """Binary cross entropy on logits, mean."""
+class BCE(Activated):
+    """Binary cross entropy on logits, mean; of several classes, that of each against the others."""
 
     TARGET: ClassVar = "sigmoid"
     LABEL: ClassVar = "BCE"
