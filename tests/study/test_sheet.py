@@ -219,19 +219,29 @@ def test_what_is_written_is_read(tmp_path_factory, found, data):
     assert [[s.sample, s.image, s.label, s.unit, s.part] for s in read] == rows
 
 
+SHEETS = {
+    "membranes": ("block", 24),
+    "membranes_challenge": ("block", 30),
+    "monuseg2018": ("patient", 30),
+    "monuseg2018_challenge": ("patient", 44),
+    "skin_layers": ("block", 26),
+}
+"""Those of the project: the column that keeps samples together, and their number."""
+
+
 @mark.parametrize("path", sorted((REPOSITORY / "config/samples").glob("*.tsv")), ids=lambda path: path.stem)
 def test_the_sheets_of_the_project(path):
-    unit = path.read_text(encoding="utf-8").split("\t")[1]
+    unit, count = SHEETS[path.stem]
     samples = read_sheet(path, DATA.model_copy(update={"group_by": unit}))
-    assert len(samples) in (24, 30, 44)
-    assert all(sample.label for sample in samples)
+    assert len(samples) == count
+    assert all(sample.label and sample.group for sample in samples)
+    parts = {sample.sample: sample.part for sample in samples}
+    assert check_parts(parts, samples, path, unit) == []
     units = [sample.unit for sample in samples]
-    if unit == "block":
+    if path.stem.startswith("membranes"):
         assert units == sorted(units, key=lambda unit: int(unit[1:])), "blocks are runs of neighbours"
-    else:
-        assert all(sample.group and sample.mpp == 0.25 for sample in samples)
-        parts = {sample.sample: sample.part for sample in samples}
-        assert check_parts(parts, samples, path, unit) == []
+    if path.stem.startswith("monuseg"):
+        assert {sample.mpp for sample in samples} == {0.25}
 
 
 @fixture
