@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from microtome.class_maps import BACKGROUND, class_colors
+from microtome.config.colors import BACKGROUND, class_colors
 from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from skimage.measure import regionprops_table
 
-from microtome.class_maps import BACKGROUND, class_colors, rgb_bytes
+from microtome.config.colors import BACKGROUND, class_colors, rgb_bytes
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon

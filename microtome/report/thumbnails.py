@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from microtome.class_maps import neutral_color, rgb_bytes
+from microtome.config.colors import neutral_color, rgb_bytes
 from microtome.metrics.contingency import contingency
 from microtome.metrics.instances import MATCH_IOU
 from microtome.report.inputs import Picture

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from microtome.class_maps import class_colors
+from microtome.config.colors import class_colors
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_file
 from microtome.provenance import code

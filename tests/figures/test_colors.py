@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from microtome.class_maps import COLORS, class_colors, neutral_color, rgb_bytes
+from microtome.config.colors import COLORS, class_colors, neutral_color, rgb_bytes
 from microtome.figures.parts.classes import error_map, legend_size, patch
 from microtome.figures.parts.colors import UNLABELLED
 from microtome.figures.parts.style import DOUBLE_COLUMN

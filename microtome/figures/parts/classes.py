@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from microtome.class_maps import neutral_color
+from microtome.config.colors import neutral_color
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.colors import GREY, UNLABELLED
 from microtome.figures.parts.panels import IGNORE, show_classes

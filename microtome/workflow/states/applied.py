@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from microtome.class_maps import class_colors
+from microtome.config.colors import class_colors
 from microtome.provenance import code
 from microtome.provenance.archives import packed_study
 from microtome.registry import plugins_folder

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""The palette of classes, the same in tables, figures and outlines. No NumPy: the DAG asks for it, too."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import dist, inf
+
+BACKGROUND = "background"
+BLACK_WHITE = ("#000000", "#FFFFFF")
+"""Colours of two classes, as the ISBI challenge has them."""
+COLORS = (
+    *("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00"),
+    *("#000066", "#772200", "#445555", "#3300CC", "#44CC88"),
+)
+"""Colours of the classes after the background, which is black: those of Okabe and Ito (2008), then those that
+lie furthest from all before to normal, protanope and deuteranope eyes (CIEDE2000, at least 11 apart)."""
+NEUTRAL, UNLIKE = ("#F2F2F2", "#FFFFFF", "#6E6E6E", "#3A3A3A"), 60
+"""Greys beside the colours; the first is taken that is so far from all of them (Euclidean, RGB 0 to 255)."""
+TINTS = ((0, 0.0), (255, 0.55), (0, 0.45))
+"""Grey value that the colours are mixed with, and how much, for the first, second and third twelve."""
+
+
+def class_colors(names: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give each class its colour, the same in every figure of a study.
+
+    Args:
+        names: All classes of the study, in order.
+        given: Colours by class that the study gives; they go before the palette.
+
+    Returns:
+        Colour (``#rrggbb``) by class. Two classes are black and white; of more, the one called
+        ``background``, else the first, is black, and the others take `COLORS` in order, from the thirteenth
+        on lighter, then darker.
+
+    Example:
+        >>> class_colors(["background", "tumor", "stroma"])
+        {'background': '#000000', 'tumor': '#56B4E9', 'stroma': '#E69F00'}
+        >>> class_colors(["tumor", "stroma"], {"tumor": "#ff0000"})
+        {'tumor': '#ff0000', 'stroma': '#FFFFFF'}
+    """
+    order = list(names)
+    if len(order) <= len(BLACK_WHITE):
+        palette = dict(zip(order, BLACK_WHITE, strict=False))
+    else:
+        first = next((name for name in order if name.lower() == BACKGROUND), order[0])
+        others = [name for name in order if name != first]
+        palette = {first: BLACK_WHITE[0]} | {name: _class_color(index) for index, name in enumerate(others)}
+    return {name: (given or {}).get(name, palette[name]) for name in order}
+
+
+def neutral_color(colors: Iterable[str]) -> str:
+    """Choose what is shown where no class is meant (a right pixel among errors), unlike all classes' colours.
+
+    Example:
+        >>> neutral_color(["#000000", "#56B4E9"]), neutral_color(["#000000", "#e0e0e0", "#beff00"])
+        ('#F2F2F2', '#6E6E6E')
+    """
+    taken = [rgb_bytes(color) for color in colors]
+    nearest = {one: min((dist(rgb_bytes(one), color) for color in taken), default=inf) for one in NEUTRAL}
+    return next((one for one in NEUTRAL if nearest[one] > UNLIKE), max(nearest, key=nearest.__getitem__))
+
+
+def rgb_bytes(color: str) -> tuple[int, int, int]:
+    """Red, green and blue of ``#rrggbb``, 0 to 255."""
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
+def _class_color(index: int) -> str:
+    """The colour of a class after the background."""
+    turn, place = divmod(index, len(COLORS))
+    grey, share = TINTS[turn % len(TINTS)]
+    return "#" + "".join(
+        f"{round((1 - share) * value + share * grey):02X}" for value in rgb_bytes(COLORS[place])
+    )
