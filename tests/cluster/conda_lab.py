@@ -6,14 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from tests.lint_workflow import ROOT
-from tests.pins import dependencies, requirements
 from tests.workflow.workspace import Workspace, environment_of
 
 RECORDER = Path(__file__).parent / "conda_plugins/sitecustomize.py"
@@ -95,7 +94,7 @@ class CondaLab:
 
 
 def make_lab(folder: Path, tools: Path) -> CondaLab:
-    """Set up the stand-in; download every wheel once; install Snakemake and nothing else."""
+    """Set up the stand-in; download every wheel once; install the launcher as the how-to says."""
     for name in ("wheels", "jobs"):
         (folder / name).mkdir()
     _call([str(tools / "conda/setup"), str(folder / "conda")])
@@ -106,16 +105,10 @@ def make_lab(folder: Path, tools: Path) -> CondaLab:
     _call(
         [
             *(str(folder / "launcher/bin/python"), "-m", "pip", "install", "--quiet", "--no-compile"),
-            *("--no-index", "--find-links", wheels, *snakemake_alone()),
+            *("--no-index", "--find-links", wheels, "-r", str(ROOT / "requirements-launcher.txt")),
         ]
     )
     return CondaLab(folder)
-
-
-def snakemake_alone() -> Iterable[str]:
-    """Snakemake and what it asks for, pinned; no executor, no reader of images."""
-    pins = requirements("requirements.txt")
-    return [f"{name}=={pins[name]}" for name in sorted(dependencies(["snakemake"]))]
 
 
 def _call(command: list[str]) -> None:

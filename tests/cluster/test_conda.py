@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`--sdm conda` from a launcher that holds Snakemake alone: each job has its own environment and no more."""
+"""`--sdm conda` from the launcher that the how-to installs: each job has its own environment and no more."""
 
 import os
 import sys
