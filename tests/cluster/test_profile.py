@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from microtome.config.workflow import Cluster
+from microtome.workflow.memory import LEAST
 from tests.lint_workflow import OWN, Rule, workflow_rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,13 @@ def requests(profile: dict) -> dict[str, Request]:
     }
 
 
+def test_the_memory_of_training_grows() -> None:
+    """It follows from the images (tests/workflow/test_memory.py), and doubles like that of other rules."""
+    text = (ROOT / "rules/train.smk").read_text(encoding="utf-8")
+    (body,) = re.findall(r"def training_memory\(.*?(?=\n\n\n)", text, re.DOTALL)
+    assert "grow(" in body
+
+
 def _sections(rule: Rule, rules: dict[str, Rule]) -> dict[str, str]:
     base = rules[rule.base].sections if rule.base else {}
     return {key: text for key, text in base.items() if key not in OWN} | rule.sections
@@ -65,11 +73,12 @@ def _sections(rule: Rule, rules: dict[str, Rule]) -> dict[str, str]:
 def _request(name: str, sections: dict[str, str], groups: dict[str, str]) -> Request:
     text = sections["resources"]
     memory, minutes = (re.search(rf"{word}\((\d+)", text) for word in ("grow", "lasting"))
-    assert memory, f"rule {name} asks for memory that does not grow"
+    least = LEAST if "mem_mb=training_memory" in text else memory and int(memory.group(1))
+    assert least, f"rule {name} asks for memory that does not grow"
     assert minutes, f"rule {name} asks for a walltime that does not grow"
     group = groups[name].split("-")[0] if name in groups else "alone"
     place = "login node" if "localrule" in sections else group
-    return Request(int(memory.group(1)), int(minutes.group(1)), "on_gpu" in text, place)
+    return Request(least, int(minutes.group(1)), "on_gpu" in text, place)
 
 
 def test_the_page_says_what_rules_ask_for(requests: dict[str, Request]) -> None:
