@@ -54,7 +54,8 @@ def as_dtype(
         dtype: NumPy name of the type wanted.
         name: The file, for messages.
         value_range: Smallest and largest value that a run was trained on, where known: 8 or 16 bits become 0
-            to 1 only where it says so, and an image far brighter is refused.
+            to 1 only where it says so, 8 bits 16 only where these were used, and an image far brighter is
+            refused.
 
     Returns:
         The pixels in the type wanted; the array itself where it has that type.
@@ -92,6 +93,8 @@ def _converted(array: NDArray, dtype: str, value_range: tuple[float, float] | No
         return _same_values(array, dtype) if here.name in CONTAINERS else None
     if here.name in FULL:
         factor = white / FULL[here.name]
+        if factor > 1 and value_range and value_range[1] * BRIGHTER < white:
+            return None  # of a camera of 12 bits, say, of which 65535 is no white
         whole = factor >= 1 or not (array % round(1 / factor)).any()
         return (array * factor).astype(dtype) if whole else None
     if here.name in CONTAINERS:

@@ -282,7 +282,7 @@ def _read_raster(path: Path, *, palette: Palette) -> NDArray:
             raise ImageError(path, f"colour mode {mode}", "grey or RGB", "convert the file to RGB")
         bits, step = heads.depth(path)
         if (bits > EIGHT and mode != "I;16") or (image.format == "JPEG2000" and bits != EIGHT):
-            return _decoded(path, step)
+            return _decoded(path, step, channels=len(image.getbands()))
         return np.array(image.convert("L") if mode == "1" else image)
 
 
@@ -297,13 +297,17 @@ def _read_colours(path: Path) -> NDArray:
     return _read_raster(path, palette="refuse")
 
 
-def _decoded(path: Path, step: int) -> NDArray:
-    """The values of a PNG or JPEG 2000 as stored, which Pillow would cut or spread to 8 or 16 bits."""
+def _decoded(path: Path, step: int, *, channels: int | None = None) -> NDArray:
+    """The values of a PNG or JPEG 2000 as stored, which Pillow would cut or spread to 8 or 16 bits.
+
+    A colour that a PNG names as transparent makes a channel of its own, behind the `channels`.
+    """
     import imagecodecs
 
     content = path.read_bytes()
     is_png = content.startswith(heads.PNG_MAGIC)
     array = imagecodecs.png_decode(content) if is_png else imagecodecs.jpeg2k_decode(content)
+    array = array[..., :channels] if array.ndim == HIGH_DIMENSIONS else array
     array = array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
     return array * array.dtype.type(step)
 

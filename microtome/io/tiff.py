@@ -23,6 +23,8 @@ WITH_AXES = ("shaped", "lsm", "mmstack", "ome", "imagej", "ndtiff", "fluoview", 
 ORIENTATION = 274
 """The tag of TIFF 6.0, also in EXIF, that says how a picture is to be turned."""
 Place = tuple[tifffile.TiffPageSeries, int]
+Size = tuple[int, int]
+"""Columns and rows as stored, pixels."""
 DOCUMENT_TYPE = "<!DOCTYPE"
 LARGEST_MPP = 100.0
 COARSEST_TAG = 10.0
@@ -99,12 +101,26 @@ def channel_names(tiff: tifffile.TiffFile) -> tuple[str, ...]:
     if not tiff.is_ome:
         return ()
     try:
-        root = ET.fromstring(_description(tiff))
+        pixels = _pixels_of(_description(tiff), _stored_size(tiff))
     except ET.ParseError:
         return ()
-    pixels = next((item for item in root.iter() if item.tag.rpartition("}")[2] == "Pixels"), ())
     names = [item.get("Name", "") for item in pixels if item.tag.rpartition("}")[2] == "Channel"]
     return tuple(names) if all(names) else ()
+
+
+def _stored_size(tiff: tifffile.TiffFile) -> Size:
+    page = picture(tiff, Path(tiff.filehandle.path)).keyframe
+    return page.imagewidth, page.imagelength
+
+
+def _pixels_of(xml: str, size: Size) -> ET.Element | tuple[()]:
+    """What OME-XML says of the image of this size, which need not be its first; else of the first image."""
+    every = [item for item in ET.fromstring(xml).iter() if item.tag.rpartition("}")[2] == "Pixels"]
+    wanted = [str(side) for side in size]
+    return next(
+        (item for item in every if [item.get("SizeX"), item.get("SizeY")] == wanted),
+        every[0] if every else (),
+    )
 
 
 def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
@@ -230,7 +246,7 @@ def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None
     tags = page.tags
     description = str(tags["ImageDescription"].value) if "ImageDescription" in tags else ""
     if tiff.is_ome:
-        return _ome_pixel_size(tiff.ome_metadata)
+        return _ome_pixel_size(_description(tiff), (page.imagewidth, page.imagelength))
     aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", description)
     if aperio:
         return _plausible(float(aperio[1]), float(aperio[1]))
@@ -249,13 +265,12 @@ def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None
     return found if found is None or found < COARSEST_TAG or is_of_microscope else None
 
 
-def _ome_pixel_size(xml: str) -> float | None:
+def _ome_pixel_size(xml: str, size: Size) -> float | None:
     try:
-        root = ET.fromstring(xml)
+        pixels = _pixels_of(xml, size)
     except ET.ParseError:
         return None
-    pixels = root.find(".//{*}Pixels")
-    values = {} if pixels is None else pixels.attrib
+    values = pixels.attrib if isinstance(pixels, ET.Element) else {}
     if "PhysicalSizeX" not in values or "PhysicalSizeY" not in values:
         return None
     size = [

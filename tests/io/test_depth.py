@@ -69,6 +69,13 @@ def test_the_range_that_was_trained_on():
     assert as_dtype(LEVELS, "uint8", name="a", value_range=(0, 20)) is LEVELS
 
 
+def test_eight_bits_are_not_spread_over_sixteen_where_those_are_of_twelve():
+    dark = LEVELS // 8
+    with pytest.raises(ImageError, match=r"a\.tif: found uint8 values from 0 to 31, expected uint16 values"):
+        as_dtype(dark, "uint16", name="a.tif", value_range=(0, 4095))
+    assert as_dtype(dark, "uint16", name="a", value_range=(0, 60_000)).max() == 31 * 257
+
+
 def test_types_that_are_not_written():
     assert importable(np.float16([[0.5]]), name="a").dtype == np.float32
     assert importable(LEVELS, name="a") is LEVELS

@@ -223,3 +223,26 @@ def test_object_labels_come_from_their_page(tmp_path):
     for page in range(3):
         found = load_instances(tmp_path / "l.tif", (16, 16), page=page)
         np.testing.assert_array_equal(found.labels, labels[page])
+
+
+def test_an_ome_tiff_is_described_by_its_picture_not_by_the_macro_before_it(tmp_path):
+    path, values = tmp_path / "slide.ome.tif", noise(2, 60, 80)
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for array, size, names in ((values[:, :9, :12], 8.0, "ab"), (values, 0.5, "cd")):
+            about = {"axes": "CYX", "Channel": {"Name": list(names)}}
+            about |= {f"PhysicalSize{axis}": size for axis in "XY"}
+            file.write(array, photometric="minisblack", metadata=about)
+    found = images.header(path)
+    assert (found.height, found.width, found.mpp) == (60, 80, 0.5)
+    assert images.channel_names(path) == ("c", "d")
+
+
+def test_a_transparent_colour_of_sixteen_bits_is_no_channel(tmp_path):
+    path, values = tmp_path / "deep.png", noise(5, 6, 3, dtype=np.uint16, most=60_000)
+    path.write_bytes(imagecodecs.png_encode(values))
+    head, body = path.read_bytes()[:33], path.read_bytes()[33:]
+    kind, colour = b"tRNS", struct.pack(">HHH", 1, 2, 3)
+    chunk = struct.pack(">I", 6) + kind + colour + struct.pack(">I", zlib.crc32(kind + colour))
+    path.write_bytes(head + chunk + body)
+    assert images.header(path).channels == 3
+    np.testing.assert_array_equal(images.read(path), values)
