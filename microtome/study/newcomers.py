@@ -97,6 +97,7 @@ def find_newcomers(
     belonging = {path for one in found for path in one.belonging}
     is_pictured = all(one.takes_pictures for one in found)
     notes = [(f"{path.name}/", "a folder; apply the run to it by itself") for path in listed if path.is_dir()]
+    notes += [(path.name, "a link to a file that is not there") for path in listed if not path.exists()]
     for path in files:
         if is_pictured and path not in taken and path.suffix.lower() in PICTURES:
             taken[path] = {}

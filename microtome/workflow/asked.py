@@ -4,7 +4,7 @@
 import csv
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from microtome.faults import Fault, nearest, raise_faults
 from microtome.provenance.archives import Packed, read_archive
 from microtome.provenance.cards import CARD_NAME, read_card
 from microtome.study import modalities
-from microtome.study.headers import remembered
+from microtome.study.headers import OUTLINES, header_of, remembered
 from microtome.study.load import HEADERS
 from microtome.study.newcomers import (
     Newcomers,
@@ -237,16 +237,16 @@ def pair_labels(samples: Iterable[Sample], folder: Path) -> dict[str, str]:
     """The label file in a folder of each sample that has one: its image's name, one of `LABEL_SUFFIXES`.
 
     Of several labels it is the one whose suffix stands first there; an image is no label, should both be in
-    one folder.
+    one folder, whichever way its path is written.
     """
     listed = list(samples)
-    images = {one.image for one in listed}
+    images = {Path(one.image).resolve() for one in listed}
     there = [path for path in sorted(folder.iterdir()) if not is_hidden(path)] if folder.is_dir() else []
     labels = {
         _composed(path.stem): path.as_posix()
         for suffix in reversed(LABEL_SUFFIXES)
         for path in there
-        if path.suffix.lower() == suffix and path.as_posix() not in images
+        if path.suffix.lower() == suffix and path.resolve() not in images
     }
     stems = {one.sample: _composed(Path(one.image).stem) for one in listed}
     return {sample: labels[stem] for sample, stem in stems.items() if stem in labels}
@@ -306,5 +306,33 @@ def _label_faults(folder: str | None, samples: Sequence[Sample], paired: Mapping
         return [Fault("--config labels", _quoted(folder), expected)]
     missing = list(dict.fromkeys(Path(one.image).stem for one in samples if one.sample not in paired))
     if not missing:
-        return []
+        return list(_page_faults(samples, paired))
     return [Fault("--config labels", f"{folder!r} without a label for {listing(missing)}", expected)]
+
+
+def _page_faults(samples: Sequence[Sample], paired: Mapping[str, str]) -> Iterator[Fault]:
+    """Labels that have no page for a page of their image, or several for an image that is one."""
+    wrong: dict[str, str] = {}
+    with remembered(HEADERS):
+        for one in samples:
+            pages = _pages(Path(paired[one.sample]))
+            if one.page is None and pages > 1:
+                wrong[paired[one.sample]] = f"{pages} pages of a label for one image"
+            elif one.page is not None and one.page >= pages > 0:
+                wrong[paired[one.sample]] = (
+                    f"{pages} page{'s' * (pages > 1)} of labels for the stack of images"
+                )
+    for label, found in wrong.items():
+        expected = "a label image with a page for each page of its image (outlines are of one page)"
+        yield Fault("--config labels", f"{found}, in '{label}'", expected)
+
+
+def _pages(label: Path) -> int:
+    """The pages of a label file that may be the label; 0 where it cannot be read, which its row will say."""
+    if label.suffix.lower() in OUTLINES:
+        return 1
+    try:
+        found = header_of(label.as_posix())
+    except (ValueError, OSError):
+        return 0
+    return found.pages if found.is_stack else 1

@@ -203,6 +203,47 @@ def test_an_image_beside_its_label_is_no_label() -> None:
     assert pair_labels(samples("both/a.tif", "both/b.tif"), Path("both")) == {"a.tif": "both/a.xml"}
 
 
+def test_an_image_is_no_label_however_its_folder_is_written(tmp_path: Path) -> None:
+    touch("both/a.png", "both/a.xml")
+    Path("link").symlink_to("both")
+    for folder in (Path.cwd() / "both", Path("link"), Path("link/../both")):
+        paired = pair_labels(samples("both/a.png"), folder)
+        assert paired == {"a.png": (folder / "a.xml").as_posix()}
+
+
+def test_a_link_to_nothing_is_named(plans: dict[str, StudyPlan]) -> None:
+    Path("linked").mkdir()
+    Path("linked/a.png").symlink_to("nowhere.png")
+    assert found_in(plans, "linked").notes == (("a.png", "a link to a file that is not there"),)
+
+
+@pytest.mark.parametrize(
+    ("pages", "label", "found"),
+    [
+        (3, "s.tif", "1 page of labels for the stack of images"),
+        (3, "s.xml", "1 page of labels for the stack of images"),
+        (1, "s.tif", "3 pages of a label for one image"),
+    ],
+)
+def test_labels_have_the_pages_of_their_images(
+    plans: dict[str, StudyPlan], pages: int, label: str, found: str
+) -> None:
+    """One page of labels was measured against every page of a stack."""
+    for folder in ("stacked", "l"):
+        Path(folder).mkdir()
+    stack = np.zeros((3, 8, 9), np.uint8)
+    tifffile.imwrite("stacked/s.tif", stack[:pages], photometric="minisblack", metadata=None)
+    touch(f"l/{label}")
+    options = {**ASKED, "images": "stacked", "labels": "l", "phantom_model": True}
+    if label.endswith(".tif"):
+        tifffile.imwrite("l/s.tif", stack[: 4 - pages], photometric="minisblack", metadata=None)
+    with pytest.raises(ConfigurationError) as caught:
+        ask(Workflow(**options), plans, ("images", "labels"))
+    assert [fault.found for fault in caught.value.faults] == [f"{found}, in 'l/{label}'"]
+    tifffile.imwrite("l/s.tif", stack[:pages], photometric="minisblack", metadata=None)
+    assert len(ask(Workflow(**options), plans, ("images", "labels")).labels) == pages
+
+
 def test_no_folder_has_no_labels() -> None:
     assert pair_labels(samples("new/a.png"), Path("nowhere")) == {}
 
