@@ -22,6 +22,7 @@ from microtome.io import colours, heads, tiff
 from microtome.io.errors import ImageError
 from microtome.io.raster import (
     HIGH_DIMENSIONS,
+    LOW_STEPS,
     TURNS,
     ArraySource,
     ImageHeader,
@@ -64,7 +65,7 @@ def header(path: Path | str) -> ImageHeader:
             width=size[1],
             channels=len(image.getbands()),
             dtype="uint16" if bits > EIGHT else "uint8",
-            step=step,
+            step=LOW_STEPS[1] if image.mode == "1" else step,
             turned=turn != 1,
             pages=1,
             format=str(image.format),

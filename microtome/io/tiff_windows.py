@@ -30,6 +30,10 @@ ALPHA_SAMPLES = {1, 2}  # TIFF 6.0, ExtraSamples: associated and unassociated al
 CACHE_BYTES = 64 * 2**20
 COLOURS = tifffile.PHOTOMETRIC
 READABLE = (COLOURS.MINISBLACK, COLOURS.RGB, COLOURS.YCBCR, COLOURS.PALETTE)
+TURNED_TO_RGB = (6, 7, 34892, 33007)
+"""Compressions (all JPEG) whose decoder makes RGB of YCbCr."""
+YCBCR_OF_APERIO = 33003
+"""JPEG 2000 of YCbCr, whatever the file says of its colours; OpenSlide turns it into RGB."""
 PALETTES = ("refuse", "index", "colours")
 COLOUR_TABLE = "a colour table", "grey or RGB", "save an image as RGB, a label as grey"
 ALPHA = "an alpha channel", "grey or RGB", "save the image without alpha"
@@ -196,7 +200,9 @@ def _check_colours(path: Path, page: tifffile.TiffPage, *, palette: str) -> None
     if colours == COLOURS.MINISWHITE:
         found = "white stored as zero, which not all readers turn over"
         raise ImageError(path, found, "black as zero", "save it so")
-    if colours not in READABLE:
+    if page.compression == YCBCR_OF_APERIO and page.samplesperpixel > 1:
+        colours = COLOURS.YCBCR
+    if colours not in READABLE or (colours == COLOURS.YCBCR and page.compression not in TURNED_TO_RGB):
         raise ImageError(path, f"{colours.name} colours", "grey or RGB", "convert the file to RGB")
     if colours == COLOURS.PALETTE and palette == "refuse":
         raise ImageError(path, *COLOUR_TABLE)

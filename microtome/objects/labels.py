@@ -232,7 +232,6 @@ def load_instances(
         shape: Rows and columns of the image that the labels belong to.
         convention: Of outlines, see the module's description.
         page: Of label images, see :func:`microtome.io.images.read`.
-        page: Of label images, see :func:`microtome.io.images.read`.
 
     Raises:
         AnnotationError: The annotation file is at fault.

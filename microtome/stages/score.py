@@ -175,7 +175,8 @@ def read_map(
         msg = f"{path} has {found} pixels, its partner {shape[0]} x {shape[1]}; give maps of one size"
         raise ValueError(msg)
     ignore = scoring.ignore if is_truth else ()
-    return semantic_target(values, scoring.classes, ignore=ignore, name=str(path)), None
+    step = images.header(path).step
+    return semantic_target(values, scoring.classes, ignore=ignore, name=str(path), step=step), None
 
 
 def tabulate(records: Sequence[RunRecord], frame: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Table]:

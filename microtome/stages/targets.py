@@ -119,8 +119,9 @@ def _classes_of(labels: np.ndarray, row: Row, root: Path, classes: Mapping[str, 
         found = f"label '{row['label']}' {name} numbers objects of {len(classes) - 1} classes"
         msg = f"{found} without saying theirs; name a map of classes in column 'types', or use outlines"
         raise ValueError(msg)
-    values = images.read(root / row["types"], page=row["page"], palette="index")
-    types = semantic_target(values, classes, name=f"map of classes '{row['types']}' {name}")
+    path = root / row["types"]
+    values, step = images.read(path, page=row["page"], palette="index"), images.header(path).step
+    types = semantic_target(values, classes, name=f"map of classes '{row['types']}' {name}", step=step)
     if types.shape != labels.shape:
         found = f"map of classes '{row['types']}' {name} has shape {types.shape}, its label {labels.shape}"
         msg = f"{found}; give maps of one image"

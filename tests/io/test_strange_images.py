@@ -11,10 +11,13 @@ import tifffile
 from PIL import Image
 
 from microtome.class_maps import semantic_target
+from microtome.config.scoring import Scoring
 from microtome.io import images
 from microtome.io.images import ImageError
 from microtome.io.raster import TURNS
 from microtome.objects.labels import load_instances
+from microtome.stages.score import read_map
+from microtome.stages.targets import rasterize_targets
 
 TO_STORED = {  # what a picture that stands upright looks like in a file of this orientation
     1: lambda a: a,
@@ -152,6 +155,44 @@ def test_grey_of_few_bits(bits, kind, tmp_path):
         semantic_target(read, dict(list(stored.items())[:-1]), step=step)
     if bits > 1:
         np.testing.assert_array_equal(load_instances(path, (16, 24)).labels, values)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_maps_of_few_bits_are_scored_and_say_the_classes_of_objects(bits, tmp_path):
+    values, classes = np.zeros((16, 24), np.uint8), {"rest": 0, "one": 1, "two": 2}
+    values[:4, :4], values[8:, 8:] = 1, 2
+    grey_png(tmp_path / "types.png", values, bits)
+    scoring = Scoring(classes=classes)
+    np.testing.assert_array_equal(read_map(tmp_path / "types.png", None, scoring, is_truth=True)[0], values)
+    Image.fromarray(values * 10).save(tmp_path / "label.png")
+    Image.fromarray(np.zeros((16, 24, 3), np.uint8)).save(tmp_path / "i.png")
+    row = {"sample": "s", "image": "i.png", "label": "label.png", "types": "types.png", "page": 0, "mpp": 1}
+    targets = {"kind": "instances", "classes": list(classes.items()), "gap": 1}
+    targets |= {"marker_element": "disk", "centre_radius": 1}
+    rasterize_targets([row], tmp_path, tmp_path / "out", targets=targets)
+    np.testing.assert_array_equal(images.read(tmp_path / "out/s.tif"), values)
+
+
+def test_bitmaps_of_one_bit(tmp_path):
+    values, path = noise(16, 24, most=2), tmp_path / "a.bmp"
+    Image.fromarray(values.astype(bool)).save(path)
+    read, step = images.read(path, palette="index"), images.header(path).step
+    for classes in ({"rest": 0, "cell": 1}, {"rest": 0, "cell": 255}):
+        np.testing.assert_array_equal(semantic_target(read, classes, step=step), values)
+
+
+def test_luma_and_chroma_are_not_taken_for_colours(tmp_path):
+    path, array = tmp_path / "a.tif", noise(16, 24, 3)
+    for options in ({}, {"compression": "zlib"}):
+        tifffile.imwrite(path, array, photometric="ycbcr", **options)
+        with pytest.raises(ImageError, match=r"a\.tif: found YCBCR colours, expected grey or RGB"):
+            images.read(path)
+    tifffile.imwrite(path, array, photometric="rgb", compression="jpeg2000")
+    np.testing.assert_array_equal(images.read(path), array)
+    with tifffile.TiffFile(path, mode="r+") as tiff:
+        tiff.pages[0].tags["Compression"].overwrite(33003)
+    with pytest.raises(ImageError, match=r"found YCBCR colours"):
+        images.open_source(path)
 
 
 # --- pages
