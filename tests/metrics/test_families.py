@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Families of metrics on one image, and what is said of a whole part."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -137,3 +139,17 @@ def test_the_threshold_on_the_logit_is_at_0_62():
     assert found["all", "border_dice_logit"] == pytest.approx(2 * 1 / (1 + 2))
     nothing = Context(np.ones((1, 2), np.uint8), np.ones((1, 1, 2), np.float32), truth, ["m", "c"], (0.5,))
     assert np.isnan(values(boundaries.measure(nothing))["all", "border_dice_logit"])
+
+
+def test_of_a_mask_and_a_marker_the_mask_is_measured():
+    alone = context()
+    marker = np.zeros_like(alone.probability)
+    more = {"ce": {"name": "cross_entropy"}, **LOSSES}
+    chosen = replace(alone, losses=more)
+    both = replace(chosen, probability=np.concatenate([alone.probability, marker]))
+    for family in (boundaries, losses):
+        assert values(family.measure(both)) == values(family.measure(chosen))
+    maps = np.concatenate([1 - alone.probability, alone.probability])
+    of_classes = replace(chosen, probability=maps, activation="softmax")
+    for family in (boundaries, losses):
+        assert values(family.measure(of_classes)) == pytest.approx(values(family.measure(chosen)), rel=1e-4)

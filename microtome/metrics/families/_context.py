@@ -24,7 +24,7 @@ class Context:
 
     Attributes:
         truth: (H, W) uint8 class indices, `IGNORE` where unlabelled.
-        probability: (K, H, W) float32; K = 1 is the probability of class 1.
+        probability: (K, H, W) float32, of the classes, or of the outputs, of which the first is of class 1.
         segmentation: (H, W) uint8 class indices.
         classes: Class names in order.
         thresholds: For sweeps.
@@ -47,6 +47,11 @@ class Context:
     activation: str = "sigmoid"
     truth_instances: np.ndarray | None = None
     segmented_instances: np.ndarray | None = None
+
+    @property
+    def positive(self) -> np.ndarray:
+        """The probability of class 1, (H, W): of maps of classes the second, else the first, the mask."""
+        return self.probability[1 if self.activation == "softmax" else 0]
 
     @property
     def valid(self) -> np.ndarray:

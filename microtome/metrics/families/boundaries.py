@@ -40,7 +40,7 @@ TOLERANCE = 1e-6
 
 def measure(context: Context) -> list[Measure]:
     """The sweep over thresholds of one image, and its pixel errors."""
-    cells, probability = context.truth == 1, context.probability[-1]
+    cells, probability = context.truth == 1, context.positive
     scores = boundary_scores(cells, probability, context.thresholds)
     sweep = [
         Measure("all", f"{name}@{threshold:g}", float(value))

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from microtome import losses
@@ -23,12 +24,16 @@ def measure(context: Context) -> list[Measure]:
 
 
 def _value(context: Context, options: Mapping[str, Any]) -> float:
-    """A loss of one image; losses by softmax see all classes, those by sigmoid the second."""
-    probability = torch.from_numpy(context.probability[None]).float().clamp(EPSILON, 1 - EPSILON)
+    """A loss of one image; losses by softmax see all classes, those by sigmoid the second, or the mask."""
     loss, of_classes = losses.build(**options), context.activation == "softmax"
-    valid = torch.from_numpy(context.valid[None])
+    valid, positive = torch.from_numpy(context.valid[None]), _clipped(context.positive[None])
     if activation_of(model("microtome.config.losses", options["name"])(**options)) == "softmax":
-        maps = probability if of_classes else torch.cat([1 - probability, probability], 1)
+        maps = _clipped(context.probability) if of_classes else torch.cat([1 - positive, positive], 1)
         return float(loss(maps.log(), torch.from_numpy(context.truth[None]), valid))
     target = torch.from_numpy((context.truth == 1)[None, None]).float()
-    return float(loss((probability[:, 1:2] if of_classes else probability).logit(), target, valid[:, None]))
+    return float(loss(positive.logit(), target, valid[:, None]))
+
+
+def _clipped(maps: np.ndarray) -> torch.Tensor:
+    """Maps (K, H, W) as a batch of one, away from 0 and 1."""
+    return torch.from_numpy(maps[None]).float().clamp(EPSILON, 1 - EPSILON)
