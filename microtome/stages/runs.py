@@ -81,6 +81,7 @@ def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) ->
     parameters = sum(card["network"].get("parameters", 0) for card in found)
     content = {key: options[key] for key in IDENTITY} | {
         "activation": options.get("activation", "sigmoid"),
+        "outputs": found[0].get("outputs", []),
         "network": {
             "name": "ensemble",
             "members": list(options["members"]),

@@ -164,6 +164,7 @@ def test_the_card_of_an_ensemble_sums_its_members(runs, tmp_path):
     write_card(chosen, cards, tmp_path / "card.json")
     card, found = json.loads((tmp_path / "card.json").read_text()), [json.loads(c.read_text()) for c in cards]
     assert (card["network"]["name"], card["activation"]) == ("ensemble", "softmax")
+    assert card["outputs"] == found[0]["outputs"] == ["mask"], "figures read maps by it"
     assert card["network"]["members"] == ["unet", "dense"]
     assert card["network"]["trained"] == [{"run": each["run"], "seed": each["seed"]} for each in found]
     assert card["network"]["parameters"] == sum(each["network"]["parameters"] for each in found)
