@@ -12,6 +12,7 @@ written: `classes: [background, miscellaneous, inflammatory, epithelial, spindle
 which the files do not name.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ MAPS = {"inst_map": True, "type_map": False}
 
 
 def discover(folder: Path) -> list[Row]:
-    """List the images of a folder: training, then test, by name.
+    """List the images of a folder: training, then test, by name; the part precedes names of both (CPM).
 
     Raises:
         ValueError: The layout is another, or images and labels do not pair up.
@@ -50,6 +51,8 @@ def discover(folder: Path) -> list[Row]:
         for stem in sorted(found[0], key=lambda stem: (len(stem), stem)):
             image, label = (one[stem].relative_to(folder).as_posix() for one in found)
             rows.append(Row(stem, image, label, part=part))
+    twice = {name for name, count in Counter(row.sample for row in rows).items() if count > 1}
+    rows = [replace(row, sample=f"{row.part}_{row.sample}") if row.sample in twice else row for row in rows]
     if not rows:
         msg = f"{folder}: found neither 'Train/Images' nor 'Test/Images'; unpack the archive there"
         raise ValueError(msg)

@@ -143,6 +143,16 @@ def test_labels_of_the_form_without_classes_are_of_one(consep):
     assert targets_of(rows[0], consep, ["background", "nucleus"])[0].sum() == SIZE
 
 
+def test_images_of_one_name_in_both_parts_keep_their_own_labels(consep):
+    for part, size in (("Train", 3), ("Test", 5)):
+        Image.fromarray(np.zeros((SIZE, SIZE, 3), np.uint8)).save(consep / part / "Images/image_00.png")
+        savemat(consep / part / "Labels/image_00.mat", {"inst_map": np.pad(np.eye(size), (0, SIZE - size))})
+    rows = {row["sample"]: row for row in sheet_of("consep", consep)}
+    assert {"train_image_00", "test_image_00", "train_1"} <= set(rows)
+    found = [images.read(consep / rows[f"{part}_image_00"]["label"]).sum() for part in ("train", "test")]
+    assert found == [3, 5]
+
+
 @mark.parametrize(
     ("maps", "told"),
     [
