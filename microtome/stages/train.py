@@ -258,7 +258,8 @@ def _counted(options: Options, files: TrainingFiles) -> Options:
     if options["loss"].get("class_weight") != INVERSE_FREQUENCY:
         return options["loss"]
     names, count = options["parts"]["train"], len(options["classes"])
-    counts = sum(_class_counts(find_sample(files.targets, name), count) for name in names)
+    learnt = (files.target_files(name, options["outputs"])[0] for name in names)
+    counts = sum(_class_counts(path, count) for path in learnt)
     weights = inverse_frequency(counts)
     absent = [name for name, weight in zip(options["classes"], weights, strict=True) if weight == 0]
     if absent:

@@ -85,6 +85,23 @@ def test_the_card_says_what_the_maps_are_and_how_classes_were_weighed(tiles, tra
     assert card["loss"]["class_weight"] == pytest.approx((counts.sum() / (3 * counts)).tolist())
 
 
+def test_classes_are_weighed_by_the_target_that_is_learnt(tiles, tmp_path):
+    counts = np.zeros(3)
+    for sample in folders.PARTS["train"] + folders.PARTS["val"]:
+        label = images.read(tiles / f"targets/{sample}.tif")
+        label[8:16] = 0  # takes from class 1 alone
+        images.write(tmp_path / f"targets/{sample}.tif", images.read(tiles / f"targets/{sample}.tif"))
+        images.write(tmp_path / f"targets/separated_masks/{sample}.tif", label)
+        counts += [(label == c).sum() for c in range(3)] if sample in folders.PARTS["train"] else 0
+    training = {"epochs": 1, "batch_size": 2, "optimizer": {"name": "adam", "lr": 0.02}}
+    chosen = CHOSEN | {"training": training, "outputs": ["separated_mask"]}
+    chosen = folders.options("unet", network=NETWORKS["unet"], **chosen)
+    files = TrainingFiles((tiles / "index.parquet",), (tiles / "images",), (tmp_path / "targets",))
+    train_run(chosen, files, tmp_path, checkpoint=tmp_path / "checkpoint", device="cpu", threads=1)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["loss"]["class_weight"] == pytest.approx((counts.sum() / (3 * counts)).tolist())
+
+
 def test_maps_are_the_softmax_and_labels_the_largest(tiles, trained):
     found = read_map(trained / "maps/s3.tif")
     model = networks.build(**NETWORKS["usenet" if "usenet" in trained.name else "unet"]).eval()
