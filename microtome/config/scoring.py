@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, model_validator
 
+from microtome.config.checks_products import EVERY_CLASS
 from microtome.config.section import Section, option, refuse
 
 OBJECTS = {"background": 0, "object": 1}
@@ -35,6 +36,10 @@ class Scoring(Section):
         values = [*self.classes.values(), *self.ignore]
         if len(self.classes) < 2 or len(set(values)) < len(values):
             refuse("two classes or more, each with a value of its own that is none of `ignore`")
+        if any(name == EVERY_CLASS or not name.strip() for name in self.classes):
+            refuse(
+                f"classes that are not called '{EVERY_CLASS}', as metrics of all together are, nor nothing"
+            )
         if "instances" in self.metrics and self.kind != "instances":
             refuse("kind instances, as the metrics 'instances' are of objects")
         if "boundaries" in self.metrics and len(self.classes) > 2:

@@ -46,7 +46,8 @@ def check_placement(
     """
     if not polygons:
         return
-    boxes = np.array([[*ring.min(0), *ring.max(0)] for ring in (polygon.rings[0] for polygon in polygons)])
+    vertices = [np.concatenate(polygon.rings) for polygon in polygons]
+    boxes = np.array([[*found.min(0), *found.max(0)] for found in vertices])
     height, width = shape
     inside = (boxes[:, :2] < (width, height)).all(1) & (boxes[:, 2:] > 0).all(1)
     box = (*boxes[:, :2].min(0).tolist(), *boxes[:, 2:].max(0).tolist())

@@ -110,3 +110,9 @@ def test_an_error_means_that_nothing_would_be_drawn(places):
         check_placement(polygons, SHAPE, name="a")
     except AnnotationError:
         assert not rasterize(polygons, SHAPE).labels.any()
+
+
+def test_any_part_of_an_outline_may_lie_in_the_image(caplog):
+    outside, inside = squares([(-40.0, 10), (20, 10)])
+    both = Polygon(parts=outside.parts + inside.parts, region="1")
+    assert doubts([both], caplog) == []

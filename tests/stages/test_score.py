@@ -225,3 +225,9 @@ def test_an_xml_truth_and_messages_that_name_the_options_of_the_command(tmp_path
     classes = ["--classes", "a=0", "b=2", "--out", str(tmp_path / "o")]
     with pytest.raises(SystemExit, match=r"--classes knows 0 = a, 2 = b; --ignore is empty"):
         main(["score", str(found), f"tool={found}", *classes])
+
+
+@pytest.mark.parametrize("name", ["all", " "])
+def test_no_class_is_called_like_all_together(name):
+    with pytest.raises(ValueError, match="classes that are not called 'all'"):
+        Scoring(classes={"background": 0, name: 1})
