@@ -33,6 +33,8 @@ WRONG_COLOUR = (208, 48, 62)
 MATCHED_COLOUR, EXTRA_COLOUR, MISSED_COLOUR = (0, 158, 115), WRONG_COLOUR, (0, 114, 178)
 """Objects found rightly, found where there is none, and missed."""
 PERCENTILES = (1.0, 99.0)
+SUM_TOLERANCE = 0.02
+"""How far two probabilities of classes may be from 1 together; scaled to 8 bits, each is off by 1/510."""
 THUMBNAIL_QUALITIES = (70, 40, 10)
 FIGURE_QUALITIES = (90, 75, 55)
 HOPELESS = 4
@@ -106,13 +108,20 @@ def show_labels(labels: np.ndarray, colors: Sequence[str] = ()) -> np.ndarray:
 def show_probability(probability: np.ndarray, colors: Sequence[str] = ()) -> np.ndarray:
     """Show one probability as grey (0 black, 1 white), several as the colour of the largest, from `colors`.
 
-    Of floats or scaled integers, (H, W) or (C, H, W), (H, W, 3) uint8.
+    Of floats or scaled integers, (H, W) or (C, H, W), (H, W, 3) uint8. Of two classes, whose probabilities
+    sum to 1, that of the second is shown, of a mask and a marker that of the mask.
+
+    Example:
+        >>> show_probability(np.array([[[0.0, 1.0]], [[1.0, 0.0]]]))[..., 0].tolist()
+        [[255, 0]]
     """
     planes = probability[None] if probability.ndim == 2 else probability
     if len(planes) > 2:
         return show_labels(planes.argmax(axis=0), colors)
     top = 1.0 if np.issubdtype(planes.dtype, np.floating) else float(np.iinfo(planes.dtype).max)
-    grey = np.clip(np.nan_to_num(planes[0].astype(np.float32)) / top, 0, 1)
+    shares = planes.astype(np.float32) / top
+    is_of_classes = len(planes) == 2 and np.abs(shares.sum(axis=0) - 1).max() < SUM_TOLERANCE
+    grey = np.clip(np.nan_to_num(shares[-1 if is_of_classes else 0]), 0, 1)
     return np.repeat((grey * 255).round().astype(np.uint8)[..., None], RGB_CHANNELS, axis=-1)
 
 

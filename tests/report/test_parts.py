@@ -173,6 +173,17 @@ def test_probabilities_of_any_number_of_channels_are_shown(channels):
     assert shown.dtype == np.uint8
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_of_the_maps_of_two_classes_the_second_is_shown(dtype):
+    second = np.random.default_rng(0).random((4, 5), np.float32)
+    scale = 1 if dtype == np.float32 else 255
+    maps = (np.stack([1 - second, second]) * scale).astype(dtype)
+    shown = thumbnails.show_probability(maps)[..., 0]
+    assert np.abs(shown - second * 255).max() <= 1
+    marked = np.stack([second, np.minimum(second, 0.3)])
+    assert np.abs(thumbnails.show_probability(marked)[..., 0] - second * 255).max() <= 1
+
+
 def test_figures_fit_their_budget():
     noise = np.random.default_rng(0).integers(0, 255, (400, 900, 3), np.uint8)
     for budget in (200_000, 60_000, 3_000):
