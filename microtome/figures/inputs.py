@@ -89,7 +89,7 @@ class FigureInputs(Inputs):
     @property
     def shown_class(self) -> str:
         """The class whose outcomes are shown where none is named: the first that is not the background."""
-        return next((name for name in self.classes if name != BACKGROUND), self.classes[0])
+        return next((name for name in self.classes if name.lower() != BACKGROUND), self.classes[0])
 
     @property
     def palette(self) -> dict[str, str]:

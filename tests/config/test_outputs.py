@@ -163,3 +163,13 @@ def test_images_of_several_classes_may_be_zoomed(tmp_path):
     assert parse(tmp_path, study(zoomed)).runs["a"].input.zoom == 0.5
     (fault,) = faults_of(tmp_path, study("{input: {zoom: 0.5}, augment: {target_rounding: floor}}"))
     assert fault.startswith(":8 runs.a.augment.target_rounding: found zoom 0.5 and 'floor'; expected")
+
+
+def test_masks_with_ignored_colours_are_not_interpolated(tmp_path):
+    text = study("{loss: {name: dice}, input: {zoom: 0.5}}", classes=TWO)
+    drawn = "classes: {background: 0, tissue: 1}, colors: {background: '#000000', tissue: '#ff0000'}"
+    text = text.replace(f"classes: {TWO}", drawn)
+    assert parse(tmp_path, text).runs["a"].input.zoom == 0.5
+    ignored = text.replace(drawn, f"{drawn}, ignore_colors: ['#ffffff']")
+    (fault,) = faults_of(tmp_path, ignored)
+    assert "found zoom 0.5 and 'nearest'; expected zoom 1 and 'nearest', as targets have more" in fault

@@ -6,6 +6,7 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from microtome.config.colors import COLORS, class_colors, neutral_color, rgb_bytes
+from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.classes import error_map, legend_size, patch
 from microtome.figures.parts.colors import UNLABELLED
 from microtome.figures.parts.style import DOUBLE_COLUMN
@@ -87,3 +88,9 @@ def test_a_legend_of_many_classes_has_rows():
     handles = [patch("#000000", f"a class with a long name {index}") for index in range(13)]
     columns, height = legend_size(handles, DOUBLE_COLUMN)
     assert (columns, round(height / 0.17)) == (4, 4)
+
+
+def test_the_background_is_known_however_it_is_written():
+    inputs = FigureInputs(runs=[], data_kind="own", classes=("Background", "nucleus", "stroma"))
+    assert inputs.shown_class == "nucleus"
+    assert inputs.palette["Background"] == "#000000"

@@ -163,7 +163,8 @@ def _check_segment(name: str, run: Run, outputs: tuple[Output, ...], places: Pla
 def _check_pixels(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     """Interpolated targets know 0 and 1 alone; those of runs by softmax are not interpolated."""
     soft = (run.input.zoom != 1 and not run.has_class_maps) or run.augment.target_rounding != "nearest"
-    if soft and (study.data.ignore or len(study.data.classes) != 2):
+    has_more = study.data.ignore or study.data.ignore_colors or len(study.data.classes) != 2
+    if soft and has_more:
         where = places.inside(("runs", name, "augment", "target_rounding"), 2)
         expected = "zoom 1 and 'nearest', as targets have more values than 0 and 1"
         yield Fault(where, f"zoom {run.input.zoom:g} and '{run.augment.target_rounding}'", expected)
