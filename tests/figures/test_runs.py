@@ -145,6 +145,21 @@ def test_columns_of_an_ensemble_and_their_distance_from_it(study):
         figures.draw("ensemble_columns", study, runs=["n4"])
 
 
+def test_columns_of_runs_with_a_marker_show_the_mask(study, tmp_path):
+    runs = ["mcdnn", "n4"]
+    alone = figures.draw("ensemble_columns", study, runs=runs).data
+    name, predictions = alone["sample"][0], {}
+    for run in runs:
+        predictions[run] = tmp_path / f"{run}.tif"
+        mask = read_map(study.sources[name].predictions[run])
+        images.write(predictions[run], np.concatenate([mask, np.full_like(mask, 0.1)]))
+    sources = {name: replace(study.sources[name], predictions=predictions)}
+    cards = {"outputs": ["mask", "shape_marker"]}
+    records = [replace(study.record(run), card=study.record(run).card | cards) for run in runs]
+    both = figures.draw("ensemble_columns", replace(study, runs=records, sources=sources), runs=runs).data
+    assert both.to_dict() == alone.to_dict()
+
+
 def test_windows_of_training_are_balanced_and_centred_on_their_class(study):
     data = figures.draw("sliding_window", study, window=17).data
     label = images.read(study.sources[data["sample"][0]].target)

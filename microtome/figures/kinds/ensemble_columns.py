@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.parts.colors import INK
-from microtome.figures.parts.panels import read_image, read_probability, show_image
+from microtome.figures.parts.panels import outputs_of, read_image, read_probability, show_image
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -50,11 +50,10 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), sample: str = "", of
         raise ValueError(msg)
     name, sources = inputs.sample(sample, run=order[0], needs=("image", "predictions"))
     shown = of or inputs.positive_class
+    paths = {run: file_of(sources.predictions, run, sample=name, what="prediction") for run in order}
     maps = {
-        run: read_probability(
-            file_of(sources.predictions, run, sample=name, what="prediction"), inputs, shown
-        )
-        for run in order
+        run: read_probability(path, inputs, shown, outputs=outputs_of(inputs.record(run)))
+        for run, path in paths.items()
     }
     labels = {run: inputs.record(run).label for run in order}
     rows = [
