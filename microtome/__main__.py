@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,14 @@ from pathlib import Path
 from microtome.datasets import names
 from microtome.registry import PLUGINS_VARIABLE
 
-CALLED_HERE = {"data.classes": "--classes", "data.ignore": "--ignore"}
-"""What `score` calls the options of a study that messages name."""
+CALLED_HERE = {
+    r"data\.classes": "--classes",
+    r"data\.ignore": "--ignore",
+    r", or targets\.features\.unclassified: skip": "",
+    r"set targets\.features\.object_types: \[.*?\]": "export those",
+    r" or targets\.features": "",
+}
+"""What `score` calls the options of a study that messages name; it has none for outlines."""
 COLUMNS = ("id", "network", "options", "parameters", "GFLOP")
 
 
@@ -91,7 +98,7 @@ def score_maps(options: argparse.Namespace) -> None:
     except (OSError, ValueError) as error:
         text = str(error)
         for study, here in CALLED_HERE.items():
-            text = text.replace(study, here)
+            text = re.sub(study, here, text)
         sys.exit(f"error: {text}")
     print(to_markdown(table))
     print(f"{options.out}: metrics.tsv (each image), scores and paired tests (TSV, Markdown, LaTeX)")

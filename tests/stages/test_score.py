@@ -231,3 +231,25 @@ def test_an_xml_truth_and_messages_that_name_the_options_of_the_command(tmp_path
 def test_no_class_is_called_like_all_together(name):
     with pytest.raises(ValueError, match="classes that are not called 'all'"):
         Scoring(classes={"background": 0, name: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "tumour",
+            r"found 'tumour' on .*expected 'tumor'\? \(known: bg, stroma, tumor\); correct the file",
+        ),
+        (
+            "",
+            r"found 1 outline without a class .*expected a class for each \(bg, tumor, stroma\); correct the",
+        ),
+    ],
+)
+def test_the_command_names_no_option_that_it_has_not(name, told, tmp_path):
+    geojson(tmp_path / "t.geojson", (0, 0, 10, name))
+    write(tmp_path / "p", t=squares((0, 0)))
+    classes = ["--classes", "bg=0", "tumor=1", "stroma=2", "--out", str(tmp_path / "o")]
+    with pytest.raises(SystemExit, match=told) as error:
+        main(["score", str(tmp_path / "t.geojson"), str(tmp_path / "p/t.png"), *classes])
+    assert "targets" not in str(error.value)
