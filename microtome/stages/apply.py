@@ -109,7 +109,7 @@ def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, 
             for member, place in zip(options["members"], trained.members, strict=True)
         ]
         rows = [_attempted(options, row, trained, models, partial) for row in options["samples"]]
-        table = pd.DataFrame(rows)
+        table = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole where an image has none
         table.to_csv(partial / SUMMARY, sep="\t", index=False)
     return table
 

@@ -17,6 +17,8 @@ Place = Callable[[tuple[str, ...]], str]
 LABELLED_PARTS = frozenset({"train", "val"})
 """Parts that a run learns from."""
 LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+WHOLE_WITH_POINT = re.compile(r"(\d+)\.0+")
+"""What a column of numbers with an empty cell becomes: 7.0."""
 NOT_TESTED = 2
 """Units that a fold has to leave, at least: one to train on and one to validate on."""
 
@@ -99,20 +101,25 @@ def check_spellings(parts: Parts, samples: Iterable[Sample], sheet: Path, column
             found = (
                 f"{column} '{sample.unit}' in '{here}', but '{other.unit}' in '{there}' in row {other.row}"
             )
+            if unicodedata.normalize("NFKC", sample.unit) == unicodedata.normalize("NFKC", other.unit):
+                found += f" (which look alike, but are {sample.unit!a} and {other.unit!a})"
             expected = f"one spelling if they are one {column}, or names that differ by more"
             faults.append(Fault(f"{sheet}:{sample.row} {column}", found, expected))
     return faults
 
 
 def _spelling(unit: str) -> str:
-    """A name without what spreadsheets and people change: capitals, spaces and zeros before numbers.
+    """A name without what spreadsheets and people change: capitals, spaces, zeros before and behind numbers.
 
     Example:
         >>> _spelling("P 007") == _spelling("p7"), _spelling("10") == _spelling("1")
         (True, False)
+        >>> _spelling("7.0") == _spelling("7"), _spelling("7.10") == _spelling("7.1")
+        (True, False)
     """
-    text = unicodedata.normalize("NFKC", unit).casefold()
-    return LEADING_ZEROS.sub("", "".join(text.split()))
+    text = "".join(unicodedata.normalize("NFKC", unit).casefold().split())
+    whole = WHOLE_WITH_POINT.fullmatch(text)
+    return LEADING_ZEROS.sub("", whole[1] if whole else text)
 
 
 def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:

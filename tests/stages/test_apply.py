@@ -237,6 +237,8 @@ def test_one_image_that_fails_is_a_row_and_leaves_no_files(found, applied, tmp_p
     table = apply_run(chosen, Trained([found.runs["alone"]]), tmp_path / "out", device="cpu", threads=1)
     assert table["status"].tolist() == ["failed", "done", "failed"]
     assert table["message"][0].startswith("not an image this program reads")
+    text = (tmp_path / "out/summary.tsv").read_text(encoding="utf-8")
+    assert f"\tdone\t\t{SIDE}\t70\t" in text, "whole numbers, though other images have none"
     assert str(tmp_path / "out") not in table["message"][2]
     made = {path.stem for path in (tmp_path / "out").rglob("*.*") if path.parent != tmp_path / "out"}
     assert made == {"first"}

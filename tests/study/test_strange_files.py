@@ -169,8 +169,16 @@ def test_one_label_for_two_images(files):
     assert check(files, rows) == []
 
 
-SLIPS = [("P1", "p1"), ("007", "7"), ("P 07", "P7"), ("TCGA-05-1", "tcga-5-01"), ("Ａ1", "a1")]
-APART = [("1", "10"), ("100", "1"), ("P1", "P2"), ("a0", "a00x"), ("1.5", "15"), ("0", "")]
+SLIPS = [
+    ("P1", "p1"),
+    ("007", "7"),
+    ("P 07", "P7"),
+    ("TCGA-05-1", "tcga-5-01"),
+    ("Ａ1", "a1"),
+    ("7", "7.0"),
+    ("007.00", "7"),
+]
+APART = [("1", "10"), ("100", "1"), ("P1", "P2"), ("a0", "a00x"), ("1.5", "15"), ("0", ""), ("7.1", "7.10")]
 
 
 @mark.parametrize(("first", "second"), SLIPS)
@@ -181,6 +189,12 @@ def test_units_that_a_spreadsheet_made_of_one(first, second):
         f"s.tsv:3 patient: found patient '{second}' in 'test', but '{first}' in 'train'"
     )
     assert check_spellings({"a": "train", "b": "train"}, samples, Path("s.tsv"), "patient") == []
+
+
+def test_units_that_look_alike_are_told_apart():
+    samples = [Sample("a", "a", unit="P 1", row=2), Sample("b", "b", unit="P\u00a01", row=3)]
+    (fault,) = check_spellings({"a": "train", "b": "test"}, samples, Path("s.tsv"), "patient")
+    assert fault.found.endswith(r"in row 2 (which look alike, but are 'P\xa01' and 'P 1')")
 
 
 @mark.parametrize(("first", "second"), APART)
