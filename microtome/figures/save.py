@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from microtome.figures.parts.fonts import fit_fonts
+from microtome.figures.parts.fonts import drawable, fit_fonts
 from microtome.figures.parts.style import lay_out, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.files import finished_file
@@ -77,7 +77,7 @@ def save_failed(failure: Failure, stem: str | Path) -> dict[str, Path]:
     said = "\n".join(["This figure could not be made.", *lines, f"Log: {failure.log}"])
     box = {"boxstyle": "square,pad=0.8", "facecolor": "#fcebea", "edgecolor": "#b3261e", "linewidth": 2}
     where = {"ha": "center", "va": "center", "color": "#b3261e", "bbox": box}
-    figure.text(0.5, 0.5, said, parse_math=False, **where)
+    figure.text(0.5, 0.5, drawable(said), parse_math=False, **where)
     data = pd.DataFrame({"failed": [failure.message], "log": [failure.log]})
     caption = "This figure could not be made."
     return save_figure(FigureResult(figure, data, caption), stem, failed=failure)

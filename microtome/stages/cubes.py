@@ -222,7 +222,7 @@ def _check_bands(first: str, expected: pd.DataFrame, sample: str, found: pd.Data
 
 def _span(frame: pd.DataFrame) -> str:
     waves = frame["wavelength_nm"]
-    return f"{len(frame)} bands from {waves.min():g} to {waves.max():g} nm"
+    return f"{len(frame)} bands from {waves.iloc[0]:g} to {waves.iloc[-1]:g} nm"
 
 
 def _choose(options: Options, scores: np.ndarray, groups: Sequence[pd.DataFrame]) -> list[int]:
@@ -251,7 +251,12 @@ def _write_bands(path: Path, cube: Cube, table: Path, *, mpp: float | None, scal
     frame = tsv.read(table)
     known = frame["wavelength_nm"] if cube.wavelengths is None else np.array(cube.wavelengths)
     if len(frame) != cube.bands or (frame["wavelength_nm"] - known).abs().max() > WAVELENGTH_TOLERANCE:
-        wrong = f"{cube.path}: found {cube.bands} bands, expected {_span(frame)} as in {table}"
+        found = (
+            _span(pd.DataFrame({"wavelength_nm": known}))
+            if len(frame) == cube.bands
+            else f"{cube.bands} bands"
+        )
+        wrong = f"{cube.path}: found {found}, expected {_span(frame)} as in {table}"
         msg = f"{wrong}; the cubes of a study must have the same bands"
         raise BandError(msg)
     chosen = frame[frame["selected"] == 1]

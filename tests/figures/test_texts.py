@@ -14,7 +14,8 @@ from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import fonts
 from microtome.figures.parts.style import letter, new_figure, styled
 from microtome.figures.result import FigureResult
-from microtome.figures.save import save_figure
+from microtome.figures.save import save_failed, save_figure
+from microtome.provenance.sidecars import Failure
 from tests.synthetic_study import write_study
 
 LABELS = ("cost $5 and $6", "5 $ a slide", r"dose 5 $\unit$ a ml", r"\alpha_1^2 {x} %d #1 & <b>", "Größe µm²")
@@ -78,8 +79,14 @@ def test_letters_that_the_font_lacks_come_from_another(tmp_path, monkeypatch):
 
 
 def test_a_letter_that_no_font_has_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match="cannot be drawn: no font of this machine has the letter"):
+    with pytest.raises(ValueError, match="cannot be drawn: no font of this machine has the letter") as error:
         save_figure(made("\U0002fa1d"), tmp_path / "f", labels={})
+    # The message holds the letter, and stands in the red box in place of the figure.
+    failure = Failure(message=str(error.value), log="logs/f.log")
+    files = save_failed(failure, tmp_path / "f")
+    assert {path.suffix for path in files.values()} == {".svg", ".pdf", ".png", ".tsv", ".json"}
+    assert "\U0002fa1d" in files["tsv"].read_text(encoding="utf-8")
+    assert fonts.drawable("a \U0002fa1d µ") == "a U+2FA1D µ"
 
 
 def test_usual_texts_need_no_other_font():

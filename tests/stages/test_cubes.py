@@ -168,6 +168,14 @@ def test_images_of_the_chosen_bands(study, tmp_path):
     short.to_csv(tmp_path / "short.tsv", sep="\t", index=False)
     with pytest.raises(BandError, match="found 12 bands, expected 11 bands"):
         cubes.cut_batch(root / "cubes/0", tmp_path / "short.tsv", tmp_path / "none")
+    table = pd.read_csv(root / "bands.tsv", sep="\t")
+    first, last = table["wavelength_nm"].iloc[[0, -1]]
+    table.assign(wavelength_nm=table["wavelength_nm"].to_numpy()[::-1]).to_csv(
+        tmp_path / "turned.tsv", sep="\t", index=False
+    )
+    told = f"found 12 bands from {first:g} to {last:g} nm, expected 12 bands from {last:g} to {first:g} nm"
+    with pytest.raises(BandError, match=told):
+        cubes.cut_batch(root / "cubes/0", tmp_path / "turned.tsv", tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 

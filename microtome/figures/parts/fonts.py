@@ -38,6 +38,17 @@ def fit_fonts(figure: Figure, labels: Mapping[str, str]) -> None:
             axes.tick_params(axis, labelfontfamily=families)
 
 
+def drawable(text: str) -> str:
+    """A text whose letters can be drawn: those that no font of this machine has become their code points.
+
+    Example:
+        >>> drawable("5 µm")
+        '5 µm'
+    """
+    lost = {ord(letter): f"U+{ord(letter):04X}" for letter in _missing(text) if _font_of(letter) is None}
+    return text.translate(lost)
+
+
 def _texts(figure: Figure) -> Iterator[str]:
     """What stands in a figure: texts, and the labels that its ticks will have."""
     yield from (artist.get_text() for artist in figure.findobj(Text))
@@ -61,19 +72,22 @@ def _letters(family: str) -> frozenset[int]:
 
 def _families(lacking: Mapping[str, Iterable[str]], labels: Mapping[str, str]) -> list[str]:
     """Fonts of the machine that have all letters lacking, in the order of their names."""
-    names = sorted(
-        {entry.name for entry in font_manager.fontManager.ttflist if "LastResort" not in entry.fname}
-    )
     found: list[str] = []
     for text, letters in lacking.items():
         for letter in sorted(letters):
             if any(ord(letter) in _letters(name) for name in found):
                 continue
-            name = next((name for name in names if ord(letter) in _letters(name)), None)
+            name = _font_of(letter)
             if name is None:
                 raise ValueError(_refusal(text, letter, labels))
             found.append(name)
     return found
+
+
+def _font_of(letter: str) -> str | None:
+    """The first font of the machine, by name, that has a letter."""
+    fonts = {entry.name for entry in font_manager.fontManager.ttflist if "LastResort" not in entry.fname}
+    return next((name for name in sorted(fonts) if ord(letter) in _letters(name)), None)
 
 
 def _refusal(text: str, letter: str, labels: Mapping[str, str]) -> str:
