@@ -167,6 +167,10 @@ def read_map(
     shape = _size(path) if shape is None else shape
     if path.suffix.lower() in OUTLINE_SUFFIXES:
         return _drawn(path, shape, scoring, Features() if is_truth else EVERY)
+    if (header := images.header(path)).is_stack:
+        found = f"{path} is a stack of {len(header.pictures)} pages, and one image a file is scored"
+        msg = f"{found}; save each page as a file of its own, such as {path.stem}-000{path.suffix}"
+        raise ValueError(msg)
     if scoring.kind == "instances":
         return _numbered(path, shape, scoring)
     values = images.read(path, palette="index")
@@ -175,8 +179,8 @@ def read_map(
         msg = f"{path} has {found} pixels, its partner {shape[0]} x {shape[1]}; give maps of one size"
         raise ValueError(msg)
     ignore = scoring.ignore if is_truth else ()
-    step = images.header(path).step
-    return semantic_target(values, scoring.classes, ignore=ignore, name=str(path), step=step), None
+    known = {"ignore": ignore, "step": header.step}
+    return semantic_target(values, scoring.classes, name=str(path), **known), None
 
 
 def tabulate(records: Sequence[RunRecord], frame: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Table]:

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from scipy.stats import wilcoxon
 
 from microtome.__main__ import main
@@ -253,3 +254,15 @@ def test_the_command_names_no_option_that_it_has_not(name, told, tmp_path):
     with pytest.raises(SystemExit, match=told) as error:
         main(["score", str(tmp_path / "t.geojson"), str(tmp_path / "p/t.png"), *classes])
     assert "targets" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["semantic", "instances"])
+@pytest.mark.parametrize("stacked", ["t", "p"])
+def test_stacks_are_not_scored_by_their_first_page(kind, stacked, tmp_path):
+    for name in "tp":
+        maps = np.stack([squares((0, 0), (20, 20))] * 2).astype(np.uint8) // (1 + (kind == "semantic"))
+        pages = maps if name == stacked else maps[0]
+        tifffile.imwrite(tmp_path / f"{name}.tif", pages, photometric="minisblack")
+    found, scoring = {"tool": tmp_path / "p.tif"}, Scoring(kind=kind)
+    with pytest.raises(ValueError, match=rf"{stacked}.tif is a stack of 2 pages.*save each page as a file"):
+        score(tmp_path / "t.tif", found, tmp_path / "out", scoring=scoring)
