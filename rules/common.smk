@@ -29,6 +29,7 @@ from microtome.provenance import code
 from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
+from microtome.study.newcomers import stamps
 from microtome.workflow import failures, needs, states
 from microtome.workflow.memory import training_mb
 from microtome.workflow.resources import gpu_request, growing

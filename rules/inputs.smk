@@ -91,14 +91,16 @@ def applied_files(wildcards, name):
 def applied_state(wildcards):
     """The state of `apply_run`, or of `apply_model`."""
     found = asked("images")
-    return states.applied.apply(found.plan, found.run, found.seed, found.rows())
+    identity, files = (found.plan, found.run, found.seed), found.newcomers.state
+    return states.applied.apply(*identity, found.rows(), files=files)
 
 
 def evaluated_state(wildcards):
     """The state of `evaluate_applied`, or of `evaluate_model`."""
     found = asked("images", "labels")
     identity = (found.plan, found.split, found.run, found.seed)
-    return states.applied.evaluate_applied(*identity, found.rows(labelled=True))
+    rows, files = found.rows(labelled=True), stamps(found.labels.values())
+    return states.applied.evaluate_applied(*identity, rows, files=files)
 
 
 def said_state(wildcards):

@@ -19,7 +19,7 @@ from microtome.registry import entry_names
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
-TAKEN = ("benchmarks", "reports", "workflow")
+TAKEN = ("benchmarks", "models", "reports", "workflow")
 """Folders beside those of the studies, in the results of a scale and in a report's folder."""
 OWNERS = {"phantom": "phantom", "dataset": "public"} | dict.fromkeys(
     ("root", "origin", "allow_outside"), "files"

@@ -20,6 +20,8 @@ from microtome.study.headers import PICTURES, data_files, header_of, reason
 from microtome.study.sample import Sample
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from microtome.config.expected import Expected
     from microtome.config.run import Run
     from microtome.config.study import Study
@@ -71,12 +73,30 @@ class Newcomers:
         more = (file.as_posix() for name in named for file in data_files(Path(name)))
         return list(dict.fromkeys([*named, *more]))
 
+    @property
+    def state(self) -> dict[str, object]:
+        """What tells whether files have changed since: `stamps`, and what could not be read and why."""
+        return stamps(self.files) | {f"damaged {name}": why for name, why in self.damaged.items()}
+
     def rows(self, mpp: float | None) -> list[dict[str, object]]:
         """The samples as rows of `apply_run`, with a pixel size in µm where they have none."""
         return [
             {"sample": one.sample, "image": one.image, "page": one.page, "mpp": one.mpp or mpp, **one.more}
             for one in self.samples
         ]
+
+
+def stamps(files: Iterable[str]) -> dict[str, object]:
+    """Size in bytes and time of modification in ns of the files that are there.
+
+    A file that is copied with its time, which may be older than results, has not changed for Snakemake.
+
+    Example:
+        >>> stamps(["no/such/file.png"])
+        {}
+    """
+    found = {file: Path(file).stat() for file in files if Path(file).is_file()}
+    return {file: [status.st_size, status.st_mtime_ns] for file, status in found.items()}
 
 
 def find_newcomers(
@@ -192,7 +212,8 @@ def _unlike_values(header: ImageHeader, expected: Expected) -> Iterator[tuple[st
 
 def _unlike_depths(found: Newcomers, expected: Expected) -> Iterator[Fault]:
     """Values of another type than in training; of each type one image is looked into, if it is not large."""
-    from microtome.io import depth, images
+    from microtome.io import depth
+    from microtome.io.errors import ImageError
 
     of_type: dict[str, list[Sample]] = {}
     pictures = (one for one in found.samples if not one.more and Path(one.image).name not in found.damaged)
@@ -201,13 +222,25 @@ def _unlike_depths(found: Newcomers, expected: Expected) -> Iterator[Fault]:
         if header.dtype != expected.dtype and header.height * header.width <= MOST_LOOKED_AT:
             of_type.setdefault(header.dtype, []).append(one)
     for kind, samples in of_type.items():
+        first = next((array for one in samples if (array := _pixels(one)) is not None), None)
+        if first is None:
+            continue
         try:
-            first = images.read(samples[0].image, page=samples[0].page)
             depth.as_dtype(first, str(expected.dtype), name="", value_range=expected.value_range)
-        except images.ImageError:
+        except ImageError:
             names = listing(list(dict.fromkeys(Path(one.image).name for one in samples)))
             trained = f"{expected.dtype}, as in the images that the run was trained on; {depth.REMEDY}"
             yield Fault("--config images", f"{kind} values in {names}", trained)
+
+
+def _pixels(one: Sample) -> NDArray | None:
+    """The pixels of an image, None where they cannot be read, which its row of the results will say."""
+    from microtome.io import images
+
+    try:
+        return images.read(one.image, page=one.page)
+    except (images.ImageError, OSError):
+        return None
 
 
 def same_names(samples: Sequence[Sample]) -> Iterator[Fault]:

@@ -343,3 +343,9 @@ def test_importing_the_configuration_is_light():
     )
     heavy = {"pandas", "torch", "matplotlib", "sklearn", "scipy", "skimage"}
     assert not heavy & set(done.stdout.split())
+
+
+@mark.parametrize("name", ["benchmarks", "models", "reports", "workflow"])
+def test_a_study_is_not_called_like_a_folder_beside_those_of_studies(tmp_path, small, name):
+    with raises(ConfigurationError, match=f"found a study called '{name}'; expected another name than"):
+        parse(tmp_path, small, name=name)

@@ -87,6 +87,16 @@ def test_pictures_stand_beside_cubes_where_a_member_sees_them(tmp_path: Path) ->
     assert [Path(str(row[key])).name for key in ("image", "cube", "dark")] == ["a.png", "a.hdr", "a_dark.hdr"]
 
 
+def test_two_cubes_of_one_picture_are_refused_rather_than_one_dropped(tmp_path: Path) -> None:
+    write(tmp_path, "a", "a_raw", "blank")
+    assert [one.sample for one in found_in(tmp_path, "bands").samples] == ["a", "a_raw"]
+    write(tmp_path, "a.png")
+    (fault,) = found_in(tmp_path, "bands").faults
+    assert (
+        str(fault) == "--config images: found 'a.png' beside a.hdr, a_raw.hdr; expected one cube of its name"
+    )
+
+
 def test_a_damaged_header_is_known(tmp_path: Path) -> None:
     write(tmp_path, "a", "b.hdr", "blank")
     found = found_in(tmp_path, "bands")

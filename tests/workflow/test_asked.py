@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`apply`, `evaluate_folder`, `export_model`: a finished run on new images, and out of the folder."""
 
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -124,6 +125,21 @@ def test_packing_again_gives_the_same_bytes(changed: Workspace) -> None:
 def test_a_changed_label_is_measured_again(changed: Workspace, server: DryRunServer) -> None:
     Image.fromarray(np.eye(60, dtype=np.uint16)[: SIZE[0]] * 7).save(changed.root / "truth/a.tif")
     assert _jobs(changed, server, "evaluate_folder") == {"he evaluate_applied marked"}
+
+
+def test_a_file_that_is_copied_with_an_older_time_is_another_one(
+    changed: Workspace, server: DryRunServer
+) -> None:
+    """As by `rsync -a` or from a backup, which is how a damaged image is mended."""
+    for path, target, expected in (
+        ("truth/a.tif", "evaluate_folder", {"he evaluate_applied marked"}),
+        ("new/a.png", "apply", {"he apply_run marked"}),
+    ):
+        file = changed.root / path
+        pixels = np.array(Image.open(file))
+        Image.fromarray(np.ascontiguousarray(pixels[::-1])).save(file)
+        os.utime(file, (10**9, 10**9))
+        assert _jobs(changed, server, target) == expected
 
 
 def test_another_image_is_predicted(changed: Workspace, server: DryRunServer) -> None:

@@ -95,6 +95,19 @@ def test_another_depth_is_refused_where_it_cannot_be_converted_exactly(plans: di
     assert found.startswith("--config images: found uint16 values in a.tif; expected uint8, as in the images")
 
 
+def test_a_damaged_image_says_nothing_of_the_depth_of_others(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    for name, array in (("a.png", deep), ("b.png", deep // 16 * 257)):
+        new(name, array)
+    whole = Path("new/a.png").read_bytes()
+    Path("new/a.png").write_bytes(whole[: len(whole) // 2])
+    assert faults(plans) == []
+    new("b.png", deep)
+    (found,) = faults(plans)
+    assert "uint16 values in a.png, b.png" in found
+
+
 def test_another_pixel_size_is_refused_and_can_be_put_right(plans: dict[str, StudyPlan]) -> None:
     trained()
     new("a.tif", GREY, mpp=0.25)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a user asks of a trained run: each mistake is named before anything runs."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,18 @@ def test_an_image_that_cannot_be_read_is_known_before_it_is_tried(plans: dict[st
     found = found_in(plans, "bad")
     assert images_of(found) == ["bad/empty.png"]
     assert "an empty file" in found.damaged["empty.png"]
+
+
+def test_the_state_of_images_changes_with_files_and_with_what_cannot_be_read(
+    plans: dict[str, StudyPlan],
+) -> None:
+    touch("bad/empty.png")
+    before = found_in(plans, "bad").state
+    assert set(before) == {"bad/empty.png", "damaged empty.png"}
+    assert before == found_in(plans, "bad").state
+    time = Path("bad/empty.png").stat().st_mtime_ns
+    os.utime("bad/empty.png", ns=(time, time - 10**9))
+    assert before != found_in(plans, "bad").state
 
 
 def test_results_of_two_folders_never_have_one_name(tmp_path: Path) -> None:

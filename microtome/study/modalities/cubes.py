@@ -195,6 +195,7 @@ def take_files(
         faults += _lacking(found, "blank", [cube for cube, more in found.items() if "blank" not in more])
     if "image" in views and not is_rendered:
         faults += _lacking(found, "picture", [cube for cube, picture in of_cube.items() if picture is None])
+    faults += _shared(of_cube)
     samples = {
         of_cube[cube] or cube: {"cube": cube.as_posix(), **_texts(more)} for cube, more in found.items()
     }
@@ -244,6 +245,16 @@ def _lacking(found: Mapping[Path, Any], what: str, cubes: Sequence[Path]) -> Ite
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         text = f"no {what} of {', '.join(names[:SHOWN])}{more}"
         yield Fault("--config images", text, f"for each of the {len(found)} cubes {EXPECTED[what]}")
+
+
+def _shared(of_cube: Mapping[Path, Path | None]) -> Iterator[Fault]:
+    """The fault of cubes that have one picture, such as `a.hdr` and `a_raw.hdr`."""
+    for picture in dict.fromkeys(filter(None, of_cube.values())):
+        cubes = [cube.name for cube, own in of_cube.items() if own == picture]
+        if len(cubes) > 1:
+            yield Fault(
+                "--config images", f"'{picture.name}' beside {', '.join(cubes)}", "one cube of its name"
+            )
 
 
 def _damage(path: Path) -> str:

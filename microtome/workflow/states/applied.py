@@ -22,9 +22,11 @@ PACKED = "packed"
 """Target of the stains of a packed model, whose profile lies beside it."""
 Rows = Iterable[Mapping[str, Any]]
 """The new images: sample, image, page, mpp."""
+Files = Mapping[str, object] | None
+"""What tells whether the files of these have changed since (`study.newcomers.stamps`); no job looks at it."""
 
 
-def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = ()) -> str:
+def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = (), *, files: Files = None) -> str:
     """State of `apply_run` on these new images."""
     trained = [(plan.study.runs[member], member, each) for member, each in plan.trained(run, seed)]
     members = [
@@ -43,6 +45,7 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = ()) -> str:
     options |= {"classes": plan.classes, "objects": json.loads(export_objects(plan, run))["options"]}
     if plan.study.cubes:
         options["cubes"] = plan.study.cubes.model_dump(exclude={"bands"})
+    options |= {"files": files} if files else {}
     doubt = {"uncertainty": runs.activation(plan, run)} if asked.uncertainty else {}
     return state_of("apply_run", options | doubt, sorted({runs.network_module(one) for one, _, _ in trained}))
 
@@ -61,9 +64,12 @@ def say(plan: StudyPlan, run: str, seed: int) -> str:
     return state_of("apply", options)
 
 
-def evaluate_applied(plan: StudyPlan, split: str, run: str, seed: int, rows: Rows = ()) -> str:
+def evaluate_applied(
+    plan: StudyPlan, split: str, run: str, seed: int, rows: Rows = (), *, files: Files = None
+) -> str:
     """State of `evaluate_applied` on these new images, which have a `label`."""
     options = runs.measured(plan, split, run, seed) | {"targets": target_options(plan), "samples": list(rows)}
+    options |= {"files": files} if files else {}
     return state_of("evaluate_applied", options, runs.measuring(plan))
 
 
