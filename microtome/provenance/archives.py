@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
@@ -44,6 +44,8 @@ NOT_PACKED = dict.fromkeys(("tables", "figures", "external", "patches", "split",
 }
 """Options of a study on which neither applying nor measuring a run depends."""
 NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]*")
+PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""Names of what a study has several of, which become folders."""
 BLOCK = MEBI
 BROKEN = (
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error),
@@ -186,8 +188,9 @@ def _checked_members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.
         if one.file_size > most or one.file_size > max(SMALL, MOST_PACKED * one.compress_size):
             _refuse(path, f"{one.filename} of {one.file_size} bytes, packed to {one.compress_size}")
     members = {one.filename: one for one in listed}
-    if len(members) < len(listed):
-        _refuse(path, "a file twice")
+    folders = {parent.as_posix() for name in members for parent in PurePosixPath(name).parents}
+    if len({name.casefold() for name in members}) < len(listed) or folders & members.keys():
+        _refuse(path, "a file twice, or a file and a folder of one name")
     return members
 
 
@@ -239,10 +242,20 @@ def _validated(path: Path, found: _Model) -> tuple[Study, Expected]:
         )
         msg = f"{path}: this version cannot use the model ({_listed(error)}); {remedy}"
         raise ArchiveError(msg) from error
+    if unfit := next((name for name in _part_names(found) if not PART.fullmatch(name)), None):
+        _refuse(path, f"a part of its study called {unfit[:80]!r}")
     names = [found.run, *(study.runs[found.run].members if found.run in study.runs else ())]
     if missing := [name for name in names if name not in study.runs]:
         _refuse(path, f"no run {missing[0]!r}")
     return study, expected
+
+
+def _part_names(found: _Model) -> Iterator[str]:
+    """The split, and the names of runs and of whatever else the study has by name."""
+    yield found.split
+    for section in _ordered(found.study).values():
+        if isinstance(section, dict) and all(isinstance(entry, dict) for entry in section.values()):
+            yield from section
 
 
 def _ordered(study: Mapping[str, Any]) -> Mapping[str, Any]:

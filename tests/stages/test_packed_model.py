@@ -100,6 +100,13 @@ def test_exchanged_weights_are_refused(archive, tmp_path):
         unpack(read, tmp_path / "out")
 
 
+def renamed(content, name):
+    """A normalization whose name leads out of the folder of results."""
+    study = json.loads(content[MODEL])["study"]
+    study["stains"][name] = study["stains"]["spcn"]
+    model(content, study=study)
+
+
 def big(content):
     content["metrics.tsv"] = bytes(40 * 2**20)
 
@@ -113,6 +120,10 @@ def big(content):
         (lambda c: c.update({"/etc/up.json": b"{}"}), r"a file called '/etc/up\.json'"),
         (lambda c: c.update({"run.py": b"import os"}), r"a file called 'run\.py'"),
         (lambda c: c.update({"weights.pkl": b"x"}), r"a file called 'weights\.pkl'"),
+        (lambda c: c.update({"a.json": b"{}", "a.json/b.json": b"{}"}), "a file and a folder of one name"),
+        (lambda c: c.update({"RUN.json": b"{}"}), "a file twice"),
+        (lambda c: model(c, split="../up"), r"a part of its study called '\.\./up'"),
+        (lambda c: renamed(c, "../up"), r"a part of its study called '\.\./up'"),
         (big, r"metrics\.tsv of 41943040 bytes, packed to"),
         (lambda c: c.pop(MODEL), r"no model\.json"),
         (lambda c: model(c, format=2), r"model\.json is not what this version writes .format"),
