@@ -25,6 +25,10 @@ OWNERS = {"phantom": "phantom", "dataset": "public"} | dict.fromkeys(
     ("root", "origin", "allow_outside"), "files"
 )
 """Options of `data` that only one source has."""
+UNLABELLED = "unlabelled"
+"""What tables of the data call pixels without a label."""
+MOST_CLASSES = 255
+"""Class indices have 8 bits, and 255 is that of pixels without a label."""
 SPLIT_OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validation": "folds"}
 """Options of `split` that only one kind has."""
 
@@ -122,10 +126,15 @@ def _check_classes(study: Study, places: Places) -> Iterator[Fault]:
     if twice := _twice([*data.classes.values(), *data.ignore]):
         expected = "each value once, in data.classes or in data.ignore"
         yield Fault(where, f"the label value {twice} twice", expected)
+    if len(data.classes) > MOST_CLASSES:
+        yield Fault(where, f"{len(data.classes)} classes", f"{MOST_CLASSES} at most")
     expected = "another name; metrics use it for all classes together"
     for name in data.classes:
         if name == EVERY_CLASS or not name.strip():
             yield Fault(where, f"a class called '{name}'", expected)
+    if UNLABELLED in data.classes:
+        expected = "another name; values and colours of no class belong in data.ignore or data.ignore_colors"
+        yield Fault(where, f"a class called '{UNLABELLED}'", expected)
 
 
 def _check_colors(data: Data, places: Places) -> Iterator[Fault]:

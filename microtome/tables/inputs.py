@@ -11,9 +11,6 @@ import pandas as pd
 from microtome.provenance import tsv
 from microtome.provenance.runs import RunRecord
 
-UNLABELLED = "unlabelled"
-"""Stands for the class of pixels without a label."""
-
 
 @dataclass(frozen=True)
 class Inputs:

@@ -173,3 +173,10 @@ def test_masks_with_ignored_colours_are_not_interpolated(tmp_path):
     ignored = text.replace(drawn, f"{drawn}, ignore_colors: ['#ffffff']")
     (fault,) = faults_of(tmp_path, ignored)
     assert "found zoom 0.5 and 'nearest'; expected zoom 1 and 'nearest', as targets have more" in fault
+
+
+def test_classes_have_eight_bits_of_which_one_number_is_no_class(tmp_path):
+    names = "[" + ", ".join(f"c{number}" for number in range(256)) + "]"
+    (fault,) = faults_of(tmp_path, study(classes=names))
+    assert fault.endswith("data.classes: found 256 classes; expected 255 at most")
+    assert len(parse(tmp_path, study(classes=names.replace(", c255", ""))).data.classes) == 255

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from microtome.config.checks import UNLABELLED
 from microtome.io import images, views
 from microtome.tables.frame import Column, Table
-from microtome.tables.inputs import UNLABELLED, Inputs
+from microtome.tables.inputs import Inputs
 from microtome.tables.parts import left_out
 
 NEEDS = frozenset({"labels"})
