@@ -266,3 +266,10 @@ def test_stacks_are_not_scored_by_their_first_page(kind, stacked, tmp_path):
     found, scoring = {"tool": tmp_path / "p.tif"}, Scoring(kind=kind)
     with pytest.raises(ValueError, match=rf"{stacked}.tif is a stack of 2 pages.*save each page as a file"):
         score(tmp_path / "t.tif", found, tmp_path / "out", scoring=scoring)
+
+
+def test_no_class_takes_the_column_of_the_spread_of_another(tmp_path):
+    write(tmp_path / "t", a=squares((0, 0)))
+    scoring = Scoring(classes={"other": 0, "cell": 1, "cell_sd": 2})
+    with pytest.raises(ValueError, match=r"dice_cell_sd, .*sd or number of another.s; rename the class"):
+        score(tmp_path / "t", {"tool": tmp_path / "t"}, tmp_path / "out", scoring=scoring)

@@ -24,6 +24,7 @@ DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = ({"metric": "dice", "better": "
 LABEL = Column("label", "Run", kind="text")
 DATA = Column("data", "Data", kind="text")
 COUNT = Column("n", "n", format=".0f")
+SUFFIXES = (SD_SUFFIX, COUNT_SUFFIX, LOW_SUFFIX, HIGH_SUFFIX)
 SPREAD = {
     "image": "mean ± sd over images (values of several seeds or splits averaged per image first)",
     "seed": "mean ± sd over seeds",
@@ -155,6 +156,10 @@ def read_columns(columns: Sequence[str | Mapping[str, Any]], inputs: Inputs) -> 
     keys = [metric.key for metric in metrics]
     if not keys or len(set(keys)) < len(keys):
         msg = f"a table of metrics needs at least one column and each only once, found {keys}"
+        raise ValueError(msg)
+    beside = {f"{key}{suffix}" for key in keys for suffix in SUFFIXES}
+    if taken := sorted(beside & set(keys)):
+        msg = f"{', '.join(taken)}: a metric of one class, and sd or number of another's; rename the class"
         raise ValueError(msg)
     return metrics
 
