@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,9 +212,11 @@ def _unlike_values(header: ImageHeader, expected: Expected) -> Iterator[tuple[st
 
 
 def _unlike_depths(found: Newcomers, expected: Expected) -> Iterator[Fault]:
-    """Values of another type than in training; of each type one image is looked into, if it is not large."""
+    """Values of another type than in training; a few images of each type are looked into, if not large.
+
+    Where one of them can be converted, what is wrong with others is left to their rows of the results.
+    """
     from microtome.io import depth
-    from microtome.io.errors import ImageError
 
     of_type: dict[str, list[Sample]] = {}
     pictures = (one for one in found.samples if not one.more and Path(one.image).name not in found.damaged)
@@ -222,15 +225,24 @@ def _unlike_depths(found: Newcomers, expected: Expected) -> Iterator[Fault]:
         if header.dtype != expected.dtype and header.height * header.width <= MOST_LOOKED_AT:
             of_type.setdefault(header.dtype, []).append(one)
     for kind, samples in of_type.items():
-        first = next((array for one in samples if (array := _pixels(one)) is not None), None)
-        if first is None:
-            continue
-        try:
-            depth.as_dtype(first, str(expected.dtype), name="", value_range=expected.value_range)
-        except ImageError:
+        readable = (array for one in samples if (array := _pixels(one)) is not None)
+        fit = [_becomes(array, expected) for array in islice(readable, SHOWN)]
+        if fit and not any(fit):
             names = listing(list(dict.fromkeys(Path(one.image).name for one in samples)))
             trained = f"{expected.dtype}, as in the images that the run was trained on; {depth.REMEDY}"
             yield Fault("--config images", f"{kind} values in {names}", trained)
+
+
+def _becomes(array: NDArray, expected: Expected) -> bool:
+    """Whether pixels can be given the type of those of training."""
+    from microtome.io import depth
+    from microtome.io.errors import ImageError
+
+    try:
+        depth.as_dtype(array, str(expected.dtype), name="", value_range=expected.value_range)
+    except ImageError:
+        return False
+    return True
 
 
 def _pixels(one: Sample) -> NDArray | None:

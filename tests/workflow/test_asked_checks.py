@@ -108,6 +108,14 @@ def test_a_damaged_image_says_nothing_of_the_depth_of_others(plans: dict[str, St
     assert "uint16 values in a.png, b.png" in found
 
 
+def test_one_image_that_cannot_be_converted_does_not_stop_the_others(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    new("a.tif", np.where(GREY > 40, np.nan, GREY / 255).astype(np.float32))
+    assert "float32 values in a.tif" in faults(plans)[0]
+    new("b.tif", (GREY / 255).astype(np.float32))
+    assert faults(plans) == []
+
+
 def test_another_pixel_size_is_refused_and_can_be_put_right(plans: dict[str, StudyPlan]) -> None:
     trained()
     new("a.tif", GREY, mpp=0.25)
