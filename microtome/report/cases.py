@@ -25,6 +25,8 @@ from microtome.report.thumbnails import (
 
 RUN_KEYS = ["run", "split", "seed"]
 DETAIL_KEYS = ["sample", *RUN_KEYS]
+BINARY = 2
+"""Classes of which one map tells both."""
 
 
 def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
@@ -105,14 +107,20 @@ Files = Mapping[str, Path]
 class Sources:
     """Files of one study by sample: images, targets, true objects if any; by run the folders of its seeds.
 
-    `colors` are those of the classes, in order.
+    `activations` are those behind each run's maps, `colors` those of the classes, in order.
     """
 
     images: Files
     targets: Files
     objects: Files
     runs: Mapping[str, tuple[Path, ...]]
+    activations: Mapping[str, str]
     colors: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> bool:
+        """Whether there are objects of several classes."""
+        return bool(self.objects) and len(self.colors) > BINARY
 
 
 def add_pictures(
@@ -129,11 +137,14 @@ def add_pictures(
         targets=index(folder / "targets"),
         objects=index(folder / "targets", below=views.INSTANCES),
         runs=_folders(folder, runs),
+        activations={
+            run.expected.name: run.card.get("activation", "") for run in runs if run.card is not None
+        },
         colors=tuple(cases.colors.values()),
     )
     first = [replace(row, pictures=_pictures(row, cases, sources)) for row in cases.rows[:most]]
-    shown = {} if sources.objects else cases.colors
-    return replace(cases, rows=(*first, *cases.rows[most:]), colors=shown)
+    shown = cases.colors if sources.typed or not sources.objects else {}
+    return replace(cases, rows=(*first, *cases.rows[most:]), colors=shown, objects=bool(sources.objects))
 
 
 def index(folder: Path, *, below: str = "") -> dict[str, Path]:
@@ -168,8 +179,8 @@ def _pictures(row: CaseRow, cases: CaseInput, sources: Sources) -> tuple[Picture
 
 
 def _truth(sample: str, sources: Sources) -> Picture:
-    """The true objects, or the true classes in their colours."""
-    if sample in sources.objects:
+    """The true objects, or the true classes in their colours, also those of objects."""
+    if sample in sources.objects and not sources.typed:
         return _picture("truth", sample, sources.objects, show_labels)
     return _picture("truth", sample, sources.targets, partial(show_labels, colors=sources.colors))
 
@@ -181,13 +192,21 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     segmentations = _merged([index(folder / "segmentations") for folder in folders])
     objects = _merged([index(folder / "segmentations", below=views.INSTANCES) for folder in folders])
     errors = _errors_against(sources.targets.get(sample), partial(show_errors, colors=sources.colors))
-    probable = partial(show_probability, colors=sources.colors)
+    probable = partial(_show_output, colors=sources.colors, activation=sources.activations.get(run, ""))
     if sample in objects and sample in sources.objects:
         segmentations, errors = objects, _errors_against(sources.objects[sample], show_object_errors)
     return [
         _picture(f"{role}: {run}", sample, predictions, probable),
         _picture(f"errors of {run}", sample, segmentations, errors),
     ]
+
+
+def _show_output(maps: np.ndarray, *, colors: Sequence[str], activation: str) -> np.ndarray:
+    """The likeliest class of softmax maps, of two the second one's probability; of sigmoid maps the first."""
+    planes = maps[None] if maps.ndim == 2 else maps
+    if activation == "sigmoid":
+        return show_probability(planes[0], colors)
+    return show_probability(planes[1] if activation and len(planes) == BINARY else planes, colors)
 
 
 def _merged(files: Sequence[Files]) -> dict[str, Path]:

@@ -189,6 +189,7 @@ class CaseInput:
     detail: tuple[tuple[str, ...], ...] = ()  # metrics by run, seed and image, worst first; header in front
     detail_total: int = 0  # rows of the detail in all
     colors: Mapping[str, str] = field(default_factory=dict)  # by class, of maps of classes
+    objects: bool = False  # whether errors are shown of objects
     problem: str = ""  # why there is nothing to show
 
 

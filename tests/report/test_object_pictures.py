@@ -57,3 +57,48 @@ def test_cases_show_objects(folder):
         assert (np.abs(errors - colour).sum(axis=-1) < 60).any()
     image = np.asarray(Image.open(io.BytesIO(pictures["input"].webp)).convert("RGB")).astype(int)
     assert image[..., 0].mean() > image[..., 1].mean() + 20  # pink, not grey
+
+
+def pictures_of(tmp_path, maps, activation, colors, *, objects):
+    """Pictures of the worst image, by label, where a run has written `maps` (K, H, W)."""
+    labels = np.array([[1, 1, 0, 0, 2, 2]] * 6, np.uint8)
+    images.write(tmp_path / "targets/test-0/a.tif", labels)
+    if objects:
+        images.write(tmp_path / "targets/test-0/instances/a.tif", labels.astype(np.int32))
+    images.write(tmp_path / "runs/main/u/seed-0/predictions/test-0/a.tif", maps)
+    row = CaseRow("a", (0.5,), 0.5)
+    cases = CaseInput("dice", "all", "test", True, runs=("U",), rows=(row,), colors=colors)
+    run = RunInput(ExpectedRun("u", "main", 0, "U"), card={"run": "u", "activation": activation})
+    shown = add_pictures(cases, tmp_path, [run])
+    found = {picture.label: picture.webp for picture in shown.rows[0].pictures if picture.webp}
+    return shown, {
+        label: np.asarray(Image.open(io.BytesIO(webp)).convert("RGB"), int) for label, webp in found.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("activation", "planes", "white"),
+    [("softmax", 2, 1), ("sigmoid", 2, 0), ("sigmoid", 3, 0), ("sigmoid", 1, 0)],
+)
+def test_of_two_classes_the_second_is_white_of_outputs_the_first(tmp_path, activation, planes, white):
+    maps = np.zeros((planes, 6, 6), np.float32)
+    maps[white] = 0.9
+    maps[white - 1] = 0.9 if planes == 1 else 0.1
+    colors = {"background": "#000000", "cell": "#ffffff"}
+    _, shown = pictures_of(tmp_path, maps, activation, colors, objects=False)
+    assert abs(shown["best run: U"].mean() - 0.9 * 255) < 8
+
+
+def test_objects_of_several_classes_are_shown_by_class_with_a_legend(tmp_path):
+    colors = {"background": "#000000", "tumor": "#ff0000", "stroma": "#0000ff"}
+    maps = np.zeros((3, 6, 6), np.float32)
+    maps[2] = 1
+    cases, shown = pictures_of(tmp_path, maps, "softmax", colors, objects=True)
+    assert cases.colors == colors
+    assert cases.objects
+    assert shown["truth"][3, 0, 0] > shown["truth"][3, 0, 2] + 60
+    assert shown["truth"][3, 5, 2] > shown["truth"][3, 5, 0] + 60
+    assert shown["best run: U"][3, 3, 2] > 180
+    two = dict(list(colors.items())[:2])
+    cases, _ = pictures_of(tmp_path, maps[0], "sigmoid", two, objects=True)
+    assert cases.colors == {}
