@@ -298,7 +298,7 @@ class _Product:
                 expected = f"one of {', '.join(able) or 'no run of this study'}"
                 yield Fault(where, f"'{name}', {lacking}", expected)
         if "runs" in needed and not self._shown:
-            expected = f"one or more of {', '.join(runs) or 'none here'}"
+            expected = f"one or more of {', '.join(runs)}" if runs else "some in `runs` of the study"
             yield Fault(self._at("runs"), "no run that it can show", expected)
 
     def _study_has_it(self) -> Iterator[Fault]:
@@ -385,8 +385,10 @@ class _Product:
         if not is_many:
             yield Fault(self._at(*keys), "a pooled metric", "none, as this kind shows means over images")
         elif metric in self.known and metric not in able:
-            expected = f"one of {', '.join(able) or 'none here'}, which follow from counts of pixels"
-            yield Fault(self._at(*keys), f"'{metric}' pooled", expected)
+            which = (
+                f"one of {', '.join(able)}" if able else "none, as evaluate.metrics has no family of those"
+            )
+            yield Fault(self._at(*keys), f"'{metric}' pooled", f"{which}, which follow from counts of pixels")
 
     def _published(self) -> Iterator[Fault]:
         source = f"the tables of '{self.study.paper}' in {project.PUBLISHED}"

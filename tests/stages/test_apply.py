@@ -240,6 +240,11 @@ def test_one_image_that_fails_is_a_row_and_leaves_no_files(found, applied, tmp_p
     text = (tmp_path / "out/summary.tsv").read_text(encoding="utf-8")
     assert f"\tdone\t\t{SIDE}\t70\t" in text, "whole numbers, though other images have none"
     assert str(tmp_path / "out") not in table["message"][2]
+    written = pd.read_csv(tmp_path / "out/summary.tsv", sep="\t", dtype=str, keep_default_na=False)
+    assert written.loc[1, ["height", "width"]].tolist() == [
+        str(side) for side in table.loc[1, ["height", "width"]]
+    ]
+    assert written.loc[1, "background_pixels"].isdigit(), "a count is whole, also beside an image without one"
     made = {path.stem for path in (tmp_path / "out").rglob("*.*") if path.parent != tmp_path / "out"}
     assert made == {"first"}
     said = options(applied_states.say(found.plan, "alone", 0))
