@@ -31,7 +31,8 @@ from microtome.study.plan import StudyPlan
 from microtome.study.sample import Sample
 from microtome.workflow.paths import Layout
 
-SUMMARY = "summary.tsv"
+SUMMARY, MEASURED = "summary.tsv", "images.tsv"
+"""What lies in a folder of results: a row for each image, with its file and its label."""
 """What `apply` writes of the images of a folder."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
 NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -108,11 +109,13 @@ def ask(
         faults += _label_faults(workflow.labels, newcomers.samples, labels)
     faults += unfit_faults("labels", map(Path, labels.values()))
     faults += _export_faults(workflow) if "export" in needed else []
-    faults += _name_faults(workflow, found, at) if found and at and "images" in needed else []
+    folder = workflow.name or results_name(Path(str(workflow.images)))
+    if found and at and "images" in needed:
+        faults += _name_faults(workflow, found, at)
+        faults += _evaluated_faults(workflow, found, at, folder) if "labels" in needed else []
     raise_faults(faults)
     if "images" not in needed:
         return found
-    folder = workflow.name or results_name(Path(str(workflow.images)))
     return replace(found, folder=folder, newcomers=newcomers, labels=labels)
 
 
@@ -185,19 +188,39 @@ def _expected(found: Asked, at: Layout | None) -> Expected:
 
 def _name_faults(workflow: Workflow, found: Asked, at: Layout) -> list[Fault]:
     """A chosen name whose results are those of another folder."""
+    if not workflow.name or not workflow.images:
+        return []
+    folder = _folder_of(found, at, f"applied/{workflow.name}")
+    other = _before(folder / SUMMARY, "image", workflow.images)
+    text = f"'{workflow.name}', which holds the results of {other}"
+    return [Fault("--config name", text, f"another name, or none; or delete {folder}")] if other else []
+
+
+def _evaluated_faults(workflow: Workflow, found: Asked, at: Layout, name: str) -> list[Fault]:
+    """Images that were evaluated by other labels, whose results would be lost."""
+    if not workflow.images or not workflow.labels:
+        return []
+    folder = _folder_of(found, at, f"evaluated/{name}")
+    other = _before(folder / MEASURED, "label", workflow.labels)
+    text = f"'{workflow.labels}' for images that were evaluated by the labels in {other}"
+    expected = f"a name of their own for these results (name=…); or delete {folder}"
+    return [Fault("--config labels", text, expected)] if other else []
+
+
+def _folder_of(found: Asked, at: Layout, name: str) -> Path:
+    """The folder of some results of a run, or of a packed model."""
     names = {"study": found.plan.study.name, "split": found.split, "run": found.run, "seed": found.seed}
-    pattern = at.model if found.model else at.run
-    folder = pattern(f"applied/{workflow.name}").format(model=found.model, **names)
-    summary = Path(folder) / SUMMARY
-    if not workflow.name or not workflow.images or not summary.is_file():
-        return []
-    with summary.open(encoding="utf-8") as lines:
+    return Path((at.model if found.model else at.run)(name).format(model=found.model, **names))
+
+
+def _before(table: Path, column: str, folder: str) -> str:
+    """The other folder that the files in a column of a table of results are of; empty if it is this one."""
+    if not table.is_file():
+        return ""
+    with table.open(encoding="utf-8") as lines:
         first = next(csv.DictReader(lines, delimiter="\t"), {})
-    other = Path(first.get("image", "")).parent
-    if other.resolve() == Path(workflow.images).resolve():
-        return []
-    text = f"'{workflow.name}', which holds the results of {other.as_posix()}"
-    return [Fault("--config name", text, f"another name, or none; or delete {folder}")]
+    other = Path(first.get(column, "")).parent
+    return "" if other.resolve() == Path(folder).resolve() else other.as_posix()
 
 
 def _unlike_faults(workflow: Workflow, newcomers: Newcomers, expected: Expected) -> list[Fault]:

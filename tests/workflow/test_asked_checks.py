@@ -156,6 +156,28 @@ def test_a_chosen_name_is_not_shared(plans: dict[str, StudyPlan]) -> None:
     assert faults(plans, name="trial") == []
 
 
+def test_results_by_other_labels_are_not_replaced(plans: dict[str, StudyPlan]) -> None:
+    trained()
+    new("a.png", GREY)
+    for name in ("first", "second"):
+        Path(name).mkdir()
+        images.write_png(Path(name, "a.png"), GREY)
+
+    def labelled(labels: str, **options: str) -> str:
+        workflow = Workflow(study="own", run="dice", images="new", labels=labels, **options)
+        return ask(workflow, plans, ("images", "labels"), at=AT).folder
+
+    name = labelled("first")
+    folder = RUN / "evaluated" / name
+    folder.mkdir(parents=True)
+    (folder / "images.tsv").write_text("image\tlabel\nnew/a.png\tfirst/a.png\n", encoding="utf-8")
+    assert labelled(str(Path("first").absolute())) == name, "the same labels, perhaps corrected"
+    with pytest.raises(ConfigurationError, match=r"'second' for images .* by the labels in first") as told:
+        labelled("second")
+    assert f"(name=…); or delete {folder}" in str(told.value)
+    assert labelled("second", name="b") == "b"
+
+
 def test_a_packed_model_stands_alone(plans: dict[str, StudyPlan]) -> None:
     Path("a.zip").write_bytes(b"no archive")
     new("a.png", GREY)
