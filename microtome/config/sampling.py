@@ -84,7 +84,9 @@ class Augment(Section):
         "H&E: factor 1 ± this and shift ± this/10 of each stain's density (Tellez et al. 2018, "
         "doi:10.1109/TMI.2018.2820199)",
     )
-    border: Literal["reflect", "zero"] = option("reflect", "beyond the border pixels are mirrored, or 0")
+    border: Literal["reflect", "zero"] = option(
+        "reflect", "beyond the border pixels are mirrored, or 0, in targets the first class"
+    )
     target_rounding: Literal["nearest", "floor", "round"] = option(
         "nearest",
         "targets of 0 and 1 under interpolation: nearest pixel; floor: 1 only where wholly "
