@@ -55,7 +55,8 @@ def look_at_what_is_asked():
         check_unasked(workflow.config_settings.config, targets)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None
-    for target in NEEDED.keys() & set(sys.argv[1:]):
+    said = NEEDED.keys() & set(sys.argv[1:])
+    for target in said and said & set(targets()):  # the word may also name a folder
         try:
             notes = asked(*NEEDED[target]).newcomers.notes
         except WorkflowError as error:

@@ -34,6 +34,16 @@ def test_the_option_of_another_command_is_a_question(workspace: Workspace) -> No
     assert "studies=own" in said(workspace, "report", "-n", "-c1", "--config", "study=own")
 
 
+def test_a_folder_called_like_a_target_asks_for_nothing(workspace: Workspace, tmp_path: Path) -> None:
+    project = tmp_path / "apply"
+    (project / "config/studies").mkdir(parents=True)
+    (project / "config/studies/tiny.yaml").write_text(workspace.read("config/studies/tiny.yaml"))
+    there = ("-s", str(workspace.root / "Snakefile"), "--directory", "apply", "--config", "studies=tiny")
+    elsewhere = Workspace(tmp_path)
+    elsewhere.run("-n", "-c1", *there, "--", "all")
+    assert "--config study: found nothing" in said(elsewhere, "-n", "-c1", *there, "--", "apply")
+
+
 def test_one_name_and_names_with_commas_are_lists(workspace: Workspace) -> None:
     for studies, count in (("own", 1), ("own,tiny", 2)):
         done = workspace.run("-n", "-c1", "--quiet", "rules", "--config", f"studies={studies}")
@@ -51,7 +61,13 @@ def test_faults_of_the_configuration_stand_alone(workspace: Workspace, tmp_path:
 
 
 def test_there_has_to_be_what_submits_jobs(workspace: Workspace, tmp_path: Path) -> None:
-    place = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    """Also where there is one: it is left out of the programs that the command finds."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for file in (file for place in os.defpath.split(os.pathsep) for file in Path(place).iterdir()):
+        if file.name != "sbatch" and not (programs / file.name).is_symlink():
+            (programs / file.name).symlink_to(file)
+    place = os.pathsep.join([str(Path(sys.executable).parent), str(programs)])
     asked = ("--profile", "slurm", "--", "results/demo/tiny/samples.tsv")
     found = said(workspace, *asked, PATH=place, HOME=str(tmp_path))
     assert "there is no sbatch on this machine" in found
