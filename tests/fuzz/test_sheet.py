@@ -17,7 +17,7 @@ from tests.study.sheets import read_sheet
 
 HEAD = "sample\timage\tlabel\tblock\tgroup\tpart\tpage\tmpp\n"
 ROWS = (
-    "a\ta.png\tl.png\tb0\tx\ttrain\t0\t0.5\nb\tb.png\tl.png\tb1\tx\tval\t\t\nc\tc.png\t\tb2\ty\ttest\t0\t1\n"
+    "a\ta.png\tl.png\tb0\tx\ttrain\t0\t0.5\nb\tb.png\tm.png\tb1\tx\tval\t\t\nc\tc.png\t\tb2\ty\ttest\t0\t1\n"
 )
 SHEETS = (
     (HEAD + ROWS).encode(),
@@ -63,7 +63,7 @@ DATAS = (
 
 
 def write(folder, content):
-    for name in ("a", "b", "c", "l"):
+    for name in ("a", "b", "c", "l", "m"):
         if not (folder / f"{name}.png").is_file():
             Image.fromarray(np.zeros((4, 5), np.uint8)).save(folder / f"{name}.png")
     (folder / "s.tsv").write_bytes(content)
