@@ -4,7 +4,6 @@
 import csv
 import io
 import os
-import posixpath
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +52,9 @@ def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
     if faults:
         return [], faults
     samples = [_row(path, number, names, cells, data, faults) for number, cells in body]
-    return [s for s in samples if s.sample and s.image], faults + _check_names(path, samples)
+    return [s for s in samples if s.sample and s.image], faults + _check_names(
+        path, samples, sheet_root(path, data)
+    )
 
 
 def _read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
@@ -170,15 +171,14 @@ def check_path(text: str, root: Path, where: str, *, allow_outside: bool = False
 
 def _is_inside(text: str, root: Path) -> bool:
     """Whether a path stays below a folder; `..` is taken back as written."""
-    folder = os.path.abspath(root)  # noqa: PTH100 (`resolve` would follow links)
-    place = os.path.abspath(root / text)  # noqa: PTH100
+    folder, place = _place(root, ""), _place(root, text)
     return os.path.commonpath([folder, place]) == folder and place != folder
 
 
 def _number(text: str, kind: type, where: str, expected: str, faults: list[Fault]) -> float | int | None:
     """Read a number that is not negative; a float must be above 0 and finite."""
     try:
-        value = kind(text)
+        value = -1 if "_" in text else kind(text)  # Python reads 0_5 as 5
     except ValueError:
         value = -1
     if not (0 <= value <= LARGEST_PAGE if kind is int else 0 < value < float("inf")):
@@ -187,7 +187,12 @@ def _number(text: str, kind: type, where: str, expected: str, faults: list[Fault
     return value
 
 
-def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
+def _place(root: Path, text: str) -> str:
+    """Where a path of the sheet leads, in one spelling."""
+    return os.path.abspath(root / text)  # noqa: PTH100 (`resolve` would follow links)
+
+
+def _check_names(path: Path, samples: list[Sample], root: Path) -> list[Fault]:
     """Names and images that stand in the sheet twice."""
     faults = []
     names: dict[str, Sample] = {}
@@ -199,8 +204,8 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
             also = f"row {other.row}" + ("" if other.sample == sample.sample else f" as '{other.sample}'")
             found, expected = f"'{sample.sample}', also in {also}", "a name of its own, whatever the capitals"
             faults.append(Fault(f"{path}:{sample.row} sample", found, expected))
-        faults += _check_label(path, sample, labels)
-        place = (posixpath.normpath(sample.image), sample.page or 0)
+        faults += _check_label(path, sample, labels, root)
+        place = (_place(root, sample.image), sample.page or 0)
         first = places.setdefault(place, sample.row)
         if sample.image and first != sample.row:
             page = f" (page {sample.page})" if sample.page else ""
@@ -209,12 +214,14 @@ def _check_names(path: Path, samples: list[Sample]) -> list[Fault]:
     return faults
 
 
-def _check_label(path: Path, sample: Sample, labels: dict[tuple[str, int], Sample]) -> list[Fault]:
+def _check_label(
+    path: Path, sample: Sample, labels: dict[tuple[str, int], Sample], root: Path
+) -> list[Fault]:
     """Refuse the label of another image, which `labels` may hold, beside this one."""
     if not sample.label:
         return []
-    first = labels.setdefault((posixpath.normpath(sample.label), sample.page or 0), sample)
-    if posixpath.normpath(first.image) == posixpath.normpath(sample.image):
+    first = labels.setdefault((_place(root, sample.label), sample.page or 0), sample)
+    if _place(root, first.image) == _place(root, sample.image):
         return []
     found = f"'{sample.label[:QUOTED]}', which is the label of '{first.image[:QUOTED]}' in row {first.row}"
     expected = "a label of its own for each image; where one is right for several, name a link to it"

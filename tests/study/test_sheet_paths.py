@@ -50,6 +50,21 @@ def test_paths_inside_may_be_written_in_any_way(sheet):
     assert len(read_sheet(sheet, DATA)) == len(paths)
 
 
+def test_one_file_in_two_spellings_is_one_file(sheet):
+    rows = f"a\ta.png\tla.png\tb\nb\t{sheet.parent}/a.png\tlb.png\tb\nc\tc.png\t{sheet.parent}/la.png\tb\n"
+    sheet.write_text("sample\timage\tlabel\tblock\n" + rows, encoding="utf-8")
+    found = [(fault.where.rpartition(":")[2], fault.found) for fault in inspect_sheet(sheet, DATA)[1]]
+    assert [where for where, _ in found] == ["3 image", "4 label"]
+    assert found[0][1].endswith("also in row 2")
+
+
+@mark.parametrize(("page", "mpp"), [("1_0", "0.5"), ("1", "0_5")])
+def test_numbers_have_no_underscores(page, mpp, sheet):
+    sheet.write_text(f"sample\timage\tblock\tpage\tmpp\na\ta.tif\tb\t{page}\t{mpp}\n", encoding="utf-8")
+    (fault,) = inspect_sheet(sheet, DATA)[1]
+    assert "_" in fault.found
+
+
 def test_paths_start_from_the_root_of_the_study(sheet, tmp_path):
     sheet.write_text(f"sample\timage\tblock\na\t{tmp_path}/x/a.png\tb\n", encoding="utf-8")
     for root, count in ((tmp_path / "x", 0), (tmp_path / "y", 1), (None, 0)):
