@@ -16,6 +16,10 @@ TOLERANCE = 0.01
 """Levels that a floating-point value may lie beside a whole one."""
 BRIGHTER = 4
 """Times the largest value that a run has seen: beyond it an image is of another range."""
+DARKER = 8
+"""Times a run has seen larger values, from which on that is said; 12 bits in 16 are 16 times darker."""
+OF_LEVELS = 100.0
+"""Largest value that floating-point images trained on have at least where they hold levels, not shares."""
 REMEDY = "convert the image as the others were, or save it with their bits"
 
 
@@ -54,8 +58,8 @@ def as_dtype(
         dtype: NumPy name of the type wanted.
         name: The file, for messages.
         value_range: Smallest and largest value that a run was trained on, where known: 8 or 16 bits become 0
-            to 1 only where it says so, 8 bits 16 only where these were used, and an image far brighter is
-            refused.
+            to 1 only where it says so, 8 bits 16 only where these were used; an image far brighter is
+            refused, and one from 0 to 1 where floating-point levels were trained on.
 
     Returns:
         The pixels in the type wanted; the array itself where it has that type.
@@ -74,10 +78,24 @@ def as_dtype(
         found = f"{array.dtype} values from {array.min():g} to {array.max():g}"
         raise ImageError(name, found, f"{dtype} values as in the other images", REMEDY)
     most = value_range[1] if value_range and dtype not in ("uint8", "int8") else None
-    if most and converted.max() > BRIGHTER * most:
-        found = f"values up to {converted.max():g}"
+    here = float(converted.max()) if most else 0.0
+    if most and (here > BRIGHTER * most or (dtype == "float32" and 0 < here <= 1 and most >= OF_LEVELS)):
+        found = f"values up to {here:g}"
         raise ImageError(name, found, f"up to about {most:g} as in the images trained on", REMEDY)
     return converted
+
+
+def is_darker(array: NDArray, value_range: tuple[float, float] | None) -> bool:
+    """Whether an image of more than 8 bits is so much darker than those trained on that it may have fewer.
+
+    Example:
+        >>> is_darker(np.array([[0, 4095]], np.uint16), (0, 65535))
+        True
+        >>> is_darker(np.array([[0, 9]], np.uint8), (0, 255))
+        False
+    """
+    is_deep = array.dtype.name not in ("uint8", "int8")
+    return value_range is not None and is_deep and 0 < float(array.max()) * DARKER < value_range[1]
 
 
 def _converted(array: NDArray, dtype: str, value_range: tuple[float, float] | None) -> NDArray | None:

@@ -16,7 +16,7 @@ import torch
 from microtome.devices import repeatable
 from microtome.files import finished_folder, merge_folder
 from microtome.io import images, views
-from microtome.io.depth import as_dtype
+from microtome.io.depth import as_dtype, is_darker
 from microtome.io.errors import ImageError
 from microtome.provenance.archives import read_archive, unpack
 from microtome.provenance.cards import CARD_NAME, WEIGHTS_NAME, read_json
@@ -197,7 +197,11 @@ def _require_like_training(options: Options, row: Row, trained: Trained, folder:
             raise ImageError(row["image"], text, expected, "convert it as the training images were")
         if card.get("dtype"):
             values, seen = views.read_map(path), card.get("value_range")
-            same = as_dtype(values, card["dtype"], name=row["image"], value_range=seen and tuple(seen))
+            seen = seen and tuple(seen)
+            same = as_dtype(values, card["dtype"], name=row["image"], value_range=seen)
+            if is_darker(same, seen):
+                text = "%s: values up to %g, and up to %g in the images trained on; has it fewer bits?"
+                logger.warning(text, row["image"], same.max(), seen[1])
             if same is not values:
                 images.write(path, same, mpp=found.mpp)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtome.io.depth import as_dtype, importable
+from microtome.io.depth import as_dtype, importable, is_darker
 from microtome.io.errors import ImageError
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -67,6 +67,19 @@ def test_the_range_that_was_trained_on():
         as_dtype(LEVELS.astype(np.float32), "float32", name="a.tif", value_range=(0, 1))
     assert as_dtype(DEEP // 16, "uint16", name="a", value_range=(0, 4000)).max() == 4095
     assert as_dtype(LEVELS, "uint8", name="a", value_range=(0, 20)) is LEVELS
+
+
+def test_images_that_are_far_darker_than_those_trained_on():
+    with pytest.raises(ImageError, match=r"a\.tif: found values up to 1, expected up to about 255"):
+        as_dtype((LEVELS / 255).astype(np.float32), "float32", name="a.tif", value_range=(0, 255))
+    black = np.zeros((2, 2), np.float32)
+    assert as_dtype(black, "float32", name="a", value_range=(0, 255)) is black
+    assert is_darker(DEEP // 16, (0, 65535))
+    assert is_darker((DEEP / 65535 / 16).astype(np.float32), (0, 1))
+    assert not is_darker(DEEP // 4, (0, 65535))
+    assert not is_darker(DEEP // 16, (0, 4095))
+    assert not is_darker(DEEP // 16, None)
+    assert not is_darker(LEVELS // 16, (0, 255)), "a dark image of 8 bits has no other range"
 
 
 def test_eight_bits_are_not_spread_over_sixteen_where_those_are_of_twelve():
