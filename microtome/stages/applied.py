@@ -34,8 +34,8 @@ def say_applied(options: Mapping[str, Any], folder: Path) -> int:
     done = table[table["status"] != FAILED]
     names = [f"{PurePath(row.image).name} -> {row.sample}" for row in done.itertuples()]
     lines = [f"{len(names)} of {len(table)} images done:", *_listed(names, folder / SUMMARY)]
-    sys.stdout.write("\n" + "\n".join(lines) + f"\nThe results are in {folder}: {', '.join(made)}\n")
-    sys.stdout.write(f"A page of them: {page}\n\n")
+    _say("\n" + "\n".join(lines) + f"\nThe results are in {folder}: {', '.join(made)}\n")
+    _say(f"A page of them: {page}\n\n")
     return _say_failed(table, folder / SUMMARY)
 
 
@@ -46,7 +46,7 @@ def say_evaluated(folder: Path) -> int:
     """
     means = tsv.read(folder / "summary.tsv")
     shown = means[list(COLUMNS)].to_string(index=False, float_format="%.4f")
-    sys.stdout.write(f"\n{shown}\n\nEvery image, and what was compared, is in {folder}\n\n")
+    _say(f"\n{shown}\n\nEvery image, and what was compared, is in {folder}\n\n")
     return _say_failed(tsv.read(folder / "images.tsv", names=None), folder / "images.tsv")
 
 
@@ -56,8 +56,14 @@ def _say_failed(table: pd.DataFrame, path: Path) -> int:
         count = f"{len(failed)} of {len(table)} image{'s' * (len(table) > 1)} failed"
         named = _listed([f"{row.image}: {row.message}" for row in failed.itertuples()], path)
         advice = "the others are done and kept. Mend or remove these and ask again:"
-        sys.stdout.write("\n".join([f"error: {count}; {advice}", *named]) + "\n\n")
+        _say("\n".join([f"error: {count}; {advice}", *named]) + "\n\n")
     return len(failed)
+
+
+def _say(text: str) -> None:
+    """Write to standard output; what its encoding does not have is escaped."""
+    coding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(coding, "backslashreplace").decode(coding))
 
 
 def _listed(texts: Sequence[str], path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 """A trained run of objects on new images, with and without labels."""
 
 import errno
+import io
 import json
 import shutil
 
@@ -259,6 +260,18 @@ def test_one_image_that_fails_is_a_row_and_leaves_no_files(found, applied, tmp_p
     assert "1 of 3 images done:\n  first.png -> first" in said
     assert "2 of 3 images failed" in said
     assert "broken.png: not an image" in said
+
+
+def test_names_are_said_whatever_the_terminal_takes(found, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    row = {"image": "neu/Präparat.png", "sample": "Präparat", "page": "", "status": "failed", "message": "µ"}
+    pd.DataFrame([row]).to_csv(folder / "summary.tsv", sep="\t", index=False)
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", written)
+    assert say_applied(options(applied_states.say(found.plan, "alone", 0)), folder) == 1
+    written.seek(0)
+    assert r"neu/Pr\xe4parat.png: \xb5" in written.read()
 
 
 def test_a_full_disk_is_not_the_fault_of_an_image(found, applied, tmp_path, monkeypatch):
