@@ -30,6 +30,7 @@ from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
 from microtome.stages.stain import normalize_batch
 from microtome.stages.stain_targets import name_of_stain
+from microtome.training.step_errors import HOST_MEMORY
 from microtome.workflow.job import remedy
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,11 @@ Row = Mapping[str, Any]
 
 PER_IMAGE = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
 """Errors of one image."""
+NO_MEMORY = (
+    "not enough memory; where there is more, or with device=cpu, ask again with "
+    "--forcerun apply_run (apply_model for a packed model)"
+)
+"""What is said of an image that is too large; the file itself need not change."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +129,9 @@ def _attempted(
         scratch = Path(name)
         try:
             found = _applied(options, row, trained, models, scratch)
-        except PER_IMAGE as error:
-            if remedy(error):
+        except (*PER_IMAGE, RuntimeError) as error:
+            is_of_image = isinstance(error, PER_IMAGE) or _lacks_memory(error)
+            if remedy(error) or not is_of_image:
                 raise
             message = _message(error, row, scratch)
             logger.warning("%s: %s", row["image"], message)
@@ -137,7 +144,12 @@ def _message(error: Exception, row: Row, scratch: Path) -> str:
     """What is wrong with an image, without its name and without places that are gone soon."""
     text = str(error).replace(f"{scratch.as_posix()}/", "")
     text = text.removeprefix(f"sample {row['sample']}: ").removeprefix(f"{row['image']}: ")
-    return text or type(error).__name__
+    text = text or type(error).__name__
+    return f"{NO_MEMORY} ({text})" if _lacks_memory(error) else text
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or HOST_MEMORY in str(error)
 
 
 def _applied(

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from microtome import stain
@@ -272,6 +273,32 @@ def test_names_are_said_whatever_the_terminal_takes(found, tmp_path, monkeypatch
     assert say_applied(options(applied_states.say(found.plan, "alone", 0)), folder) == 1
     written.seek(0)
     assert r"neu/Pr\xe4parat.png: \xb5" in written.read()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("can't allocate memory: 9 TB")]
+)
+def test_an_image_that_is_too_large_is_a_row_that_says_what_to_do(
+    found, applied, tmp_path, monkeypatch, error
+):
+    from microtome.stages import apply
+
+    whole, calls = apply.predict_folder, []
+
+    def first_fails(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+        return whole(*arguments)
+
+    monkeypatch.setattr(apply, "predict_folder", first_fails)
+    chosen = options(applied_states.apply(found.plan, "alone", 0, rows_of(applied[1])))
+    table = apply_run(chosen, Trained([found.runs["alone"]]), tmp_path / "out", device="cpu", threads=1)
+    assert table["status"].tolist() == ["failed", "done"]
+    assert "not enough memory; where there is more, or with device=cpu" in table["message"][0]
+    monkeypatch.setattr(apply, "predict_folder", lambda *_: (_ for _ in ()).throw(RuntimeError("a fault")))
+    with pytest.raises(RuntimeError, match="a fault"):
+        apply_run(chosen, Trained([found.runs["alone"]]), tmp_path / "no", device="cpu", threads=1)
 
 
 def test_a_full_disk_is_not_the_fault_of_an_image(found, applied, tmp_path, monkeypatch):
