@@ -6,6 +6,7 @@ import math
 import re
 import struct
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +102,15 @@ def channel_names(tiff: tifffile.TiffFile) -> tuple[str, ...]:
     if not tiff.is_ome:
         return ()
     try:
-        pixels = _pixels_of(_description(tiff), _stored_size(tiff))
+        found = _pixels_of(_description(tiff), _stored_size(tiff))
     except ET.ParseError:
         return ()
-    names = [item.get("Name", "") for item in pixels if item.tag.rpartition("}")[2] == "Channel"]
+    names = [
+        item.get("Name", "")
+        for pixels in found[:1]
+        for item in pixels
+        if item.tag.rpartition("}")[2] == "Channel"
+    ]
     return tuple(names) if all(names) else ()
 
 
@@ -113,14 +119,11 @@ def _stored_size(tiff: tifffile.TiffFile) -> Size:
     return page.imagewidth, page.imagelength
 
 
-def _pixels_of(xml: str, size: Size) -> ET.Element | tuple[()]:
-    """What OME-XML says of the image of this size, which need not be its first; else of the first image."""
+def _pixels_of(xml: str, size: Size) -> list[ET.Element]:
+    """What OME-XML says of the images of this size, which need not be its first; else of the first image."""
     every = [item for item in ET.fromstring(xml).iter() if item.tag.rpartition("}")[2] == "Pixels"]
     wanted = [str(side) for side in size]
-    return next(
-        (item for item in every if [item.get("SizeX"), item.get("SizeY")] == wanted),
-        every[0] if every else (),
-    )
+    return [item for item in every if [item.get("SizeX"), item.get("SizeY")] == wanted] or every[:1]
 
 
 def header(path: Path, tiff: tifffile.TiffFile) -> ImageHeader:
@@ -266,11 +269,15 @@ def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None
 
 
 def _ome_pixel_size(xml: str, size: Size) -> float | None:
+    """The pixel size of the images of this size; None where they have several, as of two objectives."""
     try:
-        pixels = _pixels_of(xml, size)
+        found = {_physical_size(pixels.attrib) for pixels in _pixels_of(xml, size)}
     except ET.ParseError:
         return None
-    values = pixels.attrib if isinstance(pixels, ET.Element) else {}
+    return found.pop() if len(found) == 1 else None
+
+
+def _physical_size(values: Mapping[str, str]) -> float | None:
     if "PhysicalSizeX" not in values or "PhysicalSizeY" not in values:
         return None
     size = [

@@ -287,3 +287,13 @@ def test_a_transparent_colour_of_sixteen_bits_is_no_channel(tmp_path):
     path.write_bytes(head + chunk + body)
     assert images.header(path).channels == 3
     np.testing.assert_array_equal(images.read(path), values)
+
+
+def test_images_of_two_objectives_in_one_file_have_no_pixel_size_in_common(tmp_path):
+    for sizes, expected in (((0.25, 0.5), None), ((0.25, 0.25), 0.25)):
+        with tifffile.TiffWriter(tmp_path / "two.ome.tif", ome=True) as file:
+            for size in sizes:
+                about = {"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": size}
+                file.write(noise(60, 80), photometric="minisblack", metadata=about)
+        found = images.header(tmp_path / "two.ome.tif")
+        assert (found.is_stack, found.mpp) == (True, expected)
