@@ -16,6 +16,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from functools import cache
 from math import isclose
 from pathlib import Path
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from microtome.faults import Fault
@@ -202,6 +203,23 @@ def look(path: str, where: str, page: int | None) -> Generator[Fault, None, Imag
         yield Fault(f"{where.rpartition(' ')[0]} page", f"page {page} of '{path}'", expected)
         return found
     return found.of_page(page)
+
+
+def named_twice(samples: Iterable[Sample], column: str, sheet: Path) -> Iterator[Fault]:
+    """Refuse a file of a modality that stands beside two images; pages of it are told apart.
+
+    Args:
+        samples: All of a sheet.
+        column: Of files that belong to one image each.
+        sheet: The sheet, for messages.
+    """
+    first: dict[tuple[str, int], Sample] = {}
+    for sample in samples:
+        path = sample.more.get(column)
+        other = first.setdefault((normpath(path), sample.page or 0), sample) if path else sample
+        if other is not sample:
+            found = f"'{path}', also in row {other.row}"
+            yield Fault(f"{sheet}:{sample.row} {column}", found, f"a {column} of its own for each image")
 
 
 def missing(file: Path, where: str, wanted: str) -> Fault | None:

@@ -2,6 +2,7 @@
 """Files of strangers in a sheet: what `snakemake -n` says of them."""
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from microtome.config.study import Data
 from microtome.study import headers
 from microtome.study.depths import check_depths
 from microtome.study.headers import check_files, remembered
+from microtome.study.modalities import cubes
 from microtome.study.modalities.objects import check_labels
 from microtome.study.sample import Sample, resolve
 from microtome.study.sheet import inspect_sheet
@@ -167,6 +169,23 @@ def test_one_label_for_two_images(files):
     tifffile.imwrite(files / "stack.tif", np.zeros((2, 6, 8), np.uint8), photometric="minisblack")
     rows = "a\tstack.tif\tstack.tif\tb0\t0\nb\tstack.tif\tstack.tif\tb0\t1\n"
     assert check(files, rows) == []
+
+
+@mark.parametrize("column", ["cube", "types"])
+def test_what_belongs_to_one_image_stands_beside_no_other(column):
+    samples = [Sample(name, f"{name}.png", row=row, label="l.png") for row, name in enumerate("ab", start=2)]
+    beside = [replace(one, more={column: path}) for one, path in zip(samples, ("x", "./x"), strict=True)]
+    study = SimpleNamespace(
+        cubes=object(),
+        targets=Targets(kind="instances"),
+        data=SimpleNamespace(classes=["rest", "cell"], source="files"),
+    )
+    check_all = {"cube": cubes.check_samples, "types": check_labels}[column]
+    assert [str(fault) for fault in check_all(study, beside, Path("s.tsv"))] == [
+        f"s.tsv:3 {column}: found './x', also in row 2; expected a {column} of its own for each image"
+    ]
+    pages = [replace(one, page=number) for number, one in enumerate(beside)]
+    assert list(headers.named_twice(pages, column, Path("s.tsv"))) == []
 
 
 SLIPS = [

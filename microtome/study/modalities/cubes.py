@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtome.faults import Fault
 from microtome.io.errors import CubeError
-from microtome.study.headers import PICTURES, Size, look, missing, reason
+from microtome.study.headers import PICTURES, Size, look, missing, named_twice, reason
 from microtome.study.modalities import Taken
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Itera
             yield Fault(f"{sheet}:{s.row} image", f"'{s.image}', a cube", expected)
         elif study.cubes is not None and not s.more.get("cube"):
             yield Fault(f"{sheet}:{s.row} cube", "nothing", needed)
+    yield from named_twice(samples, "cube", sheet)
 
 
 def check_headers(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:

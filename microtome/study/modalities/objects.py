@@ -48,6 +48,7 @@ def training(_: Study, run: Run) -> dict[str, Any]:
 def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
     """Names of classes in files of outlines that no class has, each once; what lies outside of outlines."""
     targets, classes = study.targets, list(study.data.classes)
+    yield from headers.named_twice(samples, "types", sheet)
     if targets.kind == "instances" and study.data.source != "phantom" and len(classes) > 2:
         yield from _untyped(samples, sheet)
     drawn = [s for s in samples if s.label and Path(s.label).suffix.lower() in headers.OUTLINES]
