@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from microtome.config.expected import Expected
+from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.provenance.archives import Packed, read_archive
@@ -35,6 +36,8 @@ SUMMARY, MEASURED = "summary.tsv", "images.tsv"
 """What lies in a folder of results: a row for each image, with its file and its label."""
 """What `apply` writes of the images of a folder."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
+BINARY = 2
+"""Classes of a study whose objects are all of one."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
 NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
 """Target to the options that it needs beside those that name a run."""
@@ -107,6 +110,7 @@ def ask(
         faults += _unlike_faults(workflow, newcomers, expected) if expected else []
     if "labels" in needed and newcomers.samples:
         faults += _label_faults(workflow.labels, newcomers.samples, labels)
+        faults += _untyped_faults(found.plan.study, labels) if found else []
     faults += unfit_faults("labels", map(Path, labels.values()))
     faults += _export_faults(workflow) if "export" in needed else []
     folder = workflow.name or results_name(Path(str(workflow.images)))
@@ -283,7 +287,9 @@ def _composed(name: str) -> str:
 def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Fault]:
     study = plans.get(str(workflow.study))
     if study is None:
-        return [_unknown("study", workflow.study, plans)]
+        fault = _unknown("study", workflow.study, plans)
+        others = "" if workflow.study is None else f"; or name it in `studies`, too: studies={workflow.study}"
+        return [replace(fault, expected=fault.expected + others)]
     if workflow.run not in study.study.runs:
         return [_unknown("run", workflow.run, study.study.runs)]
     if (workflow.split, workflow.run, workflow.seed) not in study.evaluated():
@@ -331,6 +337,16 @@ def _label_faults(folder: str | None, samples: Sequence[Sample], paired: Mapping
     if not missing:
         return list(_page_faults(samples, paired))
     return [Fault("--config labels", f"{folder!r} without a label for {listing(missing)}", expected)]
+
+
+def _untyped_faults(study: Study, paired: Mapping[str, str]) -> list[Fault]:
+    """Numbers of objects, of a study whose objects are of several classes."""
+    if study.targets.kind != "instances" or len(study.data.classes) <= BINARY:
+        return []
+    numbers = [Path(label).name for label in paired.values() if Path(label).suffix.lower() not in OUTLINES]
+    expected = f"outlines that name their classes ({', '.join(sorted(OUTLINES))})"
+    found = f"numbers of objects, without their classes, in {listing(numbers)}"
+    return [Fault("--config labels", found, expected)] if numbers else []
 
 
 def _page_faults(samples: Sequence[Sample], paired: Mapping[str, str]) -> Iterator[Fault]:

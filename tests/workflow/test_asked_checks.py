@@ -185,3 +185,31 @@ def test_a_packed_model_stands_alone(plans: dict[str, StudyPlan]) -> None:
         asked(plans, model="a.zip")
     with pytest.raises(FileNotFoundError, match=r"b\.zip does not exist; expected a packed model"):
         asked(plans, model="b.zip")
+
+
+def test_numbers_of_objects_do_not_say_which_class_each_has(plans: dict[str, StudyPlan]) -> None:
+    def named(classes: list[str], label: str) -> list[str]:
+        study = own_study()
+        study["data"]["classes"] = classes
+        study["targets"] = {"kind": "instances"}
+        study["runs"]["dice"]["loss"] = {"name": "cross_entropy"}
+        study["runs"]["dice"]["segment"] = {"kind": "watershed", "markers": "distance"}
+        Path("config/studies/own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+        several = load_plans(Workflow(studies=("own",)), look_at_files=False)
+        Path("truth").mkdir(exist_ok=True)
+        (Path("truth") / label).touch()
+        workflow = Workflow(study="own", run="dice", images="new", labels="truth")
+        try:
+            ask(workflow, several, ("images", "labels"), at=AT)
+        except ConfigurationError as error:
+            return [str(fault) for fault in error.faults]
+        return []
+
+    new("a.png", GREY)
+    (found,) = named(["background", "tumor", "stroma"], "a.png")
+    assert found.startswith(
+        "--config labels: found numbers of objects, without their classes, in a.png; expected"
+    )
+    assert named(["background", "nucleus"], "a.png") == []
+    Path("truth/a.png").unlink()
+    assert named(["background", "tumor", "stroma"], "a.geojson") == []

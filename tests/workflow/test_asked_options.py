@@ -100,6 +100,11 @@ def test_a_mistake_is_named(plans: dict[str, StudyPlan], options: dict[str, Any]
     assert found.startswith(expected), found
 
 
+def test_a_study_that_does_not_run_is_to_be_named_in_studies(plans: dict[str, StudyPlan]) -> None:
+    (found,) = faults(plans, study="nuclei")
+    assert found.endswith("; or name it in `studies`, too: studies=nuclei")
+
+
 def test_mistakes_are_listed_together(plans: dict[str, StudyPlan]) -> None:
     found = faults(plans, run="x", labels="nowhere", export=None)
     wrong = [fault.split(":")[0] for fault in found]
