@@ -47,11 +47,12 @@ def targets():
 
 
 def look_at_what_is_asked():
-    """Say what is wrong with what the command line asks of a trained run, and which files it leaves out.
+    """Say what is wrong with what tables, figures and the command line ask for, and which files it leaves out.
 
     This is done before there is a DAG, where a message stands alone, without the program's own calls.
     """
     try:
+        needs.check(PLANS.values())
         check_unasked(workflow.config_settings.config, targets)
     except ConfigurationError as error:
         raise SystemExit(str(error)) from None

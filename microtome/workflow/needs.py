@@ -107,15 +107,36 @@ def files(plan: StudyPlan, at: Layout, section: str, name: str) -> dict[str, lis
         ConfigurationError: The kind declares a need that is not known.
     """
     shown = Shown(plan, section, name)
-    unknown = sorted(shown.takes - set(FILES))
-    where = f"{shown.kind.file} NEEDS"
-    raise_faults([Fault(where, f"'{need}'", nearest(need, FILES)) for need in unknown])
+    raise_faults(_unknown(shown))
     found = {"cards": shown.of_runs("card.json"), "metrics": shown.of_runs("metrics.tsv")}
     found["external"] = [f"external/{run}/metrics.tsv" for run in shown.runs if run in plan.study.external]
     for need in sorted(shown.takes):
         found |= {key: paths(shown) for key, paths in FILES[need].items()}
     listed = {key: _placed(plan, at, paths) for key, paths in found.items()}
     return {key: paths for key, paths in listed.items() if paths}
+
+
+def check(plans: Iterable[StudyPlan]) -> None:
+    """Ask the kind of each table and figure whether it declares known needs.
+
+    This is done before there is a DAG: beside an older report, Snakemake passes over an input function
+    that fails, and says that nothing is to be done.
+
+    Raises:
+        ConfigurationError: A kind declares a need that is not known.
+    """
+    shown = [
+        Shown(plan, section, name)
+        for plan in plans
+        for section in ("tables", "figures")
+        for name in getattr(plan.study, section)
+    ]
+    raise_faults(list(dict.fromkeys(fault for one in shown for fault in _unknown(one))))
+
+
+def _unknown(shown: Shown) -> list[Fault]:
+    unknown = sorted(shown.takes - set(FILES))
+    return [Fault(f"{shown.kind.file} NEEDS", f"'{need}'", nearest(need, FILES)) for need in unknown]
 
 
 def origins(plan: StudyPlan, at: Layout, section: str, name: str) -> list[str]:

@@ -111,3 +111,14 @@ def test_one_asked_for_by_name_fails_too(workspace: Workspace) -> None:
     assert "This figure could not be made." in workspace.read(figure)
     done = workspace.run("-c1", "results/demo/tiny/samples.tsv")
     assert done.returncode == 0
+
+
+def test_an_unknown_need_stops_also_where_a_report_is_there(workspace: Workspace) -> None:
+    """Snakemake passes over input functions that fail where what they are for is there already."""
+    for name in ("report.html", "ro-crate-metadata.json", "workflow/Snakefile"):
+        workspace.write(f"{HOME}/{name}", "")
+    workspace.write("plugins/tables/kinds/nothing.py", f'{TABLE}\nNEEDS = frozenset({{"metrics"}})\n')
+    done = workspace.run("-n", "-c1", check=False)
+    assert done.returncode == 1
+    assert "nothing.py NEEDS: found 'metrics'; expected 'names'? (known: bands, " in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

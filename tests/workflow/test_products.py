@@ -146,6 +146,11 @@ def test_a_changed_label_makes_what_prints_it_again(monkeypatch: pytest.MonkeyPa
 def test_an_unknown_need_is_said():
     with pytest.raises(ConfigurationError, match=r"own_figures\.py NEEDS: found 'weights'; expected one of"):
         inputs("figures", kind="own_figures", runs=["dice"])
+    two = plan(figures={name: {"kind": "own_figures", "runs": ["dice"]} for name in "ef"})
+    with pytest.raises(ConfigurationError, match=r"own_figures\.py NEEDS: found 'weights'") as caught:
+        needs.check([two, plan()])
+    assert len(caught.value.faults) == 1, "the kind is at fault, and once"
+    needs.check([plan()])
 
 
 def test_a_new_need_is_one_entry_and_reaches_the_kind(monkeypatch: pytest.MonkeyPatch, project: Path):
