@@ -54,7 +54,7 @@ WIDE_STARTS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"E\0N\0": "utf-16-
 """First bytes of headers with two bytes a character."""
 FILLING = "\0\x1a"
 """What programs write behind the text, up to the size that they reserved."""
-BRACE_BELOW = re.compile(r"^([ \t]*[^;=\s][^=\n]*=)[ \t]*\n\s*\{", re.MULTILINE)
+BRACE_BELOW = re.compile(r"^([ \t]*[^;=\s][^=\n]*=)[ \t]*\n(?:\s*;[^\n]*\n)*\s*\{", re.MULTILINE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 MILLISECONDS = {"": 1.0, "ms": 1.0, "s": 1000.0, "sec": 1000.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3}
 EXPOSURES = ("exposure", "exposure time", "integration time", "tint")

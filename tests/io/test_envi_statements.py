@@ -96,6 +96,8 @@ def test_a_brace_on_the_next_line(name):
     assert parse(text, Path("a.hdr")) == {name: "1, 1", "lines": "3"}
     assert parse(text.replace("\n", "\r\n"), Path("a.hdr")) == {name: "1, 1", "lines": "3"}
     assert parse(f"ENVI\n; {name} =\n{{\nlines = 3", Path("a.hdr")) == {"lines": "3"}
+    text = f"ENVI\n{name} =\n; of the camera; {{0}}\n\n;\n {{1, 2}}\nlines = 3"
+    assert parse(text, Path("a.hdr")) == {name.lower(): "1, 2", "lines": "3"}
 
 
 @pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "utf-8"])
