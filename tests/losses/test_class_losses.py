@@ -50,7 +50,8 @@ class Regions(SoftmaxContract):
         value = self.of(changes)
         assert value(logits, target, valid).item() == pytest.approx(want, rel=1e-10)
         assert value(logits, target, torch.zeros_like(valid)).item() == 0
-        assert torch.autograd.gradcheck(lambda x: value(x, target, valid), logits.clone().requires_grad_())
+        few = logits[:, :, :2, :3].clone().requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: value(x, target[:, :2, :3], valid[:, :2, :3]), few)
 
     def test_large_batches_stay_accurate_in_float32(self, loss):
         logits, target, _ = self.case(3, (2, 30, 30))

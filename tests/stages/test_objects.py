@@ -16,6 +16,7 @@ from microtome.io.views import read_map
 from microtome.stages.objects import export_objects
 from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.train import TrainingFiles, train_run
+from microtome.training.batches import Memory
 from microtome.training.tasks import normalize
 from microtome.workflow.states import applied, runs
 from tests.stages import objects
@@ -44,11 +45,11 @@ def test_the_targets_of_outputs_lie_beside_the_masks(found, tmp_path):
     outputs = ["mask", "centre_marker", "shape_marker"]
     expected = ["tile-001.tif", "centre_markers/tile-001.tif", "shape_markers/tile-001.tif"]
     assert files.target_files("tile-001", outputs) == [folder / name for name in expected]
-    whole = files.labelled("tile-001", outputs).label
+    whole = files.labelled("tile-001", outputs, Memory()).label
     assert whole.shape == (3, SIDE, SIDE)
     for number, name in enumerate(expected):
         assert np.array_equal(whole.read(0, 0, SIDE, SIDE)[number], images.read(folder / name))
-    assert files.labelled("tile-001", ["mask"]).label.shape == (1, SIDE, SIDE)
+    assert files.labelled("tile-001", ["mask"], Memory()).label.shape == (1, SIDE, SIDE)
     with pytest.raises(FileNotFoundError, match="no file of sample 'tile-009'"):
         files.target_files("tile-009", outputs)
 
