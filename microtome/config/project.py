@@ -33,7 +33,7 @@ def table(name: Path, study: Path) -> Path:
 
 def names_in(folder: Path) -> set[str]:
     """Names of the YAML files of a folder, without their ending, in the project and in the workflow."""
-    return {path.stem for place in (folder, WORKFLOW / folder) for path in place.glob("*.yaml")}
+    return {path.stem for place in (folder, WORKFLOW / folder) for path in place.glob("[!.]*.yaml")}
 
 
 def searched(name: Path | str) -> str:

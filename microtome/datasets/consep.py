@@ -44,7 +44,7 @@ def discover(folder: Path) -> list[Row]:
     rows = []
     for part, name in FOLDERS.items():
         places = {"png": folder / name / "Images", "mat": folder / name / "Labels"}
-        found = [{path.stem: path for path in at.glob(f"*.{end}")} for end, at in places.items()]
+        found = [{path.stem: path for path in at.glob(f"[!.]*.{end}")} for end, at in places.items()]
         if alone := sorted(found[0].keys() ^ found[1].keys()):
             msg = f"{folder / name}: found {alone} without partner; Images/*.png and Labels/*.mat must pair"
             raise ValueError(msg)

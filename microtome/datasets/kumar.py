@@ -35,7 +35,7 @@ def discover(folder: Path) -> list[Row]:
         "tif": places.get(IMAGES.lower(), folder / IMAGES),
         "xml": places.get(LABELS.lower(), folder / LABELS),
     }
-    found = [{path.stem: path for path in place.glob(f"*.{end}")} for end, place in at.items()]
+    found = [{path.stem: path for path in place.glob(f"[!.]*.{end}")} for end, place in at.items()]
     if alone := sorted(found[0].keys() ^ found[1].keys()):
         msg = f"{folder}: found {alone} without partner; '{IMAGES}/*.tif' and '{LABELS}/*.xml' must pair up"
         raise ValueError(msg)

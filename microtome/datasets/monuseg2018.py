@@ -137,7 +137,9 @@ def to_sheet(rows: Sequence[Row]) -> str:
 
 def _names(folder: Path, image: tuple[str, str], label: tuple[str, str]) -> list[str]:
     """Names of the images that a part has, each with its label; none where the part is not there."""
-    found = [{path.stem for path in (folder / place).glob(f"*{suffix}")} for place, suffix in (image, label)]
+    found = [
+        {path.stem for path in (folder / place).glob(f"[!.]*{suffix}")} for place, suffix in (image, label)
+    ]
     alone = sorted(found[0] ^ found[1])
     if alone:
         places = f"'{image[0]}' (*{image[1]}) and '{label[0]}' (*{label[1]})"

@@ -127,6 +127,8 @@ def consep(tmp_path):
 
 
 def test_consep_has_the_merged_classes_of_hovernet(consep):
+    for path in list(consep.rglob("*_1*.*")):
+        path.with_name(f"._{path.name}").write_bytes(b"Mac OS X")
     rows = sheet_of("consep", consep)
     assert [row["sample"] for row in rows] == ["train_1", "train_2", "train_10", "test_1"]
     assert [row["part"] for row in rows] == ["train"] * 3 + ["test"]
@@ -189,6 +191,7 @@ def test_kumar_has_the_parts_of_the_paper(tmp_path):
         (tmp_path / kind).mkdir()
         for code in kumars:
             (tmp_path / kind / f"TCGA-{code}-01Z-00-DX1.{end}").touch()
+            (tmp_path / kind / f"._TCGA-{code}-01Z-00-DX1.{end}").touch()
     rows = sheet_of("kumar", tmp_path)
     blocks = [row["block"] for row in rows]
     assert {name: blocks.count(name) for name in set(blocks)} == {"train": 16, "same": 8, "different": 6}
