@@ -34,7 +34,6 @@ from microtome.workflow.paths import Layout
 
 SUMMARY, MEASURED = "summary.tsv", "images.tsv"
 """What lies in a folder of results: a row for each image, with its file and its label."""
-"""What `apply` writes of the images of a folder."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
 BINARY = 2
 """Classes of a study whose objects are all of one."""
