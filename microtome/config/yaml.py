@@ -158,7 +158,7 @@ def _refused(path: Path) -> Iterator[None]:
     except yaml.MarkedYAMLError as error:
         mark_, problem = error.problem_mark or error.context_mark, error.problem or str(error)
         where = f"{path}:{mark_.line + 1}" if mark_ else path
-        expected = "brackets, quotes and indentation (spaces, no tabs) that fit, here and above"
+        expected = "brackets, quotes (a # outside them is a comment) and indentation by spaces that fit"
         raise _refusal(where, f"no valid YAML ({problem})", expected) from error
     except yaml.YAMLError as error:
         raise _refusal(path, str(error).replace("\n", " "), "valid YAML") from error
