@@ -2,6 +2,7 @@
 """Cubes in MATLAB files of version 4 to 7; SciPy reads them, the checks before and after are ours."""
 
 import math
+import struct
 import warnings
 import zlib
 from collections.abc import Mapping
@@ -30,6 +31,11 @@ MAT_DAMAGE = (
     MemoryError,
     zlib.error,
 )
+MATRIX, COMPRESSED = 14, 15
+NUMERIC_TYPES, NUMERIC_CLASSES = frozenset({*range(1, 8), 9, 12, 13}), range(6, 16)
+"""Of the data elements and arrays of a MAT-file of version 5 to 7 (MathWorks, MAT-File Format)."""
+TEXT, HEAD, TAGS = 128, 4096, 4
+"""Bytes before the first element and of the tags of an array, and their number: flags, axes, name, values."""
 LARGEST_RATIO = 1032
 """What deflate, in which MATLAB packs variables, can make of a byte at most."""
 WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "lambda", "wl", "wavelist", "bands_nm")
@@ -81,12 +87,54 @@ def _variables(path: Path) -> dict[str, tuple[int, ...]]:
     if any(start[place:].startswith(HDF5_MAGIC) for place in HDF5_PLACES):
         remedy = "save it with save(…, '-v7') in MATLAB, or export ENVI"
         raise CubeError(path, "MATLAB 7.3 (HDF5)", "version 7 or older", remedy)
+    _check_types(path)
     known = {name: shape for name, shape, kind in _guarded(path, "whosmat") if kind in MAT_NUMBERS}
     values, most = sum(map(math.prod, known.values())), path.stat().st_size * LARGEST_RATIO
     if values > most:
         found = f"a damaged file ({values} numbers in {path.stat().st_size} bytes)"
         raise CubeError(path, found, "a MATLAB file", "copy it again")
     return known
+
+
+def _check_types(path: Path) -> None:
+    """Refuse types of values that are none: SciPy looks them up without a bound, and would crash."""
+    with path.open("rb") as file:
+        text = file.read(TEXT)
+        order = "<" if text.endswith(b"IM") else ">"
+        while 0 not in text[:4] and len(tag := file.read(8)) == 8:  # version 4 begins with a zero
+            (kind, size), start = struct.unpack(f"{order}II", tag), file.tell()
+            head = file.read(min(size, HEAD))
+            if kind == COMPRESSED:
+                head, kind = _inflated(head)[8:], MATRIX
+            if kind == MATRIX and not _has_known_types(head, order):
+                raise CubeError(
+                    path, "a damaged file (an unknown type of data)", "a MATLAB file", "copy it again"
+                )
+            file.seek(start + size)
+
+
+def _inflated(head: bytes) -> bytes:
+    """The beginning of a packed element; nothing of a damaged one, which SciPy refuses."""
+    try:
+        return zlib.decompressobj().decompress(head, HEAD)
+    except zlib.error:
+        return b""
+
+
+def _has_known_types(head: bytes, order: str) -> bool:
+    """Whether the elements of an array are of known types, if it is one of numbers; others are not read."""
+    place = 0
+    for number in range(TAGS):
+        if len(head) < place + 12:
+            break
+        kind, size, flags = struct.unpack_from(f"{order}III", head, place)
+        if number == 0 and flags & 0xFF not in NUMERIC_CLASSES:
+            break
+        is_small = kind >> 16
+        if (kind & 0xFFFF if is_small else kind) not in NUMERIC_TYPES:
+            return False
+        place += 8 if is_small else 8 + -(-size // 8) * 8
+    return True
 
 
 def _guarded(path: Path, function: str, **options: Any) -> Any:

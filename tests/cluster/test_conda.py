@@ -32,8 +32,21 @@ TARGETS = (
 )
 OF_CUBES = ("results/demo/cubes/bands/main/images/test-0", "results/demo/cubes/bands/main/raw/test-0")
 ON_NEW_IMAGES = ("evaluate_folder", "export_model")
-NEW = ("--config", "study=he", "run=marked", "images=new", "labels=truth", "export=packed")
-NOT_RUN = {"fetch_{key}": "downloads", "borrow_weights": "copies files of a run"}
+FOLDERS = ("images=new", "labels=truth", "phantom_model=true")
+NEW = ("--config", "study=he", "run=marked", *FOLDERS, "export=packed")
+OF_MODEL = ("evaluate_folder", "--config", "model=packed/he-marked-main-seed0.zip", *FOLDERS)
+ONLY_APPLIED = (
+    "apply",
+    "--config",
+    "model=packed/he-marked-main-seed0.zip",
+    "images=new",
+    "phantom_model=true",
+)
+NOT_RUN = {
+    "fetch_{key}": "downloads",
+    "borrow_weights": "copies files of a run",
+    "score_external": "measures segmentations of another tool as `evaluate` does",
+}
 """Rules that these studies have no job of, and why."""
 CONDA_BRINGS = {"pip"}
 LAUNCHER_OWNS = ("snakemake", "snakemake_interface_")
@@ -77,7 +90,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     said = lab.run(workspace, "-c1", "--conda-create-envs-only", *TARGETS)
     lab.watch()
     said += lab.run(workspace, "-c2", *TARGETS)
-    said += lab.run(workspace, "-c2", *ON_NEW_IMAGES, *NEW)
+    for new in ((*ON_NEW_IMAGES, *NEW), OF_MODEL, ONLY_APPLIED):
+        said += lab.run(workspace, "-c2", *new)
     said += lab.run(workspace, "-c2", *OF_CUBES, "--config", "studies=[cubes]")
     return Finished(workspace, lab, said)
 

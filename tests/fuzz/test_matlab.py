@@ -2,10 +2,13 @@
 """MATLAB files of cubes, broken at random."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import scipy.io
 from hypothesis import given
+from pytest import mark, raises
 
 from microtome.io.envi import CubeError, open_cube
 from microtome.io.matlab import shape_of
@@ -49,6 +52,21 @@ def test_the_seeds_are_sound(folder):
     for content in FILES:
         path = write(folder, content)
         assert (open_cube(path).shape, shape_of(path)) == ((5, 3, 4), (5, 3, 4))
+
+
+@mark.parametrize("packed", [False, True])
+@mark.parametrize("kind", [0, 10, 176, 0x4030])
+def test_a_type_of_values_that_is_none_is_refused(packed, kind, folder):
+    """SciPy 1.17 looks it up beyond the end of a table: a segmentation fault or a bus error."""
+    plain = made({"cube": CUBE.astype(float)}, False)
+    values = struct.pack("<II", 9, CUBE.size * 8)
+    assert plain.count(values) == 1
+    wrong = plain.replace(values, struct.pack("<II", kind, CUBE.size * 8))
+    if packed:
+        element = zlib.compress(wrong[128:])
+        wrong = wrong[:128] + struct.pack("<II", 15, len(element)) + element
+    with raises(CubeError, match="unknown type of data"):
+        open_cube(write(folder, wrong))
 
 
 @fuzzed
