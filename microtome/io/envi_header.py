@@ -32,6 +32,8 @@ ENDINGS = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".cube", ".bin")
 LARGEST_SIDE = 2**31 - 1
 DECIMALS = 9
 """Of wavelengths in nm."""
+LARGEST = 1e12
+"""Of gains and offsets, far above those of any instrument; larger ones end in infinities."""
 CUT = 40
 """Characters of the header that a message repeats."""
 FRAME_OFFSETS = ("major frame offsets", "minor frame offsets")
@@ -226,6 +228,10 @@ def _by_band(
     if values and (len(values) != bands or not all(map(math.isfinite, values)) or (neutral and 0 in values)):
         found, expected = f"{len(values)} values in '{name}'", f"a finite one for each of {bands} bands"
         raise EnviError(path, found, f"{expected}{', not 0' if neutral else ''}", "correct the header")
+    if values and max(map(abs, values)) > LARGEST:
+        raise EnviError(
+            path, f"{max(values, key=abs):g} in '{name}'", f"{LARGEST:g} at most", "correct the header"
+        )
     return tuple(values) if set(values) - {neutral} else None
 
 

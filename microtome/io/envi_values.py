@@ -52,7 +52,8 @@ class StatedSource:
         values = stored.astype(self.dtype)
         if self._line is not None:
             gain, offset = self._line[:, channels, None, None]
-            values = (values * gain + offset).astype(self.dtype)
+            with np.errstate(over="ignore", invalid="ignore"):  # of a file that holds infinities or almost
+                values = (values * gain + offset).astype(self.dtype)
         if self._ignored is not None:
             values[stored == self._ignored] = np.nan
         return values

@@ -202,6 +202,10 @@ FAULTS = {
     "no gain": ({"data_gain_values": "{2, 3, 0, 1, 1}"}, "bands, not 0"),
     "no offset": ({"data_offset_values": "{2, x, 0, 1, 1}"}, "'x' in 'data offset values'"),
     "endless": ({"data_offset_values": "{2, inf, 0, 1, 1}"}, "expected a finite one"),
+    "beyond": (
+        {"data_gain_values": "{2, -1e300, 1, 1, 1}"},
+        r"-1e\+300 in 'data gain values', expected 1e\+12",
+    ),
     "ignored": ({"data_ignore_value": "none"}, "data ignore value = none, expected a number"),
     "scale": ({"reflectance_scale_factor": "0"}, "reflectance scale factor = 0, expected a positive number"),
 }
