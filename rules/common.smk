@@ -155,3 +155,10 @@ def on_gpu(count=1):
 
 
 include: "batches.smk"
+
+
+def training_memory(wildcards, attempt):
+    """Memory by the sizes of the images that training holds, growing with each attempt."""
+    job = plan(wildcards), wildcards.split, wildcards.run
+    first = training_mb(*job, images=OPTIONS.memory.images) * OPTIONS.gpus
+    return grow(first)(wildcards, attempt)

@@ -1,10 +1,3 @@
-def training_memory(wildcards, attempt):
-    """Memory by the sizes of the images that training holds, growing with each attempt."""
-    job = plan(wildcards), wildcards.split, wildcards.run
-    first = training_mb(*job, images=OPTIONS.memory.images) * OPTIONS.gpus
-    return grow(first)(wildcards, attempt)
-
-
 # Training. The checkpoint lies outside the declared outputs, so that a killed job resumes.
 rule train:
     input:

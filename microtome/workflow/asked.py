@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from microtome.config.expected import Expected
-from microtome.config.study import Study
 from microtome.config.workflow import Workflow
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.provenance.archives import Packed, read_archive
@@ -35,8 +34,6 @@ from microtome.workflow.paths import Layout
 SUMMARY, MEASURED = "summary.tsv", "images.tsv"
 """What lies in a folder of results: a row for each image, with its file and its label."""
 LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
-BINARY = 2
-"""Classes of a study whose objects are all of one."""
 NUMBER = re.compile(r"\d+(\.\d+)?")
 NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
 """Target to the options that it needs beside those that name a run."""
@@ -109,7 +106,9 @@ def ask(
         faults += _unlike_faults(workflow, newcomers, expected) if expected else []
     if "labels" in needed and newcomers.samples:
         faults += _label_faults(workflow.labels, newcomers.samples, labels)
-        faults += _untyped_faults(found.plan.study, labels) if found else []
+        if found:
+            checks = modalities.ask("check_new_labels")
+            faults += [fault for check in checks for fault in check(found.plan.study, list(labels.values()))]
     faults += unfit_faults("labels", map(Path, labels.values()))
     faults += _export_faults(workflow) if "export" in needed else []
     folder = workflow.name or results_name(Path(str(workflow.images)))
@@ -336,16 +335,6 @@ def _label_faults(folder: str | None, samples: Sequence[Sample], paired: Mapping
     if not missing:
         return list(_page_faults(samples, paired))
     return [Fault("--config labels", f"{folder!r} without a label for {listing(missing)}", expected)]
-
-
-def _untyped_faults(study: Study, paired: Mapping[str, str]) -> list[Fault]:
-    """Numbers of objects, of a study whose objects are of several classes."""
-    if study.targets.kind != "instances" or len(study.data.classes) <= BINARY:
-        return []
-    numbers = [Path(label).name for label in paired.values() if Path(label).suffix.lower() not in OUTLINES]
-    expected = f"outlines that name their classes ({', '.join(sorted(OUTLINES))})"
-    found = f"numbers of objects, without their classes, in {listing(numbers)}"
-    return [Fault("--config labels", found, expected)] if numbers else []
 
 
 def _page_faults(samples: Sequence[Sample], paired: Mapping[str, str]) -> Iterator[Fault]:

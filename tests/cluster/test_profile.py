@@ -60,8 +60,8 @@ def requests(profile: dict) -> dict[str, Request]:
 
 def test_the_memory_of_training_grows() -> None:
     """It follows from the images (tests/workflow/test_memory.py), and doubles like that of other rules."""
-    text = (ROOT / "rules/train.smk").read_text(encoding="utf-8")
-    (body,) = re.findall(r"def training_memory\(.*?(?=\n\n\n)", text, re.DOTALL)
+    text = (ROOT / "rules/common.smk").read_text(encoding="utf-8")
+    (body,) = re.findall(r"def training_memory\(.*?(?=\n\n\n|\Z)", text, re.DOTALL)
     assert "grow(" in body
 
 

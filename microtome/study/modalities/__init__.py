@@ -14,6 +14,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `check_labels(study, samples, sheet)`: faults of what labels say; the paths of the samples are resolved.
 * `check_headers(study, samples, sheet)`: faults of what headers say that do not go with the study file;
   likewise.
+* `check_new_labels(study, labels)`: faults of labels of new images, by their paths.
 * `check_splits(study, splits, places)`: faults that show when it is known which sample is in which part.
 * `seen(plan, split, run) -> str | None`: the folder, with a {batch}, of the images that a run sees; None
   where the run has no view of its.

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 
 COLUMNS = {"types": Path}
 """The map of classes of the objects in a label image."""
+BINARY = 2
+"""Classes of a study of one sort of objects: these, and what lies between them."""
+
+
+def check_new_labels(study: Study, labels: Sequence[str]) -> Iterator[Fault]:
+    """Labels with numbers of objects alone, of a study whose objects are of several classes."""
+    from microtome.study.newcomers import listing  # which asks the modalities
+
+    if study.targets.kind == "instances" and len(study.data.classes) > BINARY:
+        numbers = [Path(label).name for label in labels if Path(label).suffix.lower() not in headers.OUTLINES]
+        expected = f"outlines that name their classes ({', '.join(sorted(headers.OUTLINES))})"
+        found = f"numbers of objects, without their classes, in {listing(numbers)}"
+        if numbers:
+            yield Fault("--config labels", found, expected)
 
 
 def check_files(sample: Sample, where: str, image: headers.Size | None) -> Iterator[Fault]:
