@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Files on disk: written under a temporary name and renamed when whole, and named by their digests."""
 
+import glob
 import hashlib
 import json
 import os
@@ -18,6 +19,8 @@ FILE_MODE = 0o666 & ~_UMASK
 """Mode of a new file; libraries that write to a temporary file of their own leave it to its owner alone."""
 PARTIAL = "partial"
 """Mark in the name of a file or folder that is being written; the number of the process follows."""
+UNFINISHED = "unfinished"
+"""Mark in the name of a folder that later tries go on with; the key of its content follows."""
 PROBE_BYTES = 2**16
 """What a folder must have room for before hours of work begin."""
 DIGEST = 16
@@ -88,15 +91,70 @@ def finished_folder(folder: Path) -> Iterator[Path]:
     old = partial.with_name(f"{partial.name}-old")
     try:
         yield partial
-        if not any(partial.iterdir()):
-            msg = f"nothing was written to {folder}; the job had no samples"
-            raise ValueError(msg)
-        with suppress(FileNotFoundError):
-            folder.replace(old)  # not emptied in place: a folder under its final name is always whole
-        partial.replace(folder)
+        _exchange(partial, folder, old)
     finally:
         _remove(partial)
         _remove(old)
+
+
+@contextmanager
+def resumable_folder(folder: Path, key: str) -> Iterator[Path]:
+    """As `finished_folder`, but what was written to it before a kill or an error is in it at the next try.
+
+    Only what has its final name is kept, so write each file with `finished_file`; the last file of a sample
+    then says that the sample is done.
+
+    Args:
+        folder: The folder.
+        key: Names what the content is made from, in characters for file names. What was left unfinished under
+            another key is deleted.
+
+    Raises:
+        ValueError: Nothing was written.
+
+    Example:
+        >>> place = Path(tempfile.mkdtemp()) / "maps"
+        >>> with suppress(KeyboardInterrupt), resumable_folder(place, "a1") as partial:
+        ...     _ = (partial / "first.txt").write_text("1")
+        ...     raise KeyboardInterrupt
+        >>> with resumable_folder(place, "a1") as partial:
+        ...     [path.name for path in partial.iterdir()]
+        ['first.txt']
+    """
+    _remove_abandoned(folder)
+    partial = folder.with_name(f".{folder.name}.{UNFINISHED}-{key}")
+    for other in folder.parent.glob(f".{glob.escape(folder.name)}.{UNFINISHED}-*"):
+        if other != partial:
+            _remove(other)
+    partial.mkdir(parents=True, exist_ok=True)
+    _remove_begun(partial)
+    old = folder.with_name(f".{folder.name}.{PARTIAL}-{os.getpid()}-old")
+    try:
+        yield partial
+        _remove_begun(partial)
+        _exchange(partial, folder, old)
+    finally:
+        _remove(old)
+
+
+def _exchange(partial: Path, folder: Path, old: Path) -> None:
+    """Give a filled folder its final name; what had it before is moved away.
+
+    Raises:
+        ValueError: Nothing is in it.
+    """
+    if not any(partial.iterdir()):
+        msg = f"nothing was written to {folder}; the job had no samples"
+        raise ValueError(msg)
+    with suppress(FileNotFoundError):
+        folder.replace(old)  # not emptied in place: a folder under its final name is always whole
+    partial.replace(folder)
+
+
+def _remove_begun(folder: Path) -> None:
+    """Delete what lies below a folder under temporary names."""
+    for path in sorted(folder.rglob(f".*.{PARTIAL}-*"), reverse=True):
+        _remove(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:
