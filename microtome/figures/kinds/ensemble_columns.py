@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """An ensemble as columns: one image, the map of each member, their mean and its segmentation."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,10 @@ TITLE = 0.22
 """Room above a picture, inches."""
 LARGEST = 1.15
 """Side of a member's map, inches."""
+LETTERS = 24
+"""Of a line of a title; longer ones of the mean would end beyond the figure."""
+LINE = 0.13
+"""Height of a further line, inches."""
 
 
 @styled
@@ -75,18 +80,20 @@ def _draw(image: NDArray, maps: dict[str, NDArray], labels: dict[str, str], data
     ensemble, *members = maps
     side = min(LARGEST, DOUBLE_COLUMN / (COLUMNS + GAP * (COLUMNS - 1)))
     aspect = image.shape[0] / image.shape[1]
-    height = len(members) * (side * aspect + TITLE)
+    titles = {run: textwrap.fill(label, LETTERS) for run, label in labels.items()}
+    lines = max(titles[run].count("\n") for run in members)
+    height = len(members) * (side * aspect + TITLE + lines * LINE)
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=data_kind)
     grid = figure.add_gridspec(len(members), COLUMNS, wspace=GAP)
     first, last = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[:, -1])
     show_image(first, image)
     first.set_title("input", loc="center")
     show_image(last, maps[ensemble])
-    last.set_title(labels[ensemble], loc="center")
+    last.set_title(titles[ensemble], loc="center")
     for row, run in enumerate(members):
         axes = figure.add_subplot(grid[row, 1])
         show_image(axes, maps[run])
-        axes.set_title(labels[run], loc="center")
+        axes.set_title(titles[run], loc="center")
         _join(figure, first, axes)
         _join(figure, axes, last)
     return figure
