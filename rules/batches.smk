@@ -5,7 +5,7 @@ def folders(kind, *parts):
     def inputs(wildcards):
         found = plan(wildcards)
         batches = found.batches_of(wildcards.split, *parts)
-        if kind == "targets":
+        if kind in ("targets", "patches"):
             batches = found.labelled(batches)
         return expand(
             at.study(f"{kind}/{{batch}}"), study=wildcards.study, batch=batches
@@ -20,13 +20,14 @@ def images_of(wildcards):
 
 
 def seen_images(*parts):
-    """An input function: the images that a run sees, of one batch or of all batches of these parts."""
+    """An input function: the images that a run sees, of one batch or of all batches of these parts with labels."""
 
     def inputs(wildcards):
         name = at.study(images_of(wildcards))
         if not parts:
             return name.format(study=wildcards.study, batch=wildcards.batch)
-        batches = plan(wildcards).batches_of(wildcards.split, *parts)
+        found = plan(wildcards)
+        batches = found.labelled(found.batches_of(wildcards.split, *parts))
         return expand(name, study=wildcards.study, batch=batches)
 
     return inputs

@@ -126,7 +126,17 @@ wildcard_constraints:
         sorted({name for plan in PLANS.values() for name in plan.study.external})
     )
     or "(?!)",
-    run=runs_of("ensemble", "calibrated", "plain", "borrowed"),
+    run=runs_of("ensemble", "calibrated", "plain", "kept", "borrowed"),
+
+
+def served(rule):
+    """A regular expression of the studies that have this rule; a modality may have others in its place."""
+    names = (
+        name
+        for name, found in PLANS.items()
+        if rule not in modalities.replaced(found.study)
+    )
+    return "|".join(names) or "(?!)"
 
 
 def shipped(name):

@@ -12,6 +12,8 @@ rule evaluate:
         at.log("evaluate", "study", "split", "run", "seed"),
     benchmark:
         at.times("evaluate", "study", "split", "run", "seed")
+    wildcard_constraints:
+        study=served("evaluate"),
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -2,6 +2,7 @@
 import microtome.study.modalities.cubes
 import microtome.study.modalities.stains
 import microtome.workflow.states.cubes
+import microtome.workflow.states.slides
 import microtome.workflow.states.stains
 
 
@@ -77,3 +78,9 @@ def packed_stains(wildcards):
     """The normalizations of a packed model."""
     found = asked("images")
     return modalities.stains.applied(found.plan, found.run)
+
+
+def slide_studies():
+    """A regular expression of the studies of slides."""
+    names = (name for name, found in PLANS.items() if found.study.slides is not None)
+    return "|".join(names) or "(?!)"

@@ -8,6 +8,8 @@ rule segment:
         at.log("segment", "study", "split", "run", "seed", "batch"),
     benchmark:
         at.times("segment", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        study=served("segment"),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -32,6 +34,8 @@ rule export_objects:
         at.log("export_objects", "study", "split", "run", "seed", "batch"),
     benchmark:
         at.times("export_objects", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        study=served("export_objects"),
     conda:
         "../envs/imaging.yaml"
     threads: 1

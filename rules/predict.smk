@@ -10,6 +10,7 @@ rule predict:
     benchmark:
         at.times("predict", "study", "split", "run", "seed", "batch")
     wildcard_constraints:
+        study=served("predict"),
         run=runs_of("plain", "borrowed"),
     conda:
         "../envs/torch.yaml"

@@ -9,6 +9,8 @@ rule import_images:
         at.log("import_images", "study", "batch"),
     benchmark:
         at.times("import_images", "study", "batch")
+    wildcard_constraints:
+        study=served("import_images"),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -36,6 +38,8 @@ rule rasterize_targets:
         at.log("rasterize_targets", "study", "batch"),
     benchmark:
         at.times("rasterize_targets", "study", "batch")
+    wildcard_constraints:
+        study=served("rasterize_targets"),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -105,6 +109,8 @@ rule extract_patches:
         at.log("extract_patches", "study", "batch"),
     benchmark:
         at.times("extract_patches", "study", "batch")
+    wildcard_constraints:
+        study=served("extract_patches"),
     conda:
         "../envs/imaging.yaml"
     threads: 1

@@ -34,6 +34,19 @@ rule train:
         "../scripts/train.py"
 
 
+# Training that keeps several epochs, of which a later rule makes one the model.
+use rule train as train_kept with:
+    output:
+        kept=directory(at.run("kept")),
+        history=at.run("history.tsv"),
+    log:
+        at.log("train_kept", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("train_kept", "study", "split", "run", "seed")
+    wildcard_constraints:
+        run=runs_of("kept"),
+
+
 # A run that is not trained: the weights of another run, for another view of the images.
 rule borrow_weights:
     input:

@@ -10,7 +10,7 @@ from microtome.workflow.resources import count_gpus, held_mb
 
 processes = count_gpus(snakemake.resources) or snakemake.config.get("gpus", 1)
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    folder = Path(snakemake.output.weights).parent
+    folder = Path(snakemake.output.history).parent
     files = ([Path(path) for path in snakemake.input[name]] for name in ("patches", "images", "targets"))
     train_run(
         options,

@@ -73,10 +73,15 @@ class _Run(Section):
 
     @property
     def kind(self) -> str:
-        """How the run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights."""
+        """How the run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights.
+
+        `kept`: training leaves several epochs, of which a later rule makes one the model.
+        """
         if self.weights_of is not None or self.is_ensemble:
             return "borrowed" if self.weights_of is not None else "ensemble"
-        return "plain" if self.calibration.kind == "none" else "calibrated"
+        if self.calibration.kind != "none":
+            return "calibrated"
+        return "kept" if self.training.select is not None and self.training.select.keep else "plain"
 
 
 class Run(*modalities.options("RunOptions"), _Run):

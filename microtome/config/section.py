@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, create_model
 from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -71,3 +71,35 @@ def option(default: Any, description: str, **limits: Any) -> Any:
     Limits are what else `pydantic.Field` takes, such as `ge=0`.
     """
     return Field(default, description=description, **limits)
+
+
+class OfClass(Section):
+    """A section that is about one class, see `with_class`."""
+
+    @property
+    def of(self) -> Any:
+        """The name of the class; None where none is needed and none is given."""
+        return getattr(self, "class")
+
+
+def with_class(base: type[Section], description: str, *, needed: bool = True) -> Any:
+    """A section with one option more, `class`, which names one of the study's classes.
+
+    The word cannot be an attribute in Python: `OfClass.of` reads it, dumps have it under its own name.
+
+    Args:
+        base: The section without it, an `OfClass`, whose name begins with an underscore.
+        description: What the class is for.
+        needed: Whether it has to be given; otherwise it may be None, and is by default.
+
+    Example:
+        >>> class _Wanted(OfClass):
+        ...     keep: int = option(5, "epochs")
+        >>> Wanted = with_class(_Wanted, "what is wanted")
+        >>> wanted = Wanted.model_validate({"class": "tumour"})
+        >>> wanted.of, wanted.model_dump()
+        ('tumour', {'keep': 5, 'class': 'tumour'})
+    """
+    name, doc = base.__name__.removeprefix("_"), base.__doc__
+    more = {"class": (str, option(..., description)) if needed else (str | None, option(None, description))}
+    return create_model(name, __base__=base, __doc__=doc, __module__=base.__module__, **more)

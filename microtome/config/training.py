@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from microtome.config.section import Section, option
+from microtome.config.section import OfClass, Section, option, with_class
 
 HELD_IMAGE = 512 * 2**20
 """Bytes; larger images are never held in memory while a network is trained."""
@@ -31,6 +31,21 @@ class Schedule(Section):
     warmup: NonNegativeInt = option(0, "epochs of linear warm-up")
 
 
+class _Select(OfClass):
+    """The best epochs by a metric of a class, counted over all pixels that validate."""
+
+    metric: Literal["iou", "dice"] = option("iou", "what is counted, of the class against the others, at 0.5")
+    keep: PositiveInt | None = option(
+        None,
+        "so many of the best epochs are kept, for a later rule to choose; null: the best one is the model",
+    )
+
+
+Select = with_class(
+    _Select, "the class that epochs are chosen by; null: the mean over the classes", needed=False
+)
+
+
 class Training(Section):
     """One training run."""
 
@@ -43,3 +58,4 @@ class Training(Section):
     precision: Literal["auto", "fp32", "bf16"] = option("auto", "auto: bf16 on a GPU, fp32 on a CPU")
     channels_last: bool = option(True, "memory layout; faster on most machines")
     validate_every: PositiveInt = option(1, "epochs between two validations")
+    select: Select | None = option(None, "which epoch is the best; null: that of the least validation loss")

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cache
 from math import isclose
 from pathlib import Path
 from posixpath import normpath
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from microtome.faults import Fault
 from microtome.files import finished_file, sha256_of_bytes
@@ -40,12 +41,13 @@ SAME_MPP = 0.05
 """Pixel sizes of sheet and file differ by rounding, or by the calibration of an objective."""
 COLOURED = (3, 4)
 """Channels of masks that are drawn in colours."""
+T = TypeVar("T")
 Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
 """The fields of a header, in order."""
 READERS = ("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson")
-"""Modules of `io` whose change makes what is remembered worthless."""
+"""Modules of `io` whose change makes what is remembered worthless, beside those in its folders."""
 READERS_FOLDER = Path(__file__).parents[1] / "io"
 _known: dict[Key, Values] = {}
 
@@ -59,13 +61,16 @@ class Size:
     channels: int = 0
 
 
-def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Fault]:
+def check_files(
+    samples: Iterable[Sample], sheet: Path, data: Data, reader: ModuleType | None = None
+) -> list[Fault]:
     """Compare what the headers of the files say with the study and with one another.
 
     Args:
         samples: Samples with resolved paths.
         sheet: The sheet, for messages.
         data: What the study says of its data.
+        reader: The modality that reads all images (`modalities.reader`); None: each by its ending.
 
     Returns:
         A fault for each file that is absent, unreadable, of another size or with other channels; one fault
@@ -73,7 +78,7 @@ def check_files(samples: Iterable[Sample], sheet: Path, data: Data) -> list[Faul
     """
     found: dict[tuple[str, str, str], tuple[Fault, list[int]]] = {}
     for sample in samples:
-        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data):
+        for fault in _check_sample(sample, f"{sheet}:{sample.row}", data, reader):
             key = (fault.where.rpartition(" ")[2], fault.found, fault.expected)
             found.setdefault(key, (fault, []))[1].append(sample.row)
     return [_with_rows(fault, rows) for fault, rows in found.values()]
@@ -92,8 +97,9 @@ def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
     return replace(fault, found=further)
 
 
-def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
-    image = yield from _look_at_image(sample, where, data)
+def _check_sample(sample: Sample, where: str, data: Data, reader: ModuleType | None) -> Iterator[Fault]:
+    look_at = reader.look_at_sample if reader else _look_at_image
+    image = yield from look_at(sample, where, data)
     label = (yield from _look_at_label(sample, f"{where} label")) if sample.label else None
     if label:
         yield from _check_label(label, sample, f"{where} label", data)
@@ -105,14 +111,15 @@ def _check_sample(sample: Sample, where: str, data: Data) -> Iterator[Fault]:
         yield from check(sample, where, image)
 
 
-def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:
+def image_bytes(sample: Sample, data: Data, reader: ModuleType | None = None) -> tuple[int, int] | None:
     """Pixels and bytes of a sample's image once it is imported; None where no sound header is there.
 
     Args:
         sample: Sample with resolved paths.
         data: What the study says of its data.
+        reader: The modality that reads all images, if one does.
     """
-    looked = _look_at_image(sample, "", data)
+    looked = (reader.look_at_sample if reader else _look_at_image)(sample, "", data)
     try:
         while True:
             next(looked)
@@ -120,7 +127,7 @@ def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:
         size = end.value
     if size is None:
         return None
-    plain = modalities.of_suffix(sample.image) is None
+    plain = reader is None and modalities.of_suffix(sample.image) is None
     dtype = (data.dtype or header_of(sample.image).dtype) if plain else "uint8"
     bits = int("".join(filter(str.isdigit, dtype)) or 8)
     pixels = size.height * size.width
@@ -289,6 +296,22 @@ def header_of(path: str) -> ImageHeader:
     return images.ImageHeader(**dict(zip(names, _known[key], strict=True)))
 
 
+def recalled(kind: str, path: str, read: Callable[[Path], T], made: type[T]) -> T:
+    """What a reader of a modality says of a file, read again when the file changes.
+
+    Args:
+        kind: Name of the reader; what one said is not taken for what another did.
+        path: The file, or a folder.
+        read: Reads the header, a dataclass whose fields JSON can hold; its errors are not remembered.
+        made: The dataclass.
+    """
+    status = Path(path).stat()
+    key = (f"{kind} of {path}", status.st_mtime_ns, status.st_size)
+    if key not in _known:
+        _known[key] = astuple(read(Path(path)))
+    return made(*_known[key])
+
+
 def names_of(path: str, where: str) -> Generator[Fault, None, dict[tuple[str, str], int]]:
     """The names and object types in a file of outlines, with their numbers; yields what is wrong with it.
 
@@ -351,4 +374,5 @@ def _save(file: Path) -> None:
 
 
 def _readers_digest() -> str:
-    return sha256_of_bytes(b"".join((READERS_FOLDER / f"{name}.py").read_bytes() for name in READERS))
+    files = [*(READERS_FOLDER / f"{name}.py" for name in READERS), *sorted(READERS_FOLDER.glob("*/*.py"))]
+    return sha256_of_bytes(b"".join(file.read_bytes() for file in files))

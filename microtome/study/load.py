@@ -8,6 +8,7 @@ at once and its splits are made once.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -81,7 +82,7 @@ def load_plans(
             faults += [*draft.faults, *grouped(found.faults)]
             if draft.study and found.is_whole:
                 root = _root(draft.study, workflow)
-                public = _public_faults(draft.study.data, found, root, mirror) if look_at_files else []
+                public = _public_faults(draft.study, found, root, mirror) if look_at_files else []
                 faults += grouped(public)
                 faults += _faults_beside_study(draft, found)
                 faults += grouped(_label_faults(draft.study, found, root)) if look_at_files else []
@@ -112,6 +113,7 @@ def inspect_draft(draft: Draft, *, look_at_files: bool = True) -> Inspected:
     unknown = [] if study or not data.dataset else check_dataset(data, draft.places)
     needed = study.needed_parts if study else ("train", "test")
     options = {"place": draft.places, "look_at_files": look_at_files, "needed": needed}
+    options |= {"reader": modalities.reader(plain)}
     found = inspect_data(data, split, sheet=sheet, **options)
     return replace(found, faults=[*unknown, *found.faults])
 
@@ -124,10 +126,12 @@ def inspect_data(
     place: Place = ".".join,
     look_at_files: bool = True,
     needed: Sequence[str] = PARTS,
+    reader: ModuleType | None = None,
 ) -> Inspected:
     """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
 
-    The sheet of a phantom is its study file; `needed` are the parts that may not be empty.
+    The sheet of a phantom is its study file; `needed` are the parts that may not be empty; `reader` is the
+    modality that reads all images, if one does.
     """
     if data.source == "phantom":
         samples, faults = phantom_sheet(data.phantom), []
@@ -135,7 +139,7 @@ def inspect_data(
         samples, faults = inspect_sheet(sheet, data)
     is_whole, made = not faults, {}
     if data.source == "files" and look_at_files:
-        faults = faults + _own_file_faults(samples, sheet, data, place)
+        faults = faults + _own_file_faults(samples, sheet, data, place, reader)
     if is_whole:
         try:
             options = {"sheet": sheet, "column": data.group_by, "place": place, "needed": needed}
@@ -145,23 +149,26 @@ def inspect_data(
     return Inspected(sheet, samples, made, faults, is_whole)
 
 
-def _own_file_faults(samples: Sequence[Sample], sheet: Path, data: Data, place: Place) -> list[Fault]:
+def _own_file_faults(
+    samples: Sequence[Sample], sheet: Path, data: Data, place: Place, reader: ModuleType | None
+) -> list[Fault]:
     """Look for the folder of the user's own files, and at the header of each."""
     root = sheet_root(sheet, data)
     if samples and not root.is_dir():
         expected = f"the folder that the paths in {sheet} start from"
         return [Fault(place(("data", "root")), f"'{root}', which is no folder", expected)]
-    return check_files(resolve(samples, root), sheet, data)
+    return check_files(resolve(samples, root), sheet, data, reader)
 
 
-def _public_faults(data: Data, found: Inspected, root: Path, mirror: Path | None) -> list[Fault]:
+def _public_faults(study: Study, found: Inspected, root: Path, mirror: Path | None) -> list[Fault]:
     """What is wrong with those files of a public data set that are there; the others will be fetched."""
+    data, reader = study.data, modalities.reader(dict(study))
     if data.source != "public":
         return []
     folders, present = (root, mirror / str(data.dataset) if mirror else root), []
     for same in zip(*(resolve(found.samples, folder) for folder in folders), strict=True):
         present += [s for s in same if all(Path(path).is_file() for path in (s.image, s.label) if path)][:1]
-    return check_files(present, found.sheet, data)
+    return check_files(present, found.sheet, data, reader)
 
 
 def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
@@ -177,7 +184,7 @@ def _faults_beside_study(draft: Draft, found: Inspected) -> list[Fault]:
 
 def _depth_faults(draft: Draft, found: Inspected, root: Path) -> list[Fault]:
     """What is wrong with the pixel types of the user's own images."""
-    if draft.study.data.source != "files":
+    if draft.study.data.source != "files" or modalities.reader(dict(draft.study)):
         return []
     return list(check_depths(draft.study, resolve(found.samples, root), found.sheet, draft.places))
 
@@ -201,7 +208,9 @@ def _label_faults(study: Study, found: Inspected, root: Path) -> list[Fault]:
 
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
     samples = {sample.sample: sample for sample in found.samples}
-    batches = splits.batches(list(samples), found.splits, study.data.batch_size) if found.splits else {}
+    weak = {name for name, sample in samples.items() if sample.is_weak}
+    size = study.data.batch_size
+    batches = splits.batches(list(samples), found.splits, size, weak=weak) if found.splits else {}
     return StudyPlan(study, scale, samples, root, found.splits, batches)
 
 

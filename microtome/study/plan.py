@@ -74,6 +74,11 @@ class StudyPlan:
         """The samples of a part, in the sheet's order."""
         return [name for name in self.samples if self.splits[split][name] == part]
 
+    @cache  # noqa: B019
+    def learnt(self, split: str, part: str) -> list[str]:
+        """The samples of a part that have a label to learn from, or to validate by."""
+        return [name for name in self.members(split, part) if self.samples[name].label]
+
     @cached_property
     def evaluated_parts(self) -> dict[str, Parts]:
         """The part of each labelled sample that is evaluated, by split."""
@@ -98,7 +103,8 @@ class StudyPlan:
         """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
         settings, batches = self.study.runs[run], self.batches_of(split, *self.study.evaluate.parts)
         calibrated = settings.kind == "calibrated"
-        folders = ["predictions", "segmentations", *["raw_predictions"] * calibrated]
+        segmented = "segment" not in modalities.replaced(self.study)
+        folders = ["predictions", *["segmentations"] * segmented, *["raw_predictions"] * calibrated]
         folders += ["uncertainty"] * settings.uncertainty
         maps = [f"{folder}/{batch}" for folder in folders for batch in batches]
         return maps + ["calibration.json"] * calibrated

@@ -46,6 +46,16 @@ class Sample:
     more: Mapping[str, str] = field(default_factory=dict, hash=False)
     row: int = field(default=0, compare=False)
 
+    @property
+    def is_weak(self) -> bool:
+        """Whether it has no label to learn from, but one that says less (of a modality that has such).
+
+        Example:
+            >>> Sample("a", "a.png").is_weak
+            False
+        """
+        return self.label is None and any(self.more.get(name) for name in modalities.weak_columns())
+
     def cell(self, column: str) -> str | None:
         """What a column says, None where it is empty.
 

@@ -5,7 +5,7 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from microtome.config.study import Split
@@ -122,8 +122,12 @@ def _spelling(unit: str) -> str:
     return LEADING_ZEROS.sub("", whole[1] if whole else text)
 
 
-def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) -> list[Fault]:
-    """Refuse a sample without a label where one is learnt from."""
+def check_labels(parts: dict[str, str], samples: Sequence[Sample], sheet: Path) -> list[Fault]:
+    """Refuse a sample without a label where one is learnt from.
+
+    One label of `val` has to be there; what has only a weak one there serves to choose by.
+    """
+    validates = any(sample.label for sample in samples if parts[sample.sample] == "val")
     return [
         Fault(
             f"{sheet}:{sample.row} label",
@@ -131,7 +135,9 @@ def check_labels(parts: dict[str, str], samples: Iterable[Sample], sheet: Path) 
             "the path of its label; only samples of part 'test' may go without",
         )
         for sample in samples
-        if sample.label is None and parts[sample.sample] in LABELLED_PARTS
+        if sample.label is None
+        and parts[sample.sample] in LABELLED_PARTS
+        and not (sample.is_weak and validates and parts[sample.sample] == "val")
     ]
 
 
@@ -225,10 +231,13 @@ def _check_complete(parts: Parts, needed: Sequence[str], sheet: Path) -> list[Fa
     return [Fault(str(sheet), f"no sample in part '{part}'", expected) for part in absent]
 
 
-def batches(names: Sequence[str], splits: dict[str, Parts], size: int) -> dict[str, list[str]]:
+def batches(
+    names: Sequence[str], splits: dict[str, Parts], size: int, *, weak: Collection[str] = ()
+) -> dict[str, list[str]]:
     """Group samples into jobs of at most `size`, so that a job holds samples of one part only.
 
-    A sample added to the test part then leaves the training batches, and so the training, untouched.
+    A sample added to the test part then leaves the training batches, and so the training, untouched; so does
+    one added to another part without a label to learn from, which is one of the `weak`.
 
     Returns:
         Batch name to sample names, in the sheet's order as the names are.
@@ -236,12 +245,16 @@ def batches(names: Sequence[str], splits: dict[str, Parts], size: int) -> dict[s
     Example:
         >>> batches(["a", "b", "c"], {"main": {"a": "train", "b": "train", "c": "test"}}, 1)
         {'train-0': ['a'], 'train-1': ['b'], 'test-0': ['c']}
+        >>> batches(["a", "b"], {"main": {"a": "val", "b": "val"}}, 2, weak={"b"})
+        {'val-0': ['a'], 'weakval-0': ['b']}
     """
     classes: dict[str, list[str]] = {}
     for name in names:
         parts = [split[name] for split in splits.values()]
         folds = [key.replace("fold-", "fold") for key, split in splits.items() if split[name] == "test"]
-        classes.setdefault(parts[0] if len(parts) == 1 else folds[0], []).append(name)
+        key = parts[0] if len(parts) == 1 else folds[0]
+        learnt = name not in weak or parts == ["test"]
+        classes.setdefault(key if learnt else f"weak{key}", []).append(name)
     return {
         f"{key}-{start // size}": members[start : start + size]
         for key, members in classes.items()

@@ -32,7 +32,7 @@ def held_bytes(plan: StudyPlan, split: str, run: str) -> int:
 
     An image whose header is not there yet counts as `UNKNOWN`; a job never holds more than it asks for.
     """
-    names = [name for part in ("train", "val") for name in plan.members(split, part)]
+    names = [name for part in ("train", "val") for name in plan.learnt(split, part)]
     looked_at = names[:: -(-len(names) // MOST_HEADERS) or 1]
     total = sum(_sample_bytes(plan, run, name) for name in looked_at)
     return total * len(names) // max(len(looked_at), 1)
@@ -58,6 +58,6 @@ def _size(plan: StudyPlan, name: str) -> tuple[int, int] | None:
     data = plan.study.data
     if plan.data_kind != "phantom":
         (sample,) = resolve([plan.samples[name]], Path(plan.root))
-        return image_bytes(sample, data)
+        return image_bytes(sample, data, modalities.reader(dict(plan.study)))
     side = getattr(data.phantom, "size", None)
     return None if side is None else (side**2, side**2 * data.channels)

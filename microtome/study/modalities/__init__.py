@@ -5,9 +5,12 @@ A modality is a module of this folder (or of a project's `plugins/study/modaliti
 same name in `config/modalities` for its options. It may define, leaving out what does not concern it:
 
 * `COLUMNS: Mapping[str, type]`: its columns of the sample sheet; `Path` for files.
+* `WEAK: frozenset[str]`: those of them with labels that runs are chosen by, and none is trained on.
 * `fill_cells(cells) -> cells`: cells that follow from others.
 * `SUFFIXES: frozenset[str]` and `look_at_image(path, where, data)`: files that may stand in column `image`
   and whose headers it reads (a generator of faults that returns a `Size` or None).
+* `SECTION: str` and `look_at_sample(sample, where, data)`: the section of a study file by which all images of
+  the study are files that it reads, whatever their ending; likewise a generator, of the size or None.
 * `data_files(path) -> list[Path]`: further files that belong to a file.
 * `check_files(sample, where, image)`: faults of the headers of its files; `image` is the image's size.
 * `check_samples(study, samples, sheet)`: faults of rows that do not go with the study file.
@@ -22,6 +25,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
   has no view of its.
 * `pictures(plan, batch) -> str | None`: the folder of pictures made from other files and imported as images.
 * `training(study, run) -> Mapping`: options of the study that training the run depends on.
+* `replaces(study) -> frozenset[str]`: the rules in whose place it has rules of its own for the study.
 * `take_files(files, study, runs, is_rendered) -> Taken`: which files of a folder are images of its, where
   trained runs are applied to new images; `is_rendered`: whether the pictures of training were made from them.
 * `is_rendered(plan) -> bool`: whether the pictures of a study are made from other files of its.
@@ -32,12 +36,25 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microtome.faults import Fault
 from microtome.registry import load_all, search_path
 
-__all__ = ["Taken", "ask", "column_groups", "columns", "of_suffix", "path_columns"]
+if TYPE_CHECKING:
+    from microtome.config.study import Study
+
+__all__ = [
+    "Taken",
+    "ask",
+    "column_groups",
+    "columns",
+    "of_suffix",
+    "path_columns",
+    "reader",
+    "replaced",
+    "weak_columns",
+]
 __path__ = search_path(__name__, __path__)
 
 
@@ -89,3 +106,26 @@ def of_suffix(path: str) -> ModuleType | None:
     """The modality that reads files of this ending, None for plain images."""
     suffix = Path(path).suffix.lower()
     return next((module for module in load_all(__name__) if suffix in getattr(module, "SUFFIXES", ())), None)
+
+
+@cache
+def weak_columns() -> frozenset[str]:
+    """The columns that hold labels which nothing is trained on."""
+    return frozenset[str]().union(*(getattr(module, "WEAK", ()) for module in load_all(__name__)))
+
+
+def reader(options: Mapping[str, Any]) -> ModuleType | None:
+    """The modality that reads all images of a study, by the study's options; None: each by its ending."""
+    found = (module for module in load_all(__name__) if hasattr(module, "SECTION"))
+    return next((module for module in found if options.get(module.SECTION) is not None), None)
+
+
+def replaced(study: "Study") -> frozenset[str]:
+    """The rules that modalities have rules of their own for, in the place of the study's.
+
+    Example:
+        >>> from microtome.config.study import Data, Study
+        >>> replaced(Study(name="s", title="S", data=Data(source="phantom", classes={"a": 0, "b": 1})))
+        frozenset()
+    """
+    return frozenset[str]().union(*(replaces(study) for replaces in ask("replaces")))

@@ -24,7 +24,9 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     """State of `train`."""
     settings = plan.study.runs[run]
     options = {field: getattr(settings, field).model_dump(mode="json") for field in LEARNT}
-    parts = {part: plan.members(split, part) for part in ("train", "val")}
+    if settings.training.select is None:  # chosen by the loss: as it was before there was a choice
+        options["training"].pop("select")
+    parts = {part: plan.learnt(split, part) for part in ("train", "val")}
     data = {"parts": parts, "classes": plan.classes, "data_source": plan.data_kind}
     data |= {"activation": settings.activation}
     for training in modalities.ask("training"):

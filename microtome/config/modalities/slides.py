@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""Options of whole slides: the lattice that networks see, tissue, sections, and how sections are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
+
+from microtome.config.section import OfClass, Probability, Section, option, refuse, with_class
+from microtome.faults import Fault, nearest
+
+if TYPE_CHECKING:
+    from microtome.config.run import Run
+    from microtome.config.study import Study
+    from microtome.config.yaml import Places
+
+RGB = 3
+Tolerance = Annotated[float, Field(ge=0, lt=0.5)]
+
+
+class Tissue(Section):
+    """Where the glass of a slide carries tissue."""
+
+    kind: Literal["glass", "whole"] = option(
+        "glass", "glass: what is darker or more coloured than the glass around it; whole: all of the slide"
+    )
+    mpp: PositiveFloat = option(8.0, "µm per pixel of the mask")
+    closing: NonNegativeFloat = option(40.0, "gaps up to this width are closed, µm")
+    holes: NonNegativeFloat = option(20_000.0, "smaller holes are filled, µm²")
+    least_area: NonNegativeFloat = option(100_000.0, "smaller pieces are dropped, µm²")
+
+
+class Sections(Section):
+    """The boxes that are evaluated, where the sheet's column `sections` names none."""
+
+    kind: Literal["proposed", "whole"] = option(
+        "proposed", "proposed: pieces of tissue that lie close together; whole: the slide is one section"
+    )
+    gap: NonNegativeFloat = option(200.0, "proposed: pieces that are nearer than this are one section, µm")
+    margin: NonNegativeFloat = option(0.0, "proposed: the box is wider than its tissue by this, µm")
+    least_area: NonNegativeFloat = option(0.0, "proposed: sections with less tissue are left out, µm²")
+    names: dict[str, tuple[str, ...]] = option(
+        {}, "class: what files of sections call it, such as {tumor: [Tumor, BCC]}; its own name always counts"
+    )
+
+
+class Slides(Section):
+    """From slides, which stay where they are, to the pixels that networks see."""
+
+    mpp: PositiveFloat = option(..., "µm per pixel that networks see")
+    tolerance: Tolerance = option(
+        0.05, "relative: a level of the slide that is so near to `mpp` is read as it is, without resampling"
+    )
+    crop: bool = option(
+        True,
+        "to the bounds that the file gives, as QuPath does; false: the whole canvas (QuPath `--no-crop`)",
+    )
+    decode: Literal["exact", "half"] = option(
+        "exact",
+        "half: where half the resolution is wanted, JPEG tiles are decoded at half size (a smaller DCT), "
+        "which takes less time and differs by about a grey level",
+    )
+    tissue: Tissue = option(Tissue(), "where the glass carries tissue")
+    sections: Sections = option(Sections(), "the boxes that are evaluated")
+
+
+class _Calls(OfClass):
+    """Which sections a run calls: those with a connected region as probable and as large as chosen.
+
+    Threshold and area are chosen, with the epoch, by the F-beta score on the sections of the part `val`.
+    """
+
+    thresholds: tuple[Probability, ...] = option(
+        tuple(round(0.05 * i, 2) for i in range(1, 20)),
+        "probabilities that are tried, ascending",
+        min_length=1,
+    )
+    areas: tuple[NonNegativeFloat, ...] = option(
+        tuple(1280.0 * i for i in range(17)),
+        "least areas of a region that are tried, µm², ascending",
+        min_length=1,
+    )
+    beta: PositiveFloat = option(1.5, "of the F-beta score; above 1 sensitivity counts more")
+    connectivity: Literal[4, 8] = option(8, "neighbours of a pixel in a region")
+
+    @field_validator("thresholds", "areas")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        """Each value once, the smallest first."""
+        if any(one >= other for one, other in pairwise(value)):
+            refuse("ascending values, each once")
+        return value
+
+
+Calls = with_class(_Calls, "the class that sections are called for")
+
+
+class StudyOptions(Section):
+    """The slides of a study."""
+
+    slides: Slides | None = option(None, "whole slides: pixel size, tissue, sections")
+
+
+class RunOptions(Section):
+    """How a run calls sections."""
+
+    calls: Calls | None = option(None, "slides: how sections are called; null: none are")
+
+
+def check(study: Study, places: Places) -> Iterator[Fault]:
+    """What slides need of a study, and calls of sections in a study that has no slides."""
+    if study.slides is not None:
+        yield from _check_data(study, places)
+        for name in study.slides.sections.names.keys() - study.data.classes.keys():
+            where = places(("slides", "sections", "names", name))
+            yield Fault(where, f"'{name}'", nearest(name, study.data.classes))
+    for name, run in study.runs.items():
+        if study.slides is None and run.calls is not None:
+            expected = "null, as the study has no `slides`"
+            yield Fault(places.inside(("runs", name, "calls"), 1), "calls of sections", expected)
+        elif study.slides is not None:
+            yield from _check_run(study, name, run, places)
+
+
+def _check_data(study: Study, places: Places) -> Iterator[Fault]:
+    """Slides are read as RGB of 8 bits; their targets are classes."""
+    data = study.data
+    if data.channels != RGB:
+        yield Fault(places(("data", "channels")), str(data.channels), "3, as slides are read as RGB")
+    if data.dtype not in (None, "uint8"):
+        yield Fault(places(("data", "dtype")), f"'{data.dtype}'", "null, as slides are of 8 bits")
+    if study.targets.kind != "semantic":
+        expected = "'semantic', as annotations of slides are regions of classes"
+        yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)
+
+
+def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """A run on slides has a network, sees the slide, keeps epochs and calls sections."""
+    here = ("runs", name)
+    if run.is_ensemble:
+        expected = "a run with a network, as maps of slides are not averaged"
+        yield Fault(places((*here, "members")), "an ensemble", expected)
+        return
+    if run.calls is None:
+        expected = "how sections are called, such as {class: " + list(study.data.classes)[-1] + "}"
+        yield Fault(places(here), "no calls", expected)
+        return
+    if run.calls.of not in study.data.classes:
+        where = places.inside((*here, "calls", "class"), 2)
+        yield Fault(where, f"'{run.calls.of}'", nearest(run.calls.of, study.data.classes))
+    if run.input.zoom != 1:
+        where = places.inside((*here, "input", "zoom"), 2)
+        yield Fault(where, f"{run.input.zoom:g}", "1, as slides.mpp says what networks see")
+    if run.predict.window is None and run.network is not None:
+        where = places.inside((*here, "predict", "window"), 2)
+        yield Fault(where, "null", "pixels of a window, as slides are too large for the network as a whole")
+    lender = study.runs.get(run.weights_of or "")
+    if lender is not None and lender.calls is not None and lender.calls != run.calls:
+        where = places.inside((*here, "calls"), 1)
+        yield Fault(where, "other calls than those of the run whose weights it borrows", "the same")

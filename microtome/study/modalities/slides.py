@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: MIT
+"""Whole slides: their headers, the boxes of their sections, and the rules that slides have of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from math import isclose
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from microtome.faults import Fault
+from microtome.study.headers import OUTLINES, SAME_MPP, Size, absent, missing, names_of, reason, recalled
+
+if TYPE_CHECKING:
+    from microtome.config.study import Data, Study
+    from microtome.io.slides import SlideHeader
+    from microtome.study.plan import StudyPlan
+    from microtome.study.sample import Sample
+
+SECTION = "slides"
+"""The section of a study file by which all its images are slides."""
+COLUMNS = {"sections": Path}
+"""Boxes of the sections of a slide, with labels."""
+WEAK = frozenset(COLUMNS)
+BOXES = frozenset({".geojson", ".json", ".tsv"})
+"""Endings of files of boxes."""
+SEVERAL_FILES = frozenset({".dcm", ".mrxs", ".vms", ".vmu"})
+"""Endings of slides that lie in several files."""
+RULES = frozenset(
+    {
+        "import_images",
+        "rasterize_targets",
+        "extract_patches",
+        "predict",
+        "segment",
+        "evaluate",
+        "export_objects",
+    }
+)
+"""Rules that `rules/slides.smk` has others for."""
+RGB = 3
+
+
+def replaces(study: Study) -> frozenset[str]:
+    """The rules of images that are decoded once."""
+    return RULES if study.slides is not None else frozenset()
+
+
+def data_files(path: Path) -> list[Path]:
+    """The further files of a slide that has several: the series of a DICOM slide, the folder of an MRXS."""
+    if path.suffix.lower() not in SEVERAL_FILES and not path.is_dir():
+        return []
+    from microtome.io import slides
+
+    return [file for file in slides.data_files(path) if file != path]
+
+
+def look_at_sample(sample: Sample, where: str, data: Data) -> Generator[Fault, None, Size | None]:
+    """The size of a slide at its finest level, within its bounds; yields what is wrong with its header."""
+    header = yield from _look(sample.image, f"{where} image")
+    if header is None:
+        return None
+    kinds = {"type": (str(header.dtype), "uint8"), "channels": (header.channels, RGB)}
+    for what, (found, expected) in kinds.items():
+        if found != expected:
+            remedy = f"{what} {expected}, as slides are RGB of 8 bits; convert the slide"
+            yield Fault(f"{where} image", f"{what} {found} in '{sample.image}'", remedy)
+    yield from _check_mpp(sample, header, f"{where} mpp", data)
+    return Size(header.bounds.height, header.bounds.width, RGB)
+
+
+def _look(path: str, where: str) -> Generator[Fault, None, SlideHeader | None]:
+    from microtome.io import slides
+    from microtome.io.images import ImageError
+
+    if not Path(path).exists():
+        yield absent(Path(path), where, "a slide")
+        return None
+    try:
+        return recalled("slide", path, slides.header, slides.SlideHeader)
+    except (ImageError, OSError) as error:
+        expected = "a slide that can be read; copy the file again, or correct the path"
+        yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
+    return None
+
+
+def _check_mpp(sample: Sample, header: SlideHeader, where: str, data: Data) -> Iterator[Fault]:
+    """A pixel size has to be known, and one where two are said."""
+    if header.mpp is None and sample.mpp is None:
+        expected = "`mpp`, its micrometres per pixel, in this column, or in data.mpp for all slides"
+        yield Fault(where, f"nothing, nor does '{sample.image}' say it", expected)
+    elif header.mpp is not None and sample.mpp is not None and data.mpp_from is None:
+        wrong = [size for size in header.mpp if not isclose(size, sample.mpp, rel_tol=SAME_MPP)]
+        if wrong:
+            found = f"{sample.mpp:g} µm per pixel, where '{sample.image}' says {wrong[0]:g} µm"
+            yield Fault(where, found, "the same; or say which is right by data.mpp_from: sheet, or file")
+
+
+def check_files(sample: Sample, where: str, image: Size | None) -> Iterator[Fault]:
+    """The boxes of a slide lie inside it."""
+    if path := sample.more.get("sections"):
+        yield from _check_boxes(path, f"{where} sections", image)
+
+
+def _check_boxes(path: str, where: str, image: Size | None) -> Iterator[Fault]:
+    if wrong := missing(Path(path), where, "a file of boxes"):
+        yield wrong
+        return
+    if Path(path).suffix.lower() not in BOXES:
+        yield Fault(where, f"'{path}'", f"boxes with labels ({', '.join(sorted(BOXES))})")
+        return
+    from microtome.io.section_boxes import read_boxes
+
+    try:
+        boxes = read_boxes(Path(path))
+    except ValueError as error:
+        yield Fault(
+            where, f"'{path}', which cannot be read ({reason(error, path)})", "a complete file of boxes"
+        )
+        return
+    for number, box in enumerate(boxes, 1) if image else ():
+        if box.y < 0 or box.x < 0 or box.y + box.height > image.height or box.x + box.width > image.width:
+            found = (
+                f"box {number} of '{path}' (y {box.y:g}, x {box.x:g}, {box.height:g} x {box.width:g} pixels)"
+            )
+            expected = f"boxes inside the slide, {image.height} x {image.width} pixels at its finest level"
+            yield Fault(where, found, expected)
+
+
+def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Boxes of sections in a study that has no slides; labels of slides that are no annotations."""
+    for sample in samples:
+        where, boxes = f"{sheet}:{sample.row}", sample.more.get("sections")
+        if study.slides is None and boxes:
+            expected = "nothing, or the section `slides` in the study file"
+            yield Fault(f"{where} sections", f"'{boxes}'", expected)
+        if study.slides is not None and sample.label and Path(sample.label).suffix.lower() not in OUTLINES:
+            expected = f"annotations ({', '.join(sorted(OUTLINES))}), as labels of slides are outlines"
+            yield Fault(f"{where} label", f"'{sample.label}'", expected)
+        if study.slides is not None and sample.page:
+            yield Fault(f"{where} page", str(sample.page), "nothing, as pages of slides are their levels")
+
+
+def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Boxes of validated and tested slides, by which sections are called and measured; names of regions."""
+    if study.slides is None:
+        return
+    yield from _check_regions(study, samples, sheet)
+
+
+def _check_regions(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Names in `targets.regions` that no annotation has."""
+    regions = getattr(study.targets, "regions", {})
+    found: set[str] = set()
+    for sample in samples if regions else ():
+        if sample.label:
+            named = yield from names_of(sample.label, f"{sheet}:{sample.row} label")
+            found |= {name for name, _ in named}
+    listing = ", ".join(sorted(name for name in found if name)) or "none"
+    for region, names in regions.items():
+        if not found & set(names):
+            told = f"no annotation called {' or '.join(names)}, which is region '{region}' of targets.regions"
+            yield Fault(f"{sheet} label", told, f"one of the names found: {listing}")
+
+
+def may_fail(plan: StudyPlan, batch: str) -> bool:
+    """Whether a slide of a batch that cannot be read is recorded, as all of the batch are only tested."""
+    return all(parts[name] == "test" for parts in plan.splits.values() for name in plan.batches[batch])

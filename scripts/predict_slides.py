@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""Predict heat-maps of a batch of slides, and the areas in its sections."""
+
+from pathlib import Path
+
+from microtome.stages.slides.predict import predict_slides
+
+from microtome.workflow.job import job
+
+with job(snakemake.params.state, snakemake.log[0]) as options:
+    predict_slides(
+        options,
+        Path(snakemake.input.weights),
+        *(Path(snakemake.input[name]) for name in ("images", "tissue", "sections")),
+        Path(snakemake.output.folder),
+        device=snakemake.config.get("device", "auto"),
+        threads=snakemake.threads,
+        readers=snakemake.config.get("threads", {}).get("read", 1),
+    )
