@@ -79,6 +79,11 @@ class Axis:
             total[inside] += self.weights_at(index, inside)
         return total
 
+    def enlarged(self, factor: int, length: int) -> "Axis":
+        """The same windows on an image of `length` pixels, of which each of this axis has `factor`."""
+        starts = tuple(start * factor for start in self.starts)
+        return Axis(length, starts, np.repeat(self.weights, factor))
+
     def inside(self, index: int) -> slice:
         """The image positions that a window covers."""
         start = self.starts[index]

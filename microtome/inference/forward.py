@@ -32,6 +32,7 @@ class Forward:
         prepare: Last step before the network, e.g. bands to depth; None: nothing.
         precision: Number format of the network.
         margin: Pixels of context that the network consumes on each side.
+        reduction: Input pixels for each output pixel, along either axis.
     """
 
     model: Network
@@ -40,9 +41,10 @@ class Forward:
     prepare: Prepare | None
     precision: Precision
     margin: int
+    reduction: int = 1
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Probabilities (N, K, h, w) float32 of windows (N, C, h + 2 margin, w + 2 margin)."""
+        """Probabilities (N, K, h, w) / reduction, float32, of windows (N, C, h + 2 margin, w + 2 margin)."""
         total = None
         for view in self.views:
             maps = view.undo(self._probabilities(view.apply(windows)))
@@ -53,8 +55,8 @@ class Forward:
         inputs = windows if self.prepare is None else self.prepare(windows)
         with autocast(windows.device, self.precision):
             logits = self.model(inputs)
-        size = (windows.shape[-2] - 2 * self.margin, windows.shape[-1] - 2 * self.margin)
-        check_logits(logits, windows.shape[0], size)
+        height, width = ((side - 2 * self.margin) // self.reduction for side in windows.shape[-2:])
+        check_logits(logits, windows.shape[0], (height, width))
         return ACTIVATIONS[self.activation](logits.float())
 
 

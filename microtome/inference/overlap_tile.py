@@ -41,6 +41,7 @@ def predict(
     margin: int = 0,
     border: int = 0,
     divisor: int = 1,
+    reduction: int = 1,
     wanted: Wanted | None = None,
     fill: float = 0.0,
     classes: int | None = None,
@@ -72,15 +73,18 @@ def predict(
         border: Mirrored surroundings, pixels, that the grid of windows covers too, so that border pixels are
             seen by as many windows as inner ones.
         divisor: With window None, the image is mirrored up to a multiple of this.
+        reduction: Pixels of the image for each that the network returns, along either axis; the map is
+            stitched at its resolution, and windows start at multiples of it.
         wanted: Called as `wanted(y, x, height, width)`; windows for which it returns False are skipped and do
             not count.
         fill: Value of pixels under no window.
         classes: K; only needed if all windows may be skipped.
-        sink: Called as `sink(y, band)` with each finished band (K, rows, W), top to bottom.
+        sink: Called as `sink(y, band)` with each finished band (K, rows, W), top to bottom; `y` and the band
+            count pixels of the map.
         progress: Called as `progress(done, total)` with the number of windows after each batch.
 
     Returns:
-        Probability map (K, H, W) float32, or None with a sink.
+        Probability map (K, H, W) float32, or None with a sink; with a reduction r, (K, ⌈H / r⌉, ⌈W / r⌉).
 
     Raises:
         ValueError: An option is out of range, the network does not fit, or its output is not finite.
@@ -93,18 +97,19 @@ def predict(
     """
     source = ArraySource(source) if isinstance(source, np.ndarray) else source
     device = torch.device(device)
-    rows, columns = _plan(source, window, overlap, weights, gaussian_sigma, border, divisor)
+    rows, columns = _plan(source, window, overlap, weights, gaussian_sigma, border, divisor, reduction)
     if batch < 1 or margin < 0 or activation not in ACTIVATIONS:
         found = f"batch={batch}, margin={margin}, activation={activation!r}"
         msg = f"{found}: expected at least 1, at least 0, and one of {', '.join(ACTIVATIONS)}"
         raise ValueError(msg)
     check_model(model, device)
-    grid = Grid(rows, columns, _mask(rows, columns, wanted), batch)
-    reader = BandReader(source, grid, margin, normalize, device)
-    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin)
+    grid = Grid(rows, columns, _mask(rows, columns, reduction, wanted), batch)
+    inputs = _inputs(grid, source.shape[1:], reduction)
+    reader = BandReader(source, inputs, margin, normalize, device)
+    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin, reduction)
     forward = replace(forward, precision=_precision(forward, reader, precision))
-    work = BandPrediction(reader, forward, fill, classes, progress)
-    collected = Collected(source.shape[1:]) if sink is None else None
+    work = BandPrediction(reader, grid, forward, fill, classes, progress)
+    collected = Collected((rows.length, columns.length)) if sink is None else None
     with torch.inference_mode():
         for first, band in delivered(work.bands(), keep=sink is not None):
             (sink or collected)(first, band)
@@ -119,12 +124,14 @@ def _plan(
     sigma: float | None,
     border: int,
     divisor: int,
+    reduction: int,
 ) -> tuple[Axis, Axis]:
-    """Lay the windows out on both axes."""
-    if divisor < 1:
-        msg = f"found divisor={divisor}, expected at least 1"
+    """Lay the windows out on both axes, in pixels of the map."""
+    if divisor < 1 or reduction < 1:
+        msg = f"found divisor={divisor}, reduction={reduction}, expected at least 1"
         raise ValueError(msg)
-    whole = tuple(math.ceil((length + 2 * border) / divisor) * divisor for length in source.shape[1:])
+    multiple = math.lcm(divisor, reduction)
+    whole = tuple(math.ceil((length + 2 * border) / multiple) * multiple for length in source.shape[1:])
     overlap = 0 if window is None else overlap
     sides = whole if window is None else (window, window) if isinstance(window, int) else window
     axes = []
@@ -134,16 +141,29 @@ def _plan(
             expected = "an overlap that is a fraction below 1 or a whole number of pixels below the window"
             msg = f"window={window}, overlap={overlap}: expected at least 1 pixel and {expected}"
             raise ValueError(msg)
-        axes.append(plan_axis(length, side, overlap=pixels, border=border, weights=weights, sigma=sigma))
+        if side % reduction:
+            msg = f"window={window}: expected a multiple of {reduction}, by which the network reduces it"
+            raise ValueError(msg)
+        length, pixels, around = (math.ceil(each / reduction) for each in (length, pixels, border))
+        width = sigma and sigma / reduction
+        of_map = {"overlap": pixels, "border": around, "weights": weights, "sigma": width}
+        axes.append(plan_axis(length, side // reduction, **of_map))
     return axes[0], axes[1]
 
 
-def _mask(rows: Axis, columns: Axis, wanted: Wanted | None) -> NDArray[np.bool_]:
-    """Ask which windows are wanted: (rows, columns) bool."""
+def _mask(rows: Axis, columns: Axis, reduction: int, wanted: Wanted | None) -> NDArray[np.bool_]:
+    """Ask which windows are wanted, in pixels of the image: (rows, columns) bool."""
     if wanted is None:
         return np.ones((len(rows.starts), len(columns.starts)), bool)
-    size = rows.window, columns.window
-    return np.array([[bool(wanted(y, x, *size)) for x in columns.starts] for y in rows.starts])
+    size = rows.window * reduction, columns.window * reduction
+    starts = [[start * reduction for start in axis.starts] for axis in (rows, columns)]
+    return np.array([[bool(wanted(y, x, *size)) for x in starts[1]] for y in starts[0]])
+
+
+def _inputs(grid: Grid, size: tuple[int, int], reduction: int) -> Grid:
+    """The windows of a map on its image, of this size."""
+    rows, columns = grid.rows.enlarged(reduction, size[0]), grid.columns.enlarged(reduction, size[1])
+    return Grid(rows, columns, grid.mask, grid.batch)
 
 
 def _precision(forward: Forward, reader: BandReader, precision: str) -> Precision:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.inference.forward import Forward
+from microtome.inference.grid import Grid
 from microtome.inference.read_ahead import BandReader
 from microtome.inference.stitching import BandStitcher
 
@@ -19,6 +20,7 @@ class BandPrediction:
 
     Attributes:
         reader: Yields the input.
+        grid: Where the windows lie in the output; that of the reader, unless the network reduces them.
         forward: Turns windows into probabilities.
         fill: Value of pixels under no window.
         classes: K, if known.
@@ -26,6 +28,7 @@ class BandPrediction:
     """
 
     reader: BandReader
+    grid: Grid
     forward: Forward
     fill: float
     classes: int | None
@@ -36,7 +39,7 @@ class BandPrediction:
 
         The tensors change when the iteration goes on.
         """
-        grid, total = self.reader.grid, int(self.reader.grid.mask.sum())
+        grid, total = self.grid, int(self.grid.mask.sum())
         stitcher, following, done = None, 0, 0
         for group, band in self.reader.bands():
             for members in grid.batches(group):
@@ -73,7 +76,7 @@ class BandPrediction:
             msg = "all windows were skipped, so K is unknown; check what `wanted` returns, or give classes=K"
             raise ValueError(msg)
         example = torch.empty((1, self.classes, 1, 1), device=self.reader.device)
-        return BandStitcher(self.reader.grid, example=example, fill=self.fill)
+        return BandStitcher(self.grid, example=example, fill=self.fill)
 
 
 class Collected:
