@@ -48,7 +48,8 @@ class PyramidWriter:
 
     The file appears under its name when the block ends, and not at all if an error ends it. Equal pixels give
     equal bytes, in whatever parts they come. What is never written is `fill`. The pyramid ends with the level
-    that fits into one tile; a level is the mean of 2x2 pixels of the one before, rounded for whole numbers.
+    that fits into one tile; a level is the mean of 2x2 pixels of the one before, rounded for whole numbers,
+    or every second pixel of labels.
 
     Args:
         path: Target; its folder is made if missing.
@@ -58,6 +59,7 @@ class PyramidWriter:
         channels: Names of the channels, for viewers.
         origin: Place of the upper left corner of the image (y, x) in its slide, µm; None: nothing is said.
         fill: Value of the pixels that are never written.
+        labels: The values are labels, of which there is no mean.
         tile: Side of a tile, pixels, a multiple of 16.
         open_bytes: Upper bound of the tiles in memory that are not yet full.
 
@@ -84,12 +86,13 @@ class PyramidWriter:
         channels: Sequence[str] | None = None,
         origin: tuple[float, float] | None = None,
         fill: float = 0,
+        labels: bool = False,
         tile: int = TILE,
         open_bytes: int = OPEN_BYTES,
     ) -> None:
         self.path, self.shape, self.dtype, self.tile = path, shape, np.dtype(dtype), tile
         self.mpp = (mpp, mpp) if isinstance(mpp, int | float) else mpp
-        self.channels, self.origin = channels, origin
+        self.channels, self.origin, self.labels = channels, origin, labels
         self._check()
         self.fill = self.dtype.type(fill)
         self.sizes = list(_level_sizes(shape[1:], tile))
@@ -179,7 +182,7 @@ class PyramidWriter:
         if level + 1 < len(self.sizes):
             height, width = self._inside(key)
             side = self.tile // 2
-            part = halve(tile[:, :height, :width], labels=False)
+            part = halve(tile[:, :height, :width], labels=self.labels)
             self._put(level + 1, row * side, column * side, part)
 
     def _encode(self, plane: NDArray) -> Place:

@@ -55,15 +55,16 @@ def levels_of(path):
         return [level.asarray() for level in tiff.series[0].levels]
 
 
+@pytest.mark.parametrize("labels", [False, True])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("shape", [(1, 131, 77), (3, 64, 200), (2, 5, 7)])
-def test_every_level_is_the_mean_of_the_one_before(tmp_path, dtype, shape):
+def test_every_level_is_the_mean_of_the_one_before_or_every_second_label(tmp_path, dtype, shape, labels):
     array = smooth(shape, dtype)
-    write(tmp_path / "map.tif", array, bands(shape, 19))
+    write(tmp_path / "map.tif", array, bands(shape, 19), labels=labels)
     expected = array
     for level in levels_of(tmp_path / "map.tif"):
         np.testing.assert_array_equal(level.reshape(expected.shape), expected)
-        expected = halve(expected, labels=False)
+        expected = halve(expected, labels=labels)
     assert max(level.shape[-2:]) <= TILE
 
 
