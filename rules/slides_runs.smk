@@ -153,11 +153,8 @@ rule call_sections:
 
 rule evaluate_slides:
     input:
-        maps=of_run("predictions/{batch}"),
         calls=of_run("calls/{batch}"),
-        sections=lambda wildcards: folders(
-            "sections", *plan(wildcards).study.evaluate.parts
-        )(wildcards),
+        predictions=of_run("predictions/{batch}"),
         targets=lambda wildcards: folders(
             "targets", *plan(wildcards).study.evaluate.parts
         )(wildcards),

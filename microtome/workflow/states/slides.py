@@ -8,7 +8,13 @@ from microtome.study.modalities.slides import may_fail
 from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
 from microtome.workflow.states.data import target_options
-from microtome.workflow.states.runs import EVALUATED, identity, network_module, predict_options
+from microtome.workflow.states.runs import (
+    EVALUATED,
+    identity,
+    measuring,
+    network_module,
+    predict_options,
+)
 
 READ = {"mpp", "tolerance", "crop", "decode"}
 """Options of slides by which pixels are read."""
@@ -96,7 +102,10 @@ def evaluate_slides(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     )
     options |= {"samples": samples, "units": {name: one.unit for name, one in of.items()}}
     options |= {"groups": {name: one.group for name, one in of.items()}, "classes": plan.classes}
-    return state_of("evaluate_slides", options | {"calls": _calls(plan, run, {"class"})})
+    settings = plan.study.runs[run]
+    store = getattr(settings.predict, "store", None)
+    options |= {"called": settings.calls.of, "stored": list(store.classes) if store else []}
+    return state_of("evaluate_slides", options, measuring(plan))
 
 
 def _predicted(plan: StudyPlan, run: str) -> dict[str, Any]:
