@@ -58,15 +58,15 @@ OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
     "trained": (lambda run: not run.is_ensemble, "an ensemble, which has no network of its own"),
     "calibrated": (lambda run: run.calibration.kind != "none", "a run without calibration"),
     "uncertainty": (lambda run: bool(run.uncertainty), "a run without `uncertainty`"),
-    "calls": (lambda run: getattr(run, "calls", None), "a run that calls no sections (`calls`)"),
-    "heat_maps": (lambda run: getattr(run, "calls", None), "a run that calls no sections (`calls`)"),
+    "calls": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
+    "heat_maps": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
     "objects": (lambda run: run.segment.kind == "watershed", "a run that finds no objects"),
 }
 """What a kind may need of its runs, and what a run that lacks it is."""
 OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
     "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
     "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),
-    "slides": (lambda study: getattr(study, "slides", None), "whole slides (`slides`)"),
+    "slides": (lambda study: study.slides, "whole slides (`slides`)"),
     "instances": (lambda study: study.targets.kind == "instances", "objects as targets (targets.kind)"),
 }
 """What a kind may need of the study."""

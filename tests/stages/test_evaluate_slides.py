@@ -97,11 +97,13 @@ def test_every_section_is_listed_with_its_status(written):
     assert sections.loc[1, "call"] == ""
 
 
-def test_a_run_that_calls_nothing_has_pixels_alone(folders, tmp_path):
+def test_each_family_is_measured_where_it_is_asked_for(folders, tmp_path):
     paths = tmp_path / "metrics.tsv", tmp_path / "sections.tsv"
-    evaluate_slides(OPTIONS | {"called": None}, folders, *paths)
+    evaluate_slides(OPTIONS | {"metrics": ["sections"]}, folders, *paths)
+    assert read_metrics(paths[0])["metric"].str.startswith("section").all()
+    evaluate_slides(OPTIONS | {"metrics": ["overlap"]}, folders, *paths)
     assert not read_metrics(paths[0])["metric"].str.startswith("section").any()
-    assert read_sections(paths[1]).empty
+    assert len(read_sections(paths[1])) == 5
 
 
 def test_missing_calls_are_named(folders, tmp_path):

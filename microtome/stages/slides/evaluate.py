@@ -49,23 +49,21 @@ def evaluate_slides(options: Options, folders: Folders, path_metrics: Path, path
 
     Args:
         options: `study`, `split`, `run`, `seed`; `classes`, in order; `metrics` (families `overlap` and
-            `sections`), `betas`, `mean_classes`; `stored`, the classes of the heat-map's channels (empty:
-            all); `called`, the class that sections are called (None: the run calls none); of the evaluated
-            slides by name `samples` (their part), `groups`, and `units` (their patient; empty: the slide
-            itself).
+            `sections`), `betas`, `mean_classes`; `stored`, the classes of the maps' channels (empty: all);
+            `called`, the class that sections are called; of the evaluated slides by name `samples`
+            (their part), `groups`, and `units` (their patient; empty: the slide itself).
         folders: See `Folders`; `targets` holds the annotated slides alone.
         path_metrics: Gets a row per slide, class and metric (`microtome.provenance.runs.METRICS_COLUMNS`).
         path_sections: Gets a row per section (`SECTION_COLUMNS`); areas in µm².
 
     Raises:
         ValueError: There is no slide to evaluate, or a file does not fit the others.
-        FileNotFoundError: A slide has neither calls (heat-map) nor the record of its failure.
+        FileNotFoundError: A slide has neither calls (a map) nor the record of its failure.
     """
     if not options["samples"]:
         msg = "the evaluated parts hold no slide; see evaluate.parts and the split"
         raise ValueError(msg)
-    called = options["called"]
-    slides = {name: _sections_of(options, folders, name) for name in options["samples"]} if called else {}
+    slides = {name: _sections_of(options, folders, name) for name in options["samples"]}
     write_metrics(_measured(options, folders, slides), path_metrics)
     _write_sections(list(slides.values()), path_sections)
 
@@ -96,16 +94,14 @@ def _measured(options: Options, folders: Folders, slides: Mapping[str, pd.DataFr
         | {"part": part, "sample": sample, "group": options["groups"][sample]}
         | {"class": m.class_name, "metric": m.metric, "value": m.value}
         for sample, part in options["samples"].items()
-        for m in _of_slide(options, folders, sample, slides.get(sample))
+        for m in _of_slide(options, folders, sample, slides[sample])
     ]
     return pd.DataFrame(rows)
 
 
-def _of_slide(
-    options: Options, folders: Folders, sample: str, sections: pd.DataFrame | None
-) -> Iterator[Measure]:
+def _of_slide(options: Options, folders: Folders, sample: str, sections: pd.DataFrame) -> Iterator[Measure]:
     """What each family says of a slide."""
-    if "sections" in options["metrics"] and sections is not None:
+    if "sections" in options["metrics"]:
         labelled = sections[sections["status"] == DONE]
         yield from section_family.measure(labelled, options["called"])
     if "overlap" in options["metrics"]:

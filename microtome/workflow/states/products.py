@@ -76,8 +76,8 @@ def names() -> dict[str, dict[str, str]]:
 
 def _calls(shown: Shown) -> dict[str, Any]:
     """How the runs call sections."""
-    found = {name: getattr(shown.plan.study.runs[name], "calls", None) for name in shown.runs}
-    return {"calls": {name: one.model_dump(mode="json", by_alias=True) for name, one in found.items() if one}}
+    found = {name: shown.plan.study.runs[name].calls for name in shown.runs}
+    return {"calls": {name: one.model_dump(mode="json") for name, one in found.items() if one}}
 
 
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
