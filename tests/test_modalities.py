@@ -8,7 +8,7 @@ from pytest import mark
 from tests.workflow.workspace import REPOSITORY
 
 WORDS = re.compile(
-    r"cubes?|dark|blank|envi|hyperspectral|bands?|stains?|stained|spcn|macenko|instances?|nucleus|markers?|watershed"
+    r"cubes?|dark|blank|envi|hyperspectral|bands?|slides?|tissues?|stains?|stained|spcn|macenko|instances?|nucleus|markers?|watershed"
 )
 CORE = (
     *("config/load.py", "config/run.py", "config/study.py", "config/checks.py"),

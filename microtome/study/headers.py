@@ -309,7 +309,8 @@ def recalled(kind: str, path: str, read: Callable[[Path], T], made: type[T]) -> 
     key = (f"{kind} of {path}", status.st_mtime_ns, status.st_size)
     if key not in _known:
         _known[key] = astuple(read(Path(path)))
-    return made(*_known[key])
+    names = (field.name for field in fields(made))
+    return made(**dict(zip(names, _known[key], strict=True)))
 
 
 def names_of(path: str, where: str) -> Generator[Fault, None, dict[tuple[str, str], int]]:

@@ -118,11 +118,18 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
             where = places(("slides", "sections", "names", name))
             yield Fault(where, f"'{name}'", nearest(name, study.data.classes))
     for name, run in study.runs.items():
-        if study.slides is None and run.calls is not None:
-            expected = "null, as the study has no `slides`"
-            yield Fault(places.inside(("runs", name, "calls"), 1), "calls of sections", expected)
-        elif study.slides is not None:
-            yield from _check_run(study, name, run, places)
+        yield from _check_run(study, name, run, places) if study.slides else _check_plain(name, run, places)
+
+
+def _check_plain(name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Images that are no slides have no sections, by which one of several epochs would be chosen."""
+    if run.calls is not None:
+        where = places.inside(("runs", name, "calls"), 1)
+        yield Fault(where, "calls of sections", "null, as the study has no `slides`")
+    if run.kind == "kept":
+        where = places.inside(("runs", name, "training", "select", "keep"), 3)
+        expected = "null, as the study has no `slides`, by whose sections one of several epochs is chosen"
+        yield Fault(where, str(run.training.select.keep), expected)
 
 
 def _check_data(study: Study, places: Places) -> Iterator[Fault]:
@@ -148,6 +155,10 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
         expected = "how sections are called, such as {class: " + list(study.data.classes)[-1] + "}"
         yield Fault(places(here), "no calls", expected)
         return
+    if run.weights_of is None and run.kind != "kept":
+        expected = "how many epochs training keeps, such as 5, as one is chosen by the calls"
+        found = "calibration" if run.kind == "calibrated" else "nothing"
+        yield Fault(places.inside((*here, "training", "select", "keep"), 3), found, expected)
     if run.calls.of not in study.data.classes:
         where = places.inside((*here, "calls", "class"), 2)
         yield Fault(where, f"'{run.calls.of}'", nearest(run.calls.of, study.data.classes))

@@ -22,8 +22,6 @@ SECTION = "slides"
 COLUMNS = {"sections": Path}
 """Boxes of the sections of a slide, with labels."""
 WEAK = frozenset(COLUMNS)
-BOXES = frozenset({".geojson", ".json", ".tsv"})
-"""Endings of files of boxes."""
 SEVERAL_FILES = frozenset({".dcm", ".mrxs", ".vms", ".vmu"})
 """Endings of slides that lie in several files."""
 RULES = frozenset(
@@ -96,37 +94,6 @@ def _check_mpp(sample: Sample, header: SlideHeader, where: str, data: Data) -> I
             yield Fault(where, found, "the same; or say which is right by data.mpp_from: sheet, or file")
 
 
-def check_files(sample: Sample, where: str, image: Size | None) -> Iterator[Fault]:
-    """The boxes of a slide lie inside it."""
-    if path := sample.more.get("sections"):
-        yield from _check_boxes(path, f"{where} sections", image)
-
-
-def _check_boxes(path: str, where: str, image: Size | None) -> Iterator[Fault]:
-    if wrong := missing(Path(path), where, "a file of boxes"):
-        yield wrong
-        return
-    if Path(path).suffix.lower() not in BOXES:
-        yield Fault(where, f"'{path}'", f"boxes with labels ({', '.join(sorted(BOXES))})")
-        return
-    from microtome.io.section_boxes import read_boxes
-
-    try:
-        boxes = read_boxes(Path(path))
-    except ValueError as error:
-        yield Fault(
-            where, f"'{path}', which cannot be read ({reason(error, path)})", "a complete file of boxes"
-        )
-        return
-    for number, box in enumerate(boxes, 1) if image else ():
-        if box.y < 0 or box.x < 0 or box.y + box.height > image.height or box.x + box.width > image.width:
-            found = (
-                f"box {number} of '{path}' (y {box.y:g}, x {box.x:g}, {box.height:g} x {box.width:g} pixels)"
-            )
-            expected = f"boxes inside the slide, {image.height} x {image.width} pixels at its finest level"
-            yield Fault(where, found, expected)
-
-
 def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
     """Boxes of sections in a study that has no slides; labels of slides that are no annotations."""
     for sample in samples:
@@ -139,13 +106,65 @@ def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Itera
             yield Fault(f"{where} label", f"'{sample.label}'", expected)
         if study.slides is not None and sample.page:
             yield Fault(f"{where} page", str(sample.page), "nothing, as pages of slides are their levels")
+    if study.slides is not None and study.runs:
+        yield from _check_chosen_by(study, samples, sheet)
+
+
+def _check_chosen_by(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Parts without labelled sections, by which runs are chosen (val) and measured."""
+    by_column = study.split.kind == "column"
+    for part in dict.fromkeys(("val", *study.evaluate.parts)):
+        of_part = [sample for sample in samples if not by_column or sample.part == part]
+        if of_part and not any(sample.more.get("sections") for sample in of_part):
+            why = "thresholds are chosen" if part == "val" else "calls are measured"
+            expected = f"boxes with labels for at least one, as {why} by them"
+            yield Fault(f"{sheet} sections", f"nothing, for all slides of part '{part}'", expected)
+            if not by_column:
+                return
 
 
 def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
-    """Boxes of validated and tested slides, by which sections are called and measured; names of regions."""
+    """Boxes of sections that do not fit, and names of regions that no annotation has."""
     if study.slides is None:
         return
+    for sample in samples:
+        if path := sample.more.get("sections"):
+            size = _size(sample, study.slides.crop)
+            yield from _check_boxes(path, f"{sheet}:{sample.row} sections", size)
     yield from _check_regions(study, samples, sheet)
+
+
+def _size(sample: Sample, crop: bool) -> tuple[int, int] | None:
+    """Rows and columns of a slide at its finest level; None where its header cannot be read."""
+    try:
+        next(looked := _look(sample.image, ""))
+    except StopIteration as end:
+        return (end.value.bounds.height, end.value.bounds.width) if crop else end.value.shape
+    looked.close()
+    return None
+
+
+def _check_boxes(path: str, where: str, size: tuple[int, int] | None) -> Iterator[Fault]:
+    if wrong := missing(Path(path), where, "a file of boxes"):
+        yield wrong
+        return
+    from microtome.io.section_boxes import SUFFIXES, read_boxes
+
+    if Path(path).suffix.lower() not in SUFFIXES:
+        yield Fault(where, f"'{path}'", f"boxes with labels ({', '.join(SUFFIXES)})")
+        return
+    try:
+        boxes = read_boxes(Path(path))
+    except ValueError as error:
+        yield Fault(
+            where, f"'{path}', which cannot be read ({reason(error, path)})", "a complete file of boxes"
+        )
+        return
+    for number, box in enumerate(boxes, 1) if size else ():
+        if not box.is_inside(*size):
+            found = f"box {number} (y {box.y}, x {box.x}, {box.height} x {box.width} pixels) in '{path}'"
+            expected = f"boxes inside the slide, {size[0]} x {size[1]} pixels at its finest level"
+            yield Fault(where, found, expected)
 
 
 def _check_regions(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
