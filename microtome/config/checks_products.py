@@ -58,12 +58,15 @@ OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
     "trained": (lambda run: not run.is_ensemble, "an ensemble, which has no network of its own"),
     "calibrated": (lambda run: run.calibration.kind != "none", "a run without calibration"),
     "uncertainty": (lambda run: bool(run.uncertainty), "a run without `uncertainty`"),
+    "calls": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
+    "heat_maps": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
     "objects": (lambda run: run.segment.kind == "watershed", "a run that finds no objects"),
 }
 """What a kind may need of its runs, and what a run that lacks it is."""
 OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
     "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
     "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),
+    "slides": (lambda study: study.slides, "whole slides (`slides`)"),
     "instances": (lambda study: study.targets.kind == "instances", "objects as targets (targets.kind)"),
 }
 """What a kind may need of the study."""
@@ -106,6 +109,10 @@ def _check_evaluate(study: Study, places: Places, known: Mapping[str, Sequence[s
             where = places(("evaluate", "mean_classes", str(number)))
             yield Fault(where, f"'{name}'", f"{nearest(name, classes)}, the classes of data.classes")
     for number, family in enumerate(evaluate.metrics):
+        lacking = [need for need in _constants(family).get("NEEDS", ()) if not OF_STUDIES[need][0](study)]
+        if lacking and study.runs:
+            expected = f"families for this study, or a study with {OF_STUDIES[lacking[0]][1]}"
+            yield Fault(places(("evaluate", "metrics", str(number))), f"'{family}'", expected)
         count = _constants(family).get("CLASSES", len(classes))
         if count != len(classes) and study.runs:
             others = [name for name in entry_names(FAMILIES) if "CLASSES" not in _constants(name)]

@@ -73,6 +73,7 @@ def make(
         mean_classes=tuple(options.get("mean_classes", ())),
         colors=options.get("colors", {}),
         groups=options.get("groups") or groups_of(runs),
+        calls=options.get("calls", {}),
         files=files,
         names=options.get("names", {}),
     )

@@ -25,6 +25,7 @@ class Inputs:
         mean_classes: Classes that macro means are over; none named: all.
         colors: Colour (``#rrggbb``) by class, where the study gives them.
         groups: Group (organ, clinic) by sample.
+        calls: Options of calling sections (`config.modalities.slides`), by run, of runs that do.
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
         names: What tables and figures call a method, by what it is (``loss``, ``network``, ``encoder``,
             ``stain``) and the name of its options.
@@ -39,6 +40,7 @@ class Inputs:
     mean_classes: tuple[str, ...] = ()
     colors: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     frame: pd.DataFrame | None = None

@@ -7,7 +7,7 @@ function of what is shown. The kind that declares it finds the paths in `Inputs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from microtome.config import kinds
 from microtome.config.checks_products import runs_shown
@@ -71,6 +71,12 @@ class Shown:
         """A file or folder for each of some values, if the study has cubes."""
         return [name.format(value) for value in values] if self.plan.study.cubes else []
 
+    def of_slides(self, folder: str) -> list[str]:
+        """A folder of each evaluated batch of slides; targets of those that hold an annotated slide."""
+        batches = self.plan.evaluated_batches
+        chosen = self.plan.labelled(batches) if folder == "targets" else batches
+        return [f"{folder}/{batch}" for batch in chosen]
+
 
 FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     "images": {
@@ -90,6 +96,11 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     },
     "cubes": {"cubes": lambda shown: shown.of_cubes("cubes/{}", shown.plan.evaluated_batches)},
     "bands": {"bands": lambda shown: shown.of_cubes("bands/{}/bands.tsv", shown.plan.splits)},
+    "slides": {
+        name: partial(Shown.of_slides, folder=name) for name in ("images", "tissue", "sections", "targets")
+    },
+    "calls": {"section_tables": lambda shown: shown.of_runs("sections.tsv")},
+    "heat_maps": {"heat_maps": lambda shown: shown.of_runs("predictions/{batch}")},
     "objects": {"objects": lambda shown: shown.of_runs("objects/{batch}")},
     "history": {"histories": lambda shown: shown.of_runs("history.tsv")},
 } | {

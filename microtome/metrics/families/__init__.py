@@ -4,7 +4,8 @@
 Each module has `measure(context) -> list[Measure]`, and says in the literals `OF_IMAGE` and `OF_CLASS` what
 it measures of the image and of each class; `{loss}`, `{threshold}`, `{beta}` and `{class}` stand for those of
 the study. `COUNTS` names what all of its metrics follow from and what adds up over images, if there is such;
-`CLASSES` the number of classes that it is defined for, if not any. They are read without importing.
+`CLASSES` the number of classes that it is defined for, if not any; `NEEDS` what the study must have
+(`config.checks_products.OF_STUDIES`), if anything. They are read without importing.
 """
 
 from microtome.registry import search_path

@@ -74,9 +74,16 @@ def names() -> dict[str, dict[str, str]]:
     }
 
 
+def _calls(shown: Shown) -> dict[str, Any]:
+    """How the runs call sections."""
+    found = {name: shown.plan.study.runs[name].calls for name in shown.runs}
+    return {"calls": {name: one.model_dump(mode="json") for name, one in found.items() if one}}
+
+
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "groups": lambda shown: {"groups": {name: one.group for name, one in shown.plan.samples.items()}},
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
+    "calls": _calls,
     "method": _method,
     "names": lambda _: {"names": names()},
 }

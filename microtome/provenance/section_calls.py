@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What a run called the sections of slides: the tables that it leaves, the records of slides that failed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from microtome.provenance import tsv
+
+SECTIONS_NAME = "sections.tsv"
+"""The sections of all evaluated slides, in the folder of a run."""
+CALL_COLUMNS = ("section", "label", "call", "area", "greatest", "threshold", "least_area")
+"""Of one slide: number; names of classes (an empty label is none); µm² of the largest region at the
+threshold, the greatest probability; the chosen threshold and least area (µm²)."""
+SECTION_COLUMNS = ("part", "sample", "unit", "group", *CALL_COLUMNS, "status")
+AREA_COLUMNS = ("section", "threshold", "area", "greatest")
+NAMES = tsv.NAMES | {"call", "status"}
+DONE, UNLABELLED, FAILED = "done", "unlabelled", "failed"
+"""Status of a section: called and labelled; without a label; of a slide that cannot be read, which has one
+row without a section."""
+FAILED_ENDING = ".failed.json"
+
+
+def read_sections(path: Path) -> pd.DataFrame:
+    """Read `sections.tsv` (`SECTION_COLUMNS`); names stay text.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It lacks a column.
+    """
+    return _read(path, SECTION_COLUMNS, "evaluate the run again")
+
+
+def read_calls(path: Path) -> pd.DataFrame:
+    """Read the calls of one slide (`CALL_COLUMNS`); errors as of `read_sections`."""
+    return _read(path, CALL_COLUMNS, "call the sections again")
+
+
+def read_areas(path: Path) -> pd.DataFrame:
+    """Read the areas (µm²) of one slide by section and threshold (`AREA_COLUMNS`); errors likewise."""
+    return _read(path, AREA_COLUMNS, "predict the slide again")
+
+
+def find(folders: Sequence[Path], name: str) -> Path:
+    """The file of this name in one of several batch folders.
+
+    Raises:
+        FileNotFoundError: None has it.
+    """
+    found = next((path for folder in folders if (path := folder / name).is_file()), None)
+    if found is None:
+        msg = f"no file '{name}' in {', '.join(map(str, folders))}; run the rule that writes it again"
+        raise FileNotFoundError(msg)
+    return found
+
+
+def failure_of(folders: Sequence[Path], sample: str) -> dict[str, Any] | None:
+    """What is recorded of a slide that cannot be read (sample, path, what, where, remedy); None of others."""
+    name = f"{sample}{FAILED_ENDING}"
+    found = next((path for folder in folders if (path := folder / name).is_file()), None)
+    return None if found is None else json.loads(found.read_text(encoding="utf-8"))
+
+
+def _read(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:
+    frame = tsv.read(path, names=NAMES)
+    if missing := [name for name in columns if name not in frame]:
+        msg = f"{path} lacks the columns {missing}; it holds {list(frame.columns)}; {remedy}"
+        raise ValueError(msg)
+    return frame

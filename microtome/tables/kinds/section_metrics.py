@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Runs × rates of called sections: accuracy, sensitivity, specificity, precision, F-beta, published beside.
+
+Rates are of all sections of a part together; the interval resamples patients, or slides where no patient is
+known. With `thresholds` the table says what was chosen on validation, and its note what the least area does.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from microtome.metrics import sections
+from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
+from microtome.tables.inputs import Inputs
+from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts.published import add_published, heading, note_of, published_cells, published_table
+from microtome.tables.parts.rows import Row, select_rows
+from microtome.tables.parts.section_calls import Called, called, left_out
+
+NEEDS = frozenset({"runs", "calls"})
+PUBLISHED_OPTIONS = ("published",)
+F_BETA = "f_beta"
+DEFAULT_RATES = ("accuracy", "sensitivity", "specificity", F_BETA)
+CHOSEN = {
+    "threshold": Column("threshold", "Probability from", format=".2f"),
+    "least_area": Column("least_area", "Area from", unit="µm²", format=",.0f"),
+}
+PRINTED = {"threshold": "prediction_threshold", "least_area": "tumor_area_threshold_um2"}
+"""What published tables call the chosen thresholds."""
+ERRORS = (
+    Column("fp", "FP", format=".4g", better="low"),
+    Column("fn", "FN", format=".4g", better="low"),
+)
+COUNT = Column("n", "Sections", format=",.0f")
+
+
+def tabulate(
+    inputs: Inputs,
+    *,
+    title: str = "Calls of sections",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    part: str = "test",
+    rates: Sequence[str] = DEFAULT_RATES,
+    thresholds: bool = False,
+    interval: bool = True,
+    decimals: int = 3,
+    published: str = "",
+    published_rows: Sequence[str] = (),
+    seed: int = 0,
+) -> Table:
+    """Tabulate what runs called the sections of one part, against their labels.
+
+    Args:
+        inputs: Run records with their sections, options of calling, published values.
+        title: Caption.
+        rows: Runs; all that call sections by default.
+        part: Part of the split.
+        rates: ``accuracy``, ``sensitivity``, ``specificity``, ``precision``, ``f_beta`` (with the weight that
+            the run was chosen by).
+        thresholds: Whether to show the chosen threshold and least area, and to count in the note what the
+            least area does.
+        interval: Whether to add 95 % bootstrap intervals.
+        decimals: Of the rates.
+        published: Published table to show beside.
+        published_rows: Its rows, one for each run, where they are not called as the runs.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        One row per run: the rates (each with ``_ci_low`` and ``_ci_high``), false positive and false negative
+        sections, and how many sections and patients (slides where none is known) they are of.
+
+    Raises:
+        ValueError: A run, rate or published value asked for does not exist, or a run called no section.
+    """
+    chosen = _rows(inputs, rows, published_rows)
+    found = [called(row.records, inputs.calls[row.run]["class"], part=part) for row in chosen]
+    betas = [float(inputs.calls[row.run]["beta"]) for row in chosen]
+    columns = [_column(rate, betas, decimals) for rate in rates]
+    draws = {"seed": seed} if interval else None
+    frame = pd.DataFrame(
+        [
+            {"run": row.run, "label": row.label, **_chosen(one), **_rates(one, rates, beta, draws)}
+            | {**_counts(one), "data": row.data}
+            for row, one, beta in zip(chosen, found, betas, strict=True)
+        ]
+    )
+    shown = [*CHOSEN.values()] * thresholds + columns
+    frame, printed = _beside(frame, inputs, chosen, shown, published)
+    effect = _effect([row.label for row in chosen], found) if thresholds else ""
+    said = (_note(found, interval=interval), effect, left_out(found), _remark(inputs, published))
+    note = note_of(inputs, *said, published=published)
+    columns = (LABEL, *printed, *ERRORS, COUNT, Column("units", _units(found), format=",.0f"), DATA)
+    return Table(frame, columns, title, note, inputs.data_kinds)
+
+
+def _rows(
+    inputs: Inputs, rows: Sequence[str | Mapping[str, str]] | None, published_rows: Sequence[str]
+) -> list[Row]:
+    chosen = select_rows([record for record in inputs.runs if record.run in inputs.calls], rows)
+    if published_rows and len(published_rows) != len(chosen):
+        found = f"published_rows names {list(published_rows)}, the table has {[row.run for row in chosen]}"
+        msg = f"{found}; expected one published row for each run, in their order"
+        raise ValueError(msg)
+    names = published_rows or [row.published for row in chosen]
+    return [Row(row.run, row.label, row.records, name) for row, name in zip(chosen, names, strict=True)]
+
+
+def _column(rate: str, betas: Sequence[float], decimals: int) -> Column:
+    """How a rate is printed; F-beta says its weight where the runs share one."""
+    if rate not in DEFAULT_RATES and rate not in sections.RATES:
+        known = dict.fromkeys((*DEFAULT_RATES, *sections.RATES))
+        msg = f"{rate!r} is no rate of sections, expected some of {', '.join(known)}"
+        raise ValueError(msg)
+    weight = f"{betas[0]:g}" if len(set(betas)) == 1 else "β"
+    label = f"F{weight}" if rate == F_BETA else rate.capitalize()
+    return Column(rate, label, better="high", format=f".{decimals}f")
+
+
+def _rates(
+    found: Called, rates: Sequence[str], beta: float, draws: Mapping[str, Any] | None
+) -> dict[str, float]:
+    """The rates of a run's sections by column of the frame, with their intervals where these are drawn."""
+    counts, values = found.counts, {}
+    for rate in rates:
+        metric = f"f{beta:g}" if rate == F_BETA else rate
+        values[rate] = sections.pooled(counts, metric)
+        if draws is not None:
+            values[rate + LOW_SUFFIX], values[rate + HIGH_SUFFIX] = sections.interval(counts, metric, **draws)
+    return values
+
+
+def _chosen(found: Called) -> dict[str, float | str]:
+    """The chosen threshold and least area; of several seeds or splits each that was chosen, as text."""
+    values = {name: sorted(set(found.sections[name])) for name in CHOSEN}
+    return {
+        name: float(few[0])
+        if len(few) == 1
+        else " / ".join(f"{value:{CHOSEN[name].format}}" for value in few)
+        for name, few in values.items()
+    }
+
+
+def _counts(found: Called) -> dict[str, float]:
+    fp, fn = found.errors()
+    return {"fp": fp, "fn": fn, "n": found.n, "units": len(found.counts)}
+
+
+def _beside(
+    frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], columns: Sequence[Column], table: str
+) -> tuple[pd.DataFrame, list[Column]]:
+    """Put what is published beside each column, where it is."""
+    known = published_table(inputs.published, inputs.paper, table)["columns"] if table else ()
+    head, shown = heading(inputs), []
+    for column in columns:
+        shown.append(column)
+        name = PRINTED.get(column.key, _published_name(column.key, known))
+        if name in known:
+            key = f"published_{column.key}"
+            frame = add_published(frame, published_cells(inputs, table, rows, name), key)
+            shown.append(Column(key, f"{column.label}, {head}", unit=column.unit, format=column.format))
+    return frame, shown
+
+
+def _published_name(rate: str, known: Sequence[str]) -> str:
+    """What a published table calls a rate: F-beta with its weight."""
+    return next((name for name in known if rate == F_BETA and name.startswith(F_BETA)), rate)
+
+
+def _units(found: Sequence[Called]) -> str:
+    """What is resampled: patients, or slides where no patient is known."""
+    alone = all((one.sections["unit"] == one.sections["sample"]).all() for one in found)
+    return "Slides" if alone else "Patients"
+
+
+def _note(found: Sequence[Called], *, interval: bool) -> str:
+    first = found[0]
+    total = first.counts[["tp", "fn"]].sum().sum()
+    of = f"{total:g} sections of {first.positive} and {first.n - total:g} others, all together."
+    units = f"{_units(found).lower()}, each with all of its sections"
+    return f"{of} In brackets: 95 % bootstrap interval, resampling {units}." if interval else of
+
+
+def _effect(labels: Sequence[str], found: Sequence[Called]) -> str:
+    """What the least area does, in numbers: false positives that it removes, and what it costs."""
+    return " ".join(["Without and with the least area:", *_effects(labels, found)])
+
+
+def _effects(labels: Sequence[str], found: Sequence[Called]) -> Iterator[str]:
+    for number, (label, one) in enumerate(zip(labels, found, strict=True), start=1):
+        (fp, fn), (more, fewer) = one.errors(), one.without_area().errors()
+        end = "." if number == len(labels) else ";"
+        yield f"{label}: {more:g} and {fp:g} false positive, {fewer:g} and {fn:g} missed sections{end}"
+
+
+def _remark(inputs: Inputs, table: str) -> str:
+    """What is to be known of the published table."""
+    note = published_table(inputs.published, inputs.paper, table).get("note", "") if table else ""
+    return f"Of the published table: {note.rstrip('.')}." if note else ""

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The sections that a run called, of all of its seeds and splits, and what is left out of the counting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from microtome.metrics import sections
+from microtome.provenance.runs import RunRecord
+from microtome.provenance.section_calls import DONE, FAILED, SECTIONS_NAME, UNLABELLED, read_sections
+
+KEY = ["split", "sample", "section"]
+"""What makes a section."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """The sections of one part that a run called.
+
+    Attributes:
+        sections: One row per section, seed and split (`provenance.section_calls.SECTION_COLUMNS`, `seed`,
+            `split`): those that are labelled and of slides that could be read.
+        positive: The class that is called.
+        unlabelled: Sections without a label, which do not count.
+        failed: Names of slides that could not be read, which do not count.
+    """
+
+    sections: pd.DataFrame
+    positive: str
+    unlabelled: int
+    failed: tuple[str, ...]
+
+    @property
+    def seeds(self) -> set[int]:
+        """Seeds of the run."""
+        return set(self.sections["seed"])
+
+    @property
+    def n(self) -> int:
+        """Sections that count."""
+        return len(self.sections[KEY].drop_duplicates())
+
+    @property
+    def counts(self) -> pd.DataFrame:
+        """Sections of each patient (or slide) by outcome, the mean over seeds."""
+        counts = sections.counts_by(self.sections, self.positive)
+        return counts / len(self.seeds)
+
+    def errors(self) -> tuple[float, float]:
+        """False positive and false negative sections, the mean over seeds."""
+        total = self.counts.sum()
+        return float(total["fp"]), float(total["fn"])
+
+    def without_area(self) -> "Called":
+        """The same sections, called as soon as one pixel reaches the threshold, whatever the area."""
+        call = self.sections["area"].gt(0).map({True: self.positive, False: ""})
+        return Called(self.sections.assign(call=call), self.positive, self.unlabelled, self.failed)
+
+
+def called(records: Sequence[RunRecord], positive: str, *, part: str) -> Called:
+    """Read the sections of one part that the records of a run called (``sections.tsv`` in their folders).
+
+    Args:
+        records: Seeds and splits of one run.
+        positive: The class that is called.
+        part: Part of the split.
+
+    Raises:
+        ValueError: The run called no labelled section of that part.
+    """
+    frames = [
+        read_sections(record.folder / SECTIONS_NAME).assign(seed=record.seed, split=record.split)
+        for record in records
+    ]
+    frame = pd.concat(frames, ignore_index=True)
+    frame = frame[frame["part"] == part]
+    done = frame[frame["status"] == DONE]
+    if done.empty:
+        known = sorted(set(frame["status"])) or "nothing"
+        msg = (
+            f"run {records[0].run!r} called no labelled section of part {part!r} (there is {known}); give "
+            f"the slides of that part section labels, or name another part"
+        )
+        raise ValueError(msg)
+    unlabelled = frame[frame["status"] == UNLABELLED][KEY].drop_duplicates()
+    failed = tuple(dict.fromkeys(frame.loc[frame["status"] == FAILED, "sample"]))
+    return Called(done.reset_index(drop=True), positive, len(unlabelled), failed)
+
+
+def left_out(found: Sequence[Called]) -> str:
+    """A sentence on what does not count; empty where nothing is left out."""
+    failed = dict.fromkeys(name for one in found for name in one.failed)
+    unlabelled = max(one.unlabelled for one in found)
+    said = [f"{unlabelled} sections without a label"] * bool(unlabelled)
+    said += [f"{len(failed)} slides that could not be read ({', '.join(failed)})"] * bool(failed)
+    return f"Left out: {' and '.join(said)}." if said else ""

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Tables of called sections: rates with intervals by patient, chosen thresholds, tests, published values."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy.stats import binomtest
+
+from microtome import tables
+from microtome.metrics.sections import interval
+from microtome.tables.inputs import Inputs
+from microtome.tables.parts.render import to_markdown
+from tests.synthetic_sections import CALLS, numbered, record, sections
+
+PUBLISHED = yaml.safe_load((Path(__file__).parents[2] / "config/published.yaml").read_text())
+P1 = PUBLISHED["papers"]["p1_bcc"]
+
+
+def inputs(*records, **more):
+    calls = {record.run: CALLS for record in records}
+    return Inputs(runs=records, published=PUBLISHED, paper="p1_bcc", calls=calls, **more)
+
+
+@pytest.fixture
+def two(tmp_path):
+    first = record(tmp_path, "unet", sections(numbered(6, 2, 3, 9)), label="U-Net")
+    second = record(tmp_path, "r34", sections(numbered(8, 0, 1, 11)), label="R34")
+    return inputs(first, second)
+
+
+def test_rates_are_of_all_sections_together(two):
+    row = tables.tabulate("section_metrics", two, rates=["accuracy", "precision", "f_beta"]).frame.iloc[0]
+    assert row["accuracy"] == pytest.approx(15 / 20)
+    assert row["precision"] == pytest.approx(6 / 9)
+    assert row["f_beta"] == pytest.approx(3.25 * 6 / (3.25 * 6 + 2.25 * 2 + 3))
+    assert (row["fp"], row["fn"], row["n"], row["units"]) == (3, 2, 20, 20)
+
+
+def test_intervals_resample_patients(tmp_path):
+    outcomes = numbered(4, 2, 0, 6)
+    units = {sample: f"p{number % 3}" for number, (sample, _) in enumerate(outcomes)}
+    given = inputs(record(tmp_path, "unet", sections(outcomes, units=units)))
+    table = tables.tabulate("section_metrics", given)
+    by_patient = np.zeros((3, 4), int)
+    for number, name in enumerate(outcomes.values()):
+        by_patient[number % 3, ("tp", "fp", "fn", "tn").index(name)] += 1
+    counts = pd.DataFrame(by_patient, columns=["tp", "fp", "fn", "tn"])
+    row = table.frame.iloc[0]
+    assert (row["accuracy_ci_low"], row["accuracy_ci_high"]) == interval(counts, "accuracy")
+    assert [column.label for column in table.columns if column.key == "units"] == ["Patients"]
+    assert "resampling patients" in table.note
+
+
+def test_unlabelled_sections_and_failed_slides_do_not_count_and_are_told(tmp_path):
+    more = {("x", 1): "unlabelled", ("x", 2): "unlabelled", ("broken", 0): "failed"}
+    table = tables.tabulate(
+        "section_metrics", inputs(record(tmp_path, "u", sections(numbered(2, 0, 0, 2) | more)))
+    )
+    assert table.frame["n"].item() == 4
+    assert "Left out: 2 sections without a label and 1 slides that could not be read (broken)." in table.note
+
+
+def test_the_note_says_what_the_least_area_does(tmp_path):
+    """Of six normal sections two have a region of tumour: one large enough to be called, one not."""
+    frame = sections(numbered(3, 1, 1, 5))
+    small = frame.index[frame["call"].eq("normal") & frame["label"].eq("normal")][0]
+    frame.loc[small, "area"] = 640.0
+    table = tables.tabulate("section_metrics", inputs(record(tmp_path, "u", frame)), thresholds=True)
+    assert (
+        "Without and with the least area: u: 2 and 1 false positive, 0 and 1 missed sections." in table.note
+    )
+    assert (table.frame["threshold"].item(), table.frame["least_area"].item()) == (0.5, 1280.0)
+
+
+def test_thresholds_of_several_seeds_stand_side_by_side(tmp_path):
+    records = [
+        record(tmp_path, "u", sections(numbered(2, 1, 0, 3), threshold=t), seed=seed)
+        for seed, t in enumerate((0.5, 0.75))
+    ]
+    table = tables.tabulate("section_metrics", inputs(*records), thresholds=True)
+    assert table.frame["threshold"].item() == "0.50 / 0.75"
+    assert table.frame["n"].item() == 6
+    assert table.frame["fn"].item() == 1
+
+
+def test_published_values_stand_beside_ours(two):
+    options = {"published": "table_3", "published_rows": ["unet", "r34_unet"], "thresholds": True}
+    table = tables.tabulate("section_metrics", two, **options)
+    assert table.frame["published_f_beta"].tolist() == [0.989, 0.994]
+    assert table.frame["published_least_area"].tolist() == [8960, 3840]
+    assert "not comparable" in to_markdown(table)
+    with pytest.raises(ValueError, match="one published row for each run"):
+        tables.tabulate("section_metrics", two, published="table_3", published_rows=["unet"])
+
+
+def test_an_unknown_rate_or_a_part_without_labels_is_refused(two):
+    with pytest.raises(ValueError, match="'dice' is no rate of sections, expected some of accuracy"):
+        tables.tabulate("section_metrics", two, rates=["dice"])
+    with pytest.raises(ValueError, match="run 'unet' called no labelled section of part 'val'"):
+        tables.tabulate("section_metrics", two, part="val")
+
+
+def test_runs_are_tested_on_the_sections_that_one_of_them_calls_right(two):
+    row = tables.tabulate("section_tests", two).frame.iloc[0]
+    assert (row["n"], row["only_a"], row["only_b"]) == (20, 0, 4)
+    assert row["p_value"] == row["p_holm"] == pytest.approx(binomtest(0, 4).pvalue)
+
+
+def test_a_slide_that_failed_in_one_run_leaves_the_pair(tmp_path):
+    first = record(tmp_path, "a", sections({("x", 1): "tp", ("y", 1): "fp"}))
+    second = record(tmp_path, "b", sections({("x", 1): "fn", ("y", 0): "failed"}))
+    table = tables.tabulate("section_tests", inputs(first, second))
+    assert table.frame[["n", "only_a", "only_b"]].iloc[0].tolist() == [1, 1, 0]
+    with pytest.raises(ValueError, match="a test needs two runs"):
+        tables.tabulate("section_tests", inputs(first))
