@@ -112,7 +112,7 @@ def simulate(options: Mapping[str, Any], folder: Path) -> None:
 
     The options are a model of `microtome.config.phantoms` as a mapping; the `files` of the phantom that is
     their `kind` yields name and content of each file: arrays become OME-TIFF, mappings JSON, text and bytes
-    stay.
+    stay, and functions write the file themselves.
     """
     settings = options_of("microtome.config.phantoms", options["kind"]).model_validate(options)
     phantom = load_entry("microtome.phantoms", options["kind"], kind="phantom")
@@ -121,7 +121,9 @@ def simulate(options: Mapping[str, Any], folder: Path) -> None:
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps(content, indent=1) + "\n" if isinstance(content, Mapping) else content
-            if isinstance(text, bytes | str):
+            if callable(text):
+                text(path)
+            elif isinstance(text, bytes | str):
                 path.write_bytes(text if isinstance(text, bytes) else text.encode())
             else:
                 images.write(path, text)
