@@ -190,11 +190,13 @@ def test_openslide_reads_what_was_scanned(kind, tmp_path):
             small = np.array(found.read_region(start, level, size).convert("RGB"), float)
             means = image.reshape(size[1], factor, size[0], factor, 3).mean((1, 3))
             assert np.abs(small - means).mean() < 3
+        also = set(found.associated_images)
+        dimensions = found.dimensions
     if kind == "scn":
         assert (start, said["openslide.bounds-width"]) == ((4000, 9000), str(image.shape[1]))
-        assert found.dimensions == (26_000, 76_000)
+        assert dimensions == (26_000, 76_000)
     if kind == "svs":
-        assert "thumbnail" in found.associated_images
+        assert "thumbnail" in also
         assert said["openslide.objective-power"] == "10"
     assert np.array(read)[..., 3].min() == 255
     assert np.abs(np.array(read.convert("RGB"), float) - image).mean() < 4
