@@ -12,7 +12,7 @@ from tests.workflow.workspace import REPOSITORY
 
 PACKAGE = REPOSITORY / "microtome"
 GROUND = ("faults", "files", "formats", "devices", "class_maps", "registry")
-METHODS = ("stain", "cubes", "objects", "losses")
+METHODS = ("stain", "cubes", "objects", "slides", "losses")
 MIDDLE = ("networks", "metrics", "inference")
 MAKERS = ("training", "phantoms", "datasets", "provenance")
 SHOWN = ("tables", "figures", "report")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""What of a slide is tissue, what of the tissue is a section, and when a section is positive."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
+
+from microtome.config.section import Probability, Section, assume, option, refuse
+
+AREA_STEP = 1280
+"""µm²; the published area thresholds are whole multiples of it."""
+
+
+class WholeTissue(Section):
+    """All of a slide is tissue."""
+
+    kind: Literal["whole"] = option("whole", "all of the slide is tissue")
+    mpp: PositiveFloat = option(8.0, "pixel size of the mask, µm")
+
+
+class Glass(Section):
+    """Tissue on glass: what is coloured and is not pen."""
+
+    kind: Literal["glass"] = option("glass", "stained tissue on light glass, found by its saturation")
+    mpp: PositiveFloat = option(8.0, "pixel size at which tissue is looked for, µm")
+    otsu: Annotated[float, Field(gt=0, le=2)] = option(
+        0.6, "tissue is what is more saturated than this times Otsu's threshold"
+    )
+    pen: bool = option(
+        True, "pen (blue, green, red, black) and black borders are taken out before the threshold is found"
+    )
+    pen_margin: NonNegativeFloat = option(16.0, "what lies so near to pen or a border is no tissue, µm")
+    closing: NonNegativeFloat = option(40.0, "radius by which gaps in tissue are closed, µm")
+    holes: NonNegativeFloat = option(50_000.0, "smaller holes in tissue are filled, µm²")
+    least_area: NonNegativeFloat = option(100_000.0, "smaller pieces of tissue are left out, µm²")
+
+
+Tissue = Annotated[Glass | WholeTissue, Field(discriminator="kind"), assume("kind", "glass")]
+
+
+class _Named(Section):
+    """Sections with labels."""
+
+    names: dict[str, tuple[str, ...]] = option(
+        {}, "class: labels that mean it in the files of the sheet's column `sections`, beside its own name"
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _once(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """A label means one class."""
+        labels = [label for named in value.values() for label in named]
+        if len(set(labels)) < len(labels):
+            refuse("each label under one class")
+        return value
+
+
+class Proposed(_Named):
+    """Sections are pieces of tissue, where the sheet gives no boxes."""
+
+    kind: Literal["proposed"] = option("proposed", "boxes of the pieces of tissue")
+    gap: NonNegativeFloat = option(200.0, "pieces nearer to each other are one section, µm")
+    margin: NonNegativeFloat = option(40.0, "of a box around its tissue, µm")
+    least_area: NonNegativeFloat = option(200_000.0, "sections with less tissue are left out, µm²")
+
+
+class Whole(_Named):
+    """A slide is one section, where the sheet gives no boxes."""
+
+    kind: Literal["whole"] = option("whole", "the slide is one section")
+
+
+Sections = Annotated[Proposed | Whole, Field(discriminator="kind"), assume("kind", "proposed")]
+
+
+class Calls(Section):
+    """Sections are called positive by their largest region; thresholds are chosen on the validation part.
+
+    A section is positive if a region of connected pixels with p ≥ threshold has the least area or more.
+    """
+
+    positive: str = option("tumor", "class that sections are called, or not")
+    thresholds: tuple[Probability, ...] = option(
+        tuple(round(0.05 * step, 2) for step in range(1, 20)), "probabilities to choose from", min_length=1
+    )
+    areas: tuple[NonNegativeFloat, ...] = option(
+        tuple(float(AREA_STEP * step) for step in range(17)),
+        "least areas to choose from, µm²; 0: any region",
+        min_length=1,
+    )
+    beta: PositiveFloat = option(1.5, "of F_β, which chooses: weight of sensitivity beside precision")
+    connectivity: Literal[4, 8] = option(8, "neighbours of a pixel that can be of its region")
+
+    @field_validator("thresholds", "areas")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        """Each once, in order."""
+        if list(value) != sorted(set(value)):
+            refuse("ascending numbers, each once")
+        return value
