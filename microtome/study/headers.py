@@ -111,15 +111,14 @@ def _check_sample(sample: Sample, where: str, data: Data, reader: ModuleType | N
         yield from check(sample, where, image)
 
 
-def image_bytes(sample: Sample, data: Data, reader: ModuleType | None = None) -> tuple[int, int] | None:
+def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:
     """Pixels and bytes of a sample's image once it is imported; None where no sound header is there.
 
     Args:
         sample: Sample with resolved paths.
         data: What the study says of its data.
-        reader: The modality that reads all images, if one does.
     """
-    looked = (reader.look_at_sample if reader else _look_at_image)(sample, "", data)
+    looked = _look_at_image(sample, "", data)
     try:
         while True:
             next(looked)
@@ -127,7 +126,7 @@ def image_bytes(sample: Sample, data: Data, reader: ModuleType | None = None) ->
         size = end.value
     if size is None:
         return None
-    plain = reader is None and modalities.of_suffix(sample.image) is None
+    plain = modalities.of_suffix(sample.image) is None
     dtype = (data.dtype or header_of(sample.image).dtype) if plain else "uint8"
     bits = int("".join(filter(str.isdigit, dtype)) or 8)
     pixels = size.height * size.width

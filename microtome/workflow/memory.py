@@ -58,6 +58,10 @@ def _size(plan: StudyPlan, name: str) -> tuple[int, int] | None:
     data = plan.study.data
     if plan.data_kind != "phantom":
         (sample,) = resolve([plan.samples[name]], Path(plan.root))
-        return image_bytes(sample, data, modalities.reader(dict(plan.study)))
+        reader = modalities.reader(dict(plan.study))
+        if reader is None:
+            return image_bytes(sample, data)
+        pixels = reader.pixels_seen(plan.study, sample)
+        return None if pixels is None else (pixels, pixels * data.channels)
     side = getattr(data.phantom, "size", None)
     return None if side is None else (side**2, side**2 * data.channels)

@@ -11,6 +11,8 @@ same name in `config/modalities` for its options. It may define, leaving out wha
   and whose headers it reads (a generator of faults that returns a `Size` or None).
 * `SECTION: str` and `look_at_sample(sample, where, data)`: the section of a study file by which all images of
   the study are files that it reads, whatever their ending; likewise a generator, of the size or None.
+* `pixels_seen(study, sample) -> int | None`: beside `SECTION`: pixels of the image that networks see of a
+  sample whose paths are resolved; None where no sound header is there.
 * `data_files(path) -> list[Path]`: further files that belong to a file.
 * `check_files(sample, where, image)`: faults of the headers of its files; `image` is the image's size.
 * `check_samples(study, samples, sheet)`: faults of rows that do not go with the study file.

@@ -67,6 +67,15 @@ def look_at_sample(sample: Sample, where: str, data: Data) -> Generator[Fault, N
     return Size(header.bounds.height, header.bounds.width, RGB)
 
 
+def pixels_seen(study: Study, sample: Sample) -> int | None:
+    """Pixels of a slide at the pixel size of the study; None where its size or pixel size is not known."""
+    header, size = _sound(sample), _size(sample, study.slides.crop)
+    if header is None or size is None:
+        return None
+    own = (sample.mpp, sample.mpp) if sample.mpp else header.mpp
+    return own and round(size[0] * size[1] * own[0] * own[1] / study.slides.mpp**2)
+
+
 def _look(path: str, where: str) -> Generator[Fault, None, SlideHeader | None]:
     from microtome.io import slides
     from microtome.io.images import ImageError
@@ -136,10 +145,19 @@ def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterat
 
 def _size(sample: Sample, crop: bool) -> tuple[int, int] | None:
     """Rows and columns of a slide at its finest level; None where its header cannot be read."""
+    header = _sound(sample)
+    if header is None:
+        return None
+    return (header.bounds.height, header.bounds.width) if crop else header.shape
+
+
+def _sound(sample: Sample) -> SlideHeader | None:
+    """The header of a slide; None where it cannot be read, which is a fault by itself."""
+    looked = _look(sample.image, "")
     try:
-        next(looked := _look(sample.image, ""))
+        next(looked)
     except StopIteration as end:
-        return (end.value.bounds.height, end.value.bounds.width) if crop else end.value.shape
+        return end.value
     looked.close()
     return None
 
