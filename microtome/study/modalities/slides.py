@@ -37,6 +37,7 @@ RULES = frozenset(
 )
 """Rules that `rules/slides.smk` has others for."""
 RGB = 3
+COLOURS = (1, RGB)
 
 
 def replaces(study: Study) -> frozenset[str]:
@@ -58,11 +59,13 @@ def look_at_sample(sample: Sample, where: str, data: Data) -> Generator[Fault, N
     header = yield from _look(sample.image, f"{where} image")
     if header is None:
         return None
-    kinds = {"type": (str(header.dtype), "uint8"), "channels": (header.channels, RGB)}
-    for what, (found, expected) in kinds.items():
-        if found != expected:
-            remedy = f"{what} {expected}, as slides are RGB of 8 bits; convert the slide"
-            yield Fault(f"{where} image", f"{what} {found} in '{sample.image}'", remedy)
+    if header.dtype != "uint8" or header.channels not in COLOURS:
+        found = (
+            f"{header.channels} channel{'s' * (header.channels > 1)} of {header.dtype} in '{sample.image}'"
+        )
+        yield Fault(
+            f"{where} image", found, "RGB (or grey) of 8 bits (uint8), as slides are; convert the slide"
+        )
     yield from _check_mpp(sample, header, f"{where} mpp", data)
     return Size(header.bounds.height, header.bounds.width, RGB)
 
