@@ -180,7 +180,7 @@ class External(Section):
 
     label: str = option("", "name in tables and figures; empty: its key")
     predictions: str = option(
-        ..., "folder with a file named as each evaluated image: a label image, GeoJSON or Aperio XML"
+        ..., "folder with a file named as each evaluated image: a label image, GeoJSON, Aperio or ASAP XML"
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Outlines of objects from the annotation files of pathology viewers: Aperio ImageScope XML, QuPath GeoJSON.
+"""Outlines from the annotation files of pathology viewers: XML of ImageScope and ASAP, GeoJSON of QuPath.
 
 Polygons come in file order with the coordinates of the file: pixels of the full resolution, x to the right
 and y down from the upper left corner of the image. Open outlines are closed; repeated neighbouring vertices
@@ -11,18 +11,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.io import aperio, geojson
+from microtome.io import aperio, asap, geojson
 from microtome.io.errors import AnnotationError
 
-__all__ = ["AnnotationError", "Polygon", "read_names", "read_polygons", "ring_area"]
+__all__ = ["AnnotationError", "Polygon", "read_names", "read_polygons", "ring_area", "starts_at_canvas"]
 
 LARGEST_FILE = 512 * 2**20
 """Bytes; the XML of a MoNuSeg image with 1800 nuclei has 8 MB."""
+HEAD = 4096
+"""Bytes in which the root of an XML file begins."""
 BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 FEWEST_VERTICES = 3
 LARGEST_COORDINATE = 1e7
@@ -37,8 +40,10 @@ class Polygon:
         parts: One or more parts, each its outer ring followed by its holes; a ring is (V, 2) float64, columns
             x and y in pixels as in the file, not closed (the first vertex is not repeated at the end). The
             even-odd rule over all rings of all parts decides what is inside.
-        region: Identifier in the file (Aperio `Id`, GeoJSON `id`), or the place in the file, from 1.
-        classification: Name of the layer (Aperio) or of the class (GeoJSON), empty if none.
+        region: Identifier in the file (Aperio `Id`, ASAP `Name`, GeoJSON `id`), or the place in the file,
+            from 1.
+        classification: Name of the layer (Aperio), of the group (ASAP) or of the class (GeoJSON), empty if
+            none.
         text: Free text of the region (Aperio `Text`, GeoJSON `properties.name`).
         negative: The region is cut out of the others (Aperio `NegativeROA`).
         object_type: QuPath's type of object (`annotation`, `detection`, `cell`, `tile`), empty if unknown.
@@ -82,7 +87,8 @@ def read_polygons(path: Path | str) -> list[Polygon]:
     """Read the outlines of an annotation file.
 
     Args:
-        path: Aperio ImageScope XML (`Annotations/Annotation/Regions/Region/Vertices/Vertex`), or GeoJSON
+        path: Aperio ImageScope XML (`Annotations/Annotation/Regions/Region/Vertices/Vertex`), ASAP XML
+            (`ASAP_Annotations/Annotations/Annotation/Coordinates/Coordinate`), or GeoJSON
             (FeatureCollection, list of features or one feature; Polygon with holes, MultiPolygon). Which of
             them is decided by the content.
 
@@ -105,9 +111,9 @@ def read_polygons(path: Path | str) -> list[Polygon]:
     """
     path = Path(path)
     content = _content(path)
-    parser = geojson if _start(content) in (b"{", b"[") else aperio
+    parser = _parser(content)
     if parser is aperio and b"<" not in content[:1024]:
-        expected, remedy = "Aperio ImageScope XML or GeoJSON", "see the sample sheet"
+        expected, remedy = "XML of Aperio ImageScope or ASAP, or GeoJSON", "see the sample sheet"
         raise AnnotationError(path, "neither XML nor JSON", expected, remedy)
     found = [(region[0], _polygon(*region)) for region in parser.parse(path, content)]
     empty = [where for where, polygon in found if polygon is None]
@@ -137,8 +143,17 @@ def read_names(path: Path | str) -> dict[tuple[str, str], int]:
     """
     path = Path(path)
     content = _content(path)
-    parser = geojson if _start(content) in (b"{", b"[") else aperio
-    return dict(Counter(parser.names(path, content)))
+    return dict(Counter(_parser(content).names(path, content)))
+
+
+def starts_at_canvas(path: Path | str) -> bool:
+    """Whether coordinates are of the whole canvas of a slide, not of its bounds, to which QuPath crops.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return _parser(file.read(HEAD)) is asap
 
 
 def _polygon(where: str, parts: Sequence[Any], fields: Mapping[str, Any]) -> Polygon | None:
@@ -174,6 +189,13 @@ def _content(path: Path) -> bytes:
         expected, remedy = f"1 to {LARGEST_FILE}", "export or copy the file again"
         raise AnnotationError(path, f"{size} bytes", expected, remedy)
     return path.read_bytes()
+
+
+def _parser(content: bytes) -> ModuleType:
+    """The format that a file begins like."""
+    if _start(content) in (b"{", b"["):
+        return geojson
+    return asap if f"<{asap.ROOT}".encode() in content[:HEAD] else aperio
 
 
 def _start(content: bytes) -> bytes:

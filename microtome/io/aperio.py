@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: MIT
 """Aperio ImageScope annotations (XML). Used through :mod:`microtome.io.annotations`.
 
-Document types and entities are refused by the parser itself, before anything is expanded, so a small file
-cannot grow in memory or name other files.
+Vertices become numbers as they are read and no elements of a tree, as files of slides hold millions of them.
 """
 
-import re
+from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from xml.etree import ElementTree as ET
-from xml.parsers import expat
 
+from microtome.io import xml_events
 from microtome.io.errors import AnnotationError
+from microtome.io.xml_events import LONGEST, Points
 
 DESCRIPTION = "Description"
 """The attribute that every layer of ImageScope has."""
-LONGEST = 40
-"""Characters of the file that a message repeats."""
-DEEPEST = 64
-"""Nested elements; ImageScope's files have 5."""
 AREA_TYPES = {"", "0", "1"}
 """Region types whose vertices are an outline: free hand or polygon, and rectangle."""
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 SKELETON = "<Annotations><Annotation><Regions><Region><Vertices><Vertex X= Y=>"
+VERTEX = ["Region", "Vertices", "Vertex"]
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """The line that a region starts on, and its vertices."""
+
+    line: int
+    points: Points = field(default_factory=Points)
+
+
+Outlines = Mapping[ET.Element, _Outline]
 
 
 def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str, Any]]]:
@@ -35,20 +43,20 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
     Raises:
         AnnotationError: Not XML, not of ImageScope's structure, or a vertex that is no number.
     """
-    layers, lines = _layers(path, content)
+    layers, outlines = _layers(path, content)
     number = 0
     for layer in layers:
         for region in layer.findall("Regions/Region"):
             number += 1
             name = region.get("Id") or str(number)
-            where = f"{path}, region {name[:LONGEST]} (line {lines[region]})"
+            where = f"{path}, region {name[:LONGEST]} (line {outlines[region].line})"
             fields = {
                 "region": name,
                 "classification": _layer_name(layer),
                 "text": region.get("Text", ""),
                 "negative": _is_negative(region),
             }
-            yield where, [[_vertices(region, where)]], fields
+            yield where, [[_vertices(region, outlines[region], where)]], fields
 
 
 def names(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
@@ -63,9 +71,9 @@ def names(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
                 yield _layer_name(layer), ""
 
 
-def _layers(path: Path, content: bytes) -> tuple[list[ET.Element], dict[ET.Element, int]]:
-    """The layers, and the line of each region."""
-    root, lines = _tree(path, content)
+def _layers(path: Path, content: bytes) -> tuple[list[ET.Element], Outlines]:
+    """The layers, and the outline of each region."""
+    root, outlines = _tree(path, content)
     if root.tag != "Annotations":
         found = f"XML whose root is <{root.tag[:LONGEST]}>"
         raise AnnotationError(path, found, SKELETON, "export it from ImageScope")
@@ -74,7 +82,7 @@ def _layers(path: Path, content: bytes) -> tuple[list[ET.Element], dict[ET.Eleme
         found = f"{len(layers)} <Annotation>, none with <Regions>"
         remedy = "for an image without nuclei keep a layer with an empty <Regions>"
         raise AnnotationError(path, found, SKELETON, remedy)
-    return layers, lines
+    return layers, outlines
 
 
 def _layer_name(layer: ET.Element) -> str:
@@ -87,7 +95,8 @@ def _is_negative(region: ET.Element) -> bool:
     return region.get("NegativeROA", "0") == "1"
 
 
-def _vertices(region: ET.Element, where: str) -> list[list[float]]:
+def _vertices(region: ET.Element, outline: _Outline, where: str) -> array:
+    """The vertices, each its x and its y."""
     kind = region.get("Type", "")
     if kind not in AREA_TYPES:
         expected = "0 (polygon) or 1 (rectangle), whose vertices are an outline"
@@ -95,53 +104,32 @@ def _vertices(region: ET.Element, where: str) -> list[list[float]]:
         raise AnnotationError(where, f"Type {kind[:LONGEST]!r}", expected, remedy)
     if region.find("Vertices") is None:
         raise AnnotationError(where, "no <Vertices>", SKELETON, "export the file again")
-    return [
-        [_number(vertex.attrib, axis, number=number, where=where) for axis in ("X", "Y")]
-        for number, vertex in enumerate(region.findall("Vertices/Vertex"), start=1)
-    ]
+    return outline.points.checked(where)
 
 
-def _number(attributes: Mapping[str, str], axis: str, *, number: int, where: str) -> float:
-    value = attributes.get(axis)
-    if value is None or not NUMBER.fullmatch(value):
-        found = "no value" if value is None else repr(value[:LONGEST])
-        what = f"{where}: vertex {number} has {found} for {axis}, expected a decimal number with a point"
-        msg = f"{what}, such as 12.5; correct the file or export it again."
-        raise AnnotationError(msg)
-    return float(value)
+def _tree(path: Path, content: bytes) -> tuple[ET.Element, dict[ET.Element, _Outline]]:
+    """The elements but for vertices, and the outline of each region."""
+    builder, outlines = ET.TreeBuilder(), {}
+    tags: list[str] = []
+    regions: list[ET.Element] = []
 
-
-def _tree(path: Path, content: bytes) -> tuple[ET.Element, dict[ET.Element, int]]:
-    """The elements, and the line that each <Region> starts on."""
-    builder, lines, depth = ET.TreeBuilder(), {}, 0
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > DEEPEST:
-            found = f"elements nested more than {DEEPEST} deep"
-            raise AnnotationError(path, found, SKELETON, "export it from ImageScope")
+    def start(tag: str, attributes: dict[str, str], line: int) -> None:
+        tags.append(tag)
+        if tags[-3:] == VERTEX:
+            outlines[regions[-1]].points.add(attributes)
+            return
         element = builder.start(tag, attributes)
         if tag == "Region":
-            lines[element] = parser.CurrentLineNumber
+            outlines[element] = _Outline(line)
+            regions.append(element)
 
     def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(tag)
+        if tags[-3:] != VERTEX:
+            builder.end(tag)
+        if tag == "Region":
+            regions.pop()
+        tags.pop()
 
-    def refuse(*_: object) -> NoReturn:
-        raise AnnotationError(path, "a document type (<!DOCTYPE>)", "plain XML", "delete it from the file")
-
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
-    try:
-        parser.Parse(content, True)
-    except AnnotationError:
-        raise
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        found = f"not well-formed XML ({error})"
-        raise AnnotationError(path, found, "a complete ImageScope file", "copy it again") from error
-    return builder.close(), lines
+    for _ in xml_events.parse(path, content, start, end, structure=SKELETON, program="ImageScope"):
+        pass
+    return builder.close(), outlines

@@ -101,7 +101,7 @@ def load_objects(
     """Read the objects of an annotation file that are labels.
 
     Args:
-        path: Aperio XML or GeoJSON.
+        path: Aperio or ASAP XML, or GeoJSON.
         shape: Rows and columns of the image.
         features: Which outlines are objects.
         classes: Names in class order, the background first.
@@ -139,7 +139,7 @@ def load_classes(
     """Draw the outlines of an annotation file as class indices, by the names of the classes.
 
     Args:
-        path: Aperio XML or GeoJSON. A negative outline cuts its area out of those of the same name.
+        path: Aperio or ASAP XML, or GeoJSON. A negative outline cuts its area out of those of the same name.
         shape: Rows and columns of the image.
         features: Which outlines are labels, and what their names mean.
         classes: Names in class order.

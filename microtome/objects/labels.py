@@ -227,8 +227,8 @@ def load_instances(
     files of challenges) stays one object; a line in the log counts them.
 
     Args:
-        path: Aperio XML, GeoJSON, or a label image: PNG or TIFF of one channel, 8, 16 or 32 bits (float TIFF
-            with whole numbers too; of a colour table the indices).
+        path: XML of Aperio or ASAP, GeoJSON, or a label image: PNG or TIFF of one channel, 8, 16 or 32 bits
+            (float TIFF with whole numbers too; of a colour table the indices).
         shape: Rows and columns of the image that the labels belong to.
         convention: Of outlines, see the module's description.
         page: Of label images, see :func:`microtome.io.images.read`.

@@ -64,7 +64,7 @@ def score(
     """Score the segmentations of one or several tools against one truth.
 
     Args:
-        truth: A label file, or a folder of them: label images, GeoJSON, Aperio XML.
+        truth: A label file, or a folder of them: label images, GeoJSON, XML of Aperio or ASAP.
         predictions: Name of a tool to its file, or its folder with a file of the same name (whatever the
             suffix) for each file of the truth.
         folder: Gets `metrics.tsv` (as of a run: a row per tool, image, class and metric), `scores` (mean, sd
