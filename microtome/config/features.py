@@ -68,7 +68,10 @@ def reason_by_name(name: str, features: Features, *, needs_name: bool) -> str:
 
 
 def name_faults(
-    named: Mapping[tuple[str, str], int], features: Features, classes: Collection[str]
+    named: Mapping[tuple[str, str], int],
+    features: Features,
+    classes: Collection[str],
+    regions: Collection[str] = (),
 ) -> list[tuple[str, str]]:
     """What was found and what was expected of names that no class has.
 
@@ -76,6 +79,7 @@ def name_faults(
         named: Name and object type to the number of outlines.
         features: What names mean.
         classes: The names of the classes.
+        regions: Names that mean regions.
 
     Example:
         >>> name_faults({("Tumour", ""): 2, ("Stroma", ""): 1}, Features(), ["Tumor", "Stroma"])[0]
@@ -87,7 +91,7 @@ def name_faults(
     listing = ", ".join(sorted(name for name in counts if name)) or "none"
     found = []
     for name, count in sorted(counts.items()):
-        if features.names.get(name, name) in classes:
+        if features.names.get(name, name) in classes or name in regions:
             continue
         outlines = f"{count} outline{'s' * (count > 1)}"
         if name:

@@ -2,11 +2,19 @@
 """What a network sees: input scaling, sampling, sliding windows, augmentation."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
-from microtome.config.section import Probability, Section, assume, option
+from microtome.config.section import Probability, Section, assume, option, refuse
 
 
 class Input(Section):
@@ -50,7 +58,55 @@ class BalancedWindows(Section):
     validation: PositiveInt = option(2_000, "windows of the fixed validation draw")
 
 
-Sampler = Annotated[PatchSampler | BalancedWindows, Field(discriminator="kind"), assume("kind", "patches")]
+class WindowList(Section):
+    """The windows of the patch index whose share of a class or region is in a range."""
+
+    fraction: str = option(..., "class of data.classes, or region of targets.regions")
+    at_least: Probability = option(0.0, "smallest share of a window's pixels")
+    below: Annotated[float, Field(gt=0, le=1)] | None = option(None, "share that none reaches; null: none")
+    draw: PositiveInt | None = option(
+        None, "windows drawn for an epoch, with replacement (times `scale`); null: each window once"
+    )
+
+    @model_validator(mode="after")
+    def _holds_some(self) -> Self:
+        """A range that is not empty."""
+        if self.below is not None and self.below <= self.at_least:
+            refuse(f"a range that holds some shares, not at least {self.at_least:g} and below {self.below:g}")
+        return self
+
+
+class Lists(Section):
+    """Lists of windows by what they show, each drawn by itself and anew each epoch.
+
+    A window of several lists may be drawn from each of them. Windows that validate are neither listed nor
+    drawn: each validates once.
+    """
+
+    kind: Literal["lists"] = option("lists", "this sampler")
+    lists: dict[str, WindowList] = option(..., "list name: its windows", min_length=1)
+    overlap: bool = option(
+        True,
+        "lists of one fraction may share windows; false: a window is in that of the largest `at_least`, so "
+        "that `at_least` 0.0005 beside 0.1 lists shares of 0.05 % to 10 %",
+    )
+    scale: PositiveFloat | Literal["auto"] = option(
+        1.0, "factor on every `draw`; auto: windows of training here / `of`, which keeps published ratios"
+    )
+    of: PositiveInt | None = option(None, "scale auto: the windows for which each `draw` was chosen")
+    crop: PositiveInt | None = option(None, "random square inside each window, pixels; null: all of it")
+
+    @model_validator(mode="after")
+    def _is_scaled_by_something(self) -> Self:
+        """Automatic factors follow from a number of windows."""
+        if self.scale == "auto" and self.of is None:
+            refuse("sampler.of beside scale auto: the windows for which each `draw` was chosen")
+        return self
+
+
+Sampler = Annotated[
+    PatchSampler | BalancedWindows | Lists, Field(discriminator="kind"), assume("kind", "patches")
+]
 
 
 class Augment(Section):

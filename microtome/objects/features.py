@@ -6,7 +6,7 @@ out is counted by its reason (`Selection.left_out`), so that nothing disappears 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,8 @@ from microtome.config.features import Features, name_faults, reason_by_name, typ
 from microtome.io.annotations import Polygon, read_polygons
 from microtome.io.errors import AnnotationError
 from microtome.objects import labels
+from microtome.objects.areas import NO_CLASS, Areas, on_lattice
 from microtome.objects.placement import check_placement
-
-Patch = tuple[tuple[slice, slice], NDArray[np.bool_]]
-"""Rows and columns of a window, and the pixels covered in it."""
 
 ENCLOSING = 10
 """Times the smaller median area: an outline that large, with others inside, is a region."""
@@ -34,7 +32,8 @@ class Selection:
 
     Attributes:
         chosen: Place in the file, from 0, of each outline to be drawn, cutting ones (`negative`) among them.
-        classes: Class index of each; where classes are not told apart by name, 1.
+        classes: Class index of each, `NO_CLASS` where it has none; where classes are not told apart by name,
+            1.
         left_out: Reason to the number of outlines left out.
     """
 
@@ -51,6 +50,7 @@ def select(
     classes: Sequence[str],
     shape: tuple[int, int],
     name: str,
+    regions: Mapping[str, Sequence[str]] | None = None,
 ) -> Selection:
     """Choose the outlines that are labels, and the class of each.
 
@@ -62,6 +62,7 @@ def select(
             not told apart by name.
         shape: Rows and columns of the image.
         name: The file, for messages.
+        regions: Region to the names of its outlines, which need not be classes.
 
     Raises:
         AnnotationError: Outlines have names that no class has, or no name where one is needed.
@@ -82,7 +83,8 @@ def select(
             for polygon, reason in zip(polygons, reasons, strict=True)
             if not reason and not polygon.negative
         )
-        _check_names(named, features, classes if kind == "semantic" else classes[1:], name)
+        others = {one for names in (regions or {}).values() for one in names}
+        _check_names(named, features, classes if kind == "semantic" else classes[1:], name, others)
     if kind == "instances" and features.regions == "skip":
         reasons = _without_regions(polygons, reasons, shape)
     chosen = [number for number, reason in enumerate(reasons) if not reason]
@@ -122,7 +124,8 @@ def load_objects(
     drawn = labels.rasterize(chosen, shape, convention=convention)
     numbers = np.array([0, *(n + 1 for n in selection.chosen)], np.int32)
     areas = {int(numbers[number]): area for number, area in drawn.areas.items()}
-    of = dict(zip(numbers[1:].tolist(), selection.classes, strict=True))
+    places = zip(numbers[1:].tolist(), selection.chosen, selection.classes, strict=True)
+    of = {number: index for number, place, index in places if not polygons[place].negative}
     return labels.Instances(numbers[drawn.labels], areas), of, selection.left_out
 
 
@@ -139,11 +142,11 @@ def load_classes(
     """Draw the outlines of an annotation file as class indices, by the names of the classes.
 
     Args:
-        path: Aperio or ASAP XML, or GeoJSON. A negative outline cuts its area out of those of the same name.
+        path: Aperio or ASAP XML, or GeoJSON.
         shape: Rows and columns of the image.
         features: Which outlines are labels, and what their names mean.
         classes: Names in class order.
-        order: `area`: smaller over larger; `file`: later over earlier; `classes`: later classes over earlier.
+        order: As for :func:`read_areas`.
         outside: Value of pixels that no outline covers.
         convention: See `microtome.objects.labels`.
 
@@ -153,43 +156,69 @@ def load_classes(
     Raises:
         AnnotationError: The file is at fault, or names no class.
     """
-    polygons = read_polygons(path)
+    options = {"classes": classes, "order": order, "outside": outside, "convention": convention}
+    areas, left_out = read_areas(path, shape, features, **options)
+    return np.concatenate([band.classes for band in areas.bands(shape)]), left_out
+
+
+def read_areas(
+    path: Path,
+    shape: tuple[int, int],
+    features: Features,
+    *,
+    classes: Sequence[str],
+    order: str,
+    outside: int,
+    regions: Mapping[str, Sequence[str]] | None = None,
+    convention: labels.Convention = "pixel_centre",
+    scale: tuple[float, float] = (1.0, 1.0),
+    origin: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Areas, Mapping[str, int]]:
+    """Read the outlines of an annotation file that are classes or regions, ready to be drawn by bands.
+
+    Args:
+        path: Aperio or ASAP XML, or GeoJSON. A negative outline cuts its area out of those of the same name.
+        shape: Rows and columns of the image.
+        features: Which outlines are labels, and what their names mean.
+        classes: Names in class order.
+        order: `area`: smaller over larger; `file`: later over earlier; `classes`: later classes over earlier.
+        outside: Value of pixels that no outline covers.
+        regions: Region to the names of its outlines, in the order of their bits.
+        convention: See `microtome.objects.labels`; `matlab` only where the grids are one.
+        scale: Pixels of the file in a pixel of the image (y, x).
+        origin: Where the image begins (y, x), in pixels of the file.
+
+    Returns:
+        What is to be drawn, and reason to the number of outlines left out.
+
+    Raises:
+        AnnotationError: The file is at fault, names no class, or none of its outlines lies in the image.
+        ValueError: MATLAB's convention for an image on another grid than the file.
+    """
+    regions, polygons = regions or {}, read_polygons(path)
     options = {"kind": "semantic", "classes": classes, "shape": shape, "name": str(path)}
-    selection = select(polygons, features, **options)
-    chosen = [polygons[number] for number in selection.chosen]
+    selection = select(polygons, features, **options, regions=regions)
+    chosen, centre = [polygons[number] for number in selection.chosen], labels.CONVENTIONS[convention]
+    if (tuple(scale), tuple(origin)) != ((1, 1), (0, 0)):
+        if centre is None:
+            msg = f"{path}: convention 'matlab' is for images on the grid of the file; take 'pixel_centre'"
+            raise ValueError(msg)
+        chosen, centre = [on_lattice(one, scale, origin, centre) for one in chosen], 0.5
     check_placement(chosen, shape, name=str(path), are_objects=False)
-    centre = labels.CONVENTIONS[convention]
-    patches = [labels.covered(polygon.rings, shape, centre) for polygon in chosen]
-    target = np.full(shape, outside, np.uint8)
-    for number in _drawing_order(chosen, selection.classes, order):
-        window, mask = patches[number]
-        if not chosen[number].negative:
-            target[window][mask & ~_cut(number, chosen, patches, shape)] = selection.classes[number]
-    return target, selection.left_out
+    bits = [_bits(polygon.classification, regions) for polygon in chosen]
+    drawn = _drawing_order(chosen, selection.classes, order)
+    return Areas(chosen, selection.classes, bits, drawn, outside, centre), selection.left_out
+
+
+def _bits(name: str, regions: Mapping[str, Sequence[str]]) -> int:
+    """The bits of the regions that a name means."""
+    return sum(1 << place for place, names in enumerate(regions.values()) if name in names)
 
 
 def _drawing_order(polygons: Sequence[Polygon], indices: Sequence[int], order: str) -> list[int]:
     """Places of the outlines, those first over which others are drawn; of equals, the order of the file."""
     keys = {"file": range(len(polygons)), "classes": indices, "area": [-p.area for p in polygons]}[order]
     return sorted(range(len(polygons)), key=lambda number: keys[number])
-
-
-def _cut(
-    number: int, polygons: Sequence[Polygon], patches: Sequence[Patch], shape: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """What negative outlines of the same name cut out of an outline, in its window."""
-    window, mask = patches[number]
-    negative = [
-        patch
-        for polygon, patch in zip(polygons, patches, strict=True)
-        if polygon.negative and polygon.classification == polygons[number].classification
-    ]
-    if not negative:
-        return np.zeros_like(mask)
-    removed = np.zeros(shape, bool)
-    for other, covered in negative:
-        removed[other] |= covered
-    return removed[window]
 
 
 def _reasons(polygons: Sequence[Polygon], features: Features, kind: str, *, needs_name: bool) -> list[str]:
@@ -218,18 +247,22 @@ def _check_types(polygons: Sequence[Polygon], reasons: Sequence[str], features: 
 
 
 def _check_names(
-    named: Mapping[tuple[str, str], int], features: Features, classes: Sequence[str], name: str
+    named: Mapping[tuple[str, str], int],
+    features: Features,
+    classes: Sequence[str],
+    name: str,
+    regions: Collection[str],
 ) -> None:
-    faults = name_faults(named, features, classes)
+    faults = name_faults(named, features, classes, regions)
     if faults:
         what, expected = zip(*faults, strict=True)
         raise AnnotationError(name, " and ".join(what), expected[0], "correct the file or targets.features")
 
 
 def _class_of(polygon: Polygon, features: Features, classes: Sequence[str]) -> int:
-    """The index of a class; a cutting outline has none of its own."""
+    """The index of a class; cutting outlines and those of regions have none."""
     called = features.names.get(polygon.classification, polygon.classification)
-    return classes.index(called) if called in classes else 0
+    return classes.index(called) if called in classes else NO_CLASS
 
 
 def _without_regions(

@@ -134,12 +134,7 @@ def covered(
         ((slice(0, 2, None), slice(1, 3, None)), array([[ True,  True],
                [ True,  True]]))
     """
-    width = shape[1]
-    found = [
-        _snapped_crossings(ring, width) if centre is None else _crossings(ring - centre, width)
-        for ring in rings
-    ]
-    columns, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    columns, rows = crossings(rings, shape[1], centre)
     if columns.size == 0:
         return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), bool)
     rows = np.clip(rows, 0, shape[0])
@@ -149,6 +144,24 @@ def covered(
     crossed = np.bincount(flat, minlength=box[0] * box[1]).reshape(box) & 1
     mask = np.logical_xor.accumulate(crossed.astype(bool), axis=0)[:-1]
     return (slice(top, top + box[0] - 1), slice(left, left + box[1])), mask
+
+
+def crossings(rings: Sequence[Floats], width: int, centre: float | None) -> tuple[Integers, Integers]:
+    """Where the edges of outlines cross the centres of columns, see :func:`covered`.
+
+    Returns:
+        Column of each crossing, and the first row below it, which may lie outside of the image.
+
+    Example:
+        >>> crossings([np.array([[1.0, 0], [2, 0], [2, 2], [1, 2]])], 4, 0.5)
+        (array([1, 1]), array([0, 2]))
+    """
+    found = [
+        _snapped_crossings(ring, width) if centre is None else _crossings(ring - centre, width)
+        for ring in rings
+    ]
+    columns, rows = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return columns, rows
 
 
 def _crossings(ring: Floats, width: int) -> tuple[Integers, Integers]:

@@ -20,7 +20,7 @@ from microtome.class_maps import class_counts, inverse_frequency
 from microtome.config.entries import model as options_of
 from microtome.config.losses import activation_of
 from microtome.config.losses._classes import INVERSE_FREQUENCY
-from microtome.config.sampling import Augment, Input, Window
+from microtome.config.sampling import Augment, Input, Lists, Window
 from microtome.config.training import Training
 from microtome.devices import choose_device, machine_memory, repeatable, require_devices
 from microtome.files import (
@@ -38,12 +38,21 @@ from microtome.networks.windows import WindowTransform, input_window
 from microtome.provenance import environment
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 from microtome.stages.seen import seen_in_training
-from microtome.training.batches import BalancedWindowBatches, BatchSource, Labelled, Memory, PatchBatches
+from microtome.training.batches import (
+    BalancedWindowBatches,
+    BatchSource,
+    Labelled,
+    ListBatches,
+    Memory,
+    PatchBatches,
+)
+from microtome.training.batches import Window as PatchWindow
 from microtome.training.checkpoint import write_tensors
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
 from microtome.training.processes import SOLO, Team, joined
 from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
+from microtome.training.window_lists import FRACTION, WindowLists
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -81,14 +90,16 @@ class TrainingFiles:
         mask = find_sample(self.targets, sample)
         return [mask if name == "mask" else mask.parent / f"{name}s" / mask.name for name in outputs]
 
-    def index(self, samples: Iterable[str]) -> list[tuple[str, int, int, int]]:
-        """The windows of some samples."""
+    def index(self, samples: Iterable[str]) -> pd.DataFrame:
+        """The windows of some samples, a row each, with the shares of classes and regions in them."""
         frame = pd.concat([pd.read_parquet(path) for path in self.patches], ignore_index=True)
-        wanted = frame[frame["sample"].isin(list(samples))]
-        return [
-            (str(s), int(y), int(x), int(size))
-            for s, y, x, size in wanted[["sample", "y", "x", "size"]].itertuples(index=False)
-        ]
+        return frame[frame["sample"].isin(list(samples))].reset_index(drop=True)
+
+
+def places(index: pd.DataFrame) -> list[PatchWindow]:
+    """Sample, y, x and size of each window of an index."""
+    columns = (index[name].tolist() for name in ("sample", "y", "x", "size"))
+    return list(zip(*columns, strict=True))
 
 
 def opened(path: Path) -> Raster:
@@ -257,14 +268,24 @@ def _counted(options: Options, files: TrainingFiles) -> Options:
     """The options of the loss, with the class weights in numbers if they follow from the training labels."""
     if options["loss"].get("class_weight") != INVERSE_FREQUENCY:
         return options["loss"]
-    names, count = options["parts"]["train"], len(options["classes"])
-    learnt = (files.target_files(name, options["outputs"])[0] for name in names)
-    counts = sum(_class_counts(path, count) for path in learnt)
+    counts = _learnt(options, files)
     weights = inverse_frequency(counts)
     absent = [name for name, weight in zip(options["classes"], weights, strict=True) if weight == 0]
     if absent:
         logger.warning("no training label holds %s; the class has weight 0", ", ".join(absent))
     return {**options["loss"], "class_weight": weights.tolist()}
+
+
+def _learnt(options: Options, files: TrainingFiles) -> np.ndarray:
+    """The pixels of each class that training sees: of all targets, or of the windows that lists draw."""
+    names, classes = options["parts"]["train"], options["classes"]
+    if options["sampler"]["kind"] == "lists":
+        index = files.index(names)
+        times = WindowLists.collect(index, Lists.model_validate(options["sampler"])).expected(len(index))
+        shares = index[[f"{FRACTION}{name}" for name in classes]].to_numpy()
+        return (times * index["size"].to_numpy() ** 2.0) @ shares
+    learnt = (files.target_files(name, options["outputs"])[0] for name in names)
+    return sum(_class_counts(path, len(classes)) for path in learnt)
 
 
 def _class_counts(target: Path, count: int) -> np.ndarray:
@@ -310,11 +331,18 @@ def _batches(
         window = input_window(model.window, _transform(options))
         count = sampler["per_epoch" if training else "validation"]
         return BalancedWindowBatches(images, window, count, size, seed, fixed=not training)
-    windows, repeats = files.index(names), sampler["repeats"] if training else 1
+    index = files.index(names)
+    windows = places(index)
     if not windows:
         msg = f"the patch index holds no window of the {part} samples {', '.join(names)}; have they labels?"
         raise ValueError(msg)
     crop = sampler["crop"] if training else None
+    if sampler["kind"] == "lists":
+        if not training:
+            return PatchBatches(images, windows, size, seed=seed, shuffle=False)
+        lists = WindowLists.collect(index, Lists.model_validate(sampler))
+        return ListBatches(images, windows, lists, size, crop, seed)
+    repeats = sampler["repeats"] if training else 1
     share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
     copies = sampler["copies"] if training or holdout else None
     return PatchBatches(
@@ -378,7 +406,9 @@ def _data_digest(options: Options, files: TrainingFiles) -> str:
         for name in names:
             for path in (find_sample(files.images, name), *files.target_files(name, options["outputs"])):
                 digest.update(path.read_bytes())
-        digest.update(json.dumps(files.index(names)).encode())
+        index = files.index(names)
+        told = index.to_dict("list") if options["sampler"]["kind"] == "lists" else places(index)
+        digest.update(json.dumps(told).encode())
     return digest.hexdigest()[:DIGEST]
 
 

@@ -17,10 +17,13 @@ from microtome.class_maps import IGNORE
 from microtome.config.training import HELD_IMAGE
 from microtome.io.raster import ArraySource, Raster, read_mirrored
 from microtome.training.balanced_windows import LabelledPixels
+from microtome.training.window_lists import WindowLists
 
 AHEAD = 2
 """Batches made ahead."""
 Item = TypeVar("Item")
+Window = tuple[str, int, int, int]
+"""Sample, y, x of the upper left corner, and side of a window, pixels."""
 END = object()
 HOLDOUT, COPY = 1, 2
 """Keys that keep the draws of the held-out share and of fixed copies apart from those of epochs."""
@@ -131,7 +134,7 @@ class PatchBatches:
     """
 
     images: Mapping[str, Labelled]
-    windows: Sequence[tuple[str, int, int, int]]
+    windows: Sequence[Window]
     batch_size: int
     crop: int | None = None
     repeats: int = 1
@@ -146,13 +149,7 @@ class PatchBatches:
         Raises:
             ValueError: There is no window, or a window of a sample that is not there.
         """
-        if not self.windows:
-            msg = f"the patch index holds no window of the samples {_listed(self.images)}; have they labels?"
-            raise ValueError(msg)
-        unknown = {sample for sample, *_ in self.windows} - set(self.images)
-        if unknown:
-            msg = f"the patch index names {_listed(unknown)}, expected samples among {_listed(self.images)}"
-            raise ValueError(msg)
+        _check_windows(self.images, self.windows)
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -193,11 +190,53 @@ class PatchBatches:
 
     def _draw(self, number: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
         """Read one window, cropped."""
-        sample, y, x, size = self.windows[number]
-        if self.crop and self.crop < size:
-            room = size - self.crop
-            dy, dx = generator.integers(0, room + 1, 2) if self.shuffle else (room // 2, room // 2)
-            y, x, size = y + int(dy), x + int(dx), self.crop
+        sample, *place = _cropped(self.windows[number], self.crop, generator if self.shuffle else None)
+        y, x, size = place
+        return *self.images[sample].window(y, x, size, size), sample
+
+
+@dataclass(frozen=True)
+class ListBatches:
+    """Windows drawn from lists, anew each epoch and in a new order.
+
+    Attributes:
+        images: Sample name to image and label.
+        windows: (sample, y, x, size) of each window of the index.
+        lists: Which of them are drawn, and how many.
+        batch_size: Windows of a batch; the last may be smaller.
+        crop: Side of a random square inside each window; None takes the window whole.
+        seed: Of draws, order and crops.
+    """
+
+    images: Mapping[str, Labelled]
+    windows: Sequence[Window]
+    lists: WindowLists
+    batch_size: int
+    crop: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that every window can be drawn.
+
+        Raises:
+            ValueError: There is no window, or a window of a sample that is not there.
+        """
+        _check_windows(self.images, self.windows)
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return -(-len(self.lists) // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        generator = np.random.default_rng([self.seed, number])
+        order = self.lists.draw(generator)
+        for start in range(0, len(order), self.batch_size):
+            chosen = [self.windows[place] for place in order[start : start + self.batch_size].tolist()]
+            yield _stack([self._read(_cropped(window, self.crop, generator)) for window in chosen])
+
+    def _read(self, window: Window) -> tuple[np.ndarray, np.ndarray, str]:
+        sample, y, x, size = window
         return *self.images[sample].window(y, x, size, size), sample
 
 
@@ -269,6 +308,27 @@ def ahead(items: Iterator[Item], *, enabled: bool = True) -> Iterator[Item]:
         while (item := waiting.popleft().result()) is not END:
             waiting.append(pool.submit(next, items, END))
             yield item
+
+
+def _check_windows(images: Mapping[str, Labelled], windows: Sequence[Window]) -> None:
+    """Refuse an index without windows, or with those of other samples."""
+    if not windows:
+        msg = f"the patch index holds no window of the samples {_listed(images)}; have they labels?"
+        raise ValueError(msg)
+    unknown = {sample for sample, *_ in windows} - set(images)
+    if unknown:
+        msg = f"the patch index names {_listed(unknown)}, expected samples among {_listed(images)}"
+        raise ValueError(msg)
+
+
+def _cropped(window: Window, crop: int | None, generator: np.random.Generator | None) -> Window:
+    """A square of a window, at random or, without a generator, in its middle."""
+    sample, y, x, size = window
+    if not crop or crop >= size:
+        return window
+    room = size - crop
+    dy, dx = (room // 2, room // 2) if generator is None else generator.integers(0, room + 1, 2)
+    return sample, y + int(dy), x + int(dx), crop
 
 
 def _listed(names: Iterable[str]) -> str:

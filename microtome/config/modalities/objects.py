@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Output = Literal["mask", "separated_mask", "shape_marker", "centre_marker"]
 MASKS = ("mask", "separated_mask")
+MOST_REGIONS = 8
+"""Bits of a pixel of the map of regions."""
 
 
 class Targets(Section):
@@ -48,13 +50,19 @@ class Targets(Section):
         "classes",
     )
 
+    regions: dict[str, tuple[str, ...]] = option(
+        {},
+        "semantic, outlines: name of a region: names in the files, which need be no class. The patch index "
+        "has the share of each window that its outlines cover, whatever else does",
+    )
+
     @property
     def used(self) -> dict[str, Any]:
         """The options that labels of this kind are turned into targets by."""
         unused = (
             {"outside", "order"} if self.kind == "instances" else {"marker_element", "centre_radius", "gap"}
         )
-        return self.model_dump(exclude=unused)
+        return self.model_dump(exclude=unused if self.regions else unused | {"regions"})
 
 
 class Outlines(Section):
@@ -90,6 +98,7 @@ class RunOptions(Section):
 def check(study: Study, places: Places) -> Iterator[Fault]:
     """Find what contradicts itself among targets, outputs and post-processing."""
     yield from _check_kind(study, places)
+    yield from _check_regions(study, places)
     for name, run in study.runs.items():
         if run.is_ensemble:
             yield from _check_members(study, name, run, places)
@@ -97,6 +106,7 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
             yield from _check_outputs(study, name, run, places)
             yield from _check_pixels(study, name, run, places)
             yield from _check_windows(name, run, places)
+            yield from _check_lists(study, name, run, places)
 
 
 def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
@@ -133,6 +143,33 @@ def _check_kind(study: Study, places: Places) -> Iterator[Fault]:
     if study.data.source == "phantom" and study.data.channels != phantom.CHANNELS:
         expected = f"{phantom.CHANNELS}, which images of phantom '{phantom.kind}' have"
         yield Fault(places(("data", "channels")), str(study.data.channels), expected)
+
+
+def _check_regions(study: Study, places: Places) -> Iterator[Fault]:
+    """Regions are of outlines that mean classes, and are told apart by bits and by columns of the index."""
+    regions, where = study.targets.regions, places(("targets", "regions"))
+    if regions and study.targets.kind != "semantic":
+        yield Fault(
+            where, f"regions of targets.kind '{study.targets.kind}'", "targets.kind 'semantic', or none"
+        )
+    if len(regions) > MOST_REGIONS:
+        yield Fault(where, f"{len(regions)} regions", f"{MOST_REGIONS} at most")
+    for name, names in regions.items():
+        if name in study.data.classes:
+            expected = "another name, as the patch index has the share of each class and region by its name"
+            yield Fault(places(("targets", "regions", name)), f"'{name}', the name of a class", expected)
+        if not names:
+            expected = "the names of its outlines in the files"
+            yield Fault(places(("targets", "regions", name)), "no name", expected)
+
+
+def _check_lists(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Lists of windows are by the shares that the patch index has."""
+    known = [*study.data.classes, *study.targets.regions]
+    for key, one in run.sampler.lists.items() if run.sampler.kind == "lists" else ():
+        if one.fraction not in known:
+            where = places.inside(("runs", name, "sampler", "lists", key, "fraction"), 2)
+            yield Fault(where, f"'{one.fraction}'", nearest(one.fraction, known))
 
 
 def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:

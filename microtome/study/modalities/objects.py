@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = {"types": Path}
 """The map of classes of the objects in a label image."""
+LEARNT = ("train", "")
+"""Parts of the sheet whose labels may be trained on; empty: the split decides."""
 BINARY = 2
 """Classes of a study of one sort of objects: these, and what lies between them."""
 
@@ -75,15 +77,36 @@ def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterat
         yield Fault(f"{sheet} label", found, expected)
     known = classes[1:] if targets.kind == "instances" else classes
     seen: dict[tuple[str, str], list[str]] = {}
+    learnt: set[str] = set()
     for sample in drawn:
         where = f"{sheet}:{sample.row} label"
-        named = yield from headers.names_of(str(sample.label), where)
-        for fault in name_faults(_chosen(named, targets), targets.features, known):
+        named = _chosen((yield from headers.names_of(str(sample.label), where)), targets)
+        learnt |= {name for name, _ in named} if sample.part in LEARNT else set()
+        for fault in name_faults(named, targets.features, known, _region_names(targets)):
             seen.setdefault(fault, []).append(f"{where} '{sample.label}'")
     for (found, expected), places in seen.items():
         more = f" (and in {len(places) - 1} further files)" if len(places) > 1 else ""
         remedy = "; or see targets.features (names, skip)"
         yield Fault(places[0], f"{found}{more}", f"{expected}{remedy}")
+    if all(Path(str(sample.label)).is_file() for sample in drawn):
+        yield from _undrawn(targets, learnt, sheet)
+
+
+def _region_names(targets: Targets) -> set[str]:
+    return {name for names in targets.regions.values() for name in names}
+
+
+def _undrawn(targets: Targets, learnt: Collection[str], sheet: Path) -> Iterator[Fault]:
+    """Regions of which training has no outline, and classes that are named beside them."""
+    wanted = {name: set(names) for name, names in targets.regions.items()}
+    for name, meant in targets.features.names.items() if wanted else ():
+        wanted.setdefault(meant, {meant}).add(name)
+    listing = ", ".join(sorted(filter(None, learnt))) or "none"
+    for name, names in wanted.items():
+        if not names & set(learnt):
+            told = f"in the labels of training no outline called {' or '.join(sorted(names))}"
+            expected = f"some, as targets has '{name}'; correct or leave out the name"
+            yield Fault(f"{sheet} label", f"{told} (names found: {listing})", expected)
 
 
 def _untyped(samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
