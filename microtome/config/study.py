@@ -135,9 +135,6 @@ class Patches(Section):
 
     size: PositiveInt = option(512, "side of a window, pixels")
     stride: PositiveInt = option(512, "pixels from one window to the next, at most `size`")
-    tissue: Probability = option(
-        0.05, "slides: least share of tissue in a window; those without any are left out in any case"
-    )
 
 
 FAMILIES = "microtome.metrics.families"

@@ -64,6 +64,9 @@ class Slides(Section):
         "which takes less time and differs by about a grey level",
     )
     tissue: Tissue = option(Tissue(), "where the glass carries tissue")
+    least_tissue: Probability = option(
+        0.05, "share of tissue that a window for training holds; those without any are left out in any case"
+    )
     sections: Sections = option(Sections(), "the boxes that are evaluated")
 
 

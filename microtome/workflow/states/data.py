@@ -53,8 +53,7 @@ def target_options(plan: StudyPlan) -> dict[str, Any]:
 @cache
 def extract_patches(plan: StudyPlan) -> str:
     """State of `extract_patches`."""
-    sizes = plan.study.patches.model_dump(include={"size", "stride"})
-    return state_of("extract_patches", sizes | {"classes": plan.classes})
+    return state_of("extract_patches", plan.study.patches.model_dump() | {"classes": plan.classes})
 
 
 @cache

@@ -56,7 +56,8 @@ def annotate_slides(plan: StudyPlan, batch: str) -> str:
 def index_tissue(plan: StudyPlan) -> str:
     """State of `index_tissue`."""
     options = {"patches": plan.study.patches.model_dump(mode="json"), "classes": plan.classes}
-    return state_of("index_tissue", options | {"regions": list(getattr(plan.study.targets, "regions", {}))})
+    options |= {"regions": list(plan.study.targets.regions)}
+    return state_of("index_tissue", options | {"least_tissue": plan.study.slides.least_tissue})
 
 
 @cache
