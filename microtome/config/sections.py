@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What of a slide is tissue, what of the tissue is a section, and when a section is positive."""
+"""What of a slide is tissue, and what of the tissue is a section."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 
-from microtome.config.section import Probability, Section, assume, option, refuse
-
-AREA_STEP = 1280
-"""µm²; the published area thresholds are whole multiples of it."""
+from microtome.config.section import Section, assume, option, refuse
 
 
 class WholeTissue(Section):
@@ -30,8 +27,8 @@ class Glass(Section):
         True, "pen (blue, green, red, black) and black borders are taken out before the threshold is found"
     )
     pen_margin: NonNegativeFloat = option(16.0, "what lies so near to pen or a border is no tissue, µm")
-    closing: NonNegativeFloat = option(40.0, "radius by which gaps in tissue are closed, µm")
-    holes: NonNegativeFloat = option(50_000.0, "smaller holes in tissue are filled, µm²")
+    closing: NonNegativeFloat = option(40.0, "gaps in tissue up to this width are closed, µm")
+    holes: NonNegativeFloat = option(20_000.0, "smaller holes in tissue are filled, µm²")
     least_area: NonNegativeFloat = option(100_000.0, "smaller pieces of tissue are left out, µm²")
 
 
@@ -42,7 +39,7 @@ class _Named(Section):
     """Sections with labels."""
 
     names: dict[str, tuple[str, ...]] = option(
-        {}, "class: labels that mean it in the files of the sheet's column `sections`, beside its own name"
+        {}, "class: what files of sections call it, such as {tumor: [Tumor, BCC]}; its own name always counts"
     )
 
     @field_validator("names")
@@ -61,7 +58,7 @@ class Proposed(_Named):
     kind: Literal["proposed"] = option("proposed", "boxes of the pieces of tissue")
     gap: NonNegativeFloat = option(200.0, "pieces nearer to each other are one section, µm")
     margin: NonNegativeFloat = option(40.0, "of a box around its tissue, µm")
-    least_area: NonNegativeFloat = option(200_000.0, "sections with less tissue are left out, µm²")
+    least_area: NonNegativeFloat = option(0.0, "sections with less tissue are left out, µm²")
 
 
 class Whole(_Named):
@@ -71,30 +68,3 @@ class Whole(_Named):
 
 
 Sections = Annotated[Proposed | Whole, Field(discriminator="kind"), assume("kind", "proposed")]
-
-
-class Calls(Section):
-    """Sections are called positive by their largest region; thresholds are chosen on the validation part.
-
-    A section is positive if a region of connected pixels with p ≥ threshold has the least area or more.
-    """
-
-    positive: str = option("tumor", "class that sections are called, or not")
-    thresholds: tuple[Probability, ...] = option(
-        tuple(round(0.05 * step, 2) for step in range(1, 20)), "probabilities to choose from", min_length=1
-    )
-    areas: tuple[NonNegativeFloat, ...] = option(
-        tuple(float(AREA_STEP * step) for step in range(17)),
-        "least areas to choose from, µm²; 0: any region",
-        min_length=1,
-    )
-    beta: PositiveFloat = option(1.5, "of F_β, which chooses: weight of sensitivity beside precision")
-    connectivity: Literal[4, 8] = option(8, "neighbours of a pixel that can be of its region")
-
-    @field_validator("thresholds", "areas")
-    @classmethod
-    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        """Each once, in order."""
-        if list(value) != sorted(set(value)):
-            refuse("ascending numbers, each once")
-        return value

@@ -8,7 +8,7 @@ record on, leaves the sample out, and counts it.
 import json
 import logging
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,14 +66,14 @@ def of_error(sample: str, path: Path | str, error: FileContentError) -> Failure:
 
 
 @contextmanager
-def recorded(sample: str, path: Path | str, folder: Path, *, may_fail: Collection[str]) -> Iterator[None]:
+def recorded(sample: str, path: Path | str, folder: Path, *, may_fail: bool) -> Iterator[None]:
     """Record an error of a sample's file in place of what was written of the sample into the folder.
 
     Args:
         sample: Name of the sample.
         path: Its file, for the record.
         folder: Where its results go.
-        may_fail: Samples whose errors are recorded; those of others stop the job.
+        may_fail: Whether errors are recorded; otherwise they stop the job.
 
     Raises:
         FileContentError: The sample's file is at fault, and may not be.
@@ -81,7 +81,7 @@ def recorded(sample: str, path: Path | str, folder: Path, *, may_fail: Collectio
     try:
         yield
     except FileContentError as error:
-        if sample not in may_fail:
+        if not may_fail:
             raise
         failure = of_error(sample, path, error)
         logger.warning("%s", failure)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""GeoJSON annotations as QuPath writes them. Used through :mod:`microtome.io.annotations`.
+"""GeoJSON annotations as QuPath writes them, read (through :mod:`microtome.io.annotations`) and written.
 
 The structure is checked here and not by `shapely.geometry.shape`, which takes `"4"`, `true` and NaN for
 coordinates, and whose errors name no feature.
@@ -8,10 +8,11 @@ coordinates, and whose errors name no feature.
 import json
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from microtome.files import finished_file
 from microtome.io.errors import AnnotationError
 
 KINDS = ("Polygon", "MultiPolygon")
@@ -59,6 +60,22 @@ def names(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
         properties = _properties(feature)
         kind = _object_type(feature, properties) if isinstance(feature, Mapping) else ""
         yield _classification(properties.get("classification")), kind
+
+
+def write(path: Path, features: Sequence[Mapping[str, Any]]) -> None:
+    r"""Write features as a FeatureCollection, which QuPath opens.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "none.geojson"
+        >>> write(file, [])
+        >>> file.read_text()
+        '{"type": "FeatureCollection", "features": []}\n'
+    """
+    document = {"type": "FeatureCollection", "features": list(features)}
+    with finished_file(path) as partial:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def _document(path: Path, content: bytes) -> Any:

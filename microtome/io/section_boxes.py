@@ -7,7 +7,6 @@ are looked at when the DAG is made.
 
 import csv
 import io
-import json
 import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -127,7 +126,23 @@ def write_boxes(folder: Path, sample: str, boxes: Sequence[Box], colors: Mapping
     with finished_file(folder / f"{sample}.tsv") as partial:
         partial.write_text(as_table(boxes), encoding="utf-8", newline="\n")
     features = [feature(sample, box, color=colors.get(box.label)) for box in boxes]
-    write_features(folder / f"{sample}.geojson", features)
+    geojson.write(folder / f"{sample}.geojson", features)
+
+
+def read_table(path: Path) -> list[Box]:
+    """Read the table that `write_boxes` has written, numbers of sections and all.
+
+    Raises:
+        AnnotationError: It is none, or a number stands there twice.
+    """
+    head, rows = _cells(path, _content(path))
+    numbers = [
+        _number(row["section"], f"{where}, column section") for where, row in rows if "section" in head
+    ]
+    if len(set(numbers)) < len(rows) or min(numbers, default=1) < 1:
+        raise AnnotationError(path, f"sections {numbers}", "a number of its own for each", "find them again")
+    boxes = [_of_row(where, row) for where, row in rows]
+    return [replace(box, section=number) for box, number in zip(boxes, numbers, strict=True)]
 
 
 def as_table(boxes: Iterable[Box]) -> str:
@@ -176,14 +191,6 @@ def feature(
     return {"type": "Feature", "id": key, "geometry": geometry, "properties": properties}
 
 
-def write_features(path: Path, features: Sequence[Mapping[str, Any]]) -> None:
-    """Write a FeatureCollection."""
-    document = {"type": "FeatureCollection", "features": list(features)}
-    with finished_file(path) as partial:
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-        partial.write_text(text + "\n", encoding="utf-8")
-
-
 def _content(path: Path) -> bytes:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
@@ -214,20 +221,28 @@ def _ends(values: Sequence[float], where: str) -> tuple[int, int]:
 
 
 def _of_table(path: Path, content: bytes) -> list[Box]:
+    return [_of_row(where, row) for where, row in _cells(path, content)[1]]
+
+
+def _of_row(where: str, row: Mapping[str, str]) -> Box:
+    numbers = [_number(row[name], f"{where}, column {name}") for name in NEEDED]
+    return _checked(where, *numbers, row.get("label", ""))
+
+
+def _cells(path: Path, content: bytes) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
+    """The names of the columns; where each row stands, and its cells by column."""
     rows = _rows(path, content)
     head = [name.strip() for name in rows[0]] if rows else []
     _check_head(path, head)
-    boxes = []
+    found = []
     for number, row in enumerate(rows[1:], 2):
         if any(cell.strip() for cell in row):
             where = f"{path}, line {number}"
             if len(row) != len(head):
-                found, expected = f"{len(row)} cells", f"{len(head)}, one for each column"
-                raise AnnotationError(where, found, expected, "separate cells by tabs")
-            cells = dict(zip(head, map(str.strip, row), strict=True))
-            numbers = [_number(cells[name], f"{where}, column {name}") for name in NEEDED]
-            boxes.append(_checked(where, *numbers, cells.get("label", "")))
-    return boxes
+                told, expected = f"{len(row)} cells", f"{len(head)}, one for each column"
+                raise AnnotationError(where, told, expected, "separate cells by tabs")
+            found.append((where, dict(zip(head, map(str.strip, row), strict=True))))
+    return head, found
 
 
 def _rows(path: Path, content: bytes) -> list[list[str]]:

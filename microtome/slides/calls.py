@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """When a section is called positive, and which epoch and thresholds call best.
 
-A section is positive if its largest region of pixels with p >= t has an area of a or more; an area of 0 means any
-region. The choice is made on the sections of the validation part by F_β, in whole numbers and fractions, so that
-equal is equal.
+A section is positive if its largest region of pixels with p >= t has an area of a or more; an area of 0 means
+any region. The choice is made on the sections of the validation part by F_β, in whole numbers and fractions,
+so that equal is equal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +57,8 @@ def is_positive(areas: NDArray[np.floating], least_area: float) -> NDArray[np.bo
     """Whether sections are positive whose largest regions have these areas, µm².
 
     Example:
-        >>> is_positive(np.array([0.0, 5.0, 9.0]), 0.0).tolist(), is_positive(np.array([5.0, 9.0]), 9).tolist()
-        ([False, True, True], [False, True])
+        >>> [is_positive(np.array([0.0, 5.0, 9.0]), least).tolist() for least in (0.0, 9.0)]
+        [[False, True, True], [False, False, True]]
     """
     return (areas >= least_area) & (areas > 0)
 
@@ -102,9 +102,9 @@ def candidates(
 def best(found: Sequence[Candidate], *, beta: float) -> Candidate:
     """The candidate of the largest F_β.
 
-    Of equal ones that of the largest sensitivity, then of the smallest area, then of the earliest epoch. Of the
-    thresholds that are then left the middle one is taken (of two the lower): it is furthest from calling a
-    section otherwise, on either side.
+    Of equal ones that of the largest sensitivity, then of the smallest area, then of the earliest epoch. Of
+    the thresholds that are then left the middle one is taken (of two the lower): it is furthest from calling
+    a section otherwise, on either side.
 
     Raises:
         ValueError: There is none.

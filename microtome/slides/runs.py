@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Maps of levels as runs (pixels of one level side by side in a row), and which runs touch.
 
-A smooth map has few runs, so what is asked of its regions is asked of a small graph: SciPy's labelling looks at
-each pixel again for each threshold.
+A smooth map has few runs, so what is asked of its regions is asked of a small graph: SciPy's labelling looks
+at each pixel again for each threshold.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a section of a slide is: boxes that are given, else pieces of tissue that lie together, or the slide."""
+"""What a section of a slide is: a box that is given, else tissue that lies together, or the slide."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,8 +31,8 @@ def propose(
 ) -> list[Box]:
     """Propose the sections of a slide.
 
-    Pieces of tissue nearer to each other than `options.gap` are one section, as are those of which one lies in
-    the box of the other: a pixel of tissue is in one box only.
+    Pieces of tissue nearer to each other than `options.gap` are one section, as are those of which one lies
+    in the box of the other: a pixel of tissue is in one box only.
 
     Args:
         tissue: (H, W) mask of the whole slide.
@@ -108,7 +108,8 @@ def given(
             rows, columns = f"rows {box.y} to {box.bottom}", f"columns {box.x} to {box.right}"
             expected = f"boxes inside the slide of {size[0]} rows and {size[1]} columns"
             remedy = "give boxes of this slide, pixels of its full resolution from the corner of its bounds"
-            raise AnnotationError(f"{path}, box {number}", f"{rows}, {columns}", expected, remedy)
+            where = f"{path}, box {number}"
+            raise AnnotationError(where, f"{rows}, {columns}", expected, remedy)
     return in_reading_order(
         replace(box, label=class_of(box.label, options, classes, path=path)) for box in found
     )

@@ -2,9 +2,9 @@
 """How large the largest region is in a section, at each of several thresholds of probability.
 
 A section is called by its largest region alone, so its area at each threshold says how the section would be
-called with any threshold of probability and of area. Regions only grow as the threshold falls: they are followed
-from the highest threshold down to the lowest, over the runs of the map (`slides.runs`), in place of labelling
-the map once for each. Maps may come in bands, so that a section of any size takes the memory of a band.
+called with any threshold of probability and of area. Regions only grow as the threshold falls: they are
+followed from the highest threshold down to the lowest, over the runs of the map (`slides.runs`), in place of
+labelling the map once for each. Maps may come in bands, so that a section of any size takes the memory of one.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RegionAreas:
         """Go on with the next rows, (h, W) probabilities; the band is not kept.
 
         Raises:
-            ValueError: It has another width than the rows before, another shape, or values that are no numbers.
+            ValueError: It has another width than the rows before, or values that are no probabilities.
         """
         self._check(band)
         self._width = band.shape[1]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Where stained tissue lies on a slide, seen at some 8 µm per pixel.
 
-Otsu's threshold alone takes pen for tissue, or loses all tissue beside a black border (as dark pixels draw the
-threshold to themselves). So pen and borders, which absorb otherwise than the stains of histology, are taken out
-before it is found: hematoxylin and eosin absorb green most; blue and green ink absorb red more, red ink absorbs
-blue as much as green and lets red pass, and black absorbs all alike.
+Otsu's threshold alone takes pen for tissue, or loses all tissue beside a black border (as dark pixels draw
+the threshold to themselves). So pen and borders, which absorb otherwise than the stains of histology, are
+taken out before it is found: hematoxylin and eosin absorb green most; blue and green ink absorb red more, red
+ink absorbs blue as much as green and lets red pass, and black absorbs all alike.
 """
 
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ def _threshold(rgb: NDArray[np.uint8], left_out: Mask, share: float) -> float | 
 def _cleaned(mask: Mask, options: Glass, spacing: Spacing) -> Mask:
     """Gaps closed, small holes filled, small pieces left out."""
     pixel = spacing[0] * spacing[1]
-    closed = _closed(mask, options.closing, spacing)
+    closed = _closed(mask, options.closing / 2, spacing)
     filled = ~_without_small(~closed, options.holes / pixel, connected=None)
     return _without_small(filled, options.least_area / pixel, connected=EVERY_NEIGHBOUR)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 
 from microtome.config.section import OfClass, Probability, Section, option, refuse, with_class
+from microtome.config.sections import Glass, Proposed, Sections, Tissue
 from microtome.faults import Fault, nearest
 
 if TYPE_CHECKING:
@@ -19,32 +20,6 @@ if TYPE_CHECKING:
 
 RGB = 3
 Tolerance = Annotated[float, Field(ge=0, lt=0.5)]
-
-
-class Tissue(Section):
-    """Where the glass of a slide carries tissue."""
-
-    kind: Literal["glass", "whole"] = option(
-        "glass", "glass: what is darker or more coloured than the glass around it; whole: all of the slide"
-    )
-    mpp: PositiveFloat = option(8.0, "µm per pixel of the mask")
-    closing: NonNegativeFloat = option(40.0, "gaps up to this width are closed, µm")
-    holes: NonNegativeFloat = option(20_000.0, "smaller holes are filled, µm²")
-    least_area: NonNegativeFloat = option(100_000.0, "smaller pieces are dropped, µm²")
-
-
-class Sections(Section):
-    """The boxes that are evaluated, where the sheet's column `sections` names none."""
-
-    kind: Literal["proposed", "whole"] = option(
-        "proposed", "proposed: pieces of tissue that lie close together; whole: the slide is one section"
-    )
-    gap: NonNegativeFloat = option(200.0, "proposed: pieces that are nearer than this are one section, µm")
-    margin: NonNegativeFloat = option(0.0, "proposed: the box is wider than its tissue by this, µm")
-    least_area: NonNegativeFloat = option(0.0, "proposed: sections with less tissue are left out, µm²")
-    names: dict[str, tuple[str, ...]] = option(
-        {}, "class: what files of sections call it, such as {tumor: [Tumor, BCC]}; its own name always counts"
-    )
 
 
 class Slides(Section):
@@ -63,11 +38,13 @@ class Slides(Section):
         "half: where half the resolution is wanted, JPEG tiles are decoded at half size (a smaller DCT), "
         "which takes less time and differs by about a grey level",
     )
-    tissue: Tissue = option(Tissue(), "where the glass carries tissue")
+    tissue: Tissue = option(Glass(), "where the glass carries tissue")
     least_tissue: Probability = option(
         0.05, "share of tissue that a window for training holds; those without any are left out in any case"
     )
-    sections: Sections = option(Sections(), "the boxes that are evaluated")
+    sections: Sections = option(
+        Proposed(), "the boxes that are evaluated, where the sheet's column `sections` names none"
+    )
 
 
 class _Calls(OfClass):
