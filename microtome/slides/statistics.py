@@ -4,7 +4,7 @@
 A section is called by its largest region alone, so its area at each threshold says how the section would be
 called with any threshold of probability and of area. Regions only grow as the threshold falls: they are
 followed from the highest threshold down to the lowest, over the runs of the map (`slides.runs`), in place of
-labelling the map once for each. Maps may come in bands, so that a section of any size takes the memory of one.
+labelling the map once for each. Maps may come in bands: a section of any size takes the memory of a band.
 """
 
 from __future__ import annotations
