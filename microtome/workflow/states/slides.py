@@ -90,7 +90,8 @@ def predict_slides(plan: StudyPlan, run: str, batch: str) -> str:
 @cache
 def call_sections(plan: StudyPlan, run: str, batch: str) -> str:
     """State of `call_sections`."""
-    return state_of("call_sections", {"calls": _calls(plan, run, {"class"})} | _fails(plan, batch))
+    options = {"calls": _calls(plan, run, {"class"}), "classes": plan.classes}
+    return state_of("call_sections", options | _fails(plan, batch))
 
 
 @cache
