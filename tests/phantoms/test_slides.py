@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The slide phantom: truth that fits its pixels, the same tissue at every scan, files that OpenSlide reads."""
+"""The slide phantom: truth that fits its pixels, one tissue at every scan, files that OpenSlide reads."""
 
 import json
 from collections import Counter
@@ -140,7 +140,7 @@ def test_growth_types_have_their_shapes(grown):
 
 
 def test_nests_are_basaloid_and_so_are_look_alikes(grown):
-    _, slide, (section,), image = grown
+    _, _, (section,), image = grown
     haematoxylin = rgb2hed(image)[..., 0]
     tissue, nests, normal = (
         mask_of(found, 1.0, image.shape[:2]) for found in (section.tissue, section.nests, section.normal)
