@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Measure what each kept epoch finds in the sections of a batch."""
 
+import json
 from pathlib import Path
 
 from microtome.stages.slides.predict import predict_kept
-
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
@@ -16,4 +16,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
         readers=snakemake.config.get("threads", {}).get("read", 1),
+        code=json.loads(snakemake.params.state)["code"],
     )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Predict heat-maps of a batch of slides, and the areas in its sections."""
 
+import json
 from pathlib import Path
 
 from microtome.stages.slides.predict import predict_slides
-
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
@@ -16,4 +16,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
         readers=snakemake.config.get("threads", {}).get("read", 1),
+        code=json.loads(snakemake.params.state)["code"],
     )

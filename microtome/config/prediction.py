@@ -8,6 +8,13 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, Validati
 from microtome.config.section import Probability, Section, assume, option, refuse
 
 
+class Store(Section):
+    """What is kept of the maps of images that are predicted part by part."""
+
+    dtype: Literal["float32", "uint8"] = option("float32", "uint8: 255 times the probability, rounded")
+    classes: tuple[str, ...] = option((), "whose maps are kept; empty: all")
+
+
 class Predict(Section):
     """Overlap-tile prediction."""
 
@@ -20,6 +27,14 @@ class Predict(Section):
     batch_size: PositiveInt = option(4, "windows predicted at once")
     tta: bool = option(False, "average over the 8 flips and quarter turns")
     precision: Literal["fp32", "bf16", "auto"] = option("fp32", "auto: bf16 where fast and arg-max agrees")
+    store: Store = option(
+        Store(), "what is kept of the maps of slides", exclude_if=lambda value: value == Store()
+    )
+    level: NonNegativeInt | None = option(
+        None,
+        "stop at this block of the decoder, 0 the coarsest, and stitch at its resolution; null: at the last",
+        exclude_if=lambda value: value is None,
+    )
 
 
 class Calibration(Section):

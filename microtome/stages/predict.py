@@ -90,7 +90,7 @@ def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.nda
         return maps if maps.shape[1:] == source.shape[1:] else restored(maps, source.shape[1:])
     if window.foveate or window.nonuniform:
         image = images.open_source(path)
-        pixels = _normalized(image.read(0, 0, *image.shape[1:]), options)
+        pixels = normalized(image.read(0, 0, *image.shape[1:]), options)
         transform = WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
         return predict_by_windows(model, pixels, transform=transform, stride=window.stride)[first:]
     source, margin = images.open_source(path), model.window // 2
@@ -126,13 +126,13 @@ def _overlap_tile(
         batch=settings.batch_size,
         activation=activation,
         tta=DIHEDRAL if settings.tta else (),
-        normalize=lambda pixels: _normalized(pixels, options),
+        normalize=lambda pixels: normalized(pixels, options),
         margin=margin,
         device=next(model.parameters()).device,
     )
 
 
-def _normalized(pixels: np.ndarray, options: Options) -> np.ndarray:
+def normalized(pixels: np.ndarray, options: Options) -> np.ndarray:
     """Scale pixels as the network takes them."""
     settings = Input.model_validate(options["input"])
     return ((pixels.astype(np.float32) / settings.scale - settings.mean) / settings.std).astype(np.float32)

@@ -57,6 +57,15 @@ CASES = {
         "runs.other.calls: found other calls than those of the run whose weights it borrows; expected the "
         "same",
     ),
+    "maps of a class that there is not": (
+        {"runs.one": {"predict": {"store": {"classes": ["tumour"]}}}, "runs.other": None},
+        "runs.one.predict.store.classes: found 'tumour', of which there is no map; expected 'tumor'? (known: "
+        "normal, tumor)",
+    ),
+    "a level of a network that has none": (
+        {"runs.one": {"predict": {"level": 0}}, "runs.other": None},
+        "runs.one.predict.level: found 0; expected null, as network 'unet' is built",
+    ),
     "thresholds in disorder": (
         {"defaults.calls.thresholds": [0.5, 0.5]},
         "defaults.calls.thresholds: found [0.5, 0.5]; expected ascending values, each once",
@@ -90,9 +99,11 @@ def test_maps_of_slides_are_not_averaged(tmp_path):
 def test_images_have_no_sections(study, tmp_path):
     run = f"runs.{next(iter(study()['runs']))}"
     changes = {f"{run}.calls": {"class": "cell"}, f"{run}.training.select": {"keep": 2}}
+    changes[f"{run}.predict.level"] = 1
     faults = without_lines(faults_of(tmp_path, changed(study(), changes)))
     assert f"{run}.calls: found calls of sections; expected null, as the study has no `slides`" in faults
     assert any(fault.startswith(f"{run}.training.select.keep: found 2; expected null") for fault in faults)
+    assert any(fault.startswith(f"{run}.predict.level: found an option of slides") for fault in faults)
 
 
 def test_the_grid_is_that_of_the_paper():

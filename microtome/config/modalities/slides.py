@@ -99,6 +99,7 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
             yield Fault(where, f"'{name}'", nearest(name, study.data.classes))
     for name, run in study.runs.items():
         yield from _check_run(study, name, run, places) if study.slides else _check_plain(name, run, places)
+        yield from _check_maps(study, name, run, places) if study.slides else ()
 
 
 def _check_plain(name: str, run: Run, places: Places) -> Iterator[Fault]:
@@ -110,6 +111,9 @@ def _check_plain(name: str, run: Run, places: Places) -> Iterator[Fault]:
         where = places.inside(("runs", name, "training", "select", "keep"), 3)
         expected = "null, as the study has no `slides`, by whose sections one of several epochs is chosen"
         yield Fault(where, str(run.training.select.keep), expected)
+    for key in sorted(run.predict.model_fields_set & {"store", "level"}):
+        where = places.inside(("runs", name, "predict", key), 2)
+        yield Fault(where, f"an option of slides ('{key}')", "none, as the study has no `slides`")
 
 
 def _check_data(study: Study, places: Places) -> Iterator[Fault]:
@@ -152,3 +156,21 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     if lender is not None and lender.calls is not None and lender.calls != run.calls:
         where = places.inside((*here, "calls"), 1)
         yield Fault(where, "other calls than those of the run whose weights it borrows", "the same")
+
+
+def _check_maps(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """What is kept of the maps of slides, and at which block of the decoder they are stitched."""
+    if run.network is None:
+        return
+    here, level = ("runs", name, "predict"), run.predict.level
+    classes = list(study.data.classes) if run.has_class_maps else list(study.data.classes)[1:]
+    for wrong in (one for one in run.predict.store.classes if one not in classes):
+        where = places.inside((*here, "store", "classes"), 2)
+        yield Fault(where, f"'{wrong}', of which there is no map", nearest(wrong, classes))
+    where, blocks = places.inside((*here, "level"), 2), getattr(run.network, "levels", 0)
+    built = f"as network '{run.network.name}' is built"
+    if level is not None and getattr(run.network, "merges_levels", False):
+        yield Fault(where, str(level), f"null, {built}: it learns none of its blocks alone")
+    elif level is not None and level >= blocks:
+        expected = f"0 to {blocks - 1}, the blocks from coarse to fine" if blocks else "null"
+        yield Fault(where, str(level), f"{expected}, {built}")
