@@ -44,6 +44,8 @@ ALPHA_MODES = ("LA", "RGBA")
 PALETTE_MODES = ("P", "PA")
 MAX_CHANNELS_LAST = 4
 PNG_TYPES = ("uint8", "uint16")
+SLIDE = ".slide"
+"""Ending of references to slides."""
 
 
 def header(path: Path | str) -> ImageHeader:
@@ -53,7 +55,9 @@ def header(path: Path | str) -> ImageHeader:
         ImageError: If the file is missing, empty, damaged or no image.
     """
     path = _checked_path(path)
-    if _is_tiff(path):
+    if path.suffix == SLIDE:
+        return _of_reference(path)
+    if is_tiff(path):
         with tiff.open_checked(path) as file:
             return tiff.header(path, file)
     with _opened(path) as image:
@@ -87,7 +91,7 @@ def channel_names(path: Path | str) -> tuple[str, ...]:
         ('membrane', 'cell')
     """
     path = _checked_path(path)
-    if not _is_tiff(path):
+    if not is_tiff(path):
         return ()
     with tiff.open_checked(path) as file:
         return tiff.channel_names(file)
@@ -121,7 +125,10 @@ def read(path: Path | str, *, page: int | None = None, palette: Palette = "refus
     path = _checked_path(path)
     if palette not in PALETTES:
         raise ImageError(path, f"palette={palette!r}", f"one of {', '.join(PALETTES)}", "choose one")
-    if _is_tiff(path):
+    if path.suffix == SLIDE:
+        source = open_source(path)
+        return np.ascontiguousarray(np.moveaxis(source.read(0, 0, *source.shape[1:]), 0, -1))
+    if is_tiff(path):
         source = TiffSource(path, page=page, palette=palette, cache_bytes=0)
         array = source.read(0, 0, *source.shape[1:])
         array = array[0] if len(array) == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
@@ -152,14 +159,19 @@ def as_channels_first(array: NDArray) -> NDArray:
 def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int = CACHE_BYTES) -> Raster:
     """Open an image, or a page (slice) of a multi-page TIFF, for reading by windows.
 
-    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; other
+    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; a reference
+    to a slide (`microtome.io.slides`) is read as the image that it describes, RGB uint8; other
     formats are decoded once as a whole. The source holds no open file: it can be pickled, forked and shared.
 
     Raises:
         ImageError: As :func:`read`.
     """
     path = _checked_path(path)
-    if _is_tiff(path):
+    if path.suffix == SLIDE:
+        from microtome.io.slides import open_reference  # OpenSlide is loaded where there are slides alone
+
+        return open_reference(path)
+    if is_tiff(path):
         return TiffSource(path, page=page, cache_bytes=cache_bytes)
     return ArraySource(as_channels_first(read(path, page=page)))
 
@@ -226,6 +238,32 @@ def write_png(path: Path | str, array: NDArray) -> None:
         Image.fromarray(np.ascontiguousarray(array)).save(draft, format="PNG")
 
 
+def read_on_white(path: Path | str) -> NDArray[np.uint8]:
+    """Read a PNG, JPEG, JPEG 2000 or BMP of 8 bits as RGB (H, W, 3), white where it is transparent.
+
+    Raises:
+        ImageError: If the file is missing, damaged or no image.
+    """
+    path = _checked_path(path)
+    turn = _turn(path)
+    with _opened(path) as image:
+        layered = Image.new("RGBA", image.size, "white")
+        layered.alpha_composite(image.convert("RGBA"))
+        return np.ascontiguousarray(turn.upright(np.asarray(layered.convert("RGB"))))
+
+
+def _of_reference(path: Path) -> ImageHeader:
+    """The header of the image that a reference to a slide describes."""
+    from microtome.io.slides import read_reference
+
+    found = read_reference(path)
+    height, width = found.shape
+    mpp = found.mpp[1] if np.isclose(*found.mpp, rtol=1e-2) else None
+    return ImageHeader(
+        height=height, width=width, channels=3, dtype="uint8", pages=1, format=found.format, mpp=mpp
+    )
+
+
 def _checked_path(path: Path | str) -> Path:
     path = Path(path)
     if not path.is_file():
@@ -241,7 +279,8 @@ def _start(path: Path, count: int) -> bytes:
         return file.read(count)
 
 
-def _is_tiff(path: Path) -> bool:
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins as a TIFF does."""
     return _start(path, MAGIC_BYTES) in TIFF_MAGIC
 
 

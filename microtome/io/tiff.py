@@ -242,14 +242,20 @@ def _page_count(series: tifffile.TiffPageSeries) -> int:
 
 
 def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None:
-    """Return the pixel size of a page in µm from OME, Aperio, ImageJ or resolution tags; None if unknown.
+    """Return the pixel size of a page in µm, see `pixel_sizes`; None if unknown or different by axis."""
+    found = pixel_sizes(tiff, page)
+    return found[1] if found and math.isclose(*found, rel_tol=1e-2) else None
+
+
+def pixel_sizes(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
+    """Return the pixel size of rows and columns in µm from OME, Aperio, ImageJ or resolution tags.
 
     Of resolution tags alone, which printing programs write too, only those finer than `COARSEST_TAG` count.
     """
     tags = page.tags
     description = str(tags["ImageDescription"].value) if "ImageDescription" in tags else ""
     if tiff.is_ome:
-        return _ome_pixel_size(_description(tiff), (page.imagewidth, page.imagelength))
+        return _ome_pixel_sizes(_description(tiff), (page.imagewidth, page.imagelength))
     aperio = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", description)
     if aperio:
         return _plausible(float(aperio[1]), float(aperio[1]))
@@ -265,11 +271,11 @@ def pixel_size(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> float | None
         return None
     found = _plausible(*(scale * value[1] / value[0] for value in density))
     is_of_microscope = unit in MICROMETRES
-    return found if found is None or found < COARSEST_TAG or is_of_microscope else None
+    return found if found is None or max(found) < COARSEST_TAG or is_of_microscope else None
 
 
-def _ome_pixel_size(xml: str, size: Size) -> float | None:
-    """The pixel size of the images of this size; None where they have several, as of two objectives."""
+def _ome_pixel_sizes(xml: str, size: Size) -> tuple[float, float] | None:
+    """The pixel sizes of the images of this size; None where they have several, as of two objectives."""
     try:
         found = {_physical_size(pixels.attrib) for pixels in _pixels_of(xml, size)}
     except ET.ParseError:
@@ -277,7 +283,7 @@ def _ome_pixel_size(xml: str, size: Size) -> float | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _physical_size(values: Mapping[str, str]) -> float | None:
+def _physical_size(values: Mapping[str, str]) -> tuple[float, float] | None:
     if "PhysicalSizeX" not in values or "PhysicalSizeY" not in values:
         return None
     size = [
@@ -288,6 +294,6 @@ def _physical_size(values: Mapping[str, str]) -> float | None:
     return _plausible(*size)
 
 
-def _plausible(y: float, x: float) -> float | None:
-    usable = 0 < x < LARGEST_MPP and math.isclose(x, y, rel_tol=1e-2)
-    return float(f"{x:.9g}") if usable else None
+def _plausible(y: float, x: float) -> tuple[float, float] | None:
+    usable = all(0 < size < LARGEST_MPP for size in (y, x))
+    return (float(f"{y:.9g}"), float(f"{x:.9g}")) if usable else None

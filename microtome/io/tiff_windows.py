@@ -51,21 +51,28 @@ class TiffSource:
         palette: ``refuse`` a colour table, read its ``index``, or leave the ``colours`` to who asks for them
             (`colour_table`), alpha included.
         cache_bytes: Upper bound of the decoded segments kept in memory.
+        level: Of the page's pyramid, 0 the finest.
 
     Raises:
         ImageError: If the file is damaged, or the page or its colour model is not there or not supported.
     """
 
     def __init__(
-        self, path: Path, *, page: int | None = None, palette: str = "refuse", cache_bytes: int = CACHE_BYTES
+        self,
+        path: Path,
+        *,
+        page: int | None = None,
+        palette: str = "refuse",
+        cache_bytes: int = CACHE_BYTES,
+        level: int = 0,
     ) -> None:
-        self._options = {"page": page, "palette": palette, "cache_bytes": cache_bytes}
+        self._options = {"page": page, "palette": palette, "cache_bytes": cache_bytes, "level": level}
         self._path, self._cache_bytes = path, cache_bytes
         self._cache: OrderedDict[tuple[int, int], NDArray | None] = OrderedDict()
         self._cached, self._lock = 0, threading.Lock()
         with open_checked(path) as tiff:
             try:
-                self._adopt(tiff, page=page, palette=palette)
+                self._adopt(tiff, page=page, palette=palette, level=level)
             except ImageError:
                 raise
             except DAMAGE as error:
@@ -109,8 +116,9 @@ class TiffSource:
         x = self._shape[2] - x - width if self._turn.columns else x
         return (x, y, width, height) if self._turn.swap else (y, x, height, width)
 
-    def _adopt(self, tiff: tifffile.TiffFile, *, page: int | None, palette: str) -> None:
+    def _adopt(self, tiff: tifffile.TiffFile, *, page: int | None, palette: str, level: int) -> None:
         series, place = locate(tiff, self._path, page)
+        series = series.levels[level]
         height, width, channels, dtype = shape_of(series)
         key = series.keyframe
         _check_colours(self._path, key, palette=palette)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""References to slides: small files that say which image of which slide is meant."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from microtome.files import write_json
+from microtome.io.errors import ImageError
+from microtome.io.slides.headers import SlideHeader, header
+from microtome.io.slides.pyramid import Box, Lattice, Pair, Size, lattice
+
+Decode = Literal["exact", "half"]
+TOLERANCE = 0.05
+ENDING = ".slide"
+PAIRS = ("slide_mpp", "bounds", "shape", "mpp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """An image of a slide: where the slide is, and how its pixels are laid over it.
+
+    Attributes:
+        path: The file that readers open.
+        format: As `SlideHeader.format`.
+        reader: As `SlideHeader.reader`.
+        levels: Rows and columns of each level of the slide, finest first.
+        level: The level that the image is made from.
+        slide_mpp: Pixel size of level 0 in µm, of rows and columns.
+        bounds: Row, column, height and width of what is shown, slide pixels on the canvas of the file; all
+            annotations and boxes are relative to its corner.
+        wanted: Pixel size that was asked for, µm.
+        tolerance: Relative difference within which a level is read as it is.
+        mpp: Pixel size of the image in µm, of rows and columns.
+        shape: Rows and columns of the image.
+        decode: `half` lets JPEG tiles be decoded to half their size where exactly that is wanted.
+        quickhash: As `SlideHeader.quickhash`.
+        size: Bytes of all files of the slide.
+    """
+
+    path: Path
+    format: str
+    reader: str
+    levels: tuple[Size, ...]
+    level: int
+    slide_mpp: Pair
+    bounds: Box
+    wanted: float
+    tolerance: float
+    mpp: Pair
+    shape: Size
+    decode: Decode
+    quickhash: str
+    size: int
+
+    @property
+    def scale(self) -> Pair:
+        """Slide pixels in an image pixel, of rows and columns."""
+        return self.mpp[0] / self.slide_mpp[0], self.mpp[1] / self.slide_mpp[1]
+
+    @property
+    def lattice(self) -> Lattice:
+        """Where the pixels of the image lie in the level."""
+        return lattice(self.path, self.levels, self.slide_mpp, self.bounds, self.wanted, self.tolerance)
+
+    def at(self, mpp: float, *, tolerance: float = 0.0) -> "Reference":
+        """The same slide at another pixel size, within the same bounds.
+
+        Raises:
+            ImageError: The slide is too coarse.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _laid(values | {"wanted": mpp, "tolerance": tolerance})
+
+    def write(self, path: Path) -> None:
+        """Write the reference to a file of its own, JSON."""
+        write_json(path, {**asdict(self), "path": self.path.as_posix()})
+
+
+def describe(
+    path: Path | str,
+    *,
+    mpp: float,
+    slide_mpp: float | Pair | None = None,
+    tolerance: float = TOLERANCE,
+    crop: bool = True,
+    decode: Decode = "exact",
+) -> Reference:
+    """Describe the image of a slide at a pixel size.
+
+    Args:
+        path: The slide (any instance, or the folder, of a DICOM series), or a picture.
+        mpp: Pixel size wanted, µm.
+        slide_mpp: Pixel size of the slide in µm, one or of rows and columns; None: as the file says.
+        tolerance: Relative difference within which a level is read as it is.
+        crop: To what was scanned, where the file says so; else the whole canvas is shown.
+        decode: `half` lets JPEG tiles be decoded to half their size where exactly that is wanted.
+
+    Raises:
+        ImageError: The slide cannot be read, has no pixel size, or one too coarse.
+    """
+    found = header(path)
+    pixel = slide_mpp if isinstance(slide_mpp, tuple) else (slide_mpp, slide_mpp) if slide_mpp else found.mpp
+    if pixel is None:
+        remedy = "write it into the column mpp of the sample sheet, or into data.mpp"
+        raise ImageError(path, "a slide without a pixel size", "µm per pixel", remedy)
+    values = _of_header(found) | {
+        "slide_mpp": (float(pixel[0]), float(pixel[1])),
+        "bounds": found.bounds if crop else (0, 0, *found.shape),
+        "wanted": float(mpp),
+        "tolerance": float(tolerance),
+        "decode": decode,
+    }
+    return _laid(values)
+
+
+def _of_header(found: SlideHeader) -> dict[str, Any]:
+    names = ("path", "format", "reader", "levels", "quickhash", "size")
+    return {name: getattr(found, name) for name in names}
+
+
+def _laid(values: dict[str, Any]) -> Reference:
+    """A reference with the pixels of its image laid out."""
+    names = ("path", "levels", "slide_mpp", "bounds")
+    found = lattice(*(values[name] for name in names), values["wanted"], values["tolerance"])
+    mpp = tuple(size * scale for size, scale in zip(values["slide_mpp"], found.scale, strict=True))
+    shape = found.rows.length, found.columns.length
+    return Reference(**values | {"level": found.level, "mpp": mpp, "shape": shape})
+
+
+def read_reference(path: Path | str) -> Reference:
+    """Read a reference that `Reference.write` has written.
+
+    Raises:
+        ImageError: It is none.
+    """
+    path = Path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        values["levels"] = tuple((int(height), int(width)) for height, width in values["levels"])
+        for name in PAIRS:
+            values[name] = tuple(values[name])
+        found = Reference(**values | {"path": Path(values["path"])})
+        _check(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = "delete it; the workflow makes it anew"
+        raise ImageError(path, f"no reference to a slide ({error})", "one", remedy) from error
+    return found
+
+
+def _check(found: Reference) -> None:
+    """Refuse numbers that no slide has.
+
+    Raises:
+        ValueError: There is one.
+    """
+    sizes = [*found.levels, found.shape, found.bounds[2:]]
+    positive = [*found.slide_mpp, *found.mpp, found.wanted, *(side for size in sizes for side in size)]
+    if not found.levels or not all(value > 0 for value in positive):
+        msg = "a size that is not positive"
+        raise ValueError(msg)
+    if found.level not in range(len(found.levels)) or found.decode not in ("exact", "half"):
+        msg = f"level {found.level} of {len(found.levels)}, decode {found.decode!r}"
+        raise ValueError(msg)
