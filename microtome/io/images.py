@@ -159,8 +159,8 @@ def as_channels_first(array: NDArray) -> NDArray:
 def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int = CACHE_BYTES) -> Raster:
     """Open an image, or a page (slice) of a multi-page TIFF, for reading by windows.
 
-    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; a reference
-    to a slide (`microtome.io.slides`) is read as the image that it describes, RGB uint8; other
+    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; a
+    reference to a slide (`microtome.io.slides`) is read as the image that it describes, RGB uint8; other
     formats are decoded once as a whole. The source holds no open file: it can be pickled, forked and shared.
 
     Raises:

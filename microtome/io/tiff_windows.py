@@ -5,6 +5,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from microtome.io.errors import ImageError
+from microtome.io.jpeg_tiles import can_halve, check_end, half, is_jpeg, mode_of
 from microtome.io.raster import EVERY, LOW_DIMENSIONS, TURNS, check_window
 from microtome.io.tiff import (
     DAMAGE,
@@ -40,6 +42,24 @@ ALPHA = "an alpha channel", "grey or RGB", "save the image without alpha"
 """What is said of colour tables and of alpha channels: found, expected, remedy."""
 
 
+@dataclass(frozen=True)
+class Plane:
+    """Which pixels of a TIFF with a pyramid are meant, and how they are decoded.
+
+    Attributes:
+        level: Of the pyramid of the page, 0 the finest.
+        directory: Number of the directory of the file that holds the pixels, whatever its metadata say; None:
+            as page and level say.
+        half: JPEG tiles are decoded to half their size, so that the image has half its sides.
+        interleaved: Windows lie in memory pixel by pixel, not channel by channel.
+    """
+
+    level: int = 0
+    directory: int | None = None
+    half: bool = False
+    interleaved: bool = False
+
+
 class TiffSource:
     """One page of a TIFF as a window source.
 
@@ -51,7 +71,7 @@ class TiffSource:
         palette: ``refuse`` a colour table, read its ``index``, or leave the ``colours`` to who asks for them
             (`colour_table`), alpha included.
         cache_bytes: Upper bound of the decoded segments kept in memory.
-        level: Of the page's pyramid, 0 the finest.
+        plane: Which pixels of a pyramid, and how they are decoded; None: the picture as it is.
 
     Raises:
         ImageError: If the file is damaged, or the page or its colour model is not there or not supported.
@@ -64,15 +84,15 @@ class TiffSource:
         page: int | None = None,
         palette: str = "refuse",
         cache_bytes: int = CACHE_BYTES,
-        level: int = 0,
+        plane: Plane | None = None,
     ) -> None:
-        self._options = {"page": page, "palette": palette, "cache_bytes": cache_bytes, "level": level}
+        self._options = {"page": page, "palette": palette, "cache_bytes": cache_bytes, "plane": plane}
         self._path, self._cache_bytes = path, cache_bytes
         self._cache: OrderedDict[tuple[int, int], NDArray | None] = OrderedDict()
         self._cached, self._lock = 0, threading.Lock()
         with open_checked(path) as tiff:
             try:
-                self._adopt(tiff, page=page, palette=palette, level=level)
+                self._adopt(tiff, page=page, palette=palette, plane=plane or Plane())
             except ImageError:
                 raise
             except DAMAGE as error:
@@ -116,20 +136,22 @@ class TiffSource:
         x = self._shape[2] - x - width if self._turn.columns else x
         return (x, y, width, height) if self._turn.swap else (y, x, height, width)
 
-    def _adopt(self, tiff: tifffile.TiffFile, *, page: int | None, palette: str, level: int) -> None:
-        series, place = locate(tiff, self._path, page)
-        series = series.levels[level]
+    def _adopt(self, tiff: tifffile.TiffFile, *, page: int | None, palette: str, plane: Plane) -> None:
+        series, place = _series(tiff, self._path, page, plane)
         height, width, channels, dtype = shape_of(series)
         key = series.keyframe
         _check_colours(self._path, key, palette=palette)
         self._key, self._decode = key, key.decode
+        self._plane, self._parts = plane, 2 if plane.half else 1
         self.colour_table = key.colormap if key.photometric == COLOURS.PALETTE else None
         self._native, self._dtype = series.dtype.newbyteorder("="), np.dtype(dtype)
-        self._shape = (channels, height, width)
+        self._shape = (channels, height // self._parts, width // self._parts)
         self._turn, self._step = TURNS[orientation(key)], step_of(key)
         self._mapping = _contiguous(tiff, series, page=place, size=self._shape)
         self._frames = [] if self._mapping else list(_frames(series, place))
         self._tables = [frame.jpegtables for frame in self._frames]
+        self.can_halve = can_halve(key)
+        self._is_jpeg, self._mode = is_jpeg(key), mode_of(key) if plane.half else ""
         self._check_extents(tiff.filehandle.size)
 
     def _check_extents(self, size: int) -> None:
@@ -147,11 +169,17 @@ class TiffSource:
             whole = np.memmap(file, mode="r", **mapped)
             window = np.moveaxis(whole, self._mapping["order"], (0, 1, 2))[:, y : y + height, x : x + width]
             return window.astype(self._native)
-        stored = np.zeros((self._shape[0], height, width), self._native)
+        stored = self._room(height, width)
         for number in range(len(self._frames)):
             for index in self._segments(y, x, height, width):
                 self._paste(stored[number:], file, number, index, (y, x))
         return stored
+
+    def _room(self, height: int, width: int) -> NDArray:
+        """An empty window (C, height, width), in memory as tiles are where it is of one frame."""
+        if self._plane.interleaved and len(self._frames) == 1:
+            return np.moveaxis(np.zeros((height, width, self._shape[0]), self._native), -1, 0)
+        return np.zeros((self._shape[0], height, width), self._native)
 
     def _segments(self, y: int, x: int, height: int, width: int) -> Iterator[int]:
         key = self._key
@@ -159,6 +187,7 @@ class TiffSource:
         if key.is_tiled:
             rows, columns = key.tilelength, key.tilewidth
         across, down = math.ceil(key.imagewidth / columns), math.ceil(key.imagelength / rows)
+        rows, columns = rows // self._parts, columns // self._parts
         separate = key.planarconfig == tifffile.PLANARCONFIG.SEPARATE and key.samplesperpixel > 1
         for plane in range(key.samplesperpixel if separate else 1):
             for row in range(y // rows, (y + height - 1) // rows + 1):
@@ -185,10 +214,25 @@ class TiffSource:
         frame = self._frames[number]
         file.seek(frame.dataoffsets[index])
         data = file.read(frame.databytecounts[index]) or None
+        if data is not None and self._is_jpeg:
+            check_end(data)
+        entry = self._halved(data, index) if self._plane.half else self._decoded(data, number, index)
+        self._remember((number, index), entry)
+        return entry
+
+    def _decoded(self, data: bytes | None, number: int, index: int) -> tuple[NDArray | None, tuple[int, ...]]:
         segment, place, shape = self._decode(data, index, jpegtables=self._tables[number])
-        segment = None if segment is None else segment[0, : shape[1], : shape[2]]
-        self._remember((number, index), (segment, place))
-        return segment, place
+        return None if segment is None else segment[0, : shape[1], : shape[2]], place
+
+    def _halved(self, data: bytes | None, index: int) -> tuple[NDArray | None, tuple[int, ...]]:
+        """A tile at half size, and its place among halved pixels; half pixels at far ends are left out."""
+        _, (plane, depth, top, left, sample), shape = self._decode(None, index)
+        place = plane, depth, top // 2, left // 2, sample
+        if data is None:
+            return None, place
+        size = self._key.tilelength // 2, self._key.tilewidth // 2
+        halved = half(data, self._tables[0], size=size, mode=self._mode)
+        return halved[: shape[1] // 2, : shape[2] // 2], place
 
     def _remember(self, key: tuple[int, int], entry: tuple[NDArray | None, tuple[int, ...]]) -> None:
         size = 0 if entry[0] is None else entry[0].nbytes
@@ -201,6 +245,17 @@ class TiffSource:
             while self._cached > self._cache_bytes:
                 _, (oldest, _) = self._cache.popitem(last=False)
                 self._cached -= 0 if oldest is None else oldest.nbytes
+
+
+def _series(
+    tiff: tifffile.TiffFile, path: Path, page: int | None, plane: Plane
+) -> tuple[tifffile.TiffPageSeries, int]:
+    """The pages that hold a plane, and the place among them."""
+    if plane.directory is not None:
+        found = tiff.pages[plane.directory].aspage()
+        return tifffile.TiffPageSeries([found], shape=found.shape, dtype=found.dtype, axes=found.axes), 0
+    series, place = locate(tiff, path, page)
+    return series.levels[plane.level], place
 
 
 def _check_colours(path: Path, page: tifffile.TiffPage, *, palette: str) -> None:

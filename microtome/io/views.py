@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Views of a sample: folders that hold one picture, map, target or cube a sample, under the sample's name.
 
-Whoever lists, finds or opens the samples of a folder does it here, so that one day the file may be something
-else than a TIFF: a reference to a slide, for example.
+Whoever lists, finds or opens the samples of a folder does it here: the picture of a sample is a TIFF, or a
+reference to a slide (`microtome.io.slides`), which stays where it is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,8 @@ from microtome.io.raster import Raster
 
 IMAGE = ".tif"
 """Ending of images, targets and maps."""
+SLIDE = images.SLIDE
+"""Ending of references to slides, which lie where images do."""
 CUBE = ".hdr"
 """Ending of cubes: the ENVI header."""
 INSTANCES = "instances"
@@ -37,15 +39,26 @@ def place(folder: Path, sample: str, *, ending: str = IMAGE) -> Path:
 def samples(*folders: Path, ending: str = IMAGE) -> dict[str, Path]:
     """The files of folders by sample, folder after folder, each in order; of two of a name, the later one.
 
+    Where images are asked for, references to slides are found, too.
+
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> for name in ("b.tif", "a.tif", "a.json"):
+        >>> for name in ("b.tif", "a.tif", "a.json", "c.slide"):
         ...     (folder / name).touch()
         >>> list(samples(folder))
-        ['a', 'b']
+        ['a', 'b', 'c']
     """
-    return {path.stem: path for folder in folders for path in sorted(folder.glob(f"*{ending}"))}
+    endings = _endings(ending)
+    return {
+        path.stem: path
+        for folder in folders
+        for path in sorted(file for each in endings for file in folder.glob(f"*{each}"))
+    }
+
+
+def _endings(ending: str) -> tuple[str, ...]:
+    return (IMAGE, SLIDE) if ending == IMAGE else (ending,)
 
 
 def find_sample(folders: Iterable[Path], sample: str) -> Path:
@@ -55,7 +68,7 @@ def find_sample(folders: Iterable[Path], sample: str) -> Path:
         FileNotFoundError: None has it.
     """
     folders = [Path(folder) for folder in folders]
-    for path in (place(folder, sample) for folder in folders):
+    for path in (place(folder, sample, ending=one) for folder in folders for one in _endings(IMAGE)):
         if path.is_file():
             return path
     msg = f"no file of sample '{sample}' in {', '.join(map(str, folders))}; has it an image and a label?"

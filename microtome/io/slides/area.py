@@ -25,8 +25,8 @@ class Axis:
 
     Example:
         >>> axis = Axis(start=0.0, step=1.5, length=4, limit=6)
-        >>> axis.span(1, 2), axis.weights(0, 2).toarray().round(2).tolist()
-        ((1, 5), [[0.67, 0.33, 0.0], [0.0, 0.33, 0.67]])
+        >>> axis.span(1, 2), (3 * axis.weights(0, 2).toarray()).round().tolist()
+        ((1, 5), [[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]])
     """
 
     start: float
@@ -70,7 +70,9 @@ class Axis:
         return csr_array((shares.ravel(), columns.ravel(), starts), shape=(count, high - low))
 
 
-def average(block: NDArray[np.uint8], rows: Axis, columns: Axis, window: tuple[int, ...]) -> NDArray[np.uint8]:
+def average(
+    block: NDArray[np.uint8], rows: Axis, columns: Axis, window: tuple[int, ...]
+) -> NDArray[np.uint8]:
     """Average the level pixels under each image pixel, halves rounded up.
 
     Args:

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import openslide
 
-from microtome.io.errors import ImageError
 from microtome.io.slides import handles, pictures
 from microtome.io.slides.files import data_files, main_file
 from microtome.io.slides.pyramid import Box, Pair, Size
+from microtome.io.slides.tiff_levels import directories
 from microtome.io.tiff import COARSEST_TAG
 
 EDGE_BYTES = 2**20
 """Of a file without an identifier of its own, as many bytes at either end identify it."""
-COLOURS = (1, 3)
 PLAIN = "generic-tiff"
 
 
@@ -43,7 +42,7 @@ class SlideHeader:
         has_profile: Whether it has a colour profile (ICC), which is not applied.
     """
 
-    path: Path
+    path: str
     format: str
     reader: str
     levels: tuple[Size, ...]
@@ -55,6 +54,10 @@ class SlideHeader:
     dtype: str = "uint8"
     channels: int = 3
     has_profile: bool = False
+
+    def __post_init__(self) -> None:
+        """Name the fields of bounds that come from a file."""
+        object.__setattr__(self, "bounds", Box(*self.bounds))
 
     @property
     def shape(self) -> Size:
@@ -69,25 +72,21 @@ def header(path: Path | str) -> SlideHeader:
         path: A slide that OpenSlide reads (any instance, or the folder, of a DICOM series), or a picture.
 
     Raises:
-        ImageError: It is missing, damaged, no slide, or has pixels that are no colours of 8 bits.
+        ImageError: It is missing, damaged or no slide.
     """
     path = main_file(Path(path))
     vendor = openslide.OpenSlide.detect_format(path)
     is_picture = vendor is None or (vendor == PLAIN and pictures.is_ome(path))
-    found = _of_picture(path) if is_picture else _of_openslide(path, vendor)
-    if found.dtype != "uint8" or found.channels not in COLOURS:
-        told = f"{found.channels} channel{'s' * (found.channels > 1)} of type {found.dtype}"
-        raise ImageError(path, told, "RGB or grey of 8 bits", "convert the slide to RGB of 8 bits")
-    return found
+    return _of_picture(path) if is_picture else _of_openslide(path, vendor)
 
 
 def _of_openslide(path: Path, vendor: str) -> SlideHeader:
     told, levels = handles.properties(path), handles.level_sizes(path)
     dtype, channels = pictures.stored_type(path, vendor)
     return SlideHeader(
-        path=path,
+        path=str(path),
         format=vendor,
-        reader="openslide",
+        reader="openslide" if directories(path, vendor, levels) is None else "tiff",
         levels=levels,
         bounds=_bounds(told, levels[0]),
         mpp=_pixel_size(told, vendor),
@@ -104,11 +103,11 @@ def _of_picture(path: Path) -> SlideHeader:
     found = pictures.describe(path)
     height, width = found.levels[0]
     return SlideHeader(
-        path=path,
+        path=str(path),
         format=found.format,
         reader=found.reader,
         levels=found.levels,
-        bounds=(0, 0, height, width),
+        bounds=Box(0, 0, height, width),
         mpp=found.mpp,
         power=None,
         quickhash=_digest(path),
@@ -124,16 +123,18 @@ def _bounds(told: Mapping[str, str], size: Size) -> Box:
     names += (openslide.PROPERTY_NAME_BOUNDS_HEIGHT, openslide.PROPERTY_NAME_BOUNDS_WIDTH)
     values = [_number(told, name) for name in names]
     if None in values:
-        return 0, 0, *size
+        return Box(0, 0, *size)
     y, x, height, width = map(int, values)
     y, x = max(y, 0), max(x, 0)
     height, width = min(height, size[0] - y), min(width, size[1] - x)
-    return (y, x, height, width) if height > 0 and width > 0 else (0, 0, *size)
+    return Box(y, x, height, width) if height > 0 and width > 0 else Box(0, 0, *size)
 
 
 def _pixel_size(told: Mapping[str, str], vendor: str) -> Pair | None:
     """The pixel size; the coarse one of a printer, in the tags of a plain TIFF, is none."""
-    found = tuple(_number(told, name) for name in (openslide.PROPERTY_NAME_MPP_Y, openslide.PROPERTY_NAME_MPP_X))
+    found = tuple(
+        _number(told, name) for name in (openslide.PROPERTY_NAME_MPP_Y, openslide.PROPERTY_NAME_MPP_X)
+    )
     if not all(found) or min(found) <= 0 or (vendor == PLAIN and max(found) >= COARSEST_TAG):
         return None
     return found

@@ -3,6 +3,7 @@
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io.slides import handles
-from microtome.io.slides.pictures import PictureLevels, TiffLevels
+from microtome.io.slides.pictures import PictureLevels
+from microtome.io.slides.pyramid import Size
+from microtome.io.slides.tiff_levels import TiffLevels
 
 BLOCK = 512
 """Side of the blocks, pixels, that a level is read in whose pixels do not lie where OpenSlide looks."""
@@ -22,8 +25,17 @@ EXACT = 1e-9
 class Levels(Protocol):
     """The levels of one slide."""
 
-    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Pixels of a level, (height, width, 3); the window lies inside it."""
+    def read(
+        self, level: int, y: int, x: int, height: int, width: int, *, half: bool = False
+    ) -> NDArray[np.uint8]:
+        """Pixels of a level, (height, width, 3); the window lies inside it.
+
+        `half`: of the level at half its size, see `can_halve`.
+        """
+        ...
+
+    def can_halve(self, level: int) -> bool:
+        """Whether a level can be decoded to half its size."""
         ...
 
 
@@ -42,7 +54,13 @@ class OpenSlideLevels:
         self._blocks: OrderedDict[tuple[int, int, int], NDArray[np.uint8]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    def can_halve(self, level: int) -> bool:
+        """Never: OpenSlide decodes tiles as they are."""
+        return False
+
+    def read(
+        self, level: int, y: int, x: int, height: int, width: int, *, half: bool = False
+    ) -> NDArray[np.uint8]:
         """Pixels of a level, (height, width, 3)."""
         factor = self._downsamples[level]
         if abs(factor - round(factor)) < EXACT:
@@ -74,15 +92,18 @@ class OpenSlideLevels:
         return block
 
 
-def open_levels(path: Path, reader: str) -> Levels:
+def open_levels(path: Path, reader: str, vendor: str, sizes: Sequence[Size]) -> Levels:
     """The levels of a slide.
 
     Args:
         path: The file that is opened.
         reader: As `SlideHeader.reader`.
+        vendor: As `SlideHeader.format`.
+        sizes: Rows and columns of each level, finest first.
 
     Raises:
         ImageError: It cannot be opened.
     """
-    kinds = {"openslide": OpenSlideLevels, "tiff": TiffLevels, "picture": PictureLevels}
-    return kinds[reader](path)
+    if reader == "tiff":
+        return TiffLevels(path, vendor, sizes)
+    return OpenSlideLevels(path) if reader == "openslide" else PictureLevels(path)

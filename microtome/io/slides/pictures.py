@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 
 from microtome.io import images, tiff
 from microtome.io.errors import ImageError
-from microtome.io.slides.handles import on_white
 from microtome.io.slides.pyramid import Pair, Size
-from microtome.io.tiff_windows import ALPHA_SAMPLES, TiffSource
+from microtome.io.tiff_windows import ALPHA_SAMPLES
 
 RGB = 3
+WITH_OPACITY = (2, 4)
+"""Channels of pictures whose last is opacity."""
 TIFF_VENDORS = ("aperio", "generic-tiff", "leica", "philips-tiff", "trestle", "ventana")
 """Slides of OpenSlide that are one TIFF whose tags say what the pixels are."""
 
@@ -53,10 +53,9 @@ def describe(path: Path) -> Picture:
         with tiff.open_checked(path) as file:
             return _of_tiff(path, file)
     found = images.header(path)
-    channels = found.channels - (found.channels in (2, 4))
-    return Picture(
-        found.format, "picture", ((found.height, found.width),), None, found.dtype, RGB if found.palette else channels
-    )
+    sizes = ((found.height, found.width),)
+    channels = RGB if found.palette else found.channels - (found.channels in WITH_OPACITY)
+    return Picture(found.format, "picture", sizes, None, found.dtype, channels)
 
 
 def _of_tiff(path: Path, file: tifffile.TiffFile) -> Picture:
@@ -118,31 +117,16 @@ class PictureLevels:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+    def can_halve(self, level: int) -> bool:
+        """Never: it is decoded as a whole."""
+        return False
+
+    def read(
+        self, level: int, y: int, x: int, height: int, width: int, *, half: bool = False
+    ) -> NDArray[np.uint8]:
         """Pixels of the level, (height, width, 3)."""
         return self._whole[y : y + height, x : x + width]
 
     @cached_property
     def _whole(self) -> NDArray[np.uint8]:
         return images.read_on_white(self._path)
-
-
-class TiffLevels:
-    """The levels of a TIFF that tifffile knows."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._sources: dict[int, TiffSource] = {}
-
-    def read(self, level: int, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Pixels of a level, (height, width, 3)."""
-        if level not in self._sources:
-            self._sources[level] = TiffSource(self._path, palette="colours", level=level)
-        source = self._sources[level]
-        pixels = np.moveaxis(source.read(y, x, height, width), 0, -1)
-        if source.colour_table is not None:
-            return np.moveaxis((source.colour_table >> 8).astype(np.uint8)[:, pixels[..., 0]], 0, -1)
-        if pixels.shape[2] < RGB:
-            opacity = pixels[..., 1:] if pixels.shape[2] > 1 else np.full_like(pixels, np.iinfo(np.uint8).max)
-            pixels = np.concatenate([np.repeat(pixels[..., :1], RGB, axis=2), opacity], axis=2)
-        return on_white(pixels) if pixels.shape[2] > RGB else pixels

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from microtome.io.errors import ImageError
 from microtome.io.slides.area import NEAR, Axis
@@ -13,10 +14,24 @@ Pair = tuple[float, float]
 """Of rows and of columns."""
 Size = tuple[int, int]
 """Rows and columns."""
-Box = tuple[int, int, int, int]
-"""Row and column of the corner, height and width."""
 ENLARGED = 2.0
 """How much larger than its finest pixels a slide is shown at most; beyond, every detail would be invented."""
+
+
+class Box(NamedTuple):
+    """A rectangle of slide pixels.
+
+    Attributes:
+        y: Row of its corner.
+        x: Column of its corner.
+        height: Rows.
+        width: Columns.
+    """
+
+    y: int
+    x: int
+    height: int
+    width: int
 
 
 @dataclass(frozen=True)
@@ -27,20 +42,20 @@ class Lattice:
         level: The level they are made from.
         rows: Axis of the rows, in pixels of the level.
         columns: Axis of the columns.
-        scale: Slide pixels (of level 0) in an image pixel, of rows and columns.
+        mpp: Pixel size of the image in µm, of rows and columns.
     """
 
     level: int
     rows: Axis
     columns: Axis
-    scale: Pair
+    mpp: Pair
 
 
 def factors(sizes: Sequence[Size]) -> list[Pair]:
     """Slide pixels in a pixel of each level, of rows and columns.
 
-    Scanners average whole numbers of pixels and round the size of the level, so that the ratio of the sizes is
-    a little off; a power of two, or else a whole number, is taken where it explains the size.
+    Scanners average whole numbers of pixels and round the size of the level, so that the ratio of the sizes
+    is a little off; a power of two, or else a whole number, is taken where it explains the size.
 
     Example:
         >>> factors([(3567, 4443), (1783, 2221)])
@@ -84,14 +99,14 @@ def lattice(
     near = [number for number, pair in enumerate(ratios) if all(abs(1 / r - 1) <= tolerance for r in pair)]
     if near:
         level = min(near, key=lambda number: abs(math.log(math.prod(ratios[number]))))
-        return _as_it_is(level, sizes[level], found[level], bounds)
+        rows, columns = _as_it_is(sizes[level], found[level], bounds)
+        return Lattice(level, rows, columns, (slide_mpp[0] * found[level][0], slide_mpp[1] * found[level][1]))
     level = max((number for number, pair in enumerate(ratios) if min(pair) >= 1 - NEAR), default=0)
-    axes = [
+    rows, columns = (
         _axis(bounds[axis], bounds[axis + 2], found[level][axis], ratios[level][axis], sizes[level][axis])
         for axis in range(2)
-    ]
-    scale = mpp / slide_mpp[0], mpp / slide_mpp[1]
-    return Lattice(level, axes[0], axes[1], scale)
+    )
+    return Lattice(level, rows, columns, (mpp, mpp))
 
 
 def _check_fineness(path: Path, slide_mpp: Pair, ratio: Pair, mpp: float) -> None:
@@ -101,13 +116,13 @@ def _check_fineness(path: Path, slide_mpp: Pair, ratio: Pair, mpp: float) -> Non
         raise ImageError(path, found, f"pixels of at most {mpp * ENLARGED:g} µm", remedy)
 
 
-def _as_it_is(level: int, size: Size, factor: Pair, bounds: Box) -> Lattice:
+def _as_it_is(size: Size, factor: Pair, bounds: Box) -> tuple[Axis, Axis]:
     axes = []
     for axis in range(2):
         start = min(round(bounds[axis] / factor[axis]), size[axis] - 1)
         length = max(math.ceil(bounds[axis + 2] / factor[axis] - NEAR), 1)
         axes.append(Axis(float(start), 1.0, min(length, size[axis] - start), size[axis]))
-    return Lattice(level, axes[0], axes[1], factor)
+    return axes[0], axes[1]
 
 
 def _axis(corner: int, extent: int, factor: float, step: float, limit: int) -> Axis:

@@ -13,8 +13,8 @@ from microtome.io.slides.pyramid import Box, Lattice, Pair, Size, lattice
 
 Decode = Literal["exact", "half"]
 TOLERANCE = 0.05
-ENDING = ".slide"
-PAIRS = ("slide_mpp", "bounds", "shape", "mpp")
+COLOURS = (1, 3)
+PAIRS = ("slide_mpp", "shape", "mpp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +101,14 @@ def describe(
         ImageError: The slide cannot be read, has no pixel size, or one too coarse.
     """
     found = header(path)
+    _check_pixels(found)
     pixel = slide_mpp if isinstance(slide_mpp, tuple) else (slide_mpp, slide_mpp) if slide_mpp else found.mpp
     if pixel is None:
         remedy = "write it into the column mpp of the sample sheet, or into data.mpp"
         raise ImageError(path, "a slide without a pixel size", "µm per pixel", remedy)
     values = _of_header(found) | {
         "slide_mpp": (float(pixel[0]), float(pixel[1])),
-        "bounds": found.bounds if crop else (0, 0, *found.shape),
+        "bounds": found.bounds if crop else Box(0, 0, *found.shape),
         "wanted": float(mpp),
         "tolerance": float(tolerance),
         "decode": decode,
@@ -115,18 +116,23 @@ def describe(
     return _laid(values)
 
 
+def _check_pixels(found: SlideHeader) -> None:
+    if found.dtype != "uint8" or found.channels not in COLOURS:
+        told = f"{found.channels} channel{'s' * (found.channels > 1)} of type {found.dtype}"
+        raise ImageError(found.path, told, "RGB or grey of 8 bits", "convert the slide to RGB of 8 bits")
+
+
 def _of_header(found: SlideHeader) -> dict[str, Any]:
-    names = ("path", "format", "reader", "levels", "quickhash", "size")
-    return {name: getattr(found, name) for name in names}
+    names = ("format", "reader", "levels", "quickhash", "size")
+    return {"path": Path(found.path)} | {name: getattr(found, name) for name in names}
 
 
 def _laid(values: dict[str, Any]) -> Reference:
     """A reference with the pixels of its image laid out."""
     names = ("path", "levels", "slide_mpp", "bounds")
     found = lattice(*(values[name] for name in names), values["wanted"], values["tolerance"])
-    mpp = tuple(size * scale for size, scale in zip(values["slide_mpp"], found.scale, strict=True))
     shape = found.rows.length, found.columns.length
-    return Reference(**values | {"level": found.level, "mpp": mpp, "shape": shape})
+    return Reference(**values | {"level": found.level, "mpp": found.mpp, "shape": shape})
 
 
 def read_reference(path: Path | str) -> Reference:
@@ -139,8 +145,7 @@ def read_reference(path: Path | str) -> Reference:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["levels"] = tuple((int(height), int(width)) for height, width in values["levels"])
-        for name in PAIRS:
-            values[name] = tuple(values[name])
+        values |= {name: tuple(values[name]) for name in PAIRS} | {"bounds": Box(*values["bounds"])}
         found = Reference(**values | {"path": Path(values["path"])})
         _check(found)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -17,7 +17,7 @@ from microtome.io.slides.levels import Levels, open_levels
 from microtome.io.slides.pyramid import Pair
 from microtome.io.slides.references import Reference, read_reference
 
-RGB = 3
+RGB, HALF = 3, 2
 PIECE = 2**22
 """Level pixels that are held at once; larger windows are made in pieces."""
 SIDE = 512
@@ -105,6 +105,10 @@ class SlideSource:
 
     def _piece(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
         found = self._lattice
+        if self._is_halved:
+            top, left = (int(axis.start) // 2 for axis in (found.rows, found.columns))
+            block = self._levels.read(found.level, top + y, left + x, height, width, half=True)
+            return np.ascontiguousarray(np.moveaxis(block, -1, 0))
         top, bottom = found.rows.span(y, height)
         left, right = found.columns.span(x, width)
         block = self._levels.read(found.level, top, left, bottom - top, right - left)
@@ -118,7 +122,14 @@ class SlideSource:
             found = f"a slide of {size} bytes"
             remedy = "delete the reference to it; the workflow makes it anew"
             raise ImageError(reference.path, found, f"{reference.size}, as its reference says", remedy)
-        return open_levels(reference.path, reference.reader)
+        return open_levels(reference.path, reference.reader, reference.format, reference.levels)
+
+    @cached_property
+    def _is_halved(self) -> bool:
+        """Whether tiles are decoded to half their size: where exactly that is wanted, and can be had."""
+        axes = self._lattice.rows, self._lattice.columns
+        exactly = all(axis.factor == HALF and axis.start % HALF == 0 for axis in axes)
+        return self.reference.decode == "half" and exactly and self._levels.can_halve(self._lattice.level)
 
 
 def open_reference(path: Path | str) -> SlideSource:
