@@ -30,7 +30,7 @@ CHOSEN_AT_RUN_TIME = {
     "draw": ("figures/kinds", "networks"),
 }
 """Folders of the package from which a rule imports by name."""
-READERS = ("numpy", "tifffile", "imagecodecs", "pillow")
+READERS = ("numpy", "tifffile", "imagecodecs", "pillow", "openslide-python", "openslide-bin")
 """What making the DAG imports as soon as a study has files of its own, whose headers are read."""
 IN_JOBS = {"filelock"}
 """What the lock of a job imports in jobs, never while the DAG is made."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 NEAR = 1e-6
 """Pixels; edges nearer than this to a border of pixels lie on it."""
@@ -25,8 +24,9 @@ class Axis:
 
     Example:
         >>> axis = Axis(start=0.0, step=1.5, length=4, limit=6)
-        >>> axis.span(1, 2), (3 * axis.weights(0, 2).toarray()).round().tolist()
-        ((1, 5), [[2.0, 1.0, 0.0], [0.0, 1.0, 2.0]])
+        >>> places, shares = axis.weights(0, 2)
+        >>> axis.span(1, 2), places.tolist(), (3 * shares).round().tolist()
+        ((1, 5), [[0, 1, 2], [1, 2, 2]], [[2.0, 1.0, 0.0], [1.0, 2.0, 0.0]])
     """
 
     start: float
@@ -52,10 +52,13 @@ class Axis:
         low = min(math.floor(edges[0]), self.limit - 1)
         return low, max(math.ceil(edges[-1]), low + 1)
 
-    def weights(self, first: int, count: int) -> csr_array:
-        """What each level pixel of the span counts in each image pixel, (count, span) float32.
+    def weights(self, first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Which level pixels lie under each image pixel, and what part of it each of them covers.
 
-        Rows sum to 1. They depend on the image pixel alone, not on the window.
+        They depend on the image pixel alone, not on the window.
+
+        Returns:
+            Places in the span, and shares of 1; (count, taps) both, taps without a part with share 0.
         """
         low, high = self.span(first, count)
         edges = self.edges(first, count)
@@ -65,9 +68,7 @@ class Axis:
         covered = np.clip(np.minimum(right, places + 1) - np.maximum(left, places), 0, None)
         covered[:, 0] += covered.sum(1) == 0  # beyond the level: its last pixel
         shares = (covered / covered.sum(1, keepdims=True)).astype(np.float32)
-        columns = np.minimum(places, high - 1) - low
-        starts = np.arange(count + 1) * taps
-        return csr_array((shares.ravel(), columns.ravel(), starts), shape=(count, high - low))
+        return np.minimum(places, high - 1) - low, shares
 
 
 def average(
@@ -87,10 +88,18 @@ def average(
     y, x, height, width = window
     if rows.factor and columns.factor and block.shape[:2] == (height * rows.factor, width * columns.factor):
         return _by_counting(block, rows.factor, columns.factor)
-    across = rows.weights(y, height) @ block.reshape(len(block), -1).astype(np.float32)
+    across = _weighted(block.reshape(len(block), -1), *rows.weights(y, height))
     turned = across.reshape(height, -1, RGB).transpose(1, 2, 0).reshape(block.shape[1], -1)
-    means = (columns.weights(x, width) @ turned).reshape(width, RGB, height)
+    means = _weighted(turned, *columns.weights(x, width)).reshape(width, RGB, height)
     return np.ascontiguousarray(np.floor(means + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0))
+
+
+def _weighted(values: NDArray, places: NDArray[np.int64], shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sums of rows (n, m), tap after tap: (count, m)."""
+    result = values[places[:, 0]] * shares[:, :1]
+    for tap in range(1, places.shape[1]):
+        result += values[places[:, tap]] * shares[:, tap, None]
+    return result
 
 
 def _by_counting(block: NDArray[np.uint8], down: int, across: int) -> NDArray[np.uint8]:
