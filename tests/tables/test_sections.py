@@ -60,7 +60,7 @@ def test_unlabelled_sections_and_failed_slides_do_not_count_and_are_told(tmp_pat
         "section_metrics", inputs(record(tmp_path, "u", sections(numbered(2, 0, 0, 2) | more)))
     )
     assert table.frame["n"].item() == 4
-    assert "Left out: 2 sections without a label and 1 slides that could not be read (broken)." in table.note
+    assert "Left out: 2 sections without a label and 1 slide that could not be read (broken)." in table.note
 
 
 def test_the_note_says_what_the_least_area_does(tmp_path):

@@ -92,6 +92,10 @@ def left_out(found: Sequence[Called]) -> str:
     """A sentence on what does not count; empty where nothing is left out."""
     failed = dict.fromkeys(name for one in found for name in one.failed)
     unlabelled = max(one.unlabelled for one in found)
-    said = [f"{unlabelled} sections without a label"] * bool(unlabelled)
-    said += [f"{len(failed)} slides that could not be read ({', '.join(failed)})"] * bool(failed)
+    said = [f"{_several(unlabelled, 'section')} without a label"] * bool(unlabelled)
+    said += [f"{_several(len(failed), 'slide')} that could not be read ({', '.join(failed)})"] * bool(failed)
     return f"Left out: {' and '.join(said)}." if said else ""
+
+
+def _several(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
