@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a run called the sections of slides: the tables that it leaves, the records of slides that failed."""
+"""What a run called the sections of slides: the tables that it leaves."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,7 +19,6 @@ NAMES = tsv.NAMES | {"call", "status"}
 DONE, UNLABELLED, FAILED = "done", "unlabelled", "failed"
 """Status of a section: called and labelled; without a label; of a slide that cannot be read, which has one
 row without a section."""
-FAILED_ENDING = ".failed.json"
 
 
 def read_sections(path: Path) -> pd.DataFrame:
@@ -55,13 +52,6 @@ def find(folders: Sequence[Path], name: str) -> Path:
         msg = f"no file '{name}' in {', '.join(map(str, folders))}; run the rule that writes it again"
         raise FileNotFoundError(msg)
     return found
-
-
-def failure_of(folders: Sequence[Path], sample: str) -> dict[str, Any] | None:
-    """What is recorded of a slide that cannot be read (sample, path, what, where, remedy); None of others."""
-    name = f"{sample}{FAILED_ENDING}"
-    found = next((path for folder in folders if (path := folder / name).is_file()), None)
-    return None if found is None else json.loads(found.read_text(encoding="utf-8"))
 
 
 def _read(path: Path, columns: Sequence[str], remedy: str) -> pd.DataFrame:

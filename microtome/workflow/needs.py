@@ -72,9 +72,9 @@ class Shown:
         return [name.format(value) for value in values] if self.plan.study.cubes else []
 
     def of_slides(self, folder: str) -> list[str]:
-        """A folder of each evaluated batch of slides; targets of those that hold an annotated slide."""
+        """A folder of each evaluated batch of slides; of annotations only where there are such."""
         batches = self.plan.evaluated_batches
-        chosen = self.plan.labelled(batches) if folder == "targets" else batches
+        chosen = self.plan.labelled(batches) if folder in ("targets", "patches") else batches
         return [f"{folder}/{batch}" for batch in chosen]
 
 
@@ -99,6 +99,7 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     "slides": {
         name: partial(Shown.of_slides, folder=name) for name in ("images", "tissue", "sections", "targets")
     },
+    "patches": {"patches": lambda shown: [f"{path}.parquet" for path in shown.of_slides("patches")]},
     "calls": {"section_tables": lambda shown: shown.of_runs("sections.tsv")},
     "heat_maps": {"heat_maps": lambda shown: shown.of_runs("predictions/{batch}")},
     "objects": {"objects": lambda shown: shown.of_runs("objects/{batch}")},

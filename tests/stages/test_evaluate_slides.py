@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Measuring slides: heat-maps on pixels window by window, calls on sections, failed and unlabelled ones."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from microtome.class_maps import IGNORE
 from microtome.io import images
+from microtome.io.failures import Failure
 from microtome.io.raster import ArraySource
 from microtome.metrics.overlap import confusion_matrix
 from microtome.provenance.runs import read_metrics
@@ -49,7 +48,9 @@ def folders(tmp_path):
     for name, table in tables.items():
         table.to_csv(tmp_path / f"calls/{name}.tsv", sep="\t", index=False)
     for name in ("calls", "predictions"):
-        (tmp_path / name / "broken.failed.json").write_text(json.dumps({"sample": "broken", "what": "cut"}))
+        Failure("broken", "b.svs", "a tile cut short", "b.svs", "a whole file", "copy it").write(
+            tmp_path / name
+        )
     return {name: [tmp_path / name] for name in ("calls", "predictions", "targets")}
 
 

@@ -6,7 +6,7 @@ sections counts of calls, and NaN where it lacks them or could not be read, so t
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from microtome.class_maps import IGNORE
 from microtome.files import finished_file
 from microtome.io import images, views
+from microtome.io.failures import read_failures
 from microtome.io.raster import Raster
 from microtome.metrics import overlap
 from microtome.metrics.families import overlap as pixel_family
@@ -28,7 +29,6 @@ from microtome.provenance.section_calls import (
     FAILED,
     SECTION_COLUMNS,
     UNLABELLED,
-    failure_of,
     find,
     read_calls,
 )
@@ -63,16 +63,17 @@ def evaluate_slides(options: Options, folders: Folders, path_metrics: Path, path
     if not options["samples"]:
         msg = "the evaluated parts hold no slide; see evaluate.parts and the split"
         raise ValueError(msg)
-    slides = {name: _sections_of(options, folders, name) for name in options["samples"]}
+    failed = read_failures(*folders["calls"])
+    slides = {name: _sections_of(options, folders, name, failed) for name in options["samples"]}
     write_metrics(_measured(options, folders, slides), path_metrics)
     _write_sections(list(slides.values()), path_sections)
 
 
-def _sections_of(options: Options, folders: Folders, sample: str) -> pd.DataFrame:
+def _sections_of(options: Options, folders: Folders, sample: str, failed: Collection[str]) -> pd.DataFrame:
     """The sections of a slide, with its part, patient and group, and the status of each."""
     about = {"part": options["samples"][sample], "sample": sample}
     about |= {"unit": options["units"].get(sample) or sample, "group": options["groups"][sample]}
-    if failure_of(folders["calls"], sample):
+    if sample in failed:
         return pd.DataFrame(
             [about | {"label": "", "call": "", "status": FAILED}], columns=list(SECTION_COLUMNS)
         )
@@ -105,7 +106,8 @@ def _of_slide(options: Options, folders: Folders, sample: str, sections: pd.Data
         labelled = sections[sections["status"] == DONE]
         yield from section_family.measure(labelled, options["called"])
     if "overlap" in options["metrics"]:
-        matrix = None if failure_of(folders["predictions"], sample) else _pixels(options, folders, sample)
+        is_failed = (sections["status"] == FAILED).any()
+        matrix = None if is_failed else _pixels(options, folders, sample)
         yield from _of_pixels(options, matrix)
 
 

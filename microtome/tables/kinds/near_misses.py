@@ -15,6 +15,7 @@ import pandas as pd
 from microtome.metrics.sections import outcomes
 from microtome.provenance.runs import RunRecord
 from microtome.provenance.section_calls import read_areas
+from microtome.slides.calls import is_positive
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
@@ -103,8 +104,8 @@ def _measured(section: Mapping[str, Any], record: RunRecord, calls: Mapping[str,
     number, sample, area = int(section["section"]), section["sample"], float(section["area"])
     threshold, least, is_missed = section["threshold"], section["least_area"], section["outcome"] == "fn"
     areas, grid = _areas(record, sample, number), pd.Series(calls["areas"], dtype=float)
-    by_threshold = Axis(areas["threshold"], (areas["area"] > 0) & (areas["area"] >= least), threshold)
-    by_area = Axis(grid, (grid <= area) & (area > 0), least)
+    by_threshold = Axis(areas["threshold"], is_positive(areas["area"], least), threshold)
+    by_area = Axis(grid, grid.map(lambda one: is_positive(area, one)), least)
     right = by_threshold.nearest(is_missed=is_missed)
     kept = {key: section[key] for key in ("part", "sample", "greatest", "area", "threshold", "least_area")}
     return kept | {

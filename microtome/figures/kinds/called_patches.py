@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""Patches of annotated slides as runs see them: probabilities, and what their thresholds make of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts import heat_maps, panels
+from microtome.figures.parts.colors import FALSE_POSITIVE, HEAT, INK, SKY
+from microtome.figures.parts.heat_maps import Place
+from microtome.figures.parts.samples import data_sentence
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.result import FigureResult
+from microtome.io import images, views
+from microtome.provenance.runs import RunRecord
+from microtome.provenance.section_calls import SECTIONS_NAME, read_sections
+from microtome.tables.parts.rows import Row, select_rows
+
+NEEDS = frozenset({"runs", "slides", "calls", "heat_maps", "patches"})
+SAMPLE_OPTIONS = ("samples",)
+SHARE = 0.5
+FADE = 0.45
+"""How much of the picture is left below what is called."""
+AROUND = 1.1
+"""Height of titles, colour bar and legend, inches."""
+BAR: dict[str, Any] = {"ticks": [0, 0.5, 1], "aspect": 60, "shrink": 0.5, "pad": 0.02}
+CALLED, SMALL, ANNOTATED = FALSE_POSITIVE, SKY, INK
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run makes of one patch.
+
+    Attributes:
+        probability: Of the class that is called, (H, W).
+        called: Pixels of regions that are large enough, (H, W) bool.
+        small: Pixels from the threshold on of other regions, (H, W) bool.
+    """
+
+    probability: NDArray[np.floating]
+    called: NDArray[np.bool_]
+    small: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A patch: its picture (H, W, 3; 0 to 1), where the class is annotated, what each run makes of it."""
+
+    place: Place
+    picture: NDArray[np.floating]
+    annotated: NDArray[np.bool_]
+    runs: tuple[Seen, ...]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A run with the thresholds that were chosen for it: probability, and least area in µm²."""
+
+    row: Row
+    threshold: float
+    least_area: float
+
+    @property
+    def title(self) -> str:
+        """What heads its column."""
+        return f"{self.row.label}\np ≥ {self.threshold:.2f}, {self.least_area:,.0f} µm²"
+
+
+@styled
+def draw(
+    inputs: FigureInputs,
+    *,
+    runs: Sequence[str] = (),
+    part: str = "val",
+    samples: Sequence[str] = (),
+    count: int = 2,
+) -> FigureResult:
+    """Draw patches of annotated slides, the probabilities of each run, and its masks at its own thresholds.
+
+    Args:
+        inputs: Run records with their sections and heat-maps, slides with annotations, patch index.
+        runs: Runs, one a column; all that call sections by default.
+        part: Part of the split whose slides are shown.
+        samples: Slides; by default those with the patches that are nearest to half annotated.
+        count: Largest number of patches, one a slide, where no slide is named.
+
+    Returns:
+        The figure. Its data, by patch and run: sample, y, x, run, threshold, least_area, annotated, called
+        and small (shares of the patch), iou (of the annotated and the called pixels).
+
+    Raises:
+        ValueError: No annotated slide of the part has a patch with the class, or a slide named has none.
+    """
+    rows = select_rows([record for record in inputs.runs if record.run in inputs.calls], list(runs) or None)
+    arms, positive = [_arm(row) for row in rows], inputs.calls[rows[0].run]["class"]
+    places = _choose(inputs, rows[0].records[0], positive, part=part, samples=samples, count=count)
+    shown = [_look(inputs, place, arms, positive) for place in places]
+    size = DOUBLE_COLUMN / (len(arms) + 1)
+    tall = 2 * len(shown) * size + AROUND
+    figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
+    grid = figure.subplots(2 * len(shown), len(arms) + 1, squeeze=False)
+    for number, one in enumerate(shown):
+        _draw_patch(grid[2 * number : 2 * number + 2], one, mpp=_pixel_size(inputs, one.place.sample))
+    for name, axes, title in zip(ascii_lowercase, grid[0], ["input", *(a.title for a in arms)], strict=False):
+        letter(axes, name, title)
+    bar = figure.colorbar(grid[0][-1].images[0], ax=list(grid[-1]), orientation="horizontal", **BAR)
+    bar.set_label(f"probability of {positive}")
+    bar.outline.set_linewidth(0.5)
+    figure.legend(handles=_handles(positive), loc="outside lower center", ncols=3, handlelength=1.2)
+    data = [_numbers(arm, one, seen) for one in shown for arm, seen in zip(arms, one.runs, strict=True)]
+    return FigureResult(figure, pd.DataFrame(data), _caption(inputs, places, positive, part))
+
+
+def _arm(row: Row) -> Arm:
+    """A run and the thresholds that its sections were called with; of several seeds those of the first."""
+    sections = read_sections(row.records[0].folder / SECTIONS_NAME).dropna(subset=["threshold"])
+    if sections.empty:
+        msg = f"run {row.run!r} called no section, so its thresholds are not known; evaluate it again"
+        raise ValueError(msg)
+    first = sections.iloc[0]
+    return Arm(row, float(first["threshold"]), float(first["least_area"]))
+
+
+def _choose(
+    inputs: FigureInputs,
+    record: RunRecord,
+    positive: str,
+    *,
+    part: str,
+    samples: Sequence[str],
+    count: int,
+) -> list[Place]:
+    """The patches that are nearest to half annotated, one a slide.
+
+    Raises:
+        ValueError: There is none, or none of a slide that is named.
+    """
+    paths = inputs.files.get("patches", ())
+    index = pd.concat([pd.read_parquet(path) for path in paths]) if paths else pd.DataFrame({"sample": []})
+    share = f"fraction_{positive}"
+    wanted = set(samples) or set(record.metrics.loc[record.metrics["part"] == part, "sample"])
+    found = index[index["sample"].isin(wanted) & (index.get(share, 0) > 0)]
+    missing = sorted(set(samples) - set(found["sample"]))
+    if found.empty or missing:
+        msg = (
+            f"no patch of {missing or f'part {part!r}'} holds {positive!r}; name annotated slides, or "
+            f"another part"
+        )
+        raise ValueError(msg)
+    away = (found[share] - SHARE).abs()
+    order = found.assign(away=away).sort_values(["away", "sample", "y", "x"], kind="stable")
+    best = order.drop_duplicates("sample").head(len(samples) or count)
+    cells = best[["sample", "y", "x", "size", "size"]].itertuples(index=False, name=None)
+    return [Place(str(sample), *map(int, numbers)) for sample, *numbers in cells]
+
+
+def _look(inputs: FigureInputs, place: Place, arms: Sequence[Arm], positive: str) -> Shown:
+    """Read what is shown of a patch."""
+    files, mpp = inputs.files, _pixel_size(inputs, place.sample)
+    target = views.open_raster(views.find_sample(files["targets"], place.sample))
+    place = place.within(*target.shape[1:])
+    seen = []
+    for arm in arms:
+        folders = sorted(arm.row.records[0].folder.glob("predictions/*"))
+        probability = heat_maps.read_heat(folders, place, positive, mpp=mpp)
+        masks = heat_maps.large_regions(
+            probability, arm.threshold, arm.least_area, pixel_area=(mpp or 1.0) ** 2
+        )
+        seen.append(Seen(probability, *masks))
+    annotated = heat_maps.read_classes(files["targets"], place) == inputs.class_id(positive)
+    return Shown(place, heat_maps.read_picture(files["images"], place), annotated, tuple(seen))
+
+
+def _pixel_size(inputs: FigureInputs, sample: str) -> float | None:
+    """The pixel size of a slide as networks see it, µm."""
+    return images.header(views.find_sample(inputs.files["images"], sample)).mpp
+
+
+def _draw_patch(grid: NDArray, shown: Shown, *, mpp: float | None) -> None:
+    """Draw the two rows of a patch: picture and probabilities, annotations and masks."""
+    upper, lower = grid
+    panels.show_image(upper[0], shown.picture)
+    panels.scale_bar(upper[0], shown.picture.shape[1], mpp)
+    upper[0].set_ylabel(shown.place.sample)
+    panels.show_image(lower[0], shown.picture)
+    _outline(lower[0], shown.annotated)
+    lower[0].set_ylabel("annotated")
+    for above, below, seen in zip(upper[1:], lower[1:], shown.runs, strict=True):
+        panels.show_image(above, seen.probability, colors=HEAT)
+        panels.show_image(below, _painted(shown.picture, seen))
+        _outline(below, shown.annotated)
+
+
+def _painted(picture: NDArray, seen: Seen) -> NDArray:
+    """The picture in pale grey, below what the run calls and what is too small for that."""
+    grey = np.repeat(picture.mean(axis=-1, keepdims=True), 3, axis=-1)
+    pale = 1 - FADE * (1 - grey)
+    for mask, color in ((seen.called, CALLED), (seen.small, SMALL)):
+        pale = np.where(mask[..., None], FADE * grey + (1 - FADE) * np.array(to_rgb(color)), pale)
+    return pale
+
+
+def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
+    """Draw the outline of a mask; nothing where it has none."""
+    if mask.any() and not mask.all():
+        axes.contour(mask, levels=[SHARE], colors=[ANNOTATED], linewidths=0.8)
+
+
+def _handles(positive: str) -> list[Patch | Line2D]:
+    return [
+        Line2D([], [], color=ANNOTATED, linewidth=0.8, label=f"annotated {positive}"),
+        Patch(color=CALLED, label=f"called {positive}"),
+        Patch(color=SMALL, label="region below the least area"),
+    ]
+
+
+def _numbers(arm: Arm, shown: Shown, seen: Seen) -> dict[str, object]:
+    both, either = (shown.annotated & seen.called).sum(), (shown.annotated | seen.called).sum()
+    shares = {"annotated": shown.annotated, "called": seen.called, "small": seen.small}
+    return {
+        **{"sample": shown.place.sample, "y": shown.place.y, "x": shown.place.x, "run": arm.row.run},
+        **{"threshold": arm.threshold, "least_area": arm.least_area},
+        **{name: float(mask.mean()) for name, mask in shares.items()},
+        "iou": float(both / either) if either else float("nan"),
+    }
+
+
+def _caption(inputs: FigureInputs, places: Sequence[Place], positive: str, part: str) -> str:
+    named = ", ".join(f"{place.sample} (row {place.y}, column {place.x})" for place in places)
+    return (
+        f"Patches of slides of part {part}, each in two rows: the picture and the probability of {positive} "
+        f"by each run; below, the annotated outline, and over it what the run's own thresholds make of the "
+        f"probability (regions that the patch cuts count as large enough). Slides: {named}. "
+        f"{data_sentence(inputs.data_kind)}"
+    )
