@@ -134,7 +134,7 @@ def test_growth_types_have_their_shapes(grown):
     area = sum(nest.area for nest in section.nests)
     length = sum(nest.length for nest in section.nests)
     thickness = 2 * area / length
-    low, high = {"nodular": (35, 200), "sclerodermiform": (5, 25), "superficial": (15, 60)}[slide.growth]
+    low, high = {"nodular": (35, 200), "sclerodermiform": (5, 25), "superficial": (15, 80)}[slide.growth]
     assert low < thickness < high
     assert 0.002 < area / sum(part.area for part in section.tissue) < 0.35
 
@@ -178,7 +178,7 @@ def test_openslide_reads_what_was_scanned(kind, tmp_path):
     writer(settings, slide, sections, kind)(path)
     image = pixels(settings, slide, sections)
     with openslide.OpenSlide(path) as found:
-        said = found.properties
+        said = dict(found.properties)
         assert said["openslide.vendor"] == {"tiff": "generic-tiff", "svs": "aperio", "scn": "leica"}[kind]
         assert float(said["openslide.mpp-x"]) == pytest.approx(1.0)
         start = tuple(int(said.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.phantoms._noise import smooth_noise
+from microtome.phantoms._noise import spline_weights
 
 STEP = 2.0
 """Micrometres between nodes."""
+SAMPLED = 4
+"""Every fourth node along each side is enough to measure a spread, or to see whether a place is free."""
 Field = NDArray[np.float32]
 
 
@@ -49,8 +51,11 @@ class Frame:
         return self.length * self.thickness / 1e6
 
     def noise(self, wavelength: float, rng: np.random.Generator) -> Field:
-        """Smooth noise of unit variance; the wavelength is in µm."""
-        return smooth_noise(self.shape, wavelength / STEP, rng)
+        """Smooth noise of unit variance, nearly; the wavelength is in µm."""
+        rows, columns = (spline_weights(n, wavelength / STEP).astype(np.float32) for n in self.shape)
+        knots = rng.standard_normal((rows.shape[1], columns.shape[1]), np.float32)
+        found = rows @ knots @ columns.T
+        return found / max(found[::SAMPLED, ::SAMPLED].std(), np.finfo(np.float32).tiny)
 
     def near(self, across: float, depth: float, reach: float) -> tuple[slice, slice] | None:
         """The window of nodes within `reach` µm of a place in the skin; None where there are none."""

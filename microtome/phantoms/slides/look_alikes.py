@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.phantoms.slides.lattice import Field, outside, raise_to
+from microtome.phantoms.slides.lattice import SAMPLED, Field, outside, raise_to
 from microtome.phantoms.slides.skin import Skin
 
 FOLLICLES, SHAFTS, CYSTS, INFILTRATES = 3.0, 1.6, 0.9, 2.5  # on a square millimetre, at difficulty 1
@@ -169,11 +169,10 @@ def _keratosis(skin: Skin, found: LookAlikes, nests: Field, rng: np.random.Gener
     length = min(rng.uniform(*KERATOSIS), 0.4 * frame.length)
     buds = 12 * np.abs(frame.noise(30, rng))
     deep = rng.uniform(*THICKENED)
-    free = [
-        place
-        for place in rng.uniform(-0.5, 0.5, TRIES) * (frame.length - length)
-        if nests[(np.abs(frame.across - place) < length / 2 + 60) & (frame.depth < 260)].max(initial=-1e3) < 0
-    ]
+    some = (slice(None, None, SAMPLED),) * 2
+    tumour = frame.across[some][(nests[some] > -20) & (frame.depth[some] < 260)]
+    places = rng.uniform(-0.5, 0.5, TRIES) * (frame.length - length)
+    free = [place for place in places if np.abs(tumour - place).min(initial=1e4) > length / 2 + 60]
     if not free:
         return
     sides = length / 2 - np.abs(frame.across - np.float32(free[0]))

@@ -16,7 +16,7 @@ INKS = {
 }
 """Share of red, green and blue light that ink lets through."""
 DUST = (0.35, 0.33, 0.30)
-STROKE_WIDTH, STROKES = (55.0, 110.0), (0, 2)  # half width, µm; of a slide
+STROKE_WIDTH, STROKES = (35.0, 75.0), (0, 2)  # half width, µm; of a slide
 SPECKS, SPECK = 5.0, (4.0, 22.0)  # on ten square millimetres; half width, µm
 SOFT = 3.0  # micrometres over which a border fades
 

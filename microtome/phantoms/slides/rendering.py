@@ -104,9 +104,10 @@ def stain(
 def _dermis(skin: Skin, nests: Field, rng: np.random.Generator) -> _Canvas:
     """Bundles of collagen with clefts between them, loose below the epidermis and around the tumour."""
     frame = skin.frame
-    bend = 2.6 * frame.noise(90, rng)
-    bundles = np.sin(frame.depth * np.float32(2 * np.pi / 26) + 0.012 * frame.across + bend)
-    fine = np.sin(frame.depth * np.float32(2 * np.pi / 9) + 2.2 * bend)
+    slope = rng.uniform(-0.1, 0.1)
+    bend = 9 * frame.noise(240, rng) + 2.2 * frame.noise(60, rng)
+    phase = (frame.depth + np.float32(slope) * frame.across) * np.float32(2 * np.pi / 34) + bend
+    bundles, fine = np.sin(phase) * (0.55 + 0.45 * frame.noise(70, rng)), np.sin(3.1 * phase + bend)
     loose = np.maximum(soft(skin.floor + 45 - frame.depth, 40), soft(nests + STROMA, 30))
     cleft = soft(bundles - 0.55 + 0.9 * frame.noise(22, rng) - 1.1 * (1 - loose), 0.7) * (1 - loose)
     eosin = (0.62 + 0.2 * bundles + 0.08 * fine + 0.06 * frame.noise(12, rng)) * (1 - 0.85 * cleft)

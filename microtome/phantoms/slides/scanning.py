@@ -10,6 +10,7 @@ from microtome.phantoms.he.staining import Hospital, scan
 from microtome.phantoms.slides.lattice import STEP, Field
 from microtome.phantoms.slides.marks import Mark, transmitted
 from microtome.phantoms.slides.rendering import Nuclei, Stained
+from microtome.phantoms.slides.slide_files import block_means
 
 EDGE = 0.7
 """Micrometres over which the border of a nucleus is blurred, at least a pixel."""
@@ -52,7 +53,7 @@ def scan_tile(glass: Glass, row: int, column: int, side: int) -> NDArray[np.uint
     finer = int(np.ceil(glass.mpp / STEP))
     if finer > 1:
         seen = scan_tile(replace(glass, mpp=glass.mpp / finer), row, column, side * finer)
-        return None if seen is None else _means(seen, finer)
+        return None if seen is None else block_means(seen, finer)
     window = (row * side, column * side, side)
     density = np.zeros((2, side, side), np.float32)
     touched = [_add_section(density, section, glass.mpp, window) for section in glass.sections]
@@ -64,12 +65,6 @@ def scan_tile(glass: Glass, row: int, column: int, side: int) -> NDArray[np.uint
     if light is None:
         return seen
     return np.rint(seen * light).clip(0, 255).astype(np.uint8)
-
-
-def _means(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    side = len(image) // factor
-    blocks = image.reshape(side, factor, side, factor, 3)
-    return np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
 
 
 def _add_section(density: Field, section: Stained, mpp: float, window: tuple[int, int, int]) -> bool:

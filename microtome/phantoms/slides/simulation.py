@@ -32,6 +32,7 @@ from microtome.phantoms.slides.tumours import grow_nests
 FOR_HOSPITALS, FOR_SECTIONS, FOR_MARKS, FOR_SCANS = range(4)
 """What a stream of random numbers is for, so that further slides and sections change no other."""
 HOSPITALS = 5
+PHOTONS = 4  # times those of a single field, as scanners of slides have
 BOX_MARGIN = 25.0  # of a section's box, µm
 PARTIAL = 0.7  # share of the outlines of Stroma and Normal that are annotated
 TUMORNEST, STROMA_CLASS, NORMAL = "Tumornest", "Stroma", "Normal"
@@ -145,7 +146,7 @@ def _hospital(settings: SlidePhantomData, slide: Slide) -> Hospital:
     """The stains of a slide; lens and shade are left to the scan, whose tiles have to fit."""
     rng = np.random.default_rng([settings.seed, FOR_HOSPITALS])
     drawn = hospitals(HOSPITALS, settings.difficulty, rng)[slide.number % HOSPITALS]
-    return replace(drawn, shading=0.0, blur=0.0, quality=0)
+    return replace(drawn, shading=0.0, blur=0.0, quality=0, photons=PHOTONS * drawn.photons)
 
 
 def files(settings: SlidePhantomData) -> Iterator[tuple[str, Any]]:

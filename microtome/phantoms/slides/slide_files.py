@@ -182,39 +182,37 @@ class _Pyramid:
         }
 
     def thumbnail(self) -> Tile:
-        """The coarsest level, whole."""
-        rows, columns = self.shapes[-1]
+        """The slide once more reduced than the coarsest level."""
+        rows, columns = (-(-side // self.factor) for side in self.shapes[-1])
         return np.concatenate(self._last)[:rows, :columns]
 
     def _finest(self) -> Iterator[bytes]:
         rows, columns = (-(-side // SIDE) for side in self.scan.shape)
         for row in range(rows):
             tiles = [self.scan.tile(row, column) for column in range(columns)]
-            self._reduce(0, self._band(tiles))
+            self._pass_on(1, self._reduced(tiles))
             for level in range(1, len(self.shapes) if row == rows - 1 else 0):
                 self._flush(level)  # before the last tile, after which nobody asks for more
             for tile in tiles:
                 yield self._glass if tile is None else self._encode(tile)
 
-    def _band(self, tiles: list[Tile | None]) -> Tile:
-        """A row of tiles as one array; what lies beyond the scan is glass."""
-        band = np.empty((SIDE, len(tiles) * SIDE, 3), np.uint8)
-        band[:] = self.scan.white
+    def _reduced(self, tiles: list[Tile | None]) -> Tile:
+        """A row of tiles as a band of the next level; what lies beyond the scan is glass."""
+        side = SIDE // self.factor
+        band = self._glass_band(side, len(tiles) * side)
         for column, tile in enumerate(tiles):
             if tile is not None:
-                band[:, column * SIDE : (column + 1) * SIDE] = tile
+                band[:, column * side : (column + 1) * side] = block_means(tile, self.factor)
         return band
 
-    def _reduce(self, level: int, band: Tile) -> None:
-        """Take a band of a level; when enough came for a row of tiles of the next one, compress this."""
-        if level == len(self.shapes) - 1:
+    def _pass_on(self, level: int, band: Tile) -> None:
+        """Take a band of a level; when enough came for a row of tiles, compress this."""
+        if level == len(self.shapes):
             self._last.append(band)
             return
-        height, width = (side // self.factor for side in band.shape[:2])
-        blocks = band.reshape(height, self.factor, width, self.factor, 3)
-        self._waiting[level + 1].append(np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8))
-        if sum(len(part) for part in self._waiting[level + 1]) >= SIDE:
-            self._flush(level + 1)
+        self._waiting[level].append(band)
+        if sum(len(part) for part in self._waiting[level]) >= SIDE:
+            self._flush(level)
 
     def _flush(self, level: int) -> None:
         if not self._waiting[level]:
@@ -222,13 +220,28 @@ class _Pyramid:
         band = np.concatenate(self._waiting[level])
         self._waiting[level] = []
         columns = -(-self.shapes[level][1] // SIDE)
-        whole = np.empty((SIDE, columns * SIDE, 3), np.uint8)
-        whole[:] = self.scan.white
+        whole = self._glass_band(SIDE, columns * SIDE)
         whole[: len(band), : min(band.shape[1], whole.shape[1])] = band[:, : whole.shape[1]]
         tiles = [whole[:, column * SIDE : (column + 1) * SIDE] for column in range(columns)]
         self._encoded[level] += [self._encode(tile) for tile in tiles]
-        self._reduce(level, whole)
+        self._pass_on(level + 1, block_means(whole, self.factor))
+
+    def _glass_band(self, rows: int, columns: int) -> Tile:
+        return np.broadcast_to(self.scan.white, (rows, columns, 3)).copy()
 
     def _encode(self, tile: Tile) -> bytes:
         options = {"level": self.scan.quality, "colorspace": "RGB", "outcolorspace": "YCBCR"}
         return imagecodecs.jpeg8_encode(np.ascontiguousarray(tile), subsampling="420", **options)
+
+
+def block_means(image: Tile, factor: int) -> Tile:
+    """Means of square blocks of an image ``(H, W, 3)`` whose sides are multiples of the factor, rounded.
+
+    Example:
+        >>> block_means(np.array([[[0], [3]], [[4], [4]]], np.uint8), 2).tolist()
+        [[[3]]]
+    """
+    total = sum(
+        image[row::factor, column::factor].astype(np.uint16) for row, column in np.ndindex(factor, factor)
+    )
+    return ((total + factor**2 // 2) // factor**2).astype(np.uint8)

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from microtome.phantoms.slides.lattice import Field, Frame, outside, raise_to
 from microtome.phantoms.slides.skin import Skin
 
-NODULES, NODULE_RADIUS = 3.0, (70.0, 170.0)  # on a square millimetre
-BUDS, BUD_WIDTH, BUD_DEPTH = 5.0, (28.0, 62.0), (34.0, 66.0)  # on a millimetre of the surface
+NODULES, NODULE_RADIUS = 3.5, (60.0, 150.0)  # on a square millimetre
+BUDS, BUD_WIDTH, BUD_DEPTH = 6.0, (30.0, 65.0), (40.0, 78.0)  # on a millimetre of the surface
 STRANDS, STRAND_LENGTH, STRAND_HALF = 42.0, (70.0, 220.0), (6.0, 13.0)  # on a square millimetre
 INVADED = (0.45, 0.75)  # share of the length of a section that the tumour takes
+AROUND = 100.0  # how far from a nest distances are known
 LOBES = 60.0  # wavelength of the lobes of a border
 LOBED = {"nodular": 16.0, "superficial": 5.0, "sclerodermiform": 2.5}
 
@@ -40,7 +41,7 @@ def _nodules(skin: Skin, nests: Field, sides: tuple[float, float], rng: np.rando
         deep = max(frame.thickness - radius - 50, 120.0)
         place = (rng.uniform(*sides), rng.uniform(min(100 + radius, deep), deep))
         stretch = rng.uniform(0.8, 1.25)
-        raise_to(frame, nests, place, 1.6 * radius + 40, _ellipse(radius * stretch, radius / stretch))
+        raise_to(frame, nests, place, 1.3 * radius + AROUND, _ellipse(radius * stretch, radius / stretch))
 
 
 def _buds(skin: Skin, nests: Field, sides: tuple[float, float], rng: np.random.Generator) -> None:
@@ -48,8 +49,8 @@ def _buds(skin: Skin, nests: Field, sides: tuple[float, float], rng: np.random.G
     frame = skin.frame
     for _ in range(max(3, round(BUDS * (sides[1] - sides[0]) / 1e3))):
         across, deep = rng.uniform(*BUD_WIDTH), rng.uniform(*BUD_DEPTH)
-        place = (rng.uniform(*sides), float(np.median(skin.floor)) + rng.uniform(-6, 14))
-        raise_to(frame, nests, place, 2 * max(across, deep) + 40, _ellipse(across, deep))
+        place = (rng.uniform(*sides), float(np.median(skin.floor)) + rng.uniform(0, 18))
+        raise_to(frame, nests, place, 1.5 * max(across, deep) + AROUND, _ellipse(across, deep))
     above = frame.depth - (skin.floor - 14)
     np.minimum(nests, above, out=nests)
 
@@ -72,7 +73,7 @@ def _strands(skin: Skin, nests: Field, sides: tuple[float, float], rng: np.rando
 def _draw_strand(frame: Frame, nests: Field, path: NDArray[np.float64], half: float) -> None:
     for first, last in pairwise(path):
         middle, along = (first + last) / 2, (last - first) / 2
-        reach = float(np.hypot(*along)) + half + 20
+        reach = float(np.hypot(*along)) + half + AROUND
         place = (float(middle[0]), float(middle[1]))
         raise_to(frame, nests, place, reach, lambda u, v, along=along: half - _from_segment(u, v, along))
 
