@@ -71,7 +71,7 @@ def write(path: Path, scan: Scan, kind: str) -> None:
 
 def _write_tiff(path: Path, scan: Scan) -> None:
     """Levels are successive pages; the resolution says the pixel size."""
-    pyramid = _Pyramid(scan, factor=2)
+    pyramid = Pyramid(scan, factor=2)
     with tifffile.TiffWriter(path) as file:
         for level in range(len(pyramid.shapes)):
             file.write(**pyramid.page(level), **_resolution(scan, 2**level), description=None)
@@ -79,7 +79,7 @@ def _write_tiff(path: Path, scan: Scan) -> None:
 
 def _write_svs(path: Path, scan: Scan) -> None:
     """Aperio: pixel size and power in the description, a thumbnail in strips as the second page."""
-    pyramid = _Pyramid(scan, factor=4)
+    pyramid = Pyramid(scan, factor=4)
     (height, width), levels = scan.shape, len(pyramid.shapes)
     head = f"Aperio Image Library v12.0.15 \r\n{width}x{height} [0,0 {width}x{height}] ({SIDE}x{SIDE})"
     tail = f"JPEG/RGB Q={scan.quality}|AppMag = {scan.power:g}|MPP = {scan.mpp:.4f}"
@@ -95,7 +95,7 @@ def _write_svs(path: Path, scan: Scan) -> None:
 
 def _write_scn(path: Path, scan: Scan) -> None:
     """Leica: a BigTIFF whose XML says where on the glass slide the scanned area lies; last an overview."""
-    pyramid = _Pyramid(scan, factor=4)
+    pyramid = Pyramid(scan, factor=4)
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         xml = _scn_xml(scan, pyramid.shapes)
         for level in range(len(pyramid.shapes)):
@@ -149,7 +149,7 @@ def _resolution(scan: Scan, downsample: int) -> Mapping[str, Any]:
 
 
 @dataclass
-class _Pyramid:
+class Pyramid:
     """Levels of a scan; while the first is written, the others are made."""
 
     scan: Scan
@@ -169,9 +169,9 @@ class _Pyramid:
         self._glass = self._encode(np.broadcast_to(self.scan.white, (SIDE, SIDE, 3)))
 
     def page(self, level: int) -> dict[str, Any]:
-        """What `tifffile.TiffWriter.write` takes of a level; that of the finest has to be written first."""
+        """What `tifffile.TiffWriter.write` takes of a level, in the order of the levels."""
         return {
-            "data": self._finest() if level == 0 else iter(self._encoded[level]),
+            "data": self.tiles(level),
             "shape": (*self.shapes[level], 3),
             "dtype": np.uint8,
             "tile": (SIDE, SIDE),
@@ -180,6 +180,10 @@ class _Pyramid:
             "subfiletype": int(level > 0),
             "metadata": None,
         }
+
+    def tiles(self, level: int) -> Iterator[bytes]:
+        """The tiles of a level as JPEG, in reading order; those of the finest have to be taken first."""
+        return self._finest() if level == 0 else iter(self._encoded[level])
 
     def thumbnail(self) -> Tile:
         """The slide once more reduced than the coarsest level."""
