@@ -40,6 +40,10 @@ def _range(paths: Iterable[Path]) -> tuple[float, float] | None:
     """The least and the largest value of some images, None where one of these is no number."""
     lows, highs = [], []
     for path in paths:
+        if path.suffix == views.SLIDE:  # of 8 bits; its pixels are many
+            lows.append(0.0)
+            highs.append(255.0)
+            continue
         source = images.open_source(path)
         _, height, width = source.shape
         for top in range(0, height, ROWS):

@@ -31,6 +31,7 @@ from microtome.files import (
     sha256_of_file,
     write_json,
 )
+from microtome.io import views
 from microtome.io.images import open_source
 from microtome.io.raster import Raster, StackedSource
 from microtome.io.views import find_sample
@@ -405,7 +406,7 @@ def _data_digest(options: Options, files: TrainingFiles) -> str:
         names = options["parts"][part]
         for name in names:
             for path in (find_sample(files.images, name), *files.target_files(name, options["outputs"])):
-                digest.update(path.read_bytes())
+                digest.update(views.content(path))
         index = files.index(names)
         told = index.to_dict("list") if options["sampler"]["kind"] == "lists" else places(index)
         digest.update(json.dumps(told).encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome.faults import Fault
-from microtome.study.headers import OUTLINES, SAME_MPP, Size, absent, missing, names_of, reason, recalled
+from microtome.study.headers import OUTLINES, SAME_MPP, Size, absent, missing, reason, recalled
 
 if TYPE_CHECKING:
     from microtome.config.study import Data, Study
@@ -90,7 +90,8 @@ def _look(path: str, where: str) -> Generator[Fault, None, SlideHeader | None]:
         return recalled("slide", path, slides.header, slides.SlideHeader)
     except (ImageError, OSError) as error:
         expected = "a slide that can be read; copy the file again, or correct the path"
-        yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
+        told = reason(error, path).removeprefix("found ")
+        yield Fault(where, f"'{path}', which cannot be read ({told})", expected)
     return None
 
 
@@ -136,14 +137,13 @@ def _check_chosen_by(study: Study, samples: Sequence[Sample], sheet: Path) -> It
 
 
 def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
-    """Boxes of sections that do not fit, and names of regions that no annotation has."""
+    """Boxes of sections that do not fit."""
     if study.slides is None:
         return
     for sample in samples:
         if path := sample.more.get("sections"):
             size = _size(sample, study.slides.crop)
             yield from _check_boxes(path, f"{sheet}:{sample.row} sections", size)
-    yield from _check_regions(study, samples, sheet)
 
 
 def _size(sample: Sample, crop: bool) -> tuple[int, int] | None:
@@ -186,21 +186,6 @@ def _check_boxes(path: str, where: str, size: tuple[int, int] | None) -> Iterato
             found = f"box {number} (y {box.y}, x {box.x}, {box.height} x {box.width} pixels) in '{path}'"
             expected = f"boxes inside the slide, {size[0]} x {size[1]} pixels at its finest level"
             yield Fault(where, found, expected)
-
-
-def _check_regions(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
-    """Names in `targets.regions` that no annotation has."""
-    regions = getattr(study.targets, "regions", {})
-    found: set[str] = set()
-    for sample in samples if regions else ():
-        if sample.label:
-            named = yield from names_of(sample.label, f"{sheet}:{sample.row} label")
-            found |= {name for name, _ in named}
-    listing = ", ".join(sorted(name for name in found if name)) or "none"
-    for region, names in regions.items():
-        if not found & set(names):
-            told = f"no annotation called {' or '.join(names)}, which is region '{region}' of targets.regions"
-            yield Fault(f"{sheet} label", told, f"one of the names found: {listing}")
 
 
 def may_fail(plan: StudyPlan, batch: str) -> bool:
