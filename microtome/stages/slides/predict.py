@@ -15,7 +15,7 @@ from microtome.devices import repeatable
 from microtome.files import digest_of_options, finished_file, resumable_folder, sha256_of_file
 from microtome.io import views
 from microtome.io.failures import pass_on, recorded
-from microtome.io.section_boxes import read_boxes
+from microtome.io.section_boxes import read_table
 from microtome.io.slides import open_reference
 from microtome.provenance import tsv
 from microtome.slides.statistics import areas_table
@@ -102,8 +102,8 @@ def predict_slides(
         for sample, path in views.samples(images).items():
             table = partial / AREAS / f"{sample}.tsv"
             if sample not in done and not table.is_file():
-                may_fail, begun = [sample] if options["may_fail"] else [], time.perf_counter()
-                with recorded(sample, path, partial, may_fail=may_fail):
+                begun = time.perf_counter()
+                with recorded(sample, path, partial, may_fail=options["may_fail"]):
                     layout = _predict_slide(predictor, path, batch, table, views.place(partial, sample))
                     took = {"sample": sample, "seconds": round(time.perf_counter() - begun, 3)}
                     took |= {"tissue_mm2": layout.area / UM2_PER_MM2}
@@ -165,9 +165,9 @@ def kept_epochs(kept: Path) -> dict[int, Path]:
 def _predict_slide(predictor: Predictor, path: Path, batch: Batch, table: Path, heat: Path | None) -> Layout:
     """Predict the slide of a reference: the table of areas in its sections, and its heat-map if wanted."""
     source, sample = open_reference(path), path.stem
-    boxes = read_boxes(batch.sections / f"{sample}.tsv")  # in the order of their numbers
+    boxes = {box.section: box for box in read_table(batch.sections / f"{sample}.tsv")}
     with views.of_sample(sample):
-        layout = lay_out(source, dict(enumerate(boxes, start=1)), predictor.reduction)
+        layout = lay_out(source, boxes, predictor.reduction)
         tissue = views.open_raster(views.place(batch.tissue, sample))
         with heat_map(heat, predictor, layout) if heat else nullcontext() as put:
             found = predict_sections(predictor, layout, tissue, put)
