@@ -13,4 +13,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         classes=options["classes"],
         size=options["size"],
         stride=options["stride"],
+        regions=options.get("regions", ()),
     )

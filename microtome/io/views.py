@@ -21,6 +21,8 @@ SLIDE = images.SLIDE
 """Ending of references to slides, which lie where images do."""
 CUBE = ".hdr"
 """Ending of cubes: the ENVI header."""
+REGIONS = "regions"
+"""Folder of the maps of regions, a bit of each pixel for each, beside the class maps."""
 INSTANCES = "instances"
 """Folder of the maps of objects, beside the class maps."""
 PROFILES = "profiles"

@@ -15,7 +15,7 @@ from microtome.files import finished_file, finished_folder
 from microtome.io import images, views
 from microtome.io.envi_header import read_header
 from microtome.objects import markers
-from microtome.objects.features import HALF, load_classes, load_objects
+from microtome.objects.features import HALF, load_objects, read_areas
 from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
 from microtome.objects.markers import some
 from microtome.objects.types import class_map, vote
@@ -39,7 +39,8 @@ def rasterize_targets(
     Args:
         samples: Rows with sample, image, label, page, mpp; rows without a label are passed over.
         root: Folder that the rows' paths start from.
-        folder: Gets one map of class indices (H, W) uint8 a sample; for objects also `instances/` (H, W)
+        folder: Gets one map of class indices (H, W) uint8 a sample, and of outlines with regions `regions/`
+            with a bit for each; for objects also `instances/` (H, W)
             int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Written whole or not at all.
         targets: `config.study.Targets` as a mapping; with `classes`, pairs of name and value in
             class order; `semantic` ones have `ignore`, or `colors` and `ignore_colors`, too.
@@ -63,8 +64,9 @@ def rasterize_targets(
 def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:
     path, name = root / row["label"], f"label '{row['label']}' of sample {row['sample']}"
     left_out: Mapping[str, int] = {}
+    regions: np.ndarray | None = None
     if path.suffix.lower() in OUTLINE_SUFFIXES:
-        target, left_out = _drawn(path, _shape(root / row["image"], row["page"]), targets)
+        target, regions, left_out = _drawn(path, _shape(root / row["image"], row["page"]), targets)
     elif colors := targets.get("colors"):
         pixels = images.read(path, page=row["page"], palette="colours")
         target = colour_target(pixels, dict(colors), ignore=targets["ignore_colors"], name=name)
@@ -75,14 +77,23 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Map
     if (target == IGNORE).all():
         logger.warning("%s: no pixel is labelled, so its metrics are undefined", name)
     images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
+    if regions is not None:
+        place = views.place(folder / views.REGIONS, row["sample"])
+        images.write(place, regions, mpp=row["mpp"], labels=True)
     return left_out
 
 
-def _drawn(path: Path, shape: tuple[int, int], targets: Options) -> tuple[np.ndarray, Mapping[str, int]]:
+def _drawn(
+    path: Path, shape: tuple[int, int], targets: Options
+) -> tuple[np.ndarray, np.ndarray | None, Mapping[str, int]]:
+    """Class indices, the bits of regions where there are some, and what is left out."""
     classes, outside = [name for name, _ in targets["classes"]], targets["outside"]
-    options = {key: targets[key] for key in ("order", "convention")}
+    options = {key: targets[key] for key in ("order", "convention")} | {"regions": targets.get("regions")}
     value = IGNORE if outside is None else classes.index(outside)
-    return load_classes(path, shape, _features(targets), classes=classes, outside=value, **options)
+    areas, left_out = read_areas(path, shape, _features(targets), classes=classes, outside=value, **options)
+    bands = list(areas.bands(shape))
+    regions = np.concatenate([band.regions for band in bands]) if options["regions"] else None
+    return np.concatenate([band.classes for band in bands]), regions, left_out
 
 
 def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:
@@ -167,14 +178,29 @@ def write_left_out(left_out: Mapping[str, Mapping[str, int]], path: Path) -> Non
         pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
 
 
-def extract_patches(targets: Path, path: Path, *, classes: Sequence[str], size: int, stride: int) -> None:
+def extract_patches(
+    targets: Path,
+    path: Path,
+    *,
+    classes: Sequence[str],
+    size: int,
+    stride: int,
+    regions: Sequence[str] = (),
+) -> None:
     """Index the windows of every target in a folder as Parquet: `size` pixels a side, `stride` pixels apart.
 
-    `classes` are the names of the classes in order.
+    `classes` and `regions` are their names in order.
     """
+    options = {"size": size, "stride": stride, "regions": regions}
     frames = [
-        index_patches(sample, images.read(path), classes, size=size, stride=stride)
-        for sample, path in views.samples(targets).items()
+        index_patches(sample, images.read(file), classes, **options, bits=_bits_of(file))
+        for sample, file in views.samples(targets).items()
     ]
     with finished_file(path) as partial:
         pd.concat(frames, ignore_index=True).to_parquet(partial, index=False)
+
+
+def _bits_of(target: Path) -> np.ndarray | None:
+    """The regions beside a target; None of a label that is no outlines."""
+    file = target.parent / views.REGIONS / target.name
+    return images.read(file) if file.is_file() else None

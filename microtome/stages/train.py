@@ -51,9 +51,10 @@ from microtome.training.batches import Window as PatchWindow
 from microtome.training.checkpoint import write_tensors
 from microtome.training.launch import Request, launch, serve
 from microtome.training.loop import Fit, Trainer, fit
+from microtome.training.patches import FRACTION
 from microtome.training.processes import SOLO, Team, joined
 from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
-from microtome.training.window_lists import FRACTION, WindowLists
+from microtome.training.window_lists import WindowLists
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]

@@ -13,9 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from microtome.config.sampling import Lists, WindowList
+from microtome.training.patches import FRACTION
 
-FRACTION = "fraction_"
-"""Before the name of a class or region: the column of the patch index with its share of the window."""
 AUTO = "auto"
 
 

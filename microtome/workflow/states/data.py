@@ -53,7 +53,9 @@ def target_options(plan: StudyPlan) -> dict[str, Any]:
 @cache
 def extract_patches(plan: StudyPlan) -> str:
     """State of `extract_patches`."""
-    return state_of("extract_patches", plan.study.patches.model_dump() | {"classes": plan.classes})
+    regions = {"regions": list(plan.study.targets.regions)} if plan.study.targets.regions else {}
+    options = plan.study.patches.model_dump() | {"classes": plan.classes}
+    return state_of("extract_patches", options | regions)
 
 
 @cache
