@@ -67,6 +67,11 @@ OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
     "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
     "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),
     "slides": (lambda study: study.slides, "whole slides (`slides`)"),
+    "lists": (
+        lambda study: any(run.sampler.kind == "lists" for run in study.runs.values()),
+        "a run whose sampler is `lists`",
+    ),
+    "section_boxes": (lambda study: study.slides, "whole slides (`slides`)"),
     "instances": (lambda study: study.targets.kind == "instances", "objects as targets (targets.kind)"),
 }
 """What a kind may need of the study."""

@@ -74,6 +74,7 @@ def make(
         colors=options.get("colors", {}),
         groups=options.get("groups") or groups_of(runs),
         calls=options.get("calls", {}),
+        samplers=options.get("samplers", {}),
         files=files,
         names=options.get("names", {}),
     )

@@ -29,6 +29,7 @@ class Inputs:
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
         names: What tables and figures call a method, by what it is (``loss``, ``network``, ``encoder``,
             ``stain``) and the name of its options.
+        samplers: Options of samplers of lists (`config.sampling.Lists`), by run, of runs that have one.
         frame: What the kind would collect from `files`, where it is known already.
     """
 
@@ -41,6 +42,7 @@ class Inputs:
     colors: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    samplers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     frame: pd.DataFrame | None = None

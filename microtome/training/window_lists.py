@@ -49,7 +49,7 @@ class WindowLists:
         Raises:
             ValueError: The index lacks a fraction, or a list from which windows are drawn is empty.
         """
-        bounds = {name: _bounds(one, options) for name, one in options.lists.items()}
+        bounds = {name: bounds_of(one, options) for name, one in options.lists.items()}
         members = {name: _between(index, one.fraction, *bounds[name]) for name, one in options.lists.items()}
         for name, one in options.lists.items():
             if one.draw and not members[name].size:
@@ -99,7 +99,7 @@ def factor_of(options: Lists, windows: int) -> float:
     return windows / options.of if options.scale == AUTO else options.scale
 
 
-def _bounds(chosen: WindowList, options: Lists) -> tuple[float, float]:
+def bounds_of(chosen: WindowList, options: Lists) -> tuple[float, float]:
     """Smallest share, and the share that none reaches; without overlap, not that of a list above."""
     others = [one.at_least for one in options.lists.values() if one.fraction == chosen.fraction]
     above = [least for least in others if least > chosen.at_least and not options.overlap]

@@ -71,11 +71,21 @@ class Shown:
         """A file or folder for each of some values, if the study has cubes."""
         return [name.format(value) for value in values] if self.plan.study.cubes else []
 
+    def learnt_windows(self) -> list[str]:
+        """The patch indices of the first split's training."""
+        learnt = self.plan.learnt(next(iter(self.plan.splits)), "train")
+        return [f"patches/{batch}.parquet" for batch in dict.fromkeys(map(self.plan.batch_of.get, learnt))]
+
     def of_slides(self, folder: str) -> list[str]:
         """A folder of each evaluated batch of slides; of annotations only where there are such."""
         batches = self.plan.evaluated_batches
         chosen = self.plan.labelled(batches) if folder in ("targets", "patches") else batches
         return [f"{folder}/{batch}" for batch in chosen]
+
+
+def _splits(shown: Shown) -> list[str]:
+    """The tables of all splits."""
+    return [f"splits/{split}.tsv" for split in shown.plan.splits]
 
 
 FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
@@ -86,7 +96,12 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     },
     "labels": {
         "labels": lambda shown: [f"targets/{batch}" for batch in shown.plan.labelled(shown.plan.batches)],
-        "splits": lambda shown: [f"splits/{split}.tsv" for split in shown.plan.splits],
+        "splits": _splits,
+    },
+    "lists": {"patches": Shown.learnt_windows, "splits": _splits},
+    "sheet": {"sheet": lambda _: ["samples.tsv"], "splits": _splits},
+    "section_boxes": {
+        "section_boxes": lambda shown: [f"sections/{batch}" for batch in shown.plan.batches],
     },
     "stains": {
         "stains": lambda shown: [

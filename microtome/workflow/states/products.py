@@ -80,10 +80,18 @@ def _calls(shown: Shown) -> dict[str, Any]:
     return {"calls": {name: one.model_dump(mode="json") for name, one in found.items() if one}}
 
 
+def _samplers(shown: Shown) -> dict[str, Any]:
+    """The lists that any run of the study draws from, as a table of them shows no run."""
+    runs = {name: run.sampler for name, run in shown.plan.study.runs.items() if run.network is not None}
+    lists = {name: one.model_dump(mode="json") for name, one in runs.items() if one.kind == "lists"}
+    return {"samplers": lists}
+
+
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "groups": lambda shown: {"groups": {name: one.group for name, one in shown.plan.samples.items()}},
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "calls": _calls,
+    "lists": _samplers,
     "method": _method,
     "names": lambda _: {"names": names()},
 }
