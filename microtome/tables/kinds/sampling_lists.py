@@ -125,7 +125,7 @@ def _told(run: str, options: Lists, windows: int, positive: str) -> Iterator[str
     factor = factor_of(options, windows)
     apart = "share no window with each other where they are of one fraction" * (not options.overlap)
     yield f"The sampler of run {run}, of the {windows:,} windows of training; lists {apart or 'may overlap'}."
-    yield "Windows to draw are drawn anew for each epoch, with replacement; those of other lists are there once."
+    yield "What is to be drawn is drawn anew for each epoch, with replacement; the rest is there once."
     yield f"Numbers to draw are {factor:.3g} times those of the study file." if factor != 1 else ""
-    yield f"Unbalance: pixels of other classes for one of {positive}, before in the different windows, after in"
-    yield "those that an epoch draws on average."
+    yield f"Unbalance: pixels of other classes for one of {positive}, before in the different windows,"
+    yield "after in those that an epoch draws on average."
