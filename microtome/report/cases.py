@@ -25,6 +25,7 @@ from microtome.report.thumbnails import (
 
 RUN_KEYS = ["run", "split", "seed"]
 DETAIL_KEYS = ["sample", *RUN_KEYS]
+NO_FILE = "not produced: no such file"
 BINARY = 2
 """Classes of which one map tells both."""
 
@@ -165,7 +166,10 @@ def _folders(folder: Path, runs: Sequence[RunInput]) -> dict[str, tuple[Path, ..
 
 
 def _pictures(row: CaseRow, cases: CaseInput, sources: Sources) -> tuple[Picture, ...]:
-    """Input, truth, then the best run on the whole and the worst on this image."""
+    """Input, truth, then the best run on the whole and the worst on this image.
+
+    Not every slide is annotated, and runs leave maps of slides, no segmentations: nothing is missing there.
+    """
     given = [(name, value) for name, value in zip(cases.runs, row.values, strict=True) if value is not None]
     best, worst = given[0][0], (min if cases.higher_is_better else max)(given, key=lambda pair: pair[1])[0]
     pictures = [
@@ -175,7 +179,8 @@ def _pictures(row: CaseRow, cases: CaseInput, sources: Sources) -> tuple[Picture
     ]
     if worst != best:
         pictures += _outputs("worst here", worst, row.sample, sources)
-    return tuple(pictures)
+    is_slide = sources.images.get(row.sample, Path()).suffix == views.SLIDE
+    return tuple(one for one in pictures if not (is_slide and one.problem == NO_FILE))
 
 
 def _truth(sample: str, sources: Sources) -> Picture:
@@ -233,7 +238,7 @@ def _picture(label: str, sample: str, files: Files, show: Callable[[np.ndarray],
     alt = f"{label} of {sample}"
     path = files.get(sample)
     if path is None:
-        return Picture(label, alt, problem="not produced: no such file")
+        return Picture(label, alt, problem=NO_FILE)
     try:
         return encode_thumbnail(show(load_overview(path)), label=label, alt=alt)
     except (OSError, ValueError, KeyError, IndexError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from microtome.files import digest_of_options
+from microtome.io.failures import Failure, read_failures
 from microtome.provenance import environment
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import add_pictures, rank
@@ -22,6 +23,8 @@ from microtome.report.products import (
 from microtome.report.runs import read_runs, unexpected_runs
 
 PICTURES_PER_CASE = 6
+RECORDING = ("images", "tissue", "sections", "targets")
+"""Folders of a study whose batches may hold records of samples that could not be read, in their order."""
 NO_BENCHMARKS = "not produced: benchmarks/ holds no benchmark file, so time and memory per rule are unknown"
 
 
@@ -101,7 +104,16 @@ def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> Stud
         splits=read_splits(folder, meta.splits, group_by=meta.group_by, root=root),
         cases=add_pictures(rank(runs, meta), folder, runs, most=cases),
         problems=_study_problems(folder, runs),
+        unread=read_unread(folder),
     )
+
+
+def read_unread(folder: Path) -> tuple[Failure, ...]:
+    """The records of samples that could not be read, by name: each of the earliest stage that has one."""
+    stages = [*RECORDING, *(f"runs/*/*/*/{name}" for name in ("predictions", "calls"))]
+    folders = [place for stage in stages for place in sorted(folder.glob(f"{stage}/*")) if place.is_dir()]
+    found = read_failures(*reversed(folders))
+    return tuple(found[sample] for sample in sorted(found))
 
 
 def _figures(folder: Path, meta: StudyMeta) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.io.failures import Failure as UnreadSample
 from microtome.provenance.sidecars import Failure
 
 Status = Literal["missing", "incomplete", "done"]
@@ -64,6 +65,7 @@ class StudyMeta:
     follows_paper: bool = True  # whether there are published values
     citations: tuple[Citation, ...] = ()  # the paper, if any, and the data sets
     not_shown: tuple[tuple[str, str], ...] = ()  # figures of the paper that are not made: number, reason
+    remarks: tuple[str, ...] = ()  # what is to be known of the paper's numbers
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ class StudyInputs:
     splits: tuple[SplitInput, ...]
     cases: CaseInput
     problems: tuple[str, ...] = ()
+    unread: tuple[UnreadSample, ...] = ()  # samples that could not be read, which are left out everywhere
 
     @property
     def newest(self) -> str:

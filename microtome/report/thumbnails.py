@@ -10,6 +10,8 @@ import tifffile
 from PIL import Image
 
 from microtome.config.colors import neutral_color, rgb_bytes
+from microtome.io import views
+from microtome.io.slides import open_reference
 from microtome.metrics.contingency import contingency
 from microtome.metrics.instances import MATCH_IOU
 from microtome.report.inputs import Picture
@@ -45,10 +47,14 @@ RGB_CHANNELS = 3
 def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
     """Read a TIFF, ``(H, W)`` or ``(C, H, W)``: the smallest pyramid level of this longest side or more.
 
+    Of the reference to a slide, the slide at about this longest side.
+
     Raises:
         ValueError: The file is no image, or has more than `SOURCE_PIXELS` pixels and no pyramid.
         OSError: It cannot be read.
     """
+    if path.suffix == views.SLIDE:
+        return _slide_overview(path, longest)
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         axes = series.axes
@@ -59,6 +65,14 @@ def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
             msg = f"{path.name} has {height} x {width} pixels and no pyramid; write it with levels"
             raise ValueError(msg)
         return _channels_first(level.asarray(), axes)
+
+
+def _slide_overview(path: Path, longest: int) -> np.ndarray:
+    """A slide (3, H, W) at about this longest side, from the level that suits it best."""
+    source = open_reference(path)
+    smaller = max(max(source.shape[1:]) / longest, 1.0)
+    coarse = source.at(max(source.mpp) * smaller) if smaller > 1 else source
+    return coarse.read(0, 0, *coarse.shape[1:])
 
 
 def show_image(image: np.ndarray) -> np.ndarray:

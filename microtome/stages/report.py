@@ -102,5 +102,6 @@ def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMe
         colors=class_colors(study["classes"], study["colors"]),
         follows_paper=bool(study["paper"]),
         citations=tuple(citations),
+        remarks=tuple(papers[study["paper"]].get("remarks", ())) if study["paper"] else (),
         not_shown=tuple(not_shown(dict(study["figures"]), of_paper)),
     )
