@@ -66,6 +66,10 @@ OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
 OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
     "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
     "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),
+    "images": (
+        lambda study: not study.slides,
+        "images that are read as a whole, which slides (`slides`) are too large for",
+    ),
     "slides": (lambda study: study.slides, "whole slides (`slides`)"),
     "lists": (
         lambda study: any(run.sampler.kind == "lists" for run in study.runs.values()),

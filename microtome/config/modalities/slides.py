@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from microtome.config.study import Study
     from microtome.config.yaml import Places
 
-RGB = 3
+RGB, BINARY = 3, 2
+MEASURED = ("overlap", "sections")
+"""Families of metrics that need no slide as a whole."""
 Tolerance = Annotated[float, Field(ge=0, lt=0.5)]
 
 
@@ -94,6 +96,7 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
     """What slides need of a study, and calls of sections in a study that has no slides."""
     if study.slides is not None:
         yield from _check_data(study, places)
+        yield from _check_measured(study, places)
         for name in study.slides.sections.names.keys() - study.data.classes.keys():
             where = places(("slides", "sections", "names", name))
             yield Fault(where, f"'{name}'", nearest(name, study.data.classes))
@@ -126,6 +129,24 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
     if study.targets.kind != "semantic":
         expected = "'semantic', as annotations of slides are regions of classes"
         yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)
+
+
+def _check_measured(study: Study, places: Places) -> Iterator[Fault]:
+    """What is measured on slides: calls of sections, and pixels window by window."""
+    for number, family in enumerate(study.evaluate.metrics if study.runs else ()):
+        if family not in MEASURED:
+            expected = f"{' or '.join(MEASURED)}, as slides are not held as a whole"
+            yield Fault(places(("evaluate", "metrics", str(number))), f"'{family}'", expected)
+    for name in study.external:
+        expected = "nothing, as segmentations of other tools are measured on images, not on slides; delete it"
+        yield Fault(places(("external", name)), f"'{name}'", expected)
+    several = len(study.data.classes) > BINARY and "overlap" in study.evaluate.metrics
+    for name, run in study.runs.items() if several else ():
+        stored = run.predict.store.classes
+        if stored and set(stored) < set(study.data.classes):
+            where = places.inside(("runs", name, "predict", "store", "classes"), 3)
+            expected = "all classes, which pixels are told apart by; or evaluate.metrics without overlap"
+            yield Fault(where, f"{', '.join(stored)} alone", expected)
 
 
 def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:

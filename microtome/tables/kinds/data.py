@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Composition of the data: samples per part, pixels, class fractions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from microtome.config.checks import UNLABELLED
-from microtome.io import images, views
+from microtome.io import views
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts import left_out
@@ -16,6 +17,7 @@ NEEDS = frozenset({"labels"})
 CLASS_OPTIONS = ("classes",)
 PIXEL_COLUMNS = ("sample", "part", "class", "pixels")
 TOTAL = "total"
+WINDOW = 4096
 PART_ORDER = ("train", "val", "test")
 REMEDY = "the composition of the data needs targets; give the samples labels, or count with `count_pixels`"
 
@@ -65,10 +67,23 @@ def count(inputs: Inputs) -> pd.DataFrame:
     paths = inputs.found("labels", f"*{views.IMAGE}")
     parts = inputs.parts() if paths else {}
     frames = [
-        count_pixels(images.read(path), inputs.classes, sample=path.stem, part=parts[path.stem])
+        count_pixels(window, inputs.classes, sample=path.stem, part=parts[path.stem])
         for path in paths
+        for window in _windows(path)
     ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(PIXEL_COLUMNS))
+    if not frames:
+        return pd.DataFrame(columns=list(PIXEL_COLUMNS))
+    keys = ["sample", "part", "class"]
+    return pd.concat(frames).groupby(keys, sort=False, as_index=False)["pixels"].sum()
+
+
+def _windows(path: Path) -> Iterator[np.ndarray]:
+    """The class ids (H, W) of a target by windows: that of a slide is too large to read at once."""
+    source = views.open_raster(path)
+    _, height, width = source.shape
+    for top in range(0, height, WINDOW):
+        for left in range(0, width, WINDOW):
+            yield source.read(top, left, min(WINDOW, height - top), min(WINDOW, width - left))[0]
 
 
 def count_pixels(target: np.ndarray, classes: Sequence[str], *, sample: str, part: str) -> pd.DataFrame:

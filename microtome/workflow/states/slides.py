@@ -105,8 +105,8 @@ def evaluate_slides(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     options |= {"samples": samples, "units": {name: one.unit for name, one in of.items()}}
     options |= {"groups": {name: one.group for name, one in of.items()}, "classes": plan.classes}
     settings = plan.study.runs[run]
-    store = getattr(settings.predict, "store", None)
-    options |= {"called": settings.calls.of, "stored": list(store.classes) if store else []}
+    of_maps = plan.classes if settings.has_class_maps else plan.classes[1:]
+    options |= {"called": settings.calls.of, "stored": list(settings.predict.store.classes) or of_maps}
     return state_of("evaluate_slides", options, measuring(plan))
 
 
