@@ -11,7 +11,7 @@ from microtome.config.losses import activation_of
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
 from microtome.config.section import Section, option
-from microtome.config.training import Training
+from microtome.config.training import Supervision, Training
 
 Loss = union("microtome.config.losses", "name", needs=("TARGET",))
 Network = union("microtome.config.networks", "name", needs=("WINDOWS",))
@@ -41,6 +41,7 @@ class _Run(Section):
     window: Window = option(Window(), "what a sliding-window network sees")
     augment: Augment = option(Augment(), "random changes of the training images")
     training: Training = option(Training(), "optimizer, schedule, stopping")
+    supervision: Supervision = option(Supervision(), "which outputs of the network are trained")
     predict: Predict = option(Predict(), "how whole images are predicted")
     calibration: Calibration = option(Calibration(), "from predicted value to frequency")
     segment: Segment = option(Threshold(), "from probability map to label map")

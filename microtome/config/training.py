@@ -46,6 +46,20 @@ Select = with_class(
 )
 
 
+class Supervision(Section):
+    """Which outputs of a network are trained, where it has several (`levels`), coarse to fine."""
+
+    levels: Literal["final", "all"] = option(
+        "final", "final: the result alone; all: the sum of the losses of all levels, each a mean of its own"
+    )
+    weights: tuple[NonNegativeFloat, ...] = option((), "all: of each level, coarse to fine; empty: 1 each")
+    targets: Literal["nearest", "majority"] = option(
+        "nearest",
+        "all: the label of a pixel of a coarser level. nearest: of the pixel in its centre; majority: the "
+        "most frequent of its labelled pixels, of several the class that comes last",
+    )
+
+
 class Training(Section):
     """One training run."""
 

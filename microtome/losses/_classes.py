@@ -91,6 +91,16 @@ def entropies(given: Labelled) -> torch.Tensor:
     return found * given.mask.to(found.dtype)
 
 
+def focal_entropies(given: Labelled, gamma: float) -> torch.Tensor:
+    """(1 - p)^gamma·(-ln p), p of the class of each entry, (N, *S); 0 where it is not labelled.
+
+    1 - p is taken from the logits of the other classes, so that it is exact where p is nearly 1.
+    """
+    truth = functional.one_hot(given.classes, given.logits.shape[1]).movedim(-1, 1).bool()
+    others = given.logits.masked_fill(truth, -torch.inf).logsumexp(1) - given.logits.logsumexp(1)
+    return torch.exp(gamma * others) * entropies(given)
+
+
 def class_region_loss(
     given: Labelled, settings: ClassRegions, *, alpha: float, beta: float, smooth: float
 ) -> torch.Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from microtome.config.losses.focal import Focal
-from microtome.losses._classes import ClassLoss, Labelled, entropies
+from microtome.losses._classes import ClassLoss, Labelled, entropies, focal_entropies
 from microtome.losses._regions import Masked, MaskedLoss, mean, mean_bce
 
 
@@ -41,10 +41,9 @@ def _classes_batch_mean(given: Labelled, alpha: float, gamma: float) -> torch.Te
 
 
 def _classes_per_pixel(given: Labelled, alpha: float, gamma: float) -> torch.Tensor:
-    truth = functional.one_hot(given.classes, given.logits.shape[1]).movedim(-1, 1).bool()
-    others = given.logits.masked_fill(truth, -torch.inf).logsumexp(1) - given.logits.logsumexp(1)
-    weight = torch.full_like(others, alpha).masked_fill(given.classes == 0, 1 - alpha)
-    return mean(weight * torch.exp(gamma * others) * entropies(given), given.mask.to(others.dtype))
+    focused = focal_entropies(given, gamma)
+    weight = torch.full_like(focused, alpha).masked_fill(given.classes == 0, 1 - alpha)
+    return mean(weight * focused, given.mask.to(focused.dtype))
 
 
 FORMS = {

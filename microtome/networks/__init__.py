@@ -9,9 +9,9 @@ from microtome.config.entries import model
 from microtome.registry import entry_names, load_entry, search_path
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-__all__ = ["build", "initialize", "names", "parameter_count"]
+__all__ = ["build", "initialize", "names", "parameter_count", "told"]
 __path__ = search_path(__name__, __path__)
 
 RANDOM = "random initialisation"
@@ -83,6 +83,25 @@ def initialize(
         msg = f"{options['name']}: weights={checked.weights!r}, but there are none for it; leave it out."
         raise ValueError(msg)
     return entry.initialize(network, checked, mirror=mirror, offline=offline)
+
+
+def told(options: Mapping[str, Any], weights: "Mapping[str, Tensor]") -> dict[str, Any]:
+    """What a run card says of the trained weights of a network.
+
+    Args:
+        options: its `name` and options.
+        weights: its state.
+
+    Returns:
+        JSON by name; empty where the network has nothing to say.
+
+    Example:
+        >>> told({"name": "unet"}, {})
+        {}
+    """
+    checked = model("microtome.config.networks", options["name"])(**options)
+    entry = load_entry(__name__, options["name"], kind="network")
+    return entry.told(checked, weights) if hasattr(entry, "told") else {}
 
 
 def parameter_count(network: "nn.Module") -> int:

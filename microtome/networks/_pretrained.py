@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from microtome.config.networks import IMAGENET
 from microtome.files import MIRROR_VARIABLE, finished_file, mirror_folder, sha256_of_file
 
-IMAGENET = "imagenet"
 FOLDER = "weights"
 CLASSIFIER = "fc."
 COUNTER = "num_batches_tracked"
@@ -66,6 +66,30 @@ FILES = {
     "seresnet50": WeightFile("seresnet50-60a8950a85b2b.pkl", SENET),
 }
 """ImageNet-1k weights by encoder (torchvision: IMAGENET1K_V1)."""
+
+
+def start(
+    encoder: nn.Module, weights: str, name: str, *, mirror: Path | None = None, offline: bool = False
+) -> str:
+    """Replace the weights of an encoder, which is changed in place, by those that are asked for.
+
+    Args:
+        encoder: the network's encoder.
+        weights: `imagenet`, or the path of a local file.
+        name: of the encoder, one of `FILES`.
+        mirror: folder with copies of public data; None: `$MICROTOME_DATA`.
+        offline: never download.
+
+    Returns:
+        What the weights are; see `describe`.
+
+    Raises:
+        WeightsError: there is no such file, or it does not fit; see `obtain` and `load_into`.
+        NotADirectoryError: the mirror folder does not exist.
+    """
+    file = obtain(weights, name, mirror=mirror, offline=offline)
+    load_into(encoder, file)
+    return describe(weights, file)
 
 
 def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: bool = False) -> Path:

@@ -49,6 +49,12 @@ MEMBRANES = (
     Entry("p4.n4", "ciresan", (1, 95, 95)),
     Entry("p4.n_w65", "ciresan", (1, 65, 65), {"variant": "w65"}),
 )
+CARCINOMA = (
+    Entry("p1.unet", "dsunet", (3, 512, 512), {"encoder": "original", "head": "single"}),
+    Entry("p1.r34", "dsunet", (3, 512, 512), {"head": "single"}),
+    Entry("p1.r34_ds", "dsunet", (3, 512, 512)),
+    Entry("p1.r34_linear", "dsunet", (3, 512, 512), {"head": "linear"}),
+)
 NUCLEI = (
     Entry("p3.r18", "usenet", (3, 992, 992), {"encoder": "resnet18"}),
     Entry("p3.r50", "usenet", (3, 992, 992), {"encoder": "resnet50"}),
@@ -67,7 +73,7 @@ MELANOMA = (
     Entry("p0.cnn2d_hyper", "cnn2d", CUBE),
     Entry("p0.cnn2d_hyper_k3", "cnn2d", CUBE, {"kernel": 3}),
 )
-CATALOGUE = (*MEMBRANES, *NUCLEI, *MELANOMA)
+CATALOGUE = (*MEMBRANES, *NUCLEI, *MELANOMA, *CARCINOMA)
 
 
 def measure(entry: Entry) -> Size:

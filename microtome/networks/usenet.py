@@ -18,7 +18,7 @@ from torch import fx, nn
 
 from microtome.config.networks.usenet import USENet as Options
 from microtome.networks import _pretrained
-from microtome.networks._blocks import conv_bn_relu_chain, pad_to_multiple, require_images
+from microtome.networks._blocks import LEAST_CHANNELS, conv_bn_relu_chain, pad_to_multiple, require_images
 from microtome.networks._resnet import LAYOUTS, ResNet
 
 # both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
@@ -28,8 +28,6 @@ fx.wrap("pad_to_multiple")
 MULTIPLE = 32
 DECODER = (4.0, 2.0, 1.0, 0.5, 0.25)
 """Channels of the decoder's stages, in units of `width`."""
-LEAST_CHANNELS = 8
-"""The decoder's stages keep at least this many (or `width`, if that is smaller)."""
 
 
 class USENet(nn.Module):
@@ -111,6 +109,6 @@ def initialize(
     Raises:
         WeightsError: the file cannot be had, or does not fit.
     """
-    file = _pretrained.obtain(options.weights, options.encoder, mirror=mirror, offline=offline)
-    _pretrained.load_into(network.encoder, file)
-    return _pretrained.describe(options.weights, file)
+    return _pretrained.start(
+        network.encoder, options.weights, options.encoder, mirror=mirror, offline=offline
+    )

@@ -120,6 +120,26 @@ class TestFocalOfTheBatch(TestFocalOfPixels):
     options = TestFocalOfPixels.options | {"form": "batch_mean"}
 
 
+class TestSoftmaxFocal(SoftmaxContract):
+    name, classes = "softmax_focal", 4
+    options = {"gamma": 1.5}
+
+    def expected(self, logits, target, valid):
+        """Both weights are ½ of what they are here."""
+        return 2 * oracle.focal(logits, target, valid, form="per_pixel", alpha=0.5, gamma=1.5)
+
+    def test_gamma_0_leaves_the_entropy(self):
+        logits, target, valid = self.case(3)
+        entropy = losses.build("cross_entropy")(logits, target, valid).item()
+        found = losses.build("softmax_focal", gamma=0)(logits, target, valid).item()
+        assert found == pytest.approx(entropy, rel=1e-12)
+
+    def test_published_options(self):
+        """γ = 2: a quarter of ln 2 where both classes are as likely."""
+        found = losses.build("softmax_focal")(torch.zeros(1, 2, 3, 3), torch.ones(1, 3, 3, dtype=torch.long))
+        assert found.item() == pytest.approx(np.log(2) / 4)
+
+
 class TestCEDice(SoftmaxContract):
     name, classes = "ce_dice", 4
     options = {"weight": 0.3, "class_weight": [1.0, 0.5, 4.0, 2.0], "average": "present"}

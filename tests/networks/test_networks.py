@@ -34,6 +34,10 @@ SIZES = {
     "p0.cnn2d_rgb_k3": (5_041_202, 15),
     "p0.cnn2d_hyper": (13_288_258, 41),
     "p0.cnn2d_hyper_k3": (5_043_010, 15),
+    "p1.unet": (31_383_298, 122),
+    "p1.r34": (24_436_258, 62),
+    "p1.r34_ds": (24_437_226, 62),
+    "p1.r34_linear": (24_437_231, 62),
 }
 
 
@@ -117,7 +121,7 @@ def test_padding_mirrors_and_repeats():
 
 
 def test_registry_lists_files_and_not_shared_parts():
-    assert {"unet", "ciresan", "usenet"} <= set(networks.names())
+    assert {"unet", "ciresan", "usenet", "dsunet"} <= set(networks.names())
     assert not [name for name in networks.names() if name.startswith("_")]
 
 

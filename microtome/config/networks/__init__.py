@@ -3,9 +3,9 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, PositiveInt, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, field_validator
 
-from microtome.config.section import Section, refuse
+from microtome.config.section import Section, option, refuse
 from microtome.registry import search_path
 
 __path__ = search_path(__name__, __path__)
@@ -26,6 +26,16 @@ class NetworkOptions(Section):
     WINDOWS: ClassVar[bool] = False
     LABEL: ClassVar[str] = ""
 
+    @property
+    def levels(self) -> int:
+        """Logits that its `levels` gives, coarse to fine, each of them a prediction; 1: the result alone."""
+        return 1
+
+    @property
+    def merges_levels(self) -> bool:
+        """Whether the result is made of all levels, so that it is not the last of them."""
+        return False
+
 
 class VolumeOptions(NetworkOptions):
     """Options of a network that sees `bands` as depth, which it halves `RESOLUTIONS` - 1 times."""
@@ -44,6 +54,34 @@ class VolumeOptions(NetworkOptions):
         if bands % multiple:
             refuse(f"a multiple of {multiple}, as each lower resolution has half the bands")
         return bands
+
+
+IMAGENET = "imagenet"
+IMAGENET_ENCODERS = ("resnet18", "resnet34", "resnet50", "seresnet50")
+"""The encoders of which there are public weights."""
+IMAGENET_SIZES = {"width": 64, "in_channels": 3}
+"""Of the networks that the public ImageNet weights are for."""
+
+
+def _fits(weights: str, info: ValidationInfo) -> str:
+    """The public weights are of some encoders, and have one width and three channels."""
+    if weights != IMAGENET:
+        return weights
+    if info.data.get("encoder", IMAGENET_ENCODERS[0]) not in IMAGENET_ENCODERS:
+        refuse(f"null or a file, as there are public weights of {', '.join(IMAGENET_ENCODERS)} alone")
+    if any(info.data.get(option, size) != size for option, size in IMAGENET_SIZES.items()):
+        sizes = " and ".join(f"{option} {size}" for option, size in IMAGENET_SIZES.items())
+        refuse(f"null or a file, as those need {sizes}")
+    return weights
+
+
+EncoderWeights = Annotated[str, Field(min_length=1), AfterValidator(_fits)] | None
+"""Of an option `weights` that stands below `encoder`, `width` and `in_channels`."""
+ENCODER_WEIGHTS = option(
+    None,
+    "start of the encoder: null (random), imagenet (public weights; width 64, 3 channels) "
+    "or a file with a state dictionary",
+)
 
 
 def _odd(side: int) -> int:

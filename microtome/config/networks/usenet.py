@@ -3,13 +3,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import PositiveInt, ValidationInfo, field_validator
+from pydantic import PositiveInt
 
-from microtome.config.networks import NetworkOptions
-from microtome.config.section import option, refuse
-
-IMAGENET_SIZES = {"width": 64, "in_channels": 3}
-"""Of the networks that the public ImageNet weights are for."""
+from microtome.config.networks import ENCODER_WEIGHTS, EncoderWeights, NetworkOptions
+from microtome.config.section import option
 
 
 class USENet(NetworkOptions):
@@ -32,19 +29,4 @@ class USENet(NetworkOptions):
     out_channels: PositiveInt = option(
         2, "outputs: 1 for the mask, 2 for mask and marker, or by softmax the number of data.classes"
     )
-    weights: str | None = option(
-        None,
-        "start of the encoder: null (random), imagenet (public weights; width 64, 3 channels) "
-        "or a file with a state dictionary",
-        min_length=1,
-    )
-
-    @field_validator("weights")
-    @classmethod
-    def _fits(cls, weights: str | None, info: ValidationInfo) -> str | None:
-        """The public weights have one width and three channels."""
-        others = [option for option, size in IMAGENET_SIZES.items() if info.data.get(option, size) != size]
-        if weights == "imagenet" and others:
-            sizes = " and ".join(f"{option} {size}" for option, size in IMAGENET_SIZES.items())
-            refuse(f"null or a file, as those need {sizes}")
-        return weights
+    weights: EncoderWeights = ENCODER_WEIGHTS
