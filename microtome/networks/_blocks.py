@@ -14,13 +14,11 @@ LEAST_CHANNELS = 8
 """The last stages of a decoder keep at least this many (or as many as the first convolution has)."""
 
 
-def conv_bn_relu(
-    in_channels: int, out_channels: int, *, bias: bool = True, stride: int = 1
-) -> nn.Sequential:
+def conv_bn_relu(in_channels: int, out_channels: int, *, bias: bool = True, stride: int = 1) -> nn.Sequential:
     """3×3 convolution with zero padding 1, batch normalisation, ReLU: "CBR" in the papers' tables.
 
-    It maps (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride), rounded up. A `bias` of the convolution is redundant before
-    batch normalisation, but counted in the published layouts that have it.
+    It maps (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride), rounded up. A `bias` of the
+    convolution is redundant before batch normalisation, but counted in the published layouts that have it.
     """
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, KERNEL, stride, padding=KERNEL // 2, bias=bias),

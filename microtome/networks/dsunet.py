@@ -210,7 +210,9 @@ def _decoded(network: DSUNet | Level, images: torch.Tensor) -> list[torch.Tensor
 def _encoder(options: Options) -> PlainEncoder | ResNet:
     """The encoder that the options name, of `width` channels at first."""
     sizes = {"width": options.width, "in_channels": options.in_channels}
-    return PlainEncoder(**sizes) if options.encoder == "original" else ResNet(LAYOUTS[options.encoder], **sizes)
+    if options.encoder == "original":
+        return PlainEncoder(**sizes)
+    return ResNet(LAYOUTS[options.encoder], **sizes)
 
 
 def _decoder_channels(options: Options, encoder: tuple[int, ...]) -> list[int]:
@@ -228,10 +230,10 @@ def build(options: Options) -> DSUNet:
     """Build a deeply supervised U-Net with random weights.
 
     The convolutions of the encoder `resnet34` are drawn as He et al. do (normal, variance 2 / fan_out), its
-    batch normalisations are 1 and 0; the rest are PyTorch's defaults (convolutions uniform within ±1/√fan_in).
-    Seed `torch` before building to repeat them. With the encoder `resnet34` it has 24,436,258 (`single`),
-    24,437,226 (`deep`) and 24,437,231 (`linear`) parameters at the default sizes, with `original` and a single
-    head 31,383,298.
+    batch normalisations are 1 and 0; the rest are PyTorch's defaults (convolutions uniform within
+    ±1/√fan_in). Seed `torch` before building to repeat them. With the encoder `resnet34` it has 24,436,258
+    (`single`), 24,437,226 (`deep`) and 24,437,231 (`linear`) parameters at the default sizes, with `original`
+    and a single head 31,383,298.
 
     Returns:
         The network: (N, in_channels, H, W) to (N, classes, H, W) logits.
@@ -272,7 +274,8 @@ def initialize(
 
 
 def told(options: Options, weights: Mapping[str, torch.Tensor]) -> dict[str, list[float]]:
-    """What a run card says of trained weights: those of the blocks in the sum, coarse to fine, if there is one.
+    """What a run card says of trained weights: those of the blocks in the sum, coarse to fine, if they are
+    summed.
 
     They are not identifiable: a head may be scaled and its weight divided by the same, and nothing changes.
 

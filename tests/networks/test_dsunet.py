@@ -85,8 +85,8 @@ class TestSingle(NetworkContract):
         assert not [part for part in optimized.modules() if isinstance(part, nn.BatchNorm2d)]
         assert not caplog.messages  # traced, and it agrees
         with torch.inference_mode():
-            pairs = zip([model(sample), *model.levels(sample)], [optimized(sample), *optimized.levels(sample)])
-            for wanted, found in pairs:
+            outputs = [[network(sample), *network.levels(sample)] for network in (model, optimized)]
+            for wanted, found in zip(*outputs, strict=True):
                 torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
 
 

@@ -11,6 +11,8 @@ from microtome.config.section import option, refuse
 BLOCKS = 5
 """Blocks of the decoder, ψ0 (coarse) to ψ4 (fine)."""
 
+Merge = tuple[FiniteFloat, ...] | None
+
 
 class DSUNet(NetworkOptions):
     """U-Net of five decoder blocks, with a residual or a plain encoder and deep supervision."""
@@ -33,7 +35,7 @@ class DSUNet(NetworkOptions):
         "encoder's map that is appended, the last block half of them. The same with the encoder `original`",
     )
     last: PositiveInt | None = option(None, "channels of the last decoder block; null: as `decoder` says")
-    merge: tuple[FiniteFloat, ...] | None = option(
+    merge: Merge = option(
         None, "linear: weights of the blocks before training, coarse to fine; null: 1/5 each"
     )
     width: PositiveInt = option(64, "channels of the first convolution; 64 in the paper")
@@ -55,7 +57,7 @@ class DSUNet(NetworkOptions):
 
     @field_validator("merge")
     @classmethod
-    def _of_each_block(cls, merge: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+    def _of_each_block(cls, merge: Merge, info: ValidationInfo) -> Merge:
         """A weight for each block of a network that merges them."""
         if merge is not None and info.data.get("head", "linear") != "linear":
             refuse("null, as only the head 'linear' merges blocks")
