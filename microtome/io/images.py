@@ -46,6 +46,8 @@ MAX_CHANNELS_LAST = 4
 PNG_TYPES = ("uint8", "uint16")
 SLIDE = ".slide"
 """Ending of references to slides."""
+SCANS = (".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm")
+"""Endings of slides that are no TIFF of pages to other readers; OpenSlide is asked."""
 
 
 def header(path: Path | str) -> ImageHeader:
@@ -54,9 +56,9 @@ def header(path: Path | str) -> ImageHeader:
     Raises:
         ImageError: If the file is missing, empty, damaged or no image.
     """
+    if _is_slide(path := Path(path)):
+        return _of_slide(path)
     path = _checked_path(path)
-    if path.suffix == SLIDE:
-        return _of_reference(path)
     if is_tiff(path):
         with tiff.open_checked(path) as file:
             return tiff.header(path, file)
@@ -125,7 +127,7 @@ def read(path: Path | str, *, page: int | None = None, palette: Palette = "refus
     path = _checked_path(path)
     if palette not in PALETTES:
         raise ImageError(path, f"palette={palette!r}", f"one of {', '.join(PALETTES)}", "choose one")
-    if path.suffix == SLIDE:
+    if _is_slide(path):
         source = open_source(path)
         return np.ascontiguousarray(np.moveaxis(source.read(0, 0, *source.shape[1:]), 0, -1))
     if is_tiff(path):
@@ -166,11 +168,11 @@ def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int =
     Raises:
         ImageError: As :func:`read`.
     """
-    path = _checked_path(path)
-    if path.suffix == SLIDE:
-        from microtome.io.slides import open_reference  # OpenSlide is loaded where there are slides alone
+    if _is_slide(path := Path(path)):
+        from microtome.io import slides  # OpenSlide is loaded where there are slides alone
 
-        return open_reference(path)
+        return slides.open_reference(path) if path.suffix == SLIDE else slides.open_finest(path)
+    path = _checked_path(path)
     if is_tiff(path):
         return TiffSource(path, page=page, cache_bytes=cache_bytes)
     return ArraySource(as_channels_first(read(path, page=page)))
@@ -252,16 +254,24 @@ def read_on_white(path: Path | str) -> NDArray[np.uint8]:
         return np.ascontiguousarray(turn.upright(np.asarray(layered.convert("RGB"))))
 
 
-def _of_reference(path: Path) -> ImageHeader:
-    """The header of the image that a reference to a slide describes."""
-    from microtome.io.slides import read_reference
+def _is_slide(path: Path) -> bool:
+    """Whether a file is a reference to a slide, or a slide that OpenSlide alone reads."""
+    return path.is_file() and path.suffix.lower() in (SLIDE, *SCANS)
 
-    found = read_reference(path)
-    height, width = found.shape
-    mpp = found.mpp[1] if np.isclose(*found.mpp, rtol=1e-2) else None
-    return ImageHeader(
-        height=height, width=width, channels=3, dtype="uint8", pages=1, format=found.format, mpp=mpp
-    )
+
+def _of_slide(path: Path) -> ImageHeader:
+    """The header of the image that a reference to a slide describes, or of a slide at its finest level."""
+    from microtome.io import slides
+
+    if path.suffix == SLIDE:
+        found = slides.read_reference(path)
+        (height, width), dtype = found.shape, "uint8"
+    else:
+        found = slides.header(path)
+        (_, _, height, width), dtype = found.bounds, found.dtype
+    mpp = found.mpp[1] if found.mpp and np.isclose(*found.mpp, rtol=1e-2) else None
+    told = {"height": height, "width": width, "dtype": dtype, "mpp": mpp}
+    return ImageHeader(channels=3, pages=1, format=found.format, **told)
 
 
 def _checked_path(path: Path | str) -> Path:

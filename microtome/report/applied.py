@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from microtome.io import views
 from microtome.report.inputs import Picture
 from microtome.report.page import render
 from microtome.report.thumbnails import encode_thumbnail, load_overview, show_image, show_labels
@@ -51,9 +52,10 @@ def build_applied(page: AppliedPage, folder: Path) -> str:
 
 
 def _pictures(folder: Path, sample: str, colors: Sequence[str]) -> list[Picture]:
-    objects = folder / OBJECTS / f"{sample}.tif"
-    found = objects if objects.is_file() else folder / "segmentations" / f"{sample}.tif"
-    sources = {"image": folder / "images" / f"{sample}.tif", "found": found}
+    objects = views.place(folder / OBJECTS, sample)
+    found = objects if objects.is_file() else views.place(folder / "segmentations", sample)
+    image = views.samples(folder / "images").get(sample, views.place(folder / "images", sample))
+    sources = {"image": image, "found": found}
     of_found = () if found == objects else colors
     return [_picture(label, sample, path, of_found) for label, path in sources.items()]
 

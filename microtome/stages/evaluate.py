@@ -15,7 +15,7 @@ import pandas as pd
 
 from microtome.files import finished_file, finished_folder, merge_folder
 from microtome.io import images
-from microtome.io.views import INSTANCES, find_sample, of_sample, read_map
+from microtome.io.views import INSTANCES, find_sample, of_sample, place, read_map
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
 from microtome.metrics.undefined import UndefinedMetricError
@@ -190,7 +190,7 @@ def evaluate_applied(options: Mapping[str, Any], applied: Path, folder: Path) ->
 def _labelled(options: Options, row: Mapping[str, Any], applied: Path, targets: Path) -> dict[str, Any]:
     """Make the target of one image; its row of the table, with a message where it cannot be measured."""
     about = {"image": row["image"], "sample": row["sample"], "label": row["label"]}
-    done = applied / "segmentations" / f"{row['sample']}.tif"
+    done = place(applied / "segmentations", row["sample"])
     if not done.is_file():
         return about | {"status": "failed", "message": "the run could not be applied to it"}
     image = applied / "images" / done.name

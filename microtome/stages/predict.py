@@ -67,7 +67,8 @@ def predict_folder(model: torch.nn.Module, options: Options, source: Path, folde
         for path in views.samples(source).values():
             with views.of_sample(path.stem):
                 maps, mpp = _probability(model, path, options), images.header(path).mpp
-            images.write(partial / path.name, maps, mpp=mpp, channels=channel_names(len(maps), options))
+            place = views.place(partial, path.stem)
+            images.write(place, maps, mpp=mpp, channels=channel_names(len(maps), options))
 
 
 def channel_names(count: int, options: Options) -> list[str] | None:

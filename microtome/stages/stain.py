@@ -76,7 +76,8 @@ def normalize_batch(options: Options, target: Path, source: Path, folder: Path) 
     with finished_folder(folder) as partial:
         for path in views.samples(source).values():
             normalized, report = _normalized(path, profile, options)
-            images.write(partial / path.name, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
+            place = views.place(partial, path.stem)
+            images.write(place, np.moveaxis(normalized, -1, 0), mpp=images.header(path).mpp)
             write_json(partial / views.PROFILES / f"{path.stem}.json", report["profile"])
             shown = {name: value for name, value in report.items() if name != "profile"}
             write_json(partial / f"{path.stem}.json", {"sample": path.stem, **shown})

@@ -8,7 +8,7 @@ reads that by windows, as any other raster.
 from microtome.io.slides.files import data_files
 from microtome.io.slides.headers import SlideHeader, header
 from microtome.io.slides.references import Reference, describe, read_reference
-from microtome.io.slides.source import SlideSource, open_reference
+from microtome.io.slides.source import SlideSource, open_finest, open_reference
 
 __all__ = [
     "Reference",
@@ -17,6 +17,7 @@ __all__ = [
     "data_files",
     "describe",
     "header",
+    "open_finest",
     "open_reference",
     "read_reference",
 ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A slide at one pixel size, read by windows."""
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,10 @@ from microtome.io.errors import ImageError
 from microtome.io.raster import EVERY, check_window
 from microtome.io.slides.area import average
 from microtome.io.slides.files import data_files
+from microtome.io.slides.headers import header
 from microtome.io.slides.levels import Levels, open_levels
 from microtome.io.slides.pyramid import Pair
-from microtome.io.slides.references import Reference, read_reference
+from microtome.io.slides.references import Reference, describe, read_reference
 
 RGB, HALF = 3, 2
 PIECE = 2**22
@@ -76,6 +78,12 @@ class SlideSource:
             ImageError: The slide is too coarse.
         """
         return SlideSource(self.reference.at(mpp, tolerance=tolerance))
+
+    def overview(self, longest: int) -> NDArray[np.uint8]:
+        """The whole slide, (3, H, W), its longer side of about so many pixels, or less where it has less."""
+        sides = (size * pixel for size, pixel in zip(self.reference.shape, self.mpp, strict=True))
+        source = self.at(max(max(sides) / longest, *self.mpp))
+        return source.read(0, 0, *source.shape[1:])
 
     def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray[np.uint8]:
         """Return the window (3, height, width) at (y, x), which must lie inside the image.
@@ -139,3 +147,14 @@ def open_reference(path: Path | str) -> SlideSource:
         ImageError: The file is no reference.
     """
     return SlideSource(read_reference(path))
+
+
+def open_finest(path: Path | str) -> SlideSource:
+    """Open a slide at its finest level, whether or not it says how large its pixels are.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    pixel = header(path).mpp or (1.0, 1.0)
+    middle = math.sqrt(pixel[0] * pixel[1])
+    return SlideSource(describe(path, mpp=middle, slide_mpp=(middle, middle)))
