@@ -24,6 +24,10 @@ class Threads(Section):
 
     train: PositiveInt = option(1, "of a training job, for each of its GPUs")
     predict: PositiveInt = option(1, "of a prediction job")
+    read: PositiveInt = option(
+        1,
+        "that decode images beside those, in jobs that train on slides or predict them; results are the same",
+    )
 
 
 class Memory(Section):

@@ -47,6 +47,7 @@ def predict(
     classes: int | None = None,
     sink: Sink | None = None,
     progress: Callable[[int, int], None] | None = None,
+    readers: int = 1,
 ) -> NDArray[np.float32] | None:
     """Predict an image with overlapping windows, averaged with weights.
 
@@ -82,6 +83,7 @@ def predict(
         sink: Called as `sink(y, band)` with each finished band (K, rows, W), top to bottom; `y` and the band
             count pixels of the map.
         progress: Called as `progress(done, total)` with the number of windows after each batch.
+        readers: Threads that read the source and normalise; results do not depend on it.
 
     Returns:
         Probability map (K, H, W) float32, or None with a sink; with a reduction r, (K, ⌈H / r⌉, ⌈W / r⌉).
@@ -105,7 +107,7 @@ def predict(
     check_model(model, device)
     grid = Grid(rows, columns, _mask(rows, columns, reduction, wanted), batch)
     inputs = _inputs(grid, source.shape[1:], reduction)
-    reader = BandReader(source, inputs, margin, normalize, device)
+    reader = BandReader(source, inputs, margin, normalize, device, readers)
     forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin, reduction)
     forward = replace(forward, precision=_precision(forward, reader, precision))
     work = BandPrediction(reader, grid, forward, fill, classes, progress)

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Reading the image ahead of the network, one group of rows of windows at a time, each pixel once."""
+"""Reading the image ahead of the network, one group of rows of windows at a time, each pixel once.
+
+Slides are decoded by several threads (`readers`), each of its own columns; what is read does not depend on it.
+"""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,6 +18,8 @@ from microtome.inference.grid import Grid
 from microtome.io.raster import Raster, read_mirrored
 
 Normalize = Callable[[NDArray], NDArray]
+PART = 512
+"""Pixels; columns that a thread reads begin at multiples of it, so that few tiles are decoded by two."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class BandReader:
         margin: Pixels of context around each window.
         normalize: Maps (C, h, w) pixels to the values the network takes, pixel by pixel.
         device: Where the bands go.
+        readers: Threads that read.
     """
 
     source: Raster
@@ -53,6 +61,7 @@ class BandReader:
     margin: int
     normalize: Normalize | None
     device: torch.device
+    readers: int = 1
 
     @property
     def left(self) -> int:
@@ -75,21 +84,33 @@ class BandReader:
         """Yield (group, band (C, height + 2 margin, width)), float32 on the device."""
         stretches = self.stretches()
         band = torch.empty(0)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool:
-            ahead = pool.submit(self.read, stretches[0]) if stretches else None
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool, self._pool() as each:
+            ahead = pool.submit(self.read, stretches[0], each) if stretches else None
             for position, stretch in enumerate(stretches):
                 fresh = ahead.result()
                 if position + 1 < len(stretches):
-                    ahead = pool.submit(self.read, stretches[position + 1])
+                    ahead = pool.submit(self.read, stretches[position + 1], each)
                 fresh = self._on_device(fresh)
                 band = torch.cat([band[:, -stretch.kept :], fresh], dim=1) if stretch.kept else fresh
                 yield stretch.group, band
 
-    def read(self, stretch: Stretch) -> NDArray[np.float32]:
+    def _pool(self) -> AbstractContextManager[Executor | None]:
+        """Threads for the parts of a band; none where one thread reads all."""
+        if self.readers <= 1:
+            return nullcontext()
+        return ThreadPoolExecutor(max_workers=self.readers, thread_name_prefix="read")
+
+    def read(self, stretch: Stretch, pool: Executor | None = None) -> NDArray[np.float32]:
         """Read and normalise the rows of a stretch: (C, rows, width) float32."""
         height = stretch.stop - stretch.start
         spans = self._spans(stretch)
-        parts = [self.pixels(stretch.start, start, height, stop - start) for start, stop in spans]
+        if pool is not None:
+            spans = [part for span in spans for part in _parts(*span, self.readers)]
+
+        def pixels(span: tuple[int, int]) -> NDArray[np.float32]:
+            return self.pixels(stretch.start, span[0], height, span[1] - span[0])
+
+        parts = list((map if pool is None else pool.map)(pixels, spans))
         columns = self.grid.columns
         width = columns.starts[-1] + columns.window + self.margin - self.left
         if len(parts) == 1 and parts[0].shape[2] == width:
@@ -122,3 +143,16 @@ class BandReader:
         if self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+
+def _parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
+    """Cut an interval of columns into about so many parts of about one size.
+
+    Example:
+        >>> _parts(-10, 2000, 2)
+        [(-10, 1024), (1024, 2000)]
+    """
+    step = max(-(-(stop - start) // count // PART) * PART, PART)
+    cuts = [cut for cut in range((start // PART + 1) * PART, stop) if cut % step == 0]
+    edges = [start, *cuts, stop]
+    return list(pairwise(edges))

@@ -171,7 +171,11 @@ def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int =
     if _is_slide(path := Path(path)):
         from microtome.io import slides  # OpenSlide is loaded where there are slides alone
 
-        return slides.open_reference(path) if path.suffix == SLIDE else slides.open_finest(path)
+        return (
+            slides.open_reference(path, cache_bytes=cache_bytes)
+            if path.suffix == SLIDE
+            else slides.open_finest(path)
+        )
     path = _checked_path(path)
     if is_tiff(path):
         return TiffSource(path, page=page, cache_bytes=cache_bytes)

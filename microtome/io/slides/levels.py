@@ -3,7 +3,6 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 
 from microtome.io.slides import handles
 from microtome.io.slides.pictures import PictureLevels
-from microtome.io.slides.pyramid import Size
+from microtome.io.slides.references import Reference
 from microtome.io.slides.tiff_levels import TiffLevels
 
 BLOCK = 512
 """Side of the blocks, pixels, that a level is read in whose pixels do not lie where OpenSlide looks."""
-BLOCKS = 128
-"""Blocks that are kept."""
 EXACT = 1e-9
 
 
@@ -47,8 +44,8 @@ class OpenSlideLevels:
     neighbours. So such a level is read in blocks that begin at fixed places: a place has one value.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, cache_bytes: int) -> None:
+        self._path, self._kept = path, cache_bytes // (3 * BLOCK**2)
         self._downsamples = handles.downsamples(path)
         self._sizes = handles.level_sizes(path)
         self._blocks: OrderedDict[tuple[int, int, int], NDArray[np.uint8]] = OrderedDict()
@@ -87,23 +84,20 @@ class OpenSlideLevels:
         block = handles.read_region(self._path, place, level, size)
         with self._lock:
             self._blocks[key] = block
-            while len(self._blocks) > BLOCKS:
+            while len(self._blocks) > self._kept:
                 self._blocks.popitem(last=False)
         return block
 
 
-def open_levels(path: Path, reader: str, vendor: str, sizes: Sequence[Size]) -> Levels:
-    """The levels of a slide.
-
-    Args:
-        path: The file that is opened.
-        reader: As `SlideHeader.reader`.
-        vendor: As `SlideHeader.format`.
-        sizes: Rows and columns of each level, finest first.
+def open_levels(reference: Reference, *, cache_bytes: int) -> Levels:
+    """The levels of the slide of a reference, of which so many bytes are kept.
 
     Raises:
         ImageError: It cannot be opened.
     """
-    if reader == "tiff":
-        return TiffLevels(path, vendor, sizes)
-    return OpenSlideLevels(path) if reader == "openslide" else PictureLevels(path)
+    path = reference.path
+    if reference.reader == "tiff":
+        return TiffLevels(path, reference.format, reference.levels, cache_bytes=cache_bytes)
+    if reference.reader == "openslide":
+        return OpenSlideLevels(path, cache_bytes=cache_bytes)
+    return PictureLevels(path)

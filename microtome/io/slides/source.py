@@ -3,7 +3,7 @@
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from microtome.io.slides.headers import header
 from microtome.io.slides.levels import Levels, open_levels
 from microtome.io.slides.pyramid import Pair
 from microtome.io.slides.references import Reference, describe, read_reference
+from microtome.io.tiff_windows import CACHE_BYTES
 
 RGB, HALF = 3, 2
 PIECE = 2**22
@@ -34,18 +35,20 @@ class SlideSource:
 
     Args:
         reference: Which image of which slide.
+        cache_bytes: Upper bound of the decoded tiles kept in memory; OpenSlide keeps its own, of all slides
+            together (`handles.CACHE_BYTES`).
 
     Attributes:
         reference: The same.
     """
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: Reference, *, cache_bytes: int = CACHE_BYTES) -> None:
         self.reference = reference
-        self._lattice = reference.lattice
+        self._lattice, self._cache_bytes = reference.lattice, cache_bytes
 
     def __reduce__(self) -> tuple[Any, tuple[Reference]]:
         """Pickle by reference: the copy opens the slide anew."""
-        return SlideSource, (self.reference,)
+        return partial(SlideSource, cache_bytes=self._cache_bytes), (self.reference,)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -77,7 +80,7 @@ class SlideSource:
         Raises:
             ImageError: The slide is too coarse.
         """
-        return SlideSource(self.reference.at(mpp, tolerance=tolerance))
+        return SlideSource(self.reference.at(mpp, tolerance=tolerance), cache_bytes=self._cache_bytes)
 
     def overview(self, longest: int) -> NDArray[np.uint8]:
         """The whole slide, (3, H, W), its longer side of about so many pixels, or less where it has less."""
@@ -130,7 +133,7 @@ class SlideSource:
             found = f"a slide of {size} bytes"
             remedy = "delete the reference to it; the workflow makes it anew"
             raise ImageError(reference.path, found, f"{reference.size}, as its reference says", remedy)
-        return open_levels(reference.path, reference.reader, reference.format, reference.levels)
+        return open_levels(reference, cache_bytes=self._cache_bytes)
 
     @cached_property
     def _is_halved(self) -> bool:
@@ -140,13 +143,13 @@ class SlideSource:
         return self.reference.decode == "half" and exactly and self._levels.can_halve(self._lattice.level)
 
 
-def open_reference(path: Path | str) -> SlideSource:
-    """Open the image that a reference describes.
+def open_reference(path: Path | str, *, cache_bytes: int = CACHE_BYTES) -> SlideSource:
+    """Open the image that a reference describes; `cache_bytes` as of `SlideSource`.
 
     Raises:
         ImageError: The file is no reference.
     """
-    return SlideSource(read_reference(path))
+    return SlideSource(read_reference(path), cache_bytes=cache_bytes)
 
 
 def open_finest(path: Path | str) -> SlideSource:

@@ -58,15 +58,17 @@ class TiffLevels:
         vendor: As `SlideHeader.format`; of `DIRECT` ones the directories hold the levels, of others
             (OME-TIFF) the metadata say which pages do.
         levels: Rows and columns of each level, finest first.
+        cache_bytes: Upper bound of the decoded tiles of each level that are kept.
     """
 
-    def __init__(self, path: Path, vendor: str, levels: Sequence[Size]) -> None:
+    def __init__(self, path: Path, vendor: str, levels: Sequence[Size], *, cache_bytes: int) -> None:
         numbers = directories(path, vendor, levels)
         planes = (
             [Plane(level=level) for level in range(len(levels))]
             if numbers is None
             else [Plane(directory=number) for number in numbers]
         )
+        self._cache_bytes = cache_bytes
         self._path, self._planes = path, [replace(plane, interleaved=True) for plane in planes]
         self._sources: dict[tuple[int, bool], TiffSource] = {}
 
@@ -90,5 +92,6 @@ class TiffLevels:
     def _source(self, level: int, half: bool) -> TiffSource:
         if (level, half) not in self._sources:
             plane = replace(self._planes[level], half=half)
-            self._sources[level, half] = TiffSource(self._path, palette="colours", plane=plane)
+            options = {"palette": "colours", "cache_bytes": self._cache_bytes}
+            self._sources[level, half] = TiffSource(self._path, plane=plane, **options)
         return self._sources[level, half]

@@ -235,6 +235,7 @@ def _predict_area(
         wanted=lambda y, x, h, w: inside(Rectangle(place.y + y, place.x + x, h, w)),
         classes=len(predictor.names),
         sink=sink,
+        readers=predictor.readers,
     )
 
 
