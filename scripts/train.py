@@ -19,6 +19,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
+        readers=snakemake.config.get("threads", {}).get("read", 1),
         processes=processes,
         images_mb=held_mb(snakemake.resources.get("mem_mb"), processes),
         code=json.loads(snakemake.params.state)["code"],

@@ -25,8 +25,7 @@ class Threads(Section):
     train: PositiveInt = option(1, "of a training job, for each of its GPUs")
     predict: PositiveInt = option(1, "of a prediction job")
     read: PositiveInt = option(
-        1,
-        "that decode images beside those, in jobs that train on slides or predict them; results are the same",
+        1, "that decode slides beside those, in jobs that train or predict; results are the same"
     )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reading the image ahead of the network, one group of rows of windows at a time, each pixel once.
 
-Slides are decoded by several threads (`readers`), each of its own columns; what is read does not depend on it.
+Slides are decoded by several threads (`readers`), each some columns; what is read does not depend on it.
 """
 
 from collections.abc import Callable, Iterator

@@ -120,6 +120,7 @@ def train_run(
     code: str = "",
     processes: int = 1,
     images_mb: float | None = None,
+    readers: int = 1,
 ) -> None:
     """Train a run and write `model.safetensors`, `history.tsv` and `card.json`.
 
@@ -140,6 +141,7 @@ def train_run(
         images_mb: MB of images that each process holds in memory, at most; the others are read by window,
             with the same result. None: no limit. All
             processes together hold half of the machine's memory at most.
+        readers: Threads that read windows, of all processes together; results do not depend on it.
 
     Raises:
         ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice;
@@ -156,7 +158,7 @@ def train_run(
     require_writable(folder)  # rather now than after the first epoch
     if processes <= 1:
         with repeatable(threads):
-            settings = {"device": device, "digests": digests, "images_mb": images_mb}
+            settings = {"device": device, "digests": digests, "images_mb": images_mb, "readers": readers}
             _train_in(SOLO, options, files, folder, checkpoint=checkpoint, **settings)
         return
     _require_shares(options, processes)
@@ -171,6 +173,7 @@ def train_run(
             "device": device,
             "digests": digests,
             "images_mb": images_mb,
+            "readers": max(1, readers // processes),
         },
         "threads": share,
     }
@@ -198,6 +201,7 @@ def _train_in(
     device: str,
     digests: dict[str, str],
     images_mb: float | None,
+    readers: int,
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
@@ -215,7 +219,7 @@ def _train_in(
         team,
     )
     images = _images(options, files, images_mb, team.size)
-    sources = [_batches(options, files, images, part, model) for part in ("train", "val")]
+    sources = [_batches(options, files, images, part, model, readers) for part in ("train", "val")]
     result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
     if not team.is_first:
         return
@@ -323,6 +327,7 @@ def _batches(
     every: Mapping[str, Labelled],
     part: str,
     model: torch.nn.Module,
+    readers: int = 1,
 ) -> BatchSource:
     """The batches of a part; validation is drawn in a fixed way."""
     size, sampler, seed = options["training"]["batch_size"], options["sampler"], options["seed"]
@@ -341,15 +346,14 @@ def _batches(
     crop = sampler["crop"] if training else None
     if sampler["kind"] == "lists":
         if not training:
-            return PatchBatches(images, windows, size, seed=seed, shuffle=False)
+            return PatchBatches(images, windows, size, seed=seed, shuffle=False, readers=readers)
         lists = WindowLists.collect(index, Lists.model_validate(sampler))
-        return ListBatches(images, windows, lists, size, crop, seed)
+        return ListBatches(images, windows, lists, size, crop, seed, readers)
     repeats = sampler["repeats"] if training else 1
     share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
     copies = sampler["copies"] if training or holdout else None
-    return PatchBatches(
-        images, windows, size, crop, repeats, seed, shuffle=training, copies=copies, share=share
-    )
+    drawn = {"shuffle": training, "copies": copies, "share": share, "readers": readers}
+    return PatchBatches(images, windows, size, crop, repeats, seed, **drawn)
 
 
 def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict[str, Any]:

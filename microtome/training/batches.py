@@ -131,6 +131,7 @@ class PatchBatches:
         shuffle: False for validation: the index's order, crops in the centre.
         copies: Fixed augmented copies beside each window; None augments anew in each epoch.
         share: Which of all windows and copies are drawn, as a range of their random order, 0 to 1.
+        readers: Threads that read the windows of a batch.
     """
 
     images: Mapping[str, Labelled]
@@ -142,6 +143,7 @@ class PatchBatches:
     shuffle: bool = True
     copies: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
+    readers: int = 1
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -184,15 +186,14 @@ class PatchBatches:
             order = generator.permutation(order)
         for start in range(0, len(order), self.batch_size):
             chosen = self.items[order[start : start + self.batch_size]]
-            batch = _stack([self._draw(int(window), generator) for window, _ in chosen])
+            places = [self._draw(int(window), generator) for window, _ in chosen]
+            batch = _stack(_read(self.images, places, self.readers))
             draws = (epoch_seed(self.seed, COPY, int(w), int(copy)) if copy else None for w, copy in chosen)
             yield batch if self.copies is None else replace(batch, draws=tuple(draws))
 
-    def _draw(self, number: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
-        """Read one window, cropped."""
-        sample, *place = _cropped(self.windows[number], self.crop, generator if self.shuffle else None)
-        y, x, size = place
-        return *self.images[sample].window(y, x, size, size), sample
+    def _draw(self, number: int, generator: np.random.Generator) -> Window:
+        """One window, cropped."""
+        return _cropped(self.windows[number], self.crop, generator if self.shuffle else None)
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ class ListBatches:
         batch_size: Windows of a batch; the last may be smaller.
         crop: Side of a random square inside each window; None takes the window whole.
         seed: Of draws, order and crops.
+        readers: Threads that read the windows of a batch.
     """
 
     images: Mapping[str, Labelled]
@@ -214,6 +216,7 @@ class ListBatches:
     batch_size: int
     crop: int | None = None
     seed: int = 0
+    readers: int = 1
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -233,11 +236,8 @@ class ListBatches:
         order = self.lists.draw(generator)
         for start in range(0, len(order), self.batch_size):
             chosen = [self.windows[place] for place in order[start : start + self.batch_size].tolist()]
-            yield _stack([self._read(_cropped(window, self.crop, generator)) for window in chosen])
-
-    def _read(self, window: Window) -> tuple[np.ndarray, np.ndarray, str]:
-        sample, y, x, size = window
-        return *self.images[sample].window(y, x, size, size), sample
+            places = [_cropped(window, self.crop, generator) for window in chosen]
+            yield _stack(_read(self.images, places, self.readers))
 
 
 @dataclass(frozen=True)
@@ -340,6 +340,21 @@ def _whole(labelled: Labelled) -> tuple[np.ndarray | Raster, np.ndarray]:
     image, (_, height, width) = labelled.image, labelled.image.shape
     held = image.read(0, 0, height, width) if isinstance(image, ArraySource) else image
     return held, labelled.label.read(0, 0, height, width)[0]
+
+
+def _read(
+    images: Mapping[str, Labelled], windows: Sequence[Window], readers: int
+) -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Pixels, labels and samples of windows, in their order, whichever of the threads reads which."""
+
+    def read(window: Window) -> tuple[np.ndarray, np.ndarray, str]:
+        sample, y, x, size = window
+        return *images[sample].window(y, x, size, size), sample
+
+    if readers <= 1:
+        return list(map(read, windows))
+    with ThreadPoolExecutor(max_workers=readers, thread_name_prefix="read") as pool:
+        return list(pool.map(read, windows))
 
 
 def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -358,3 +360,27 @@ def test_errors_of_the_source_reach_the_caller():
 
     with pytest.raises(OSError, match="tile 7"):
         predict(nn.Identity().eval(), Broken(image_of(64, 20)), window=16, activation="none")
+
+
+@pytest.mark.parametrize("readers", [2, 3])
+def test_several_threads_read_the_same(readers):
+    """The image is wide enough for each to have columns of its own; some are skipped in the middle."""
+    image, widths = image_of(40, 2600), {}
+
+    class Watching(ArraySource):
+        def read(self, y, x, height, width):
+            widths.setdefault(threading.current_thread().name.rpartition("_")[0], []).append(width)
+            return super().read(y, x, height, width)
+
+    def found(readers):
+        widths.clear()
+        return predict(
+            Ramp().eval(), Watching(image), window=20, overlap=0.5, activation="none",
+            wanted=lambda y, x, h, w: not 1000 < x < 1400, readers=readers,
+        )  # fmt: skip
+
+    alone, (whole,) = found(1), widths.values()
+    np.testing.assert_array_equal(found(readers), alone)
+    (parts,) = widths.values()
+    assert max(parts) < max(whole)
+    assert sum(parts) == sum(whole)

@@ -2,6 +2,7 @@
 """Batches: each window as often as asked for, from the right place, the same every time."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -365,3 +366,15 @@ def test_labels_of_several_maps_are_cut_alike():
     assert batch.labels.shape == (2, 2, 6, 6)
     for channel, divisor in enumerate((3, 5)):
         assert torch.equal(batch.labels[:, channel], batch.images[:, 0].long() % divisor)
+
+
+@pytest.mark.parametrize("readers", [2, 5])
+def test_several_threads_read_the_same(readers):
+    kinds = [{"crop": 5, "repeats": 2}, {"shuffle": False}]
+    for options in kinds:
+        alone = PatchBatches(coded(), WINDOWS, 4, seed=3, **options)
+        shared = replace(alone, readers=readers)
+        for one, other in zip(alone.epoch(1), shared.epoch(1), strict=True):
+            assert one.samples == other.samples
+            assert torch.equal(one.images, other.images)
+            assert torch.equal(one.labels, other.labels)
