@@ -25,7 +25,7 @@ class Threads(Section):
     train: PositiveInt = option(1, "of a training job, for each of its GPUs")
     predict: PositiveInt = option(1, "of a prediction job")
     read: PositiveInt = option(
-        1, "that decode slides beside those, in jobs that train or predict; results are the same"
+        1, "that decode images beside those, where they are read by windows; results are the same"
     )
 
 

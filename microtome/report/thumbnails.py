@@ -54,7 +54,7 @@ def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
         OSError: It cannot be read.
     """
     if path.suffix == views.SLIDE:
-        return _slide_overview(path, longest)
+        return open_reference(path).overview(longest)
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         axes = series.axes
@@ -65,14 +65,6 @@ def load_overview(path: Path, *, longest: int = THUMBNAIL) -> np.ndarray:
             msg = f"{path.name} has {height} x {width} pixels and no pyramid; write it with levels"
             raise ValueError(msg)
         return _channels_first(level.asarray(), axes)
-
-
-def _slide_overview(path: Path, longest: int) -> np.ndarray:
-    """A slide (3, H, W) at about this longest side, from the level that suits it best."""
-    source = open_reference(path)
-    smaller = max(max(source.shape[1:]) / longest, 1.0)
-    coarse = source.at(max(source.mpp) * smaller) if smaller > 1 else source
-    return coarse.read(0, 0, *coarse.shape[1:])
 
 
 def show_image(image: np.ndarray) -> np.ndarray:
