@@ -26,10 +26,14 @@ class Glass(Section):
     pen: bool = option(
         True, "pen (blue, green, red, black) and black borders are taken out before the threshold is found"
     )
-    pen_margin: NonNegativeFloat = option(16.0, "what lies so near to pen or a border is no tissue, µm")
+    pen_margin: NonNegativeFloat = option(8.0, "what lies so near to pen or a border is no tissue, µm")
     closing: NonNegativeFloat = option(40.0, "gaps in tissue up to this width are closed, µm")
     holes: NonNegativeFloat = option(20_000.0, "smaller holes in tissue are filled, µm²")
-    least_area: NonNegativeFloat = option(100_000.0, "smaller pieces of tissue are left out, µm²")
+    least_area: NonNegativeFloat = option(
+        100_000.0,
+        "smaller pieces of tissue are left out, µm²; in a picture of less than twenty times that, those below "
+        "a twentieth of the picture",
+    )
 
 
 Tissue = Annotated[Glass | WholeTissue, Field(discriminator="kind"), assume("kind", "glass")]

@@ -31,6 +31,8 @@ INK_DENSITY = 0.15
 """Optical density (base 10) from on which a colour is told."""
 RED_INK_RED, RED_INK_BLUE, RED_INK_DENSITY = 0.3, 0.75, 0.4
 """Red ink absorbs at most and at least so many times as much red and blue as green, of which so much."""
+LEAST_INK = 10_000
+"""µm²; smaller specks of a colour of ink are dust, or bluish nuclei."""
 BLACK, NEUTRAL = 100, 30
 """Largest value of a black pixel, and largest difference of its channels."""
 GLASS, GLASS_SATURATION = 200, 0.06
@@ -39,6 +41,8 @@ LEAST_GLASS = 0.01
 """Share of glass below which a field is tissue from edge to edge."""
 LEAST_SATURATION = 8 / 255
 """Of tissue; what is paler is glass with noise, whatever Otsu's threshold says."""
+LEAST_PIECE = 0.05
+"""Share of a small picture that a piece of tissue has at least."""
 DARK = 70
 """Median brightness below which what is not black is fluorescence, not stained tissue."""
 LEAST_COLOURED = 0.01
@@ -95,10 +99,11 @@ def find_tissue(
         shape = rgb.shape[1:]
         return TissueMask(np.ones(shape, bool), np.zeros(shape, bool), None)
     refuse_dark(rgb, name=name)
-    left_out = _near(pen(rgb), options.pen_margin, spacing) if options.pen else np.zeros(rgb.shape[1:], bool)
+    left_out = _left_out(rgb, options, spacing)
     threshold = _threshold(rgb, left_out, options.otsu)
-    stained = ~left_out if threshold is None else ~left_out & (saturation(rgb) > threshold)
-    tissue = _cleaned(stained, options, spacing) & ~left_out
+    tissue = ~left_out
+    if threshold is not None:
+        tissue &= _cleaned(tissue & (saturation(rgb) > threshold), options, spacing)
     if not tissue.any():
         found = (
             f"no tissue of {options.least_area:g} µm² or more ({float(left_out.mean()):.1%} is pen or border)"
@@ -150,6 +155,14 @@ def refuse_dark(rgb: NDArray[np.uint8], *, name: Any = "slide") -> None:
         raise ImageError(name, found, "bright field: stained tissue on light glass", remedy)
 
 
+def _left_out(rgb: NDArray[np.uint8], options: Glass, spacing: Spacing) -> Mask:
+    """Strokes of pen and borders, with what lies near them, where colours mix."""
+    if not options.pen:
+        return np.zeros(rgb.shape[1:], bool)
+    strokes = _without_small(pen(rgb), LEAST_INK / (spacing[0] * spacing[1]), connected=EVERY_NEIGHBOUR)
+    return _near(strokes, options.pen_margin, spacing)
+
+
 def _threshold(rgb: NDArray[np.uint8], left_out: Mask, share: float) -> float | None:
     """The saturation that parts glass and tissue; None where there is no glass."""
     seen = rgb[:, ~left_out]
@@ -167,7 +180,8 @@ def _cleaned(mask: Mask, options: Glass, spacing: Spacing) -> Mask:
     pixel = spacing[0] * spacing[1]
     closed = _closed(mask, options.closing / 2, spacing)
     filled = ~_without_small(~closed, options.holes / pixel, connected=None)
-    return _without_small(filled, options.least_area / pixel, connected=EVERY_NEIGHBOUR)
+    least = min(options.least_area / pixel, LEAST_PIECE * mask.size)
+    return _without_small(filled, least, connected=EVERY_NEIGHBOUR)
 
 
 def _without_small(mask: Mask, pixels: float, *, connected: Mask | None) -> Mask:
