@@ -35,12 +35,13 @@ LEAST_INK = 10_000
 """µm²; smaller specks of a colour of ink are dust, or bluish nuclei."""
 BLACK, NEUTRAL = 100, 30
 """Largest value of a black pixel, and largest difference of its channels."""
-GLASS, GLASS_SATURATION = 200, 0.06
-"""Smallest value and largest saturation of a pixel of glass."""
+GLASS, GLASS_SATURATION = 200, 0.1
+"""Smallest value and largest saturation of a pixel of glass, which may have a tint."""
 LEAST_GLASS = 0.01
 """Share of glass below which a field is tissue from edge to edge."""
-LEAST_SATURATION = 8 / 255
-"""Of tissue; what is paler is glass with noise, whatever Otsu's threshold says."""
+LEAST_SATURATION, MOST_SATURATION = 8 / 255, 0.2
+"""Bounds of the threshold: what is paler is glass with noise, and what is more coloured is no glass, whatever
+Otsu's threshold says of a slide without tissue, or of a field with little glass."""
 LEAST_PIECE = 0.05
 """Share of a small picture that a piece of tissue has at least."""
 DARK = 70
@@ -99,11 +100,13 @@ def find_tissue(
         shape = rgb.shape[1:]
         return TissueMask(np.ones(shape, bool), np.zeros(shape, bool), None)
     refuse_dark(rgb, name=name)
-    left_out = _left_out(rgb, options, spacing)
-    threshold = _threshold(rgb, left_out, options.otsu)
+    glass = glass_color(rgb)
+    seen = rgb if glass is None else balanced(rgb, glass)
+    left_out = _left_out(seen, options, spacing)
+    threshold = None if glass is None else _threshold(seen, left_out, options.otsu)
     tissue = ~left_out
     if threshold is not None:
-        tissue &= _cleaned(tissue & (saturation(rgb) > threshold), options, spacing)
+        tissue &= _cleaned(tissue & (saturation(seen) > threshold), options, spacing)
     if not tissue.any():
         found = (
             f"no tissue of {options.least_area:g} µm² or more ({float(left_out.mean()):.1%} is pen or border)"
@@ -111,6 +114,35 @@ def find_tissue(
         remedy = "leave the slide out of the sheet, or see slides.tissue (least_area; kind: whole)"
         raise ImageError(name, found, "stained tissue on light glass", remedy)
     return TissueMask(tissue, left_out, threshold)
+
+
+def glass_color(rgb: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+    """The colour of the glass (3,), 0 to 255; None where a picture (3, H, W) shows no glass.
+
+    Pure white, by which scanners fill what they have not scanned, counts where there is no other glass.
+
+    Example:
+        >>> glass_color(np.array([[[248, 255, 90]], [[231, 255, 40]], [[241, 255, 80]]], np.uint8)).tolist()
+        [248.0, 231.0, 241.0]
+    """
+    is_glass = (rgb.min(axis=0) >= GLASS) & (saturation(rgb) <= GLASS_SATURATION)
+    tinted = is_glass & (rgb.min(axis=0) < WHITE)
+    for found in (tinted, is_glass):
+        if found.mean() >= LEAST_GLASS:
+            return np.median(rgb[:, found], axis=1)
+    return None
+
+
+def balanced(rgb: NDArray[np.uint8], glass: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """A picture (3, H, W) as it is on white glass.
+
+    Example:
+        >>> balanced(np.array([[[124]], [[231]], [[255]]], np.uint8), np.array([248.0, 231, 241])).tolist()
+        [[[128]], [[255]], [[255]]]
+    """
+    steps = np.arange(WHITE + 1)[:, None] * WHITE / glass
+    table = np.minimum(np.round(steps), WHITE).astype(np.uint8)
+    return np.stack([table[channel, at] for at, channel in enumerate(rgb)])
 
 
 def pen(rgb: NDArray[np.uint8]) -> Mask:
@@ -163,16 +195,11 @@ def _left_out(rgb: NDArray[np.uint8], options: Glass, spacing: Spacing) -> Mask:
     return _near(strokes, options.pen_margin, spacing)
 
 
-def _threshold(rgb: NDArray[np.uint8], left_out: Mask, share: float) -> float | None:
-    """The saturation that parts glass and tissue; None where there is no glass."""
-    seen = rgb[:, ~left_out]
-    values = saturation(seen[:, None])[0]
-    glass = (seen.min(axis=0) >= GLASS) & (values <= GLASS_SATURATION) if seen.size else np.zeros(0, bool)
-    if glass.sum() < LEAST_GLASS * rgb[0].size:
-        return None
-    levels = np.round(values * WHITE).astype(np.uint8)
-    otsu = float(threshold_otsu(levels)) / WHITE if np.ptp(levels) else 0.0
-    return max(share * otsu, LEAST_SATURATION)
+def _threshold(rgb: NDArray[np.uint8], left_out: Mask, share: float) -> float:
+    """The saturation that parts glass and tissue."""
+    levels = np.round(saturation(rgb)[~left_out] * WHITE).astype(np.uint8)
+    otsu = float(threshold_otsu(levels)) / WHITE if levels.size and np.ptp(levels) else 0.0
+    return min(max(share * otsu, LEAST_SATURATION), MOST_SATURATION)
 
 
 def _cleaned(mask: Mask, options: Glass, spacing: Spacing) -> Mask:
