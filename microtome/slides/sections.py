@@ -67,7 +67,7 @@ def propose(
         raise ImageError(name, found, "one at least", remedy)
     margins = tuple(int(np.ceil(options.margin / side)) for side in spacing)
     edges = _apart(labels, large, margins)
-    return in_reading_order(_on_slide(one, scale, size) for one in edges)
+    return in_reading_order(_on_slide(one, tissue.shape, scale, size) for one in edges)
 
 
 def given(
@@ -182,10 +182,10 @@ def _around(one: Edges, other: Edges) -> Edges:
     return (*least, *most)
 
 
-def _on_slide(edges: Edges, scale: Spacing, size: tuple[int, int]) -> Box:
-    """From pixels of the mask to whole slide pixels; its last pixels may reach beyond the slide."""
-    rows, columns = (
-        [min(round(edge * of), most) for edge in edges[axis::2]]
-        for axis, (of, most) in enumerate(zip(scale, size, strict=True))
+def _on_slide(edges: Edges, shape: tuple[int, int], scale: Spacing, size: tuple[int, int]) -> Box:
+    """From pixels of the mask to whole slide pixels; where the mask ends, the slide ends."""
+    (top, bottom), (left, right) = (
+        [most if edge == last else min(round(edge * of), most) for edge in edges[axis::2]]
+        for axis, (last, of, most) in enumerate(zip(shape, scale, size, strict=True))
     )
-    return Box(y=rows[0], x=columns[0], height=rows[1] - rows[0], width=columns[1] - columns[0])
+    return Box(y=top, x=left, height=bottom - top, width=right - left)
