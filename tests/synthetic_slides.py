@@ -51,7 +51,7 @@ def write_heat(run, sample, tumor, *, blur=4.0, seed=0, factor=1):
     return heat
 
 
-def write_study(folder, *, names=("unet", "r34"), labels=("U-Net", "ResNet34-UNet"), samples=("a", "b")):
+def write_slides(folder, *, names=("unet", "r34"), labels=("U-Net", "ResNet34-UNet"), samples=("a", "b")):
     """The inputs of figures: slides of part val, runs with sections, heat-maps; the second is coarser."""
     frame = sections({(sample, 1): "tp" for sample in samples}, part="val", least_area=1280.0)
     runs = [record(folder / "runs", n, frame, label=t) for n, t in zip(names, labels, strict=True)]

@@ -6,6 +6,7 @@ from microtome.figures.inputs import FigureInputs, find_sources
 from microtome.io import images
 from tests.synthetic_melanoma import write_melanoma
 from tests.synthetic_nuclei import write_nuclei
+from tests.synthetic_slides import write_slides
 from tests.synthetic_study import write_study
 
 
@@ -26,6 +27,12 @@ def nuclei(tmp_path_factory):
 def melanoma(tmp_path_factory):
     """A small phantom study of cubes: calibrated and raw, chosen bands, five runs, weights."""
     return write_melanoma(tmp_path_factory.mktemp("melanoma"), size=48)
+
+
+@pytest.fixture(scope="session")
+def slides(tmp_path_factory):
+    """A small study of slides: annotations, heat-maps of two runs, called sections."""
+    return write_slides(tmp_path_factory.mktemp("slides"))
 
 
 @pytest.fixture

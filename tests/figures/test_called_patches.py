@@ -8,12 +8,12 @@ from skimage.measure import label, regionprops
 from microtome.figures.kinds import called_patches
 from microtome.figures.parts.heat_maps import Place, large_regions, read_heat
 from microtome.io import images
-from tests.synthetic_slides import MPP, PATCH, write_study
+from tests.synthetic_slides import MPP, PATCH
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("slides"))
+def inputs(slides):
+    return slides
 
 
 @pytest.fixture(scope="module")

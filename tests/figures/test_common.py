@@ -57,6 +57,11 @@ MELANOMA = {
     "spectra": {},
 }
 """Kinds drawn from the study of cubes."""
+SLIDES = {
+    "called_patches": {},
+    "section_errors": {"part": "val"},
+}
+"""Kinds drawn from the study of slides."""
 ELSEWHERE = {"cube_quality"}
 """Drawn from what calibration writes: tests/stages/test_cubes.py."""
 RASTERIZED = {"loss_curves", "sample_panel"}
@@ -71,13 +76,14 @@ SHOW_NO_DATA = {
 
 
 def test_every_kind_has_an_example():
-    assert {*EXAMPLES, *NUCLEI, *MELANOMA, *ELSEWHERE} == set(kinds.names("figures"))
+    assert {*EXAMPLES, *NUCLEI, *MELANOMA, *SLIDES, *ELSEWHERE} == set(kinds.names("figures"))
 
 
-@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI, *MELANOMA}))
-def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, study, nuclei, melanoma):
-    inputs = nuclei if kind in NUCLEI else melanoma if kind in MELANOMA else study
-    options = {**EXAMPLES, **NUCLEI, **MELANOMA}[kind]
+@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI, *MELANOMA, *SLIDES}))
+def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, request):
+    of = {"nuclei": NUCLEI, "melanoma": MELANOMA, "slides": SLIDES, "study": EXAMPLES}
+    name, options = next((name, kinds_of[kind]) for name, kinds_of in of.items() if kind in kinds_of)
+    inputs = request.getfixturevalue(name)
     first, second = (figures.draw(kind, inputs, **options) for _ in range(2))
     assert render(first, "svg") == render(second, "svg")
     if kind in RASTERIZED:

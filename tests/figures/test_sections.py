@@ -39,7 +39,7 @@ def test_bars_are_the_wrong_sections(inputs):
 
 
 def test_published_numbers_have_a_panel_of_their_own(inputs):
-    result = section_errors.draw(inputs, published=ERRORS, published_rows=["unet", "r34_unet"])
+    result = section_errors.draw(inputs, numbers=ERRORS, published_rows=["unet", "r34_unet"])
     printed = result.data[result.data["source"] == "published"]
     assert printed[["fp", "fn", "n"]].to_numpy().tolist() == [[133, 33, 1962], [33, 51.5, 1962]]
     assert {"51–52", "84–85", "166"} <= set(texts(result))
@@ -49,9 +49,9 @@ def test_published_numbers_have_a_panel_of_their_own(inputs):
 
 def test_unknown_numbers_or_too_few_rows_are_refused(inputs):
     with pytest.raises(ValueError, match=r"expected one of \['fig_5_wrong_sections'\]"):
-        section_errors.draw(inputs, published="fig_6")
+        section_errors.draw(inputs, numbers="fig_6")
     with pytest.raises(ValueError, match="one of its rows for each of the runs"):
-        section_errors.draw(inputs, published=ERRORS, published_rows=["unet"])
+        section_errors.draw(inputs, numbers=ERRORS, published_rows=["unet"])
 
 
 def test_failed_slides_are_told(inputs, tmp_path):

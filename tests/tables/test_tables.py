@@ -353,7 +353,13 @@ def test_every_kind_has_a_title_option():
         "instance_data",
         "magnification",
         "morphometry",
+        "near_misses",
         "relative_changes",
+        "sampling_lists",
+        "section_metrics",
+        "section_tests",
+        "slide_parts",
+        "slide_time",
         "stain_report",
     } == set(kinds.names("tables"))
 

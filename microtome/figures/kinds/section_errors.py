@@ -37,7 +37,7 @@ def draw(
     *,
     runs: Sequence[str] = (),
     part: str = "test",
-    published: str = "",
+    numbers: str = "",
     published_rows: Sequence[str] = (),
 ) -> FigureResult:
     """Draw the wrong sections of runs, false positive below and missed above, as stacked bars.
@@ -46,7 +46,7 @@ def draw(
         inputs: Run records with their sections, options of calling, published values.
         runs: Runs to show, in order; all that call sections by default.
         part: Part of the split.
-        published: Entry of the paper's `figures_with_numbers`, drawn in a panel of its own; its numbers
+        numbers: Entry of the paper's `figures_with_numbers`, drawn in a panel of its own; its numbers
             under `derived`, a pair where two are possible.
         published_rows: Its rows, one for each run, where they are not called as the runs.
 
@@ -66,7 +66,7 @@ def draw(
             for fp, fn in (one.errors(),)
         ]
     )
-    printed = _published(inputs, rows, published, published_rows)
+    printed = _published(inputs, rows, numbers, published_rows)
     panels = [ours] if printed.empty else [ours, printed]
     height = HEAD + ROW * len(rows)
     figure = new_figure(SINGLE_COLUMN * len(panels), height, data_kind=inputs.data_kind)
@@ -81,23 +81,21 @@ def draw(
     return FigureResult(figure, data, " ".join(filter(None, said)))
 
 
-def _published(
-    inputs: FigureInputs, rows: Sequence[Row], published: str, names: Sequence[str]
-) -> pd.DataFrame:
+def _published(inputs: FigureInputs, rows: Sequence[Row], entry: str, names: Sequence[str]) -> pd.DataFrame:
     """The published numbers of each run, NaN where there is none; empty without a name.
 
     Raises:
         ValueError: The paper has no such numbers, or other rows.
     """
-    if not published:
+    if not entry:
         return pd.DataFrame()
     known = inputs.published.get("papers", {}).get(inputs.paper, {}).get(NUMBERS, {})
-    if published not in known or (names and len(names) != len(rows)):
-        found = f"published is {published!r}, published_rows {list(names)}"
+    if entry not in known or (names and len(names) != len(rows)):
+        found = f"numbers is {entry!r}, published_rows {list(names)}"
         runs = [row.run for row in rows]
         msg = f"{found}; expected one of {sorted(known)}, and one of its rows for each of the runs {runs}"
         raise ValueError(msg)
-    numbers, count = known[published]["derived"], known[published].get("sections", np.nan)
+    numbers, count = known[entry]["derived"], known[entry].get("sections", np.nan)
     keys = names or [row.run for row in rows]
     pairs = zip(rows, keys, strict=True)
     return pd.DataFrame([_printed(row, numbers.get(key, {})) | {"n": count} for row, key in pairs])
