@@ -60,7 +60,7 @@ def of_error(sample: str, path: Path | str, error: FileContentError) -> Failure:
         >>> of_error("a", "a.svs", FileContentError("a.svs", "no tissue", "some", "leave it out")).what
         'no tissue'
     """
-    found = error.found or str(error)
+    found = error.found or str(error).removeprefix(f"{path}: ").rstrip(".")
     expected, remedy = error.expected or "a slide that can be read", error.remedy or "copy the file again"
     return Failure(sample, str(path), found, str(error.path if error.found else path), expected, remedy)
 

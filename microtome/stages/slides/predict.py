@@ -16,7 +16,7 @@ from microtome.files import digest_of_options, finished_file, resumable_folder, 
 from microtome.io import views
 from microtome.io.failures import pass_on, recorded
 from microtome.io.section_boxes import read_table
-from microtome.io.slides import open_reference
+from microtome.io.slides import open_reference, read_reference
 from microtome.provenance import tsv
 from microtome.slides.statistics import areas_table
 from microtome.stages.slides.heatmaps import (
@@ -103,7 +103,7 @@ def predict_slides(
             table = partial / AREAS / f"{sample}.tsv"
             if sample not in done and not table.is_file():
                 begun = time.perf_counter()
-                with recorded(sample, path, partial, may_fail=options["may_fail"]):
+                with recorded(sample, read_reference(path).path, partial, may_fail=options["may_fail"]):
                     layout = _predict_slide(predictor, path, batch, table, views.place(partial, sample))
                     took = {"sample": sample, "seconds": round(time.perf_counter() - begun, 3)}
                     took |= {"tissue_mm2": layout.area / UM2_PER_MM2}

@@ -57,8 +57,9 @@ def find_tissue(options: Options, slides: Path, folder: Path) -> None:
     rows: list[Mapping[str, Any]] = []
     with finished_folder(folder) as partial:
         for sample, path in views.samples(slides).items():
-            with recorded(sample, path, partial, may_fail=options["may_fail"]):
-                rows.append({"sample": sample, **_find(open_reference(path), wanted, partial, sample)})
+            source = open_reference(path)
+            with recorded(sample, source.reference.path, partial, may_fail=options["may_fail"]):
+                rows.append({"sample": sample, **_find(source, wanted, partial, sample)})
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         table.to_csv(partial / SHARES, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
 
