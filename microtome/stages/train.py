@@ -343,12 +343,13 @@ def _batches(
     if not windows:
         msg = f"the patch index holds no window of the {part} samples {', '.join(names)}; have they labels?"
         raise ValueError(msg)
-    crop = sampler["crop"] if training else None
     if sampler["kind"] == "lists":
         if not training:
             return PatchBatches(images, windows, size, seed=seed, shuffle=False, readers=readers)
-        lists = WindowLists.collect(index, Lists.model_validate(sampler))
-        return ListBatches(images, windows, lists, size, crop, seed, readers)
+        options_of_lists = Lists.model_validate(sampler)
+        lists = WindowLists.collect(index, options_of_lists)
+        return ListBatches(images, windows, lists, size, options_of_lists.crop, seed, readers)
+    crop = sampler["crop"] if training else None
     repeats = sampler["repeats"] if training else 1
     share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
     copies = sampler["copies"] if training or holdout else None

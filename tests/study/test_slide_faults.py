@@ -127,6 +127,20 @@ def test_regions_are_looked_for(folder):
     assert "no outline called Stroma (names found: tumor)" in fault
 
 
+def test_regions_have_to_be_in_annotations_of_training(folder):
+    """One that validation alone has cannot be drawn from; classes likewise, by their names in the files."""
+    write_annotations(folder / "data/1.geojson", {"tumor": [(10, 10, 80)], "Stroma": [(99, 99, 80)]})
+    targets = {"outside": "normal", "features": {"names": {"Nest": "tumor"}}, "regions": {"S": ["Stroma"]}}
+    (fault,) = faults_of(folder, good_rows(), targets=targets)
+    assert "in the labels of training no outline called Stroma (names found: tumor)" in fault
+    write_annotations(folder / "data/0.geojson", {"Stroma": [(99, 99, 80)]})
+    (fault,) = faults_of(folder, good_rows(), targets=targets)
+    assert (
+        "no outline called Nest or tumor (names found: Stroma); expected some, as targets has 'tumor'"
+        in fault
+    )
+
+
 def test_the_whole_canvas_may_be_meant(folder):
     assert faults_of(folder, good_rows(), slides={"mpp": 1, "crop": False}) == []
 
