@@ -88,7 +88,8 @@ def _drawn(
 ) -> tuple[np.ndarray, np.ndarray | None, Mapping[str, int]]:
     """Class indices, the bits of regions where there are some, and what is left out."""
     classes, outside = [name for name, _ in targets["classes"]], targets["outside"]
-    options = {key: targets[key] for key in ("order", "convention")} | {"regions": targets.get("regions")}
+    options = {key: targets[key] for key in ("order", "convention")}
+    options["regions"] = dict(targets.get("regions", ()))
     value = IGNORE if outside is None else classes.index(outside)
     areas, left_out = read_areas(path, shape, _features(targets), classes=classes, outside=value, **options)
     bands = list(areas.bands(shape))

@@ -168,14 +168,15 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
     """An option added to a run must say whose state it is."""
     covered = {keys.split("__")[2] for keys in [*table.RUN_OPTIONS, *table.LABELS, *OBJECT_OPTIONS]}
     of_cubes = {"view", "weights_of"}  # tests/workflow/test_cube_states.py
-    assert covered | of_cubes | {"seeds"} == set(Run.model_fields)
+    of_slides = {"calls", "supervision"}  # tests/workflow/test_slide_states.py
+    assert covered | of_cubes | of_slides | {"seeds"} == set(Run.model_fields)
 
 
 @pytest.mark.parametrize(
     ("model", "prefix", "elsewhere"),
     [
         (Patches, "patches__", set()),
-        (Targets, "targets__", {"kind"}),
+        (Targets, "targets__", {"kind", "regions"}),
         (Spcn, table.SPCN, {"target_image", "target_profile"}),
         (HEPhantomData, "data__phantom__", {"kind", "hospitals", "organs", "tiles", "images"}),
         (Evaluate, "evaluate__", {"parts"}),
@@ -199,7 +200,7 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
                 "mpp_from",
             },
         ),
-        (Study, "", {"name", "split", "runs", "cubes", "external"}),
+        (Study, "", {"name", "split", "runs", "cubes", "slides", "external"}),
     ],
 )
 def test_the_table_above_has_every_option_of_the_study(

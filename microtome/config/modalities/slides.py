@@ -188,9 +188,10 @@ def _check_maps(study: Study, name: str, run: Run, places: Places) -> Iterator[F
     for wrong in (one for one in run.predict.store.classes if one not in classes):
         where = places.inside((*here, "store", "classes"), 2)
         yield Fault(where, f"'{wrong}', of which there is no map", nearest(wrong, classes))
-    where, blocks = places.inside((*here, "level"), 2), getattr(run.network, "levels", 0)
+    where = places.inside((*here, "level"), 2)
+    blocks = run.network.levels if run.network.levels > 1 else 0
     built = f"as network '{run.network.name}' is built"
-    if level is not None and getattr(run.network, "merges_levels", False):
+    if level is not None and run.network.merges_levels:
         yield Fault(where, str(level), f"null, {built}: it learns none of its blocks alone")
     elif level is not None and level >= blocks:
         expected = f"0 to {blocks - 1}, the blocks from coarse to fine" if blocks else "null"

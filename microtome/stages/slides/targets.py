@@ -75,7 +75,7 @@ def _areas(path: Path, reference: Reference, targets: Options) -> tuple[Areas, M
         classes=classes,
         order=targets["order"],
         outside=IGNORE if outside is None else classes.index(outside),
-        regions=targets.get("regions"),
+        regions=dict(targets.get("regions", ())),
         convention=targets["convention"],
         scale=reference.scale,
         origin=canvas,

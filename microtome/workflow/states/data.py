@@ -42,6 +42,8 @@ def target_options(plan: StudyPlan) -> dict[str, Any]:
     """What labels are turned into."""
     data, targets = plan.study.data, plan.study.targets
     known = targets.used | {"classes": list(data.classes.items())}
+    if targets.regions:  # in pairs, as their order is that of bits, and a state sorts the keys of objects
+        known["regions"] = list(targets.regions.items())
     if targets.kind != "semantic":
         return known
     if data.colors:
