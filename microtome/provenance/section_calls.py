@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a run called the sections of slides: the tables that it leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +29,12 @@ def read_sections(path: Path) -> pd.DataFrame:
         ValueError: It lacks a column.
     """
     return _read(path, SECTION_COLUMNS, "evaluate the run again")
+
+
+def failed_slides(folders: Iterable[Path]) -> list[str]:
+    """The slides that could not be read, each once, as the evaluations in folders of runs say."""
+    tables = [read_sections(path) for folder in folders if (path := folder / SECTIONS_NAME).is_file()]
+    return list(dict.fromkeys(name for one in tables for name in one.loc[one["status"] == FAILED, "sample"]))
 
 
 def read_calls(path: Path) -> pd.DataFrame:

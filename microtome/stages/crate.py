@@ -28,6 +28,7 @@ COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requiremen
 """What is copied of the workflow, beside configuration and plugins."""
 RUN_FILES = {cards.WEIGHTS_NAME: "weights", cards.CARD_NAME: "card"}
 RUN_FILES |= {cards.HISTORY_NAME: "training history", cards.METRICS_NAME: "metrics"}
+RUN_FILES |= {"selection.json": "chosen epoch and thresholds", "sections.tsv": "calls of sections"}
 FOLDERS = {
     "raw": "simulated images and labels",
     "images": "images as networks see them",
@@ -36,6 +37,8 @@ FOLDERS = {
     "bands": "chosen bands",
     "stains": "stain-normalized images",
     "patches": "indices of windows",
+    "tissue": "tissue of slides",
+    "sections": "sections of slides",
 }
 """Folders of a study that are named as a whole."""
 RUN_TERMS = "https://w3id.org/ro/terms/workflow-run/context"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tables of called sections: rates with intervals by patient, chosen thresholds, tests, published values."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ def test_unlabelled_sections_and_failed_slides_do_not_count_and_are_told(tmp_pat
         "section_metrics", inputs(record(tmp_path, "u", sections(numbered(2, 0, 0, 2) | more)))
     )
     assert table.frame["n"].item() == 4
-    assert "Left out: 2 sections without a label and 1 slide that could not be read (broken)." in table.note
+    assert "Left out: 2 sections without a label." in table.note
+    assert "Left out: 1 slide that could not be read (broken)." in table.note
 
 
 def test_the_note_says_what_the_least_area_does(tmp_path):
@@ -116,3 +118,14 @@ def test_a_slide_that_failed_in_one_run_leaves_the_pair(tmp_path):
     assert table.frame[["n", "only_a", "only_b"]].iloc[0].tolist() == [1, 1, 0]
     with pytest.raises(ValueError, match="a test needs two runs"):
         tables.tabulate("section_tests", inputs(first))
+
+
+@pytest.mark.parametrize("kind", ["metrics", "by_group", "paired_tests", "section_tests"])
+def test_every_table_of_runs_counts_the_slides_that_could_not_be_read(tmp_path, kind):
+    frame = sections(numbered(2, 0, 0, 2) | {("broken", 0): "failed"})
+    records = [record(tmp_path, name, frame) for name in ("a", "b")]
+    records = [replace(one, metrics=one.metrics.assign(group="")) for one in records]
+    options = {"metrics": {"columns": ["section_accuracy"]}, "by_group": {"columns": ["section_accuracy"]}}
+    options |= {"paired_tests": {"metric": "section_accuracy"}, "section_tests": {}}
+    table = tables.tabulate(kind, inputs(*records), **options[kind])
+    assert "Left out: 1 slide that could not be read (broken)." in table.note

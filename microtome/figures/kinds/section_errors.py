@@ -13,7 +13,7 @@ from microtome.figures.parts.colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, 
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import SINGLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
-from microtome.tables.parts.published import UNREDUCED, heading
+from microtome.tables.parts.published import UNREDUCED, failed_sentence, heading
 from microtome.tables.parts.rows import Row, select_rows
 from microtome.tables.parts.section_calls import called, left_out
 
@@ -77,7 +77,8 @@ def draw(
     handles = [Patch(color=color, label=text) for text, color in ERRORS.values()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1.2)
     data = pd.concat(panels, ignore_index=True)
-    said = [_caption(inputs, ours, part, is_published=len(panels) > 1), left_out(found)]
+    caption = _caption(inputs, ours, part, is_published=len(panels) > 1)
+    said = [caption, left_out(found), *failed_sentence(inputs)]
     return FigureResult(figure, data, " ".join(filter(None, said)))
 
 

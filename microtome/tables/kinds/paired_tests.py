@@ -9,6 +9,7 @@ from microtome.metrics.summary import compare_all
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.numbers import ALL_CLASSES, metric_name, values_of
+from microtome.tables.parts.published import failed_sentence
 from microtome.tables.parts.rows import select_rows
 
 NEEDS = frozenset({"runs"})
@@ -66,5 +67,6 @@ def tabulate(
         Column("data", "Data", kind="text"),
     )
     name = metric_name(metric, class_name)
-    note = f"{name}. {NOTE.format(floor=2.0 / 2.0 ** int(found['n'].min()))}"
+    floor = 2.0 / 2.0 ** int(found["n"].min())
+    note = " ".join([f"{name}. {NOTE.format(floor=floor)}", *failed_sentence(inputs)])
     return Table(found, columns, title or f"Paired tests of {name}", note, inputs.data_kinds)

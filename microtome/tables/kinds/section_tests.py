@@ -11,6 +11,7 @@ from microtome.metrics.summary import holm
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA
+from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import select_rows
 from microtome.tables.parts.section_calls import KEY, Called, called, left_out
 
@@ -69,7 +70,7 @@ def tabulate(
     )
     frame = frame.assign(p_holm=holm(frame["p_value"].to_numpy()), data=" + ".join(inputs.data_kinds))
     has_seeds = any(len(one.seeds) > 1 for one in found)
-    note = " ".join(filter(None, (NOTE.format(seeds=SEEDS if has_seeds else ""), left_out(found))))
+    note = note_of(inputs, NOTE.format(seeds=SEEDS if has_seeds else ""), left_out(found))
     return Table(frame, COLUMNS, title, note, inputs.data_kinds)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from microtome.provenance.section_calls import failed_slides
 from microtome.tables.frame import SD_SUFFIX
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.rows import Row
@@ -69,8 +70,16 @@ def note_of(inputs: Inputs, *sentences: str, published: str = "") -> str:
     other = "The published values are of other images and must not be compared with ours."
     is_comparable = not published or set(inputs.data_kinds) == {"public"}
     rounded = f"Trained in bf16, where the paper's are in single precision: {', '.join(dict.fromkeys(half))}."
+    sentences = (*sentences, *failed_sentence(inputs))
     said = (*sentences, scale if scales else "", rounded if half else "", "" if is_comparable else other)
     return " ".join(sentence for sentence in said if sentence)
+
+
+def failed_sentence(inputs: Inputs) -> tuple[str, ...]:
+    """A sentence on the slides that could not be read, which no table of runs counts, if there are such."""
+    failed = failed_slides(record.folder for record in inputs.runs)
+    slides = f"{len(failed)} slide{'s' * (len(failed) != 1)}"
+    return (f"Left out: {slides} that could not be read ({', '.join(failed)}).",) if failed else ()
 
 
 def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from microtome.metrics import sections
 from microtome.provenance.runs import RunRecord
-from microtome.provenance.section_calls import DONE, FAILED, SECTIONS_NAME, UNLABELLED, read_sections
+from microtome.provenance.section_calls import DONE, SECTIONS_NAME, UNLABELLED, read_sections
 
 KEY = ["split", "sample", "section"]
 """What makes a section."""
@@ -23,13 +23,11 @@ class Called:
             `split`): those that are labelled and of slides that could be read.
         positive: The class that is called.
         unlabelled: Sections without a label, which do not count.
-        failed: Names of slides that could not be read, which do not count.
     """
 
     sections: pd.DataFrame
     positive: str
     unlabelled: int
-    failed: tuple[str, ...]
 
     @property
     def seeds(self) -> set[int]:
@@ -55,7 +53,7 @@ class Called:
     def without_area(self) -> "Called":
         """The same sections, called as soon as one pixel reaches the threshold, whatever the area."""
         call = self.sections["area"].gt(0).map({True: self.positive, False: ""})
-        return Called(self.sections.assign(call=call), self.positive, self.unlabelled, self.failed)
+        return Called(self.sections.assign(call=call), self.positive, self.unlabelled)
 
 
 def called(records: Sequence[RunRecord], positive: str, *, part: str) -> Called:
@@ -84,18 +82,10 @@ def called(records: Sequence[RunRecord], positive: str, *, part: str) -> Called:
         )
         raise ValueError(msg)
     unlabelled = frame[frame["status"] == UNLABELLED][KEY].drop_duplicates()
-    failed = tuple(dict.fromkeys(frame.loc[frame["status"] == FAILED, "sample"]))
-    return Called(done.reset_index(drop=True), positive, len(unlabelled), failed)
+    return Called(done.reset_index(drop=True), positive, len(unlabelled))
 
 
 def left_out(found: Sequence[Called]) -> str:
-    """A sentence on what does not count; empty where nothing is left out."""
-    failed = dict.fromkeys(name for one in found for name in one.failed)
-    unlabelled = max(one.unlabelled for one in found)
-    said = [f"{_several(unlabelled, 'section')} without a label"] * bool(unlabelled)
-    said += [f"{_several(len(failed), 'slide')} that could not be read ({', '.join(failed)})"] * bool(failed)
-    return f"Left out: {' and '.join(said)}." if said else ""
-
-
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    """A sentence on the sections that do not count; empty where all do."""
+    count = max(one.unlabelled for one in found)
+    return f"Left out: {count} section{'s' * (count != 1)} without a label." if count else ""
