@@ -89,7 +89,7 @@ class Workflow(Section):
     split: Text = option("main", "likewise: the split it was trained on")
     images: Text | None = option(
         None,
-        "`apply`, `evaluate_folder`: a folder of new images, of any format that the study reads",
+        "`apply`, `evaluate_folder`: a folder of new images of any format that the study reads, or one",
     )
     name: str | None = option(
         None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,7 @@ class Newcomers:
         damaged: Images whose header cannot be read, and the reason; they are samples all the same.
         faults: What images lack.
         wanted: What the run takes, in words.
+        own: Images that a modality reads, and compares with those of training itself.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -65,6 +66,7 @@ class Newcomers:
     damaged: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     wanted: str = "PNG, TIFF, JPEG, JPEG 2000 or BMP images"
+    own: frozenset[str] = frozenset()
 
     @property
     def files(self) -> list[str]:
@@ -86,6 +88,13 @@ class Newcomers:
             for one in self.samples
         ]
 
+    def of_size(self, mpp: float) -> Newcomers:
+        """The same with a pixel size in µm that was told; of several of `own`, of those that say none."""
+        kept = self.own if len(self.samples) > 1 else ()
+        told = [one.mpp if one.image in kept and one.mpp else mpp for one in self.samples]
+        samples = (replace(one, mpp=size) for one, size in zip(self.samples, told, strict=True))
+        return replace(self, samples=tuple(samples))
+
 
 def stamps(files: Iterable[str]) -> dict[str, object]:
     """Size in bytes and time of modification in ns of the files that are there.
@@ -106,16 +115,18 @@ def find_newcomers(
     """Look for the images of a folder; there are none where there is no such folder.
 
     Args:
-        folder: The folder.
+        folder: The folder, or one of its files, which is then looked at alone.
         study: The study of the run.
         runs: The trained runs that are to see the images.
         is_rendered: Whether the pictures of training were made from other files.
     """
     listed = [path for path in sorted(folder.iterdir()) if not is_hidden(path)] if folder.is_dir() else []
+    listed = [folder] if folder.is_file() else listed
     files = [path for path in listed if path.is_file()]
     found = [take(files, study, runs, is_rendered=is_rendered) for take in modalities.ask("take_files")]
     taken: dict[Path, Mapping[str, str]] = {path: more for one in found for path, more in one.samples.items()}
     belonging = {path for one in found for path in one.belonging}
+    sizes = {path: mpp for one in found for path, mpp in one.mpp.items()}
     is_pictured = all(one.takes_pictures for one in found)
     notes = [(f"{path.name}/", "a folder; apply the run to it by itself") for path in listed if path.is_dir()]
     notes += [(path.name, "a link to a file that is not there") for path in listed if not path.exists()]
@@ -127,13 +138,15 @@ def find_newcomers(
     samples: list[Sample] = []
     damaged = {name: why for one in found for name, why in one.damaged.items()}
     for path in sorted(taken):
-        pages, mpp, wrong = ((None,), None, "") if taken[path] else _look(path)
+        is_read = bool(taken[path]) or path in sizes
+        pages, mpp, wrong = ((None,), sizes.get(path), "") if is_read else _look(path)
         damaged |= {path.name: wrong} if wrong else {}
         samples += _samples(path, taken[path], pages, mpp)
         notes += [(path.name, f"{len(pages)} pages, each of them an image")] if len(pages) > 1 else []
     faults = (*(fault for one in found for fault in one.faults), *unfit_faults("images", sorted(taken)))
     wanted = next((one.wanted for one in found if one.wanted), Newcomers.wanted)
-    return Newcomers(tuple(samples), tuple(notes), damaged, faults, wanted)
+    own = frozenset(path.as_posix() for path in sizes)
+    return Newcomers(tuple(samples), tuple(notes), damaged, faults, wanted, own)
 
 
 def unfit_faults(option: str, files: Iterable[Path]) -> Iterator[Fault]:
@@ -188,7 +201,7 @@ def unlike(found: Newcomers, expected: Expected, *, mpp: float | None = None) ->
         mpp: Their pixel size, µm, whatever the files say.
     """
     wrong: dict[tuple[str, str, str], list[str]] = {}
-    for one in found.samples:
+    for one in (each for each in found.samples if each.image not in found.own):
         name = Path(one.image).name
         if expected.modality in PICTURED and not one.more and name not in found.damaged:
             for what, trained in _unlike_values(header_of(one.image), expected):
@@ -219,7 +232,11 @@ def _unlike_depths(found: Newcomers, expected: Expected) -> Iterator[Fault]:
     from microtome.io import depth
 
     of_type: dict[str, list[Sample]] = {}
-    pictures = (one for one in found.samples if not one.more and Path(one.image).name not in found.damaged)
+    pictures = (
+        one
+        for one in found.samples
+        if not one.more and one.image not in found.own and Path(one.image).name not in found.damaged
+    )
     for one in pictures if expected.dtype and expected.modality in PICTURED else ():
         header = header_of(one.image)
         if header.dtype != expected.dtype and header.height * header.width <= MOST_LOOKED_AT:

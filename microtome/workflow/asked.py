@@ -102,6 +102,10 @@ def ask(
         newcomers = _newcomers(workflow, found)
         labels = pair_labels(newcomers.samples, Path(workflow.labels)) if workflow.labels else {}
         faults += _image_faults(workflow.images, newcomers)
+        if found:
+            with remembered(HEADERS):
+                looks = modalities.ask("check_new_images")
+                faults += [one for look in looks for one in look(found.plan.study, newcomers.samples)]
         expected = packed.expected if packed else found and _expected(found, at)
         faults += _unlike_faults(workflow, newcomers, expected) if expected else []
     if "labels" in needed and newcomers.samples:
@@ -164,9 +168,7 @@ def _newcomers(workflow: Workflow, found: Asked | None) -> Newcomers:
     with remembered(HEADERS):
         rendered = found.is_rendered if found else False
         newcomers = find_newcomers(Path(workflow.images), plan and plan.study, runs, is_rendered=rendered)
-    if not workflow.mpp:
-        return newcomers
-    return replace(newcomers, samples=tuple(replace(one, mpp=workflow.mpp) for one in newcomers.samples))
+    return newcomers.of_size(workflow.mpp) if workflow.mpp else newcomers
 
 
 def _expected(found: Asked, at: Layout | None) -> Expected:
@@ -222,7 +224,8 @@ def _before(table: Path, column: str, folder: str) -> str:
     with table.open(encoding="utf-8") as lines:
         first = next(csv.DictReader(lines, delimiter="\t"), {})
     other = Path(first.get(column, "")).parent
-    return "" if other.resolve() == Path(folder).resolve() else other.as_posix()
+    given = Path(folder).resolve()
+    return "" if other.resolve() in (given, given.parent if given.is_file() else given) else other.as_posix()
 
 
 def _unlike_faults(workflow: Workflow, newcomers: Newcomers, expected: Expected) -> list[Fault]:
@@ -322,8 +325,8 @@ def _image_faults(folder: str | None, found: Newcomers) -> list[Fault]:
     if found.samples:
         return [*same_names(found.samples), *found.faults]
     others = [name for name, _ in found.notes]
-    holds = f", which holds {listing(others)}" if others else ""
-    expected = f"a folder with {found.wanted}"
+    holds = f", which holds {listing(others)}" if others and Path(str(folder)).is_dir() else ""
+    expected = f"a folder with {found.wanted}, or one such file"
     return [*found.faults, Fault("--config images", f"{_quoted(folder)}{holds}", expected)]
 
 

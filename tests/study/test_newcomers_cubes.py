@@ -15,7 +15,7 @@ CUBE = np.zeros((3, 4, 5), np.uint16)
 
 
 def found_in(folder: Path, *views: str, calibrated: bool = False, is_rendered: bool = False) -> Newcomers:
-    study = SimpleNamespace(cubes=SimpleNamespace(calibrated=calibrated))
+    study = SimpleNamespace(cubes=SimpleNamespace(calibrated=calibrated), slides=None)
     runs = [SimpleNamespace(view=view) for view in views]
     return find_newcomers(folder, study, runs, is_rendered=is_rendered)
 

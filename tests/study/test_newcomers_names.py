@@ -2,7 +2,6 @@
 """Names of files in folders that a trained run is applied to, and pages that are pictures."""
 
 import unicodedata
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import tifffile
 from PIL import Image
 
 from microtome.study import newcomers
+from microtome.study.modalities import Taken
 from microtome.study.newcomers import find_newcomers
 from microtome.study.sample import Sample
 from microtome.workflow.asked import pair_labels
@@ -17,7 +17,7 @@ from microtome.workflow.asked import pair_labels
 
 @pytest.fixture
 def found(tmp_path, monkeypatch):
-    taken = SimpleNamespace(samples={}, belonging=(), takes_pictures=True, faults=(), damaged={}, wanted="")
+    taken = Taken()
     monkeypatch.setattr(
         newcomers.modalities, "ask", lambda name: [lambda *_, **__: taken] * (name == "take_files")
     )

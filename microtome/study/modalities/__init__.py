@@ -30,6 +30,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `replaces(study) -> frozenset[str]`: the rules in whose place it has rules of its own for the study.
 * `take_files(files, study, runs, is_rendered) -> Taken`: which files of a folder are images of its, where
   trained runs are applied to new images; `is_rendered`: whether the pictures of training were made from them.
+* `check_new_images(study, samples)`: faults of these images, when it is known what they are.
 * `is_rendered(plan) -> bool`: whether the pictures of a study are made from other files of its.
 """
 
@@ -71,6 +72,8 @@ class Taken:
         faults: What images lack.
         wanted: What the runs take, in words, where they take no plain images.
         damaged: Names of files whose header cannot be read, and the reason.
+        mpp: Of images whose headers it has read itself, the pixel size in µm that they say, or None; the
+            headers of other images are read as those of pictures.
     """
 
     samples: Mapping[Path, Mapping[str, str]] = field(default_factory=dict)
@@ -79,6 +82,7 @@ class Taken:
     faults: Collection[Fault] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
     wanted: str = ""
+    mpp: Mapping[Path, float | None] = field(default_factory=dict)
 
 
 def ask(function: str) -> Iterator[Callable[..., Any]]:
