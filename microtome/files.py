@@ -166,12 +166,16 @@ def _remove(folder: Path) -> None:
 
 
 def merge_folder(source: Path, target: Path) -> None:
-    """Move every file below a folder to the same place below another on the same disk."""
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(place)
+    """Move every file below a folder to the same place below another on the same disk.
+
+    A folder that is not there yet is moved as a whole, so that it is never there in part.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.is_dir() and (target / path.name).is_dir():
+            merge_folder(path, target / path.name)
+        else:
+            path.replace(target / path.name)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ rule apply_run:
         images=new_files,
         weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
         calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
+        selections=lambda wildcards: applied_files(wildcards, "selection.json"),
         stains=applied_stains,
         bands=applied_bands,
     output:
@@ -95,6 +96,7 @@ rule export_run:
         weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
         cards=lambda wildcards: applied_files(wildcards, "card.json"),
         calibrations=lambda wildcards: applied_files(wildcards, "calibration.json"),
+        selections=lambda wildcards: applied_files(wildcards, "selection.json"),
         stains=applied_stains,
         bands=applied_bands,
         metrics=at.run("metrics.tsv"),

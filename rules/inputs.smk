@@ -79,14 +79,18 @@ def new_labels(wildcards):
 
 
 def applied_files(wildcards, name):
-    """A file of each run whose maps `apply` needs; calibrations only of calibrated runs."""
+    """A file of each run whose maps `apply` needs; those that not all runs have, of those that have them."""
     found = plan(wildcards)
+    has = {
+        "calibration.json": lambda run: run.kind == "calibrated",
+        "selection.json": lambda run: run.calls is not None,
+    }
     return [
         at.run(name).format(
             study=wildcards.study, split=wildcards.split, run=run, seed=seed
         )
         for run, seed in found.trained(wildcards.run, int(wildcards.seed))
-        if name != "calibration.json" or found.study.runs[run].kind == "calibrated"
+        if name not in has or has[name](found.study.runs[run])
     ]
 
 

@@ -3,9 +3,10 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ import pandas as pd
 import torch
 
 from microtome.devices import repeatable
-from microtome.files import finished_folder, merge_folder
+from microtome.files import (
+    PARTIAL,
+    digest_of_options,
+    finished_folder,
+    merge_folder,
+    resumable_folder,
+    sha256_of_file,
+)
 from microtome.io import images, views
 from microtome.io.depth import as_dtype, is_darker
 from microtome.io.errors import ImageError
@@ -28,6 +36,8 @@ from microtome.stages.objects import export_objects
 from microtome.stages.predict import predict_folder, ready_model
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
+from microtome.stages.slides.apply import SlideApplier, ready_applier
+from microtome.stages.slides.select import SELECTION_NAME
 from microtome.stages.stain import normalize_batch
 from microtome.stages.stain_targets import name_of_stain
 from microtome.training.step_errors import HOST_MEMORY
@@ -36,6 +46,8 @@ from microtome.workflow.job import remedy
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 Row = Mapping[str, Any]
+ApplyOne = Callable[[Row, Path], dict[str, Any]]
+"""Does the image of a row in a scratch folder, whose `out` are its results; what was found in it."""
 
 PER_IMAGE = (ValueError, OSError, MemoryError, torch.OutOfMemoryError)
 """Errors of one image."""
@@ -99,6 +111,7 @@ def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, 
             `predictions/`, `segmentations/` and, of ensembles that say where they doubt,
             `uncertainty/`, one OME-TIFF an image each; `stains/{name}/` where stains are normalized; of runs
             that separate objects `objects/`, GeoJSON and a table an image; and `summary.tsv`, a row an image.
+            Of slides a folder each (`stages.slides.apply`), in place of these folders.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
 
@@ -109,26 +122,43 @@ def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, 
     Raises:
         OSError: The disk is full, or cannot be written to; other errors of an image stand in its row.
     """
-    with repeatable(threads), finished_folder(folder) as partial:
-        models = [
-            ready_model(member["predict"], place / WEIGHTS_NAME, device=device)
-            for member, place in zip(options["members"], trained.members, strict=True)
-        ]
-        rows = [_attempted(options, row, trained, models, partial) for row in options["samples"]]
+    with repeatable(threads), _begun(options, trained, folder) as filled:
+        apply_one = _ready(options, trained, device)
+        rows = [_attempted(row, apply_one, filled) for row in options["samples"]]
         table = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole where an image has none
-        table.to_csv(partial / SUMMARY, sep="\t", index=False)
+        table.to_csv(filled / SUMMARY, sep="\t", index=False)
     return table
 
 
-def _attempted(
-    options: Options, row: Row, trained: Trained, models: Sequence[torch.nn.Module], folder: Path
-) -> dict[str, Any]:
+def _begun(options: Options, trained: Trained, folder: Path) -> AbstractContextManager[Path]:
+    """The folder to fill; slides, which take long, are gone on with after a kill."""
+    if "slides" not in options:
+        return finished_folder(folder)
+    files = [place / name for place in trained.members for name in (WEIGHTS_NAME, SELECTION_NAME)]
+    return resumable_folder(folder, digest_of_options([options, *map(sha256_of_file, files)]))
+
+
+def _ready(options: Options, trained: Trained, device: str) -> ApplyOne:
+    """The trained runs, ready for one image after another."""
+    if "slides" in options:
+        return ready_applier(options, trained.members[0], device=device)
+    models = [
+        ready_model(member["predict"], place / WEIGHTS_NAME, device=device)
+        for member, place in zip(options["members"], trained.members, strict=True)
+    ]
+    return partial(_applied, options, trained, models)
+
+
+def _attempted(row: Row, apply_one: ApplyOne, folder: Path) -> dict[str, Any]:
     """Do one image, in a folder of its own that joins the others when it is done; its row of the summary."""
     about = {"image": row["image"], "sample": row["sample"], "page": row["page"]}
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as name:
+    before = apply_one.before(row, folder) if isinstance(apply_one, SlideApplier) else None
+    if before is not None:
+        return about | {"status": DONE, "message": ""} | before
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".{row['sample']}.{PARTIAL}-") as name:
         scratch = Path(name)
         try:
-            found = _applied(options, row, trained, models, scratch)
+            found = apply_one(row, scratch)
         except (*PER_IMAGE, RuntimeError) as error:
             is_of_image = isinstance(error, PER_IMAGE) or _lacks_memory(error)
             if remedy(error) or not is_of_image:
@@ -153,7 +183,7 @@ def _lacks_memory(error: Exception) -> bool:
 
 
 def _applied(
-    options: Options, row: Row, trained: Trained, models: Sequence[torch.nn.Module], scratch: Path
+    options: Options, trained: Trained, models: Sequence[torch.nn.Module], row: Row, scratch: Path
 ) -> dict[str, Any]:
     """Do one image; what was found in it."""
     out = scratch / "out"

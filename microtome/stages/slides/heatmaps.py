@@ -118,6 +118,11 @@ class Layout:
         return map_size(self.source, self.reduction)
 
     @property
+    def scale(self) -> tuple[float, float]:
+        """Slide pixels in a pixel of the map, along rows and columns."""
+        return self.source.scale[0] * self.reduction, self.source.scale[1] * self.reduction
+
+    @property
     def mpp(self) -> tuple[float, float]:
         """µm of a pixel of the map, along rows and columns."""
         return self.source.mpp[0] * self.reduction, self.source.mpp[1] * self.reduction

@@ -13,7 +13,7 @@ from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.modalities import stains
 from microtome.study.plan import StudyPlan
-from microtome.workflow.states import runs, state_of
+from microtome.workflow.states import runs, slides, state_of
 from microtome.workflow.states.data import target_options
 from microtome.workflow.states.stains import stain_options
 
@@ -45,6 +45,7 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = (), *, files: Files
     options |= {"classes": plan.classes, "objects": json.loads(export_objects(plan, run))["options"]}
     if plan.study.cubes:
         options["cubes"] = plan.study.cubes.model_dump(exclude={"bands"})
+    options |= slides.applied(plan, run) if plan.study.slides else {}
     options |= {"files": files} if files else {}
     doubt = {"uncertainty": runs.activation(plan, run)} if asked.uncertainty else {}
     return state_of("apply_run", options | doubt, sorted({runs.network_module(one) for one, _, _ in trained}))

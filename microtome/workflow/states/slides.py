@@ -110,6 +110,12 @@ def evaluate_slides(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     return state_of("evaluate_slides", options, measuring(plan))
 
 
+def applied(plan: StudyPlan, run: str) -> dict[str, Any]:
+    """What applying a run to new slides depends on beside its network."""
+    slides = plan.study.slides.model_dump(mode="json", include=READ | {"tissue", "sections"})
+    return {"slides": slides, "calls": _calls(plan, run, {"class", "connectivity"})}
+
+
 def _predicted(plan: StudyPlan, run: str) -> dict[str, Any]:
     """What maps and areas depend on."""
     return predict_options(plan, plan.study.runs[run]) | {"calls": _calls(plan, run, FOUND)}
