@@ -17,4 +17,5 @@ with (
     unpacked(options, archive[0], folder) if archive else nullcontext(files) as trained,
 ):
     device, threads = snakemake.config.get("device", "auto"), snakemake.threads
-    apply_run(options, trained, folder, device=device, threads=threads)
+    readers = snakemake.config.get("threads", {}).get("read", 1)
+    apply_run(options, trained, folder, device=device, threads=threads, readers=readers)

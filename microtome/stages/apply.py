@@ -101,7 +101,9 @@ def unpacked(options: Options, archive: Path, beside: Path) -> Iterator[Trained]
         )
 
 
-def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, threads: int) -> pd.DataFrame:
+def apply_run(
+    options: Options, trained: Trained, folder: Path, *, device: str, threads: int, readers: int = 1
+) -> pd.DataFrame:
     """Predict and segment images that the study does not know.
 
     Args:
@@ -114,6 +116,7 @@ def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, 
             Of slides a folder each (`stages.slides.apply`), in place of these folders.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
+        readers: Threads that decode slides.
 
     Returns:
         The summary: image, sample, page, `status` (`done` or `failed`), message, and what was found: the
@@ -123,7 +126,7 @@ def apply_run(options: Options, trained: Trained, folder: Path, *, device: str, 
         OSError: The disk is full, or cannot be written to; other errors of an image stand in its row.
     """
     with repeatable(threads), _begun(options, trained, folder) as filled:
-        apply_one = _ready(options, trained, device)
+        apply_one = _ready(options, trained, device, readers)
         rows = [_attempted(row, apply_one, filled) for row in options["samples"]]
         table = pd.DataFrame(rows, dtype=object)  # whole numbers stay whole where an image has none
         table.to_csv(filled / SUMMARY, sep="\t", index=False)
@@ -138,10 +141,10 @@ def _begun(options: Options, trained: Trained, folder: Path) -> AbstractContextM
     return resumable_folder(folder, digest_of_options([options, *map(sha256_of_file, files)]))
 
 
-def _ready(options: Options, trained: Trained, device: str) -> ApplyOne:
+def _ready(options: Options, trained: Trained, device: str, readers: int) -> ApplyOne:
     """The trained runs, ready for one image after another."""
     if "slides" in options:
-        return ready_applier(options, trained.members[0], device=device)
+        return ready_applier(options, trained.members[0], device=device, readers=readers)
     models = [
         ready_model(member["predict"], place / WEIGHTS_NAME, device=device)
         for member, place in zip(options["members"], trained.members, strict=True)
