@@ -1,71 +1,154 @@
 # SPDX-License-Identifier: MIT
-"""Slides against OpenSlide, and against area averages computed by brute force."""
+"""Slides against OpenSlide, tifffile, and area averages computed by brute force."""
 
 import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import openslide
+import tifffile
 from numpy.typing import NDArray
-from pytest import fixture, mark, skip
+from pytest import approx, fixture, mark, skip
 
 from microtome.io import images, slides
+from tests.slides.oracle import area_average, openslide_level
+from tests.slides.written import FORMATS, phantom, write
 
-NAMES = {"CMU-1-Small-Region.svs": 0.499, "TCGA-CR-7395-01A-01-TS1.svs": 0.25}
+REAL = {"CMU-1-Small-Region.svs": 0.499, "TCGA-CR-7395-01A-01-TS1.svs": 0.25}
+Slide = tuple[Path, float]
 
 
-@fixture(params=sorted(NAMES))
-def slide(request) -> tuple[Path, float]:
-    """A real slide and its pixel size."""
-    root = os.environ.get("MICROTOME_DATA")
-    if not root:
+def real(name: str) -> Path:
+    """A real slide."""
+    if not os.environ.get("MICROTOME_DATA"):
         skip("MICROTOME_DATA is not set: no real slides")
-    return Path(root) / "wsi_small" / request.param, NAMES[request.param]
+    return Path(os.environ["MICROTOME_DATA"]) / "wsi_small" / name
 
 
-def _level(path: Path, level: int) -> NDArray[np.uint8]:
-    with openslide.OpenSlide(path) as opened:
-        return np.asarray(opened.read_region((0, 0), level, opened.level_dimensions[level]))[..., :3]
+@fixture(params=[*REAL, *FORMATS])
+def slide(request, tmp_path_factory) -> Slide:
+    """Each slide and its pixel size."""
+    if request.param in REAL:
+        return real(request.param), REAL[request.param]
+    return made(request.param, tmp_path_factory)
 
 
-def _overlaps(count: int, step: float, length: int) -> NDArray[np.float64]:
-    """What part of each of `length` pixels lies under each of `count` larger ones."""
-    edges, pixels = np.arange(count + 1) * step, np.arange(length)
-    low, high = np.maximum(edges[:-1, None], pixels), np.minimum(edges[1:, None], pixels + 1)
-    return np.clip(high - low, 0, None) / step
+@fixture(params=FORMATS)
+def small(request, tmp_path_factory) -> Slide:
+    """Each slide that is made here."""
+    return made(request.param, tmp_path_factory)
 
 
-def test_native_levels_equal_openslide(slide: tuple[Path, float]) -> None:
+def made(kind: str, folders) -> Slide:
+    """The phantom as a slide of a kind."""
+    folder = folders.getbasetemp() / f"{kind}-slide"
+    if not folder.exists():
+        write(kind, folder, phantom()[0], 1.0)
+    (path,) = [*folder.glob("level-0.*"), *folder.glob("slide.*")]
+    return path, 1.0
+
+
+def opened(slide: Slide, mpp: float, **options) -> slides.SlideSource:
+    """A slide at a pixel size."""
+    return slides.SlideSource(slides.describe(slide[0], mpp=mpp, slide_mpp=slide[1], **options))
+
+
+def whole(source: slides.SlideSource) -> NDArray[np.uint8]:
+    """All pixels, (H, W, 3)."""
+    return np.moveaxis(source.read(0, 0, *source.shape[1:]), 0, -1)
+
+
+def level_of(path: Path, level: int) -> NDArray[np.uint8]:
+    """All pixels of a level, as a library that is not ours has them."""
+    if path.name.endswith(".ome.tif"):
+        with tifffile.TiffFile(path) as file:
+            return file.series[0].levels[level].asarray()
+    return openslide_level(path, level)
+
+
+def test_native_levels_equal_openslide(slide: Slide) -> None:
     path, mpp = slide
-    for level in range(len(slides.header(path).levels)):
-        source = slides.SlideSource(slides.describe(path, mpp=mpp * 2**level, slide_mpp=mpp))
+    sizes = slides.header(path).levels
+    for level, (height, _) in enumerate(sizes):
+        source = opened(slide, mpp * round(sizes[0][0] / height))
         assert source.reference.level == level
-        assert np.array_equal(np.moveaxis(source.read(0, 0, *source.shape[1:]), 0, -1), _level(path, level))
+        assert np.array_equal(whole(source), level_of(path, level))
 
 
-def test_between_levels_the_area_is_averaged(slide: tuple[Path, float]) -> None:
-    path, mpp = slide
-    source = slides.SlideSource(slides.describe(path, mpp=1.0, slide_mpp=mpp))
+@mark.parametrize("scale", [1.5, 2.004, 5.3])
+def test_between_levels_the_area_is_averaged(small: Slide, scale: float) -> None:
+    path, mpp = small
+    source = opened(small, mpp * scale, tolerance=0.0)
+    level, sizes = source.reference.level, source.reference.levels
+    step = scale / round(sizes[0][0] / sizes[level][0])
+    assert step >= 1
+    expected = area_average(level_of(path, level), (step, step))
+    assert whole(source).shape == expected.shape
+    assert np.abs(whole(source) - expected).max() <= 1
+    assert source.mpp == (mpp * scale, mpp * scale)
+    assert source.scale == approx((scale, scale))
+
+
+@mark.parametrize("name", REAL)
+def test_real_slides_at_one_micrometre(name: str) -> None:
+    source = opened((real(name), REAL[name]), 1.0)
     level = source.reference.level
-    pixels, step = _level(path, level).astype(np.float64), 1.0 / mpp / 2**level
-    assert step > 1
-    height, width = (int(length / step) for length in pixels.shape[:2])
-    rows, columns = _overlaps(height, step, len(pixels)), _overlaps(width, step, pixels.shape[1])
-    expected = np.einsum("xw,ywc->yxc", columns, np.tensordot(rows, pixels, 1), optimize=True)
-    found = np.moveaxis(source.read(0, 0, *source.shape[1:]), 0, -1)
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() <= 1
+    step = 1.0 / REAL[name] / 2**level
+    expected = area_average(level_of(real(name), level), (step, step))
+    assert np.abs(whole(source) - expected).max() <= 1
+    assert expected.shape == {"CMU": (1480, 1107, 3), "TCG": (891, 1110, 3)}[name[:3]]
 
 
-@mark.parametrize("mpp", [0.5, 1.0, 1.7])
-def test_a_place_has_one_value(slide: tuple[Path, float], mpp: float, tmp_path: Path) -> None:
+@mark.parametrize("scale", [1.0, 2.0, 2.004, 3.7])
+@mark.parametrize("decode", ["exact", "half"])
+def test_a_place_has_one_value(slide: Slide, scale: float, decode: str, tmp_path: Path) -> None:
     path, own = slide
-    slides.describe(path, mpp=mpp, slide_mpp=own).write(tmp_path / "a.slide")
-    source = images.open_source(tmp_path / "a.slide")
+    slides.describe(path, mpp=own * scale, slide_mpp=own, decode=decode).write(tmp_path / "a.slide")
+    source = images.open_source(tmp_path / "a.slide", cache_bytes=2**20)
     height, width = source.shape[1:]
-    whole = source.read(0, 0, height, width)
+    everything = images.open_source(tmp_path / "a.slide").read(0, 0, height, width)
     generator = np.random.default_rng(0)
-    for _ in range(20):
-        h, w = generator.integers(1, 400, 2)
+
+    def agrees(_: int) -> bool:
+        h, w = generator.integers(1, 300, 2)
         y, x = generator.integers(0, height - h + 1), generator.integers(0, width - w + 1)
-        assert np.array_equal(source.read(y, x, h, w), whole[:, y : y + h, x : x + w])
+        return np.array_equal(source.read(y, x, h, w), everything[:, y : y + h, x : x + w])
+
+    assert all(map(agrees, range(10)))
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(agrees, range(8)))
+
+
+def test_half_size_tiles_differ_by_less_than_a_grey_level(slide: Slide) -> None:
+    path, mpp = slide
+    sizes = slides.header(path).levels
+    factor = next((n for n in (2, 4, 8) if n not in {round(sizes[0][0] / height) for height, _ in sizes}), 2)
+    exact, half = (whole(opened(slide, mpp * factor, decode=decode)) for decode in ("exact", "half"))
+    assert exact.shape == half.shape
+    assert np.abs(exact.astype(int) - half).mean() <= 1
+    by_openslide = path.suffix in (".scn", ".dcm") or "TCGA" in path.name  # which is of JPEG 2000
+    assert np.array_equal(exact, half) == by_openslide
+
+
+def test_references_come_back_as_they_were(slide: Slide, tmp_path: Path) -> None:
+    source = opened(slide, slide[1] * 2.3)
+    source.reference.write(tmp_path / "a.slide")
+    assert slides.read_reference(tmp_path / "a.slide") == source.reference
+    found = images.header(tmp_path / "a.slide")
+    assert (found.channels, found.height, found.width) == source.shape
+    assert found.mpp == approx(slide[1] * 2.3)
+    copy = pickle.loads(pickle.dumps(images.open_source(tmp_path / "a.slide")))
+    assert np.array_equal(copy.read(5, 6, 30, 40), source.read(5, 6, 30, 40))
+    assert np.array_equal(images.read(tmp_path / "a.slide"), whole(source))
+
+
+def test_at_is_the_same_slide_from_the_level_that_suits(small: Slide) -> None:
+    path, mpp = small
+    coarse = opened(small, mpp).at(mpp * 8)
+    assert coarse.reference.bounds == opened(small, mpp).reference.bounds
+    factors = [round(slides.header(path).levels[0][0] / height) for height, _ in coarse.reference.levels]
+    step = 8 / factors[coarse.reference.level]
+    assert coarse.reference.level == max(level for level, factor in enumerate(factors) if factor <= 8)
+    expected = area_average(level_of(path, coarse.reference.level), (step, step))
+    assert np.abs(whole(coarse) - expected).max() <= 1

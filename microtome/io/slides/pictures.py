@@ -79,10 +79,12 @@ def stored_type(path: Path, vendor: str) -> tuple[str, int]:
     if vendor not in TIFF_VENDORS:
         return "uint8", RGB
     try:
-        with tifffile.TiffFile(path, _multifile=False) as file:
-            tiled = [page for page in file.pages if page.is_tiled]
-            _check_extents(path, tiled, file.filehandle.size)
-            key = max(tiled, key=lambda page: page.imagewidth * page.imagelength)
+        with tiff.open_checked(path) as file:
+            pages = [page.aspage() for page in file.pages]
+            _check_extents(path, pages, file.filehandle.size)
+            key = max(
+                (page for page in pages if page.is_tiled), key=lambda page: page.imagewidth * page.imagelength
+            )
             dtype = "unknown" if key.dtype is None else key.dtype.name
             return dtype, key.samplesperpixel - len(set(key.extrasamples) & ALPHA_SAMPLES)
     except tiff.DAMAGE as error:
@@ -92,7 +94,7 @@ def stored_type(path: Path, vendor: str) -> tuple[str, int]:
 
 
 def _check_extents(path: Path, pages: Sequence[tifffile.TiffPage], size: int) -> None:
-    """Refuse a file that ends before its tiles do."""
+    """Refuse a file that ends before its tiles do, or the strips of its thumbnail."""
     for page in pages:
         starts, counts = np.asarray(page.dataoffsets), np.asarray(page.databytecounts)
         end = int((starts + counts).max(initial=0))
