@@ -178,7 +178,7 @@ def test_a_slide_without_a_pixel_size_asks_for_it(tmp_path: Path) -> None:
 def test_a_slide_that_is_too_coarse_is_refused(tmp_path: Path) -> None:
     path = tiff(tmp_path / "a.tif", SMALL, photometric="rgb")
     assert opened(path, 0.6, slide_mpp=1.0).shape == (3, 853, 1280)
-    with raises(ImageError, match="pixels of 1 µm.*expected pixels of at most 0.8 µm"):
+    with raises(ImageError, match=r"pixels of 1 µm.*expected pixels of at most 0\.8 µm"):
         slides.describe(path, mpp=0.4, slide_mpp=1.0)
 
 
