@@ -34,7 +34,7 @@ def main() -> int:
             say(
                 f"{options.rounds} of {options.rounds} rounds; the workflow finished {finishes} times in them"
             )
-            _others(lab, Run(options.study, options.run))
+            _others(lab, _run(lab, options.study, options.run))
         except BrokenRecoveryError as error:
             say(f"failed: {error}\nThe workspace stays: {folder}")
             return 1
@@ -54,7 +54,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=30, help="kills at random moments")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_argument("--study", default=MINIATURE, help="whose demo is disturbed")
-    parser.add_argument("--run", default="dice", help="its run that the other scenarios disturb")
+    parser.add_argument("--run", help="its run that the other scenarios disturb; by default its first")
     parser.add_argument("--folder", type=Path, help="where the workspace goes")
     return parser.parse_args()
 
@@ -63,6 +63,12 @@ def _lab(folder: Path, study: str) -> Lab:
     workspace = make_workspace(folder / "workspace")
     workspace.write("config/config.yaml", f"scale: demo\nstudies: [{study}]\ndevice: cpu\n")
     return Lab(workspace, folder / "reference")
+
+
+def _run(lab: Lab, name: str, run: str | None) -> Run:
+    """The run that is disturbed; the first of a study is a trained one."""
+    study = lab.workspace.study(name)
+    return Run(name, run or next(iter(study["runs"])), on_slides="slides" in study)
 
 
 def _others(lab: Lab, run: Run) -> None:
@@ -74,6 +80,7 @@ def _others(lab: Lab, run: Run) -> None:
         scenarios.damaged_checkpoint,
         scenarios.other_checkpoint,
         scenarios.two_writers,
+        *([scenarios.slide_at_work] if run.on_slides else []),
     ):
         say(f"{scenario.__name__}: {scenario(lab, run)}")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import openslide
 import pandas as pd
 import tifffile
 from PIL import Image
@@ -18,7 +19,7 @@ MINUTES = "benchmarks"
 """Folder of the times that Snakemake takes; it writes them itself, and again if it was killed meanwhile."""
 WORKFLOW = ("reports", "workflow")
 """Folder of a report (`reports/a+b/workflow`) with the files of the workflow as the project has them."""
-UNFINISHED = ".partial-"
+UNFINISHED = (".partial-", ".unfinished-")
 
 
 def damaged(root: Path, *, settled: bool = False) -> list[str]:
@@ -37,7 +38,8 @@ def damaged(root: Path, *, settled: bool = False) -> list[str]:
 
 def leftovers(root: Path) -> list[str]:
     """Files and folders that were begun and neither finished nor deleted."""
-    return [str(path.relative_to(root)) for path in sorted(root.rglob(f".*{UNFINISHED}*"))]
+    found = sorted(path for mark in UNFINISHED for path in root.rglob(f".*{mark}*"))
+    return [str(path.relative_to(root)) for path in found]
 
 
 def _results(root: Path) -> Iterator[Path]:
@@ -116,10 +118,18 @@ def _zip(path: Path) -> None:
             raise ValueError(msg)
 
 
+def _slide(path: Path) -> None:
+    with openslide.OpenSlide(path) as slide:
+        slide.get_thumbnail((64, 64))
+
+
 CHECKS: dict[str, Callable[[Path], object]] = {
     ".safetensors": _tensors,
     ".tif": lambda path: tifffile.imread(path),
     ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
+    ".slide": lambda path: json.loads(path.read_text(encoding="utf-8")),
+    ".svs": _slide,
+    ".scn": _slide,
     ".geojson": lambda path: json.loads(path.read_text(encoding="utf-8")),
     ".tsv": _table,
     ".md": _lines,

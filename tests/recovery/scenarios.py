@@ -29,6 +29,10 @@ CHECKPOINT = "checkpoint.safetensors"
 TRAINED = ("model.safetensors", "history.tsv", "card.json")
 EVALUATED = ("calibration.json", "raw_predictions", "predictions", "segmentations", "metrics.tsv")
 """What is made of a trained run on the way to its metrics."""
+KEPT = ("kept", "checkpoint.kept", "candidates", "selection.json", *TRAINED)
+AREAS = "areas"
+CALLED = ("predictions", "calls", "sections.tsv", "metrics.tsv")
+"""The same of a run on slides."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,13 @@ class Run:
         study: Its study.
         name: Its name; it is trained on `main` with seed 0.
         evaluated: Whether it is evaluated as well.
+        on_slides: Whether it keeps epochs, one of which is chosen by the sections of slides.
     """
 
     study: str
     name: str
     evaluated: bool = True
+    on_slides: bool = False
 
     @property
     def folder(self) -> str:
@@ -58,11 +64,17 @@ class Run:
     @property
     def made(self) -> tuple[str, ...]:
         """What is made on the way from the patches."""
-        return (*TRAINED, *EVALUATED) if self.evaluated else TRAINED
+        trained, evaluated = (KEPT, CALLED) if self.on_slides else (TRAINED, EVALUATED)
+        return (*trained, *evaluated) if self.evaluated else trained
 
     @property
     def log(self) -> tuple[str, ...]:
-        return ("train", self.study, "main", self.name, "0")
+        return (self.rule, self.study, "main", self.name, "0")
+
+    @property
+    def rule(self) -> str:
+        """The rule that trains it."""
+        return "train_kept" if self.on_slides else "train"
 
 
 def cannot_mount() -> str:
@@ -175,6 +187,32 @@ def two_writers(lab: Lab, run: Run) -> str:
         _require("nothing left to do" in lab.log(*run.log), "what the first process had done was done again")
         lab.require_same()
     return "the second training waited for the first and took over its result"
+
+
+def slide_at_work(lab: Lab, run: Run) -> str:
+    """A prediction of several slides that is killed once the first of them is done."""
+    folder = lab.results / SCALE / run.folder / "predictions"
+    for name in CALLED:
+        clear(lab.results / SCALE / run.folder / name)
+    with no_process_left(lab):
+        workflow = lab.start(run.target)
+        script = workflow.script("predict_slides")
+        wait_until(lambda: _finished_slides(folder), "a finished slide", workflow)
+        script.suspend()
+        before = _finished_slides(folder)
+        script.kill()
+        workflow.end()
+        lab.finish(run.target)
+        after = {path.name: path.stat().st_mtime_ns for path in folder.glob(f"*/{AREAS}/*.tsv")}
+        _require(before.items() <= after.items(), "a finished slide was predicted again")
+        lab.require_same()
+    return f"the same command went on after {len(before)} of {len(after)} slides"
+
+
+def _finished_slides(folder: Path) -> dict[str, int]:
+    """The last file of each slide of predictions that were begun, and when it was written."""
+    done = folder.glob(f".*/{AREAS}/[!.]*.tsv")
+    return {path.name: path.stat().st_mtime_ns for path in done}
 
 
 def _forget(lab: Lab, run: Run) -> None:
