@@ -12,6 +12,7 @@ from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study import headers
 from microtome.study.load import load_plans
+from microtome.workflow.memory import held_bytes
 from tests.config.test_slides import STUDY
 from tests.slide_files import write_annotations, write_boxes, write_slide
 
@@ -117,6 +118,13 @@ def test_pixel_sizes_may_differ_by_calibration(folder):
     rows = good_rows()
     rows[3]["mpp"] = "0.52"
     assert faults_of(folder, rows) == []
+
+
+def test_memory_is_asked_for_by_the_pixels_that_networks_see(folder):
+    assert faults_of(folder, good_rows(), slides={"mpp": 1}) == []
+    (plan,) = load_plans(Workflow(studies=("bcc",), scale="local")).values()
+    of_slide = (SIDE // 2) ** 2
+    assert held_bytes(plan, "main", "one") == 2 * of_slide * (3 + 1)  # two with labels; RGB and a target
 
 
 def test_regions_are_looked_for(folder):
