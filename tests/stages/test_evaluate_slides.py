@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Measuring slides: heat-maps on pixels window by window, calls on sections, failed and unlabelled ones."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,6 +132,22 @@ def test_windows_count_as_the_whole_slide(factor, window):
     whole = (heat[rows][:, columns] / 255 >= 0.5).astype(np.uint8)
     found = count_pixels(ArraySource(truth), ArraySource(heat), TUMOR, factor=factor, window=window)
     pd.testing.assert_frame_equal(found, confusion_matrix(truth, whole, classes=list(CLASSES)))
+
+
+def test_no_window_grows_with_the_slide():
+    """A slide far wider than memory should be, of which every pixel is annotated in a corner alone."""
+    read = []
+
+    @dataclass(frozen=True)
+    class Wide:
+        shape: tuple[int, int, int]
+
+        def read(self, y, x, height, width):
+            read.append(height * width)
+            return np.full((1, height, width), 0 if (y, x) == (0, 0) else IGNORE, np.uint8)
+
+    found = count_pixels(Wide((1, 5000, 400_000)), Wide((1, 1250, 100_000)), TUMOR, factor=4)
+    assert found.to_numpy().sum() == max(read) == 2048**2
 
 
 def test_several_stored_classes_are_told_apart_by_the_largest():

@@ -21,6 +21,7 @@ from microtome.tables.parts.section_calls import Called, called, left_out
 NEEDS = frozenset({"runs", "calls"})
 PUBLISHED_OPTIONS = ("published",)
 F_BETA = "f_beta"
+DECIMALS = 3
 DEFAULT_RATES = ("accuracy", "sensitivity", "specificity", F_BETA)
 CHOSEN = {
     "threshold": Column("threshold", "Probability from", format=".2f"),
@@ -44,7 +45,7 @@ def tabulate(
     rates: Sequence[str] = DEFAULT_RATES,
     thresholds: bool = False,
     interval: bool = True,
-    decimals: int = 3,
+    accuracy_decimals: int = DECIMALS,
     published: str = "",
     published_rows: Sequence[str] = (),
     seed: int = 0,
@@ -61,7 +62,7 @@ def tabulate(
         thresholds: Whether to show the chosen threshold and least area, and to count in the note what the
             least area does.
         interval: Whether to add 95 % bootstrap intervals.
-        decimals: Of the rates.
+        accuracy_decimals: Of the accuracy, where runs differ in few sections of many.
         published: Published table to show beside.
         published_rows: Its rows, one for each run, where they are not called as the runs.
         seed: Seed of the bootstrap.
@@ -76,7 +77,7 @@ def tabulate(
     chosen = _rows(inputs, rows, published_rows)
     found = [called(row.records, inputs.calls[row.run]["class"], part=part) for row in chosen]
     betas = [float(inputs.calls[row.run]["beta"]) for row in chosen]
-    columns = [_column(rate, betas, decimals) for rate in rates]
+    columns = [_column(rate, betas, accuracy_decimals) for rate in rates]
     draws = {"seed": seed} if interval else None
     frame = pd.DataFrame(
         [
@@ -106,7 +107,7 @@ def _rows(
     return [Row(row.run, row.label, row.records, name) for row, name in zip(chosen, names, strict=True)]
 
 
-def _column(rate: str, betas: Sequence[float], decimals: int) -> Column:
+def _column(rate: str, betas: Sequence[float], accuracy_decimals: int) -> Column:
     """How a rate is printed; F-beta says its weight where the runs share one."""
     if rate not in DEFAULT_RATES and rate not in sections.RATES:
         known = dict.fromkeys((*DEFAULT_RATES, *sections.RATES))
@@ -114,6 +115,7 @@ def _column(rate: str, betas: Sequence[float], decimals: int) -> Column:
         raise ValueError(msg)
     weight = f"{betas[0]:g}" if len(set(betas)) == 1 else "β"
     label = f"F{weight}" if rate == F_BETA else rate.capitalize()
+    decimals = accuracy_decimals if rate == "accuracy" else DECIMALS
     return Column(rate, label, better="high", format=f".{decimals}f")
 
 
