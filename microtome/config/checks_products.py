@@ -76,6 +76,7 @@ OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
         "a run whose sampler is `lists`",
     ),
     "section_boxes": (lambda study: study.slides, "whole slides (`slides`)"),
+    "every_slide": (lambda study: study.slides, "whole slides (`slides`)"),
     "instances": (lambda study: study.targets.kind == "instances", "objects as targets (targets.kind)"),
 }
 """What a kind may need of the study."""

@@ -75,6 +75,7 @@ def make(
         groups=options.get("groups") or groups_of(runs),
         calls=options.get("calls", {}),
         samplers=options.get("samplers", {}),
+        regions=options.get("regions", {}),
         files=files,
         names=options.get("names", {}),
     )

@@ -26,6 +26,7 @@ class Inputs:
         colors: Colour (``#rrggbb``) by class, where the study gives them.
         groups: Group (organ, clinic) by sample.
         calls: Options of calling sections (`config.modalities.slides`), by run, of runs that do.
+        regions: Names in annotations by region, in order, where a study has regions of annotated slides.
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
         names: What tables and figures call a method, by what it is (``loss``, ``network``, ``encoder``,
             ``stain``) and the name of its options.
@@ -43,6 +44,7 @@ class Inputs:
     groups: Mapping[str, str] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     samplers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    regions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     frame: pd.DataFrame | None = None

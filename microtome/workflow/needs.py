@@ -82,6 +82,10 @@ class Shown:
         chosen = self.plan.labelled(batches) if folder in ("targets", "patches") else batches
         return [f"{folder}/{batch}" for batch in chosen]
 
+    def of_every_slide(self, folder: str) -> list[str]:
+        """A folder of each batch of slides."""
+        return [f"{folder}/{batch}" for batch in self.plan.batches]
+
 
 def _splits(shown: Shown) -> list[str]:
     """The tables of all splits."""
@@ -114,6 +118,9 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     "slides": {
         name: partial(Shown.of_slides, folder=name) for name in ("images", "tissue", "sections", "targets")
     },
+    "every_slide": {
+        name: partial(Shown.of_every_slide, folder=name) for name in ("images", "tissue", "sections")
+    },
     "patches": {"patches": lambda shown: [f"{path}.parquet" for path in shown.of_slides("patches")]},
     "calls": {"section_tables": lambda shown: shown.of_runs("sections.tsv")},
     "heat_maps": {"heat_maps": lambda shown: shown.of_runs("predictions/{batch}")},
@@ -121,7 +128,17 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     "history": {"histories": lambda shown: shown.of_runs("history.tsv")},
 } | {
     key: {}
-    for key in ("runs", "trained", "calibrated", "uncertainty", "instances", "groups", "method", "names")
+    for key in (
+        "runs",
+        "trained",
+        "calibrated",
+        "uncertainty",
+        "instances",
+        "groups",
+        "method",
+        "names",
+        "annotations",
+    )
 }
 """Need to the inputs of the rule, in the study's folder. Those without files ask something of runs or of the
 study (`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""

@@ -58,7 +58,7 @@ def choose_samples(
         able = [_first_of(inputs, able, group) for group in groups]
         return [inputs.sample(name) for name in able]
     if ranking is None:
-        able = _spread(inputs, able)
+        able = spread(inputs, able)
     return [inputs.sample(name) for name in able[:count]]
 
 
@@ -95,8 +95,8 @@ def data_sentence(data_kind: str) -> str:
     return DATA_SENTENCES[data_kind]
 
 
-def _spread(inputs: FigureInputs, names: Sequence[str]) -> list[str]:
-    """The first of each group, then the second of each, and so on."""
+def spread(inputs: FigureInputs, names: Sequence[str]) -> list[str]:
+    """Order samples so that the first of each group come first, then the second of each, and so on."""
     seen: dict[str, int] = {}
     turns = []
     for name in names:
