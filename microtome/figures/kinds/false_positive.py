@@ -22,7 +22,6 @@ SAMPLE_OPTIONS = ("sample",)
 SIDE = 500.0
 EIGHT = np.ones((3, 3), bool)
 WIDTH = 1.2
-PANELS = 3
 AROUND = 0.6
 """Height of titles and of the colour bar, inches."""
 
@@ -54,8 +53,9 @@ def draw(
     row = _choose(sections_of(record, part), positive, sample)
     one = look_at(inputs, record, row)
     near = _around_largest(one, float(str(row["threshold"])), side)
-    figure = new_figure(DOUBLE_COLUMN, DOUBLE_COLUMN / PANELS + AROUND, data_kind=inputs.data_kind)
-    axes = figure.subplots(1, PANELS, squeeze=False)[0]
+    widths, height = slides.panel_widths([one.view, near, near], DOUBLE_COLUMN)
+    figure = new_figure(DOUBLE_COLUMN, height + AROUND, data_kind=inputs.data_kind)
+    axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     _draw_section(axes[0], one, near)
     picture = slides.read_picture(near)
     slides.show(axes[1], near, picture)
@@ -101,13 +101,11 @@ def _around_largest(one: Called, threshold: float, side: float) -> View:
     else:
         row, column = np.unravel_index(int(heat.values.argmax()), heat.values.shape)
     box, mpp = one.view.box, one.view.mpp or (1.0, 1.0)
-    middle = _place(heat, float(row), float(column))
-    sizes = [min(round(side / each), whole) for each, whole in zip(mpp, one.view.size, strict=True)]
-    start = [
-        min(max(round(corner + at - size / 2), 0), whole - size)
-        for corner, at, size, whole in zip((box.y, box.x), middle, sizes, one.view.size, strict=True)
-    ]
-    return one.view.of(Box(y=start[0], x=start[1], height=sizes[0], width=sizes[1], section=box.section))
+    middle, room = _place(heat, float(row), float(column)), (box.height, box.width)
+    height, width = (min(round(side / each), most) for each, most in zip(mpp, room, strict=True))
+    y = box.y + min(max(round(middle[0] - height / 2), 0), box.height - height)
+    x = box.x + min(max(round(middle[1] - width / 2), 0), box.width - width)
+    return one.view.of(Box(y=y, x=x, height=height, width=width, section=box.section))
 
 
 def _place(layer: Layer, row: float, column: float) -> tuple[float, float]:

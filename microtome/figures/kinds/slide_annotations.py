@@ -25,12 +25,12 @@ from microtome.io.section_boxes import read_table
 
 NEEDS = frozenset({"every_slide", "labels", "annotations", "groups"})
 SAMPLE_OPTIONS = ("samples",)
-FOLDER = "regions"
-"""Folder of the regions, a bit each, beside the targets of a batch."""
 COLORS = (VERMILLION, GREEN, BLUE, PURPLE, ORANGE, INK)
 DASHES = ("-", "--", ":", "-.")
 WIDTH = 1.1
-TINT = 0.18
+SMOOTH = 0.6
+"""Pixels by which steps of a mask are rounded."""
+TINT = 0.12
 """How much of its colour lies over a region."""
 COARSE = 256
 """Pixels of a section's longer side when sections are compared."""
@@ -124,7 +124,7 @@ def _find(folders: Sequence[Path], name: str) -> Path | None:
 def _look(inputs: FigureInputs, view: View, pixels: int) -> Annotated:
     """Read what was annotated in a view: its regions; where the study names none, its classes."""
     target = views.find_sample(inputs.files["labels"], view.sample)
-    regions = target.parent / FOLDER / target.name
+    regions = target.parent / views.REGIONS / target.name
     if inputs.regions and regions.is_file():
         read = {
             ", ".join(names): slides.read_layer(regions, view, _has_bit(bit), pixels)
@@ -158,10 +158,11 @@ def _styles(names: Sequence[str]) -> dict[str, dict[str, object]]:
 def _draw_section(axes: Axes, one: Annotated) -> None:
     picture = slides.read_picture(one.view)
     slides.show(axes, one.view, picture)
-    for name, style in _styles(one.regions).items():
+    for name, style in reversed(_styles(one.regions).items()):  # the first over the others
         layer = one.regions[name]
         slides.show(axes, one.view, Layer(_tinted(layer.values, style["color"]), layer.start, layer.step))
-        slides.outline(axes, layer, colors=[style["color"]], linestyles=style["linestyle"], linewidths=WIDTH)
+        lines = {"colors": [style["color"]], "linestyles": style["linestyle"], "linewidths": WIDTH}
+        slides.outline(axes, layer, smooth=SMOOTH, **lines)
     panels.scale_bar(axes, one.view.box.width, one.view.mpp[1] if one.view.mpp else None)
 
 

@@ -14,6 +14,8 @@ from microtome.io.section_boxes import Box
 OTHERS = (GREEN, BLUE, PURPLE, ORANGE)
 DASHES = ((0, (4, 2)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2)))
 WIDTH = 1.2
+ABOVE = 5
+"""Order of boxes: over scale bars."""
 LABEL_SIZE = 6.0
 CASING = 0.7
 """Points of white around a number."""
@@ -39,7 +41,7 @@ def label_styles(classes: Sequence[str], positive: str) -> dict[str, dict[str, A
 
 def draw_box(axes: Axes, box: Box, style: Style, *, text: str = "", size: float = LABEL_SIZE) -> None:
     """Draw a box in axes whose coordinates are slide pixels, with a text inside its upper left corner."""
-    axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, **style))
+    axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, zorder=ABOVE, **style))
     if text:
         told = {"ha": "left", "va": "top", "fontsize": size, "color": style["color"], "fontweight": "bold"}
         around = [Stroke(linewidth=2 * CASING, foreground="white"), Normal()]

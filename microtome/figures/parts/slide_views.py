@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from microtome.figures.parts.panels import frame_panel
 from microtome.figures.parts.style import EDGE
@@ -203,13 +204,25 @@ def show(axes: Axes, view: View, layer: Layer, **style: Any) -> AxesImage:
     return drawn
 
 
-def outline(axes: Axes, layer: Layer, *, level: float = HALF, casing: bool = True, **style: Any) -> None:
-    """Draw where a layer reaches a level, within white lines; nothing where it does nowhere or everywhere."""
+def outline(
+    axes: Axes, layer: Layer, *, level: float = HALF, casing: bool = True, smooth: float = 0.0, **style: Any
+) -> None:
+    """Draw where a layer reaches a level; nothing where it does nowhere or everywhere.
+
+    Args:
+        axes: Axes of `show`.
+        layer: (h, w).
+        level: Value on the outline.
+        casing: Whether the line lies within white ones.
+        smooth: Standard deviation in pixels by which steps of a mask are rounded.
+        style: Colours, widths and styles of lines, as `Axes.contour` takes them.
+    """
     inside = layer.values >= level
     if not inside.any() or inside.all() or min(layer.values.shape) < 2:
         return
     y, x = layer.centres
-    found = axes.contour(x, y, layer.values, levels=[level], **style)
+    values = gaussian_filter(layer.values, smooth) if smooth else layer.values
+    found = axes.contour(x, y, values, levels=[level], **style)
     width = float(np.max(found.get_linewidths())) + 2 * CASING
     if casing:
         found.set(path_effects=[Stroke(linewidth=width, foreground="white"), Normal()])

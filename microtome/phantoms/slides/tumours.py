@@ -18,7 +18,8 @@ NODULES, NODULE_RADIUS = 3.5, (60.0, 150.0)  # on a square millimetre
 BUDS, BUD_WIDTH, BUD_DEPTH = 6.0, (30.0, 65.0), (40.0, 78.0)  # on a millimetre of the surface
 STRANDS, STRAND_LENGTH, STRAND_HALF = 42.0, (70.0, 220.0), (6.0, 13.0)  # on a square millimetre
 INVADED = (0.45, 0.75)  # share of the length of a section that the tumour takes
-AROUND = 100.0  # how far from a nest distances are known
+BELOW = 12.0  # the epidermis, where tumours in the dermis end
+AROUND = 150.0  # how far from a nest distances are known
 LOBES = 60.0  # wavelength of the lobes of a border
 LOBED = {"nodular": 16.0, "superficial": 5.0, "sclerodermiform": 2.5}
 
@@ -31,6 +32,8 @@ def grow_nests(skin: Skin, growth: str, rng: np.random.Generator) -> Field:
     sides = (middle - extent / 2, middle + extent / 2)
     {"nodular": _nodules, "superficial": _buds, "sclerodermiform": _strands}[growth](skin, nests, sides, rng)
     nests += LOBED[growth] * frame.noise(LOBES if growth == "nodular" else LOBES / 2, rng)
+    if growth != "superficial":
+        nests = np.minimum(nests, frame.depth - skin.floor - BELOW)
     return np.minimum(nests, skin.inside - 6)
 
 
