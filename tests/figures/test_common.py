@@ -62,8 +62,11 @@ SLIDES = {
     "section_errors": {"part": "val"},
 }
 """Kinds drawn from the study of slides."""
-ELSEWHERE = {"cube_quality"}
-"""Drawn from what calibration writes: tests/stages/test_cubes.py."""
+ELSEWHERE = {
+    "cube_quality",
+    *("false_positive", "section_heat_maps", "section_labels", "slide_annotations", "tissue_sections"),
+}
+"""Drawn from what calibration writes (tests/stages/test_cubes.py), and from slides (test_slides.py)."""
 RASTERIZED = {"loss_curves", "sample_panel"}
 SHOW_NO_DATA = {
     "activations",
