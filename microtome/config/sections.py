@@ -31,8 +31,8 @@ class Glass(Section):
     holes: NonNegativeFloat = option(20_000.0, "smaller holes in tissue are filled, µm²")
     least_area: NonNegativeFloat = option(
         100_000.0,
-        "smaller pieces of tissue are left out, µm²; in a picture of less than twenty times that, those "
-        "below a twentieth of the picture",
+        "smaller pieces of tissue are left out, µm²; in a picture of less than fifty times that, those "
+        "below a fiftieth of the picture",
     )
 
 

@@ -42,7 +42,7 @@ LEAST_GLASS = 0.01
 LEAST_SATURATION, MOST_SATURATION = 8 / 255, 0.2
 """Bounds of the threshold: what is paler is glass with noise, and what is more coloured is no glass, whatever
 Otsu's threshold says of a slide without tissue, or of a field with little glass."""
-LEAST_PIECE = 0.05
+LEAST_PIECE = 0.02
 """Share of a small picture that a piece of tissue has at least."""
 DARK = 70
 """Median brightness below which what is not black is fluorescence, not stained tissue."""
