@@ -24,7 +24,12 @@ CASES = (
     "stain_vectors",
     "cubes",
     "dag",
+    "slide_prediction",
+    "slide_memory",
+    "slide_writer",
 )
+GROUPS = {"slides": "slide_"}
+"""Name of several cases to what theirs begin with."""
 OUTPUT = Path("results/benchmarks.tsv")
 FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")
 FIELDS += ("threads", "load", "note")
@@ -33,18 +38,20 @@ FIELDS += ("threads", "load", "note")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks; exit code 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"out of {', '.join(CASES)}; none: all")
+    known = ", ".join((*CASES, *GROUPS))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"out of {known}; none: all")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that everything runs")
     parser.add_argument("--repeats", type=int, default=None, help=f"default {REPEATS}, with --quick 1")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch (default: all)")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args(arguments)
-    if unknown := set(options.cases) - set(CASES):
+    asked = [case for name in options.cases for case in expanded(name)]
+    if unknown := set(asked) - set(CASES):
         parser.error(f"unknown case {', '.join(sorted(unknown))}; choose out of {', '.join(CASES)}")
     repeats = options.repeats or (1 if options.quick else REPEATS)
     print(machine(options.threads), "\n")
     lines = []
-    for name in options.cases or CASES:
+    for name in asked or CASES:
         case = importlib.import_module(f"benchmarks.{name}").CASE
         measured = measure(case, quick=options.quick, threads=options.threads, repeats=repeats)
         found = compare(case, measured, threads=options.threads, quick=options.quick)
@@ -56,6 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         writer.writeheader()
         writer.writerows(lines)
     return int(any(line["met"] == "no" for line in lines))
+
+
+def expanded(name: str) -> list[str]:
+    """The cases that a name stands for.
+
+    Example:
+        >>> expanded("dag"), expanded("slides")[0]
+        (['dag'], 'slide_prediction')
+    """
+    return [case for case in CASES if case.startswith(GROUPS[name])] if name in GROUPS else [name]
 
 
 def compare(
