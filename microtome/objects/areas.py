@@ -98,10 +98,9 @@ class Areas:
 
     def _paint(self, band: Band, number: int, window: tuple[slice, slice], mask: NDArray[np.bool_]) -> None:
         if self.classes[number] != NO_CLASS:
-            np.copyto(band.classes[window], np.uint8(self.classes[number]), where=mask)
+            band.classes[window][mask] = self.classes[number]
         if self.regions[number]:
-            pixels = band.regions[window]
-            np.bitwise_or(pixels, np.uint8(self.regions[number]), out=pixels, where=mask)
+            band.regions[window] |= mask * np.uint8(self.regions[number])
 
 
 def on_lattice(

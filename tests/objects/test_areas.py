@@ -106,6 +106,18 @@ def test_a_grid_of_its_own_has_no_convention_of_matlab(tmp_path):
         )
 
 
+def test_the_centre_of_the_first_pixel_may_be_at_zero(tmp_path):
+    """Where a file counts so, its corner is half a pixel of the file away, whatever the grid."""
+    ring = [[5.6, 3.5], [13.6, 3.5], [13.6, 7.5], [5.6, 7.5], [5.6, 3.5]]
+    shifted = {"type": "Polygon", "coordinates": [ring]}
+    properties = {"classification": {"name": "Tumornest"}}
+    features = [{"type": "Feature", "geometry": shifted, "properties": properties}]
+    classes, _ = drawn(features, tmp_path, (4, 5), 2, convention="first_pixel", scale=(4, 4))
+    assert np.argwhere(classes).tolist() == [[1, 2], [1, 3]]
+    (fine,) = {drawn(features, tmp_path, (16, 20), 5, convention="first_pixel")[0].sum()}
+    assert fine == 4 * 8
+
+
 @pytest.mark.parametrize("height", [2_000, 16_000])
 def test_memory_does_not_grow_with_the_height(height):
     """An outline around the whole slide and 50 inside it."""

@@ -109,6 +109,28 @@ def test_epochs_differ_and_each_is_the_same_again(frame):
     assert not (next(other.epoch(0)).images == epochs[0][0].images).all()
 
 
+def test_lists_are_mixed_in_an_epoch(frame, drawn):
+    """Neither the windows of a list come together, nor in the order of the index."""
+    is_tumor = (frame["fraction_T"] >= 0.0005).to_numpy()
+    for one in drawn:
+        thirds = [is_tumor[part].mean() for part in np.array_split(one, 3)]
+        assert max(thirds) < 1.3 * min(thirds)
+        assert abs(np.corrcoef(one, np.arange(len(one)))[0, 1]) < 0.1
+
+
+def test_a_share_on_the_edge_belongs_above():
+    some = pd.DataFrame({"fraction_T": [0.0, 0.0005, 0.1, 1.0]})
+    limited = TABLE_2["t"] | {"below": 0.1}
+    chosen = lists(some, lists={"rest": TABLE_2["rest"], "t": limited, "dense": TABLE_2["dense"]})
+    assert {name: places.tolist() for name, places in chosen.members.items()} == {
+        "rest": [0],
+        "t": [1],
+        "dense": [2, 3],
+    }
+    apart = lists(some, lists={name: TABLE_2[name] for name in ("t", "dense")}, overlap=False)
+    assert [places.tolist() for places in apart.members.values()] == [[1], [2, 3]]
+
+
 def test_without_overlap_lists_of_one_fraction_share_no_window(frame):
     chosen = lists(frame, overlap=False)
     tumor = frame["fraction_T"].to_numpy()
