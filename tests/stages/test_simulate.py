@@ -10,6 +10,7 @@ import pytest
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
+from microtome.config.phantoms.slides import SlidePhantomData
 from microtome.config.study import Data
 from microtome.cubes.calibration import calibrate_files
 from microtome.io import images
@@ -23,8 +24,11 @@ PHANTOMS = {
     "em": EMPhantomData(size=64, slices={"train": 2, "test": 1}),
     "he": HEPhantomData(size=64, images={"train": 2, "test": 1}, hospitals=2, concentrations=True),
     "cubes": CubePhantomData(size=32, images={"train": 2, "test": 1}, transmittance=True),
+    "slides": SlidePhantomData(
+        height=900, width=1100, mpp=2, sections=1, slides={"train": 1, "weak": 1, "test": 1}
+    ),
 }
-CHANNELS = {"em": 1, "he": 3, "cubes": 3}
+CHANNELS = {"em": 1, "he": 3, "cubes": 3, "slides": 3}
 
 
 @pytest.fixture(params=PHANTOMS)
