@@ -7,13 +7,11 @@ doi:10.1109/TMI.2020.3024923. References may be full frames, lines, or averages.
 :class:`Quality` says band by band how many pixels were invalid, saturated or clipped.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from microtome.cubes.calibration_band import (
     at_least,
     calibrate_band,
 )
+from microtome.cubes.quality import LOWEST_PEAK, MOSTLY, Quality, listed, summarize
 from microtome.cubes.references import (
     CalibrationError,
     Exposures,
@@ -47,70 +46,13 @@ __all__ = [
     "scale_of",
 ]
 
-MOSTLY = 0.5
-"""Share of a band, or of a cube, from which on a fault is an error instead of a count."""
-NOTABLE = 0.01
-"""Share of a band from which on a warning is given."""
-LOWEST_PEAK = 0.01
-"""A cube whose largest value is below is no transmittance."""
 SCALES = (1.0, 100.0, 255.0, 1000.0, 4095.0, 10_000.0, 65_535.0)
 """What programs store for a transmittance of 1."""
 NO_TRANSMITTANCE = "give transmittance, or counts with their references"
 THREADS = 2
 GROUP = 8
 """Bands read together where the values of a pixel lie together in the file."""
-COUNTS = ("invalid", "saturated", "clipped", "darker", "blank_saturated")
-EXPOSED = ("raw", "dark", "blank")
-"""Recordings whose exposure the report always names."""
 SPECTRA = ("raw", "dark", "blank", "transmittance")
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What the calibration of a cube met.
-
-    Attributes:
-        shape: Bands, rows, columns.
-        wavelengths: Of each band, nm; None if unknown.
-        invalid: Share of pixels by band with too little light in the blank (or not finite), which took the
-            median of their valid neighbours.
-        saturated: Share of raw pixels by band at the camera's largest value.
-        clipped: Share of valid pixels by band outside 0..1.5.
-        darker: Share of pixels by band whose raw count is below the dark one.
-        blank_saturated: Share of pixels of the blank by band at the camera's largest value.
-        spectra: Mean by band of ``raw``, ``dark``, ``blank`` and ``transmittance``; those that do not exist
-            are missing.
-        exposures: As found in the headers.
-        warnings: What a reader should know, one sentence each.
-    """
-
-    shape: tuple[int, int, int]
-    wavelengths: tuple[float, ...] | None
-    invalid: tuple[float, ...]
-    saturated: tuple[float, ...]
-    clipped: tuple[float, ...]
-    darker: tuple[float, ...]
-    blank_saturated: tuple[float, ...]
-    spectra: dict[str, tuple[float, ...]]
-    exposures: Exposures
-    warnings: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain lists and numbers."""
-        return {
-            "shape": list(self.shape),
-            "wavelengths": None if self.wavelengths is None else list(self.wavelengths),
-            **{name: list(getattr(self, name)) for name in COUNTS},
-            "spectra": {name: list(values) for name, values in self.spectra.items()},
-            "exposures": {
-                name: value
-                for name, value in asdict(self.exposures).items()
-                if name in EXPOSED or value is not None
-            },
-            "warnings": list(self.warnings),
-        }
 
 
 @dataclass(frozen=True)
@@ -330,7 +272,7 @@ def _open_reference(path: Path | str, cube: Cube) -> Cube:
     reference = open_cube(path)
     further = sorted(set(reference.bad_bands) - set(cube.bad_bands))
     if further:
-        found = f"{_listed(further)} marked bad in 'bbl', which {cube.path.name} takes for good"
+        found = f"{listed(further)} marked bad in 'bbl', which {cube.path.name} takes for good"
         raise CalibrationError(reference.path, found, "the same bands", "mark them in the cube's header too")
     return open_cube(path, bad_bands=cube.bad_bands) if cube.bad_bands else reference
 
@@ -371,7 +313,7 @@ def _run(
         bands = [quality for part in pool.map(work, range(0, cube.bands, group)) for quality in part]
     finally:
         pool.shutdown(cancel_futures=True)
-    return bands, _summary(cube, bands, references, limits, spectra)
+    return bands, summarize(cube, bands, references, limits, spectra)
 
 
 def _saturated(blank: Cube, band: int, limits: Limits) -> int:
@@ -388,76 +330,3 @@ def _check_dark(cube: Cube, band: int, quality: BandQuality, limits: Limits) -> 
         found = f"{quality.darker / quality.pixels:.0%} of band {band} darker than the dark reference"
         remedy = "name the dark reference of this recording (shutter closed)"
     raise CalibrationError(cube.path, found, "few pixels", remedy)
-
-
-def _summary(
-    cube: Cube, bands: Sequence[BandQuality], references: References, limits: Limits, spectra: Sequence[str]
-) -> Quality:
-    shares = {name: tuple(getattr(band, name) / band.pixels for band in bands) for name in COUNTS}
-    invalid = np.mean(shares["invalid"])
-    if invalid > MOSTLY:
-        found = f"{invalid:.0%} of all pixels without light in the blank (blank less dark is 0 or no number)"
-        raise CalibrationError(cube.path, found, "few", "has the blank been swapped with the dark?")
-    quality = Quality(
-        shape=cube.shape,
-        wavelengths=cube.wavelengths,
-        **shares,
-        spectra={name: tuple(getattr(band, name) for band in bands) for name in spectra},
-        exposures=references.exposures,
-        warnings=(*references.warnings, *_warnings(cube, bands, shares, limits)),
-    )
-    for text in quality.warnings:
-        logger.warning("%s: %s", cube.path, text)
-    return quality
-
-
-def _warnings(
-    cube: Cube, bands: Sequence[BandQuality], shares: dict[str, tuple[float, ...]], limits: Limits
-) -> list[str]:
-    texts = {
-        "invalid": f"pixels without light in the blank{_ignoring(cube)}, filled from their neighbours",
-        "darker": "pixels below 0 (darker than the dark reference)",
-        "blank_saturated": "pixels of the blank saturated, so that ratios are biased high",
-    }
-    least = {"invalid": NOTABLE, "darker": NOTABLE, "blank_saturated": 0.0}
-    found = []
-    for name, text in texts.items():
-        touched = [band for band, share in enumerate(shares[name]) if share > least[name]]
-        if touched:
-            found.append(f"{text}: {_listed(touched)}, up to {max(shares[name]):.1%}")
-    above = [
-        band.highest for i, band in enumerate(bands) if band.highest > cube.value_of(i, limits.full_scale)
-    ]
-    if above:
-        text = f"counts up to {max(above):g} exceed full_scale {limits.full_scale:g}: correct `full_scale`"
-        found.append(text)
-    if cube.bad_bands:
-        found.append(f"marked bad in the header (bbl) and left out: {_listed(cube.bad_bands)} of the file")
-    if limits.full_scale < np.inf:
-        found += _doubts(cube, bands, shares)
-    if cube.wavelengths is None:
-        found.append("the header names no wavelengths: bands are numbered; add 'wavelength = {…}' to it")
-    return found
-
-
-def _doubts(cube: Cube, bands: Sequence[BandQuality], shares: dict[str, tuple[float, ...]]) -> list[str]:
-    """What speaks against counts with their own references."""
-    found = []
-    if cube.scale is not None:
-        text = f"the header has a reflectance scale factor ({cube.scale:g}), as calibrated cubes do"
-        found.append(f"{text}: if it is one, set `calibrated: true`")
-    if np.mean(shares["clipped"]) > MOSTLY:
-        found.append(f"most values lie outside 0 to {HIGHEST:g}: is the blank that of this recording?")
-    if max(band.transmittance for band in bands) < LOWEST_PEAK:
-        text = f"the mean of every band is below {LOWEST_PEAK:g}"
-        found.append(f"{text}: have cube and blank been recorded or saved with one depth (8, 12, 16 bits)?")
-    return found
-
-
-def _ignoring(cube: Cube) -> str:
-    return "" if cube.ignored is None else f", not finite or of the data ignore value {cube.ignored:g}"
-
-
-def _listed(bands: Sequence[int], most: int = 6) -> str:
-    more = f" and {len(bands) - most} more" if len(bands) > most else ""
-    return f"band{'s' if len(bands) > 1 else ''} {', '.join(map(str, bands[:most]))}{more}"

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io import images, matlab
-from microtome.io.envi_header import Header, ordered_nanometres, plain_text, read_header
+from microtome.io.envi_header import Header, plain_text, read_header
 from microtome.io.envi_values import StatedSource, occurring
+from microtome.io.envi_wavelengths import ordered_nanometres
 from microtome.io.envi_writer import CubeWriter
 from microtome.io.errors import CubeError, EnviError
 from microtome.io.raster import EVERY, ArraySource, Raster, StackedSource, check_window

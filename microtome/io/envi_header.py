@@ -6,7 +6,6 @@ several lines, and a binary file beside it (NV5 Geospatial, "ENVI Header Files",
 https://www.nv5geospatialsoftware.com/docs/enviheaderfiles.html).
 """
 
-import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -15,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from microtome.io.envi_numbers import number, numbers, with_point
+from microtome.io.envi_text import CUT, MAGIC, parse, read_text
+from microtome.io.envi_wavelengths import wavelengths
 from microtome.io.errors import EnviError
 
-MAGIC = "ENVI"
-LARGEST_HEADER = 16 * 2**20
-"""Bytes; a header with the wavelengths of 2000 bands has 30 kB."""
 REQUIRED = ("samples", "lines", "bands", "data type", "interleave", "byte order")
 DATA_TYPES = {1: "uint8", 2: "int16", 3: "int32", 4: "float32", 5: "float64"}
 DATA_TYPES |= {12: "uint16", 13: "uint32", 14: "int64", 15: "uint64"}
@@ -30,34 +29,14 @@ COMPLEX_TYPES = (6, 9)
 INTERLEAVES = ("bsq", "bil", "bip")
 ENDINGS = ("", ".img", ".dat", ".raw", ".bsq", ".bil", ".bip", ".cube", ".bin")
 LARGEST_SIDE = 2**31 - 1
-DECIMALS = 9
-"""Of wavelengths in nm."""
 LARGEST = 1e12
 """Of gains and offsets, far above those of any instrument; larger ones end in infinities."""
-CUT = 40
-"""Characters of the header that a message repeats."""
 FRAME_OFFSETS = ("major frame offsets", "minor frame offsets")
 REMEDIES = {
     "byte order": "add a line 'byte order = 0' (little-endian, as PCs write) or 'byte order = 1' (big)",
     "interleave": "add 'interleave = bsq', 'bil' or 'bip', as the camera's program says",
     "data type": "add 'data type = 12' (16-bit unsigned) or the code of the camera's type",
 }
-NANOMETRES = dict.fromkeys(("nm", "nanometer", "nanometers", "nanometre", "nanometres"), 1.0) | dict.fromkeys(
-    ("um", "µm", "μm", *(f"micro{name}{s}" for name in ("n", "meter", "metre") for s in ("", "s"))), 1000.0
-)
-NANOMETRES |= dict.fromkeys(("angstrom", "angstroms", "å"), 0.1)
-UNKNOWN_UNITS = ("", "unknown")
-NO_WAVELENGTHS = ("index",)
-MICROMETRE_LIMIT = 100.0
-"""Where the unit is unknown: below, wavelengths are micrometres; from here on, nanometres."""
-LIGHT = (100.0, 30_000.0)
-"""nm; what lies outside, from far ultraviolet to thermal infrared, is no wavelength of a camera."""
-WIDE_STARTS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"E\0N\0": "utf-16-le", b"\0E\0N": "utf-16-be"}
-"""First bytes of headers with two bytes a character."""
-FILLING = "\0\x1a"
-"""What programs write behind the text, up to the size that they reserved."""
-BRACE_BELOW = re.compile(r"^([ \t]*[^;=\s][^=\n]*=)[ \t]*\n(?:\s*;[^\n]*\n)*\s*\{", re.MULTILINE)
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 MILLISECONDS = {"": 1.0, "ms": 1.0, "s": 1000.0, "sec": 1000.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3}
 EXPOSURES = ("exposure", "exposure time", "integration time", "tint")
 """Names under which cameras write the exposure; the last is Specim's."""
@@ -114,42 +93,9 @@ def read_header(path: Path) -> Header:
     Raises:
         EnviError: Naming the file, the field, and the remedy.
     """
-    fields = parse(_text(path), path)
+    fields = parse(read_text(path), path)
     header = checked(fields, path)
     return replace(header, data=_data_file(path, header))
-
-
-def parse(text: str, path: Path) -> dict[str, str]:
-    r"""Split the text of a whole header into its fields.
-
-    Returns:
-        Values as text without braces, by names in lower case with single spaces.
-
-    Raises:
-        EnviError: It is no ENVI header, a brace is not closed, or a field comes twice with two values.
-
-    Example:
-        >>> parse("ENVI\nlines = 3\nWavelength = {\n 550,\n 557.5}", Path("a.hdr"))
-        {'lines': '3', 'wavelength': '550, 557.5'}
-    """
-    whole = "\n".join(text.removeprefix("\ufeff").splitlines())
-    lines = iter(BRACE_BELOW.sub(r"\1 {", whole).splitlines())
-    first = next(lines, "").strip()
-    if not first.startswith(MAGIC):
-        raise EnviError(path, f"a first line {first[:CUT]!r}", f"{MAGIC!r}", "give the ENVI header (.hdr)")
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line.lstrip().startswith(";") or "=" not in line:
-            continue
-        key, _, value = line.partition("=")
-        key, value = " ".join(key.split()).lower(), value.strip()
-        if value.startswith("{"):
-            value = _braced(value, lines, key, path)
-        if fields.get(key, value) != value:
-            found = f"the field '{key[:CUT]}' twice, as {fields[key][:CUT]!r} and {value[:CUT]!r}"
-            raise EnviError(path, found, "it once", "delete the wrong line")
-        fields[key] = value
-    return fields
 
 
 def checked(fields: Mapping[str, str], path: Path) -> Header:
@@ -182,7 +128,7 @@ def checked(fields: Mapping[str, str], path: Path) -> Header:
         dtype=_dtype(fields, path),
         interleave=interleave,
         offset=offset,
-        wavelengths=_wavelengths(fields, bands, path),
+        wavelengths=wavelengths(fields, bands, path),
         exposure=exposure_of(fields, path),
         metadata=dict(fields),
         bad_bands=_bad_bands(fields, bands, path),
@@ -204,15 +150,15 @@ def exposure_of(fields: Mapping[str, str], path: Path) -> float | None:
         return None
     text = fields[name].strip()
     match = re.fullmatch(r"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*([a-zµμ]*)", text)
-    value = _number(match[1]) * MILLISECONDS.get(match[2], math.nan) if match else math.nan
+    value = number(match[1]) * MILLISECONDS.get(match[2], math.nan) if match else math.nan
     if not 0 < value < math.inf:
-        remedy = _with_point(text) or "correct or delete the field"
+        remedy = with_point(text) or "correct or delete the field"
         raise EnviError(path, f"{name} = {text[:CUT]}", "a time such as 20 ms", remedy)
     return value
 
 
 def _bad_bands(fields: Mapping[str, str], bands: int, path: Path) -> tuple[int, ...]:
-    marks = _numbers(fields.get("bbl", ""), "bbl", path, bands)
+    marks = numbers(fields.get("bbl", ""), "bbl", path, bands)
     if marks and (len(marks) != bands or not set(marks) <= {0.0, 1.0}):
         found, expected = f"{len(marks)} values in 'bbl'", f"{bands}, 0 for a bad band and 1 for a good one"
         raise EnviError(path, found, expected, "correct or delete the field")
@@ -224,7 +170,7 @@ def _bad_bands(fields: Mapping[str, str], bands: int, path: Path) -> tuple[int, 
 def _by_band(
     fields: Mapping[str, str], name: str, bands: int, path: Path, *, neutral: float
 ) -> tuple[float, ...] | None:
-    values = _numbers(fields.get(name, ""), name, path, bands)
+    values = numbers(fields.get(name, ""), name, path, bands)
     if values and (len(values) != bands or not all(map(math.isfinite, values)) or (neutral and 0 in values)):
         found, expected = f"{len(values)} values in '{name}'", f"a finite one for each of {bands} bands"
         raise EnviError(path, found, f"{expected}{', not 0' if neutral else ''}", "correct the header")
@@ -248,55 +194,11 @@ def _scalar(fields: Mapping[str, str], name: str, path: Path) -> float | None:
     text = fields.get(name, "").strip()
     if text.lower() in ("", "nan"):
         return None
-    value = _number(text)
+    value = number(text)
     if math.isnan(value):
-        remedy = _with_point(text) or "correct or delete the field"
+        remedy = with_point(text) or "correct or delete the field"
         raise EnviError(path, f"{name} = {text[:CUT]}", "a number", remedy)
     return value
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
-        raise EnviError(path, found, "an ENVI header", "check the path in the sample sheet")
-    size = path.stat().st_size
-    if size > LARGEST_HEADER:
-        found = f"{size} bytes"
-        raise EnviError(path, found, f"a header of at most {LARGEST_HEADER}", "give the .hdr, not the data")
-    content = path.read_bytes()
-    wide = next((coding for start, coding in WIDE_STARTS.items() if content.startswith(start)), None)
-    text = _decoded(content, wide, path).rstrip(FILLING)
-    if "\0" not in text:
-        return text
-    if text.startswith(MAGIC):
-        found = f"a zero byte in the text, after {text.index(chr(0))} characters"
-        raise EnviError(path, found, "none before its end", "write the header again as plain text")
-    raise EnviError(path, "a binary file", "a text header", "give the .hdr, not the data file")
-
-
-def _decoded(content: bytes, wide: str | None, path: Path) -> str:
-    """A header's text; what is neither UTF-16 nor UTF-8 is Latin-1, in which every byte is a character."""
-    try:
-        return content.decode(wide or "utf-8")
-    except UnicodeDecodeError as error:
-        if wide is None:
-            return content.decode("latin-1")
-        found = "UTF-16 that is cut short or damaged"
-        raise EnviError(path, found, "an ENVI header", "save it again, encoded as UTF-8") from error
-
-
-def _braced(value: str, lines: object, key: str, path: Path) -> str:
-    """The text between braces, which may run over lines; comment lines within are left out."""
-    parts = [value]
-    while "}" not in parts[-1]:
-        line = next(lines, None)
-        if line is None:
-            found = f"an open brace at '{key[:CUT]}'"
-            raise EnviError(path, found, "a closing brace", "add '}' after the last value")
-        if not line.lstrip().startswith(";"):
-            parts.append(line.strip())
-    text = " ".join(parts)
-    return text[1 : text.index("}")].strip()
 
 
 def _refuse(fields: Mapping[str, str], path: Path) -> None:
@@ -304,7 +206,7 @@ def _refuse(fields: Mapping[str, str], path: Path) -> None:
     if fields.get("file compression", "0") not in ("", "0"):
         raise EnviError(path, "a compressed data file", "a plain one", "save the cube without compression")
     for name in FRAME_OFFSETS:
-        if any(_numbers(fields.get(name, ""), name, path)):
+        if any(numbers(fields.get(name, ""), name, path)):
             raise EnviError(path, f"'{name}'", "values without gaps", "save the cube again as plain BSQ")
     if "spectral library" in fields.get("file type", "").lower():
         raise EnviError(path, "a spectral library", "an image", "give the header of a cube")
@@ -330,99 +232,6 @@ def _dtype(fields: Mapping[str, str], path: Path) -> np.dtype:
         found = f"byte order = {order[:CUT]}"
         raise EnviError(path, found, "0 (little-endian) or 1 (big-endian)", REMEDIES["byte order"])
     return np.dtype(known[code]).newbyteorder("<" if order == "0" else ">")
-
-
-def _wavelengths(fields: Mapping[str, str], bands: int, path: Path) -> tuple[float, ...] | None:
-    unit = fields.get("wavelength units", "").strip().lower()
-    values = _numbers(fields.get("wavelength", ""), "wavelength", path, bands)
-    if not values or unit in NO_WAVELENGTHS:
-        return None
-    if unit not in NANOMETRES and unit not in UNKNOWN_UNITS:
-        raise EnviError(path, f"wavelength units = {unit[:CUT]}", "nm or µm", "convert the wavelengths to nm")
-    if len(values) != bands:
-        found = f"{len(values)} wavelengths for {bands} bands"
-        raise EnviError(path, found, "one for each band", "correct 'bands' or complete 'wavelength'")
-    return ordered_nanometres(values, unit, path)
-
-
-def ordered_nanometres(values: list[float], unit: str, path: Path) -> tuple[float, ...] | None:
-    """Wavelengths in nm, one for each band, checked to be positive, in order, and light.
-
-    Where `unit` is none of `NANOMETRES`, small numbers are taken for micrometres; 1, 2, 3 and so on, to the
-    number of bands, are numbers of bands, and None comes back.
-
-    Raises:
-        EnviError: A wavelength is not positive, comes twice, stands out of order, or is none of light.
-    """
-    for band, value in enumerate(values):
-        if not 0 < value < math.inf:
-            found = f"wavelength {value} of band {band}"
-            raise EnviError(path, found, "a positive number", "correct the header")
-    if unit not in NANOMETRES and len(values) > 1 and values == list(range(1, len(values) + 1)):
-        return None
-    factor = NANOMETRES.get(unit, 1000.0 if max(values) < MICROMETRE_LIMIT else 1.0)
-    sign = -1 if values[0] > values[-1] else 1
-    for band, (one, two) in enumerate(itertools.pairwise(values)):
-        if one == two or (one < two) != (sign > 0):
-            what = "twice" if one == two else "out of order"
-            found = f"wavelength {two:g} of band {band + 1} {what} after {one:g}"
-            remedy = "put bands and wavelengths into order and save the cube again"
-            raise EnviError(path, found, "wavelengths that rise (or fall) from band to band", remedy)
-    found = tuple(round(value * factor, DECIMALS) for value in values)
-    if not LIGHT[0] <= min(found) <= max(found) <= LIGHT[1] or len(set(found)) < len(found):
-        named = unit if unit in NANOMETRES else "no unit"
-        stated = f"wavelengths from {min(values):g} to {max(values):g} with {named}"
-        expected = f"nanometres or micrometres of light ({LIGHT[0]:g} to {LIGHT[1]:g} nm)"
-        raise EnviError(path, stated, expected, _unit_remedy(values))
-    return found
-
-
-def _unit_remedy(values: list[float]) -> str:
-    """The unit in which wavelengths would be those of light."""
-    for name, factor in (("nm", 1.0), ("Micrometers", 1000.0)):
-        if LIGHT[0] <= min(values) * factor <= max(values) * factor <= LIGHT[1]:
-            return f"correct the unit: 'wavelength units = {name}'"
-    return "correct 'wavelength' or 'wavelength units'"
-
-
-def _numbers(text: str, name: str, path: Path, count: int = 0) -> list[float]:
-    """The numbers of a braced field, of which `count` are expected (0: any number)."""
-    parts = [part for part in re.split(r"[,\s]+", text) if part]
-    values = [_number(part) for part in parts]
-    wrong = next((part for part, value in zip(parts, values, strict=True) if math.isnan(value)), None)
-    if wrong is None and len(values) == count:
-        return values
-    if count and _has_decimal_commas(text, parts, count):
-        found, expected = (
-            f"decimal commas in '{name}' ({text[:CUT]} …)",
-            f"{count} numbers with decimal points",
-        )
-        raise EnviError(path, found, expected, "write 450.1 for 450,1, and commas between the numbers alone")
-    if wrong is not None:
-        raise EnviError(path, f"{wrong[:CUT]!r} in '{name}'", "numbers", "correct the header")
-    return values
-
-
-def _has_decimal_commas(text: str, parts: list[str], count: int) -> bool:
-    """Whether a list makes sense once commas between digits are decimal points."""
-    if len(parts) == 2 * count and all(part.lstrip("+-").isdigit() for part in parts) and "," in text:
-        return True
-    loose = [part for part in re.split(r"\s*;\s*|,?\s+", text.strip(" ;,")) if part]
-    return len(loose) == count and any(map(DECIMAL_COMMA.fullmatch, loose))
-
-
-def _with_point(text: str) -> str:
-    """What to write for a number with a decimal comma; nothing where there is none."""
-    found = DECIMAL_COMMA.search(text)
-    return f"write it with a decimal point, {found[0].replace(',', '.')[:CUT]}" if found else ""
-
-
-def _number(text: str) -> float:
-    """The number in a text, or NaN."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _data_file(path: Path, header: Header) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.io.envi_header import ordered_nanometres
+from microtome.io.envi_wavelengths import ordered_nanometres
 from microtome.io.errors import CubeError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

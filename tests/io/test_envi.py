@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from microtome.io import images
 from microtome.io.envi import Cube, CubeError, EnviError, cube_of, open_cube, write_cube
-from microtome.io.envi_header import checked, parse
+from microtome.io.envi_header import checked
+from microtome.io.envi_text import parse
 from tests.synthetic_cubes import AXES, braces, write_envi
 
 CUBE = np.arange(60, dtype=np.uint16).reshape(5, 3, 4) * 7 + 300

@@ -10,7 +10,7 @@ import scipy.io
 import tifffile
 
 from microtome.io.envi import CubeError, EnviError, open_cube, write_cube
-from microtome.io.envi_header import parse
+from microtome.io.envi_text import parse
 from tests.synthetic_cubes import AXES, braces, write_envi
 
 CUBE = np.arange(60, dtype=np.uint16).reshape(5, 3, 4) * 7 + 300
