@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from microtome.stages.slides.targets import annotate_slides
-
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:

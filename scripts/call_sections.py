@@ -4,7 +4,6 @@
 from pathlib import Path
 
 from microtome.stages.slides.calls import call_sections
-
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
