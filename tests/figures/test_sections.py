@@ -32,8 +32,8 @@ def texts(result):
 def test_bars_are_the_wrong_sections(inputs):
     result = section_errors.draw(inputs)
     assert result.data[["fp", "fn", "n"]].to_numpy().tolist() == [[3, 2, 20], [0, 0, 20]]
-    bars = [patch.get_width() for patch in result.figure.axes[0].patches]
-    assert bars == [3, 0, 2, 0]
+    bars = [(patch.get_x(), patch.get_width()) for patch in result.figure.axes[0].patches]
+    assert bars == [(0, 3), (0, 0), (3, 2), (0, 0)]
     assert texts(result) == ["3", "2", "5", "0"]
     assert "(b)" not in result.caption
 

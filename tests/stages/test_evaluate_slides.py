@@ -150,6 +150,12 @@ def test_no_window_grows_with_the_slide():
     assert found.to_numpy().sum() == max(read) == 2048**2
 
 
+@pytest.mark.parametrize("factor", [1, 255])
+def test_half_the_probability_is_enough(factor):
+    maps = np.array([[[0.499, 0.5]]], np.float32) * factor
+    assert TUMOR(maps if factor == 1 else np.round(maps).astype(np.uint8)).tolist() == [[0, 1]]
+
+
 def test_several_stored_classes_are_told_apart_by_the_largest():
     maps = np.array([[[0.1, 0.2]], [[0.7, 0.3]], [[0.2, 0.5]]], np.float32)
     assert Decision(("a", "b", "c"))(maps).tolist() == [[1, 2]]

@@ -12,9 +12,11 @@ import yaml
 from microtome import tables
 from microtome.config import kinds
 from microtome.config.workflow import WHOLE
+from microtome.io import images
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
 from microtome.tables.inputs import Inputs
+from microtome.tables.kinds import data
 from microtome.tables.kinds.data import count_pixels
 from microtome.tables.parts.numbers import summarize
 from microtome.tables.parts.published import UNREDUCED
@@ -322,6 +324,18 @@ def test_composition_counts_parts_and_unlabelled_pixels():
     assert frame.index.tolist() == ["train", "test", "total"]
     assert frame.loc["train"].tolist()[:5] == pytest.approx([1, 4, 75.0, 100 / 3, 200 / 3])
     assert frame.loc["total"].tolist()[:5] == pytest.approx([2, 8, 87.5, 400 / 7, 300 / 7])
+
+
+def test_targets_are_counted_by_windows(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "WINDOW", 16)
+    target = np.random.default_rng(0).choice([0, 1, 255], (40, 50)).astype(np.uint8)
+    images.write(tmp_path / "targets/a.tif", target)
+    (tmp_path / "main.tsv").write_text("sample\tpart\na\ttrain\n")
+    files = {"labels": [tmp_path / "targets"], "splits": [tmp_path / "main.tsv"]}
+    counts = data.count(inputs(files=files)).set_index("class")["pixels"]
+    assert counts.to_dict() == {
+        name: (target == value).sum() for name, value in (("membrane", 0), ("cell", 1), ("unlabelled", 255))
+    }
 
 
 def test_composition_needs_pixels():
