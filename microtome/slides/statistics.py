@@ -2,9 +2,9 @@
 """How large the largest region is in a section, at each of several thresholds of probability.
 
 A section is called by its largest region alone, so its area at each threshold says how the section would be
-called with any threshold of probability and of area. Regions only grow as the threshold falls: they are
-followed from the highest threshold down to the lowest, over the runs of the map (`slides.runs`), in place of
-labelling the map once for each. Maps may come in bands: a section of any size takes the memory of a band.
+called with any threshold of probability and of area. The regions of all thresholds are found together, over
+the segments of the rows of a map (`slides.segments`), in place of labelling the map once for each. Maps may
+come in bands: a section of any size takes the memory of a band.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from microtome.slides.runs import Forest, Ids, Runs, below, runs_of, touching
+from microtome.slides.segments import Ids, Segments, segments_of, touching
 
 AREA_COLUMNS = ("section", "threshold", "area", "greatest")
 CONNECTIVITIES = (4, 8)
-BAND = 2**20
+BAND = 2**19
 """Pixels that are looked at together."""
 MOST_THRESHOLDS = 255
 FLAT = 2
@@ -66,7 +68,7 @@ class RegionAreas:
         self.greatest = 0.0
         self._is_diagonal = connectivity == max(CONNECTIVITIES)
         self._largest = np.zeros(len(thresholds), np.int64)
-        self._open = _Open.none(len(thresholds))
+        self._open: _Open | None = None
         self._width: int | None = None
 
     @property
@@ -94,13 +96,12 @@ class RegionAreas:
     def _add(self, band: NDArray[np.floating]) -> None:
         greatest = float(band.max())
         self.greatest = max(self.greatest, greatest)
-        if not band.dtype.type(greatest) >= band.dtype.type(self.thresholds[0]):
-            self._open = _Open.none(len(self.thresholds))
+        levels = _levels(band, self.thresholds, greatest)
+        if levels is None:
+            self._open = None
             return
-        found, self._open = _follow(
-            self._open, runs_of(_levels(band, self.thresholds)), len(band), diagonal=self._is_diagonal
-        )
-        self._largest = np.maximum(self._largest, found)
+        found, self._open = _joined(self._open, levels, diagonal=self._is_diagonal)
+        self._largest[: found.size] = np.maximum(self._largest[: found.size], found)
 
     def _check(self, band: NDArray) -> None:
         if band.ndim != FLAT or not band.size or band.dtype.kind != "f":
@@ -152,95 +153,58 @@ class _Open:
     """What the rows below must know of regions that reach the last row seen.
 
     Attributes:
-        runs: Of that row.
-        mass: Pixels that a run's region has gained, by the level at which it gained them, (N, T + 1); all
-            pixels of a region are told of one of its runs.
-        links: Pairs of runs that are connected above, (2, M).
-        levels: At which level each pair is, (M,).
+        levels: Of that row, (W,).
+        region: Of each of its segments.
+        pixels: Of each region, down to that row.
     """
 
-    runs: Runs
-    mass: NDArray[np.int64]
-    links: NDArray[np.int64]
-    levels: Ids
-
-    @classmethod
-    def none(cls, thresholds: int) -> _Open:
-        """No region goes on."""
-        runs = Runs(NOTHING, NOTHING, NOTHING, NOTHING)
-        return cls(runs, np.zeros((0, thresholds + 1), np.int64), np.zeros((2, 0), np.int64), NOTHING)
+    levels: NDArray[np.uint8]
+    region: Ids
+    pixels: Ids
 
 
-def _follow(above: _Open, band: Runs, height: int, *, diagonal: bool) -> tuple[NDArray[np.int64], _Open]:
-    """Follow regions from the highest level down, through a band and what is open above it.
+def _joined(
+    above: _Open | None, levels: NDArray[np.uint8], *, diagonal: bool
+) -> tuple[NDArray[np.int64], _Open]:
+    """Join the segments of a band, and what is open above it, to regions.
 
     Returns:
-        Pixels of the largest region at each threshold (T,), and what is open below.
+        Pixels of the largest region at each level from 1 on, as far as there are any; what is open below.
     """
-    runs, carried = below(above.runs, band), len(above.runs)
-    pairs = np.stack(touching(runs, diagonal=diagonal))
-    weights = np.concatenate([runs.level[pairs].min(axis=0), above.levels])
-    pairs = np.concatenate([pairs, above.links], axis=1)
-    top = above.mass.shape[1] - 1
-    edges, nodes = _by_level(weights, top), _by_level(runs.level, top)
-    forest, largest = Forest(len(runs)), np.zeros(top + 1, np.int64)
-    leaving = _Leaving(runs, runs.of_row(height), top)
-    own = np.where(np.arange(len(runs)) < carried, 0, runs.length)
-    for level in range(top, 0, -1):
-        new = nodes[level]
-        forest.size[new] = own[new]
-        older = np.flatnonzero(above.mass[:, level])
-        forest.grow(older, above.mass[older, level])
-        joined = forest.join(*pairs[:, edges[level]])
-        grown = (forest.size[new], forest.size[forest.find(older)], forest.size[joined])
-        largest[level - 1] = max(largest[level], *(int(sizes.max(initial=0)) for sizes in grown))
-        leaving.note(forest, level)
-    return largest[:-1], leaving.open()
+    above = above or _Open(np.zeros(levels.shape[1], np.uint8), NOTHING, NOTHING)
+    segments = segments_of(np.concatenate([above.levels[None], levels]))
+    first, count = segments.of_row(0), len(segments)
+    length = segments.length
+    length[first] = 0  # counted above
+    one, other = touching(segments, diagonal=diagonal)
+    links = np.concatenate([one, first]), np.concatenate([other, count + above.region])
+    total = count + above.pixels.size
+    graph = coo_array((np.ones(links[0].size, np.int8), links), (total, total))
+    _, region = connected_components(graph, directed=False)
+    pixels = np.bincount(region, weights=np.concatenate([length, above.pixels])).astype(np.int64)
+    last = segments.of_row(len(levels))
+    kept, renumbered = np.unique(region[last], return_inverse=True)
+    largest = _largest(segments, pixels[region[:count]])
+    return largest, _Open(levels[-1].copy(), renumbered, pixels[kept])
 
 
-class _Leaving:
-    """Collects, level by level, what the rows below must know (`_Open`)."""
-
-    def __init__(self, runs: Runs, last: Ids, top: int) -> None:
-        self._runs = Runs(*(getattr(runs, name)[last] for name in ("row", "start", "stop", "level")))
-        self._last, self._mass = last, np.zeros((last.size, top + 1), np.int64)
-        self._head = np.full(last.size, -1)
-        self._told = np.zeros(last.size, np.int64)
-        self._links: list[NDArray[np.int64]] = [np.zeros((3, 0), np.int64)]
-
-    def note(self, forest: Forest, level: int) -> None:
-        """Note how the runs of the last row are connected at a level, and how large their regions are."""
-        active = np.flatnonzero(self._runs.level >= level)
-        if not active.size:
-            return
-        roots = forest.find(self._last[active])
-        sets, first, index = np.unique(roots, return_index=True, return_inverse=True)
-        told = np.bincount(index, weights=self._told[active]).astype(np.int64)
-        heads = active[first]
-        gained = forest.size[sets] - told
-        self._mass[heads, level] = gained
-        self._told[heads] += gained
-        moved = self._head[active] != heads[index]
-        pairs = (active[moved], heads[index][moved], np.full(int(moved.sum()), level))
-        self._links.append(np.stack(pairs))
-        self._head[active] = heads[index]
-
-    def open(self) -> _Open:
-        """All that was noted."""
-        links = np.concatenate(self._links, axis=1)
-        links = links[:, links[0] != links[1]]
-        return _Open(self._runs, self._mass, links[:2], links[2])
+def _largest(segments: Segments, pixels: Ids) -> NDArray[np.int64]:
+    """The largest of the values of the segments of each level, from 1 on."""
+    begins = (
+        np.searchsorted(segments.level, np.arange(1, segments.level[-1] + 1)) if len(segments) else NOTHING
+    )
+    return np.maximum.reduceat(pixels, begins) if begins.size else NOTHING
 
 
-def _by_level(levels: Ids, top: int) -> list[Ids]:
-    """Which entries are of each level, 0 to `top`."""
-    order = np.argsort(levels.astype(np.uint8), kind="stable")
-    return np.split(order, np.searchsorted(levels[order], np.arange(1, top + 1)))
-
-
-def _levels(band: NDArray[np.floating], thresholds: Sequence[float]) -> NDArray[np.uint8]:
-    """How many thresholds each pixel reaches."""
+def _levels(
+    band: NDArray[np.floating], thresholds: Sequence[float], greatest: float
+) -> NDArray[np.uint8] | None:
+    """How many thresholds each pixel reaches; None where no pixel reaches any."""
+    limits = np.array(thresholds, band.dtype)
+    reached = limits[: np.searchsorted(limits, band.dtype.type(greatest), side="right")]
+    if not reached.size:
+        return None
     levels = np.zeros(band.shape, np.uint8)
-    for threshold in thresholds:
-        levels += (band >= threshold).view(np.uint8)
+    for limit in reached:
+        levels += (band >= limit).view(np.uint8)
     return levels

@@ -30,7 +30,7 @@ def grids(draw):
     return areas, np.array(truth)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=20)
 @given(grid=grids(), beta=st.sampled_from((0.5, 1, 1.5, 2)))
 def test_the_choice_is_that_of_brute_force(grid, beta):
     areas, truth = grid

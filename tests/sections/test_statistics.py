@@ -10,7 +10,7 @@ from pytest import mark, raises
 from scipy import ndimage
 
 from microtome.provenance import section_calls
-from microtome.slides.runs import runs_of, touching
+from microtome.slides.segments import segments_of, touching
 from microtome.slides.statistics import AREA_COLUMNS, RegionAreas, areas_table, largest_regions
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -138,18 +138,19 @@ def test_connectivity_is_4_or_8():
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**16), height=st.integers(1, 9), width=st.integers(1, 9), diagonal=st.booleans())
-def test_runs_touch_where_their_pixels_do(seed, height, width, diagonal):
-    levels = np.random.default_rng(seed).integers(0, 3, (height, width)).astype(np.uint8)
-    runs = runs_of(levels)
-    owner = np.full((height + 2, width + 2), -1)
-    for run in range(len(runs)):
-        owner[runs.row[run] + 1, runs.start[run] + 1 : runs.stop[run] + 1] = run
-    assert ((owner[1:-1, 1:-1] >= 0) == (levels > 0)).all()
-    steps = [(0, 1), (1, 0), *([(1, 1), (1, -1)] if diagonal else [])]
-    pairs = set()
-    for y, x in np.argwhere(owner >= 0).tolist():
-        for down, right in steps:
-            other = owner[y + down, x + right]
-            if other >= 0 and other != owner[y, x]:
-                pairs.add((int(owner[y, x]), int(other)))
-    assert set(zip(*(part.tolist() for part in touching(runs, diagonal=diagonal)), strict=True)) == pairs
+def test_segments_touch_where_their_pixels_do(seed, height, width, diagonal):
+    levels = np.random.default_rng(seed).integers(0, 4, (height, width)).astype(np.uint8)
+    segments = segments_of(levels)
+    pairs, before = set(), 0
+    for level in (1, 2, 3):
+        labels, count = ndimage.label(levels >= level, [[0, 0, 0], [1, 1, 1], [0, 0, 0]])
+        here = np.flatnonzero(segments.level == level)
+        assert segments.length[here].tolist() == np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
+        wide = np.pad(labels, 1)
+        steps = (-1, 0, 1) if diagonal else (0,)
+        for y, x in np.argwhere(wide[:-2] > 0).tolist():
+            below = {int(wide[y + 1, x + step]) for step in steps} - {0}
+            pairs |= {(before + int(wide[y, x]) - 1, before + other - 1) for other in below}
+        before += count
+    found = touching(segments, diagonal=diagonal)
+    assert set(zip(*(part.tolist() for part in found), strict=True)) == pairs
