@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,20 @@ from microtome.config.entries import model as options_of
 from microtome.config.losses import activation_of
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.sampling import Augment, Input, Lists, Window
-from microtome.config.training import Training
+from microtome.config.training import Supervision, Training
 from microtome.devices import choose_device, machine_memory, repeatable, require_devices
 from microtome.files import (
     DIGEST,
     digest_of_options,
-    finished_file,
     require_writable,
-    sha256_of_file,
-    write_json,
 )
 from microtome.io import views
 from microtome.io.images import open_source
 from microtome.io.raster import Raster, StackedSource
 from microtome.io.views import find_sample
 from microtome.networks.windows import WindowTransform, input_window
-from microtome.provenance import environment
-from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
 from microtome.stages.seen import seen_in_training
+from microtome.stages.trained import card_of, is_done, write_run
 from microtome.training.batches import (
     BalancedWindowBatches,
     BatchSource,
@@ -48,17 +43,18 @@ from microtome.training.batches import (
     PatchBatches,
 )
 from microtome.training.batches import Window as PatchWindow
-from microtome.training.checkpoint import write_tensors
+from microtome.training.kept import KeptWeights
 from microtome.training.launch import Request, launch, serve
-from microtome.training.loop import Fit, Trainer, fit
+from microtome.training.loop import Trainer, fit
 from microtome.training.patches import FRACTION
 from microtome.training.processes import SOLO, Team, joined
+from microtome.training.selection import criterion_of
+from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
 from microtome.training.window_lists import WindowLists
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
-IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 MB = 2**20
 STRIP = 4096
 """Rows of a target that are read at once to count its classes."""
@@ -122,7 +118,8 @@ def train_run(
     images_mb: float | None = None,
     readers: int = 1,
 ) -> None:
-    """Train a run and write `model.safetensors`, `history.tsv` and `card.json`.
+    """Train a run and write `model.safetensors`, `history.tsv` and `card.json`, or in place of the first and
+    the last the folder `kept`, if `training.select.keep` is a number.
 
     A checkpoint is resumed if it is of the same options, images, targets, windows and code, with any number
     of processes.
@@ -151,7 +148,7 @@ def train_run(
         RuntimeError: One of several processes failed in a way that nobody foresaw.
     """
     digests = {"config": digest_of_options(options), "data": _data_digest(options, files), "code": code}
-    if _is_done(folder, digests):
+    if is_done(folder, digests):
         logger.info("an earlier process of this job has finished it; there is nothing left to do")
         checkpoint.unlink(missing_ok=True)
         return
@@ -209,43 +206,43 @@ def _train_in(
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
     loss = _counted(options, files)
+    settings = Training.model_validate(options["training"])
     trainer = Trainer(
         model,
-        losses.build(**loss),
+        _loss(options, loss, model),
         _task(options, model),
-        Training.model_validate(options["training"]),
+        settings,
         choose_device(device),
         options["seed"],
         team,
+        criterion_of(settings, _told_apart(options)),
     )
     images = _images(options, files, images_mb, team.size)
     sources = [_batches(options, files, images, part, model, readers) for part in ("train", "val")]
     result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
     if not team.is_first:
         return
-    card = _card(result, trainer, {**options, "loss": loss}, weights) | {
+    card = card_of(result, trainer, {**options, "loss": loss}, weights) | {
         "threads": threads,
         "digests": digests,
     }
     card |= seen_in_training(options, files.images)
-    _write(result, folder, card | ({"processes": team.size} if team.size > 1 else {}))
+    card |= {"processes": team.size} if team.size > 1 else {}
+    write_run(result, folder, card, trainer.criterion, KeptWeights.beside(checkpoint))
     checkpoint.unlink(missing_ok=True)
+    KeptWeights.beside(checkpoint).leave_only(())
 
 
-def _is_done(folder: Path, digests: Mapping[str, str]) -> bool:
-    """Whether the run stands there already, whole.
+def _loss(options: Options, loss: Options, model: torch.nn.Module) -> torch.nn.Module:
+    """The loss of the result, or of all levels of the network."""
+    settings = Supervision.model_validate(options.get("supervision", {}))
+    built = losses.build(**loss)
+    return built if settings.levels == "final" else LevelLosses(built, model.reductions, settings)
 
-    Snakemake deletes it before the job, so only a process that a killed workflow left running can have
-    written it, while this one waited for it to end.
-    """
-    weights, history, card = (folder / name for name in (WEIGHTS_NAME, HISTORY_NAME, CARD_NAME))
-    if not all(path.is_file() for path in (weights, history, card)):
-        return False
-    expected = {**digests, "weights": sha256_of_file(weights)[:DIGEST]}
-    try:
-        return read_card(card, keys=(*TRAINED_KEYS, "digests"))["digests"] == expected
-    except ValueError:
-        return False
+
+def _told_apart(options: Options) -> list[str]:
+    """The classes that the network tells apart: all of them, or the second from the first."""
+    return options["classes"] if options["activation"] == "softmax" else options["classes"][:2]
 
 
 def _require_shares(options: Options, processes: int) -> None:
@@ -355,54 +352,6 @@ def _batches(
     copies = sampler["copies"] if training or holdout else None
     drawn = {"shuffle": training, "copies": copies, "share": share, "readers": readers}
     return PatchBatches(images, windows, size, crop, repeats, seed, **drawn)
-
-
-def _card(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict[str, Any]:
-    """What a reader must know of a trained run."""
-    network = dict(options["network"])
-    best = result.history[result.best_epoch - 1]
-    return {
-        **{key: options[key] for key in (*IDENTITY, "view") if key in options},
-        "outputs": [] if options["activation"] == "softmax" else options["outputs"],
-        "activation": options["activation"],
-        "network": {
-            "name": network.pop("name"),
-            "options": network,
-            "parameters": networks.parameter_count(trainer.model),
-            "weights": weights,
-        },
-        "loss": options["loss"],
-        "training": {key: options[key] for key in ("training", "sampler", "augment", "input", "window")},
-        "samples": {part: len(names) for part, names in options["parts"].items()},
-        "epochs_run": len(result.history),
-        "best_epoch": result.best_epoch,
-        "best_val_loss": best["val_loss"],
-        "seconds": {
-            "train": sum(row["train_seconds"] for row in result.history),
-            "validate": sum(row["val_seconds"] for row in result.history),
-        },
-        "device": str(trainer.device),
-        "precision": trainer.precision,
-        "started": result.started,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "resumed": result.resumed,
-        "git_commit": environment.git_state(),
-        "versions": environment.versions(),
-    }
-
-
-def _write(result: Fit, folder: Path, card: dict[str, Any]) -> None:
-    """Write weights, history and card, the card last."""
-    weights = folder / WEIGHTS_NAME
-    meta = {key: card[key] for key in ("study", "run", "split", "seed", "network", "digests")}
-    tensors = {name: value.contiguous() for name, value in result.weights.items()}
-    write_tensors(weights, tensors, json.dumps(meta))
-    history = pd.DataFrame(result.history)
-    history["seconds"] = history["train_seconds"] + history["val_seconds"]
-    with finished_file(folder / HISTORY_NAME) as partial:
-        history.to_csv(partial, sep="\t", index=False)
-    digest = sha256_of_file(weights)[:DIGEST]
-    write_json(folder / CARD_NAME, card | {"digests": card["digests"] | {"weights": digest}})
 
 
 def _data_digest(options: Options, files: TrainingFiles) -> str:

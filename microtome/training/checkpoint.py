@@ -61,6 +61,7 @@ class _Meta(BaseModel):
     history: list[dict[str, float | None]]
     resumed: int = Field(ge=0, le=10**9)
     started: str
+    kept: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,13 @@ class Checkpoint:
         key: What the run is; a checkpoint of another run is never resumed.
         epoch: Epochs done.
         model: The model's state.
-        best: The state of the epoch with the lowest validation loss.
+        best: The state of the best epoch so far.
         optimizer: The optimizer's state dict.
         history: One row per epoch.
         resumed: How often this run was resumed before.
         started: When the run first started, ISO 8601.
         loss: State of the loss, where it has one.
+        kept: Files of the weights of other epochs that are kept, and their digests; see `training.kept`.
     """
 
     key: str
@@ -88,6 +90,7 @@ class Checkpoint:
     resumed: int = 0
     started: str = ""
     loss: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -104,6 +107,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         for name, value in tensors.items()
     }
     told = {name: getattr(checkpoint, name) for name in TOLD}
+    told |= {"kept": checkpoint.kept} if checkpoint.kept else {}
     text = json.dumps({"format": FORMAT, "optimizer": scalars} | told)
     write_tensors(path, copies, _checksum(text, copies) + text)
 
@@ -145,7 +149,8 @@ def load(path: Path, key: str) -> Checkpoint | None:
         parts = {part: _below(tensors, f"{part}/") for part in PARTS}
         optimizer = _join_optimizer(_below(tensors, "optimizer/"), meta["optimizer"])
         told = {name: meta[name] for name in TOLD} | {"resumed": meta["resumed"] + 1}
-        return Checkpoint(**parts, optimizer=optimizer, **told | {"history": tuple(meta["history"])})
+        told |= {"history": tuple(meta["history"]), "kept": meta.get("kept", {})}
+        return Checkpoint(**parts, optimizer=optimizer, **told)
     except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())[:LONGEST_REASON]
         logger.warning("checkpoint %s cannot be read (%s); training starts from the beginning", path, reason)

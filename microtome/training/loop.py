@@ -2,6 +2,7 @@
 """The training loop: epochs, validation, early stopping, checkpoints, resume."""
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,9 +20,12 @@ from microtome.training import checkpoint as checkpoints
 from microtome.training.batch_norm import synchronize
 from microtome.training.batches import Batch, BatchSource, ahead, epoch_seed
 from microtome.training.checkpoint import Checkpoint, CheckpointError
+from microtome.training.kept import KeptWeights
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
 from microtome.training.processes import SOLO, Team
+from microtome.training.selection import BY_LOSS, LOSS, ConfusionCounts, Criterion
 from microtome.training.step_errors import BatchError, TrainingDivergedError, check_finite, explained
+from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import Prepared, Task, to_device
 
 __all__ = ["BatchError", "Fit", "Trainer", "TrainingDivergedError", "fit", "validate"]
@@ -41,9 +45,11 @@ class Fit:
     Attributes:
         weights: State of the best epoch, on the CPU.
         history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate,
-            train_seconds, val_seconds of each epoch, then the means over training windows of what the loss
-            logs (its `logged()`); an epoch that was interrupted and repeated counts once.
-        best_epoch: The epoch with the lowest validation loss, from 1; the first if several share it.
+            train_seconds, val_seconds of each epoch, then the metric that epochs are compared by, if they
+            are, and the means over training windows of what the loss logs (its `logged()`); an epoch that was
+            interrupted and repeated counts once.
+        best_epoch: The epoch with the lowest validation loss, or the best by the metric, from 1; the first if
+            several share it.
         resumed: How often training was resumed from a checkpoint.
         started: When training first started, ISO 8601.
     """
@@ -57,7 +63,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Everything that stays the same from epoch to epoch; `team` are the processes that train together."""
+    """Everything that stays the same from epoch to epoch.
+
+    Attributes:
+        loss: Of the result; if it is a `LevelLosses`, of all levels of the model.
+        team: The processes that train together.
+        criterion: Which epoch is the best.
+    """
 
     model: torch.nn.Module
     loss: Loss
@@ -66,6 +78,7 @@ class Trainer:
     device: torch.device
     seed: int = 0
     team: Team = SOLO
+    criterion: Criterion = BY_LOSS
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
@@ -92,11 +105,25 @@ class Trainer:
 
     def loss_on(self, prepared: Prepared) -> Tensor:
         """The loss of a prepared batch, all of it, though the team shares the work of the network."""
+        outputs, ready = self.outputs_of(prepared)
+        return self.loss_of(outputs, ready)
+
+    def outputs_of(self, prepared: Prepared) -> tuple[list[Tensor], Prepared]:
+        """The outputs of a prepared batch, all of it, the result last, and what they are measured against."""
         own = replace(prepared, inputs=prepared.inputs[self.team.share(len(prepared.inputs))])
         ready = to_device(own, self.device, channels_last=self.channels_last)
         with self.autocast:
-            output = self.model(ready.inputs)
-        return self.loss(self.team.whole(output.float()), ready.target, ready.valid)
+            outputs = self.model.levels(ready.inputs) if self.trains_levels else [self.model(ready.inputs)]
+        return [self.team.whole(output.float()) for output in outputs], ready
+
+    def loss_of(self, outputs: list[Tensor], ready: Prepared) -> Tensor:
+        """The loss of outputs of `outputs_of`."""
+        return self.loss(outputs if self.trains_levels else outputs[-1], ready.target, ready.valid)
+
+    @property
+    def trains_levels(self) -> bool:
+        """Whether all levels of the model are trained."""
+        return isinstance(self.loss, LevelLosses)
 
 
 def fit(
@@ -107,7 +134,8 @@ def fit(
     checkpoint: Path | None = None,
     key: str = "",
 ) -> Fit:
-    """Train a model and keep the weights of the epoch with the lowest validation loss.
+    """Train a model and keep the weights of the best epoch, that of the lowest validation loss or of the
+    highest metric.
 
     The same seed, data, settings and thread count give the same weights on a CPU, also if the run was killed
     and resumed. Several processes give the same but for rounding: each calls this with its own place in the
@@ -121,7 +149,8 @@ def fit(
         train: Training batches.
         validation: Validation batches, not augmented.
         checkpoint: File written after each epoch (by the first process) and resumed from, by any number of
-            processes; None keeps no state on disk.
+            processes; None keeps no state on disk. The epochs that the criterion keeps are files in the
+            folder `checkpoint.kept` beside it (its name without the suffix), see `KeptWeights`.
         key: What the run is; a checkpoint with another key is not resumed.
 
     Returns:
@@ -130,7 +159,8 @@ def fit(
     Raises:
         TrainingDivergedError: The loss became NaN or infinite; names the step and the samples of the batch.
         BatchError: A batch does not fit into the memory, or is too small for batch normalisation.
-        ValueError: No batch has a labelled pixel, or the precision is unsafe here.
+        ValueError: No batch has a labelled pixel, or none is of the class that epochs are compared by; or the
+            precision is unsafe here.
         TeamLostError: Another process of the team ended.
     """
     settings, team = trainer.settings, trainer.team
@@ -140,24 +170,28 @@ def fit(
     team.require_same(state.epoch, trainer.device)
     team.adopt(trainer.model)
     with tqdm(total=settings.epochs, initial=state.epoch, unit="epoch", disable=None) as progress:
-        while state.epoch < settings.epochs and not _should_stop(state.history, settings.patience):
+        while state.epoch < settings.epochs and not _should_stop(trainer, state.history):
             state = _epoch(trainer, optimizer, train, validation, state)
             if checkpoint and team.is_first:
-                checkpoints.save(checkpoint, state)
+                _save(trainer, checkpoint, state)
             last = state.history[-1]
             progress.update()
             progress.set_postfix(train=f"{last['train_loss']:.4f}", val=f"{last['val_loss']:.4f}")
-    return Fit(state.best, state.history, _best_epoch(state.history), state.resumed, state.started)
+    best_epoch = trainer.criterion.best(state.history)
+    return Fit(state.best, state.history, best_epoch, state.resumed, state.started)
 
 
-def validate(trainer: Trainer, batches: BatchSource) -> float:
-    """The mean loss over the validation windows; see `fit`."""
+def validate(trainer: Trainer, batches: BatchSource, counts: ConfusionCounts | None = None) -> float:
+    """The mean loss over the validation windows, see `fit`; pixels are added to the counts, if there are."""
     _set_mode(trainer, training=False)
     mean = _Mean()
     with torch.inference_mode():
         for step in _steps(trainer, batches):
             with explained(step.where, step.batch, trainer.device):
-                value = float(trainer.loss_on(step.prepared))
+                outputs, ready = trainer.outputs_of(step.prepared)
+                value = float(trainer.loss_of(outputs, ready))
+                if counts is not None:
+                    counts.add(outputs[-1], ready.target, ready.valid)
             check_finite(value, step.where, step.batch)
             mean.add(value, len(step.batch.samples))
     return mean.value
@@ -182,6 +216,7 @@ def _start(
     if found:
         loss = trainer.loss if isinstance(trainer.loss, torch.nn.Module) else None
         try:
+            KeptWeights.beside(checkpoint).require(found.kept)
             checkpoints.restore(trainer.model, optimizer, found, loss=loss)
         except CheckpointError as error:
             logger.warning("%s; training starts from the beginning", error)
@@ -209,23 +244,45 @@ def _epoch(
     train_loss, logged = _train(trainer, optimizer, train, number)
     middle = time.perf_counter()
     due = (number + 1) % settings.validate_every == 0 or number + 1 == settings.epochs
-    val_loss = validate(trainer, validation) if due else float("nan")
+    nothing = dict.fromkeys((LOSS, trainer.criterion.column), math.nan)
+    measured = _validated(trainer, validation) if due else nothing
     end = time.perf_counter()
-    row = {
-        "epoch": number + 1,
-        "train_loss": team.agreed(train_loss, trainer.device),
-        "val_loss": team.agreed(val_loss, trainer.device),
-        "learning_rate": rate,
-        "train_seconds": middle - start,
-        "val_seconds": end - middle,
-    } | logged
+    row = (
+        {
+            "epoch": number + 1,
+            "train_loss": team.agreed(train_loss, trainer.device),
+            LOSS: measured[LOSS],
+            "learning_rate": rate,
+            "train_seconds": middle - start,
+            "val_seconds": end - middle,
+        }
+        | measured
+        | logged
+    )
     text = "epoch %d: train %.5f, validation %.5f, %.1f s"
-    logger.info(text, number + 1, train_loss, val_loss, end - start)
+    logger.info(text, number + 1, train_loss, row[LOSS], end - start)
     history, model = (*state.history, row), _copy(trainer.model)
     loss = _copy(trainer.loss) if isinstance(trainer.loss, torch.nn.Module) else {}
-    best = model if _best_epoch(history) == number + 1 else state.best
+    best = model if trainer.criterion.best(history) == number + 1 else state.best
     found = {"model": model, "best": best, "optimizer": optimizer.state_dict(), "loss": loss}
     return replace(state, epoch=number + 1, history=history, **found)
+
+
+def _validated(trainer: Trainer, batches: BatchSource) -> dict[str, float]:
+    """The validation loss, and the metric that epochs are compared by, as the first process has them."""
+    counts = trainer.criterion.counts(trainer.device)
+    found = {LOSS: validate(trainer, batches, counts)} | trainer.criterion.values(counts)
+    return {name: trainer.team.agreed(value, trainer.device) for name, value in found.items()}
+
+
+def _save(trainer: Trainer, path: Path, state: Checkpoint) -> None:
+    """Write a checkpoint, the weights that it names before it; those that it no longer names go after it."""
+    kept = KeptWeights.beside(path)
+    names = trainer.criterion.kept(state.history)
+    if state.epoch in names:
+        kept.write(state.epoch, state.model, state.key)
+    checkpoints.save(path, replace(state, kept=kept.digests(names)))
+    kept.leave_only(names)
 
 
 def _train(
@@ -313,17 +370,12 @@ class _Mean:
         return self.total / self.count
 
 
-def _best_epoch(history: History) -> int:
-    """The first epoch, from 1, with the lowest validation loss; the last one while none was validated."""
-    valid = [row for row in history if row["val_loss"] == row["val_loss"]]
-    return int(min(valid, key=lambda row: row["val_loss"])["epoch"]) if valid else len(history)
-
-
-def _should_stop(history: History, patience: int | None) -> bool:
+def _should_stop(trainer: Trainer, history: History) -> bool:
     """Whether the last epoch was validated and lies `patience` epochs or more after the best one."""
-    if patience is None or not history or history[-1]["val_loss"] != history[-1]["val_loss"]:
+    patience, criterion = trainer.settings.patience, trainer.criterion
+    if patience is None or not history or math.isnan(history[-1][criterion.column]):
         return False
-    return len(history) - _best_epoch(history) >= patience
+    return len(history) - criterion.best(history) >= patience
 
 
 def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
