@@ -19,6 +19,7 @@ RUN_OPTIONS: dict[str, tuple[object, str]] = {
     RUN + "sampler": ({"kind": "patches", "repeats": 3}, "train tversky"),
     RUN + "augment__rotate90": (0.5, "train tversky"),
     RUN + "training__epochs": (7, "train tversky"),
+    RUN + "training__select": ({"metric": "dice", "class": "cell"}, "train tversky"),
     RUN + "training__optimizer__lr": (0.5, "train tversky"),
     RUN + "predict__overlap": (0.25, "predict tversky \n apply {tversky,mean}"),
     RUN + "predict__tta": (True, "predict tversky \n apply {tversky,mean}"),

@@ -280,7 +280,7 @@ def _check_select(study: Study, name: str, run: Run, places: Places) -> Iterator
     classes = list(study.data.classes)
     told = classes if activation_of(run.loss) == "softmax" else classes[:TWO]
     if select.of not in told:
-        where = places.inside(("runs", name, "training", "select", "class"), 2)
+        where = places.inside(("runs", name, "training", "select", "class"), 3)
         yield Fault(where, f"'{select.of}'", nearest(select.of, told))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from microtome import losses
 from microtome.config.sampling import Augment, Input
@@ -59,6 +60,24 @@ def network(seed=0):
         nn.Dropout(0.1),
         nn.Conv2d(5, 1, 3, padding=1),
     )
+
+
+class Levels(nn.Module):
+    """A network of three levels, without anything that depends on the batch."""
+
+    reductions = (4, 2, 1)
+
+    def __init__(self, outputs):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolutions = nn.ModuleList(nn.Conv2d(1, outputs, 3, padding=1) for _ in self.reductions)
+
+    def levels(self, images):
+        pairs = zip(self.convolutions, self.reductions, strict=True)
+        return [convolution(functional.avg_pool2d(images, side)) for convolution, side in pairs]
+
+    def forward(self, images):
+        return self.levels(images)[-1]
 
 
 def trainer(*, model=None, loss="bce", seed=0, augmentation=FLIPS, **settings):

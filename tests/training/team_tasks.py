@@ -14,13 +14,16 @@ from torch import nn
 
 from microtome import losses, networks
 from microtome.config.sampling import Augment, Input
+from microtome.config.training import Supervision
 from microtome.training.batch_norm import synchronize
 from microtome.training.launch import launch, serve
 from microtome.training.loop import TrainingDivergedError, fit
 from microtome.training.processes import SOLO, joined
+from microtome.training.selection import BY_LOSS, Criterion
+from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import SoftmaxTask
 from tests.training import problems
-from tests.training.problems import CPU, KEY
+from tests.training.problems import CPU, KEY, Levels
 
 MODULE = "tests.training.team_tasks"
 EVERYTHING = Augment(
@@ -51,6 +54,12 @@ def unet():
     return networks.build("unet", width=4)
 
 
+def levels():
+    """The plain network at three resolutions."""
+    return Levels(2)
+
+
+BY_IOU = Criterion("iou", "cell", ("ground", "cell"))
 CASES = {
     "augmented": {"model": plain, "optimizer": ADAM, "augmentation": EVERYTHING},
     "dice of uneven shares": {"model": plain, "optimizer": ADAM, "loss": "dice", "batch_size": 5},
@@ -58,12 +67,24 @@ CASES = {
     "compound": {"model": lambda: plain(2), "optimizer": ADAM, "loss": "compound", "batch_size": 5},
     "unet": {"model": unet, "optimizer": SGD, "augmentation": EVERYTHING, "side": 24, "batch_size": 4},
     "precise unet": {"model": lambda: Precise(unet()), "optimizer": ADAM, "batch_size": 5, "loss": "dicebce"},
+    "levels": {"model": levels, "optimizer": SGD, "loss": "softmax_focal", "side": 24},
+    "best by a metric": {"model": plain, "optimizer": ADAM, "criterion": BY_IOU},
     "stopped early": {"model": plain, "optimizer": SGD | {"lr": 8.0}, "patience": 1, "epochs": 30},
 }
 """Trainings that one process and two must do alike; 12 windows of 12 pixels, or 3 of 24, are an epoch."""
 
 
-def trained(model, team=SOLO, *, loss="bce", augmentation=problems.FLIPS, side=12, batch_size=4, **settings):
+def trained(
+    model,
+    team=SOLO,
+    *,
+    loss="bce",
+    augmentation=problems.FLIPS,
+    side=12,
+    batch_size=4,
+    criterion=BY_LOSS,
+    **settings,
+):
     """Train; the model and the history without times."""
     images = problems.samples()
     train, val = ({n: images[n] for n in names} for names in (("s0", "s1", "s2"), ("s3",)))
@@ -73,10 +94,12 @@ def trained(model, team=SOLO, *, loss="bce", augmentation=problems.FLIPS, side=1
     ]
     settings = {"epochs": EPOCHS, "batch_size": batch_size} | settings
     base = problems.trainer(model=model(), augmentation=augmentation, **settings)
-    if loss == "compound":
+    if loss in ("compound", "softmax_focal"):
         base = replace(base, task=SoftmaxTask(Input(), augmentation))
-    options = {"momentum": 0.5} if loss == "compound" else {}
-    done = fit(replace(base, loss=losses.build(loss, **options), team=team), *parts)
+    built = losses.build(loss, **({"momentum": 0.5} if loss == "compound" else {}))
+    if hasattr(base.model, "levels"):
+        built = LevelLosses(built, base.model.reductions, Supervision(levels="all"))
+    done = fit(replace(base, loss=built, team=team, criterion=criterion), *parts)
     return base.model, [{k: v for k, v in row.items() if "seconds" not in k} for row in done.history]
 
 

@@ -8,7 +8,6 @@ from microtome.config.entries import model
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.outputs import LOSSES, TWO, resolved_loss
 from microtome.config.run import Run
-from microtome.config.training import Supervision
 from microtome.study import modalities
 from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
@@ -27,7 +26,7 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     options = {field: getattr(settings, field).model_dump(mode="json") for field in LEARNT}
     if settings.training.select is None:  # chosen by the loss: as it was before there was a choice
         options["training"].pop("select")
-    if settings.supervision != Supervision():  # left out where it is what it was before there was a choice
+    if settings.supervision.levels != "final":  # else as it was before there was a choice
         options["supervision"] = settings.supervision.model_dump(mode="json")
     parts = {part: plan.learnt(split, part) for part in ("train", "val")}
     data = {"parts": parts, "classes": plan.classes, "data_source": plan.data_kind}
