@@ -34,8 +34,8 @@ def record(run, values, *, seed=0, split="published", **more):
     return RunRecord(run, run, seed, split, own, None, frame, Path("nowhere"))
 
 
-def inputs(*records, **more):
-    return Inputs(runs=records, published=PUBLISHED, paper=PAPER, **more)
+def inputs(*records, paper=PAPER, **more):
+    return Inputs(runs=records, published=PUBLISHED, paper=paper, **more)
 
 
 def scores(metric, *values, class_name="all"):
@@ -366,6 +366,7 @@ def test_every_kind_has_a_title_option():
         "external",
         "instance_data",
         "magnification",
+        "merge_weights",
         "morphometry",
         "near_misses",
         "relative_changes",
