@@ -25,7 +25,9 @@ class Features(Section):
         "QuPath: objects of these types; empty: where a file has some, cells and detections (semantic: "
         "annotations), otherwise what there is",
     )
-    take: tuple[str, ...] = option((), "names of classes (ImageScope: layers); empty: all")
+    take: tuple[str, ...] = option(
+        (), "names of classes (ImageScope: layers; ASAP: groups), beside those of targets.regions; empty: all"
+    )
     skip: tuple[str, ...] = option((), "names that are left out, as names that end in `*` always are")
     names: dict[str, str] = option({}, "name in the files: the class of data.classes that it means")
     unclassified: Literal["refuse", "skip"] = option(
@@ -51,6 +53,19 @@ def types_chosen(found: Collection[str], features: Features, kind: str) -> froze
     if OBJECTS & set(found):
         return AREAS if kind == "semantic" and AREAS & set(found) else OBJECTS
     return AREAS | {""}
+
+
+def with_names(features: Features, names: Collection[str]) -> Features:
+    """The features with further names taken, where only some are.
+
+    Example:
+        >>> with_names(Features(take=["Tumor"]), {"Stroma"}).take
+        ('Tumor', 'Stroma')
+        >>> with_names(Features(), {"Stroma"}).take
+        ()
+    """
+    more = sorted(set(names) - set(features.take)) if features.take else ()
+    return features.model_copy(update={"take": (*features.take, *more)})
 
 
 def reason_by_name(name: str, features: Features, *, needs_name: bool) -> str:

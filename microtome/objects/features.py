@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.config.features import Features, name_faults, reason_by_name, types_chosen
+from microtome.config.features import Features, name_faults, reason_by_name, types_chosen, with_names
 from microtome.io.annotations import Polygon, read_polygons
 from microtome.io.errors import AnnotationError
 from microtome.objects import labels
@@ -75,7 +75,8 @@ def select(
         Selection(chosen=(0,), classes=(1,), left_out={"class 'Region*'": 1})
     """
     by_name = kind == "semantic" or len(classes) > 2
-    reasons = _reasons(polygons, features, kind, needs_name=by_name)
+    of_regions = {one for names in (regions or {}).values() for one in names}
+    reasons = _reasons(polygons, with_names(features, of_regions), kind, needs_name=by_name)
     _check_types(polygons, reasons, features, name)
     if by_name:
         named = Counter(
@@ -83,8 +84,7 @@ def select(
             for polygon, reason in zip(polygons, reasons, strict=True)
             if not reason and not polygon.negative
         )
-        others = {one for names in (regions or {}).values() for one in names}
-        _check_names(named, features, classes if kind == "semantic" else classes[1:], name, others)
+        _check_names(named, features, classes if kind == "semantic" else classes[1:], name, of_regions)
     if kind == "instances" and features.regions == "skip":
         reasons = _without_regions(polygons, reasons, shape)
     chosen = [number for number, reason in enumerate(reasons) if not reason]
@@ -261,8 +261,10 @@ def _check_names(
 
 def _class_of(polygon: Polygon, features: Features, classes: Sequence[str]) -> int:
     """The index of a class; cutting outlines and those of regions have none."""
-    called = features.names.get(polygon.classification, polygon.classification)
-    return classes.index(called) if called in classes else NO_CLASS
+    name = polygon.classification
+    called = features.names.get(name, name)
+    is_class = called in classes and (not features.take or name in features.take)
+    return classes.index(called) if is_class else NO_CLASS
 
 
 def _without_regions(

@@ -74,7 +74,7 @@ def make(
         colors=options.get("colors", {}),
         groups=options.get("groups") or groups_of(runs),
         calls=options.get("calls", {}),
-        samplers=options.get("samplers", {}),
+        samplers={name: one | {"lists": dict(one["lists"])} for name, one in options.get("samplers", ())},
         regions=options.get("regions", {}),
         files=files,
         names=options.get("names", {}),

@@ -85,6 +85,21 @@ def test_what_is_cut_out_is_cut_out_of_its_own_name_in_every_band():
     assert (regions >> 1).sum() == 64
 
 
+def test_names_of_regions_are_taken_beside_those_of_classes(tmp_path):
+    """Where some classes alone are taken, outlines of another class that are a region are not drawn as it."""
+    generator = np.random.default_rng(2)
+    features = [star(generator, name) for name in ("Tumornest", "Stroma", "normal")]
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps(features), encoding="utf-8")
+    options = {"classes": [*CLASSES, "Stroma"], "order": "area", "outside": 0, "regions": {"S": ["Stroma"]}}
+    some = Features(names={"Tumornest": "tumor"}, take=["Tumornest"])
+    areas, left_out = read_areas(path, (50, 50), some, **options)
+    (band,) = areas.bands((50, 50))
+    assert left_out == {"class 'normal'": 1}
+    assert set(np.unique(band.classes)) == {0, 1}
+    assert band.regions.sum() == by_pixel(features, (50, 50), (1, 1), (0, 0))[1].sum() > 0
+
+
 @pytest.mark.parametrize(("order", "middle"), [("area", 1), ("file", 0), ("classes", 1)])
 def test_orders_say_which_class_lies_on_top(tmp_path, order, middle):
     small, large = (

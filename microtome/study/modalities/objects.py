@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.config.features import name_faults, reason_by_name, types_chosen
+from microtome.config.features import name_faults, reason_by_name, types_chosen, with_names
 from microtome.faults import Fault, nearest
 from microtome.study import headers
 
@@ -120,7 +120,7 @@ def _untyped(samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
 
 def _chosen(named: Mapping[tuple[str, str], int], targets: Targets) -> dict[tuple[str, str], int]:
     """The names of the outlines that are labels, as `microtome.objects.features` chooses them."""
-    features = targets.features
+    features = with_names(targets.features, _region_names(targets))
     types = types_chosen({kind for _, kind in named}, features, targets.kind)
     return {
         (name, kind): count

@@ -81,10 +81,10 @@ def _calls(shown: Shown) -> dict[str, Any]:
 
 
 def _samplers(shown: Shown) -> dict[str, Any]:
-    """The lists that any run of the study draws from, as a table of them shows no run."""
+    """The samplers of lists of the study, which a table shows without runs; in pairs, whose order a state keeps."""
     runs = {name: run.sampler for name, run in shown.plan.study.runs.items() if run.network is not None}
-    lists = {name: one.model_dump(mode="json") for name, one in runs.items() if one.kind == "lists"}
-    return {"samplers": lists}
+    told = {name: one.model_dump(mode="json") for name, one in runs.items() if one.kind == "lists"}
+    return {"samplers": [[name, one | {"lists": list(one["lists"].items())}] for name, one in told.items()]}
 
 
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
