@@ -81,7 +81,7 @@ def _calls(shown: Shown) -> dict[str, Any]:
 
 
 def _samplers(shown: Shown) -> dict[str, Any]:
-    """The samplers of lists of the study, which a table shows without runs; in pairs, whose order a state keeps."""
+    """The samplers of lists, which a table shows without runs; in pairs, whose order a state keeps."""
     runs = {name: run.sampler for name, run in shown.plan.study.runs.items() if run.network is not None}
     told = {name: one.model_dump(mode="json") for name, one in runs.items() if one.kind == "lists"}
     return {"samplers": [[name, one | {"lists": list(one["lists"].items())}] for name, one in told.items()]}
