@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microtome.io import views
+from microtome.io import images, views
 from microtome.report.inputs import Picture
 from microtome.report.page import render
 from microtome.report.thumbnails import encode_thumbnail, load_overview, show_image, show_labels
@@ -52,12 +52,24 @@ def build_applied(page: AppliedPage, folder: Path) -> str:
 
 
 def _pictures(folder: Path, sample: str, colors: Sequence[str]) -> list[Picture]:
+    if (folder / sample).is_dir():
+        drawn = {"image": folder / sample / "thumbnail.png", "found": folder / sample / "overlay.png"}
+        return [_drawn(label, sample, path) for label, path in drawn.items()]
     objects = views.place(folder / OBJECTS, sample)
     found = objects if objects.is_file() else views.place(folder / "segmentations", sample)
     image = views.samples(folder / "images").get(sample, views.place(folder / "images", sample))
     sources = {"image": image, "found": found}
     of_found = () if found == objects else colors
     return [_picture(label, sample, path, of_found) for label, path in sources.items()]
+
+
+def _drawn(label: str, sample: str, path: Path) -> Picture:
+    """A picture that was drawn already."""
+    alt = f"{label} of {sample}"
+    try:
+        return encode_thumbnail(images.read(path), label=label, alt=alt)
+    except (OSError, ValueError) as error:
+        return Picture(label, alt, problem=f"not shown: {error}")
 
 
 def _picture(label: str, sample: str, path: Path, colors: Sequence[str]) -> Picture:

@@ -84,3 +84,10 @@ def _faults(study: Study, sample: Sample, header: SlideHeader) -> Iterator[tuple
     elif mpp > seen * (1 + study.slides.tolerance):
         expected = f"at most {seen:g} µm, as the run sees slides; or the true size by mpp=…"
         yield "images", f"{mpp:g} µm per pixel", expected
+
+
+def check_new_labels(study: Study, labels: Sequence[str]) -> Iterator[Fault]:
+    """Labels of slides, which no rule compares with what was found in a folder."""
+    if study.slides is not None and labels:
+        expected = "the slides in the sample sheet, with their sections or annotations, as part test"
+        yield Fault("--config labels", "labels of slides", expected)

@@ -15,6 +15,7 @@ from scipy import ndimage
 from microtome.files import write_json
 from microtome.io.annotations import read_polygons
 from microtome.io.errors import ImageError
+from microtome.report.applied import AppliedPage, build_applied
 from microtome.stages.slides.apply import SlideApplier
 from microtome.stages.slides.heatmaps import Predictor
 from microtome.stages.slides.regions import AREA
@@ -115,6 +116,14 @@ def test_pictures_are_of_the_whole_slide(done):
     np.testing.assert_array_equal(thumbnail, halved(blobs(*SIZE)))
     changed, grey = abs(overlay - thumbnail).sum(axis=2)[3:-3, 3:-3], thumbnail[3:-3, 3:-3, 0]
     assert changed[grey < 60].min() > changed[grey > 240].max()
+
+
+def test_the_page_shows_the_slide_and_what_was_found(done):
+    rows = [{"image": "one.tif", "sample": "one", "status": "done", "message": "", **done[1]}]
+    page = AppliedPage("DS on new images", {}, [], rows, ["normal", "tumor"], [])
+    html = build_applied(page, done[0].parent)
+    assert html.count("data:image/") == 2 and "not shown" not in html
+    assert "tumor_sections" in html
 
 
 @pytest.mark.parametrize("reduction", [4, 16])

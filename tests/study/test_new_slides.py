@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from microtome.study.new_slides import check_new_images
+from microtome.study.new_slides import check_new_images, check_new_labels
 from microtome.study.newcomers import find_newcomers
 
 STUDY = SimpleNamespace(
@@ -83,6 +83,11 @@ def test_a_slide_cut_short_is_a_sample_that_will_fail(tmp_path):
     (tmp_path / "short.svs").write_bytes(content[: len(content) // 3])
     found = found_in(tmp_path)
     assert [*found.damaged] == ["short.svs"] and len(found.samples) == 2
+
+
+def test_labels_of_slides_are_refused():
+    (fault,) = check_new_labels(STUDY, ["labels/a.geojson"])
+    assert "the slides in the sample sheet" in str(fault)
 
 
 @needs_real

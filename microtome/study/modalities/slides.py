@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from microtome.faults import Fault
 from microtome.study.headers import OUTLINES, SAME_MPP, Size, absent, missing, reason, recalled
-from microtome.study.new_slides import check_new_images, take_files
+from microtome.study.new_slides import check_new_images, check_new_labels, take_files
 
 if TYPE_CHECKING:
     from microtome.config.study import Data, Study
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from microtome.study.plan import StudyPlan
     from microtome.study.sample import Sample
 
-__all__ = ["check_new_images", "take_files"]
+__all__ = ["check_new_images", "check_new_labels", "take_files"]
 
 SECTION = "slides"
 """The section of a study file by which all its images are slides."""
