@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -44,6 +46,13 @@ def texture(number: int) -> NDArray:
 
 
 def write_slide(path: Path, rows: int, columns: int, kind: str = "tiff", mpp: float = MPP) -> Path:
+    """Write a slide in a process of its own, whose memory is not that of what is measured."""
+    command = [sys.executable, "-m", "benchmarks.slide_files", path, rows, columns, kind, mpp]
+    subprocess.run([str(word) for word in command], check=True)
+    return path
+
+
+def write_here(path: Path, rows: int, columns: int, kind: str, mpp: float) -> None:
     """Write a pyramid of JPEG tiles, `tiff` or `scn`, textured everywhere."""
     import numpy as np
 
@@ -52,7 +61,6 @@ def write_slide(path: Path, rows: int, columns: int, kind: str = "tiff", mpp: fl
     white = np.full(3, 245, np.uint8)
     scan = Scan((rows, columns), mpp, lambda row, column: texture((3 * row + column) % TILES), white)
     write(path, scan, kind)
-    return path
 
 
 def one_by_one(store: str = "uint8") -> Predictor:
@@ -96,3 +104,7 @@ def prediction(
             return predict_sections(predictor, layout, mask, put)[1].areas
 
     return run
+
+
+if __name__ == "__main__":
+    write_here(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], float(sys.argv[5]))

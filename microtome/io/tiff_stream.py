@@ -197,12 +197,12 @@ class PyramidWriter:
 
     def _tiles(self, level: int) -> Iterator[bytes]:
         """The encoded tiles of a level, channel after channel, row after row."""
-        blank = self._encode(np.full((self.tile, self.tile), self.fill))
+        blank = self._spool.read(self._encode(np.full((self.tile, self.tile), self.fill)))
         rows, columns = (math.ceil(length / self.tile) for length in self.sizes[level])
         for channel in range(self.shape[0]):
             for place in np.ndindex(rows, columns):
                 tile = self._encoded[level].get(place)
-                yield self._spool.read(blank if tile is None else tile[channel])
+                yield blank if tile is None else self._spool.read(tile[channel])
 
     def _write_file(self) -> None:
         """Have tifffile write the levels, the coarser ones as SubIFDs of the finest."""
@@ -227,10 +227,12 @@ class PyramidWriter:
 
     def _metadata(self) -> dict[str, Any]:
         """What OME-XML says of the image; its UUID is of the content."""
-        said = f"{self.shape} {self.dtype.str} {self.mpp} {self.channels} {self.origin}"
+        said = f"{self.shape} {self.dtype.str} {self.mpp} {self.channels} {self.origin} {self.fill}"
         digest = hashlib.sha256(said.encode())
-        for tile in self._tiles(0):
-            digest.update(tile)
+        for place, tile in sorted(self._encoded[0].items()):
+            digest.update(str(place).encode())
+            for channel in tile:
+                digest.update(self._spool.read(channel))
         content = uuid.uuid5(uuid.NAMESPACE_OID, digest.hexdigest())
         metadata: dict[str, Any] = {"axes": "CYX", "Creator": SOFTWARE, "UUID": f"urn:uuid:{content}"}
         for name, size in zip("YX", self.mpp or (), strict=False):

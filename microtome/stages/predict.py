@@ -136,4 +136,8 @@ def _overlap_tile(
 def normalized(pixels: np.ndarray, options: Options) -> np.ndarray:
     """Scale pixels as the network takes them."""
     settings = Input.model_validate(options["input"])
-    return ((pixels.astype(np.float32) / settings.scale - settings.mean) / settings.std).astype(np.float32)
+    values = pixels.astype(np.float32)
+    values /= settings.scale
+    values -= settings.mean
+    values /= settings.std
+    return values
