@@ -71,9 +71,7 @@ def test_the_note_says_what_the_least_area_does(tmp_path):
     small = frame.index[frame["call"].eq("normal") & frame["label"].eq("normal")][0]
     frame.loc[small, "area"] = 640.0
     table = tables.tabulate("section_metrics", inputs(record(tmp_path, "u", frame)), thresholds=True)
-    assert (
-        "Without and with the least area: u: 2 and 1 false positive, 0 and 1 missed sections." in table.note
-    )
+    assert "u 2 → 1 false positive, 0 → 1 missed." in table.note
     assert (table.frame["threshold"].item(), table.frame["least_area"].item()) == (0.5, 1280.0)
 
 

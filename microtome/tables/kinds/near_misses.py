@@ -177,7 +177,7 @@ def right_area(area: float, *, is_missed: bool) -> str:
 
 def _summary(row: Row, wrong: pd.DataFrame) -> str:
     """How many of a run's errors one step of the grid would have mended."""
-    return " ".join(_sentences(row, wrong)) if len(wrong) else ""
+    return f"{' '.join(_sentences(row, wrong)).removesuffix(';')}." if len(wrong) else ""
 
 
 def _sentences(row: Row, wrong: pd.DataFrame) -> Iterator[str]:
@@ -185,4 +185,5 @@ def _sentences(row: Row, wrong: pd.DataFrame) -> Iterator[str]:
     yield f"{row.label}: {near} of {len(wrong)} wrong sections are one step of threshold or area from right;"
     missed = wrong[wrong["error"] == ERRORS["fn"]]
     seen = int((missed["right_threshold"] != NONE).sum())
-    yield f"{seen} of {len(missed)} missed ones would be found with a lower threshold."
+    if len(missed):
+        yield f"{seen} of {len(missed)} missed ones would be found with a lower threshold;"

@@ -14,7 +14,14 @@ from microtome.metrics import sections
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.published import add_published, heading, note_of, published_cells, published_table
+from microtome.tables.parts.published import (
+    add_published,
+    heading,
+    note_of,
+    published_cells,
+    published_table,
+    short_heading,
+)
 from microtome.tables.parts.rows import Row, select_rows
 from microtome.tables.parts.section_calls import Called, called, left_out
 
@@ -24,8 +31,8 @@ F_BETA = "f_beta"
 DECIMALS = 3
 DEFAULT_RATES = ("accuracy", "sensitivity", "specificity", F_BETA)
 CHOSEN = {
-    "threshold": Column("threshold", "Probability from", format=".2f"),
-    "least_area": Column("least_area", "Area from", unit="µm²", format=",.0f"),
+    "threshold": Column("threshold", "Threshold, p ≥", format=".2f"),
+    "least_area": Column("least_area", "Least area", unit="µm²", format=",.0f"),
 }
 PRINTED = {"threshold": "prediction_threshold", "least_area": "tumor_area_threshold_um2"}
 """What published tables call the chosen thresholds."""
@@ -153,7 +160,7 @@ def _beside(
 ) -> tuple[pd.DataFrame, list[Column]]:
     """Put what is published beside each column, where it is."""
     known = published_table(inputs.published, inputs.paper, table)["columns"] if table else ()
-    head, shown = heading(inputs), []
+    head, shown = short_heading(inputs), []
     for column in columns:
         shown.append(column)
         name = PRINTED.get(column.key, _published_name(column.key, known))
@@ -185,17 +192,20 @@ def _note(found: Sequence[Called], *, interval: bool) -> str:
 
 def _effect(labels: Sequence[str], found: Sequence[Called]) -> str:
     """What the least area does, in numbers: false positives that it removes, and what it costs."""
-    return " ".join(["Without and with the least area:", *_effects(labels, found)])
+    head = "False positives are sections without it that look alike. From no least area to the chosen one:"
+    return " ".join([head, *_effects(labels, found)])
 
 
 def _effects(labels: Sequence[str], found: Sequence[Called]) -> Iterator[str]:
     for number, (label, one) in enumerate(zip(labels, found, strict=True), start=1):
         (fp, fn), (more, fewer) = one.errors(), one.without_area().errors()
         end = "." if number == len(labels) else ";"
-        yield f"{label}: {more:g} and {fp:g} false positive, {fewer:g} and {fn:g} missed sections{end}"
+        yield f"{label} {more:g} → {fp:g} false positive, {fewer:g} → {fn:g} missed{end}"
 
 
 def _remark(inputs: Inputs, table: str) -> str:
-    """What is to be known of the published table."""
-    note = published_table(inputs.published, inputs.paper, table).get("note", "") if table else ""
-    return f"Of the published table: {note.rstrip('.')}." if note else ""
+    """What is to be known of the published table: what it is of, and its own note."""
+    if not table:
+        return ""
+    note = published_table(inputs.published, inputs.paper, table).get("note", "").rstrip(".")
+    return f"The {heading(inputs)} values{f': {note}' if note else ''}."

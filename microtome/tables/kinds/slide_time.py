@@ -108,6 +108,10 @@ def _seconds(row: Row, part: str) -> pd.DataFrame:
     return found
 
 
+def _device(name: str, threads: int) -> str:
+    return f"{name}, {threads} thread{'s' * (threads != 1)}"
+
+
 def _row(row: Row, taken: pd.DataFrame, other: pd.DataFrame) -> dict[str, object]:
     """The times of a run; the change is over the slides that both have."""
     shared = set(taken["sample"]) & set(other["sample"])
@@ -123,6 +127,6 @@ def _row(row: Row, taken: pd.DataFrame, other: pd.DataFrame) -> dict[str, object
         },
         "per_mm2": taken["seconds"].sum() / taken["tissue_mm2"].sum(),
         "change": 100 * (sums[0] / sums[1] - 1),
-        "device": " + ".join(f"{one.device}, {one.threads} threads" for one in devices),
+        "device": " + ".join(_device(*one) for one in devices),
         **{"n": len(seconds), "data": row.data},
     }

@@ -52,6 +52,16 @@ def heading(inputs: Inputs) -> str:
     return f"published ({dataset})"
 
 
+def short_heading(inputs: Inputs) -> str:
+    """The same in few words, for tables of many published columns, whose note says of what they are.
+
+    Example:
+        >>> short_heading(Inputs(data_kind="phantom"))
+        'published (not comparable)'
+    """
+    return "published" if set(inputs.data_kinds) == {"public"} else "published (not comparable)"
+
+
 def note_of(inputs: Inputs, *sentences: str, published: str = "") -> str:
     """Make the note of a table, with what every table must say of its scale and of published values.
 
