@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The architecture of a network, drawn from the built model: a U, or a chain for window networks."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -8,8 +9,11 @@ from typing import Any
 import pandas as pd
 
 from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts.annotated_patches import half_annotated
 from microtome.figures.parts.chain_diagram import draw_chain
+from microtome.figures.parts.level_maps import read_levels, shown_class
 from microtome.figures.parts.network_steps import Step, Traced, trace
+from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
 from microtome.figures.parts.u_diagram import draw_u, halvings
 from microtome.figures.result import FigureResult
@@ -17,13 +21,21 @@ from microtome.networks import build, parameter_count
 from microtome.tables.kinds.layers import has_layer_table, layers_of
 
 NEEDS = frozenset({"trained"})
-NEEDS_WHEN = {("network", None): {"runs"}}
+NEEDS_WHEN = {("network", None): {"runs"}, ("scores", True): {"runs", "slides", "patches", "calls"}}
+SAMPLE_OPTIONS = ("sample",)
 SIZE = 512
 
 
 @styled
 def draw(
-    inputs: FigureInputs, *, run: str = "", network: Mapping[str, Any] | None = None, size: int = SIZE
+    inputs: FigureInputs,
+    *,
+    run: str = "",
+    network: Mapping[str, Any] | None = None,
+    size: int = SIZE,
+    scores: bool = False,
+    sample: str = "",
+    part: str = "val",
 ) -> FigureResult:
     """Draw a network.
 
@@ -32,13 +44,20 @@ def draw(
         run: Run whose network is drawn; used where `network` is not given.
         network: ``name`` and options of the network.
         size: Side of the image, pixels; window networks have their own.
+        scores: Whether the probabilities that each level of the run's network gives stand beside it, for a
+            window of a slide, whose side is then that of the image.
+        sample: The slide; by default the one with the patch that is nearest to half annotated.
+        part: Part of the split whose slides are looked through.
 
     Returns:
         The figure. Its data: one row per step or layer.
 
     Raises:
-        ValueError: The network is unknown or cannot be drawn, or neither network nor run is given.
+        ValueError: The network is unknown or cannot be drawn, neither network nor run is given, or the run
+            has no levels whose scores could be shown.
     """
+    if scores:
+        return _with_scores(inputs, run, sample, part)
     chosen = dict(network) if network else network_of(inputs, run)
     if has_layer_table(chosen["name"]):
         return _chain(chosen)
@@ -46,6 +65,24 @@ def draw(
     outputs = () if network else _outputs_of(inputs, run)
     drawing = draw_u(traced.steps, traced.companions, outputs)
     return FigureResult(drawing, _data(traced.steps), _caption(chosen["name"], traced, size, outputs))
+
+
+def _with_scores(inputs: FigureInputs, run: str, sample: str, part: str) -> FigureResult:
+    """The network of a run with what its levels make of a window of a slide."""
+    record = inputs.select([run] if run else ())[0]
+    chosen, positive = network_of(inputs, record.run), shown_class(inputs, record)
+    (place,) = half_annotated(inputs, record, positive, part=part, samples=[sample] if sample else ())
+    maps = read_levels(inputs, record, place, positive)
+    traced = trace(chosen, size=place.height)
+    halved = [round(math.log2(reduction)) for reduction in maps.reductions]
+    by_level = dict(zip(halved, maps.levels, strict=True))
+    drawing = draw_u(traced.steps, traced.companions, scores=by_level, data_kind=inputs.data_kind)
+    caption = (
+        f"{_caption(chosen['name'], traced, place.height, ())} At the right of each decoder block: the "
+        f"softmax of its scores, probability of {positive} (dark 0, bright 1), for a window of slide "
+        f"{place.sample} (row {place.y}, column {place.x}). {data_sentence(inputs.data_kind)}"
+    )
+    return FigureResult(drawing, _data(traced.steps), caption)
 
 
 def _data(steps: Sequence[Step]) -> pd.DataFrame:

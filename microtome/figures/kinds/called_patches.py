@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import heat_maps, panels
+from microtome.figures.parts.annotated_patches import half_annotated
 from microtome.figures.parts.colors import FALSE_POSITIVE, HEAT, INK, SKY
 from microtome.figures.parts.heat_maps import Place
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images, views
-from microtome.provenance.runs import RunRecord
 from microtome.provenance.section_calls import SECTIONS_NAME, read_sections
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -103,7 +103,7 @@ def draw(
     """
     rows = select_rows([record for record in inputs.runs if record.run in inputs.calls], list(runs) or None)
     arms, positive = [_arm(row) for row in rows], inputs.calls[rows[0].run]["class"]
-    places = _choose(inputs, rows[0].records[0], positive, part=part, samples=samples, count=count)
+    places = half_annotated(inputs, rows[0].records[0], positive, part=part, samples=samples, count=count)
     shown = [_look(inputs, place, arms, positive) for place in places]
     size = DOUBLE_COLUMN / (len(arms) + 1)
     tall = 2 * len(shown) * size + AROUND
@@ -129,39 +129,6 @@ def _arm(row: Row) -> Arm:
         raise ValueError(msg)
     first = sections.iloc[0]
     return Arm(row, float(first["threshold"]), float(first["least_area"]))
-
-
-def _choose(
-    inputs: FigureInputs,
-    record: RunRecord,
-    positive: str,
-    *,
-    part: str,
-    samples: Sequence[str],
-    count: int,
-) -> list[Place]:
-    """The patches that are nearest to half annotated, one a slide.
-
-    Raises:
-        ValueError: There is none, or none of a slide that is named.
-    """
-    paths = inputs.files.get("patches", ())
-    index = pd.concat([pd.read_parquet(path) for path in paths]) if paths else pd.DataFrame({"sample": []})
-    share = f"fraction_{positive}"
-    wanted = set(samples) or set(record.metrics.loc[record.metrics["part"] == part, "sample"])
-    found = index[index["sample"].isin(wanted) & (index.get(share, 0) > 0)]
-    missing = sorted(set(samples) - set(found["sample"]))
-    if found.empty or missing:
-        msg = (
-            f"no patch of {missing or f'part {part!r}'} holds {positive!r}; name annotated slides, or "
-            f"another part"
-        )
-        raise ValueError(msg)
-    away = (found[share] - SHARE).abs()
-    order = found.assign(away=away).sort_values(["away", "sample", "y", "x"], kind="stable")
-    best = order.drop_duplicates("sample").head(len(samples) or count)
-    cells = best[["sample", "y", "x", "size", "size"]].itertuples(index=False, name=None)
-    return [Place(str(sample), *map(int, numbers)) for sample, *numbers in cells]
 
 
 def _look(inputs: FigureInputs, place: Place, arms: Sequence[Arm], positive: str) -> Shown:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The classic U-shaped drawing of an encoder and a decoder, laid out from traced steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from numpy.typing import NDArray
 
-from microtome.figures.parts.colors import BLUE, GREEN, GREY, PURPLE, SKY, VERMILLION
+from microtome.figures.parts.colors import BLUE, GREEN, GREY, HEAT, PURPLE, SKY, VERMILLION
 from microtome.figures.parts.network_steps import Step
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
 
@@ -32,6 +33,8 @@ DRIFT = 0.12
 COPY_ROOM = 0.75
 """Room, at least, for the arrow of a skip connection and its text."""
 FACE, COPY_FACE, EDGE_COLOR = "#CFE3F3", "#FFFFFF", "#3B6E91"
+SCORE_GAP = 0.42
+"""Room for the arrow to the picture of a level's scores."""
 STAGE_FACE, OUTPUT_FACE = "#F4DDEA", "#CDEBDF"
 COLORS = {"convolution": BLUE, "stage": PURPLE, "pool": VERMILLION, "up": GREEN, "output": SKY, "copy": GREY}
 FACES = {"input": OUTPUT_FACE, "output": OUTPUT_FACE, "stage": STAGE_FACE}
@@ -65,25 +68,42 @@ class Box:
         return self.x + self.width / 2
 
 
-def draw_u(steps: Sequence[Step], companions: Sequence[str] = (), outputs: Sequence[str] = ()) -> Figure:
+def draw_u(
+    steps: Sequence[Step],
+    companions: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    *,
+    scores: Mapping[int, NDArray] | None = None,
+    data_kind: str = "",
+) -> Figure:
     """Draw the U of traced steps; architectures show no data and carry no tag.
 
-    `companions` stand beside the convolutions, for the legend; `outputs` name the output's channels.
+    Args:
+        steps: As `trace` finds them.
+        companions: What stands beside the convolutions, for the legend.
+        outputs: Names of the output's channels.
+        scores: Maps (H, W), 0 to 1, beside the last box of a level, by the level: how often the image was
+            halved.
+        data_kind: Where the images of the scores come from.
+
+    Returns:
+        The drawing.
     """
-    boxes = lay_out(steps)
+    boxes, scores = lay_out(steps), scores or {}
     levels = max(box.level for box in boxes) + 1
     tops = _tops(levels)
     left = min(box.x - box.copied for box in boxes) - SIDE_ROOM
     right = max(box.x + box.width for box in boxes) + SIDE_ROOM
+    right += SCORE_GAP + TALLEST if 0 in scores else 0.0
     width = right - left
     bottom = tops[-1] + _height(levels - 1) + BELOW
     drawn = DOUBLE_COLUMN * (bottom + ABOVE) / width
     handles = _handles(steps, companions)
     legend = LEGEND_MARGIN + LEGEND_ROW * -(-len(handles) // LEGEND_COLUMNS)
-    figure = new_figure(DOUBLE_COLUMN, drawn + legend)
+    figure = new_figure(DOUBLE_COLUMN, drawn + legend, **({"data_kind": data_kind} if scores else {}))
     figure.set_layout_engine("none")
-    share = legend / (drawn + legend)
-    axes = figure.add_axes((0, share, 1, 1 - share))
+    total = figure.get_figheight()
+    axes = figure.add_axes((0, legend / total, 1, drawn / total))
     axes.set(xlim=(left, right), ylim=(bottom, -ABOVE), aspect="equal")
     axes.set_axis_off()
     for box in boxes:
@@ -95,6 +115,8 @@ def draw_u(steps: Sequence[Step], companions: Sequence[str] = (), outputs: Seque
     for level in range(levels - 1):
         box = [box for box in boxes if box.level == level][-1]
         _write_size(axes, box, box.x + box.width + LABEL_GAP, tops[level] + _height(level), "left")
+    for level, values in scores.items():
+        _draw_scores(axes, [box for box in boxes if box.level == level][-1], values, tops)
     _write_outputs(axes, boxes[-1], outputs, tops)
     figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=6, handlelength=1.6)
     return figure
@@ -174,6 +196,16 @@ def _write_outputs(axes: Axes, box: Box, outputs: Sequence[str], tops: Sequence[
     lowest = tops[box.level] + _height(box.level) + LABEL_GAP
     text = "\n".join(outputs)
     axes.text(box.x + box.width + SIDE_ROOM / 2, lowest, text, ha="right", va="top", fontsize=TEXT)
+
+
+def _draw_scores(axes: Axes, box: Box, values: NDArray, tops: Sequence[float]) -> None:
+    """A map as high as the box, at the right of it."""
+    side, top = box.x + box.width, tops[box.level]
+    height, left = _height(box.level), side + SCORE_GAP
+    _arrow(axes, (side, top + height / 2), (left, top + height / 2), COLORS["output"])
+    extent = (left, left + height, top + height, top)
+    axes.imshow(values, cmap=HEAT, vmin=0, vmax=1, extent=extent, interpolation="nearest", zorder=2)
+    axes.add_patch(Rectangle((left, top), height, height, fill=False, edgecolor=EDGE_COLOR, linewidth=0.6))
 
 
 def _draw_arrow(axes: Axes, before: Box, after: Box, tops: Sequence[float]) -> None:
