@@ -65,8 +65,11 @@ SLIDES = {
 ELSEWHERE = {
     "cube_quality",
     *("false_positive", "section_heat_maps", "section_labels", "slide_annotations", "tissue_sections"),
+    "decoder_levels",
 }
-"""Drawn from what calibration writes (tests/stages/test_cubes.py), and from slides (test_slides.py)."""
+"""Drawn from what calibration writes (tests/stages/test_cubes.py), from slides (test_slides.py), and from
+weights of networks with levels (test_levels.py).
+"""
 RASTERIZED = {"loss_curves", "sample_panel"}
 SHOW_NO_DATA = {
     "activations",

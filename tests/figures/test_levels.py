@@ -7,11 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from safetensors.torch import save_file
 
 from microtome import figures, networks
 from microtome.figures.parts.annotated_patches import half_annotated
 from microtome.figures.parts.level_maps import read_levels
+from microtome.figures.parts.style import PHANTOM_TAG
+from microtome.figures.save import render
 from microtome.io import images
 from tests.synthetic_slides import PATCH
 
@@ -94,9 +97,16 @@ def test_the_drawing_of_the_network_has_the_scores_beside_its_levels(inputs):
     assert "softmax of its scores, probability of tumor" in with_scores.caption
 
 
-def test_a_network_with_a_single_output_is_refused(slides):
-    record, _ = trained(slides.runs[0], "single")
+def test_a_network_with_a_single_output_is_refused(slides, tmp_path):
+    record, _ = trained(replace(slides.runs[0], folder=tmp_path), "single")
     alone = replace(slides, runs=[record])
     for kind, options in (("architecture", {"scores": True}), ("decoder_levels", {})):
         with pytest.raises(ValueError, match="has no coarser outputs; name one of network dsunet"):
             figures.draw(kind, alone, **options)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("architecture", {"scores": True}), ("decoder_levels", {})])
+def test_the_same_bytes_twice_with_a_tag(inputs, kind, options):
+    first, second = (figures.draw(kind, inputs, **options) for _ in range(2))
+    assert render(first, "svg") == render(second, "svg")
+    assert PHANTOM_TAG in [item.get_text() for item in first.figure.findobj(Text)]
