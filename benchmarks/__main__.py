@@ -27,6 +27,7 @@ CASES = (
     "slide_prediction",
     "slide_memory",
     "slide_writer",
+    "slide_statistics",
 )
 GROUPS = {"slides": "slide_"}
 """Name of several cases to what theirs begin with."""
