@@ -292,4 +292,4 @@ def _checked(where: str, y: int, x: int, height: int, width: int, label: str) ->
     if not label.isprintable():
         remedy = "write the label in plain letters"
         raise AnnotationError(where, repr(label[:LONGEST]), "a label that prints", remedy)
-    return Box(y=y, x=x, height=height, width=width, label=label)
+    return Box(y=y, x=x, height=height, width=width, label=label.strip())
