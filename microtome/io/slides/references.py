@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """References to slides: small files that say which image of which slide is meant."""
 
-import json
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from microtome.files import write_json
 from microtome.io.errors import ImageError
@@ -14,7 +16,6 @@ from microtome.io.slides.pyramid import Box, Lattice, Pair, Size, lattice
 Decode = Literal["exact", "half"]
 TOLERANCE = 0.05
 COLOURS = (1, 3)
-PAIRS = ("slide_mpp", "shape", "mpp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +136,9 @@ def _laid(values: dict[str, Any]) -> Reference:
     return Reference(**values | {"level": found.level, "mpp": found.mpp, "shape": shape})
 
 
+_ADAPTER = TypeAdapter(Reference)
+
+
 def read_reference(path: Path | str) -> Reference:
     """Read a reference that `Reference.write` has written.
 
@@ -143,14 +147,12 @@ def read_reference(path: Path | str) -> Reference:
     """
     path = Path(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        values["levels"] = tuple((int(height), int(width)) for height, width in values["levels"])
-        values |= {name: tuple(values[name]) for name in PAIRS} | {"bounds": Box(*values["bounds"])}
-        found = Reference(**values | {"path": Path(values["path"])})
+        found = _ADAPTER.validate_json(path.read_bytes(), strict=True)
         _check(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
+        told = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
         remedy = "delete it; the workflow makes it anew"
-        raise ImageError(path, f"no reference to a slide ({error})", "one", remedy) from error
+        raise ImageError(path, f"no reference to a slide ({told})", "one", remedy) from error
     return found
 
 
@@ -162,7 +164,7 @@ def _check(found: Reference) -> None:
     """
     sizes = [*found.levels, found.shape, found.bounds[2:]]
     positive = [*found.slide_mpp, *found.mpp, found.wanted, *(side for size in sizes for side in size)]
-    if not found.levels or not all(value > 0 for value in positive):
+    if not found.levels or not all(0 < value < math.inf for value in positive):
         msg = "a size that is not positive"
         raise ValueError(msg)
     if found.level not in range(len(found.levels)) or found.decode not in ("exact", "half"):
