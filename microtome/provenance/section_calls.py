@@ -8,6 +8,8 @@ import pandas as pd
 
 from microtome.provenance import tsv
 
+SELECTION_NAME = "selection.json"
+"""The chosen epoch and thresholds, in the folder of a run."""
 SECTIONS_NAME = "sections.tsv"
 """The sections of all evaluated slides, in the folder of a run."""
 CALL_COLUMNS = ("section", "label", "call", "area", "greatest", "threshold", "least_area")

@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 from microtome.provenance.cards import CARD_NAME, ENSEMBLE, read_card
 from microtome.provenance.runs import HISTORY_NAME, METRICS_NAME, read_history, read_metrics
+from microtome.provenance.section_calls import SECTIONS_NAME, SELECTION_NAME
 from microtome.report.inputs import STATUS_ORDER, ExpectedRun, RunInput
 from microtome.report.products import links_to
 
 Content = TypeVar("Content")
+LINKED = (CARD_NAME, HISTORY_NAME, METRICS_NAME, SECTIONS_NAME, SELECTION_NAME)
+"""Files of a run that the page links, where it has them."""
 
 
 def read_runs(folder: Path, expected: Sequence[ExpectedRun], *, root: Path) -> tuple[RunInput, ...]:
@@ -30,7 +33,7 @@ def read_run(folder: Path, expected: ExpectedRun, *, root: Path) -> RunInput:
     no_history = _try(read_history, place / HISTORY_NAME)[1] if is_trained else ""
     metrics, no_metrics = _try(read_metrics, place / METRICS_NAME)
     problems = (*_diverged(card), *filter(None, (no_history, no_metrics)))
-    names = {name: place / name for name in (CARD_NAME, HISTORY_NAME, METRICS_NAME)}
+    names = {name: place / name for name in LINKED}
     return RunInput(expected, card, metrics, links_to(names, root=root), problems)
 
 

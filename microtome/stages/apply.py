@@ -28,6 +28,7 @@ from microtome.io.depth import as_dtype, is_darker
 from microtome.io.errors import ImageError
 from microtome.provenance.archives import read_archive, unpack
 from microtome.provenance.cards import CARD_NAME, WEIGHTS_NAME, read_json
+from microtome.provenance.section_calls import SELECTION_NAME
 from microtome.stages.applied import DONE, FAILED, SUMMARY
 from microtome.stages.calibrate import calibrate_maps
 from microtome.stages.cubes import calibrate_cubes, cut_batch, cut_raw_batch
@@ -37,7 +38,6 @@ from microtome.stages.predict import predict_folder, ready_model
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
 from microtome.stages.slides.apply import SlideApplier, ready_applier
-from microtome.stages.slides.select import SELECTION_NAME
 from microtome.stages.stain import normalize_batch
 from microtome.stages.stain_targets import name_of_stain
 from microtome.training.step_errors import HOST_MEMORY

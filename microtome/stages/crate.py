@@ -21,6 +21,7 @@ from rocrate.rocrate import ROCrate
 from microtome.datasets.catalogue import DatasetEntry, load_catalogue
 from microtome.files import finished_folder, sha256_of_file, write_json
 from microtome.provenance import cards, code, environment, trace
+from microtome.provenance.section_calls import SECTIONS_NAME, SELECTION_NAME
 from microtome.provenance.sidecars import Sidecar
 
 Options = Mapping[str, Any]
@@ -28,7 +29,7 @@ COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requiremen
 """What is copied of the workflow, beside configuration and plugins."""
 RUN_FILES = {cards.WEIGHTS_NAME: "weights", cards.CARD_NAME: "card"}
 RUN_FILES |= {cards.HISTORY_NAME: "training history", cards.METRICS_NAME: "metrics"}
-RUN_FILES |= {"selection.json": "chosen epoch and thresholds", "sections.tsv": "calls of sections"}
+RUN_FILES |= {SELECTION_NAME: "chosen epoch and thresholds", SECTIONS_NAME: "calls of sections"}
 FOLDERS = {
     "raw": "simulated images and labels",
     "images": "images as networks see them",

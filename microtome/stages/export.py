@@ -15,7 +15,7 @@ from microtome.metrics.summary import summarize
 from microtome.provenance import tsv
 from microtome.provenance.archives import FORMAT, MODEL
 from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
-from microtome.stages.slides.select import SELECTION_NAME
+from microtome.provenance.section_calls import SELECTION_NAME
 from microtome.stages.stain_targets import name_of_stain
 
 MEMBER_FILES = (WEIGHTS_NAME, CARD_NAME, "calibration.json", SELECTION_NAME, HISTORY_NAME)

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from microtome.files import DIGEST, finished_file, sha256_of_file, write_json
 from microtome.io.section_boxes import read_table
 from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card, read_json
-from microtome.provenance.section_calls import find, read_areas
+from microtome.provenance.section_calls import SELECTION_NAME, find, read_areas
 from microtome.slides.calls import Candidate, best, candidates
 
 Options = Mapping[str, Any]
 
-SELECTION_NAME = "selection.json"
 KEPT_NAME = "kept.json"
 IDENTITY = ("study", "run", "split", "seed")
 SAME = 1e-9

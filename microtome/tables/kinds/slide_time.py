@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Seconds that runs took for a slide, from opening it to its finished map, and against a run of reference."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -56,7 +57,7 @@ def tabulate(
 
     Returns:
         One row per run: seconds (mean and sd over slides), seconds per mm² of tissue, the change against the
-        reference in per cent, slides.
+        reference in per cent (NaN of itself), slides.
 
     Raises:
         ValueError: No time of a run is known, or a run or published value asked for does not exist.
@@ -72,6 +73,7 @@ def tabulate(
         msg = f"reference is {reference!r}, which is none of the runs {list(taken)} of the table"
         raise ValueError(msg)
     frame = pd.DataFrame([_row(row, taken[row.run], taken[of.run]) for row in chosen])
+    frame.loc[frame["run"] == of.run, "change"] = math.nan
     columns = [LABEL, SECONDS, Column("per_mm2", "per mm² of tissue", unit="s", format=".3f"), CHANGE]
     said = [NOTE.format(reference=of.label)]
     if published:
