@@ -263,3 +263,14 @@ def test_difficulty_makes_look_alikes_more_like_tumour():
         return image[nests].mean() - image[normal].mean()
 
     assert apart(0.0) > 1.3 * apart(1.5)
+
+
+def test_sections_hold_what_was_planned():
+    settings = options(sections=4, width=4200, seed=2)
+    for slide in slides(settings)[1:4]:
+        for plan, section in zip(slide.sections, simulate(settings, slide), strict=True):
+            assert (section.label == "Tumor") == (plan.growth != "none")
+            if not plan.look_alikes:
+                assert section.normal == ()
+            elif plan.growth == "none":
+                assert section.normal

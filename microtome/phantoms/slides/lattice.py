@@ -79,7 +79,15 @@ class Frame:
 def raise_to(
     frame: Frame, field: Field, place: tuple[float, float], reach: float, of: Callable[[Field, Field], Field]
 ) -> None:
-    """Raise a field near a place to the values of a function of the offsets (across, depth) from it, µm."""
+    """Raise a field, which is changed, near a place to the values of a function of offsets from it.
+
+    Args:
+        frame: The nodes.
+        field: On the nodes.
+        place: µm along the surface and below it.
+        reach: How far from the place, µm.
+        of: Takes the offsets along the surface and downwards, µm.
+    """
     window = frame.near(*place, reach)
     if window is not None:
         offsets = frame.across[window] - np.float32(place[0]), frame.depth[window] - np.float32(place[1])

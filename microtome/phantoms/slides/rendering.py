@@ -23,6 +23,7 @@ DARKNESS = (1.45, 1.05, 1.25, 1.7, 1.4)  # haematoxylin
 SPREAD = (0.16, 0.18, 0.25, 0.1, 0.16)  # of the logarithm of radius and darkness
 BASOPHIL = 0.42  # haematoxylin between the nuclei of a tumour
 CLEFT = 7.0  # width of the gap between tumour and stroma, µm
+HORNY = 12.0  # thickness of the horny layer, µm
 STROMA = 55.0  # width of the loose stroma around nests, µm
 
 
@@ -130,9 +131,6 @@ def _paint_epidermis(canvas: _Canvas, skin: Skin, others: LookAlikes, rng: np.ra
     horny = np.minimum(frame.depth + HORNY, -frame.depth)
     canvas.paint(soft(horny, 3), 0.04, 0.75 * soft(frame.noise(6, rng), 0.8))
     canvas.populate(frame.depth < 0, EPIDERMAL, 0)
-
-
-HORNY = 12.0  # thickness of the horny layer
 
 
 def _paint_look_alikes(
