@@ -30,6 +30,11 @@ CASES = {
         {"data.dtype": "uint16"},
         "data.dtype: found 'uint16'; expected null, as slides are of 8 bits",
     ),
+    "pixels of MATLAB": (
+        {"targets": {"convention": "matlab"}},
+        "targets.convention: found 'matlab'; expected 'pixel_centre' or 'first_pixel', as annotations are "
+        "drawn on a grid of their own",
+    ),
     "a class that there is not": (
         {"runs.one": {"calls": {"class": "tumour"}}, "runs.other": None},
         "runs.one.calls.class: found 'tumour'; expected 'tumor'? (known: normal, tumor)",

@@ -2,6 +2,7 @@
 """Annotations of slides on the pixels that networks see, and the windows that hold tissue."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -174,3 +175,35 @@ def test_shares_of_tissue_are_areas(step):
         left, right = (round(edge * step[1] * 40) for edge in (first, last))
         if right - left > 40:
             assert share == pytest.approx(fine[top:bottom, left:right].mean(), abs=0.03)
+
+
+@pytest.mark.parametrize("turns", [1, 6])
+def test_memory_does_not_grow_with_the_height_of_a_slide(study, turns):
+    """1,000 columns and 4,000 or 24,000 rows, with an outline all around and a hundred inside."""
+    rows = 4000 * turns
+    reference = slides.read_reference(study / "images/a.slide")
+    replace(reference, shape=(rows, 1000), slide_mpp=reference.mpp).write(study / "images/a.slide")
+    shapes = [
+        shapely.box(0, 0, 1000, rows),
+        *(shapely.box(9, y, 99, y + 20) for y in range(0, rows, rows // 99)),
+    ]
+    features = [
+        {
+            "type": "Feature",
+            "geometry": shapely.geometry.mapping(shape),
+            "properties": {"classification": {"name": name}},
+        }
+        for shape, name in zip(shapes, ["Stroma", *["Tumornest"] * 100], strict=True)
+    ]
+    (study / "a.geojson").write_text(json.dumps(features), encoding="utf-8")
+    images.write(study / "tissue/a.tif", np.ones((rows // 8, 125), np.uint8), mpp=8.0, labels=True)
+    tracemalloc.start()
+    annotate(study)
+    _, drawn_peak = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    found = index(study, size=250, stride=250, least=0.0)
+    _, indexed_peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 4 * rows // 250 and (found["fraction_S"] == 1).all()
+    assert found["fraction_T"].max() > 0
+    assert drawn_peak < 24 * 2**20 and indexed_peak < 12 * 2**20

@@ -129,6 +129,9 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
     if study.targets.kind != "semantic":
         expected = "'semantic', as annotations of slides are regions of classes"
         yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)
+    if study.targets.convention == "matlab":
+        expected = "'pixel_centre' or 'first_pixel', as annotations are drawn on a grid of their own"
+        yield Fault(places(("targets", "convention")), "'matlab'", expected)
 
 
 def _check_measured(study: Study, places: Places) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from microtome.io import views
 from microtome.io.annotations import starts_at_canvas
 from microtome.io.errors import AnnotationError
 from microtome.io.failures import read_failures
-from microtome.io.images import header
+from microtome.io.images import header, open_source
 from microtome.io.raster import Raster
 from microtome.io.slides import Reference, read_reference
 from microtome.io.tiff_stream import TILE, PyramidWriter
@@ -127,9 +127,9 @@ def index_tissue(options: Options, targets: Path, tissue: Path, path: Path) -> N
 
 def _windows(sample: str, target: Path, mask: Path, options: Options) -> Iterator[tuple[Any, ...]]:
     """The windows of a slide with enough tissue, row of windows after row of windows."""
-    classes, found = views.open_raster(target), views.open_raster(mask)
+    classes, found = _opened(target), _opened(mask)
     maps = views.place(target.parent / views.REGIONS, sample)
-    regions = views.open_raster(maps) if options["regions"] else None
+    regions = _opened(maps) if options["regions"] else None
     size, stride = (options["patches"][name] for name in ("size", "stride"))
     (_, height, width), step = classes.shape, _steps(target, mask)
     columns = origins(width, size, stride)
@@ -140,6 +140,11 @@ def _windows(sample: str, target: Path, mask: Path, options: Options) -> Iterato
         for x, share, block, bits in _blocks(classes, regions, y, wanted, size):
             fractions = shares(block, bits, len(options["classes"]), len(options["regions"]))
             yield (sample, y, x, size, 0, *fractions, share)
+
+
+def _opened(path: Path) -> Raster:
+    """A map to be read from top to bottom: two rows of its tiles are kept, which windows may share."""
+    return open_source(path, cache_bytes=2 * TILE * header(path).width)
 
 
 def _blocks(
