@@ -69,3 +69,17 @@ def test_links_lead_somewhere():
 def test_every_column_is_explained():
     text = README.read_text(encoding="utf-8")
     assert all(f"`{column}`" in text for column in COLUMNS)
+
+
+def test_training_of_all_levels_is_understood(tmp_path):
+    """The example of a network with several outputs, in a study of its classes."""
+    heading = "## Training every decoder block"
+    text = PAGE.read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(defaults:.*?)```", text[text.index(heading) :], re.DOTALL)[1]
+    data = "data: {source: files, samples: s.tsv, channels: 3, classes: [rest, tumour]}"
+    study = f"title: t\n{data}\n{example}runs:\n  deep: {{label: Deep}}\n"
+    (tmp_path / "levels.yaml").write_text(study, encoding="utf-8")
+    run = load_study("levels", "full", folder=tmp_path).runs["deep"]
+    assert (run.network.levels, run.supervision.levels, run.supervision.targets) == (5, "all", "majority")
+    assert (run.training.select.metric, run.training.select.of, run.kind) == ("iou", "tumour", "plain")
+    assert run.network.classes == 2
