@@ -24,6 +24,7 @@ CASES = (
     "stain_vectors",
     "cubes",
     "dag",
+    "slide_reading",
     "slide_prediction",
     "slide_memory",
     "slide_writer",

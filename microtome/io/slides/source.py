@@ -21,7 +21,7 @@ from microtome.io.slides.references import Reference, describe, read_reference
 from microtome.io.tiff_windows import CACHE_BYTES
 
 RGB, HALF = 3, 2
-PIECE = 2**22
+PIECE = 2**21
 """Level pixels that are held at once; larger windows are made in pieces."""
 SIDE = 512
 """Image pixels; pieces that share a row of windows begin at multiples of it."""
@@ -107,7 +107,7 @@ class SlideSource:
     def _pieces(self, y: int, x: int, height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
         """Cut a window so that each piece needs few level pixels, row of pieces after row."""
         rows, columns = self._lattice.rows, self._lattice.columns
-        area = rows.step * columns.step
+        area = 1.0 if self._is_halved else rows.step * columns.step
         wide = width if area * width * SIDE / 8 <= PIECE else max(int(PIECE / area / SIDE), 1)
         high = max(int(PIECE / area / min(wide, width)), 1)
         for top in range(y, y + height, high):
