@@ -202,7 +202,7 @@ class TiffSource:
         columns = slice(max(corner[1], left), min(corner[1] + out.shape[2], left + segment.shape[1]))
         part = segment[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
         target = out[plane : plane + part.shape[2], rows.start - corner[0] : rows.stop - corner[0]]
-        target[:, :, columns.start - corner[1] : columns.stop - corner[1]] = np.moveaxis(part, 2, 0)
+        target[:, :, columns.start - corner[1] : columns.stop - corner[1]] = part.transpose(2, 0, 1)
 
     def _segment(self, file: BinaryIO, number: int, index: int) -> tuple[NDArray | None, tuple[int, ...]]:
         """Return a decoded segment ``(rows, columns, samples)`` and its place, from the cache if there."""

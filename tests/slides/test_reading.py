@@ -11,7 +11,9 @@ import tifffile
 from numpy.typing import NDArray
 from pytest import approx, fixture, mark, skip
 
+from benchmarks.ndpi import write_ndpi
 from microtome.io import images, slides
+from microtome.phantoms.slides.slide_files import block_means
 from tests.slides.oracle import area_average, openslide_level
 from tests.slides.written import FORMATS, phantom, write
 
@@ -26,7 +28,7 @@ def real(name: str) -> Path:
     return Path(os.environ["MICROTOME_DATA"]) / "wsi_small" / name
 
 
-@fixture(params=[*REAL, *FORMATS])
+@fixture(params=[*REAL, *FORMATS, "ndpi"])
 def slide(request, tmp_path_factory) -> Slide:
     """Each slide and its pixel size."""
     if request.param in REAL:
@@ -34,7 +36,7 @@ def slide(request, tmp_path_factory) -> Slide:
     return made(request.param, tmp_path_factory)
 
 
-@fixture(params=FORMATS)
+@fixture(params=[*FORMATS, "ndpi"])
 def small(request, tmp_path_factory) -> Slide:
     """Each slide that is made here."""
     return made(request.param, tmp_path_factory)
@@ -42,9 +44,12 @@ def small(request, tmp_path_factory) -> Slide:
 
 def made(kind: str, folders) -> Slide:
     """The phantom as a slide of a kind."""
-    folder = folders.getbasetemp() / f"{kind}-slide"
-    if not folder.exists():
-        write(kind, folder, phantom()[0], 1.0)
+    folder, (image, _) = folders.getbasetemp() / f"{kind}-slide", phantom()
+    if kind == "ndpi" and not folder.exists():
+        folder.mkdir()
+        write_ndpi(folder / "slide.ndpi", [image, block_means(image, 4)], 1.0)
+    elif not folder.exists():
+        write(kind, folder, image, 1.0)
     (path,) = [*folder.glob("level-0.*"), *folder.glob("slide.*")]
     return path, 1.0
 
@@ -127,7 +132,7 @@ def test_half_size_tiles_differ_by_less_than_a_grey_level(slide: Slide) -> None:
     exact, half = (whole(opened(slide, mpp * factor, decode=decode)) for decode in ("exact", "half"))
     assert exact.shape == half.shape
     assert np.abs(exact.astype(int) - half).mean() <= 1
-    by_openslide = path.suffix in (".scn", ".dcm") or "TCGA" in path.name  # which is of JPEG 2000
+    by_openslide = path.suffix in (".scn", ".dcm", ".ndpi") or "TCGA" in path.name  # which is of JPEG 2000
     assert np.array_equal(exact, half) == by_openslide
 
 

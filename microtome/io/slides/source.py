@@ -21,7 +21,7 @@ from microtome.io.slides.references import Reference, describe, read_reference
 from microtome.io.tiff_windows import CACHE_BYTES
 
 RGB, HALF = 3, 2
-PIECE = 2**21
+PIECE = 2**22
 """Level pixels that are held at once; larger windows are made in pieces."""
 SIDE = 512
 """Image pixels; pieces that share a row of windows begin at multiples of it."""
