@@ -105,6 +105,8 @@ def read_region(path: Path, place: tuple[int, int], level: int, size: tuple[int,
         try:
             handle = _handles.get(path)
             region = handle.read_region(place[::-1], level, size[::-1])
+            if region.getchannel("A").getextrema() == (OPAQUE, OPAQUE):
+                return np.asarray(region.convert("RGB"))
             return on_white(np.asarray(region))
         except FAILURES as error:
             _handles.drop(path, handle)
@@ -124,8 +126,6 @@ def on_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     opacity = pixels[..., 3:]
     colours = pixels[..., :3]
-    if (opacity == OPAQUE).all():
-        return np.ascontiguousarray(colours)
     opacity = opacity.astype(np.uint16)
     mixed = colours * opacity + WHITE * (OPAQUE - opacity)
     return ((mixed + OPAQUE // 2) // OPAQUE).astype(np.uint8)

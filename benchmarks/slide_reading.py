@@ -164,7 +164,7 @@ def _difference(one: Iterator[np.ndarray], other: Iterator[np.ndarray]) -> float
 
 
 CASE = Case(
-    name="slides_reading",
+    name="slide_reading",
     title="windows of 512 pixels at half resolution, 50 % overlap, 20,032² slide of JPEG tiles",
     variants={
         "openslide": peer("svs"),
