@@ -75,7 +75,7 @@ def make(
         groups=options.get("groups") or groups_of(runs),
         calls=options.get("calls", {}),
         samplers={name: one | {"lists": dict(one["lists"])} for name, one in options.get("samplers", ())},
-        regions=options.get("regions", {}),
+        regions=dict(options.get("regions", ())),
         files=files,
         names=options.get("names", {}),
     )

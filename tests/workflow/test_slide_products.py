@@ -16,6 +16,7 @@ EVALUATED = ("test-0", "val-0", "weakval-0")
 ENTRIES = {
     "tables.t": {"kind": "near_misses", "runs": ["deep"]},
     "figures.f": {"kind": "called_patches", "runs": ["deep"]},
+    "figures.annotated": {"kind": "slide_annotations"},
 }
 
 
@@ -52,3 +53,17 @@ def test_how_sections_are_called_is_told_to_what_shows_them(plan, tmp_path):
     assert told["deep"]["beta"] == 1.5
     other = plan_of(tmp_path, **ENTRIES, **{"defaults.calls.beta": 2})
     assert products.entry(other, "tables", "t") != products.entry(plan, "tables", "t")
+
+
+def test_names_of_regions_keep_their_order_which_is_that_of_bits(plan, tmp_path):
+    regions = {"T": ["Tumornest"], "S": ["Stroma"], "A": ["Artefact"]}
+    found = plan_of(tmp_path, **ENTRIES, **{"targets.regions": regions})
+    told = json.loads(products.entry(found, "figures", "annotated"))["options"]["regions"]
+    assert told == [[name, names] for name, names in regions.items()]
+
+
+def test_every_slide_is_that_of_training_too(plan):
+    found = files(plan, "figures", "annotated")
+    assert found["images"] == [f"images/{batch}" for batch in sorted(plan.batches)]
+    assert "images/train-0" in found["images"]
+    assert found["labels"] == ["targets/train-0", "targets/val-0"]

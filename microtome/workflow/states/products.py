@@ -91,7 +91,7 @@ TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "groups": lambda shown: {"groups": {name: one.group for name, one in shown.plan.samples.items()}},
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "calls": _calls,
-    "annotations": lambda shown: {"regions": shown.plan.study.targets.regions},
+    "annotations": lambda shown: {"regions": list(shown.plan.study.targets.regions.items())},
     "lists": _samplers,
     "method": _method,
     "names": lambda _: {"names": names()},
