@@ -15,6 +15,7 @@ from microtome.phantoms.slides.skin import Skin
 
 FOLLICLES, SHAFTS, CYSTS, INFILTRATES = 3.0, 1.6, 0.9, 2.5  # on a square millimetre, at difficulty 1
 FOLLICLE = (38.0, 85.0)  # radius of a follicle that is cut across
+LEAST, SHRINK = 12.0, 0.8  # radius and factor of the first follicle, which is made to fit
 CORE = (0.42, 0.62)  # share of it that is pink or hair
 SOLID = 0.45  # share of follicles cut so that no core is seen, at difficulty 1
 SHAFT, SHAFT_DEPTH, BULB = (16.0, 24.0), (260.0, 520.0), (38.0, 60.0)
@@ -112,11 +113,15 @@ def _follicles(
     skin: Skin, found: LookAlikes, taken: Field, number: float, difficulty: float, rng: np.random.Generator
 ) -> None:
     """Follicles that are cut across: a basaloid sheath around a pink core, in it a hair; or all basaloid."""
-    for _ in range(max(1, rng.poisson(FOLLICLES * number))):
+    for count in range(max(1, rng.poisson(FOLLICLES * number))):
         radius, stretch = rng.uniform(*FOLLICLE), rng.uniform(0.8, 1.25)
         solid = rng.random() < min(SOLID * difficulty, 0.9)
         core, hair = rng.uniform(*CORE) * radius, rng.uniform(0.12, 0.2) * radius
-        if not (place := _free(skin, taken, radius * 1.2, 70, rng)):
+        place = _free(skin, taken, radius * 1.2, 70, rng)
+        while place is None and count == 0 and radius > LEAST:
+            radius, core, hair = (SHRINK * size for size in (radius, core, hair))
+            place = _free(skin, taken, radius * 1.2, 70, rng)
+        if place is None:
             continue
         _disc(skin, taken, place, radius * 1.2)
         for field, size in ((found.whole, radius), (found.basaloid, radius)):

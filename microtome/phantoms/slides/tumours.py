@@ -16,7 +16,7 @@ from microtome.phantoms.slides.skin import Skin
 
 NODULES, NODULE_RADIUS = 5.0, (60.0, 150.0)  # on a square millimetre
 BUDS, BUD_WIDTH, BUD_DEPTH = 7.0, (35.0, 75.0), (45.0, 85.0)  # on a millimetre of the surface
-STRANDS, STRAND_LENGTH, STRAND_HALF = 52.0, (80.0, 240.0), (7.0, 15.0)  # on a square millimetre
+STRANDS, STRAND_LENGTH, STRAND_HALF = 46.0, (80.0, 240.0), (7.0, 15.0)  # on a square millimetre
 INVADED = (0.55, 0.85)  # share of the length of a section that the tumour takes
 BELOW = 12.0  # the epidermis, where tumours in the dermis end
 AROUND = 150.0  # how far from a nest distances are known
