@@ -16,6 +16,12 @@ from microtome.files import finished_file
 from microtome.io.errors import AnnotationError
 
 KINDS = ("Polygon", "MultiPolygon")
+COLLECTION = "FeatureCollection"
+SPACES = re.compile(r"[ \t\n\r]*")
+LIST = re.compile(
+    rf'{SPACES.pattern}(?:{{\s*"type"\s*:\s*"{COLLECTION}"\s*,\s*"features"\s*:\s*)?\[', re.ASCII
+)
+"""How a file begins whose features follow one after the other."""
 FEWEST_AXES = 2
 OLD_TYPE = re.compile(r"Path(\w+)Object")
 TYPES = ("annotation", "detection", "cell", "tile", "tma_core")
@@ -36,7 +42,7 @@ def parse(path: Path, content: bytes) -> Iterator[tuple[str, list[Any], dict[str
     Raises:
         AnnotationError: Not JSON, no features, or a geometry without area.
     """
-    for number, feature in enumerate(_features(path, _document(path, content)), start=1):
+    for number, feature in enumerate(_features(path, content), start=1):
         name = _text(feature.get("id")) if isinstance(feature, Mapping) else ""
         where = f"{path}, feature {number}" + (f" (id {name[:LONGEST]})" if name else "")
         parts = _parts(feature, where)
@@ -56,7 +62,7 @@ def names(path: Path, content: bytes) -> Iterator[tuple[str, str]]:
     Raises:
         AnnotationError: Not JSON, or no features.
     """
-    for feature in _features(path, _document(path, content)):
+    for feature in _features(path, content):
         properties = _properties(feature)
         kind = _object_type(feature, properties) if isinstance(feature, Mapping) else ""
         yield _classification(properties.get("classification")), kind
@@ -78,12 +84,51 @@ def write(path: Path, features: Sequence[Mapping[str, Any]]) -> None:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def _document(path: Path, content: bytes) -> Any:
+def _features(path: Path, content: bytes) -> Iterator[Any]:
+    """The features of a file, one at a time where they are the last that it holds, as QuPath writes it."""
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _no_json(path, error) from error
+    head = LIST.match(text)
+    yield from _streamed(path, text, head) if head else _of_document(path, _loaded(path, text))
+
+
+def _streamed(path: Path, text: str, head: re.Match[str]) -> Iterator[Any]:
+    """The features of a list, each decoded when its turn comes: whole, they take nine times the file."""
+    decode, place = json.JSONDecoder().raw_decode, _behind_spaces(text, head.end())
+    is_first = True
+    while text[place : place + 1] != "]":
+        if not is_first and text[place : place + 1] != ",":
+            break
+        try:
+            feature, place = decode(text, place if is_first else _behind_spaces(text, place + 1))
+        except (ValueError, RecursionError):
+            break
+        yield feature
+        is_first, place = False, _behind_spaces(text, place)
+    is_whole = text[place : place + 1] == "]"
+    rest = _loaded(path, head[0] + text[place:] if is_whole else text)
+    kind, others = (COLLECTION, rest) if isinstance(rest, list) else (rest["type"], rest["features"])
+    if (kind, others) != (COLLECTION, []):
+        found = "a second list of features behind the first, or another type"
+        raise AnnotationError(path, found, "one list of features", EXPORT_AGAIN)
+
+
+def _behind_spaces(text: str, place: int) -> int:
+    return SPACES.match(text, place).end()
+
+
+def _loaded(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        found = f"not JSON in UTF-8 ({error})"
-        raise AnnotationError(path, found, "a complete GeoJSON file", "export it again") from error
+        raise _no_json(path, error) from error
+
+
+def _no_json(path: Path, error: Exception) -> AnnotationError:
+    found = f"not JSON in UTF-8 ({error})"
+    return AnnotationError(path, found, "a complete GeoJSON file", "export it again")
 
 
 def _properties(feature: Any) -> Mapping[str, Any]:
@@ -99,13 +144,13 @@ def _object_type(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> s
     return "tma_core" if kind == "tmacore" else kind if kind in TYPES else ""
 
 
-def _features(path: Path, document: Any) -> list[Any]:
+def _of_document(path: Path, document: Any) -> list[Any]:
     if isinstance(document, list):
         return document
     kind = document.get("type") if isinstance(document, Mapping) else type(document).__name__
     if kind == "Feature":
         return [document]
-    if kind == "FeatureCollection" and isinstance(document.get("features"), list):
+    if kind == COLLECTION and isinstance(document.get("features"), list):
         return document["features"]
     expected = "a FeatureCollection, a list of features or one Feature"
     remedy = "export it from QuPath with 'Export objects as GeoJSON'"

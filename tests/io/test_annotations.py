@@ -2,6 +2,7 @@
 """Outlines from annotation files: what is read, what is refused, and that nothing else can happen."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -284,3 +285,54 @@ def test_values_nested_deep_are_quoted_short(write, where):
     with pytest.raises(AnnotationError) as caught:
         read_polygons(write(text, "a.geojson"))
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("is_list", [True, False])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_features_come_one_by_one_as_from_the_whole_document(write, indent, is_list, count):
+    features = [feature(name=f"n{number}") | {"id": f"{number}, ]}}"} for number in range(count)]
+    collection = {"type": "FeatureCollection", "features": features}
+    for document in (
+        features if is_list else collection,
+        {"features": features, "type": "FeatureCollection"},
+    ):
+        found = read_polygons(write(" \n" + json.dumps(document, indent=indent) + "\n"))
+        assert [(one.region, one.text) for one in found] == [
+            (f["id"], f["properties"]["name"]) for f in features
+        ]
+        more = document if isinstance(document, list) else document | {"name": "slide", "crs": {"a": [1]}}
+        assert len(read_polygons(write(json.dumps(more, indent=indent)))) == count
+
+
+@pytest.mark.parametrize(
+    ("behind", "message"),
+    [
+        ('], "features": [1]}', "a second list of features behind the first"),
+        ('], "type": "Feature"}', "a second list of features behind the first, or another type"),
+        (",]}", "not JSON in UTF-8 "),
+        ("]} {}", "Extra data: line 1"),
+        ("", "not JSON in UTF-8 "),
+        ("]", "not JSON in UTF-8 "),
+        ('"x"]}', "not JSON in UTF-8 "),
+    ],
+)
+def test_what_stands_behind_the_features_is_looked_at(write, behind, message):
+    start = f'{{"type": "FeatureCollection", "features": [{json.dumps(feature())}'
+    with pytest.raises(AnnotationError) as caught:
+        read_polygons(write(start + behind))
+    assert message in str(caught.value)
+
+
+def test_memory_is_that_of_the_text_and_of_one_feature(write):
+    """Sixty outlines of 1,000 vertices, which as one document take nine times the file."""
+    ring = [[x + 0.123456, (x * 7919) % 1000 + 0.5] for x in range(1000)]
+    outlines = [feature(coordinates=[[*ring, ring[0]]]) for _ in range(60)]
+    path = write(json.dumps({"type": "FeatureCollection", "features": outlines}))
+    size = path.stat().st_size
+    tracemalloc.start()
+    found = read_polygons(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == 60
+    assert peak < 4 * size
