@@ -14,15 +14,15 @@ from microtome.config.modalities.objects import Targets
 from microtome.config.sampling import Lists
 from microtome.io import images
 from microtome.stages.targets import extract_patches, rasterize_targets
+from tests.config.studies import load_study
 from tests.workflow.workspace import REPOSITORY
 
 CLASSES = ["background", "tumor"]
 
 
-def section():
-    """The study of the section on windows of what is rare."""
-    page = (REPOSITORY / "docs/how-to/own-data.md").read_text(encoding="utf-8")
-    text = page.split("## Windows of what is rare", 1)[1]
+def section(page="own-data.md", title="Windows of what is rare"):
+    """The first piece of a study in a section of a page."""
+    text = (REPOSITORY / "docs/how-to" / page).read_text(encoding="utf-8").split(f"## {title}", 1)[1]
     return yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
 
 
@@ -77,3 +77,15 @@ def test_the_lists_of_the_page_are_valid():
     lists = Lists.model_validate(study["defaults"]["sampler"])
     fractions = {one.fraction for one in lists.lists.values()}
     assert fractions <= {*study["targets"]["regions"], *study["targets"]["features"]["names"].values()}
+
+
+def test_the_lists_of_slides_go_with_the_study_of_their_page(tmp_path):
+    page = (REPOSITORY / "docs/how-to/slides.md").read_text(encoding="utf-8")
+    text = re.search(r"<!-- config/studies/mine.yaml -->\n```yaml\n(.*?)```", page, re.DOTALL)[1]
+    study, added = yaml.safe_load(text), section("slides.md", "Choose what training sees")
+    study["defaults"] |= added["defaults"]
+    study["tables"] |= added["tables"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    loaded = load_study("mine", "demo", folder=tmp_path)
+    assert list(loaded.runs["deep"].sampler.lists) == ["dense", "n", "rest", "s", "t"]
+    assert loaded.runs["deep"].sampler.of == 175_771 + 9_537
