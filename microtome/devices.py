@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The device that computes, and computing the same twice."""
 
+import ctypes
 import logging
 import math
 import os
@@ -104,3 +105,17 @@ def repeatable(threads: int) -> Iterator[None]:
         torch.set_num_threads(count)
         torch.set_deterministic_debug_mode(mode)
         torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+def release_memory() -> None:
+    """Give freed memory back to the system, as far as the C library can (glibc).
+
+    Where arrays of many sizes come and go for long, freed memory lies in pieces too small for the next, and
+    a process grows although it holds no more.
+
+    Example:
+        >>> release_memory()
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

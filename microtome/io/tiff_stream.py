@@ -184,6 +184,7 @@ class PyramidWriter:
             side = self.tile // 2
             part = halve(tile[:, :height, :width], labels=self.labels)
             self._put(level + 1, row * side, column * side, part)
+        self._open.give_back(tile)
 
     def _encode(self, plane: NDArray) -> Place:
         """Encode a tile of one channel; those of one value once each."""
@@ -291,6 +292,7 @@ class OpenTiles:
         self._far: dict[Key, int] = {}
         self._free: list[int] = []
         self._filled: dict[Key, int] = {}
+        self._spare: list[NDArray] = []
 
     def of_level(self, level: int) -> list[Key]:
         """The tiles of a level, row by row."""
@@ -306,6 +308,7 @@ class OpenTiles:
             other, oldest = self._near.popitem(last=False)
             place = self._free.pop() if self._free else self._scratch.size
             self._far[other] = self._scratch.write(oldest.tobytes(), place).offset
+            self.give_back(oldest)
         return self._filled[key]
 
     def take(self, key: Key) -> NDArray:
@@ -313,16 +316,30 @@ class OpenTiles:
         del self._filled[key]
         return self._fetched(key)
 
+    def give_back(self, tile: NDArray) -> None:
+        """Let another tile have the memory of one that was taken out.
+
+        Tiles live long: new ones would come to lie where large arrays were, which then need room elsewhere.
+        """
+        self._spare.append(tile)
+
+    def _empty(self) -> NDArray:
+        """A tile without anything."""
+        tile = self._spare.pop() if self._spare else np.empty_like(self._blank)
+        np.copyto(tile, self._blank)
+        return tile
+
     def _fetched(self, key: Key) -> NDArray:
         """A tile, which is in memory alone now and no longer in `_near`."""
         if key in self._near:
             return self._near.pop(key)
         if key not in self._far:
-            return self._blank.copy()
-        place = self._far.pop(key)
+            return self._empty()
+        place, tile = self._far.pop(key), self._empty()
         self._free.append(place)
         content = self._scratch.read(Place(place, self._blank.nbytes))
-        return np.frombuffer(bytearray(content), self._blank.dtype).reshape(self._blank.shape)
+        np.copyto(tile, np.frombuffer(content, self._blank.dtype).reshape(self._blank.shape))
+        return tile
 
 
 def _level_sizes(size: tuple[int, int], tile: int) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.config.prediction import Predict, Store
+from microtome.devices import release_memory
 from microtome.inference.overlap_tile import predict
 from microtome.inference.test_time_views import DIHEDRAL
 from microtome.io.raster import Raster
@@ -27,6 +28,8 @@ from microtome.stages.predict import channel_names, normalized, ready_model
 Options = Mapping[str, Any]
 Put = Callable[[int, int, NDArray[np.float32]], None]
 """Takes row, column and probabilities (K, rows, columns) of a part of a map."""
+RELEASED = 1024
+"""Rows of a map after which freed memory is given back."""
 WHITE = 255
 """What probability 1 is in a map of bytes."""
 
@@ -202,6 +205,8 @@ def _receive(
 ) -> None:
     """Hand on the rows of an area from its row `y` on, (K, rows, width), and measure what is in sections."""
     top = area.y + y
+    if y // RELEASED > (y - band.shape[1]) // RELEASED:
+        release_memory()
     if put is not None:
         put(top, area.x, band)
     here = Rectangle(top, area.x, *band.shape[1:])
