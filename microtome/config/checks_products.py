@@ -71,7 +71,7 @@ OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
         "images that are read as a whole, which slides (`slides`) are too large for",
     ),
     "slides": (lambda study: study.slides, "whole slides (`slides`)"),
-    "lists": (
+    "sampling_lists": (
         lambda study: any(run.sampler.kind == "lists" for run in study.runs.values()),
         "a run whose sampler is `lists`",
     ),

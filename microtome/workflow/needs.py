@@ -102,7 +102,7 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
         "labels": lambda shown: [f"targets/{batch}" for batch in shown.plan.labelled(shown.plan.batches)],
         "splits": _splits,
     },
-    "lists": {"patches": Shown.learnt_windows, "splits": _splits},
+    "sampling_lists": {"patches": Shown.learnt_windows, "splits": _splits},
     "sheet": {"sheet": lambda _: ["samples.tsv"], "splits": _splits},
     "section_boxes": {
         "section_boxes": lambda shown: [f"sections/{batch}" for batch in shown.plan.batches],

@@ -18,7 +18,7 @@ from microtome.tables.parts.published import heading, note_of, published_table
 from microtome.training.patches import FRACTION
 from microtome.training.window_lists import WindowLists, bounds_of, factor_of
 
-NEEDS = frozenset({"lists"})
+NEEDS = frozenset({"sampling_lists"})
 CLASS_OPTIONS = ("positive",)
 PUBLISHED_OPTIONS = ("published",)
 TOTAL, DIFFERENT, UNBALANCE = "total", "different windows", "pixel unbalance"

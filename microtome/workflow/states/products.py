@@ -92,7 +92,7 @@ TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "calls": _calls,
     "annotations": lambda shown: {"regions": list(shown.plan.study.targets.regions.items())},
-    "lists": _samplers,
+    "sampling_lists": _samplers,
     "method": _method,
     "names": lambda _: {"names": names()},
 }
