@@ -48,8 +48,8 @@ class Fit:
             train_seconds, val_seconds of each epoch, then the metric that epochs are compared by, if they
             are, and the means over training windows of what the loss logs (its `logged()`); an epoch that was
             interrupted and repeated counts once.
-        best_epoch: The epoch with the lowest validation loss, or the best by the metric, from 1; the first if
-            several share it.
+        best_epoch: The epoch with the lowest validation loss, or the best by the metric, from 1; of several
+            see `Criterion.best`.
         resumed: How often training was resumed from a checkpoint.
         started: When training first started, ISO 8601.
     """

@@ -89,7 +89,11 @@ class Criterion:
         return {self.column: self._overlap(hits, wrong)[number].item()}
 
     def best(self, history: Sequence[Row]) -> int:
-        """The best epoch, from 1; of equals the first. The last one while none was validated."""
+        """The best epoch, from 1; the last one while none was validated.
+
+        Of equals it is the one with the lower validation loss (a class that is not found yet has an IoU of 0
+        in many epochs), then the first.
+        """
         return next(iter(self._ordered(history)), len(history))
 
     def kept(self, history: Sequence[Row]) -> list[int]:
@@ -100,7 +104,7 @@ class Criterion:
         """The epochs that were validated, best first."""
         sign = -1 if self.metric else 1
         known = [row for row in history if not math.isnan(row[self.column])]
-        ordered = sorted(known, key=lambda row: (sign * row[self.column], row["epoch"]))
+        ordered = sorted(known, key=lambda row: (sign * row[self.column], row[LOSS], row["epoch"]))
         return [int(row["epoch"]) for row in ordered]
 
     def _overlap(self, hits: Tensor, wrong: Tensor) -> Tensor:

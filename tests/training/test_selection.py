@@ -87,6 +87,12 @@ def test_the_best_epochs_in_order():
     assert BY_LOSS.kept(rows(0.4, column="val_loss")) == []
 
 
+def test_of_equals_the_loss_decides():
+    """A class that no epoch finds has an IoU of 0 in all of them, and the first epochs are the worst."""
+    epochs = [row | {"val_loss": loss} for row, loss in zip(rows(0, 0, 0, 0), (4, 2, 1, 2), strict=True)]
+    assert (KEPT.best(epochs), KEPT.kept(epochs)) == (3, [3, 2])
+
+
 def test_options_say_how_epochs_are_compared():
     select = {"metric": "dice", "class": "cell", "keep": 3}
     made = criterion_of(Training.model_validate({"select": select}), CLASSES)
