@@ -4,9 +4,9 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from microtome.files import write_json
 from microtome.io.errors import ImageError
@@ -39,6 +39,8 @@ class Reference:
         quickhash: As `SlideHeader.quickhash`.
         size: Bytes of all files of the slide.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     path: Path
     format: str
