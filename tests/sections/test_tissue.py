@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Tissue in made pictures of slides: pen, borders, tinted glass, fields, dark slides."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from skimage.morphology import remove_small_holes, remove_small_objects
 
 from microtome.config.sections import Glass, WholeTissue
 from microtome.io.errors import ImageError
+from microtome.io.slides import SlideSource, describe
 from microtome.slides.overlay import draw, draw_boxes
 from microtome.slides.tissue import find_tissue, saturation
 
@@ -244,6 +248,33 @@ def test_boxes_are_drawn_inside_their_edges():
     ) == ([2, 11], [3, 19])
     assert not red[4:10, 5:18].any()
     assert (drawn[10:, 25:, 1] > 0).any()
+
+
+REAL = {"CMU-1-Small-Region.svs": (0.499, 0.35), "TCGA-CR-7395-01A-01-TS1.svs": (0.25, 0.63)}
+"""Pixel size, and the share that another implementation of the recipe took for tissue."""
+
+
+@mark.realdata
+@mark.skipif("MICROTOME_DATA" not in os.environ, reason="MICROTOME_DATA is not set: no real slides")
+@mark.parametrize("name", REAL)
+@mark.parametrize("ink", [None, *INKS])
+def test_real_slides_have_the_tissue_that_is_seen(name, ink):
+    mpp, share = REAL[name]
+    path = Path(os.environ["MICROTOME_DATA"], "wsi_small", name)
+    source = SlideSource(describe(path, mpp=8, slide_mpp=mpp))
+    plain = source.read(0, 0, *source.shape[1:])
+    before = find_tissue(plain, RAW, spacing=MPP).tissue
+    assert before.mean() == approx(share, abs=0.02)
+    if ink is not None:
+        picture, stroke = plain.copy(), np.zeros(before.shape, bool)
+        stroke[40:50] = True
+        picture[:, stroke] = np.array(INKS[ink], np.uint8)[:, None]
+        picture[:, :9] = 5
+        stroke[:9] = True
+        found = find_tissue(picture, RAW, spacing=MPP).tissue
+        beside = ndimage.binary_dilation(stroke)
+        assert not found[stroke].any()
+        assert (before & ~found & ~beside).sum() < 0.02 * before.sum()
 
 
 @mark.parametrize(
