@@ -137,6 +137,13 @@ def test_a_heat_map_of_each_type_those_with_tumour_first(inputs):
         assert row.mean_probability == pytest.approx(whole[rows, columns].mean(), abs=1e-6)
 
 
+def test_the_head_of_a_map_tells_the_call_and_the_area(inputs):
+    result = section_heat_maps.draw(inputs)
+    heads = [axes.get_title(loc="left") for axes in result.figure.axes]
+    for row in result.data.itertuples():
+        assert any(f"called {row.call}, {row.area:,.0f} µm²" in head for head in heads)
+
+
 def test_groups_are_chosen_in_order_and_unknown_ones_refused(inputs):
     data = section_heat_maps.draw(inputs, groups=["none", "nodular"]).data
     assert list(data["group"]) == ["none", "nodular"]

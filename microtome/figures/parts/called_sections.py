@@ -18,7 +18,8 @@ from microtome.provenance.runs import RunRecord
 from microtome.provenance.section_calls import DONE, SECTIONS_NAME, find, read_sections
 
 BYTE = 255
-MM2 = 1e-6
+MM2, LARGE = 1e-6, 1e5
+"""mm² in a µm², and from how many µm² on an area is told in mm²."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,10 @@ class Called:
 
     @property
     def said(self) -> str:
-        """What the run called it, and the area that decided, mm²."""
-        return f"called {self.row['call']}, {float(self.row['area']) * MM2:.3g} mm²"
+        """What the run called it, and the area that decided."""
+        area = float(str(self.row["area"]))
+        told = f"{area:,.0f} µm²" if area < LARGE else f"{area * MM2:.2g} mm²"
+        return f"called {self.row['call']}, {told}"
 
 
 def _probability_of(channel: int) -> slides.Value:
