@@ -48,8 +48,8 @@ class PyramidWriter:
 
     The file appears under its name when the block ends, and not at all if an error ends it. Equal pixels give
     equal bytes, in whatever parts they come. What is never written is `fill`. The pyramid ends with the level
-    that fits into one tile; a level is the mean of 2x2 pixels of the one before, rounded for whole numbers,
-    or every second pixel of labels.
+    whose sides have half those of a tile; a level is the mean of 2x2 pixels of the one before, rounded for
+    whole numbers, or every second pixel of labels.
 
     Args:
         path: Target; its folder is made if missing.
@@ -73,7 +73,7 @@ class PyramidWriter:
         ...     writer.write(100, np.full((1, 20, 700), 7, np.uint8))
         >>> with tifffile.TiffFile(file) as tiff:
         ...     [level.shape for level in tiff.series[0].levels], int(tiff.asarray()[119, 3])
-        ([(600, 700), (300, 350)], 7)
+        ([(600, 700), (300, 350), (150, 175)], 7)
     """
 
     def __init__(
@@ -343,9 +343,9 @@ class OpenTiles:
 
 
 def _level_sizes(size: tuple[int, int], tile: int) -> Iterator[tuple[int, int]]:
-    """Rows and columns of each level, down to the one that fits into a tile."""
+    """Rows and columns of each level, down to the one whose sides have half those of a tile."""
     yield size
-    while max(size) > tile:
+    while max(size) > tile // 2:
         size = (math.ceil(size[0] / 2), math.ceil(size[1] / 2))
         yield size
 

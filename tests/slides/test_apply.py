@@ -56,7 +56,7 @@ def test_the_heat_map_is_pyramidal_and_lies_on_the_slide(done):
         levels = [level.shape[-2:] for level in tiff.series[0].levels]
         pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
         np.testing.assert_allclose(tiff.asarray()[1], expected, atol=1e-5)
-    assert levels == [(350, 550), (175, 275)]
+    assert levels == [(350, 550), (175, 275), (88, 138)]
     assert pixels["PhysicalSizeX"] * pixels["SizeX"] == SIZE[1] * MPP
     assert pixels["PhysicalSizeY"] * pixels["SizeY"] == SIZE[0] * MPP
 
