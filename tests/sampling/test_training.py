@@ -88,11 +88,11 @@ def test_validation_is_neither_drawn_nor_cropped(root, whole, tmp_path, monkeypa
     seen = []
     validate = loop.validate
 
-    def watched(trainer, batches):
+    def watched(trainer, batches, *more):
         found = list(batches.epoch(0))
         seen.append([len(found), {tuple(one.images.shape[-2:]) for one in found}])
         assert all(torch.equal(a.images, b.images) for a, b in zip(found, batches.epoch(1), strict=True))
-        return validate(trainer, batches)
+        return validate(trainer, batches, *more)
 
     monkeypatch.setattr(loop, "validate", watched)
     trained(root, tmp_path)
