@@ -44,6 +44,7 @@ OPTIONS = {
     f"{RUN}.predict.overlap": (0.25, MAPS),
     f"{RUN}.predict.store": ({"dtype": "float32", "classes": ["tumor"]}, MAPS),
     f"{RUN}.training.select": ({"class": "tumor", "keep": 3}, LEARNING),
+    f"{RUN}.supervision.weights": ([1, 1, 1, 1, 2], LEARNING),
     "evaluate.betas": ([2], {"evaluate_slides"}),
 }
 """Option: another value, and the rules whose state it is."""
