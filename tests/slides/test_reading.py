@@ -13,6 +13,7 @@ from pytest import approx, fixture, mark, skip
 
 from benchmarks.ndpi import write_ndpi
 from microtome.io import images, slides
+from microtome.io.slides.levels import OpenSlideLevels
 from microtome.phantoms.slides.slide_files import block_means
 from tests.slides.oracle import area_average, openslide_level
 from tests.slides.written import FORMATS, phantom, write
@@ -157,3 +158,14 @@ def test_at_is_the_same_slide_from_the_level_that_suits(small: Slide) -> None:
     assert coarse.reference.level == max(level for level, factor in enumerate(factors) if factor <= 8)
     expected = area_average(level_of(path, coarse.reference.level), (step, step))
     assert np.abs(whole(coarse) - expected).max() <= 1
+
+
+@mark.parametrize("cache_bytes", [0, 2**26])
+def test_levels_of_broken_ratios_have_one_value_a_place(cache_bytes: int) -> None:
+    """OpenSlide mixes neighbours by where a window begins, where sizes of levels were rounded."""
+    path = real("TCGA-CR-7395-01A-01-TS1.svs")
+    levels, (height, width) = OpenSlideLevels(path, cache_bytes=cache_bytes), slides.header(path).levels[1]
+    everything = levels.read(1, 0, 0, height, width)
+    assert np.array_equal(everything[:512, :512], level_of(path, 1)[:512, :512])
+    for y, x in ((500, 500), (1001, 1203), (1400, 1900)):
+        assert np.array_equal(levels.read(1, y, x, 300, 301), everything[y : y + 300, x : x + 301])
