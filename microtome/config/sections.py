@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What of a slide is tissue, and what of the tissue is a section."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
@@ -54,6 +55,16 @@ class _Named(Section):
         if len(set(labels)) < len(labels):
             refuse("each label under one class")
         return value
+
+    def meanings(self, classes: Iterable[str]) -> dict[str, str]:
+        """Label to the class that it means.
+
+        Example:
+            >>> Whole(names={"tumor": ("BCC",)}).meanings(["normal", "tumor"])
+            {'normal': 'normal', 'tumor': 'tumor', 'BCC': 'tumor'}
+        """
+        of_labels = {label: name for name, labels in self.names.items() for label in labels}
+        return {name: name for name in classes} | of_labels
 
 
 class Proposed(_Named):

@@ -125,8 +125,7 @@ def class_of(label: str, options: Proposed | Whole, classes: Sequence[str], *, p
         >>> class_of("BCC", Proposed(names={"tumor": ("BCC",)}), ["normal", "tumor"], path="a.tsv")
         'tumor'
     """
-    meant = {name: name for name in classes}
-    meant |= {label: name for name, labels in options.names.items() for label in labels}
+    meant = options.meanings(classes)
     if label and label not in meant:
         remedy = "correct the label, or name it in slides.sections.names"
         raise AnnotationError(path, f"the label '{label}'", nearest(label, meant), remedy)

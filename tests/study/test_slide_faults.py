@@ -16,7 +16,7 @@ from microtome.workflow.memory import held_bytes
 from tests.config.test_slides import STUDY
 from tests.slide_files import write_annotations, write_boxes, write_slide
 
-SIDE = 512
+SIDE, HALF = 512, 256
 HEADER = ("sample", "image", "patient", "part", "label", "sections", "mpp")
 TCGA = "TCGA-CR-7395-01A-01-TS1.svs"
 
@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
     for number in range(4):
         write_slide(data / f"{number}.tif", noise())
         write_annotations(data / f"{number}.geojson", {"tumor": [(10, 10, 80)]})
-        write_boxes(data / f"{number}.tsv", [(0, 0, SIDE, SIDE, "tumor")])
+        write_boxes(data / f"{number}.tsv", [(0, 0, HALF, SIDE, "tumor"), (HALF, 0, HALF, SIDE, "normal")])
     return tmp_path
 
 
@@ -167,3 +167,46 @@ def test_a_real_slide_without_a_pixel_size_is_asked_for_it(folder):
     assert fault.startswith(f":6 mpp: found nothing, nor does 'data/{TCGA}' say it; expected `mpp`")
     rows[-1]["mpp"] = "0.25"
     assert faults_of(folder, rows) == []
+
+
+def test_sections_of_both_kinds_are_needed_to_choose_thresholds(folder):
+    """Otherwise it would show when all is trained."""
+    for number in (1, 2):
+        write_boxes(folder / f"data/{number}.tsv", [(0, 0, SIDE, SIDE, "tumor")])
+    assert faults_of(folder, good_rows()) == [
+        " sections: found 2 sections of the part 'val' with a label, 2 of them 'tumor'; expected 'tumor' and "
+        "others, as thresholds are chosen by both; label more sections"
+    ]
+    write_boxes(folder / "data/2.tsv", [(0, 0, SIDE, SIDE, "")])
+    (fault,) = faults_of(folder, good_rows())
+    assert "found 1 section of the part 'val' with a label, 1 of them 'tumor'" in fault
+    write_boxes(folder / "data/1.tsv", [(0, 0, SIDE, SIDE, "")])
+    (fault,) = faults_of(folder, good_rows())
+    assert "found 0 sections of the part 'val' with a label" in fault
+
+
+def test_labels_of_sections_mean_classes(folder):
+    write_boxes(folder / "data/3.tsv", [(0, 0, HALF, SIDE, "Tumr"), (HALF, 0, HALF, SIDE, "Rand")])
+    named = {"mpp": 0.5, "sections": {"names": {"normal": ["Rand"]}}}
+    assert faults_of(folder, good_rows(), slides=named) == [
+        ":5 sections: found the label 'Tumr' of 1 box in 'data/3.tsv'; expected 'tumor'? (known: Rand, "
+        "normal, tumor); correct it, or name it in slides.sections.names"
+    ]
+
+
+def test_a_file_of_boxes_holds_one(folder):
+    (folder / "data/3.geojson").write_text('{"type": "FeatureCollection", "features": []}', encoding="utf-8")
+    rows = good_rows()
+    rows[3]["sections"] = "3.geojson"
+    (fault,) = faults_of(folder, rows)
+    assert fault.startswith(":5 sections: found no box in 'data/3.geojson'; expected one at least")
+
+
+def test_slides_may_be_too_coarse(folder):
+    """Pixels of 0.5 µm are enlarged twofold at most."""
+    assert faults_of(folder, good_rows(), slides={"mpp": 0.25}) == []
+    rows = good_rows()
+    rows[3]["mpp"] = "0.52"
+    (fault,) = faults_of(folder, rows, slides={"mpp": 0.25})
+    assert fault.startswith(":5 image: found pixels of 0.52 µm in 'data/3.tif', where slides.mpp is 0.25; ")
+    assert faults_of(folder, rows, slides={"mpp": 0.25}, data={"mpp_from": "file"}) == []

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microtome.faults import Fault
-from microtome.study.headers import OUTLINES, SAME_MPP, Size, absent, missing, reason, recalled
+from microtome.study.headers import OUTLINES, SAME_MPP, Size, absent, reason, recalled
 from microtome.study.new_slides import check_new_images, check_new_labels, take_files
+from microtome.study.slide_boxes import check_boxes
 
 if TYPE_CHECKING:
     from microtome.config.study import Data, Study
@@ -140,13 +141,28 @@ def _check_chosen_by(study: Study, samples: Sequence[Sample], sheet: Path) -> It
 
 
 def check_labels(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
-    """Boxes of sections that do not fit."""
+    """Boxes of sections that do not fit, or by which nothing can be chosen."""
     if study.slides is None:
         return
-    for sample in samples:
-        if path := sample.more.get("sections"):
-            size = _size(sample, study.slides.crop)
-            yield from _check_boxes(path, f"{sheet}:{sample.row} sections", size)
+    crop, boxed = study.slides.crop, [sample for sample in samples if sample.more.get("sections")]
+    yield from check_boxes(study, [(sample, _size(sample, crop)) for sample in boxed], sheet)
+
+
+def check_headers(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
+    """Slides that are too coarse for the pixels that networks see."""
+    for sample in samples if study.slides is not None else ():
+        header = _sound(sample)
+        from_file = header is not None and (study.data.mpp_from == "file" or sample.mpp is None)
+        own = header.mpp if from_file and header.mpp else (sample.mpp, sample.mpp)
+        if header is None or None in own:
+            continue
+        from microtome.io.slides.pyramid import ENLARGED
+
+        if max(own) > study.slides.mpp * ENLARGED:
+            found = f"pixels of {max(own):g} µm in '{sample.image}', where slides.mpp is {study.slides.mpp:g}"
+            expected = f"pixels of {study.slides.mpp * ENLARGED:g} µm at most; leave the slide out, or "
+            expected += "correct its `mpp`, or see coarser pixels"
+            yield Fault(f"{sheet}:{sample.row} image", found, expected)
 
 
 def _size(sample: Sample, crop: bool) -> tuple[int, int] | None:
@@ -166,29 +182,6 @@ def _sound(sample: Sample) -> SlideHeader | None:
         return end.value
     looked.close()
     return None
-
-
-def _check_boxes(path: str, where: str, size: tuple[int, int] | None) -> Iterator[Fault]:
-    if wrong := missing(Path(path), where, "a file of boxes"):
-        yield wrong
-        return
-    from microtome.io.section_boxes import SUFFIXES, read_boxes
-
-    if Path(path).suffix.lower() not in SUFFIXES:
-        yield Fault(where, f"'{path}'", f"boxes with labels ({', '.join(SUFFIXES)})")
-        return
-    try:
-        boxes = read_boxes(Path(path))
-    except ValueError as error:
-        yield Fault(
-            where, f"'{path}', which cannot be read ({reason(error, path)})", "a complete file of boxes"
-        )
-        return
-    for number, box in enumerate(boxes, 1) if size else ():
-        if not box.is_inside(*size):
-            found = f"box {number} (y {box.y}, x {box.x}, {box.height} x {box.width} pixels) in '{path}'"
-            expected = f"boxes inside the slide, {size[0]} x {size[1]} pixels at its finest level"
-            yield Fault(where, found, expected)
 
 
 def may_fail(plan: StudyPlan, batch: str) -> bool:
