@@ -6,7 +6,7 @@ These are the folder `kept` with the weights of each epoch, `kept.json` and `car
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from microtome.provenance.cards import (
 from microtome.training.checkpoint import write_tensors
 from microtome.training.kept import KeptWeights, weights_name
 from microtome.training.loop import Fit, Trainer
-from microtome.training.selection import Criterion
+from microtome.training.selection import LOSS, Criterion
 
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
@@ -106,8 +106,9 @@ def write_run(
     if criterion.keep:
         _write_history(result, folder)
         column, history = criterion.column, result.history
-        metrics = {epoch: history[epoch - 1][column] for epoch in criterion.kept(history)}
-        _write_kept(folder / KEPT_FOLDER, source, metrics, card, text)
+        kept = [history[epoch - 1] for epoch in criterion.kept(history)]
+        values = [{"epoch": int(row["epoch"]), "metric": row[column], LOSS: row[LOSS]} for row in kept]
+        _write_kept(folder / KEPT_FOLDER, source, values, card, text)
         return
     weights = folder / WEIGHTS_NAME
     tensors = {name: value.contiguous() for name, value in result.weights.items()}
@@ -143,16 +144,16 @@ def _write_history(result: Fit, folder: Path) -> None:
 
 
 def _write_kept(
-    folder: Path, source: KeptWeights, metrics: Mapping[int, float], card: Options, text: str
+    folder: Path, source: KeptWeights, values: Sequence[Mapping[str, float]], card: Options, text: str
 ) -> None:
     """Write the folder of the kept epochs, best first, whole or not at all."""
     network = {"name": card["network"]["name"], **card["network"]["options"]}
     entries = []
     with finished_folder(folder) as partial:
-        for epoch, metric in metrics.items():
-            tensors = load_file(source.path(epoch))
-            write_tensors(partial / weights_name(epoch), tensors, text)
-            entries.append({"epoch": epoch, "metric": metric, "told": networks.told(network, tensors)})
+        for value in values:
+            tensors = load_file(source.path(value["epoch"]))
+            write_tensors(partial / weights_name(value["epoch"]), tensors, text)
+            entries.append({**value, "told": networks.told(network, tensors)})
         write_json(partial / KEPT_NAME, entries)
         digests = card["digests"] | {"weights": _digest_of(partial)}
         write_json(partial / CARD_NAME, {**card, "digests": digests})

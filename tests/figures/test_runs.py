@@ -24,6 +24,17 @@ def test_loss_curves_mark_the_best_epoch(study):
     assert curve["train_loss"].iloc[0] == pytest.approx(0.1 + np.exp(-1 / 3))
 
 
+def test_loss_curves_say_where_the_epoch_was_not_chosen_by_the_loss(study):
+    first = study.select(["dice"])[0]
+    lowest = int(first.history.set_index("epoch")["val_loss"].idxmin())
+    captions = []
+    for epoch in (lowest, lowest - 1):
+        chosen = replace(first, card=dict(first.card) | {"best_epoch": epoch})
+        captions.append(figures.draw("loss_curves", replace(study, runs=(chosen,))).caption)
+    assert "Best validation loss: " in captions[0]
+    assert "Validation loss of the epoch that was chosen (not by this loss): " in captions[1]
+
+
 def test_loss_curves_leave_ensembles_out(study):
     assert "mcdnn" not in set(figures.draw("loss_curves", study).data["run"])
 

@@ -32,10 +32,13 @@ def run(tmp_path):
     kept.mkdir()
     for epoch in PIXELS:
         (kept / f"{epoch:04d}.safetensors").write_bytes(f"weights of {epoch}".encode())
-    write_json(
-        kept / "kept.json", [{"epoch": epoch, "metric": 0.5, "told": {"merge": [epoch]}} for epoch in PIXELS]
-    )
+    told = [
+        {"epoch": epoch, "metric": epoch / 10, "val_loss": epoch / 100, "told": {"merge": [epoch]}}
+        for epoch in PIXELS
+    ]
+    write_json(kept / "kept.json", told)
     trained = card("r", samples={"train": 2}, epochs_run=9, best_epoch=9, digests={"data": "d"})
+    trained |= {"best_val_loss": 0.001, "best_val_iou": 0.9}
     write_json(kept / "card.json", trained)
     for epoch, areas in PIXELS.items():
         for sample, counts in areas.items():
@@ -81,6 +84,7 @@ def test_the_best_epoch_becomes_the_model(run):
     assert (run / "model.safetensors").read_bytes() == b"weights of 4"
     told = json.loads((run / "card.json").read_text(encoding="utf-8"))
     assert (told["best_epoch"], told["epochs_run"], told["network"]["merge"]) == (4, 9, [4])
+    assert (told["best_val_loss"], told["best_val_iou"]) == (0.04, 0.4)
     assert told["digests"] == {"data": "d", "weights": sha256_of_file(run / "model.safetensors")[:DIGEST]}
 
 

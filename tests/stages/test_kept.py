@@ -45,6 +45,8 @@ def test_the_best_epochs_are_left_with_what_is_said_of_them(done):
     assert [entry["metric"] for entry in entries] == pytest.approx(
         history.set_index("epoch")["val_iou"][best].tolist()
     )
+    losses = history.set_index("epoch")["val_loss"][best].tolist()
+    assert [entry["val_loss"] for entry in entries] == pytest.approx(losses)
     assert sorted(path.name for path in done.iterdir()) == ["history.tsv", "kept"]
     files = {f"{epoch:04d}.safetensors" for epoch in best} | {"kept.json", "card.json"}
     assert {path.name for path in (done / "kept").iterdir()} == files

@@ -24,6 +24,11 @@ INCHES_PER_LETTER = 0.075
 """Width of a letter of a title, its panel's letter and the axis beside it counted in."""
 COLUMNS = 3
 TRAIN, VALIDATION = BLUE, VERMILLION
+LOWEST, CHOSEN = "best validation epoch", "chosen epoch"
+SAID = {
+    LOWEST: "Best validation loss",
+    CHOSEN: "Validation loss of the epoch that was chosen (not by this loss)",
+}
 
 
 @styled
@@ -62,7 +67,7 @@ def draw(
         axes.set_ylabel("loss" if index % columns == 0 else "")
     for axes in panels[len(names) :]:
         axes.set_axis_off()
-    figure.legend(handles=_handles(), loc="outside lower center", ncols=3)
+    figure.legend(handles=_handles(_marks(data)), loc="outside lower center", ncols=3)
     return FigureResult(figure, data, _caption(data))
 
 
@@ -99,19 +104,28 @@ def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _handles() -> list[Line2D]:
+def _handles(marks: str) -> list[Line2D]:
     ring = {"marker": "o", "mfc": "white", "mew": 1.0, "linestyle": "none"}
     return [
         Line2D([], [], color=TRAIN, label="training"),
         Line2D([], [], color=VALIDATION, label="validation"),
-        Line2D([], [], color=VALIDATION, label="best validation epoch", **ring),
+        Line2D([], [], color=VALIDATION, label=marks, **ring),
     ]
+
+
+def _marks(data: pd.DataFrame) -> str:
+    """What the ring marks: the least validation loss, or what was chosen otherwise (calls of sections)."""
+    best = data[data["is_best"]]
+    least = data.groupby(["run", "seed"])["val_loss"].min()
+    lowest = all(row.val_loss == least[row.run, row.seed] for row in best.itertuples())
+    return LOWEST if lowest else CHOSEN
 
 
 def _caption(data: pd.DataFrame) -> str:
     best = data[data["is_best"]]
+    said = SAID[_marks(data)]
     found = "; ".join(f"{row.label}: {row.val_loss:.4f} at epoch {row.epoch}" for row in best.itertuples())
     return (
         f"Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
-        f"heights of different panels do not compare. Best validation loss: {found}."
+        f"heights of different panels do not compare. {said}: {found}."
     )

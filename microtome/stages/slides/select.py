@@ -20,6 +20,8 @@ from microtome.slides.calls import Candidate, best, candidates
 Options = Mapping[str, Any]
 
 KEPT_NAME = "kept.json"
+BEST_VALUE, BEST_LOSS = "best_val_", "best_val_loss"
+"""What keys of a card on the validation of its epoch begin with, and that of the loss."""
 IDENTITY = ("study", "run", "split", "seed")
 SAME = 1e-9
 """How near thresholds of a table and of the options have to be."""
@@ -122,7 +124,13 @@ def _write_card(card: Mapping[str, Any], entry: Mapping[str, Any], folder: Path)
     digest = sha256_of_file(folder / WEIGHTS_NAME)[:DIGEST]
     of_epoch = {
         "best_epoch": entry["epoch"],
+        **{key: entry[name] for key, name in _values(card).items() if name in entry},
         "network": card["network"] | entry.get("told", {}),
         "digests": card.get("digests", {}) | {"weights": digest},
     }
     write_json(folder / CARD_NAME, {**card, **of_epoch})
+
+
+def _values(card: Mapping[str, Any]) -> dict[str, str]:
+    """The values of the best epoch that a card holds, and what `kept.json` calls them."""
+    return {key: "val_loss" if key == BEST_LOSS else "metric" for key in card if key.startswith(BEST_VALUE)}
