@@ -171,6 +171,7 @@ def test_table_1_counts_slides_and_labelled_sections(study):
         3443,
     ]
     assert printed.loc["Validation II", "sections_normal"] == 608
+    assert "All slides have labels of sections" in table.note
 
 
 def test_slides_that_cannot_be_read_are_told(study, tmp_path):

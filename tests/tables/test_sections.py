@@ -96,6 +96,13 @@ def test_published_values_stand_beside_ours(two):
         tables.tabulate("section_metrics", two, published="table_3", published_rows=["unet"])
 
 
+def test_rows_may_be_called_otherwise_than_the_runs(two):
+    table = tables.tabulate("section_metrics", two, labels=["ψ0", "ψ1"])
+    assert table.frame["label"].tolist() == ["ψ0", "ψ1"]
+    with pytest.raises(ValueError, match=r"labels names \['ψ0'\].* expected one label for each run"):
+        tables.tabulate("section_metrics", two, labels=["ψ0"])
+
+
 def test_an_unknown_rate_or_a_part_without_labels_is_refused(two):
     with pytest.raises(ValueError, match="'dice' is no rate of sections, expected some of accuracy"):
         tables.tabulate("section_metrics", two, rates=["dice"])

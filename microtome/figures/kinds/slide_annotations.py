@@ -25,7 +25,7 @@ from microtome.io.section_boxes import read_table
 
 NEEDS = frozenset({"every_slide", "labels", "annotations", "groups"})
 SAMPLE_OPTIONS = ("samples",)
-COLORS = (VERMILLION, GREEN, BLUE, PURPLE, ORANGE, INK)
+COLORS = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, INK)
 DASHES = ("-", "--", ":", "-.")
 WIDTH = 1.1
 SMOOTH = 0.6

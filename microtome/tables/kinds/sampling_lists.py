@@ -14,7 +14,7 @@ import pandas as pd
 from microtome.config.sampling import Lists, WindowList
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.published import heading, note_of, published_table
+from microtome.tables.parts.published import heading, note_of, published_table, remark_of
 from microtome.training.patches import FRACTION
 from microtome.training.window_lists import WindowLists, bounds_of, factor_of
 
@@ -65,9 +65,12 @@ def tabulate(
         found = [rows.get(names.get(name, ""), {}) for name in frame["list"]]
         for side in SIDES:
             frame[f"published_{side}"] = [float(row.get(side, np.nan)) for row in found]
-            columns.append(Column(f"published_{side}", f"{side}, {heading(inputs)}", format=",.6g"))
+            columns.append(
+                Column(f"published_{side}", f"{side.capitalize()}, {heading(inputs)}", format=",.6g")
+            )
     shown = (Column("list", "List", kind="text"), Column("holds", "Holds", kind="text"), *columns)
-    note = note_of(inputs, *_told(run, options, len(index), chosen), published=published)
+    told = _told(_whose(inputs, run), options, len(index), chosen)
+    note = note_of(inputs, *told, remark_of(inputs, published), published=published)
     return Table(frame.assign(data=" + ".join(inputs.data_kinds)), shown, title, note, inputs.data_kinds)
 
 
@@ -121,10 +124,15 @@ def _holds(one: WindowList, options: Lists) -> str:
     return f"{one.fraction} {' and '.join(said)}" if said else f"{one.fraction}: all"
 
 
-def _told(run: str, options: Lists, windows: int, positive: str) -> Iterator[str]:
+def _whose(inputs: Inputs, run: str) -> str:
+    """Of which run the sampler is, where another one has another."""
+    return f" of run {run}" if any(one != inputs.samplers[run] for one in inputs.samplers.values()) else ""
+
+
+def _told(whose: str, options: Lists, windows: int, positive: str) -> Iterator[str]:
     factor = factor_of(options, windows)
     apart = "share no window with each other where they are of one fraction" * (not options.overlap)
-    yield f"The sampler of run {run}, of the {windows:,} windows of training; lists {apart or 'may overlap'}."
+    yield f"The sampler{whose}, of the {windows:,} windows of training; lists {apart or 'may overlap'}."
     yield "What is to be drawn is drawn anew for each epoch, with replacement; the rest is there once."
     yield f"Numbers to draw are {factor:.3g} times those of the study file." if factor != 1 else ""
     yield f"Unbalance: pixels of other classes for one of {positive}, before in the different windows,"

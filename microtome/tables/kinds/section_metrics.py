@@ -16,10 +16,10 @@ from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts.published import (
     add_published,
-    heading,
     note_of,
     published_cells,
     published_table,
+    remark_of,
     short_heading,
 )
 from microtome.tables.parts.rows import Row, select_rows
@@ -27,6 +27,8 @@ from microtome.tables.parts.section_calls import Called, called, left_out
 
 NEEDS = frozenset({"runs", "calls"})
 PUBLISHED_OPTIONS = ("published",)
+PUBLISHED_ROWS = ("published_rows", "published row")
+"""The option that names them, and what one of them is."""
 F_BETA = "f_beta"
 DECIMALS = 3
 DEFAULT_RATES = ("accuracy", "sensitivity", "specificity", F_BETA)
@@ -48,6 +50,7 @@ def tabulate(
     *,
     title: str = "Calls of sections",
     rows: Sequence[str | Mapping[str, str]] | None = None,
+    labels: Sequence[str] = (),
     part: str = "test",
     rates: Sequence[str] = DEFAULT_RATES,
     thresholds: bool = False,
@@ -63,6 +66,7 @@ def tabulate(
         inputs: Run records with their sections, options of calling, published values.
         title: Caption.
         rows: Runs; all that call sections by default.
+        labels: What the rows are called, in their order, where not as the runs.
         part: Part of the split.
         rates: ``accuracy``, ``sensitivity``, ``specificity``, ``precision``, ``f_beta`` (with the weight that
             the run was chosen by).
@@ -81,7 +85,7 @@ def tabulate(
     Raises:
         ValueError: A run, rate or published value asked for does not exist, or a run called no section.
     """
-    chosen = _rows(inputs, rows, published_rows)
+    chosen = _rows(inputs, rows, labels, published_rows)
     found = [called(row.records, inputs.calls[row.run]["class"], part=part) for row in chosen]
     betas = [float(inputs.calls[row.run]["beta"]) for row in chosen]
     columns = [_column(rate, betas, accuracy_decimals) for rate in rates]
@@ -96,22 +100,28 @@ def tabulate(
     shown = [*CHOSEN.values()] * thresholds + columns
     frame, printed = _beside(frame, inputs, chosen, shown, published)
     effect = _effect([row.label for row in chosen], found) if thresholds else ""
-    said = (_note(found, interval=interval), effect, left_out(found), _remark(inputs, published))
+    said = (_note(found, interval=interval), effect, left_out(found), remark_of(inputs, published))
     note = note_of(inputs, *said, published=published)
     columns = (LABEL, *printed, *ERRORS, COUNT, Column("units", _units(found), format=",.0f"), DATA)
     return Table(frame, columns, title, note, inputs.data_kinds)
 
 
 def _rows(
-    inputs: Inputs, rows: Sequence[str | Mapping[str, str]] | None, published_rows: Sequence[str]
+    inputs: Inputs,
+    rows: Sequence[str | Mapping[str, str]] | None,
+    labels: Sequence[str],
+    published_rows: Sequence[str],
 ) -> list[Row]:
     chosen = select_rows([record for record in inputs.runs if record.run in inputs.calls], rows)
-    if published_rows and len(published_rows) != len(chosen):
-        found = f"published_rows names {list(published_rows)}, the table has {[row.run for row in chosen]}"
-        msg = f"{found}; expected one published row for each run, in their order"
-        raise ValueError(msg)
-    names = published_rows or [row.published for row in chosen]
-    return [Row(row.run, row.label, row.records, name) for row, name in zip(chosen, names, strict=True)]
+    for option, one, names in (("labels", "label", labels), (*PUBLISHED_ROWS, published_rows)):
+        if names and len(names) != len(chosen):
+            found = f"{option} names {list(names)}, the table has {[row.run for row in chosen]}"
+            msg = f"{found}; expected one {one} for each run, in their order"
+            raise ValueError(msg)
+    said = labels or [row.label for row in chosen]
+    printed = published_rows or [row.published for row in chosen]
+    named = zip(chosen, said, printed, strict=True)
+    return [Row(row.run, label, row.records, name) for row, label, name in named]
 
 
 def _column(rate: str, betas: Sequence[float], accuracy_decimals: int) -> Column:
@@ -201,11 +211,3 @@ def _effects(labels: Sequence[str], found: Sequence[Called]) -> Iterator[str]:
         (fp, fn), (more, fewer) = one.errors(), one.without_area().errors()
         end = "." if number == len(labels) else ";"
         yield f"{label} {more:g} → {fp:g} false positive, {fewer:g} → {fn:g} missed{end}"
-
-
-def _remark(inputs: Inputs, table: str) -> str:
-    """What is to be known of the published table: what it is of, and its own note."""
-    if not table:
-        return ""
-    note = published_table(inputs.published, inputs.paper, table).get("note", "").rstrip(".")
-    return f"The {heading(inputs)} values{f': {note}' if note else ''}."

@@ -12,7 +12,7 @@ from microtome.io.section_boxes import read_table
 from microtome.provenance import tsv
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.published import heading, note_of, published_table
+from microtome.tables.parts.published import heading, note_of, published_table, remark_of
 
 NEEDS = frozenset({"sheet", "section_boxes"})
 PUBLISHED_OPTIONS = ("published",)
@@ -60,7 +60,7 @@ def tabulate(inputs: Inputs, *, title: str = "Slides and sections by part", publ
         *(Column(f"{OF_CLASS}{name}", f"Sections: {name}", format=NUMBER) for name in classes),
         Column("sections", "Sections", format=NUMBER),
     )
-    note = note_of(inputs, *_told(slides), published=published)
+    note = note_of(inputs, *_told(slides), remark_of(inputs, published), published=published)
     frame = pd.DataFrame(rows).assign(data=" + ".join(inputs.data_kinds))
     return Table(frame, columns, title, note, inputs.data_kinds)
 

@@ -85,6 +85,20 @@ def note_of(inputs: Inputs, *sentences: str, published: str = "") -> str:
     return " ".join(sentence for sentence in said if sentence)
 
 
+def remark_of(inputs: Inputs, table: str) -> str:
+    """What is to be known of a published table: what it is of, and its own note; empty where none is shown.
+
+    Example:
+        >>> printed = {"papers": {"p4": {"dataset": "ISBI 2012", "tables": {"t": {"note": "Rounded."}}}}}
+        >>> remark_of(Inputs(paper="p4", published=printed, data_kind="public"), "t")
+        'The published (ISBI 2012) values: Rounded.'
+    """
+    if not table:
+        return ""
+    note = published_table(inputs.published, inputs.paper, table).get("note", "").rstrip(".")
+    return f"The {heading(inputs)} values{f': {note}' if note else ''}."
+
+
 def failed_sentence(inputs: Inputs) -> tuple[str, ...]:
     """A sentence on the slides that could not be read, which no table of runs counts, if there are such."""
     failed = failed_slides(record.folder for record in inputs.runs)
