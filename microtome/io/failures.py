@@ -69,6 +69,8 @@ def of_error(sample: str, path: Path | str, error: FileContentError) -> Failure:
 def recorded(sample: str, path: Path | str, folder: Path, *, may_fail: bool) -> Iterator[None]:
     """Record an error of a sample's file in place of what was written of the sample into the folder.
 
+    A record of an earlier try, which a folder that is gone on with may hold, is removed first.
+
     Args:
         sample: Name of the sample.
         path: Its file, for the record.
@@ -78,6 +80,7 @@ def recorded(sample: str, path: Path | str, folder: Path, *, may_fail: bool) -> 
     Raises:
         FileContentError: The sample's file is at fault, and may not be.
     """
+    (folder / f"{sample}{ENDING}").unlink(missing_ok=True)
     try:
         yield
     except FileContentError as error:

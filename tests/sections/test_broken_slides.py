@@ -173,6 +173,14 @@ def test_errors_of_one_sentence_are_recorded_too(tmp_path):
     assert (found.what, found.where) == ("all of it is wrong", "a.svs")
 
 
+def test_the_record_of_an_earlier_try_goes_when_the_next_one_succeeds(tmp_path):
+    with recorded("a", "a.svs", tmp_path, may_fail=True):
+        raise FileContentError("a.svs: all of it is wrong")
+    with recorded("a", "a.svs", tmp_path, may_fail=True):
+        (tmp_path / "a.tif").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
 def test_records_are_passed_on(tmp_path):
     with recorded("a", "a.svs", tmp_path, may_fail=True):
         raise FileContentError("a.svs: all of it is wrong")
