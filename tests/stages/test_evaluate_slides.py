@@ -160,5 +160,7 @@ def test_several_stored_classes_are_told_apart_by_the_largest():
     maps = np.array([[[0.1, 0.2]], [[0.7, 0.3]], [[0.2, 0.5]]], np.float32)
     assert Decision(("a", "b", "c"))(maps).tolist() == [[1, 2]]
     assert Decision(("a", "b", "c"), ("c", "b", "a"))(maps).tolist() == [[1, 0]]
+    nothing = np.zeros((3, 1, 1), np.uint8)
+    assert Decision(("a", "b", "c"), ("c", "b", "a"))(nothing).tolist() == [[0]]
     with pytest.raises(ValueError, match=r"holds \['b'\] of the classes .* set predict.store.classes"):
         Decision(("a", "b", "c"), ("b",))

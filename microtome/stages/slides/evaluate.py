@@ -175,7 +175,8 @@ class Decision:
     def __call__(self, maps: NDArray) -> NDArray[np.uint8]:
         """Class indices (H, W) of probabilities (K, H, W), float or uint8 (255 is 1).
 
-        One stored class is there from `THRESHOLD` on; of several the most probable one counts.
+        One stored class is there from `THRESHOLD` on; of several the most probable one counts, of equal ones
+        (all are 0 where nothing was predicted) the first in class order.
 
         Example:
             >>> decide = Decision(("normal", "tumor"), ("tumor",))
@@ -186,8 +187,8 @@ class Decision:
             least = THRESHOLD * (np.iinfo(maps.dtype).max if maps.dtype.kind == "u" else 1)
             index = self.classes.index(self.stored[0])
             return np.where(maps[0] >= least, index, 1 - index).astype(np.uint8)
-        order = np.array([self.classes.index(name) for name in self.stored or self.classes], np.uint8)
-        return order[maps.argmax(axis=0)]
+        stored = self.stored or self.classes
+        return maps[[stored.index(name) for name in self.classes]].argmax(axis=0).astype(np.uint8)
 
 
 def count_pixels(
