@@ -9,6 +9,7 @@ import tifffile
 from pytest import fixture, mark, raises
 
 from microtome.io import images, slides, views
+from microtome.io.slides.pyramid import Box, lattice
 from microtome.stages.slides.references import reference_slides
 from tests.slides.written import phantom, write
 
@@ -60,3 +61,10 @@ def test_all_that_cannot_be_referred_to_are_named(root: Path) -> None:
     for line, what in zip(lines, ("column mpp", "uint16", "nothing"), strict=True):
         assert what in line
     assert not (root / "images").exists()
+
+
+def test_a_pixel_size_with_the_nine_digits_of_a_tag_shows_the_same_pixels() -> None:
+    own, sides = 8.123456789012, (9001, 9500)
+    for mpp in (own, float(f"{own:.9g}")):
+        seen = lattice(Path("a.tif"), [sides], (own, own), Box(0, 0, *sides), mpp, 0.0)
+        assert (seen.rows.length, seen.columns.length) == sides

@@ -126,6 +126,5 @@ def _as_it_is(size: Size, factor: Pair, bounds: Box) -> tuple[Axis, Axis]:
 
 
 def _axis(corner: int, extent: int, factor: float, step: float, limit: int) -> Axis:
-    near_whole = abs(step - round(step)) < NEAR
-    length = max(math.floor(extent / factor / step + NEAR), 1)
-    return Axis(corner / factor, float(round(step)) if near_whole else step, length, limit)
+    step = float(round(step)) if abs(step - round(step)) < NEAR else step
+    return Axis(corner / factor, step, max(math.floor(extent / factor / step + NEAR), 1), limit)
