@@ -143,7 +143,7 @@ rule call_sections:
         runtime=lasting(10),
     params:
         state=lambda wildcards: states.slides.call_sections(
-            plan(wildcards), wildcards.run, wildcards.batch
+            plan(wildcards), wildcards.run
         ),
     message:
         "{wildcards.study}: call the sections of {wildcards.batch} by {wildcards.run}"

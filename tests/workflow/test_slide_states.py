@@ -78,7 +78,7 @@ def states_of(plan: StudyPlan) -> dict[str, list[str]]:
         "select": [slides.select(*identity)],
         "borrow_selection": [slides.borrow_selection(plan, "main", "coarse", 0)],
         "predict_slides": [slides.predict_slides(plan, "deep", batch) for batch in ALL_BATCHES],
-        "call_sections": [slides.call_sections(plan, "deep", batch) for batch in ALL_BATCHES],
+        "call_sections": [slides.call_sections(plan, "deep")],
         "evaluate_slides": [slides.evaluate_slides(*identity)],
     }
 

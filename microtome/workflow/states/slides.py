@@ -49,7 +49,7 @@ def annotate_slides(plan: StudyPlan, batch: str) -> str:
     """State of `annotate_slides`; slides without annotations have no target."""
     options = _rows(plan, batch, "label")
     options["samples"] = [row for row in options["samples"] if row["label"]]
-    return state_of("annotate_slides", options | {"targets": target_options(plan)} | _fails(plan, batch))
+    return state_of("annotate_slides", options | {"targets": target_options(plan)})
 
 
 @cache
@@ -88,10 +88,9 @@ def predict_slides(plan: StudyPlan, run: str, batch: str) -> str:
 
 
 @cache
-def call_sections(plan: StudyPlan, run: str, batch: str) -> str:
+def call_sections(plan: StudyPlan, run: str) -> str:
     """State of `call_sections`."""
-    options = {"calls": _calls(plan, run, {"class"}), "classes": plan.classes}
-    return state_of("call_sections", options | _fails(plan, batch))
+    return state_of("call_sections", {"calls": _calls(plan, run, {"class"}), "classes": plan.classes})
 
 
 @cache
