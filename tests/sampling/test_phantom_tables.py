@@ -129,6 +129,15 @@ def test_scaled_numbers_keep_their_ratios_and_published_ones_stand_beside(study,
     assert "not comparable" in table.columns[-1].label and "0.1 times" in table.note
 
 
+def test_the_unbalance_is_of_the_class_that_the_run_calls(study):
+    """Which need not be the last one."""
+    of_last = tables.tabulate("sampling_lists", inputs(study))
+    called = tables.tabulate("sampling_lists", inputs(study, calls={"r34": {"class": "normal"}}))
+    assert "for one of tumor" in of_last.note and "for one of normal" in called.note
+    before = [table.frame.set_index("list").loc["pixel unbalance", "before"] for table in (of_last, called)]
+    assert before[1] == pytest.approx(1 / before[0])
+
+
 def test_lists_of_no_run_and_of_no_window_are_named(study):
     with pytest.raises(
         ValueError, match=r"run 'unet' has no sampler of kind 'lists'; those that have: .'r34'."

@@ -39,10 +39,12 @@ def tabulate(
     """Tabulate how many windows each list holds, and how many an epoch draws from it.
 
     Args:
-        inputs: Patch index of the part `train` of the first split, samplers by run, published values.
+        inputs: Patch index of the part `train` of the first split, samplers and calls by run, published
+            values.
         title: Caption.
         sampler: The run whose lists these are; the first that has some by default.
-        positive: Class whose pixels the unbalance compares with those of all others; the last by default.
+        positive: Class whose pixels the unbalance compares with those of all others; by default
+            the one that the run calls, else the last.
         published: Published table with columns ``before`` and ``after``, shown beside.
         published_rows: List name to the row of the published table; by default they are of one name.
 
@@ -55,7 +57,7 @@ def tabulate(
     """
     run, options = _options(inputs, sampler)
     index = _index(inputs)
-    chosen = positive or inputs.classes[-1]
+    chosen = positive or inputs.calls.get(run, {}).get("class") or inputs.classes[-1]
     lists = WindowLists.collect(index, options)
     frame = pd.DataFrame([*_rows(lists, options), *_sums(lists, index, chosen, inputs.classes)])
     columns = [Column(side, side.capitalize(), format=",.5g") for side in SIDES]

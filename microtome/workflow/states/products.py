@@ -81,10 +81,16 @@ def _calls(shown: Shown) -> dict[str, Any]:
 
 
 def _samplers(shown: Shown) -> dict[str, Any]:
-    """The samplers of lists, which a table shows without runs; in pairs, whose order a state keeps."""
-    runs = {name: run.sampler for name, run in shown.plan.study.runs.items() if run.network is not None}
-    told = {name: one.model_dump(mode="json") for name, one in runs.items() if one.kind == "lists"}
-    return {"samplers": [[name, one | {"lists": list(one["lists"].items())}] for name, one in told.items()]}
+    """The samplers of lists, which a table shows without runs; in pairs, whose order a state keeps.
+
+    With them the class that is called, of runs that call one.
+    """
+    runs = {name: run for name, run in shown.plan.study.runs.items() if run.network is not None}
+    runs = {name: run for name, run in runs.items() if run.sampler.kind == "lists"}
+    told = {name: run.sampler.model_dump(mode="json") for name, run in runs.items()}
+    samplers = [[name, one | {"lists": list(one["lists"].items())}] for name, one in told.items()]
+    calls = {name: {"class": run.calls.of} for name, run in runs.items() if run.calls is not None}
+    return {"samplers": samplers, "calls": calls}
 
 
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
