@@ -40,16 +40,27 @@ def load_workflow(
         file: The file that faults are reported against; the workflow's own where the project has none.
         sheet_faults: Finds what is wrong with the samples of a study, to be listed, too.
 
+    Returns:
+        The options; the study of a trained run that is asked for by name is one of `studies`.
+
     Raises:
         ConfigurationError: Any option is unknown or out of range. The faults of the studies that it names,
             as far as these can be known, are listed too.
     """
+    folder = Path(file).parent / STUDY_FOLDER.name
     try:
-        return Workflow.model_validate(dict(options))
+        return _with_asked(Workflow.model_validate(dict(options)), folder)
     except ValidationError as error:
         faults = describe(error, Workflow, _option_places(options, project.find(file)))
-    folder = Path(file).parent / STUDY_FOLDER.name
     raise ConfigurationError(faults + _study_faults(options, folder, sheet_faults))
+
+
+def _with_asked(workflow: Workflow, folder: Path) -> Workflow:
+    """Add the study whose run is asked for to those that are loaded, if there is a file of it."""
+    asked, studies = workflow.study, workflow.studies
+    if asked is None or asked in studies or asked not in project.names_in(folder):
+        return workflow
+    return workflow.model_copy(update={"studies": (*studies, asked)})
 
 
 def _option_places(options: Mapping[str, Any], file: Path) -> Places | Any:

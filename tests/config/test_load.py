@@ -319,6 +319,14 @@ def test_studies_may_be_named_without_a_list(written, tmp_path, monkeypatch):
     assert load_workflow({"studies": "mine"}).studies == ("mine",)
 
 
+def test_the_study_of_a_run_that_is_asked_for_need_not_be_named_twice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = {"studies": ["membranes", "nuclei"], "study": "melanoma"}
+    assert load_workflow(asked).studies == ("membranes", "nuclei", "melanoma")
+    assert load_workflow(asked | {"study": "nuclei"}).studies == ("membranes", "nuclei")
+    assert load_workflow(asked | {"study": "nowhere"}).studies == ("membranes", "nuclei")
+
+
 def test_many_faults_of_a_kind_are_told_as_one():
     def rows(count, found="3 channels in 'a/{}.png'", where="s.tsv:{} label"):
         return [Fault(where.format(n), found.format(n), "one channel") for n in range(2, 2 + count)]
