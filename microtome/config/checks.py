@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from microtome.config import modalities, project
-from microtome.config.checks_products import EVERY_CLASS, check_products
+from microtome.config.checks_products import check_products
+from microtome.config.evaluated import EVERY_CLASS
 from microtome.config.losses import activation_of
 from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
 from microtome.config.run import Run

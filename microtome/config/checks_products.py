@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Checks of tables and figures: what each shows has to be evaluated, defined or published."""
 
-import ast
 import itertools
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,34 +12,28 @@ from typing import Any
 import yaml
 
 from microtome.config import kinds, project
+from microtome.config.evaluated import (
+    EVERY_CLASS,
+    FAMILIES,
+    OWN_LOSS,
+    SYNONYMS,
+    constants,
+    is_of,
+    measured,
+    metrics_of,
+    nearest_metric,
+)
 from microtome.config.kinds import Kind
 from microtome.config.run import Run
 from microtome.config.study import Entry, Study
 from microtome.config.yaml import Keys, Places, below, outline
 from microtome.faults import ConfigurationError, Fault, nearest
-from microtome.registry import entry_file, entry_names
+from microtome.registry import entry_names
 
 Papers = Mapping[str, Mapping[str, tuple[str, ...] | None]]
 """The papers with published values, their tables, and the columns of each of them (None: no values)."""
-FAMILIES = "microtome.metrics.families"
-EVERY_CLASS = "all"
-"""What metrics call the classes together."""
-OWN_LOSS = "{loss}"
-"""In the name of a metric: the loss of each run, or each evaluated loss."""
 LOSS_PREFIX = "loss_"
 """Metrics that need probabilities, which segmentations of other tools do not have."""
-SYNONYMS = {
-    "recall": "sensitivity",
-    "tpr": "sensitivity",
-    "fpr": "false_positive_rate",
-    "jaccard": "iou",
-    "f1": "dice",
-    "miou": "mean_iou",
-    "pixel_accuracy": "accuracy",
-    "balanced_accuracy": "mean_sensitivity",
-}
-"""What others call a metric, and its name here."""
-F_BETA = re.compile(r"(?:mean_)?f(\d+(?:\.\d+)?)")
 FLAGS = ("images", "stains", "objects", "cubes")
 """Options of tables and figures that are gone."""
 PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -112,20 +104,20 @@ def _check_evaluate(study: Study, places: Places, known: Mapping[str, Sequence[s
         ranks = [name for name, of in known.items() if EVERY_CLASS in of]
         same = SYNONYMS.get(metric, metric)
         mean = f"mean_{same}" if f"mean_{same}" in ranks else metric
-        expected = f"'{mean}'" if mean in ranks else _nearest_metric(metric, ranks)
+        expected = f"'{mean}'" if mean in ranks else nearest_metric(metric, ranks)
         yield Fault(places(("evaluate", "rank_by")), found, expected)
     for number, name in enumerate(evaluate.mean_classes):
         if name not in classes:
             where = places(("evaluate", "mean_classes", str(number)))
             yield Fault(where, f"'{name}'", f"{nearest(name, classes)}, the classes of data.classes")
     for number, family in enumerate(evaluate.metrics):
-        lacking = [need for need in _constants(family).get("NEEDS", ()) if not OF_STUDIES[need][0](study)]
+        lacking = [need for need in constants(family).get("NEEDS", ()) if not OF_STUDIES[need][0](study)]
         if lacking and study.runs:
             expected = f"families for this study, or a study with {OF_STUDIES[lacking[0]][1]}"
             yield Fault(places(("evaluate", "metrics", str(number))), f"'{family}'", expected)
-        count = _constants(family).get("CLASSES", len(classes))
+        count = constants(family).get("CLASSES", len(classes))
         if count != len(classes) and study.runs:
-            others = [name for name in entry_names(FAMILIES) if "CLASSES" not in _constants(name)]
+            others = [name for name in entry_names(FAMILIES) if "CLASSES" not in constants(name)]
             expected = f"families for any number of classes ({', '.join(others)}), or {count} data.classes"
             found = f"'{family}', which is defined for {count} classes, of {len(classes)}"
             yield Fault(places(("evaluate", "metrics", str(number))), found, expected)
@@ -147,67 +139,6 @@ def _shows_metrics_alone(kind: Kind, options: Mapping[str, Any]) -> bool:
     """Whether a kind shows what was measured on segmentations, and nothing else of runs."""
     of_probabilities = any(metric.startswith(LOSS_PREFIX) for metric in kind.declared("METRICS"))
     return kind.needs(options) == {"runs"} and not of_probabilities
-
-
-def metrics_of(study: Study) -> dict[str, tuple[str, ...]]:
-    """The metrics that a study evaluates, each with the classes that it is of.
-
-    Names are those of ``metrics.tsv``, and those with a field (`v_rand@{threshold}`) of the families. Where a
-    family has a name that no family has, which is a fault of its own, any metric may have been meant.
-    """
-    evaluate, every, found = study.evaluate, entry_names(FAMILIES), {}
-    families = evaluate.metrics if set(evaluate.metrics) <= set(every) else every
-    values = {
-        OWN_LOSS: evaluate.losses,
-        "{threshold}": [f"{value:g}" for value in evaluate.thresholds],
-        "{beta}": [f"{value:g}" for value in evaluate.betas],
-        "{class}": list(study.data.classes),
-    }
-    for family in families:
-        for metric, subject in _measured(family):
-            of = _subjects(study, subject)
-            fields = [(key, value) for key, known in values.items() if key in metric for value in known]
-            for name in (metric, *(metric.replace(key, value) for key, value in fields)):
-                found |= {name: (*found.get(name, ()), *of)} if of else {}
-    return found
-
-
-def _subjects(study: Study, subject: str) -> tuple[str, ...]:
-    """The classes that measures are of, by the constant of the family that names the measures."""
-    classes = tuple(study.data.classes)
-    several = classes[1:] if len(classes) > 2 else ()
-    of = {"OF_IMAGE": (EVERY_CLASS,), "OF_CLASS": classes, "OF_OBJECT_CLASS": several}
-    return of.get(subject, (EVERY_CLASS,) if several else ())
-
-
-@cache
-def _constants(family: str) -> dict[str, Any]:
-    """What a family of metrics says of itself; nothing if there is none of the name."""
-    if family not in entry_names(FAMILIES):
-        return {}
-    return kinds.literals(ast.parse(entry_file(FAMILIES, family).read_text(encoding="utf-8")))
-
-
-def _measured(family: str) -> list[tuple[str, str]]:
-    """The metrics of a family, each with the constant that names it."""
-    constants = _constants(family)
-    subjects = ("OF_IMAGE", "OF_CLASS", "OF_OBJECT_CLASS", "OF_OBJECT_CLASSES")
-    return [(metric, subject) for subject in subjects for metric in constants.get(subject, ())]
-
-
-def _is_of(metric: str, family: str) -> bool:
-    """Whether a metric is one of a family's, whose names may have fields."""
-    patterns = (re.sub(r"\\\{\w+\\\}", ".+", re.escape(name)) for name, _ in _measured(family))
-    return any(re.fullmatch(pattern, metric) for pattern in patterns)
-
-
-def _nearest_metric(metric: str, known: Iterable[str]) -> str:
-    if metric not in SYNONYMS and "f{beta}" in known and (beta := F_BETA.fullmatch(metric)):
-        return f"evaluate.betas with {beta[1]}, which gives it"
-    if SYNONYMS.get(metric) in known:
-        return f"'{SYNONYMS[metric]}', which it is called here"
-    shown = [name for name in known if "{" not in name and "@" not in name]
-    return f"{nearest(metric, shown)}, as evaluate.metrics has them"
 
 
 @cache
@@ -336,7 +267,7 @@ class _Product:
     def _metrics(self) -> Iterator[Fault]:
         for metric in self.kind.declared("METRICS"):
             if metric not in self.known:
-                able = [family for family in entry_names(FAMILIES) if metric in dict(_measured(family))]
+                able = [family for family in entry_names(FAMILIES) if metric in dict(measured(family))]
                 expected = f"evaluate.metrics with {' or '.join(able)}, or another kind"
                 found = f"'{self.kind.name}', which shows '{metric}'"
                 yield Fault(self._at("kind"), found, expected if able else "another kind")
@@ -350,7 +281,7 @@ class _Product:
         default = "" if keys[0] in self._given else ", the default"
         for name in self._of_runs(metric) if isinstance(metric, str) else ():
             if name not in self.known:
-                yield Fault(self._at(*keys), f"'{name}'{default}", _nearest_metric(name, self.known))
+                yield Fault(self._at(*keys), f"'{name}'{default}", nearest_metric(name, self.known))
             elif name.startswith(LOSS_PREFIX) and (others := self.study.external.keys() & self._shown):
                 found = f"'{name}'{default} of {', '.join(sorted(others))}, which has no probabilities"
                 yield Fault(self._at(*keys), found, "another metric, or `runs` without it")
@@ -396,9 +327,9 @@ class _Product:
 
     def _pooled(self, keys: Keys, metric: str, is_many: bool) -> Iterator[Fault]:
         """A metric of which there are no counts to add up, or a kind that does not."""
-        families = [family for family in self.study.evaluate.metrics if "COUNTS" in _constants(family)]
+        families = [family for family in self.study.evaluate.metrics if "COUNTS" in constants(family)]
         able = [name for name in self.known if "{" not in name and "@" not in name]
-        able = [name for name in able if any(_is_of(name, family) for family in families)]
+        able = [name for name in able if any(is_of(name, family) for family in families)]
         if not is_many:
             yield Fault(self._at(*keys), "a pooled metric", "none, as this kind shows means over images")
         elif metric in self.known and metric not in able:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import NonNegativeInt, model_validator
 
-from microtome.config.checks_products import EVERY_CLASS
+from microtome.config.evaluated import EVERY_CLASS
 from microtome.config.section import Section, option, refuse
 
 OBJECTS = {"background": 0, "object": 1}

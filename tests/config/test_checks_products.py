@@ -8,7 +8,8 @@ import yaml
 from pytest import mark
 
 from microtome.config import kinds
-from microtome.config.checks_products import metrics_of, runs_shown
+from microtome.config.checks_products import runs_shown
+from microtome.config.evaluated import metrics_of
 from microtome.config.study import Entry
 from microtome.workflow.needs import FILES
 from tests.config.studies import load_study
