@@ -78,13 +78,14 @@ def recorded(sample: str, path: Path | str, folder: Path, *, may_fail: bool) -> 
         may_fail: Whether errors are recorded; otherwise they stop the job.
 
     Raises:
-        FileContentError: The sample's file is at fault, and may not be.
+        FileContentError: The sample's file is at fault, and may not be; or it is there no more, as of a disk
+            that is not mounted, which is no fault of the file.
     """
     (folder / f"{sample}{ENDING}").unlink(missing_ok=True)
     try:
         yield
     except FileContentError as error:
-        if not may_fail:
+        if not (may_fail and Path(path).exists()):
             raise
         failure = of_error(sample, path, error)
         logger.warning("%s", failure)

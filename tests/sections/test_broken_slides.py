@@ -142,6 +142,23 @@ def test_where_a_slide_may_not_fail_it_stops_with_one_line(name, slides, network
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(ENDING)]
 
 
+@fixture
+def here(tmp_path_factory, monkeypatch):
+    """A folder with the slide `a.svs`, in which the test runs."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "a.svs").touch()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_slide_that_is_gone_is_not_recorded(here, tmp_path):
+    (here / "a.svs").unlink()
+    with raises(ImageError, match="nothing"), recorded("a", "a.svs", tmp_path, may_fail=True):
+        raise ImageError("a.svs", "nothing", "a slide", "check the path")
+    assert not list(tmp_path.iterdir())
+
+
+@mark.usefixtures("here")
 def test_what_was_written_of_a_slide_goes_when_it_fails(tmp_path):
     (tmp_path / "areas").mkdir()
     for name in ("a.tif", "a.geojson", "areas/a.tsv", "ab.tif", "areas/b.tsv"):
@@ -166,6 +183,7 @@ def test_what_is_no_fault_of_a_file_is_not_recorded(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@mark.usefixtures("here")
 def test_errors_of_one_sentence_are_recorded_too(tmp_path):
     with recorded("a", "a.svs", tmp_path, may_fail=True):
         raise FileContentError("a.svs: all of it is wrong")
@@ -173,6 +191,7 @@ def test_errors_of_one_sentence_are_recorded_too(tmp_path):
     assert (found.what, found.where) == ("all of it is wrong", "a.svs")
 
 
+@mark.usefixtures("here")
 def test_the_record_of_an_earlier_try_goes_when_the_next_one_succeeds(tmp_path):
     with recorded("a", "a.svs", tmp_path, may_fail=True):
         raise FileContentError("a.svs: all of it is wrong")
@@ -181,6 +200,7 @@ def test_the_record_of_an_earlier_try_goes_when_the_next_one_succeeds(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
+@mark.usefixtures("here")
 def test_records_are_passed_on(tmp_path):
     with recorded("a", "a.svs", tmp_path, may_fail=True):
         raise FileContentError("a.svs: all of it is wrong")
