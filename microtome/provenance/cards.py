@@ -12,6 +12,8 @@ WEIGHTS_NAME = "model.safetensors"
 HISTORY_NAME = "history.tsv"
 METRICS_NAME = "metrics.tsv"
 CARD_NAME = "card.json"
+KEPT_NAME = "kept.json"
+"""The epochs that a training keeps, beside their weights (`kept_weights`)."""
 CARD_KEYS = ("study", "run", "split", "seed", "scale", "data_source", "network", "seconds")
 TRAINED_KEYS = (*CARD_KEYS, "samples", "epochs_run", "best_epoch")
 """Keys of a run that was trained, not made of others."""
@@ -66,6 +68,16 @@ class _Card(_Part):
     digests: dict[str, Any] = {}
     epochs_run: NonNegativeInt | None = None
     best_epoch: NonNegativeInt | None = None
+
+
+def kept_weights(epoch: int) -> str:
+    """The file of the weights of an epoch that a training keeps.
+
+    Example:
+        >>> kept_weights(7)
+        '0007.safetensors'
+    """
+    return f"{epoch:04d}.safetensors"
 
 
 def read_card(path: str | Path, *, keys: Iterable[str] = CARD_KEYS) -> dict[str, Any]:

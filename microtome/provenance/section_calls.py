@@ -16,6 +16,13 @@ CALL_COLUMNS = ("section", "label", "call", "area", "greatest", "threshold", "le
 """Of one slide: number; names of classes (an empty label is none); µm² of the largest region at the
 threshold, the greatest probability; the chosen threshold and least area (µm²)."""
 SECTION_COLUMNS = ("part", "sample", "unit", "group", *CALL_COLUMNS, "status")
+AREAS = "areas"
+"""The folder of the tables of areas, beside the maps of a batch."""
+SECONDS_NAME = "seconds.tsv"
+"""Beside the maps of a batch, what each slide took: `sample seconds tissue_mm2 device threads`; the area is
+that of its sections."""
+SAME = 1e-9
+"""How near thresholds of two files have to be."""
 AREA_COLUMNS = ("section", "threshold", "area", "greatest")
 NAMES = tsv.NAMES | {"call", "status"}
 DONE, UNLABELLED, FAILED = "done", "unlabelled", "failed"

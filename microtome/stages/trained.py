@@ -27,13 +27,15 @@ from microtome.provenance import environment
 from microtome.provenance.cards import (
     CARD_NAME,
     HISTORY_NAME,
+    KEPT_NAME,
     TRAINED_KEYS,
     WEIGHTS_NAME,
+    kept_weights,
     read_card,
     read_json,
 )
 from microtome.training.checkpoint import write_tensors
-from microtome.training.kept import KeptWeights, weights_name
+from microtome.training.kept import KeptWeights
 from microtome.training.loop import Fit, Trainer
 from microtome.training.selection import LOSS, Criterion
 
@@ -42,7 +44,7 @@ IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
 LEARNT = ("training", "sampler", "augment", "input", "window")
 SAID = ("study", "run", "split", "seed", "network", "digests")
 """Of the card, what files of weights say of themselves."""
-KEPT_FOLDER, KEPT_NAME = "kept", "kept.json"
+KEPT_FOLDER = "kept"
 
 
 def card_of(result: Fit, trainer: Trainer, options: Options, weights: str) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def _write_kept(
     with finished_folder(folder) as partial:
         for value in values:
             tensors = load_file(source.path(value["epoch"]))
-            write_tensors(partial / weights_name(value["epoch"]), tensors, text)
+            write_tensors(partial / kept_weights(value["epoch"]), tensors, text)
             entries.append({**value, "told": networks.told(network, tensors)})
         write_json(partial / KEPT_NAME, entries)
         digests = card["digests"] | {"weights": _digest_of(partial)}
@@ -161,5 +163,5 @@ def _write_kept(
 
 def _digest_of(kept: Path) -> str:
     """One digest of the weights that `kept.json` lists."""
-    names = sorted(weights_name(entry["epoch"]) for entry in read_json(kept / KEPT_NAME))
+    names = sorted(kept_weights(entry["epoch"]) for entry in read_json(kept / KEPT_NAME))
     return digest_of_options({name: sha256_of_file(kept / name)[:DIGEST] for name in names})

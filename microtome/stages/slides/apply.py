@@ -18,7 +18,7 @@ from microtome.io.section_boxes import read_table
 from microtome.io.slides import SlideSource, header, open_reference
 from microtome.provenance import tsv
 from microtome.provenance.cards import WEIGHTS_NAME, read_json
-from microtome.provenance.section_calls import SELECTION_NAME
+from microtome.provenance.section_calls import AREAS, SELECTION_NAME
 from microtome.slides.overlay import draw_boxes
 from microtome.slides.pictures import Sampled, tinted
 from microtome.slides.statistics import RegionAreas, areas_table
@@ -33,7 +33,6 @@ from microtome.stages.slides.heatmaps import (
     predict_sections,
     ready_predictor,
 )
-from microtome.stages.slides.predict import AREAS
 from microtome.stages.slides.references import reference_slides
 from microtome.stages.slides.regions import AREA, RegionOutlines, features
 from microtome.stages.slides.sections import find_sections, section_colors

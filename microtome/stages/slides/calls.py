@@ -13,15 +13,11 @@ from microtome.io import geojson
 from microtome.io.failures import pass_on
 from microtome.io.section_boxes import Box, feature, read_table
 from microtome.provenance.cards import read_json
-from microtome.provenance.section_calls import CALL_COLUMNS, read_areas
+from microtome.provenance.section_calls import AREAS, CALL_COLUMNS, SAME, read_areas
 from microtome.slides.calls import is_positive
 from microtome.stages.slides.sections import section_colors
 
 Options = Mapping[str, Any]
-AREAS = "areas"
-"""Folder of the areas of regions, beside the maps."""
-SAME = 1e-9
-"""How near thresholds of two files have to be."""
 
 
 def call_sections(options: Options, selection: Path, predictions: Path, sections: Path, folder: Path) -> None:

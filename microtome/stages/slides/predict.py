@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Predict slides section by section: heat-maps on disk, and the largest regions found in each section."""
 
-import json
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -18,6 +17,8 @@ from microtome.io.failures import pass_on, recorded
 from microtome.io.section_boxes import read_table
 from microtome.io.slides import open_reference, read_reference
 from microtome.provenance import tsv
+from microtome.provenance.cards import KEPT_NAME, kept_weights, read_json
+from microtome.provenance.section_calls import AREAS, SECONDS_NAME
 from microtome.slides.statistics import areas_table
 from microtome.stages.slides.heatmaps import (
     Layout,
@@ -30,12 +31,7 @@ from microtome.stages.slides.heatmaps import (
 
 Options = Mapping[str, Any]
 
-AREAS = "areas"
-"""The folder of tables of areas, beside the maps."""
-SECONDS = "seconds.tsv"
-"""What each slide took: `sample seconds tissue_mm2 device threads`; of its sections' area."""
 UM2_PER_MM2 = 1e6
-KEPT, WEIGHTS = "kept.json", "{epoch:04d}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ def predict_slides(
                     layout = _predict_slide(predictor, path, batch, table, views.place(partial, sample))
                     took = {"sample": sample, "seconds": round(time.perf_counter() - begun, 3)}
                     took |= {"tissue_mm2": layout.area / UM2_PER_MM2}
-                    _note(partial / SECONDS, took | {"device": predictor.device, "threads": threads})
+                    _note(partial / SECONDS_NAME, took | {"device": predictor.device, "threads": threads})
 
 
 def predict_kept(
@@ -158,8 +154,8 @@ def kept_epochs(kept: Path) -> dict[int, Path]:
     Raises:
         OSError: There is no list of them.
     """
-    listed = json.loads((kept / KEPT).read_text(encoding="utf-8"))
-    return {entry["epoch"]: kept / WEIGHTS.format(epoch=entry["epoch"]) for entry in listed}
+    listed = read_json(kept / KEPT_NAME)
+    return {entry["epoch"]: kept / kept_weights(entry["epoch"]) for entry in listed}
 
 
 def _predict_slide(predictor: Predictor, path: Path, batch: Batch, table: Path, heat: Path | None) -> Layout:

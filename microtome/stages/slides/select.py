@@ -13,18 +13,23 @@ from numpy.typing import NDArray
 
 from microtome.files import DIGEST, finished_file, sha256_of_file, write_json
 from microtome.io.section_boxes import read_table
-from microtome.provenance.cards import CARD_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card, read_json
-from microtome.provenance.section_calls import SELECTION_NAME, find, read_areas
+from microtome.provenance.cards import (
+    CARD_NAME,
+    KEPT_NAME,
+    TRAINED_KEYS,
+    WEIGHTS_NAME,
+    kept_weights,
+    read_card,
+    read_json,
+)
+from microtome.provenance.section_calls import SAME, SELECTION_NAME, find, read_areas
 from microtome.slides.calls import Candidate, best, candidates
 
 Options = Mapping[str, Any]
 
-KEPT_NAME = "kept.json"
 BEST_VALUE, BEST_LOSS = "best_val_", "best_val_loss"
 """What keys of a card on the validation of its epoch begin with, and that of the loss."""
 IDENTITY = ("study", "run", "split", "seed")
-SAME = 1e-9
-"""How near thresholds of a table and of the options have to be."""
 
 
 def select_epoch(
@@ -56,7 +61,7 @@ def select_epoch(
     identity = {key: options[key] for key in IDENTITY}
     write_json(folder / SELECTION_NAME, identity | told(chosen, tried, calls))
     with finished_file(folder / WEIGHTS_NAME) as partial:
-        shutil.copyfile(kept / f"{chosen.epoch:04d}.safetensors", partial)
+        shutil.copyfile(kept / kept_weights(chosen.epoch), partial)
     _write_card(read_card(kept / CARD_NAME, keys=TRAINED_KEYS), epochs[chosen.epoch], folder)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from microtome.metrics.sections import outcomes
 from microtome.provenance.runs import RunRecord
-from microtome.provenance.section_calls import read_areas
+from microtome.provenance.section_calls import AREAS, read_areas
 from microtome.slides.calls import is_positive
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
@@ -122,7 +122,7 @@ def _areas(record: RunRecord, sample: str, section: int) -> pd.DataFrame:
     Raises:
         ValueError: The areas of its slide lack it.
     """
-    paths = sorted(record.folder.glob(f"predictions/*/areas/{sample}.tsv"))
+    paths = sorted(record.folder.glob(f"predictions/*/{AREAS}/{sample}.tsv"))
     frame = pd.concat([read_areas(path) for path in paths]) if paths else pd.DataFrame({"section": []})
     found = frame[frame["section"] == section]
     if found.empty:

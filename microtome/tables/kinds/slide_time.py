@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from microtome.provenance import tsv
+from microtome.provenance.section_calls import SECONDS_NAME
 from microtome.tables.frame import SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL
@@ -23,8 +24,6 @@ from microtome.tables.parts.rows import Row, select_rows
 NEEDS = frozenset({"runs", "calls", "heat_maps"})
 RUN_OPTIONS = ("reference",)
 PUBLISHED_OPTIONS = ("published",)
-NAME = "seconds.tsv"
-"""Beside the maps of a batch: sample, seconds, tissue_mm2, device, threads."""
 SECONDS = Column("seconds", "Seconds per slide", unit="s", format=".2f", better="low")
 CHANGE = Column("change", "Change", unit="%", format="+.0f")
 NOTE = (
@@ -101,7 +100,7 @@ def _seconds(row: Row, part: str) -> pd.DataFrame:
     frames = []
     for record in row.records:
         wanted = set(record.metrics.loc[record.metrics["part"] == part, "sample"])
-        paths = sorted(record.folder.glob(f"predictions/*/{NAME}"))
+        paths = sorted(record.folder.glob(f"predictions/*/{SECONDS_NAME}"))
         frames += [frame[frame["sample"].isin(wanted)] for frame in map(tsv.read, paths)]
     found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     if found.empty:
