@@ -6,11 +6,12 @@ Every loss is called as `loss(logits, target, valid=None)` and returns a scalar.
 * Sigmoid family (`bce`, `bce_dice`, `dicebce`, and by default `dice`, `iou`, `tversky`, `focal`): logits
   (N, C, *S), target of the same shape with values 0 and 1, `valid` bool broadcastable to it.
 * Softmax family (`cross_entropy`, `softmax_focal`, `ce_dice`, `weighted_cross_entropy`, `lovasz`, `compound`,
-  and with the option `activation: softmax` `dice`, `iou`, `tversky`, `focal`): logits (N, K, *S), target
-  (N, *S) with class numbers, `valid` bool (N, *S).
+  `mdsc_tv`, and with the option `activation: softmax` `dice`, `iou`, `tversky`, `focal`): logits
+  (N, K, *S), target (N, *S) with class numbers, `valid` bool (N, *S).
 
 Entries that `valid` excludes have no influence on value or gradient, whatever they hold (NaN included); a
-batch without any valid entry has loss 0 and gradient 0. Half-precision input is computed in float32.
+batch without any valid entry has loss 0 and gradient 0. `mdsc_tv` is the exception: its total variation is of
+all pixels unless an option says otherwise. Half-precision input is computed in float32.
 
 A loss may have a method `logged() -> dict[str, float]`: what the history of training has beside the loss, of
 the last batch.

@@ -14,14 +14,17 @@ LEAST_CHANNELS = 8
 """The last stages of a decoder keep at least this many (or as many as the first convolution has)."""
 
 
-def conv_bn_relu(in_channels: int, out_channels: int, *, bias: bool = True, stride: int = 1) -> nn.Sequential:
-    """3×3 convolution with zero padding 1, batch normalisation, ReLU: "CBR" in the papers' tables.
+def conv_bn_relu(
+    in_channels: int, out_channels: int, *, bias: bool = True, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """3×3 convolution with zero padding, batch normalisation, ReLU: "CBR" in the papers' tables.
 
     It maps (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride), rounded up. A `bias` of the
     convolution is redundant before batch normalisation, but counted in the published layouts that have it.
     """
+    padding = dilation * (KERNEL // 2)
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, KERNEL, stride, padding=KERNEL // 2, bias=bias),
+        nn.Conv2d(in_channels, out_channels, KERNEL, stride, padding, dilation, bias=bias),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
     )
@@ -38,7 +41,7 @@ def hooked(layers: Iterable[nn.Module], record: Callable[..., None]) -> Iterator
             hook.remove()
 
 
-def conv_bn_relu_chain(*channels: int) -> nn.Sequential:
+def conv_bn_relu_chain(*channels: int, bias: bool = True, dilation: int = 1) -> nn.Sequential:
     """Several `conv_bn_relu` in a row, given the channels before the first and after each convolution.
 
     Raises:
@@ -47,7 +50,20 @@ def conv_bn_relu_chain(*channels: int) -> nn.Sequential:
     if len(channels) < 2:
         msg = f"A chain of convolutions needs at least two channel numbers, found {channels}."
         raise ValueError(msg)
-    return nn.Sequential(*(conv_bn_relu(before, after) for before, after in pairwise(channels)))
+    settings = {"bias": bias, "dilation": dilation}
+    return nn.Sequential(*(conv_bn_relu(before, after, **settings) for before, after in pairwise(channels)))
+
+
+def he_normal(network: nn.Module) -> None:
+    """Draw the weights of all 2-D convolutions anew: normal, variance 2 / fan_in, biases 0.
+
+    He et al., ICCV 2015 (doi:10.1109/ICCV.2015.123). Other layers keep what they have.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def pad_to_multiple(images: torch.Tensor, multiple: int) -> torch.Tensor:

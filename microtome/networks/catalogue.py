@@ -73,7 +73,22 @@ MELANOMA = (
     Entry("p0.cnn2d_hyper", "cnn2d", CUBE),
     Entry("p0.cnn2d_hyper_k3", "cnn2d", CUBE, {"kernel": 3}),
 )
-CATALOGUE = (*MEMBRANES, *NUCLEI, *MELANOMA, *CARCINOMA)
+MOSAIC = (1, 256, 256)
+MOSAICS = (
+    Entry("p2.mednet1", "mednet", MOSAIC, {"scales": 1, "width": 40}),
+    Entry("p2.mednet2", "mednet", MOSAIC, {"scales": 2, "width": 36}),
+    Entry("p2.mednet3", "mednet", MOSAIC),
+    Entry("p2.fcn", "fcn8s", MOSAIC),
+    Entry("p2.segnet", "segnet", MOSAIC),
+    Entry("p2.deeplab", "deeplab", MOSAIC),
+    Entry(
+        "p2.unet",
+        "unet",
+        MOSAIC,
+        {"variant": "classic", "width": 28, "conv_bias": False, "out_channels": 6},
+    ),
+)
+CATALOGUE = (*MEMBRANES, *NUCLEI, *MELANOMA, *CARCINOMA, *MOSAICS)
 
 
 def measure(entry: Entry) -> Size:

@@ -8,8 +8,12 @@ MICCAI 2015, doi:10.1007/978-3-319-24574-4_28), each convolution followed by bat
 * `tutorial` (default): stage 5 and the decoder reduce the channels in the second convolution of each stage,
   so that the transposed convolutions keep them. This is the layout behind the published loss comparison on
   ISBI 2012.
-* `classic`: two convolutions of equal width per stage; the transposed convolutions halve the channels.
+* `classic`: two convolutions of equal width per stage; the transposed convolutions halve the channels. At
+  width 28 without the biases of convolutions (`conv_bias: false`) it is the U-Net that MED-Net was compared
+  with.
 """
+
+from functools import partial
 
 import torch
 from torch import nn
@@ -23,23 +27,32 @@ FACTOR = 2
 
 
 class UNet(nn.Module):
-    """See the module's text; made by `build`."""
+    """See the module's text; made by `build`.
+
+    Attributes:
+        multiple: what the sides of images are padded to.
+        bottleneck: channels at the lowest resolution, as the decoder takes them.
+        channels: of the decoder's last maps, which the head makes scores of.
+    """
+
+    multiple = FACTOR ** (STAGES - 1)
 
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.in_channels, width = options.in_channels, options.width
+        chain = partial(conv_bn_relu_chain, bias=options.conv_bias)
         *skips, bottom = (width * FACTOR**stage for stage in range(STAGES))
         keeps = options.variant == "tutorial"
-        narrow = skips[-1] if keeps else bottom
+        self.bottleneck, self.channels = skips[-1] if keeps else bottom, width
         self.pool = nn.MaxPool2d(FACTOR)
         pairs = zip([self.in_channels, *skips[:-1]], skips, strict=True)
-        self.encoder = nn.ModuleList(conv_bn_relu_chain(before, after, after) for before, after in pairs)
-        self.bottom = conv_bn_relu_chain(skips[-1], bottom, narrow)
+        self.encoder = nn.ModuleList(chain(before, after, after) for before, after in pairs)
+        self.bottom = chain(skips[-1], bottom, self.bottleneck)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         for skip in reversed(skips):
             above = max(skip // FACTOR, width) if keeps else skip
             self.up.append(nn.ConvTranspose2d(skip if keeps else skip * FACTOR, skip, FACTOR, stride=FACTOR))
-            self.decoder.append(conv_bn_relu_chain(skip * 2, skip, above))
+            self.decoder.append(chain(skip * 2, skip, above))
         self.head = nn.Conv2d(width, options.out_channels, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -57,14 +70,27 @@ class UNet(nn.Module):
         """
         require_images(images, self.in_channels, owner="unet")
         height, width = images.shape[-2:]
-        features, skips = pad_to_multiple(images, FACTOR ** (STAGES - 1)), []
+        maps = self.decode(self.encode(pad_to_multiple(images, self.multiple)))
+        return self.head(maps)[..., :height, :width]
+
+    def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Maps of each resolution, fine to coarse, the bottleneck last.
+
+        Args:
+            images: (N, in_channels, H, W); `multiple` divides H and W.
+        """
+        features, maps = images, []
         for stage in self.encoder:
-            skips.append(stage(features))
-            features = self.pool(skips[-1])
-        features = self.bottom(features)
+            maps.append(stage(features))
+            features = self.pool(maps[-1])
+        return [*maps, self.bottom(features)]
+
+    def decode(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Maps of the images' resolution, (N, channels, H, W), of what `encode` returns."""
+        *skips, features = maps
         for up, stage in zip(self.up, self.decoder, strict=True):
             features = stage(torch.cat([up(features), skips.pop()], dim=1))
-        return self.head(features)[..., :height, :width]
+        return features
 
 
 def build(options: Options) -> UNet:

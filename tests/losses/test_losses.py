@@ -198,6 +198,7 @@ def test_registry_lists_files_and_not_shared_parts():
         "focal",
         "iou",
         "lovasz",
+        "mdsc_tv",
         "softmax_focal",
         "tversky",
         "weighted_cross_entropy",

@@ -68,6 +68,7 @@ CASES = {
     "unet": {"model": unet, "optimizer": SGD, "augmentation": EVERYTHING, "side": 24, "batch_size": 4},
     "precise unet": {"model": lambda: Precise(unet()), "optimizer": ADAM, "batch_size": 5, "loss": "dicebce"},
     "levels": {"model": levels, "optimizer": SGD, "loss": "softmax_focal", "side": 24},
+    "levels of mdsc_tv": {"model": levels, "optimizer": SGD, "loss": "mdsc_tv", "side": 24, "batch_size": 2},
     "best by a metric": {"model": plain, "optimizer": ADAM, "criterion": BY_IOU},
     "stopped early": {"model": plain, "optimizer": SGD | {"lr": 8.0}, "patience": 1, "epochs": 30},
 }
@@ -94,7 +95,7 @@ def trained(
     ]
     settings = {"epochs": EPOCHS, "batch_size": batch_size} | settings
     base = problems.trainer(model=model(), augmentation=augmentation, **settings)
-    if loss in ("compound", "softmax_focal"):
+    if loss in ("compound", "softmax_focal", "mdsc_tv"):
         base = replace(base, task=SoftmaxTask(Input(), augmentation))
     built = losses.build(loss, **({"momentum": 0.5} if loss == "compound" else {}))
     if hasattr(base.model, "levels"):

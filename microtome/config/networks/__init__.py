@@ -92,3 +92,4 @@ def _odd(side: int) -> int:
 
 
 Odd = Annotated[PositiveInt, AfterValidator(_odd)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]

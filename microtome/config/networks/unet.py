@@ -18,5 +18,9 @@ class UNet(NetworkOptions):
         "tutorial", "tutorial: 23.4 M parameters at width 64; classic: two convolutions per stage, 31.0 M"
     )
     width: PositiveInt = option(64, "channels of the first stage")
+    conv_bias: bool = option(
+        True,
+        "a bias in the convolutions, of no effect before their batch normalisation; counted as published",
+    )
     in_channels: PositiveInt = option(1, "channels of an image; data.channels")
     out_channels: PositiveInt = option(1, "outputs: of a mask, or by softmax the number of data.classes")

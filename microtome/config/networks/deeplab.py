@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""Options of the network `deeplab`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from microtome.config.networks import Dropout, NetworkOptions
+from microtome.config.section import option
+
+
+class DeepLab(NetworkOptions):
+    """DeepLab v2: a dilated VGG-16 encoder and dilated convolutions of several rates side by side."""
+
+    LABEL: ClassVar = "DeepLab v2"
+    name: Literal["deeplab"] = option("deeplab", "this network")
+    width: PositiveInt = option(26, "channels of the encoder's first stage; 64 in VGG-16")
+    hidden: PositiveInt = option(392, "channels of each branch; 1024 in the paper")
+    rates: tuple[PositiveInt, ...] = option((6, 12, 18, 24), "dilation of each branch", min_length=1)
+    dropout: Dropout = option(0.5, "share of a branch's channels that training leaves out at random")
+    in_channels: PositiveInt = option(1, "channels of an image; data.channels")
+    classes: PositiveInt = option(
+        6, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
+    )
