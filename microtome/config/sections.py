@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What of a slide is tissue, and what of the tissue is a section."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator
 
+from microtome.config.colors import BACKGROUND, class_colors
 from microtome.config.section import Section, assume, option, refuse
 
 
@@ -83,3 +84,13 @@ class Whole(_Named):
 
 
 Sections = Annotated[Proposed | Whole, Field(discriminator="kind"), assume("kind", "proposed")]
+
+
+def section_colors(classes: Sequence[str]) -> Mapping[str, str]:
+    """Colours of the classes of sections, none of them black or white, `#rrggbb`.
+
+    Example:
+        >>> section_colors(["normal", "tumor"])["tumor"]
+        '#E69F00'
+    """
+    return class_colors((BACKGROUND, *(name for name in classes if name != BACKGROUND), "-"))

@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from microtome.config.modalities.slides import Calls, Slides
+from microtome.config.sections import section_colors
 from microtome.study.modalities import replaced
 from microtome.study.plan import StudyPlan
 from microtome.study.splits import batches
-from microtome.workflow.states import runs, slides
+from microtome.workflow.states import applied, runs, slides
 from tests.config.studies import load_study
 from tests.config.test_checks_objects import changed
 from tests.study.test_weak_labels import divided, row
@@ -101,6 +102,15 @@ def test_only_slides_that_are_tested_alone_may_fail(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     told = {name: json.loads(slides.find_tissue(plan, name))["options"]["may_fail"] for name in ALL_BATCHES}
     assert told == {"train-0": False, "val-0": False, "weakval-0": False, "test-0": True}
+
+
+def test_the_page_of_new_slides_has_the_colours_that_they_are_drawn_in(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    run = next(iter(plan.study.runs))
+    told = json.loads(applied.say(plan, run, 0))["options"]
+    drawn = section_colors(plan.classes)
+    assert told["colors"] == [drawn[name] for name in told["classes"]]
+    assert not {"#000000", "#FFFFFF"} & set(told["colors"])
 
 
 def test_regions_keep_their_order(tmp_path: Path) -> None:

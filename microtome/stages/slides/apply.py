@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from microtome.config.colors import rgb_bytes
+from microtome.config.sections import section_colors
 from microtome.files import write_json
 from microtome.io import geojson, images, views
 from microtome.io.section_boxes import read_table
@@ -35,7 +36,7 @@ from microtome.stages.slides.heatmaps import (
 )
 from microtome.stages.slides.references import reference_slides
 from microtome.stages.slides.regions import AREA, RegionOutlines, features
-from microtome.stages.slides.sections import find_sections, section_colors
+from microtome.stages.slides.sections import find_sections
 from microtome.stages.slides.tissue import find_tissue
 
 Options = Mapping[str, Any]

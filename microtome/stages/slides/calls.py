@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from microtome.config.sections import section_colors
 from microtome.files import finished_folder
 from microtome.io import geojson
 from microtome.io.failures import pass_on
@@ -15,7 +16,6 @@ from microtome.io.section_boxes import Box, feature, read_table
 from microtome.provenance.cards import read_json
 from microtome.provenance.section_calls import AREAS, CALL_COLUMNS, SAME, read_areas
 from microtome.slides.calls import is_positive
-from microtome.stages.slides.sections import section_colors
 
 Options = Mapping[str, Any]
 

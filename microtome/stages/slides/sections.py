@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from microtome.config.colors import BACKGROUND, class_colors
-from microtome.config.sections import Proposed, Sections, Whole
+from microtome.config.sections import Proposed, Sections, Whole, section_colors
 from microtome.files import finished_folder
 from microtome.io import images, views
 from microtome.io.errors import ImageError
@@ -55,16 +54,6 @@ def find_sections(options: Options, root: Path, slides: Path, tissue: Path, fold
                         boxes = _proposed(views.find_sample([tissue], sample), reference, wanted)
                     write_boxes(partial, sample, boxes, colors)
                     logger.info("%s: %d sections", sample, len(boxes))
-
-
-def section_colors(classes: list[str]) -> Mapping[str, str]:
-    """Colours of the classes of sections, none of them black or white, `#rrggbb`.
-
-    Example:
-        >>> section_colors(["normal", "tumor"])["tumor"]
-        '#E69F00'
-    """
-    return class_colors((BACKGROUND, *(name for name in classes if name != BACKGROUND), "-"))
 
 
 def _given(path: Path, reference: Reference, wanted: Proposed | Whole, classes: list[str]) -> list[Box]:

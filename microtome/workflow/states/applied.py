@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from microtome.config.colors import class_colors
+from microtome.config.sections import section_colors
 from microtome.provenance import code
 from microtome.provenance.archives import packed_study
 from microtome.registry import plugins_folder
@@ -54,15 +55,21 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = (), *, files: Files
 def say(plan: StudyPlan, run: str, seed: int) -> str:
     """State of the rule `apply`, which says what became of the images and writes the page."""
     is_phantom = plan.data_kind == "phantom"
+    drawn_over = plan.study.slides is not None
+    colors = section_colors(plan.classes) if drawn_over else _map_colors(plan)
     facts = {"Run": plan.labels()[run], "Study": plan.study.name, "Scale": plan.scale, "Seed": str(seed)}
     options = {
         "title": f"{plan.labels()[run]} on new images",
         "facts": facts,
         "warnings": [SIMULATED] if is_phantom else [],
         "classes": plan.classes,
-        "colors": list(class_colors(plan.classes, plan.study.data.colors).values()),
+        "colors": [colors[name] for name in plan.classes],
     }
     return state_of("apply", options)
+
+
+def _map_colors(plan: StudyPlan) -> dict[str, str]:
+    return class_colors(plan.classes, plan.study.data.colors)
 
 
 def evaluate_applied(
