@@ -121,6 +121,22 @@ def test_a_damaged_slide_is_recorded_where_it_may_fail(made, network):
     assert not (folder / "areas" / "b.tsv").exists()
 
 
+def test_a_slide_that_was_copied_again_after_a_kill_has_a_map_and_no_record(made, network, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    whole = (made.root / "b.tif").read_bytes()
+    damage(made, "b")
+    with monkeypatch.context() as patch:
+        tables = iter([predict.areas_table, killed])
+        patch.setattr(predict, "areas_table", lambda found: next(tables)(found))
+        with pytest.raises(KeyboardInterrupt):
+            run(made, OPTIONS | {"may_fail": True})
+    (made.root / "b.tif").write_bytes(whole)
+    folder = run(made, OPTIONS | {"may_fail": True})
+    assert sorted(path.name for path in folder.glob("b.*")) == ["b.tif"]
+
+
 def test_a_damaged_slide_stops_training_parts(made, network):
     damage(made, "b")
     with pytest.raises(ImageError, match="b"):
