@@ -32,17 +32,18 @@ def check_boxes(
         samples: Samples with resolved paths and a file of boxes, and the size of their slides, if known.
         sheet: The sheet, for messages.
     """
-    of_part: list[Sequence[Box] | None] = []
+    of_part: dict[str, list[Sequence[Box] | None]] = {}
     for sample, size in samples:
         where, path = f"{sheet}:{sample.row} sections", sample.more["sections"]
         boxes = yield from _read(path, where)
         if boxes is not None:
             yield from _check_places(boxes, path, where, size)
             yield from _check_labels(study, boxes, path, where)
-        if study.split.kind != "column" or sample.part == PART:
-            of_part.append(boxes)
-    if of_part and all(boxes is not None for boxes in of_part):
-        yield from _check_choice(study, [box for boxes in of_part for box in boxes or ()], sheet)
+        of_part.setdefault(sample.part if study.split.kind == "column" else PART, []).append(boxes)
+    for part, found in of_part.items():
+        if all(boxes is not None for boxes in found):
+            check = _check_choice if part == PART else _check_measured
+            yield from check(study, part, [box for boxes in found for box in boxes or ()], sheet)
 
 
 def _read(path: str, where: str) -> Generator[Fault, None, list[Box] | None]:
@@ -84,11 +85,18 @@ def _check_labels(study: Study, boxes: Sequence[Box], path: str, where: str) -> 
         yield Fault(where, found, expected)
 
 
-def _check_choice(study: Study, boxes: Sequence[Box], sheet: Path) -> Iterator[Fault]:
+def _check_measured(study: Study, part: str, boxes: Sequence[Box], sheet: Path) -> Iterator[Fault]:
+    """Calls are measured on sections with labels."""
+    if study.runs and part in study.evaluate.parts and not any(box.label for box in boxes):
+        expected = "one with a label at least, as calls are measured by them; or see evaluate.parts"
+        yield Fault(f"{sheet} sections", f"{len(boxes)} boxes of part '{part}', none with a label", expected)
+
+
+def _check_choice(study: Study, part: str, boxes: Sequence[Box], sheet: Path) -> Iterator[Fault]:
     """Thresholds are chosen where there are sections with and without what is called."""
     meant = study.slides.sections.meanings(study.data.classes)
     labels = [meant.get(box.label) for box in boxes if box.label]
-    whose = f"of the part '{PART}'" if study.split.kind == "column" else "of all slides"
+    whose = f"of the part '{part}'" if study.split.kind == "column" else "of all slides"
     for called in dict.fromkeys(run.calls.of for run in study.runs.values() if run.calls is not None):
         positive = labels.count(called)
         if None not in labels and positive in (0, len(labels)):

@@ -185,6 +185,14 @@ def test_sections_of_both_kinds_are_needed_to_choose_thresholds(folder):
     assert "found 0 sections of the part 'val' with a label" in fault
 
 
+def test_parts_that_are_measured_have_labels(folder):
+    write_boxes(folder / "data/3.tsv", [(0, 0, SIDE, SIDE, "")])
+    assert faults_of(folder, good_rows()) == [
+        " sections: found 1 boxes of part 'test', none with a label; expected one with a label at least, as "
+        "calls are measured by them; or see evaluate.parts"
+    ]
+
+
 def test_labels_of_sections_mean_classes(folder):
     write_boxes(folder / "data/3.tsv", [(0, 0, HALF, SIDE, "Tumr"), (HALF, 0, HALF, SIDE, "Rand")])
     named = {"mpp": 0.5, "sections": {"names": {"normal": ["Rand"]}}}
