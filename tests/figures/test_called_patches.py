@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Patches of slides with the masks of runs at their own thresholds, and the windows that they are made of."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from skimage.measure import label, regionprops
@@ -85,3 +88,14 @@ def test_regions_at_the_border_count_as_large():
     large, small = large_regions(p, 0.5, 2.0, pixel_area=1.0)
     assert (large[0, 0], small[4, 4]) == (True, True)
     assert not large_regions(p * 0, 0.5, 0.0, pixel_area=1.0)[0].any()
+
+
+def test_long_names_of_runs_stay_above_their_panels(inputs):
+    long = [replace(record, label="ResNet34-UNet + Linear") for record in inputs.runs]
+    runs = ["unet", "r34"] * 2
+    figure = called_patches.draw(replace(inputs, runs=tuple(long)), runs=runs).figure
+    figure.draw_without_rendering()
+    heads = [axes._left_title.get_window_extent() for axes in figure.axes if axes.get_title(loc="left")]
+    assert len(heads) == 1 + len(runs)
+    assert all(one.x1 <= other.x0 for one, other in pairwise(heads))
+    assert max(head.y1 for head in heads) <= figure.bbox.y1

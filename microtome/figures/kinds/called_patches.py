@@ -20,7 +20,7 @@ from microtome.figures.parts.annotated_patches import half_annotated
 from microtome.figures.parts.colors import FALSE_POSITIVE, HEAT, INK, SKY
 from microtome.figures.parts.heat_maps import Place
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled, wrapped
 from microtome.figures.result import FigureResult
 from microtome.io import images, views
 from microtome.provenance.section_calls import SECTIONS_NAME, read_sections
@@ -32,7 +32,9 @@ SHARE = 0.5
 FADE = 0.45
 """How much of the picture is left below what is called."""
 AROUND = 1.1
-"""Height of titles, colour bar and legend, inches."""
+"""Height of titles of two lines, colour bar and legend, inches."""
+LINE, BESIDE = 0.12, 0.4
+"""Height of a line of a title, and width of a panel's letter and of what is beside the panel, inches."""
 BAR: dict[str, Any] = {"ticks": [0, 0.5, 1], "aspect": 60, "shrink": 0.5, "pad": 0.02}
 CALLED, SMALL, ANNOTATED = FALSE_POSITIVE, SKY, INK
 
@@ -70,10 +72,9 @@ class Arm:
     threshold: float
     least_area: float
 
-    @property
-    def title(self) -> str:
-        """What heads its column."""
-        return f"{self.row.label}\np ≥ {self.threshold:.2f}, {self.least_area:,.0f} µm²"
+    def title(self, inches: float) -> str:
+        """What heads its column of that width."""
+        return f"{wrapped(self.row.label, inches)}\np ≥ {self.threshold:.2f}, {self.least_area:,.0f} µm²"
 
 
 @styled
@@ -106,12 +107,13 @@ def draw(
     places = half_annotated(inputs, rows[0].records[0], positive, part=part, samples=samples, count=count)
     shown = [_look(inputs, place, arms, positive) for place in places]
     size = DOUBLE_COLUMN / (len(arms) + 1)
-    tall = 2 * len(shown) * size + AROUND
+    titles = ["input", *(arm.title(size - BESIDE) for arm in arms)]
+    tall = 2 * len(shown) * size + AROUND + LINE * max(title.count("\n") - 1 for title in titles)
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
     grid = figure.subplots(2 * len(shown), len(arms) + 1, squeeze=False)
     for number, one in enumerate(shown):
         _draw_patch(grid[2 * number : 2 * number + 2], one, mpp=_pixel_size(inputs, one.place.sample))
-    for name, axes, title in zip(ascii_lowercase, grid[0], ["input", *(a.title for a in arms)], strict=False):
+    for name, axes, title in zip(ascii_lowercase, grid[0], titles, strict=False):
         letter(axes, name, title)
     bar = figure.colorbar(grid[0][-1].images[0], ax=list(grid[-1]), orientation="horizontal", **BAR)
     bar.set_label(f"probability of {positive}")

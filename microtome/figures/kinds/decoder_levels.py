@@ -17,7 +17,7 @@ from microtome.figures.parts.colors import HEAT, INK
 from microtome.figures.parts.heat_maps import Place, read_classes, read_picture
 from microtome.figures.parts.level_maps import LevelMaps, read_levels, shown_class
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled, wrapped
 from microtome.figures.result import FigureResult
 from microtome.io import images, views
 from microtome.provenance.runs import RunRecord
@@ -88,7 +88,7 @@ def _draw(
     for row, record in zip(grid, records, strict=True):
         panels.show_image(row[0], picture)
         _outline(row[0], annotated)
-        row[0].set_ylabel(record.label)
+        row[0].set_ylabel(wrapped(record.label, side))
         for axes, values in zip(row[1:], (*maps[record.run].levels, maps[record.run].result), strict=False):
             panels.show_image(axes, values, colors=HEAT)
     panels.scale_bar(grid[0][0], picture.shape[1], mpp)

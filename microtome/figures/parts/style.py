@@ -2,6 +2,7 @@
 """One restrained style for all figures, without pyplot and without anything left to the machine."""
 
 import functools
+import textwrap
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +23,8 @@ DOUBLE_COLUMN = 7.2
 TAG_HEIGHT = 0.17
 """Strip at the top of a phantom's figure for its tag, in inches."""
 EDGE = 0.03
+INCHES_PER_LETTER = 0.075
+"""Width of a letter of a panel's title, rather too much."""
 PHANTOM_TAG = "phantom data"
 HASH_SALT = "microtome"
 PLACES = 6
@@ -148,6 +151,16 @@ def as_written(text: str) -> str:
         '5 \\$ a slide'
     """
     return text.replace("$", r"\$")
+
+
+def wrapped(text: str, inches: float) -> str:
+    """A name in lines that a panel of this width (or height, if written upwards) has room for.
+
+    Example:
+        >>> wrapped("ResNet34-UNet + Linear", 1.0).splitlines()
+        ['ResNet34-UNet', '+ Linear']
+    """
+    return textwrap.fill(text, max(int(inches / INCHES_PER_LETTER), 1), break_on_hyphens=False)
 
 
 def letter(axes: Axes, name: str, title: str = "", **style: float) -> None:
