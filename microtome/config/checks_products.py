@@ -175,6 +175,12 @@ def _columns_in(table: yaml.Node) -> tuple[str, ...] | None:
     return tuple(item.value for item in columns.value) if isinstance(columns, yaml.SequenceNode) else ()
 
 
+def _one_of(runs: Iterable[str]) -> str:
+    """The runs that would do, for a message."""
+    names = ", ".join(runs)
+    return f"one of {names}" if names else "another kind, as this one suits no run of the study"
+
+
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:
     """What a run is that lacks something needed; None if it lacks nothing."""
     asked = (OF_RUNS[need] for need in sorted(needed) if need in OF_RUNS)
@@ -238,13 +244,12 @@ class _Product:
             if name in self.study.external:
                 if not _shows_metrics_alone(self.kind, self._given):
                     found = f"'{name}', a segmentation of another tool, without network or maps"
-                    yield Fault(where, found, f"one of {', '.join(runs) or 'no run of this study'}")
+                    yield Fault(where, found, _one_of(runs))
             elif name not in runs:
                 yield Fault(where, f"'{name}'", nearest(name, runs))
             elif lacking := _lacking(runs[name], needed):
                 able = [key for key, run in runs.items() if _lacking(run, needed) is None]
-                expected = f"one of {', '.join(able) or 'no run of this study'}"
-                yield Fault(where, f"'{name}', {lacking}", expected)
+                yield Fault(where, f"'{name}', {lacking}", _one_of(able))
         if "runs" in needed and not self._shown:
             expected = f"one or more of {', '.join(runs)}" if runs else "some in `runs` of the study"
             yield Fault(self._at("runs"), "no run that it can show", expected)

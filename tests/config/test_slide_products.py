@@ -57,7 +57,8 @@ def test_what_shows_sections_is_refused_where_there_are_none(section, name, tmp_
     faults = without_lines(
         faults_of(tmp_path, changed(he_study(), {f"{section}.x": {"kind": name, "runs": [run]}}))
     )
-    found = f"{section}.x.runs.0: found '{run}', a run that calls no sections"
+    found = f"{section}.x.runs.0: found '{run}', a run that calls no sections (`calls`); "
+    found += "expected another kind, as this one suits no run of the study"
     assert any(fault.startswith(found) for fault in faults), faults
 
 
