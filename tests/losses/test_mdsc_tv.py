@@ -41,6 +41,11 @@ class TestLabelledPixels(SoftmaxContract):
         flat = losses.build(self.name, **self.options | {"tv_weight": 0})
         assert 0 <= flat(self.perfect(target), target).item() < 1e-6
 
+    def test_gradient(self, loss):
+        """Of few pixels, as each of their logits is a run."""
+        logits, target, valid = self.case(shape=(2, 3, 3))
+        assert torch.autograd.gradcheck(lambda x: loss(x, target, valid), logits.requires_grad_())
+
     def test_flattens_the_batch(self, loss):
         """The Dice loss does; neighbours are of one image."""
         logits, target, _ = self.case()

@@ -75,17 +75,17 @@ class TestFCN8s(Baseline):
 
     def test_its_scores_are_a_sum_of_three_resolutions(self, model):
         """Each term by itself, the others' heads being zero, is what interpolation gives."""
-        model.eval()
+        model.double().eval()
         maps = []
         model.pool.register_forward_hook(lambda _m, _i, output: maps.append(output))
-        image = self.inputs(batch=1)
+        image = self.inputs(batch=1, dtype=torch.float64)
         with torch.no_grad():
             whole = model(image)
             scores = [head(m) for head, m in zip(model.heads[1:], (maps[3], maps[2]), strict=True)]
             coarse = model.heads[0](model.hidden(maps[4]))
             fourth = interpolated(coarse, 2) + scores[0]
             third = interpolated(fourth, 2) + scores[1]
-            torch.testing.assert_close(interpolated(third, 8), whole, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(interpolated(third, 8), whole)
 
 
 def interpolated(maps, factor):
