@@ -114,6 +114,17 @@ class TestSegNet(Baseline):
         assert tuple(up[-1]) == (3, 2)
         assert not any(isinstance(part, nn.BatchNorm2d | nn.ReLU) for part in [model.decoder[-1][-1]])
 
+    def test_the_decoder_places_maxima_where_the_encoder_found_them(self, model):
+        made, taken = [], []
+        for down, up in zip(model.encoder, model.decoder, strict=True):
+            down.register_forward_hook(lambda _m, _i, output: made.append(output))
+            up.register_forward_hook(lambda _m, given, _o: taken.append(given[0]))
+        model(self.inputs())
+        for maps, sparse in zip(made, reversed(taken), strict=True):
+            largest = functional.interpolate(functional.max_pool2d(maps, 2), scale_factor=2)
+            assert sparse.any()
+            assert not sparse[maps != largest].any()
+
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -10,13 +10,15 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from microtome import networks
+from microtome import losses, networks
 from microtome.config.networks.mednet import MEDNet
 from microtome.config.networks.unet import UNet as UNetOptions
+from microtome.config.training import Supervision
 from microtome.inference import optimize_for_inference
 from microtome.networks._nested import Gate, Nested
 from microtome.networks.mednet import ResidualSubnetwork
 from microtome.networks.unet import UNet
+from microtome.training.supervision import LevelLosses
 from tests.networks.contract import NetworkContract
 
 PUBLISHED = [
@@ -231,6 +233,24 @@ def test_weights_are_drawn_as_he_et_al_do():
         for layer in network.modules()
         if isinstance(layer, nn.Conv2d) and layer.bias is not None
     )
+
+
+def test_it_learns_from_the_labels_of_every_level():
+    torch.manual_seed(0)
+    network = networks.build("mednet", **SMALL)
+    total = LevelLosses(losses.build("mdsc_tv"), network.reductions, Supervision(levels="all"))
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    target = torch.arange(3).repeat_interleave(11)[:32].expand(2, 32, 32)
+    images = target[:, None] + 0.3 * torch.randn(2, 1, 32, 32)
+    values = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = total(network.levels(images), target, target != 255)
+        loss.backward()
+        optimizer.step()
+        values.append(loss.item())
+    assert values[0] < 3 * 2 * 3
+    assert values[-1] < 0.7 * values[0]
 
 
 def test_coarser_levels_cost_less():
