@@ -115,15 +115,20 @@ class TestSegNet(Baseline):
         assert not any(isinstance(part, nn.BatchNorm2d | nn.ReLU) for part in [model.decoder[-1][-1]])
 
     def test_the_decoder_places_maxima_where_the_encoder_found_them(self, model):
-        made, taken = [], []
+        made, taken, before = [], [], []
         for down, up in zip(model.encoder, model.decoder, strict=True):
             down.register_forward_hook(lambda _m, _i, output: made.append(output))
-            up.register_forward_hook(lambda _m, given, _o: taken.append(given[0]))
+            up.register_forward_hook(
+                lambda _m, given, output: (taken.append(given[0]), before.append(output))
+            )
         model(self.inputs())
+        before.insert(0, functional.max_pool2d(made[-1], 2))
         for maps, sparse in zip(made, reversed(taken), strict=True):
             largest = functional.interpolate(functional.max_pool2d(maps, 2), scale_factor=2)
             assert sparse.any()
             assert not sparse[maps != largest].any()
+        for values, sparse in zip(before, taken, strict=False):
+            torch.testing.assert_close(4 * functional.avg_pool2d(sparse, 2), values)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
