@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import heat_maps, panels
-from microtome.figures.parts.annotated_patches import half_annotated
+from microtome.figures.parts.annotated_patches import OUTLINE, draw_outline, half_annotated
 from microtome.figures.parts.colors import FALSE_POSITIVE, HEAT, INK, SKY
 from microtome.figures.parts.heat_maps import Place
 from microtome.figures.parts.samples import data_sentence
@@ -28,7 +27,6 @@ from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs", "slides", "calls", "heat_maps", "patches"})
 SAMPLE_OPTIONS = ("samples",)
-SHARE = 0.5
 FADE = 0.45
 """How much of the picture is left below what is called."""
 AROUND = 1.1
@@ -36,7 +34,7 @@ AROUND = 1.1
 LINE, BESIDE = 0.12, 0.4
 """Height of a line of a title, and width of a panel's letter and of what is beside the panel, inches."""
 BAR: dict[str, Any] = {"ticks": [0, 0.5, 1], "aspect": 60, "shrink": 0.5, "pad": 0.02}
-CALLED, SMALL, ANNOTATED = FALSE_POSITIVE, SKY, INK
+CALLED, SMALL = FALSE_POSITIVE, SKY
 
 
 @dataclass(frozen=True)
@@ -162,12 +160,12 @@ def _draw_patch(grid: NDArray, shown: Shown, *, mpp: float | None) -> None:
     panels.scale_bar(upper[0], shown.picture.shape[1], mpp)
     upper[0].set_ylabel(shown.place.sample)
     panels.show_image(lower[0], shown.picture)
-    _outline(lower[0], shown.annotated)
+    draw_outline(lower[0], shown.annotated)
     lower[0].set_ylabel("annotated")
     for above, below, seen in zip(upper[1:], lower[1:], shown.runs, strict=True):
         panels.show_image(above, seen.probability, colors=HEAT)
         panels.show_image(below, _painted(shown.picture, seen))
-        _outline(below, shown.annotated)
+        draw_outline(below, shown.annotated)
 
 
 def _painted(picture: NDArray, seen: Seen) -> NDArray:
@@ -179,15 +177,9 @@ def _painted(picture: NDArray, seen: Seen) -> NDArray:
     return pale
 
 
-def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
-    """Draw the outline of a mask; nothing where it has none."""
-    if mask.any() and not mask.all():
-        axes.contour(mask, levels=[SHARE], colors=[ANNOTATED], linewidths=0.8)
-
-
 def _handles(positive: str) -> list[Patch | Line2D]:
     return [
-        Line2D([], [], color=ANNOTATED, linewidth=0.8, label=f"annotated {positive}"),
+        Line2D([], [], color=INK, linewidth=OUTLINE, label=f"annotated {positive}"),
         Patch(color=CALLED, label=f"called {positive}"),
         Patch(color=SMALL, label="region below the least area"),
     ]

@@ -6,14 +6,13 @@ from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import panels
-from microtome.figures.parts.annotated_patches import half_annotated
-from microtome.figures.parts.colors import HEAT, INK
+from microtome.figures.parts.annotated_patches import draw_outline, half_annotated
+from microtome.figures.parts.colors import HEAT
 from microtome.figures.parts.heat_maps import Place, read_classes, read_picture
 from microtome.figures.parts.level_maps import LevelMaps, read_levels, shown_class
 from microtome.figures.parts.samples import data_sentence
@@ -87,7 +86,7 @@ def _draw(
     grid = figure.subplots(len(records), columns, squeeze=False)
     for row, record in zip(grid, records, strict=True):
         panels.show_image(row[0], picture)
-        _outline(row[0], annotated)
+        draw_outline(row[0], annotated)
         row[0].set_ylabel(wrapped(record.label, side))
         for axes, values in zip(row[1:], (*maps[record.run].levels, maps[record.run].result), strict=False):
             panels.show_image(axes, values, colors=HEAT)
@@ -99,12 +98,6 @@ def _draw(
     bar = {"ticks": [0, 0.5, 1], "orientation": "horizontal", "aspect": 60, "shrink": 0.5, "pad": 0.02}
     figure.colorbar(grid[0][-1].images[0], ax=list(grid[-1]), **bar).outline.set_linewidth(0.5)
     return figure
-
-
-def _outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
-    """Draw the outline of a mask; nothing where it has none."""
-    if mask.any() and not mask.all():
-        axes.contour(mask, levels=[HALF], colors=[INK], linewidths=0.8)
 
 
 def _numbers(

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""Windows of slides that show a class: those of the patch index that are nearest to half annotated."""
+"""Windows of slides that show a class: those nearest to half annotated, and the outline of it."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts.colors import INK
 from microtome.figures.parts.heat_maps import Place
 from microtome.provenance.runs import RunRecord
 
 HALF = 0.5
+OUTLINE = 0.8
+"""Points of the outline of what is annotated."""
 
 
 def half_annotated(
@@ -54,3 +60,9 @@ def half_annotated(
     best = order.drop_duplicates("sample").head(len(samples) or count)
     cells = best[["sample", "y", "x", "size", "size"]].itertuples(index=False, name=None)
     return [Place(str(sample), *map(int, numbers)) for sample, *numbers in cells]
+
+
+def draw_outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
+    """Draw the outline of a mask (H, W) over the picture in the axes; nothing where it has none."""
+    if mask.any() and not mask.all():
+        axes.contour(mask, levels=[HALF], colors=[INK], linewidths=OUTLINE)

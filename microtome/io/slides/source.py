@@ -82,10 +82,14 @@ class SlideSource:
         """
         return SlideSource(self.reference.at(mpp, tolerance=tolerance), cache_bytes=self._cache_bytes)
 
-    def overview(self, longest: int) -> NDArray[np.uint8]:
-        """The whole slide, (3, H, W), its longer side of about so many pixels, or less where it has less."""
+    def reduced(self, longest: int) -> "SlideSource":
+        """The same slide, its longer side of about so many pixels, or less where it has less."""
         sides = (size * pixel for size, pixel in zip(self.reference.shape, self.mpp, strict=True))
-        source = self.at(max(max(sides) / longest, *self.mpp))
+        return self.at(max(max(sides) / longest, *self.mpp))
+
+    def overview(self, longest: int) -> NDArray[np.uint8]:
+        """The pixels (3, H, W) of the whole slide as `reduced` shows it."""
+        source = self.reduced(longest)
         return source.read(0, 0, *source.shape[1:])
 
     def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray[np.uint8]:

@@ -96,7 +96,7 @@ class SlideApplier:
         """
         sample, out = row["sample"], scratch / "out" / row["sample"]
         layout = _laid_out(self, row, scratch)
-        seen = picture_of(layout.source)
+        seen = layout.source.reduced(LONGEST)
         regions = RegionOutlines(layout.sections, channel=self.predictor.called, threshold=self._threshold)
         small = Sampled(layout.size, seen.shape[1:], self.predictor.called)
         tissue = views.open_raster(views.place(scratch / "tissue", sample))
@@ -142,12 +142,6 @@ def ready_applier(options: Options, member: Path, *, device: str, readers: int =
     of_run = options["members"][0]["predict"] | {"calls": calls}
     predictor = ready_predictor(of_run, member / WEIGHTS_NAME, device=device, readers=readers)
     return SlideApplier(predictor, selection, options)
-
-
-def picture_of(source: SlideSource) -> SlideSource:
-    """A slide so coarse that its longer side has `LONGEST` pixels at most."""
-    sizes = [side * mpp for side, mpp in zip(source.shape[1:], source.mpp, strict=True)]
-    return source.at(max(*sizes, LONGEST * max(source.mpp)) / LONGEST)
 
 
 def _laid_out(applier: SlideApplier, row: Options, scratch: Path) -> Layout:
