@@ -13,6 +13,7 @@ from pytest import approx, fixture, mark, skip
 
 from benchmarks.ndpi import write_ndpi
 from microtome.io import images, slides
+from microtome.io.slides.area import Axis, average
 from microtome.io.slides.levels import OpenSlideLevels
 from microtome.phantoms.slides.slide_files import block_means
 from tests.slides.oracle import area_average, openslide_level
@@ -169,3 +170,14 @@ def test_levels_of_broken_ratios_have_one_value_a_place(cache_bytes: int) -> Non
     assert np.array_equal(everything[:512, :512], level_of(path, 1)[:512, :512])
     for y, x in ((500, 500), (1001, 1203), (1400, 1900)):
         assert np.array_equal(levels.read(1, y, x, 300, 301), everything[y : y + 300, x : x + 301])
+
+
+@mark.parametrize("step", [2, 3, 1.5])
+def test_averages_are_rounded_to_the_nearest_level_halves_up(step: float) -> None:
+    block = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
+    rows, columns = (Axis(0.0, step, int(side / step), side) for side in block.shape[:2])
+    found = average(block, rows, columns, (0, 0, rows.length, columns.length))
+    side = int(2 * step)  # of halves of pixels
+    halves = block.astype(int).repeat(2, axis=0).repeat(2, axis=1)
+    sums = halves.reshape(rows.length, side, columns.length, side, 3).sum((1, 3))
+    np.testing.assert_array_equal(found, np.moveaxis((2 * sums + side**2) // (2 * side**2), -1, 0))
