@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import openslide
@@ -10,7 +11,8 @@ import pytest
 import tifffile
 
 from microtome.io import images
-from microtome.stages.slides.heatmaps import Predictor, heat_map, predict_sections
+from microtome.io.slides.pyramid import Box
+from microtome.stages.slides.heatmaps import Layout, Predictor, heat_map, predict_sections
 from tests.slides.predicted import CALLS, MASK, MPP, OPTIONS, Darkness, Made, blobs, darkness, largest
 
 BOXES = [(10, 20, 150, 130), (40, 330, 160, 100), (230, 30, 60, 40)]
@@ -180,3 +182,8 @@ def test_memory_does_not_depend_on_the_canvas(tmp_path):
         return int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
 
     assert peak(60_000, 25_000, 9_000, 7_000) < 1.15 * peak(2_000, 1_500, 0, 0)
+
+
+def test_a_map_begins_at_the_corner_of_what_was_scanned():
+    reference = SimpleNamespace(bounds=Box(y=100, x=300, height=10, width=20), slide_mpp=(0.5, 0.25))
+    assert Layout(SimpleNamespace(reference=reference), 4, {}).origin == (50.0, 75.0)
