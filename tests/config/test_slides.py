@@ -71,6 +71,15 @@ CASES = {
         {"runs.one": {"predict": {"level": 0}}, "runs.other": None},
         "runs.one.predict.level: found 0; expected null, as network 'unet' is built",
     ),
+    "windows that do not fit a level": (
+        {
+            "defaults.network": {"name": "dsunet", "head": "deep", "in_channels": 3},
+            "defaults.supervision": {"levels": "all"},
+            "runs.other.predict": {"level": 1, "window": 100},
+        },
+        "runs.other.predict.window: found 100; expected a multiple of 8, as block 1 gives a value for 8 x 8 "
+        "pixels",
+    ),
     "thresholds in disorder": (
         {"defaults.calls.thresholds": [0.5, 0.5]},
         "defaults.calls.thresholds: found [0.5, 0.5]; expected ascending values, each once",

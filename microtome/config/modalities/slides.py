@@ -199,3 +199,7 @@ def _check_maps(study: Study, name: str, run: Run, places: Places) -> Iterator[F
     elif level is not None and level >= blocks:
         expected = f"0 to {blocks - 1}, the blocks from coarse to fine" if blocks else "null"
         yield Fault(where, str(level), f"{expected}, {built}")
+    elif level is not None and run.predict.window and run.predict.window % 2 ** (blocks - 1 - level):
+        where, step = places.inside((*here, "window"), 2), 2 ** (blocks - 1 - level)
+        expected = f"a multiple of {step}, as block {level} gives a value for {step} x {step} pixels"
+        yield Fault(where, str(run.predict.window), expected)
