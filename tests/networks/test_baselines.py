@@ -118,9 +118,8 @@ class TestSegNet(Baseline):
         made, taken, before = [], [], []
         for down, up in zip(model.encoder, model.decoder, strict=True):
             down.register_forward_hook(lambda _m, _i, output: made.append(output))
-            up.register_forward_hook(
-                lambda _m, given, output: (taken.append(given[0]), before.append(output))
-            )
+            up.register_forward_hook(lambda _m, given, _o: taken.append(given[0]))
+            up.register_forward_hook(lambda _m, _i, output: before.append(output))
         model(self.inputs())
         before.insert(0, functional.max_pool2d(made[-1], 2))
         for maps, sparse in zip(made, reversed(taken), strict=True):
