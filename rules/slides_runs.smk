@@ -79,7 +79,7 @@ rule borrow_selection:
         "../envs/imaging.yaml"
     threads: 1
     resources:
-        mem_mb=grow(500),
+        mem_mb=grow(1000),
         runtime=lasting(10),
     params:
         state=lambda wildcards: states.slides.borrow_selection(

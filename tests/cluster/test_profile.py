@@ -94,8 +94,11 @@ def test_the_page_says_what_rules_ask_for(requests: dict[str, Request]) -> None:
 def test_networks_alone_ask_for_gpus(requests: dict[str, Request]) -> None:
     assert {name for name, r in requests.items() if r.gpu} == {
         "train",
+        "train_kept",
         "predict",
         "predict_raw",
+        "predict_kept",
+        "predict_slides",
         "apply_run",
         "apply_model",
     }
