@@ -120,5 +120,6 @@ def test_an_unknown_need_stops_also_where_a_report_is_there(workspace: Workspace
     workspace.write("plugins/tables/kinds/nothing.py", f'{TABLE}\nNEEDS = frozenset({{"metrics"}})\n')
     done = workspace.run("-n", "-c1", check=False)
     assert done.returncode == 1
-    assert "nothing.py NEEDS: found 'metrics'; expected 'names'? (known: bands, " in done.stdout + done.stderr
+    said = "nothing.py NEEDS: found 'metrics'; expected 'names'? (known: annotations, bands, "
+    assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
