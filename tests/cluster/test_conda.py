@@ -18,6 +18,8 @@ from PIL import Image
 from tests.cluster.conda_lab import SITE_PACKAGES, CondaLab, JobRecord, make_lab
 from tests.lint_workflow import Rule, workflow_rules
 from tests.pins import claimed, environment
+from tests.workflow.slide_study import STUDY as SLIDES
+from tests.workflow.slide_study import slide_study, write_slides
 from tests.workflow.workspace import OBJECTS, Content, Workspace, he_study, make_workspace, mini_study
 
 TOOLS = "MICROTOME_CLUSTER_TOOLS"
@@ -31,6 +33,7 @@ TARGETS = (
     "results/demo/mini/runs/main/mean/seed-0/uncertainty/test-0",
 )
 OF_CUBES = ("results/demo/cubes/bands/main/images/test-0", "results/demo/cubes/bands/main/raw/test-0")
+OF_SLIDES = tuple(f"results/demo/{SLIDES}/runs/main/{run}/seed-0/metrics.tsv" for run in ("deep", "coarse"))
 ON_NEW_IMAGES = ("evaluate_folder", "export_model")
 FOLDERS = ("images=new", "labels=truth", "phantom_model=true")
 NEW = ("--config", "study=he", "run=marked", *FOLDERS, "export=packed")
@@ -44,7 +47,6 @@ ONLY_APPLIED = (
 )
 NOT_RUN = {
     "fetch_{key}": "downloads",
-    "borrow_weights": "copies files of a run",
     "score_external": "measures segmentations of another tool as `evaluate` does",
 }
 """Rules that these studies have no job of, and why."""
@@ -93,6 +95,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     for new in ((*ON_NEW_IMAGES, *NEW), OF_MODEL, ONLY_APPLIED):
         said += lab.run(workspace, "-c2", *new)
     said += lab.run(workspace, "-c2", *OF_CUBES, "--config", "studies=[cubes]")
+    said += lab.run(workspace, "-c2", *OF_SLIDES, "--config", f"studies=[{SLIDES}]")
     return Finished(workspace, lab, said)
 
 
@@ -101,6 +104,8 @@ def _workspace(root: Path) -> Workspace:
     workspace.write_study("mini", _mini())
     workspace.write_study("he", _he())
     workspace.write_study("cubes", _cubes())
+    workspace.write_study(SLIDES, slide_study())
+    write_slides(workspace)
     workspace.write("config/config.yaml", "scale: demo\nstudies: [mini, he]\ndevice: cpu\n")
     for folder, mode in (("new", "RGB"), ("truth", "L")):
         (root / folder).mkdir()

@@ -171,7 +171,7 @@ def test_messages_say_where_was_searched(project: Workspace) -> None:
     assert done.returncode == 1
     places = f"neither in the project {project.root} nor in the workflow {REPOSITORY}"
     faults = [line for line in (done.stdout + done.stderr).splitlines() if places in line]
-    assert any("'mebranes'" in line and "'membranes'? (known: melanoma" in line for line in faults)
+    assert any("'mebranes'" in line and "'membranes'? (known: bcc, melanoma" in line for line in faults)
     assert any("config/samples/my.tsv" in line for line in faults)
 
 
