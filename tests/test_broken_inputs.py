@@ -154,7 +154,7 @@ CASES = {
         edit(STUDY, "epochs:", "epoch:"),
         f"{STUDY}:20 runs.dice.training.epoch: found unknown option 'epoch'; expected 'epochs'? "
         "(known: batch_size, channels_last, epochs, grad_clip, optimizer, patience, precision, schedule, "
-        "validate_every)",
+        "select, validate_every)",
     ),
     "negative": Case(
         "A negative number of epochs",

@@ -153,6 +153,6 @@ def _parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:
         [(-10, 1024), (1024, 2000)]
     """
     step = max(-(-(stop - start) // count // PART) * PART, PART)
-    cuts = [cut for cut in range((start // PART + 1) * PART, stop) if cut % step == 0]
+    cuts = [cut for cut in range((max(start, 0) // PART + 1) * PART, stop) if cut % step == 0]
     edges = [start, *cuts, stop]
     return list(pairwise(edges))

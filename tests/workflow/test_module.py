@@ -158,7 +158,12 @@ def test_shipped_studies_are_found_and_may_be_replaced(
     empty = Workspace(tmp_path / "empty")
     empty.root.mkdir()
     found = empty.jobs(server, *OURS)
-    assert {job.wildcards.get("study") for job in found} - {None} == {"membranes", "nuclei", "melanoma", "bcc"}
+    assert {job.wildcards.get("study") for job in found} - {None} == {
+        "membranes",
+        "nuclei",
+        "melanoma",
+        "bcc",
+    }
     project.write_study("membranes", tiny_study())
     jobs = project.jobs(server, *OURS, "--config", "studies=[membranes]")
     assert [job.wildcards["run"] for job in jobs if job.rule == "train"] == ["dice"]
