@@ -68,3 +68,8 @@ def test_a_pixel_size_with_the_nine_digits_of_a_tag_shows_the_same_pixels() -> N
     for mpp in (own, float(f"{own:.9g}")):
         seen = lattice(Path("a.tif"), [sides], (own, own), Box(0, 0, *sides), mpp, 0.0)
         assert (seen.rows.length, seen.columns.length) == sides
+
+
+def test_a_name_that_no_file_has_is_refused():
+    with raises(images.ImageError, match="a path that no file has"):
+        slides.describe("a" * 5000 + ".svs", mpp=1.0)

@@ -20,11 +20,17 @@ def main_file(path: Path) -> Path:
     """The file of a slide that a reader opens: of a folder with a series of DICOM, its first instance.
 
     Raises:
-        ImageError: There is no such file, it is empty, or a folder holds no series or several.
+        ImageError: There is no such file, nor can there be one, it is empty, or a folder holds no series or
+            several.
     """
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # too long a name, for example
+        found = f"a path that no file has ({error.strerror})"
+        raise ImageError(path, found, "a slide", "check the path in the sample sheet") from error
+    if is_folder:
         return _instance(path)
-    if not path.exists():
+    if not is_there:
         raise ImageError(path, "nothing", "a slide", "check the path in the sample sheet")
     if path.stat().st_size == 0:
         raise ImageError(path, "an empty file (0 bytes)", "a slide", "copy it again")

@@ -139,6 +139,8 @@ def _laid(values: dict[str, Any]) -> Reference:
 
 
 _ADAPTER = TypeAdapter(Reference)
+LARGEST_SIDE = 2**31 - 1
+"""Pixels; far above those of any slide, and such that products of two sides are numbers to every library."""
 
 
 def read_reference(path: Path | str) -> Reference:
@@ -166,6 +168,9 @@ def _check(found: Reference) -> None:
     """
     sizes = [*found.levels, found.shape, found.bounds[2:]]
     positive = [*found.slide_mpp, *found.mpp, found.wanted, *(side for size in sizes for side in size)]
+    if max((abs(number) for size in (*sizes, found.bounds) for number in size), default=0) > LARGEST_SIDE:
+        msg = f"a side of more than {LARGEST_SIDE} pixels"
+        raise ValueError(msg)
     if not found.levels or not all(0 < value < math.inf for value in positive):
         msg = "a size that is not positive"
         raise ValueError(msg)
