@@ -22,7 +22,7 @@ ENVIRONMENTS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 MANAGER = ("snakemake", "snakemake-executor-plugin-slurm", "Pygments")
 """What runs the workflow rather than its jobs: Snakemake, its SLURM plugin, and what `--report` needs."""
 CHOSEN_AT_RUN_TIME = {
-    "simulate": ("phantoms/em", "phantoms/he", "phantoms/cubes"),
+    "simulate": ("phantoms/em", "phantoms/he", "phantoms/cubes", "phantoms/mosaics"),
     "train": ("networks", "losses"),
     "predict": ("networks",),
     "evaluate": ("metrics/families", "losses"),

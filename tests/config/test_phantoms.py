@@ -35,7 +35,10 @@ def test_the_kind_is_em_unless_another_is_named(tmp_path):
 @mark.parametrize(
     ("phantom", "expected"),
     [
-        ("{kind: hx}", "data.phantom.kind: found 'hx'; expected 'he'? (known: cubes, em, he, slides)"),
+        (
+            "{kind: hx}",
+            "data.phantom.kind: found 'hx'; expected 'he'? (known: cubes, em, he, mosaics, slides)",
+        ),
         ("{kind: he, slices: {}}", "data.phantom.slices: found unknown option 'slices'"),
         ("{hospitals: 3}", "data.phantom.hospitals: found unknown option 'hospitals'"),
         ("{kind: he, hospitals: 0}", "data.phantom.hospitals: found 0; expected a number above 0"),

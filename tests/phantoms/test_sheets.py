@@ -121,7 +121,8 @@ def test_no_organs_are_all_organs():
 
 def test_the_sheet_needs_no_simulator():
     """The DAG is made from it."""
-    sheets = ", ".join(f"microtome.phantoms.{name}.sheet" for name in ("em", "he", "cubes", "slides"))
+    names = ("em", "he", "cubes", "mosaics", "slides")
+    sheets = ", ".join(f"microtome.phantoms.{name}.sheet" for name in names)
     code = f"import sys, {sheets}; print(*{{m.split('.')[0] for m in sys.modules}})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not HEAVY & set(found.split())
