@@ -13,4 +13,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         Path(snakemake.output.folder),
         slides=options["slides"],
         mpp_from=options["mpp_from"],
+        mpp=options.get("mpp"),
     )

@@ -84,7 +84,9 @@ class Data(Section):
         "to 1); others are refused by name. null: the files' own, which must be one",
     )
     mpp: PositiveFloat | None = option(
-        None, "micrometres per pixel of images of which the sheet does not say it; null: what the files say"
+        None,
+        "micrometres per pixel of images of which the sheet does not say it (of scans: nor the file, "
+        "either); null: what the files say",
     )
     mpp_from: Literal["sheet", "file"] | None = option(
         None,

@@ -136,7 +136,7 @@ def inspect_data(
     if data.source == "phantom":
         samples, faults = phantom_sheet(data.phantom), []
     else:
-        samples, faults = inspect_sheet(sheet, data)
+        samples, faults = inspect_sheet(sheet, data, reader)
     is_whole, made = not faults, {}
     if data.source == "files" and look_at_files:
         faults = faults + _own_file_faults(samples, sheet, data, place, reader)

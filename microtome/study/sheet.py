@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from microtome.config import project
 from microtome.config.section import Section
@@ -29,12 +30,15 @@ QUOTED = 60
 """Characters of a cell or a path that a message repeats."""
 
 
-def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
+def inspect_sheet(
+    path: Path, data: Data, reader: ModuleType | None = None
+) -> tuple[list[Sample], list[Fault]]:
     """Read a sample sheet as far as possible.
 
     Args:
         path: A TSV file with a header.
         data: What the study says of its data.
+        reader: The modality that reads all images (`modalities.reader`); None: each by its ending.
 
     Returns:
         The rows that have a name and an image, without paths that may not be opened, and every fault of every
@@ -51,6 +55,8 @@ def inspect_sheet(path: Path, data: Data) -> tuple[list[Sample], list[Fault]]:
         faults.append(Fault(str(path), "no rows below the header", "one row for each image"))
     if faults:
         return [], faults
+    if getattr(reader, "OWN_MPP", False):  # the file's own goes before that of the study
+        data = data.model_copy(update={"mpp": None})
     samples = [_row(path, number, names, cells, data, faults) for number, cells in body]
     return [s for s in samples if s.sample and s.image], faults + _check_names(
         path, samples, sheet_root(path, data)

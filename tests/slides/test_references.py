@@ -52,6 +52,14 @@ def test_whose_pixel_size_counts(root: Path, mpp_from: str | None, expected: flo
     assert found == [(expected, expected), (0.25, 0.25)]
 
 
+@mark.parametrize("mpp_from", [None, "sheet", "file"])
+def test_what_is_told_of_all_slides_comes_last(root: Path, mpp_from: str | None) -> None:
+    rows = [row("a", "slide.svs"), row("b", "silent.tif"), row("c", "silent.tif", 0.25)]
+    reference_slides(rows, root, root / "images", slides=OPTIONS, mpp_from=mpp_from, mpp=0.7)
+    found = [slides.read_reference(root / f"images/{name}.slide").slide_mpp[0] for name in "abc"]
+    assert found == [0.5, 0.7, 0.25]
+
+
 def test_all_that_cannot_be_referred_to_are_named(root: Path) -> None:
     rows = [row("a", "slide.svs"), row("b", "silent.tif"), row("c", "deep.tif", 0.5), row("d", "gone.svs")]
     with raises(images.ImageError) as caught:

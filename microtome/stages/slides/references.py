@@ -21,6 +21,7 @@ def reference_slides(
     *,
     slides: Mapping[str, Any],
     mpp_from: str | None = None,
+    mpp: float | None = None,
 ) -> None:
     """Write a reference to each slide: which of its pixels are meant, and how large they are.
 
@@ -30,6 +31,7 @@ def reference_slides(
         folder: Gets `{sample}.slide` each; written whole or not at all.
         slides: `mpp` that is wanted, `tolerance`, `crop`, `decode`, see `microtome.io.slides.describe`.
         mpp_from: `file`: its pixel size goes before that of the row.
+        mpp: Pixel size in µm of slides of which neither row nor file says it.
 
     Raises:
         ImageError: Slides cannot be read, or have no pixel size; all such slides are named.
@@ -39,7 +41,7 @@ def reference_slides(
         for row in samples:
             path = root / row["image"]
             try:
-                size = _pixel_size(path, row["mpp"], mpp_from)
+                size = _pixel_size(path, row["mpp"], mpp_from, mpp)
                 found = whole_slides.describe(path, slide_mpp=size, **slides)
             except ImageError as error:
                 wrong.append(f"sample {row['sample']}: {error}")
@@ -50,6 +52,10 @@ def reference_slides(
             raise ImageError("\n".join(wrong))
 
 
-def _pixel_size(path: Path, told: float | None, mpp_from: str | None) -> float | tuple[float, float] | None:
-    """What the row says of the slide's pixels, or what the file says; None: whatever the file says."""
-    return whole_slides.header(path).mpp or told if mpp_from == "file" else told
+def _pixel_size(
+    path: Path, told: float | None, mpp_from: str | None, otherwise: float | None
+) -> float | tuple[float, float] | None:
+    """What the row says of the slide's pixels, what the file says, or what is told of all; None: nothing."""
+    if told and mpp_from != "file":
+        return told
+    return whole_slides.header(path).mpp or told or otherwise

@@ -11,6 +11,8 @@ same name in `config/modalities` for its options. It may define, leaving out wha
   and whose headers it reads (a generator of faults that returns a `Size` or None).
 * `SECTION: str` and `look_at_sample(sample, where, data)`: the section of a study file by which all images of
   the study are files that it reads, whatever their ending; likewise a generator, of the size or None.
+* `OWN_MPP: bool`: beside `SECTION`: it reads the pixel sizes of files itself and takes `data.mpp` only where
+  neither sheet nor file says one; samples have `mpp` only where the sheet says it.
 * `pixels_seen(study, sample) -> int | None`: beside `SECTION`: pixels of the image that networks see of a
   sample whose paths are resolved; None where no sound header is there.
 * `data_files(path) -> list[Path]`: further files that belong to a file.

@@ -23,6 +23,7 @@ __all__ = ["check_new_images", "check_new_labels", "take_files"]
 
 SECTION = "slides"
 """The section of a study file by which all its images are slides."""
+OWN_MPP = True
 COLUMNS = {"sections": Path}
 """Boxes of the sections of a slide, with labels."""
 WEAK = frozenset(COLUMNS)
@@ -79,8 +80,13 @@ def pixels_seen(study: Study, sample: Sample) -> int | None:
     header, size = _sound(sample), _size(sample, study.slides.crop)
     if header is None or size is None:
         return None
-    own = (sample.mpp, sample.mpp) if sample.mpp else header.mpp
+    own = _told(sample.mpp) or header.mpp or _told(study.data.mpp)
     return own and round(size[0] * size[1] * own[0] * own[1] / study.slides.mpp**2)
+
+
+def _told(mpp: float | None) -> tuple[float, float] | None:
+    """A pixel size that sheet or study say, which is one of rows and columns."""
+    return None if mpp is None else (mpp, mpp)
 
 
 def _look(path: str, where: str) -> Generator[Fault, None, SlideHeader | None]:
@@ -101,7 +107,7 @@ def _look(path: str, where: str) -> Generator[Fault, None, SlideHeader | None]:
 
 def _check_mpp(sample: Sample, header: SlideHeader, where: str, data: Data) -> Iterator[Fault]:
     """A pixel size has to be known, and one where two are said."""
-    if header.mpp is None and sample.mpp is None:
+    if header.mpp is None and sample.mpp is None and data.mpp is None:
         expected = "`mpp`, its micrometres per pixel, in this column, or in data.mpp for all slides"
         yield Fault(where, f"nothing, nor does '{sample.image}' say it", expected)
     elif header.mpp is not None and sample.mpp is not None and data.mpp_from is None:
@@ -153,8 +159,8 @@ def check_headers(study: Study, samples: Sequence[Sample], sheet: Path) -> Itera
     for sample in samples if study.slides is not None else ():
         header = _sound(sample)
         from_file = header is not None and (study.data.mpp_from == "file" or sample.mpp is None)
-        own = header.mpp if from_file and header.mpp else (sample.mpp, sample.mpp)
-        if header is None or None in own:
+        own = (header.mpp if from_file else None) or _told(sample.mpp or study.data.mpp)
+        if header is None or own is None:
             continue
         from microtome.io.slides.pyramid import ENLARGED
 

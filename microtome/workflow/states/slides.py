@@ -27,7 +27,8 @@ def reference_slides(plan: StudyPlan, batch: str) -> str:
     """State of `reference_slides`."""
     slides = plan.study.slides.model_dump(mode="json", include=READ)
     options = _rows(plan, batch, "image", "mpp") | {"slides": slides, "mpp_from": plan.study.data.mpp_from}
-    return state_of("reference_slides", options)
+    told = {"mpp": plan.study.data.mpp} if plan.study.data.mpp else {}
+    return state_of("reference_slides", options | told)
 
 
 @cache
