@@ -29,6 +29,10 @@ class ImageError(FileContentError):
     """An image file or array that cannot be used."""
 
 
+class VolumeError(ImageError):
+    """A file of volumes (NRRD, MATLAB) that is no image, or not the whole of one."""
+
+
 class AnnotationError(FileContentError):
     """An annotation file that cannot be used; the message names the region too."""
 

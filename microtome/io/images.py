@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One door for reading and writing images: PNG, JPEG, BMP, (OME-)TIFF in; tiled OME-TIFF and PNG out.
+"""One door for images: PNG, JPEG, BMP, (OME-)TIFF, planes of NRRD and MATLAB in; OME-TIFF and PNG out.
 
 Files keep their customary layout, ``(H, W)`` or ``(H, W, C)``; inside the package images are
 ``(C, H, W)`` (:func:`as_channels_first`). Whatever cannot be read or written exactly raises an
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from microtome.files import finished_file
-from microtome.io import colours, heads, tiff
+from microtome.io import colours, heads, tiff, volumes
 from microtome.io.errors import ImageError
 from microtome.io.raster import (
     HIGH_DIMENSIONS,
@@ -51,7 +51,7 @@ SCANS = (".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm")
 
 
 def header(path: Path | str) -> ImageHeader:
-    """Describe the picture of a PNG, JPEG, JPEG 2000, BMP or TIFF file without decoding its pixels.
+    """Describe the picture of a PNG, JPEG, JPEG 2000, BMP, TIFF, NRRD or MATLAB file without decoding it.
 
     Raises:
         ImageError: If the file is missing, empty, damaged or no image.
@@ -59,6 +59,8 @@ def header(path: Path | str) -> ImageHeader:
     if _is_slide(path := Path(path)):
         return _of_slide(path)
     path = _checked_path(path)
+    if (planes := volumes.reader(path)) is not None:
+        return planes.header(path)
     if is_tiff(path):
         with tiff.open_checked(path) as file:
             return tiff.header(path, file)
@@ -103,7 +105,7 @@ def read(path: Path | str, *, page: int | None = None, palette: Palette = "refus
     """Read one page of an image file completely.
 
     Args:
-        path: PNG, JPEG, JPEG 2000, BMP or TIFF file.
+        path: PNG, JPEG, JPEG 2000, BMP, TIFF, NRRD or MATLAB file.
         page: Page of a TIFF, from 0; None: the picture, the (first) largest page. Where metadata name axes
             (OME, ImageJ, …), pages are counted along all but rows, columns and channels, one image of the
             file after the other; elsewhere they are the pages of the file, thumbnails among them.
@@ -138,6 +140,9 @@ def read(path: Path | str, *, page: int | None = None, palette: Palette = "refus
     if page:
         found = f"a file of one page, asked for page {page}"
         raise ImageError(path, found, "page 0", "check the sample sheet")
+    if (planes := volumes.reader(path)) is not None:
+        source = planes.open_plane(path)
+        return source.read(0, 0, *source.shape[1:])[0]
     turn = _turn(path)
     if palette == "colours":
         return np.ascontiguousarray(turn.upright(colours.as_rgb(path, _read_colours(path))))
@@ -158,12 +163,15 @@ def as_channels_first(array: NDArray) -> NDArray:
     return np.moveaxis(array, -1, 0) if array.ndim == HIGH_DIMENSIONS else array[None]
 
 
-def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int = CACHE_BYTES) -> Raster:
+def open_source(
+    path: Path | str, *, page: int | None = None, palette: Palette = "refuse", cache_bytes: int = CACHE_BYTES
+) -> Raster:
     """Open an image, or a page (slice) of a multi-page TIFF, for reading by windows.
 
-    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; a
-    reference to a slide (`microtome.io.slides`) is read as the image that it describes, RGB uint8; other
-    formats are decoded once as a whole. The source holds no open file: it can be pickled, forked and shared.
+    TIFFs decode only the tiles or strips a window needs and keep the last ``cache_bytes`` of them; planes of
+    NRRD and MATLAB read the rows, or columns, that it needs; a reference to a slide (`microtome.io.slides`)
+    is read as the image that it describes, RGB uint8; other formats are decoded once as a whole. The source
+    holds no open file: it can be pickled, forked and shared.
 
     Raises:
         ImageError: As :func:`read`.
@@ -178,8 +186,10 @@ def open_source(path: Path | str, *, page: int | None = None, cache_bytes: int =
         )
     path = _checked_path(path)
     if is_tiff(path):
-        return TiffSource(path, page=page, cache_bytes=cache_bytes)
-    return ArraySource(as_channels_first(read(path, page=page)))
+        return TiffSource(path, page=page, palette=palette, cache_bytes=cache_bytes)
+    if not page and (planes := volumes.reader(path)) is not None:
+        return planes.open_plane(path)
+    return ArraySource(as_channels_first(read(path, page=page, palette=palette)))
 
 
 def write(

@@ -112,6 +112,16 @@ class TiffSource:
         """Pixel type of the windows, in native byte order."""
         return self._dtype
 
+    @property
+    def segment_rows(self) -> int:
+        """Rows that are decoded together; whoever reads so many at a time decodes each tile once."""
+        if self._mapping is not None:
+            return 1
+        if self._turn.swap:
+            return self._shape[1]
+        rows = self._key.tilelength if self._key.is_tiled else self._key.rowsperstrip
+        return max(min(rows, self._key.imagelength) // self._parts, 1)
+
     def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray:
         """Return the window ``(C, height, width)`` at ``(y, x)``, which must lie inside the image.
 

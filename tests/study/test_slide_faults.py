@@ -111,13 +111,18 @@ def test_a_pixel_size_of_the_study_is_for_slides_that_say_none(folder):
     """The sheet's goes before the file's, the file's before the study's, however far these are apart."""
     rows, of_all = good_rows(), {"mpp": 0.9}
     assert faults_of(folder, rows, data=of_all) == []
-    write_slide(folder / "data/3.tif", noise(), mpp=None)
+    write_slide(folder / "data/silent.tif", noise(), mpp=None)
+    rows[3]["image"] = "silent.tif"
     assert faults_of(folder, rows, data=of_all) == []
     (fault,) = faults_of(folder, rows, data=of_all, slides={"mpp": 0.25})
-    assert fault.startswith(":5 image: found pixels of 0.9 µm in 'data/3.tif', where slides.mpp is 0.25; ")
+    assert fault.startswith(
+        ":5 image: found pixels of 0.9 µm in 'data/silent.tif', where slides.mpp is 0.25; "
+    )
     rows[0]["mpp"] = "0.6"
     (fault,) = faults_of(folder, rows, data=of_all)
-    assert fault.startswith(":2 mpp: found 0.6 µm per pixel, where 'data/0.tif' says 0.5 µm; expected the same")
+    assert fault.startswith(
+        ":2 mpp: found 0.6 µm per pixel, where 'data/0.tif' says 0.5 µm; expected the same"
+    )
 
 
 @mark.parametrize("data", [{"mpp_from": "sheet"}, {"mpp_from": "file"}])
