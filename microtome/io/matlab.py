@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 
 from microtome.io.envi_wavelengths import ordered_nanometres
 from microtome.io.errors import CubeError
+from microtome.io.matlab_format import (
+    COMPRESSED,
+    HDF5_MAGIC,
+    HDF5_PLACES,
+    MATRIX,
+    NUMERIC_CLASSES,
+    TEXT,
+)
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-HDF5_PLACES = (0, 512)
-"""Bytes; MATLAB 7.3 puts a text of 512 bytes before the HDF5 file."""
 CUBE_DIMENSIONS = 3
 MAT_NUMBERS = {"double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
 """Classes of MATLAB that are read; structures, functions and objects never are."""
@@ -31,11 +36,10 @@ MAT_DAMAGE = (
     MemoryError,
     zlib.error,
 )
-MATRIX, COMPRESSED = 14, 15
-NUMERIC_TYPES, NUMERIC_CLASSES = frozenset({*range(1, 8), 9, 12, 13}), range(6, 16)
-"""Of the data elements and arrays of a MAT-file of version 5 to 7 (MathWorks, MAT-File Format)."""
-TEXT, HEAD, TAGS = 128, 4096, 4
-"""Bytes before the first element and of the tags of an array, and their number: flags, axes, name, values."""
+NUMERIC_TYPES = frozenset({*range(1, 8), 9, 12, 13})
+"""Of the data elements of a MAT-file of version 5 to 7 (MathWorks, MAT-File Format)."""
+HEAD, TAGS = 4096, 4
+"""Bytes of the tags of an array, and their number: flags, axes, name, values."""
 LARGEST_RATIO = 1032
 """What deflate, in which MATLAB packs variables, can make of a byte at most."""
 WAVELENGTH_NAMES = ("wavelength", "wavelengths", "wavelength_nm", "lambda", "wl", "wavelist", "bands_nm")

@@ -18,7 +18,7 @@ import numpy as np
 
 from microtome.io.errors import VolumeError
 from microtome.io.inflate import ZLIB, Inflated
-from microtome.io.matlab import (
+from microtome.io.matlab_format import (
     COMPRESSED,
     HDF5_MAGIC,
     HDF5_PLACES,
