@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Numbers of the MAT-file format, level 5 (MathWorks, MAT-File Format), and how version 7.3 is told from it."""
+"""Numbers of MAT-files, level 5 (MathWorks, MAT-File Format), and how version 7.3 is told from it."""
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_PLACES = (0, 512)
