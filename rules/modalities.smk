@@ -10,7 +10,7 @@ def scored_batches(wildcards):
     """The band scores that the choice of bands goes by."""
     found = plan(wildcards)
     samples = modalities.cubes.scored(found, wildcards.split)
-    batches = dict.fromkeys(found.batch_of[sample] for sample in samples)
+    batches = found.batches_with(wildcards.split, samples)
     return expand(
         at.study("bands/scores/{batch}.tsv"), study=wildcards.study, batch=batches
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from microtome.config import modalities, project
 from microtome.config.checks_products import check_products
+from microtome.config.checks_splits import check_splits, unused
 from microtome.config.evaluated import EVERY_CLASS
 from microtome.config.losses import activation_of
 from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
@@ -31,13 +32,12 @@ UNLABELLED = "unlabelled"
 """What tables of the data call pixels without a label."""
 MOST_CLASSES = 255
 """Class indices have 8 bits, and 255 is that of pixels without a label."""
-SPLIT_OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validation": "folds"}
-"""Options of `split` that only one kind has."""
 
 
 def check_study(study: Study, places: Places) -> list[Fault]:
     """Find what contradicts itself in a study whose options, which stand at `places`, are each valid."""
-    faults = [*_check_names(study, places), *_check_data(study, places), *_check_split(study, places)]
+    faults = [*_check_names(study, places), *_check_data(study, places), *check_splits(study, places)]
+    faults += _check_patches(study, places)
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
     faults += [fault for name in study.runs for fault in _check_lender(study, name, places)]
     faults += [fault for name in study.runs for fault in _check_pooled(study, name, places)]
@@ -106,14 +106,7 @@ def _unused_data(study: Study, places: Places) -> Iterator[Fault]:
         if source == study.data.source or node is None or node.content is None:
             continue
         if node.written[:1] == ("scales",) or chosen[:1] != ("scales",):
-            yield _unused(places, "data", option, ("source", source, study.data.source))
-
-
-def _unused(places: Places, section: str, option: str, by: tuple[str, str, str]) -> Fault:
-    """An option of another source or kind; `by` is what says so, what it would have to be, and what it is."""
-    chooser, owner, chosen = by
-    expected = f"no such option, as {section}.{chooser} is '{chosen}'; delete it or change the {chooser}"
-    return Fault(places((section, option)), f"an option of {section}.{chooser} '{owner}'", expected)
+            yield unused(places, ("data", option), ("source", source, study.data.source))
 
 
 def _twice(values: Iterable[Any]) -> str:
@@ -162,23 +155,7 @@ def _check_colors(data: Data, places: Places) -> Iterator[Fault]:
         yield Fault(where, "colours", "none, as labels of phantoms hold the values of data.classes")
 
 
-def _check_split(study: Study, places: Places) -> Iterator[Fault]:
-    split = study.split
-    if split.kind == "random" and not split.sizes:
-        expected = "the size of each part: {train: 24, val: 3, test: 3}"
-        yield Fault(places(("split", "sizes")), "nothing", expected)
-    if split.kind == "folds" and split.k < 2:
-        yield Fault(places(("split", "k")), str(split.k), "2 or more")
-    if (split.kind == "none") == bool(study.runs):
-        found = "'none', but runs that are trained" if study.runs else f"'{split.kind}', but no runs"
-        expected = "'column', 'random' or 'folds' where runs are trained, 'none' where there are no runs"
-        yield Fault(places(("split", "kind")), found, expected)
-    for option, kind in SPLIT_OPTIONS.items():
-        if kind != split.kind and places.tree.get("split", option):
-            yield _unused(places, "split", option, ("kind", kind, split.kind))
-    if split.group_by not in (None, "sample", study.data.group_by):
-        expected = f"'{study.data.group_by}' as data.group_by has it, 'sample', or null"
-        yield Fault(places(("split", "group_by")), f"'{split.group_by}'", expected)
+def _check_patches(study: Study, places: Places) -> Iterator[Fault]:
     if study.patches.stride > study.patches.size:
         expected = f"at most patches.size = {study.patches.size}, or pixels between windows are never seen"
         yield Fault(places(("patches", "stride")), str(study.patches.stride), expected)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from microtome.config import kinds, project
+from microtome.config.checks_splits import check_entry
 from microtome.config.evaluated import (
     EVERY_CLASS,
     FAMILIES,
@@ -132,7 +133,8 @@ def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
         return list(entry.runs)
     needed = kind.needs(entry.options)
     able = [name for name, run in study.runs.items() if _lacking(run, needed) is None]
-    return [*able, *(study.external if _shows_metrics_alone(kind, entry.options) else ())]
+    of_split = [name for name in able if entry.split in ("", *study.splits_of(name))]
+    return [*of_split, *(study.external if _shows_metrics_alone(kind, entry.options) else ())]
 
 
 def _shows_metrics_alone(kind: Kind, options: Mapping[str, Any]) -> bool:
@@ -204,6 +206,7 @@ class _Product:
         of_names = (self._options, self._runs, self._study_has_it, self._names)
         for check in (*of_names, self._metrics, self._columns, self._published):
             yield from check()
+        yield from check_entry(self.study, self.entry, self._shown, self._at)
 
     def _at(self, *keys: str) -> str:
         return self.places((self.kind.section, self.name, *keys))

@@ -20,8 +20,8 @@ from microtome.faults import ConfigurationError, Fault, nearest
 STUDY_FOLDER = Path("config/studies")
 SCALES = get_args(Workflow.model_fields["scale"].annotation)
 OMIT = "omit"
-"""Value by which a scale leaves out a run, a table or a figure of the file."""
-NAMED_SECTIONS = ("runs", "tables", "figures")
+"""Value by which a scale leaves out a run, a split, a table or a figure of the file."""
+NAMED_SECTIONS = ("runs", "splits", "tables", "figures")
 TOP_LEVEL = (*(name for name in Study.model_fields if name != "name"), "defaults", "scales")
 """Options of a study file."""
 NOT_OF_ENSEMBLES = ("network", "loss")

@@ -119,7 +119,7 @@ def study_schema() -> dict[str, Any]:
     properties = {key: value for key, value in schema["properties"].items() if key in TOP_LEVEL}
     text = "options that every run starts from"
     properties["defaults"] = {"anyOf": _references("Run"), "description": text}
-    for section, noun in {"runs": "Run"}.items() | ENTRIES.items():
+    for section, noun in {"runs": "Run", "splits": "Split"}.items() | ENTRIES.items():
         properties[section] = {
             "type": "object",
             "description": schema["properties"][section].get("description", ""),

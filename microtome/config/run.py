@@ -33,6 +33,9 @@ class _Run(Section):
     )
     loss: Loss | None = option(None, "null only for an ensemble")
     view: View = option("image", f"what the network sees. image: the picture; {VIEWS}")
+    splits: tuple[str, ...] = option(
+        (), "the ones of the study's `splits` that it is trained on; empty: all (an ensemble: its members')"
+    )
     weights_of: str | None = option(
         None, "the run is not trained; it predicts with the weights of this run, on its own view"
     )
@@ -48,10 +51,16 @@ class _Run(Section):
     seeds: tuple[NonNegativeInt, ...] = option((0,), "one training for each seed", min_length=1)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it has a training of its own: it is no ensemble and borrows no weights."""
+        return self.network is not None and self.weights_of is None
+
+    @property
     def needs_validation(self) -> bool:
         """Whether the part `val` is used: to choose by, unless windows are held out, or to calibrate."""
-        is_trained = self.network is not None and self.weights_of is None
-        return is_trained and (self.calibration.kind != "none" or not getattr(self.sampler, "holdout", 0))
+        return self.is_trained and (
+            self.calibration.kind != "none" or not getattr(self.sampler, "holdout", 0)
+        )
 
     @property
     def has_class_maps(self) -> bool:

@@ -120,16 +120,25 @@ class Split(Section):
     """How samples are divided into train, val and test."""
 
     kind: Literal["column", "random", "folds", "none"] = option(
-        "column", "column: the sheet's `part`; none: nothing is trained, all samples are looked at"
+        "column", "column: the sheet says it; none: nothing is trained, all samples are looked at"
     )
+    column: str = option("part", "column: the column of the sheet that holds train, val and test")
     sizes: dict[Part, PositiveInt] = option({}, "random: number of groups of each part")
     group_by: Literal["patient", "block", "volume", "sample"] | None = option(
         None, "what is drawn; null: data.group_by. `sample` reproduces a published frame permutation"
     )
     k: Annotated[int, Field(gt=0, le=100)] = option(5, "folds: their number")
-    stratify: bool = option(True, "folds: balance the sheet's `group` column")
+    stratify: bool | Literal["pixels"] = option(
+        True,
+        "folds: what they are balanced by. true: the sheet's `group` column; pixels: the labelled pixels of "
+        "each class, which its columns `pixels_<class>` hold (`python -m microtome count`)",
+    )
     validation: Annotated[float, Field(gt=0, lt=1)] = option(0.125, "folds: share of the training groups")
     seed: NonNegativeInt = option(0, "fixes the draw; not used by `column`")
+
+
+MAIN = "main"
+"""The name of a split that is the only one of its study."""
 
 
 class Patches(Section):
@@ -170,6 +179,9 @@ class Entry(Section):
     kind: str = option(..., "what is made; the kinds are listed below")
     title: str = option("", "heading in the report")
     runs: tuple[str, ...] | Literal["all"] = option((), "runs it is made of, in order; `all`, or none")
+    split: str = option(
+        "", "the one of `splits` whose records it shows; to be named where its runs are trained on several"
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -196,6 +208,11 @@ class _Study(Section):
     title: str = option(..., "heading in the report")
     data: Data = option(..., "where images and labels come from")
     split: Split = option(Split(), "how samples are divided")
+    splits: dict[str, Split] = option(
+        {},
+        "several ways to divide them, by name, in the place of `split`; a run is trained on those that its "
+        "`splits` name",
+    )
     patches: Patches = option(Patches(), "the windows that training sees")
     runs: dict[str, Run] = option(
         {},
@@ -210,10 +227,33 @@ class _Study(Section):
     figures: dict[str, Entry] = option({}, "figure name: its kind and options")
 
     @property
-    def needed_parts(self) -> tuple[str, ...]:
-        """Parts of a split that may not be empty."""
-        validates = "val" in self.evaluate.parts or any(run.needs_validation for run in self.runs.values())
+    def named_splits(self) -> dict[str, Split]:
+        """How samples are divided, by name; `split` alone is called `main`."""
+        return dict(self.splits) or {MAIN: self.split}
+
+    def splits_of(self, run: str) -> tuple[str, ...]:
+        """The names of the splits that a run is trained on, in the order of the study.
+
+        Where it names none, that is all; of an ensemble those that its members share, of borrowed weights
+        those of the run that was trained.
+        """
+        chosen = self.runs[run]
+        lenders = [name for name in (*chosen.members, chosen.weights_of) if name in self.runs]
+        able = [set(self.runs[name].splits or self.named_splits) for name in lenders]
+        wanted = set(chosen.splits) or set.intersection(set(self.named_splits), *able)
+        return tuple(name for name in self.named_splits if name in wanted)
+
+    def parts_needed_by(self, split: str) -> tuple[str, ...]:
+        """Parts of one of the splits that may not be empty."""
+        trained = [run for name, run in self.runs.items() if split in self.splits_of(name)]
+        validates = "val" in self.evaluate.parts or any(run.needs_validation for run in trained)
         return ("train", "val", "test") if validates else ("train", "test")
+
+    @property
+    def needed_parts(self) -> tuple[str, ...]:
+        """Parts that may not be empty in some split."""
+        needed = {part for split in self.named_splits for part in self.parts_needed_by(split)}
+        return tuple(part for part in ("train", "val", "test") if part in needed)
 
 
 class Study(*modalities.options("StudyOptions"), _Study):

@@ -28,7 +28,7 @@ MOST_VALUES = 100_000
 DEEPEST = 50
 """Nested mappings and lists; a study has 7."""
 TOO_DEEP = f"nested more than {DEEPEST} deep"
-NAMED = (("runs",), ("tables",), ("figures",))
+NAMED = (("runs",), ("splits",), ("tables",), ("figures",))
 """Mappings whose keys are the user's names; a dot in them is a mistake, not a way to reach deeper."""
 
 

@@ -38,9 +38,10 @@ MOST_PACKED = 50
 """How much larger than packed a file may be; weights hardly shrink, tables to a tenth."""
 SMALL = MEBI
 """Bytes up to which a file may be packed as tightly as it is."""
-NOT_PACKED = dict.fromkeys(("tables", "figures", "external", "patches", "split", "paper"), True) | {
+NOT_PACKED = dict.fromkeys(("tables", "figures", "external", "patches", "split", "splits", "paper"), True) | {
     "data": {"samples", "root", "allow_outside", "phantom", "batch_size", "group_by", "origin", "dataset"},
     "evaluate": {"rank_by", "parts"},
+    "runs": {"__all__": {"splits"}},
 }
 """Options of a study on which neither applying nor measuring a run depends."""
 NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]*")

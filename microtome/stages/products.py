@@ -63,7 +63,8 @@ def make(
     for path in files.get("external", ()):
         name, rows = path.parent.name, read_metrics(path)
         told = {"data_source": options["data_kind"], "label": options["labels"][name]}
-        runs += external_records(name, rows, path.parent, **told)
+        every = external_records(name, rows, path.parent, **told)
+        runs += [one for one in every if one.split in options.get("splits", [one.split])]
     inputs = Inputs(
         runs=runs,
         published=yaml.safe_load(files["published"][0].read_text(encoding="utf-8")),

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from microtome.faults import Fault
 from microtome.files import finished_file, sha256_of_bytes
 from microtome.study import modalities
+from microtome.study.sample import FULL
 
 if TYPE_CHECKING:
     from microtome.config.study import Data
@@ -100,15 +101,22 @@ def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
 def _check_sample(sample: Sample, where: str, data: Data, reader: ModuleType | None) -> Iterator[Fault]:
     look_at = reader.look_at_sample if reader else _look_at_image
     image = yield from look_at(sample, where, data)
-    label = (yield from _look_at_label(sample, f"{where} label")) if sample.label else None
+    for column in ("label", FULL):
+        if path := sample.cell(column):
+            yield from _check_labels(replace(sample, label=path), f"{where} {column}", data, image)
+    for check in modalities.ask("check_files"):
+        yield from check(sample, where, image)
+
+
+def _check_labels(sample: Sample, where: str, data: Data, image: Size | None) -> Iterator[Fault]:
+    """The header of a sample's label, and whether it has the size of the image."""
+    label = yield from _look_at_label(sample, where)
     if label:
-        yield from _check_label(label, sample, f"{where} label", data)
+        yield from _check_label(label, sample, where, data)
     if image and label and (image.height, image.width) != (label.height, label.width):
         sizes = [f"{header.height} x {header.width} pixels" for header in (label, image)]
         found, expected = f"a label of {sizes[0]} ('{sample.label}')", f"{sizes[1]}, the size of its image"
-        yield Fault(f"{where} label", found, expected)
-    for check in modalities.ask("check_files"):
-        yield from check(sample, where, image)
+        yield Fault(where, found, expected)
 
 
 def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:

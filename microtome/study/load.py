@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from microtome.config import kinds, project
 from microtome.config.checks import check_dataset
+from microtome.config.checks_products import runs_shown
+from microtome.config.checks_splits import splits_shown
 from microtome.config.load import STUDY_FOLDER, Draft, read_draft
-from microtome.config.study import Data, Split, Study
+from microtome.config.study import MAIN, Data, Split, Study
 from microtome.config.workflow import WHOLE, Workflow
 from microtome.faults import ConfigurationError, Fault, grouped, nearest, raise_faults
 from microtome.files import SEGMENTATIONS
@@ -104,49 +106,69 @@ def inspect_draft(draft: Draft, *, look_at_files: bool = True) -> Inspected:
     study, plain = draft.study, draft.places.tree.plain
     try:
         data = study.data if study else Data.model_validate(plain.get("data"))
-        split = study.split if study else Split.model_validate(plain.get("split") or {})
+        ways = (study.splits or study.split) if study else _ways(plain)
     except ValidationError:
         return Inspected(draft.places.path)
     if data.source != "phantom" and data.samples is None:
         return Inspected(draft.places.path)
     sheet = project.find(str(data.samples)) if data.source != "phantom" else draft.places.path
     unknown = [] if study or not data.dataset else check_dataset(data, draft.places)
-    needed = study.needed_parts if study else ("train", "test")
+    names = (MAIN,) if isinstance(ways, Split) else tuple(ways)
+    needed = {name: study.parts_needed_by(name) if study else ("train", "test") for name in names}
     options = {"place": draft.places, "look_at_files": look_at_files, "needed": needed}
     options |= {"reader": modalities.reader(plain)}
-    found = inspect_data(data, split, sheet=sheet, **options)
+    found = inspect_data(data, ways, sheet=sheet, **options)
     return replace(found, faults=[*unknown, *found.faults])
+
+
+def _ways(plain: Mapping[str, Any]) -> Split | dict[str, Split]:
+    """How samples are divided in a study that has faults elsewhere."""
+    several = plain.get("splits")
+    if isinstance(several, dict) and several:
+        return {str(name): Split.model_validate(split) for name, split in several.items()}
+    return Split.model_validate(plain.get("split") or {})
 
 
 def inspect_data(
     data: Data,
-    split: Split,
+    ways: Split | Mapping[str, Split],
     *,
     sheet: Path,
     place: Place = ".".join,
     look_at_files: bool = True,
-    needed: Sequence[str] = PARTS,
+    needed: Mapping[str, Sequence[str]] | None = None,
     reader: ModuleType | None = None,
 ) -> Inspected:
-    """Check a study's sample sheet, the headers of the user's own files, and the split, all at once.
+    """Check a study's sample sheet, the headers of the user's own files, and the splits, all at once.
 
-    The sheet of a phantom is its study file; `needed` are the parts that may not be empty; `reader` is the
-    modality that reads all images, if one does.
+    Args:
+        data: What the study says of its data.
+        ways: How samples are divided: the study's `split`, or its `splits` by name.
+        sheet: The sample sheet; of a phantom its study file.
+        place: Says where an option stands.
+        look_at_files: Whether to read the headers of files.
+        needed: The parts that may not be empty, by the name of the split; all, where it is not given.
+        reader: The modality that reads all images, if one does.
     """
+    named = {"": ways} if isinstance(ways, Split) else ways
+    columns = [split.column for split in named.values() if split.kind == "column"]
     if data.source == "phantom":
-        samples, faults = phantom_sheet(data.phantom), []
+        samples, faults = phantom_sheet(data.phantom, columns), []
     else:
-        samples, faults = inspect_sheet(sheet, data, reader)
+        samples, faults = inspect_sheet(sheet, data, reader, columns)
     is_whole, made = not faults, {}
     if data.source == "files" and look_at_files:
         faults = faults + _own_file_faults(samples, sheet, data, place, reader)
-    if is_whole:
+    options = {"sheet": sheet, "column": data.group_by, "place": place, "classes": list(data.classes)}
+    for name, split in named.items() if is_whole else ():
+        own = options | {"needed": (needed or {}).get(name or MAIN, PARTS), "name": name}
         try:
-            options = {"sheet": sheet, "column": data.group_by, "place": place, "needed": needed}
-            made = splits.make_splits(samples, split, **options)
+            made[name] = splits.make_splits(samples, split, **own)
         except ConfigurationError as error:
-            faults = faults + list(error.faults)
-    return Inspected(sheet, samples, made, faults, is_whole)
+            faults = faults + [fault for fault in error.faults if fault not in faults]
+    is_dealt = len(made) == len(named)
+    every = {split: parts for dealt in made.values() for split, parts in dealt.items()} if is_dealt else {}
+    return Inspected(sheet, samples, every, faults, is_whole)
 
 
 def _own_file_faults(
@@ -209,9 +231,15 @@ def _label_faults(study: Study, found: Inspected, root: Path) -> list[Fault]:
 def _plan(study: Study, scale: str, root: Path, found: Inspected) -> StudyPlan:
     samples = {sample.sample: sample for sample in found.samples}
     weak = {name for name, sample in samples.items() if sample.is_weak}
-    size = study.data.batch_size
-    batches = splits.batches(list(samples), found.splits, size, weak=weak) if found.splits else {}
-    return StudyPlan(study, scale, samples, root, found.splits, batches)
+    made: dict[str, list[str]] = {}
+    groups: dict[str, str] = {}
+    for name, split in study.named_splits.items() if found.splits else ():
+        of = name if study.splits else ""
+        own = {key: found.splits[key] for key in splits.split_names(split, of)}
+        dealt = splits.batches(list(samples), own, study.data.batch_size, weak=weak, of=of)
+        made |= dealt
+        groups |= dict.fromkeys(dealt, name)
+    return StudyPlan(study, scale, samples, root, found.splits, made, groups)
 
 
 def _external_faults(plan: StudyPlan, place: Place) -> Iterator[Fault]:
@@ -238,22 +266,25 @@ def _external_faults(plan: StudyPlan, place: Place) -> Iterator[Fault]:
 def _unknown_samples(study: Study, made: Mapping[str, Parts], place: Place) -> list[Fault]:
     """Samples that tables and figures name though they are not evaluated, so that nothing can be shown."""
     parts, samples = study.evaluate.parts, next(iter(made.values()))
-    evaluated = [name for name in samples if any(found[name] in parts for found in made.values())]
-    why = f", which is not in an evaluated part ({', '.join(parts)})"
-    return [
-        Fault(place(keys), f"sample {name!r}{why if name in samples else ''}", nearest(str(name), evaluated))
-        for keys, name in _named_samples(study)
-        if name not in evaluated
-    ]
+    why, faults = f", which is not in an evaluated part ({', '.join(parts)})", []
+    for keys, name, split in _named_samples(study):
+        own = splits.split_names(study.named_splits[split], split if study.splits else "")
+        evaluated = [sample for sample in samples if any(made[key][sample] in parts for key in own)]
+        if name not in evaluated:
+            found = f"sample {name!r}{why if name in samples else ''}"
+            faults.append(Fault(place(keys), found, nearest(str(name), evaluated)))
+    return faults
 
 
-def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The samples that tables and figures name, and their keys."""
+def _named_samples(study: Study) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+    """The samples that tables and figures name, their keys, and the split whose records are shown."""
     for section in kinds.MAKERS:
         for entry_name, entry in getattr(study, section).items():
             kind, keys = kinds.find(section, entry.kind), (section, entry_name)
-            named = kind.listed("SAMPLE_OPTIONS", entry.options) if kind else ()
-            yield from (((*keys, *at), name) for at, name in named)
+            for at, name in kind.listed("SAMPLE_OPTIONS", entry.options) if kind else ():
+                split = splits_shown(study, runs_shown(study, kind, entry), entry)[0]
+                if split in study.named_splits:
+                    yield (*keys, *at), name, split
 
 
 def _root(study: Study, workflow: Workflow) -> Path:

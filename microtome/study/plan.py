@@ -5,15 +5,16 @@ What makes a job stale is said by functions of a plan in `workflow.states`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from microtome.config.study import Study
+from microtome.config.study import MAIN, Study
 from microtome.files import files_by_name
 from microtome.study import modalities
 from microtome.study.headers import OUTLINES, data_files
 from microtome.study.sample import Parts, Sample, as_rows
+from microtome.study.splits import split_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class StudyPlan:
         samples: Sample name to sample, paths as the sheet gives them.
         root: Folder that these paths start from.
         splits: Split name to the part of each sample.
-        batches: Batch name to sample names.
+        batches: Batch name to sample names; each of the study's `splits` has batches of its own.
+        batch_groups: Batch name to the name of the one of `splits` that it is of; empty where there is one.
     """
 
     study: Study
@@ -35,6 +37,34 @@ class StudyPlan:
     root: Path
     splits: Mapping[str, Parts]
     batches: Mapping[str, Sequence[str]]
+    batch_groups: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def split_groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The splits by the name in the study's `splits`; where it has one way to divide, all are `main`.
+
+        Folds are several splits of one name.
+        """
+        if not self.study.splits:
+            return {MAIN: tuple(self.splits)}
+        return {
+            name: tuple(one for one in split_names(split, name) if one in self.splits)
+            for name, split in self.study.splits.items()
+        }
+
+    @cached_property
+    def group_of_split(self) -> Mapping[str, str]:
+        """The name in the study's `splits` (`split_groups`) of each split."""
+        return {split: name for name, splits in self.split_groups.items() for split in splits}
+
+    def group_of(self, batch: str) -> str:
+        """The name in the study's `splits` (`split_groups`) that a batch is of."""
+        return self.batch_groups.get(batch) or next(iter(self.split_groups))
+
+    @cache  # noqa: B019
+    def batches_in(self, group: str) -> tuple[str, ...]:
+        """The batches of one of the study's `splits`; together they hold each sample once."""
+        return tuple(name for name in self.batches if self.group_of(name) == group)
 
     @cached_property
     def data_kind(self) -> str:
@@ -55,15 +85,24 @@ class StudyPlan:
     @cache  # noqa: B019
     def batches_of(self, split: str, *parts: str) -> tuple[str, ...]:
         """The batches that hold samples of these parts of a split."""
-        wanted = self.splits[split]
-        found = (name for name, members in self.batches.items() if any(wanted[m] in parts for m in members))
-        return tuple(found)
+        wanted, own = self.splits[split], self.batches_in(self.group_of_split[split])
+        return tuple(name for name in own if any(wanted[m] in parts for m in self.batches[name]))
+
+    def evaluated_in(self, group: str) -> list[str]:
+        """The batches of the evaluated parts of one of the study's `splits`, sorted."""
+        parts, splits = self.study.evaluate.parts, self.split_groups[group]
+        return sorted({batch for split in splits for batch in self.batches_of(split, *parts)})
 
     @cached_property
     def evaluated_batches(self) -> list[str]:
         """The batches of the evaluated parts of all splits, sorted."""
-        parts = self.study.evaluate.parts
-        return sorted({batch for split in self.splits for batch in self.batches_of(split, *parts)})
+        return sorted(batch for group in self.split_groups for batch in self.evaluated_in(group))
+
+    def batches_with(self, split: str, samples: Iterable[str]) -> list[str]:
+        """The batches of a split that hold some samples, in the order of these."""
+        own = self.batches_in(self.group_of_split[split])
+        of = {sample: name for name in own for sample in self.batches[name]}
+        return list(dict.fromkeys(of[sample] for sample in samples))
 
     def labelled(self, batches: Iterable[str]) -> list[str]:
         """Those of some batches that hold a labelled sample."""
@@ -128,8 +167,9 @@ class StudyPlan:
 
     @cached_property
     def batch_of(self) -> dict[str, str]:
-        """The batch that holds each sample."""
-        return {sample: name for name, members in self.batches.items() for sample in members}
+        """The batch that holds each sample; of several `splits` that of the first."""
+        own = self.batches_in(next(iter(self.split_groups)))
+        return {sample: name for name in own for sample in self.batches[name]}
 
     def labels(self) -> dict[str, str]:
         """Run name to the name printed."""
@@ -156,6 +196,12 @@ class StudyPlan:
         return [(member, each) for member in settings.members for each in settings.member_seeds or (seed,)]
 
     def evaluated(self) -> list[tuple[str, str, int]]:
-        """Every (split, run, seed) that is evaluated."""
+        """Every (split, run, seed) that is evaluated, as runs name the study's `splits`."""
         trained = [(run, seed) for run in self.study.runs for seed in self.seeds(run)]
-        return [(split, run, seed) for split in self.splits for run, seed in trained]
+        on = {run: self.study.splits_of(run) for run in self.study.runs}
+        return [
+            (split, run, seed)
+            for split in self.splits
+            for run, seed in trained
+            if self.group_of_split[split] in on[run]
+        ]

@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,22 +17,24 @@ from microtome.faults import Fault, nearest
 from microtome.files import unfit_for_files
 from microtome.phantoms import sheet_rows
 from microtome.study import modalities
-from microtome.study.sample import BY_SAMPLE, PARTS, PATHS, Sample, from_row
+from microtome.study.sample import BY_SAMPLE, FULL, PARTS, PATHS, PIXELS, Sample, from_row
 
 REQUIRED = ("sample", "image")
 GROUPS = ("patient", "block", "volume")
-OPTIONAL = ("group", "part", "label", "page", "mpp")
+OPTIONAL = ("group", "part", "label", "page", "mpp", FULL)
 COLUMNS = (*REQUIRED, *GROUPS, *OPTIONAL, *modalities.columns())
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 LARGEST_SHEET = 256 * 2**20
 """Bytes; a row has some 200."""
 LARGEST_PAGE = 10**6
+COUNT = re.compile(r"\d{1,15}")
+"""Labelled pixels of a class."""
 QUOTED = 60
 """Characters of a cell or a path that a message repeats."""
 
 
 def inspect_sheet(
-    path: Path, data: Data, reader: ModuleType | None = None
+    path: Path, data: Data, reader: ModuleType | None = None, columns: Collection[str] = ()
 ) -> tuple[list[Sample], list[Fault]]:
     """Read a sample sheet as far as possible.
 
@@ -39,6 +42,7 @@ def inspect_sheet(
         path: A TSV file with a header.
         data: What the study says of its data.
         reader: The modality that reads all images (`modalities.reader`); None: each by its ending.
+        columns: The columns that hold parts, beside or in the place of `part` (`Split.column`).
 
     Returns:
         The rows that have a name and an image, without paths that may not be opened, and every fault of every
@@ -49,7 +53,8 @@ def inspect_sheet(
         return [], faults
     (_, names), *body = rows
     names = [name.strip() for name in names]
-    faults += _check_columns(path, names, data.group_by)
+    columns = [name for name in columns if name != "part"]
+    faults += _check_columns(path, names, data, columns)
     body = [(number, cells) for number, cells in body if any(cell.strip() for cell in cells)]
     if not body and not faults:
         faults.append(Fault(str(path), "no rows below the header", "one row for each image"))
@@ -57,7 +62,7 @@ def inspect_sheet(
         return [], faults
     if getattr(reader, "OWN_MPP", False):  # the file's own goes before that of the study
         data = data.model_copy(update={"mpp": None})
-    samples = [_row(path, number, names, cells, data, faults) for number, cells in body]
+    samples = [_row(path, number, names, cells, data, faults, columns) for number, cells in body]
     return [s for s in samples if s.sample and s.image], faults + _check_names(
         path, samples, sheet_root(path, data)
     )
@@ -90,14 +95,16 @@ def _read_rows(path: Path) -> tuple[list[tuple[int, list[str]]], list[Fault]]:
     return rows, []
 
 
-def _check_columns(path: Path, names: list[str], group_by: str) -> list[Fault]:
-    here = f"{path}:1"
+def _check_columns(path: Path, names: list[str], data: Data, columns: Collection[str]) -> list[Fault]:
+    here, group_by = f"{path}:1", data.group_by
+    known = (*COLUMNS, *columns, *(PIXELS + name for name in data.classes))
     separator = next((mark for mark in ",;" if len(names) == 1 and mark in names[0]), None)
     if separator:
         expected = "tabs; save the sheet as tab-separated text"
         return [Fault(here, f"columns separated by '{separator}'", expected)]
-    wanted = {*REQUIRED, *([group_by] if group_by != BY_SAMPLE else [])}
-    why = {group_by: f" (data.group_by is '{group_by}')"}
+    wanted = {*REQUIRED, *([group_by] if group_by != BY_SAMPLE else []), *columns}
+    why = dict.fromkeys(columns, ", by which samples are divided")
+    why |= {group_by: f" (data.group_by is '{group_by}')"}
     faults = [
         Fault(here, f"no column '{name}'{why.get(name, '')}", f"it beside {', '.join(names)}")
         for name in sorted(wanted - set(names))
@@ -105,25 +112,38 @@ def _check_columns(path: Path, names: list[str], group_by: str) -> list[Fault]:
     for number, name in enumerate(names, 1):
         if not name:
             faults.append(Fault(here, f"column {number} without a name", "a name, or no such column"))
-        elif name not in COLUMNS:
-            faults.append(Fault(here, f"unknown column '{name[:QUOTED]}'", nearest(name[:QUOTED], COLUMNS)))
+        elif name not in known:
+            faults.append(Fault(here, f"unknown column '{name[:QUOTED]}'", nearest(name[:QUOTED], known)))
         elif name in names[: number - 1]:
             faults.append(Fault(here, f"the column '{name}' a second time", "each column once"))
     return faults
 
 
 def _row(
-    path: Path, number: int, names: list[str], cells: list[str], data: Data, faults: list[Fault]
+    path: Path,
+    number: int,
+    names: list[str],
+    cells: list[str],
+    data: Data,
+    faults: list[Fault],
+    columns: Collection[str],
 ) -> Sample:
     """Turn the cells of one row into a sample; cells that are missing at its end are empty."""
     if any(cell.strip() for cell in cells[len(names) :]):
         found = f"{len(cells)} cells"
         faults.append(Fault(f"{path}:{number}", found, f"{len(names)}, one for each column of the header"))
     filled = [cell.strip() for cell in cells] + [""] * len(names)
-    return _sample(path, number, dict(zip(names, filled, strict=False)), data, faults)
+    return _sample(path, number, dict(zip(names, filled, strict=False)), data, faults, columns)
 
 
-def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: list[Fault]) -> Sample:
+def _sample(
+    path: Path,
+    number: int,
+    cell: dict[str, str],
+    data: Data,
+    faults: list[Fault],
+    columns: Collection[str],
+) -> Sample:
     """Turn one row into a sample, adding what is wrong with it to `faults`."""
     where = f"{path}:{number}"
     name = cell.get("sample", "")
@@ -132,13 +152,17 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         faults.append(Fault(f"{where} sample", repr(name[:QUOTED]) if name else "nothing", expected))
     if not cell.get("image"):
         faults.append(Fault(f"{where} image", "nothing", "the path of the image"))
-    for column in (*PATHS, *modalities.path_columns()):
+    for column in (*PATHS, FULL, *modalities.path_columns()):
         given, root, here = cell.get(column), sheet_root(path, data), f"{where} {column}"
         if given and (wrong := check_path(given, root, here, allow_outside=data.allow_outside)):
             faults += wrong
             cell = cell | {column: ""}
-    if cell.get("part", "") not in ("", *PARTS):
-        faults.append(Fault(f"{where} part", repr(cell["part"][:QUOTED]), "train, val, test, or nothing"))
+    faults += _check_parts(cell, where, columns)
+    for column in [name for name in cell if name.startswith(PIXELS) and not COUNT.fullmatch(cell[name])]:
+        if cell[column]:
+            expected = "a whole number: the pixels of the class in the label"
+            faults.append(Fault(f"{where} {column}", repr(cell[column][:QUOTED]), expected))
+        cell = cell | {column: ""}
     unit = name if data.group_by == BY_SAMPLE else cell.get(data.group_by, "")
     if not unit and data.group_by != BY_SAMPLE:
         expected = f"the {data.group_by} this image comes from"
@@ -151,7 +175,14 @@ def _sample(path: Path, number: int, cell: dict[str, str], data: Data, faults: l
         cell = fill(cell)
     paths = {"image": cell.get("image", ""), "label": cell.get("label") or None}
     own = {"sample": name, "unit": unit, "page": page, "mpp": mpp}
-    return replace(from_row({**cell, **paths, **own}), row=number)
+    return replace(from_row({**cell, **paths, **own}, columns), row=number)
+
+
+def _check_parts(cell: dict[str, str], where: str, columns: Collection[str]) -> list[Fault]:
+    """Cells that hold a part and name none."""
+    wrong = [name for name in ("part", *columns) if cell.get(name, "") not in ("", *PARTS)]
+    expected = "train, val, test, or nothing"
+    return [Fault(f"{where} {name}", repr(cell[name][:QUOTED]), expected) for name in wrong]
 
 
 def check_path(text: str, root: Path, where: str, *, allow_outside: bool = False) -> list[Fault]:
@@ -234,15 +265,15 @@ def _check_label(
     return [Fault(f"{path}:{sample.row} label", found, expected)]
 
 
-def phantom_sheet(phantom: Section) -> list[Sample]:
-    """The sheet of a phantom.
+def phantom_sheet(phantom: Section, columns: Collection[str] = ()) -> list[Sample]:
+    """The sheet of a phantom; `columns` hold parts, beside or in the place of `part`.
 
     Example:
         >>> from microtome.config.phantoms.em import EMPhantomData
         >>> phantom_sheet(EMPhantomData(slices={"train": 2, "test": 1}))[2].image
         'images/002.tif'
     """
-    return [from_row(row) for row in sheet_rows(phantom)]
+    return [from_row(row, columns) for row in sheet_rows(phantom)]
 
 
 def sheet_root(sheet: Path, data: Data) -> Path:

@@ -32,18 +32,25 @@ def check_boxes(
         samples: Samples with resolved paths and a file of boxes, and the size of their slides, if known.
         sheet: The sheet, for messages.
     """
-    of_part: dict[str, list[Sequence[Box] | None]] = {}
+    columns = [split.column for split in study.named_splits.values() if split.kind == "column"]
+    of_part: dict[tuple[str, str], list[Sequence[Box] | None]] = {}
     for sample, size in samples:
         where, path = f"{sheet}:{sample.row} sections", sample.more["sections"]
         boxes = yield from _read(path, where)
         if boxes is not None:
             yield from _check_places(boxes, path, where, size)
             yield from _check_labels(study, boxes, path, where)
-        of_part.setdefault(sample.part if study.split.kind == "column" else PART, []).append(boxes)
-    for part, found in of_part.items():
+        for column in columns or [""]:
+            part = sample.cell(column) if column else PART
+            of_part.setdefault((column, part or ""), []).append(boxes)
+    for (column, part), found in of_part.items():
         if all(boxes is not None for boxes in found):
-            check = _check_choice if part == PART else _check_measured
-            yield from check(study, part, [box for boxes in found for box in boxes or ()], sheet)
+            every = [box for boxes in found for box in boxes or ()]
+            whose = f"of the part '{part}'" if column else "of all slides"
+            if part == PART:
+                yield from _check_choice(study, whose, every, sheet)
+            else:
+                yield from _check_measured(study, part, every, sheet)
 
 
 def _read(path: str, where: str) -> Generator[Fault, None, list[Box] | None]:
@@ -92,11 +99,10 @@ def _check_measured(study: Study, part: str, boxes: Sequence[Box], sheet: Path) 
         yield Fault(f"{sheet} sections", f"{len(boxes)} boxes of part '{part}', none with a label", expected)
 
 
-def _check_choice(study: Study, part: str, boxes: Sequence[Box], sheet: Path) -> Iterator[Fault]:
+def _check_choice(study: Study, whose: str, boxes: Sequence[Box], sheet: Path) -> Iterator[Fault]:
     """Thresholds are chosen where there are sections with and without what is called."""
     meant = study.slides.sections.meanings(study.data.classes)
     labels = [meant.get(box.label) for box in boxes if box.label]
-    whose = f"of the part '{part}'" if study.split.kind == "column" else "of all slides"
     for called in dict.fromkeys(run.calls.of for run in study.runs.values() if run.calls is not None):
         positive = labels.count(called)
         if None not in labels and positive in (0, len(labels)):

@@ -45,6 +45,8 @@ OF_RUNS = (
 """Options that only the targets of `NEEDED` use."""
 ORDINARY = frozenset({"all", "report", "tables", "figures", "crate"})
 """Targets that use none of them."""
+MOST_NAMED = 8
+"""Trained splits and seeds that a message names."""
 
 
 @dataclass(frozen=True)
@@ -293,9 +295,12 @@ def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Faul
         return [replace(fault, expected=fault.expected + others)]
     if workflow.run not in study.study.runs:
         return [_unknown("run", workflow.run, study.study.runs)]
-    if (workflow.split, workflow.run, workflow.seed) not in study.evaluated():
+    trained = [(split, seed) for split, run, seed in study.evaluated() if run == workflow.run]
+    if (workflow.split, workflow.seed) not in trained:
         found = f"split '{workflow.split}', seed {workflow.seed}"
-        return [Fault("--config split, seed", found, f"a trained one of run '{workflow.run}'")]
+        known = "; ".join(f"split={split} seed={seed}" for split, seed in trained[:MOST_NAMED])
+        expected = f"a trained one of run '{workflow.run}': {known}{'; …' * (len(trained) > MOST_NAMED)}"
+        return [Fault("--config split, seed", found, expected)]
     return []
 
 

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 
 from microtome.config import kinds
 from microtome.config.checks_products import runs_shown
+from microtome.config.checks_splits import splits_shown
 from microtome.config.study import Entry
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.study.plan import StudyPlan
@@ -45,10 +46,30 @@ class Shown:
         """The runs that it shows, in order."""
         return runs_shown(self.plan.study, self.kind, self.entry)
 
+    @cached_property
+    def group(self) -> str:
+        """The one of the study's `splits` whose records it shows."""
+        return splits_shown(self.plan.study, self.runs, self.entry)[0]
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of that name, several where it is of folds."""
+        return self.plan.split_groups[self.group]
+
+    @property
+    def batches(self) -> tuple[str, ...]:
+        """The batches of these splits, which hold each sample once."""
+        return self.plan.batches_in(self.group)
+
+    @property
+    def evaluated_batches(self) -> list[str]:
+        """Those of them with samples that are evaluated."""
+        return self.plan.evaluated_in(self.group)
+
     def folders(self) -> Iterator[tuple[str, str, str]]:
         """The split, run and folder of everything trained that it shows."""
         for split, run, seed in self.plan.evaluated():
-            if run in self.runs:
+            if run in self.runs and split in self.splits:
                 yield split, run, f"runs/{split}/{run}/seed-{seed}"
 
     def of_runs(self, name: str) -> Iterator[str]:
@@ -72,49 +93,47 @@ class Shown:
         return [name.format(value) for value in values] if self.plan.study.cubes else []
 
     def learnt_windows(self) -> list[str]:
-        """The patch indices of the first split's training."""
-        learnt = self.plan.learnt(next(iter(self.plan.splits)), "train")
-        return [f"patches/{batch}.parquet" for batch in dict.fromkeys(map(self.plan.batch_of.get, learnt))]
+        """The patch indices of training, of the first fold where there are folds."""
+        learnt = self.plan.learnt(self.splits[0], "train")
+        return [f"patches/{batch}.parquet" for batch in self.plan.batches_with(self.splits[0], learnt)]
 
     def of_slides(self, folder: str) -> list[str]:
         """A folder of each evaluated batch of slides; of annotations only where there are such."""
-        batches = self.plan.evaluated_batches
+        batches = self.evaluated_batches
         chosen = self.plan.labelled(batches) if folder in ("targets", "patches") else batches
         return [f"{folder}/{batch}" for batch in chosen]
 
     def of_every_slide(self, folder: str) -> list[str]:
         """A folder of each batch of slides."""
-        return [f"{folder}/{batch}" for batch in self.plan.batches]
+        return [f"{folder}/{batch}" for batch in self.batches]
 
 
 def _splits(shown: Shown) -> list[str]:
-    """The tables of all splits."""
-    return [f"splits/{split}.tsv" for split in shown.plan.splits]
+    """The tables of the splits that it is of."""
+    return [f"splits/{split}.tsv" for split in shown.splits]
 
 
 FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
     "images": {
-        "images": lambda shown: [f"images/{batch}" for batch in shown.plan.evaluated_batches],
-        "targets": lambda shown: [f"targets/{b}" for b in shown.plan.labelled(shown.plan.evaluated_batches)],
+        "images": lambda shown: [f"images/{batch}" for batch in shown.evaluated_batches],
+        "targets": lambda shown: [f"targets/{b}" for b in shown.plan.labelled(shown.evaluated_batches)],
         "maps": Shown.maps,
     },
     "labels": {
-        "labels": lambda shown: [f"targets/{batch}" for batch in shown.plan.labelled(shown.plan.batches)],
+        "labels": lambda shown: [f"targets/{batch}" for batch in shown.plan.labelled(shown.batches)],
         "splits": _splits,
     },
     "sampling_lists": {"patches": Shown.learnt_windows, "splits": _splits},
     "sheet": {"sheet": lambda _: ["samples.tsv"], "splits": _splits},
     "section_boxes": {
-        "section_boxes": lambda shown: [f"sections/{batch}" for batch in shown.plan.batches],
+        "section_boxes": lambda shown: [f"sections/{batch}" for batch in shown.batches],
     },
     "stains": {
-        "stains": lambda shown: [
-            f"{folder}/images/{b}" for folder in shown.stains() for b in shown.plan.batches
-        ],
+        "stains": lambda shown: [f"{folder}/images/{b}" for folder in shown.stains() for b in shown.batches],
         "stain_targets": lambda shown: [f"{folder}/target.json" for folder in shown.stains()],
     },
-    "cubes": {"cubes": lambda shown: shown.of_cubes("cubes/{}", shown.plan.evaluated_batches)},
-    "bands": {"bands": lambda shown: shown.of_cubes("bands/{}/bands.tsv", shown.plan.splits)},
+    "cubes": {"cubes": lambda shown: shown.of_cubes("cubes/{}", shown.evaluated_batches)},
+    "bands": {"bands": lambda shown: shown.of_cubes("bands/{}/bands.tsv", shown.splits)},
     "slides": {
         name: partial(Shown.of_slides, folder=name) for name in ("images", "tissue", "sections", "targets")
     },
@@ -187,7 +206,7 @@ def origins(plan: StudyPlan, at: Layout, section: str, name: str) -> list[str]:
     """The sample sheet and the splits behind a table or a figure, to be named in its sidecar."""
     if not files(plan, at, section, name):
         return []
-    return _placed(plan, at, ["samples.tsv", *(f"splits/{split}.tsv" for split in plan.splits)])
+    return _placed(plan, at, ["samples.tsv", *_splits(Shown(plan, section, name))])
 
 
 def _placed(plan: StudyPlan, at: Layout, paths: Iterable[str]) -> list[str]:

@@ -292,8 +292,7 @@ def pictures(plan: StudyPlan, batch: str) -> str | None:
 
 def scored(plan: StudyPlan, split: str) -> list[str]:
     """The samples by which bands are chosen: those of training; all, where nothing is trained."""
-    nothing_trained = plan.study.split.kind == "none"
-    return list(plan.samples) if nothing_trained else plan.members(split, "train")
+    return plan.members(split, "train") if plan.study.runs else list(plan.samples)
 
 
 def raw_cubes(plan: StudyPlan) -> dict[str, str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator, Sequence
 from math import isclose
 from pathlib import Path
@@ -135,14 +136,14 @@ def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Itera
 
 def _check_chosen_by(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
     """Parts without labelled sections, by which runs are chosen (val) and measured."""
-    by_column = study.split.kind == "column"
-    for part in dict.fromkeys(("val", *study.evaluate.parts)):
-        of_part = [sample for sample in samples if not by_column or sample.part == part]
+    columns = [split.column for split in study.named_splits.values() if split.kind == "column"]
+    for column, part in itertools.product(columns or [""], dict.fromkeys(("val", *study.evaluate.parts))):
+        of_part = [sample for sample in samples if not column or sample.cell(column) == part]
         if of_part and not any(sample.more.get("sections") for sample in of_part):
             why = "thresholds are chosen" if part == "val" else "calls are measured"
             expected = f"boxes with labels for at least one, as {why} by them"
             yield Fault(f"{sheet} sections", f"nothing, for all slides of part '{part}'", expected)
-            if not by_column:
+            if not column:
                 return
 
 
@@ -192,4 +193,5 @@ def _sound(sample: Sample) -> SlideHeader | None:
 
 def may_fail(plan: StudyPlan, batch: str) -> bool:
     """Whether a slide of a batch that cannot be read is recorded, as all of the batch are only tested."""
-    return all(parts[name] == "test" for parts in plan.splits.values() for name in plan.batches[batch])
+    splits = plan.split_groups[plan.group_of(batch)]
+    return all(plan.splits[split][name] == "test" for split in splits for name in plan.batches[batch])

@@ -6,11 +6,11 @@ from typing import Any
 
 from microtome.files import digest_of_options
 from microtome.study.plan import StudyPlan
-from microtome.study.sample import as_rows
+from microtome.study.sample import FULL, PIXELS, as_rows
 from microtome.workflow.states import state_of
 
-NOT_READ = ("part", "unit", "group")
-"""Columns that say nothing of what a file holds."""
+NOT_READ = ("part", "unit", "group", FULL)
+"""Columns that say nothing of what an image or its label holds."""
 
 
 def simulate(plan: StudyPlan) -> str:
@@ -23,7 +23,8 @@ def simulate(plan: StudyPlan) -> str:
 def import_images(plan: StudyPlan, batch: str) -> str:
     """State of `import_images`."""
     dtype = {"dtype": plan.study.data.dtype} if plan.study.data.dtype else {}
-    return state_of("import_images", _read(plan, batch, "label") | dtype | _mpp_from(plan))
+    counts = [PIXELS + name for name in plan.classes]
+    return state_of("import_images", _read(plan, batch, "label", *counts) | dtype | _mpp_from(plan))
 
 
 @cache
@@ -74,10 +75,9 @@ def sheet(plan: StudyPlan) -> str:
     return state_of("write_sheet", {"rows": as_rows(plan.samples.values())})
 
 
-def _read(plan: StudyPlan, batch: str, other: str) -> dict[str, Any]:
-    """What reading the images or labels of a batch depends on."""
-    rows = [
-        {key: value for key, value in row.items() if key not in (other, *NOT_READ)}
-        for row in plan.rows(batch)
-    ]
+def _read(plan: StudyPlan, batch: str, *others: str) -> dict[str, Any]:
+    """What reading the images or labels of a batch depends on: the rows, without the `others` of columns."""
+    columns = {split.column for split in plan.study.named_splits.values()}
+    unread = {*others, *NOT_READ, *columns}
+    rows = [{key: value for key, value in row.items() if key not in unread} for row in plan.rows(batch)]
     return {"root": plan.root.as_posix(), "samples": rows}

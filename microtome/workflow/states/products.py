@@ -39,6 +39,8 @@ def entry(plan: StudyPlan, section: str, name: str) -> str:
         "paper": plan.study.paper,
         "data_kind": plan.data_kind,
     }
+    if plan.study.splits:
+        options["splits"] = shown.splits
     for need in sorted(shown.takes & set(TOLD)):
         options |= TOLD[need](shown)
     return state_of(kinds.MAKERS[section], options, modules)
