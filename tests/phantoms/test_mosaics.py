@@ -2,6 +2,7 @@
 """The mosaic phantom: numbers of pixels that the sheet knows, patterns told by texture, files as exported."""
 
 import gzip
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from scipy import io as matlab
 from scipy import ndimage
 from skimage.measure import label, regionprops
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from microtome.config.phantoms.mosaics import MosaicPhantomData
 from microtome.io import images
@@ -210,6 +212,8 @@ def test_label_files_as_other_programs_read_them(tmp_path):
     head, packed = (tmp_path / "a.nrrd").read_bytes().split(b"\n\n", 1)
     assert b"sizes: 47 30 1" in head.splitlines()
     np.testing.assert_array_equal(np.frombuffer(gzip.decompress(packed), np.uint8).reshape(30, 47), labels)
+    for suffix in ("png", "tif", "nrrd", "mat"):
+        np.testing.assert_array_equal(images.read(tmp_path / f"a.{suffix}"), labels)
     assert label_files.mat(labels) == label_files.mat(labels)
 
 
@@ -223,3 +227,50 @@ def test_files_are_those_of_the_sheet(tmp_path):
     assert [mosaic["sample"] for mosaic in truth["mosaics"]] == [row["sample"] for row in sheet_rows(chosen)]
     found["images/000.tif"](tmp_path / "000.tif")
     assert images.header(tmp_path / "000.tif").mpp == pytest.approx(2.0)
+
+
+def light(image):
+    """Mean grey values around each pixel."""
+    return np.stack([ndimage.gaussian_filter(image, scale) for scale in (2, 8, 20)], -1)
+
+
+def texture(image):
+    """Energy, skewness and direction of details of several sizes, of the image without its light."""
+    plain = image / (ndimage.gaussian_filter(image, 24) + 8)
+    smooth = [ndimage.gaussian_filter(plain, scale) for scale in (0.7, 1.4, 2.8, 5.6, 11)]
+    found = []
+    for fine, coarse in itertools.pairwise(smooth):
+        detail = fine - coarse
+        energy = np.sqrt(ndimage.gaussian_filter(detail**2, 16))
+        down, right = np.gradient(coarse)
+        yy, xx, xy = (ndimage.gaussian_filter(one, 16) for one in (down**2, right**2, down * right))
+        found += [
+            np.log(energy),
+            ndimage.gaussian_filter(detail**3, 16) / energy**3,
+            np.hypot(yy - xx, 2 * xy) / (yy + xx),
+        ]
+    return np.stack(found, -1)
+
+
+def test_patterns_are_told_by_texture_and_not_by_light():
+    """A linear rule learnt in the clinics of Europe and tried in those of the US."""
+    chosen = MosaicPhantomData(size=288, mosaics={"train": 4, "test": 4}, seed=11)
+    seen = {(features, part): [] for features in (light, texture) for part in ("train", "test")}
+    classes = {"train": [], "test": []}
+    for mosaic in mosaics(chosen):
+        made = simulate(chosen, mosaic)
+        rows = np.flatnonzero(made.labels.ravel() < len(CLASSES))[::23]
+        classes[mosaic.part].append(made.labels.ravel()[rows])
+        for features in (light, texture):
+            found = features(made.image.astype(np.float32)).reshape(made.labels.size, -1)
+            seen[features, mosaic.part].append(found[rows])
+    recalls = {}
+    for features in (light, texture):
+        rule = LinearDiscriminantAnalysis(priors=np.full(len(CLASSES), 1 / len(CLASSES)))
+        rule.fit(np.concatenate(seen[features, "train"]), np.concatenate(classes["train"]))
+        told = rule.predict(np.concatenate(seen[features, "test"]))
+        truth = np.concatenate(classes["test"])
+        recalls[features] = np.array([(told[truth == k] == k).mean() for k in range(len(CLASSES))])
+    assert recalls[light].mean() < 0.4
+    assert recalls[texture].mean() > 0.55
+    assert np.all(recalls[texture] > 0.3)

@@ -94,9 +94,9 @@ def ring(skin: Skin) -> Field:
     found = skin.papillae
     radius = skin.coarseness * (21 + 9 * found.value)
     beyond = found.nearest - radius
-    rim = np.exp(-(((beyond - 6) / 5.5) ** 2)) * (0.75 + 0.9 * skin.grains)
+    rim = np.exp(-(((beyond - 6) / 6) ** 2)) * (0.35 + 1.7 * skin.grains)
     hole = soft(-beyond) * (0.85 - 0.6 * np.exp(-((found.nearest / 6) ** 2)) * (found.value > 0.5))
-    return 1.5 * rim - 1.1 * hole + 0.35 * skin.grains
+    return 1.6 * rim - 1.1 * hole + 0.45 * skin.grains + 0.15 * skin.noise(30)
 
 
 def meshwork(skin: Skin) -> Field:

@@ -13,7 +13,7 @@ from microtome.phantoms.mosaics.patterns import PATTERNS, Skin, grow, standard
 
 Field = NDArray[np.float32]
 TRANSITION = 34.0  # over which one pattern turns into the next, at difficulty 1
-BORDERS = {SATURATED: 26.0, DARK: 40.0, BRIGHT_BUBBLE: 9.0, DARK_BUBBLE: 5.0}  # of artefacts, likewise
+BORDERS = {SATURATED: 60.0, DARK: 40.0, BRIGHT_BUBBLE: 9.0, DARK_BUBBLE: 12.0}  # of artefacts, likewise
 CONTRAST = 0.42  # spread of the logarithm of the reflectance in a pattern
 UNEVEN, UNEVEN_LENGTH = 0.22, 380.0  # spread of the logarithm of what reaches the depth of the junction
 LEAST_WEIGHT = 1e-3  # of the tissue under an artefact, where no other is near
@@ -61,7 +61,7 @@ def smoothed(mask: NDArray[np.bool_], width: float) -> Field:
 
 
 def _saturated(light: Field, skin: Skin, cover: Field) -> Field:
-    return 2.6 + 0.6 * light
+    return 1.2 + 2.6 * light
 
 
 def _dark(light: Field, skin: Skin, cover: Field) -> Field:
@@ -75,7 +75,7 @@ def _bright_bubble(light: Field, skin: Skin, cover: Field) -> Field:
 
 def _dark_bubble(light: Field, skin: Skin, cover: Field) -> Field:
     """Next to nothing, with a bright edge."""
-    return 0.05 + 1.9 * np.exp(-(((cover - 0.75) / 0.2) ** 2))
+    return 0.02 + 1.6 * np.exp(-(((cover - 0.6) / 0.25) ** 2))
 
 
 RENDERERS = {SATURATED: _saturated, DARK: _dark, BRIGHT_BUBBLE: _bright_bubble, DARK_BUBBLE: _dark_bubble}
