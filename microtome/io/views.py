@@ -21,6 +21,8 @@ SLIDE = images.SLIDE
 """Ending of references to slides, which lie where images do."""
 CUBE = ".hdr"
 """Ending of cubes: the ENVI header."""
+FULL = "full"
+"""Folder of class maps of labels that are complete, beside those of the labels that a study works with."""
 REGIONS = "regions"
 """Folder of the maps of regions, a bit of each pixel for each, beside the class maps."""
 INSTANCES = "instances"

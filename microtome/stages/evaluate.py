@@ -15,7 +15,7 @@ import pandas as pd
 
 from microtome.files import finished_file, finished_folder, merge_folder
 from microtome.io import images
-from microtome.io.views import INSTANCES, find_sample, of_sample, place, read_map
+from microtome.io.views import FULL, INSTANCES, find_sample, of_sample, place, read_map
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
 from microtome.metrics.undefined import UndefinedMetricError
@@ -124,22 +124,24 @@ def _context(options: Options, sample: str, folders: Folders) -> Context:
     maps, segmentation, truth = (find_sample(folders[name], sample) for name in FOLDERS)
     return Context(
         truth=images.read(truth),
-        truth_instances=objects_beside(truth),
+        truth_instances=map_beside(truth, INSTANCES),
         probability=read_map(maps),
         segmentation=images.read(segmentation),
-        segmented_instances=objects_beside(segmentation),
+        segmented_instances=map_beside(segmentation, INSTANCES),
         classes=options["classes"],
         thresholds=options["thresholds"],
         losses=options["losses"],
         betas=options.get("betas", ()),
         mean_classes=options.get("mean_classes", ()),
         activation=options.get("activation", "sigmoid"),
+        full=map_beside(truth, FULL),
+        mpp=images.header(truth).mpp,
     )
 
 
-def objects_beside(path: Path) -> np.ndarray | None:
-    """The map of objects beside a class map, where there is one."""
-    beside = path.parent / INSTANCES / path.name
+def map_beside(path: Path, folder: str) -> np.ndarray | None:
+    """The map beside a class map in a folder there (objects, complete labels), where there is one."""
+    beside = path.parent / folder / path.name
     return images.read(beside) if beside.is_file() else None
 
 

@@ -21,7 +21,7 @@ from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
 from microtome.objects.types import class_map
 from microtome.provenance.cards import METRICS_NAME
 from microtome.provenance.runs import RunRecord, external_records
-from microtome.stages.evaluate import measure_samples, objects_beside, write_metrics
+from microtome.stages.evaluate import map_beside, measure_samples, write_metrics
 from microtome.tables.frame import Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import confusion_matrix, paired_tests
@@ -119,8 +119,9 @@ def score_external(
         truth = images.read(place)
         found = read_map(files[sample], truth.shape, scoring, is_truth=False)
         names = {name: options[name] for name in ("thresholds", "betas", "mean_classes")}
-        names["classes"] = list(scoring.classes)
-        return certain(truth, objects_beside(place), *found, **names)
+        names |= {"classes": list(scoring.classes), "mpp": images.header(place).mpp}
+        names["full"] = map_beside(place, views.FULL)
+        return certain(truth, map_beside(place, views.INSTANCES), *found, **names)
 
     frames = [
         measure_samples({**options, "split": split, "samples": samples}, see)

@@ -41,7 +41,8 @@ def rasterize_targets(
         root: Folder that the rows' paths start from.
         folder: Gets one map of class indices (H, W) uint8 a sample, and of outlines with regions `regions/`
             with a bit for each; for objects also `instances/` (H, W)
-            int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Written whole or not at all.
+            int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Of rows with `full`, `full/` has
+            the same of these labels, which are complete. Written whole or not at all.
         targets: `config.study.Targets` as a mapping; with `classes`, pairs of name and value in
             class order; `semantic` ones have `ignore`, or `colors` and `ignore_colors`, too.
         mpp_from: As for `stages.images.import_images`; the pixel size is that of the image where the row
@@ -58,6 +59,8 @@ def rasterize_targets(
                 file = root / (row.get("image") or row["label"])
                 sized = {**row, "mpp": pixel_size(row, file, mpp_from)}
                 left_out[row["sample"]] = write(sized, root, partial, targets)
+                if row.get("full"):
+                    write({**sized, "label": row["full"]}, root, partial / views.FULL, targets)
         write_left_out(left_out, partial / LEFT_OUT)
 
 

@@ -34,6 +34,8 @@ class Context:
         activation: `softmax` if the K maps are of the classes, which sum to 1; else `sigmoid`.
         truth_instances: (H, W) int32 ids of the true objects, 0 = background; None: it has no objects.
         segmented_instances: The same of the segmentation.
+        full: (H, W) uint8 class indices of labels that are complete; None: the image has none.
+        mpp: Side of a pixel in µm; None: it is not known.
     """
 
     truth: np.ndarray
@@ -47,6 +49,8 @@ class Context:
     activation: str = "sigmoid"
     truth_instances: np.ndarray | None = None
     segmented_instances: np.ndarray | None = None
+    full: np.ndarray | None = None
+    mpp: float | None = None
 
     @property
     def positive(self) -> np.ndarray:
