@@ -29,6 +29,8 @@ class Column:
         better: Which end is better; the best value is set in bold in Markdown and LaTeX.
         format: Format specification of the numbers, e.g. ``".3f"``.
         kind: ``"number"``, ``"text"`` or ``"math"`` (LaTeX mathematics without the dollar signs).
+        within: Column of the frame: the best value is that among rows of the same text there, and rows with
+            none have no best; empty: among all rows.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Column:
     better: Literal["high", "low"] | None = None
     format: str = ".3f"
     kind: Literal["number", "text", "math"] = "number"
+    within: str = ""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

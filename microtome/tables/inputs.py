@@ -25,6 +25,9 @@ class Inputs:
         mean_classes: Classes that macro means are over; none named: all.
         colors: Colour (``#rrggbb``) by class, where the study gives them.
         groups: Group (organ, clinic) by sample.
+        units: Patient (or block, or volume: what a split keeps whole) by sample.
+        unit: What these are: ``patient``, ``block``, ``volume``, ``sample``.
+        learn: What of the labels a run learns from (`config.run.Run.learn`), by run.
         calls: Options of calling sections (`config.modalities.slides`), by run, of runs that do.
         regions: Names in annotations by region, in order, where a study has regions of annotated slides.
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
@@ -42,6 +45,9 @@ class Inputs:
     mean_classes: tuple[str, ...] = ()
     colors: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    unit: str = "patient"
+    learn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     samplers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     regions: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -53,6 +59,11 @@ class Inputs:
     def data_kinds(self) -> tuple[str, ...]:
         """Sources of the images of all runs, or of the study when there are no runs."""
         return tuple(sorted({record.data_source for record in self.runs} or {self.data_kind}))
+
+    @property
+    def unit_name(self) -> str:
+        """What intervals resample: patients, or images where it is not known whose they are."""
+        return f"{self.unit}s" if self.units and self.unit != "sample" else "images"
 
     def name_of(self, what: str, name: str) -> str:
         """What a method is called; its own name where none is given."""

@@ -154,6 +154,8 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
         "uncertainty",
         "instances",
         "groups",
+        "units",
+        "learn",
         "method",
         "names",
         "annotations",

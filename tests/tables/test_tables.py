@@ -16,9 +16,9 @@ from microtome.io import images
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
 from microtome.tables.inputs import Inputs
-from microtome.tables.kinds import data
-from microtome.tables.kinds.data import count_pixels
+from microtome.tables.parts import pixels
 from microtome.tables.parts.numbers import summarize
+from microtome.tables.parts.pixels import count_pixels
 from microtome.tables.parts.published import UNREDUCED
 from microtome.tables.parts.render import escape_latex, parse_tsv, to_latex, to_markdown, to_tsv
 from microtome.tables.parts.save import save_table
@@ -327,12 +327,12 @@ def test_composition_counts_parts_and_unlabelled_pixels():
 
 
 def test_targets_are_counted_by_windows(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "WINDOW", 16)
+    monkeypatch.setattr(pixels, "WINDOW", 16)
     target = np.random.default_rng(0).choice([0, 1, 255], (40, 50)).astype(np.uint8)
     images.write(tmp_path / "targets/a.tif", target)
     (tmp_path / "main.tsv").write_text("sample\tpart\na\ttrain\n")
     files = {"labels": [tmp_path / "targets"], "splits": [tmp_path / "main.tsv"]}
-    counts = data.count(inputs(files=files)).set_index("class")["pixels"]
+    counts = pixels.count(inputs(files=files)).set_index("class")["pixels"]
     assert counts.to_dict() == {
         name: (target == value).sum() for name, value in (("membrane", 0), ("cell", 1), ("unlabelled", 255))
     }
@@ -360,10 +360,16 @@ def test_every_kind_has_a_title_option():
         "paired_tests",
         "confusion_matrix",
         "panoptic_classes",
+        "partial",
+        "pooled",
+        "split_balance",
         "data",
         "ablation",
         "by_group",
+        "class_averages",
+        "class_pixels",
         "external",
+        "fragmentation",
         "instance_data",
         "magnification",
         "merge_weights",

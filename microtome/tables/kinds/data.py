@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Composition of the data: samples per part, pixels, class fractions."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from microtome.config.checks import UNLABELLED
-from microtome.io import views
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts import left_out
+from microtome.tables.parts.pixels import PER_CENT, PIXEL_COLUMNS, REMEDY, count
 
 NEEDS = frozenset({"labels"})
 CLASS_OPTIONS = ("classes",)
-PIXEL_COLUMNS = ("sample", "part", "class", "pixels")
 TOTAL = "total"
-WINDOW = 4096
 PART_ORDER = ("train", "val", "test")
-REMEDY = "the composition of the data needs targets; give the samples labels, or count with `count_pixels`"
 
 
 def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes: Sequence[str] = ()) -> Table:
@@ -59,49 +54,6 @@ def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes:
     return Table(frame, columns, title, note, inputs.data_kinds)
 
 
-def count(inputs: Inputs) -> pd.DataFrame:
-    """Count the pixels of each class in all targets (`Inputs.files`: ``labels``, ``splits``).
-
-    One row per sample and class (`PIXEL_COLUMNS`); empty if there are no targets.
-    """
-    paths = inputs.found("labels", f"*{views.IMAGE}")
-    parts = inputs.parts() if paths else {}
-    frames = [
-        count_pixels(window, inputs.classes, sample=path.stem, part=parts[path.stem])
-        for path in paths
-        for window in _windows(path)
-    ]
-    if not frames:
-        return pd.DataFrame(columns=list(PIXEL_COLUMNS))
-    keys = ["sample", "part", "class"]
-    return pd.concat(frames).groupby(keys, sort=False, as_index=False)["pixels"].sum()
-
-
-def _windows(path: Path) -> Iterator[np.ndarray]:
-    """The class ids (H, W) of a target by windows: that of a slide is too large to read at once."""
-    source = views.open_raster(path)
-    _, height, width = source.shape
-    for top in range(0, height, WINDOW):
-        for left in range(0, width, WINDOW):
-            yield source.read(top, left, min(WINDOW, height - top), min(WINDOW, width - left))[0]
-
-
-def count_pixels(target: np.ndarray, classes: Sequence[str], *, sample: str, part: str) -> pd.DataFrame:
-    """Count the pixels of each class of one target of (H, W) integer class ids.
-
-    One row per class and one for unlabelled pixels, which ids without a class are (`PIXEL_COLUMNS`).
-
-    Example:
-        >>> target = np.array([[0, 1], [1, 255]])
-        >>> count_pixels(target, ["membrane", "cell"], sample="01", part="train")["pixels"].tolist()
-        [1, 2, 1]
-    """
-    counts = {name: int(np.count_nonzero(target == value)) for value, name in enumerate(classes)}
-    counts[UNLABELLED] = target.size - sum(counts.values())
-    rows = [(sample, part, name, count) for name, count in counts.items()]
-    return pd.DataFrame(rows, columns=list(PIXEL_COLUMNS))
-
-
 def _row(part: str, pixels: pd.DataFrame, classes: Sequence[str]) -> dict[str, object]:
     total = int(pixels["pixels"].sum())
     by_class = pixels.groupby("class")["pixels"].sum()
@@ -112,4 +64,4 @@ def _row(part: str, pixels: pd.DataFrame, classes: Sequence[str]) -> dict[str, o
 
 
 def _percent(count: float, whole: float) -> float:
-    return 100.0 * float(count) / float(whole) if whole else float("nan")
+    return PER_CENT * float(count) / float(whole) if whole else float("nan")

@@ -16,9 +16,9 @@ import pandas as pd
 from microtome.config.checks import UNLABELLED
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.kinds.data import count
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_column
 from microtome.tables.parts.numbers import check_groups
+from microtome.tables.parts.pixels import count
 from microtome.tables.parts.published import (
     PUBLISHED,
     add_published,

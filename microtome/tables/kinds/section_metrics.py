@@ -22,13 +22,11 @@ from microtome.tables.parts.published import (
     remark_of,
     short_heading,
 )
-from microtome.tables.parts.rows import Row, select_rows
+from microtome.tables.parts.rows import Row, named_rows, select_rows
 from microtome.tables.parts.section_calls import Called, called, left_out
 
 NEEDS = frozenset({"runs", "calls"})
 PUBLISHED_OPTIONS = ("published",)
-PUBLISHED_ROWS = ("published_rows", "published row")
-"""The option that names them, and what one of them is."""
 F_BETA = "f_beta"
 DECIMALS = 3
 DEFAULT_RATES = ("accuracy", "sensitivity", "specificity", F_BETA)
@@ -85,7 +83,8 @@ def tabulate(
     Raises:
         ValueError: A run, rate or published value asked for does not exist, or a run called no section.
     """
-    chosen = _rows(inputs, rows, labels, published_rows)
+    able = [record for record in inputs.runs if record.run in inputs.calls]
+    chosen = named_rows(select_rows(able, rows), labels, published_rows)
     found = [called(row.records, inputs.calls[row.run]["class"], part=part) for row in chosen]
     betas = [float(inputs.calls[row.run]["beta"]) for row in chosen]
     columns = [_column(rate, betas, accuracy_decimals) for rate in rates]
@@ -104,24 +103,6 @@ def tabulate(
     note = note_of(inputs, *said, published=published)
     columns = (LABEL, *printed, *ERRORS, COUNT, Column("units", _units(found), format=",.0f"), DATA)
     return Table(frame, columns, title, note, inputs.data_kinds)
-
-
-def _rows(
-    inputs: Inputs,
-    rows: Sequence[str | Mapping[str, str]] | None,
-    labels: Sequence[str],
-    published_rows: Sequence[str],
-) -> list[Row]:
-    chosen = select_rows([record for record in inputs.runs if record.run in inputs.calls], rows)
-    for option, one, names in (("labels", "label", labels), (*PUBLISHED_ROWS, published_rows)):
-        if names and len(names) != len(chosen):
-            found = f"{option} names {list(names)}, the table has {[row.run for row in chosen]}"
-            msg = f"{found}; expected one {one} for each run, in their order"
-            raise ValueError(msg)
-    said = labels or [row.label for row in chosen]
-    printed = published_rows or [row.published for row in chosen]
-    named = zip(chosen, said, printed, strict=True)
-    return [Row(row.run, label, row.records, name) for row, label, name in named]
 
 
 def _column(rate: str, betas: Sequence[float], accuracy_decimals: int) -> Column:

@@ -42,6 +42,17 @@ def metric_name(metric: str, class_name: str = ALL_CLASSES) -> str:
     return plain if class_name == ALL_CLASSES else f"{plain} of {class_name}"
 
 
+def rate_name(rate: str) -> str:
+    """What a rate is called at the head of a row.
+
+    Example:
+        >>> rate_name("dice"), rate_name("sensitivity"), rate_name("iou")
+        ('Dice', 'Sensitivity', 'IoU')
+    """
+    name = metric_name(rate)
+    return name[:1].upper() + name[1:]
+
+
 def values_of(
     records: Sequence[RunRecord], metric: str, *, class_name: str = ALL_CLASSES, part: str = "test"
 ) -> pd.DataFrame:

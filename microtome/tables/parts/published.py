@@ -126,7 +126,7 @@ def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str
     if column not in known:
         msg = f"published table {table!r} has no column {column!r}; its columns: {list(known)}"
         raise ValueError(msg)
-    found = [_cell(_published_row(printed["rows"], row).get(column)) for row in rows]
+    found = [cell(published_row(printed["rows"], row).get(column)) for row in rows]
     return pd.DataFrame(found, columns=["mean", "sd"], dtype=float)
 
 
@@ -136,7 +136,12 @@ def add_published(frame: pd.DataFrame, cells: pd.DataFrame, key: str) -> pd.Data
     return added.assign(**{key + SD_SUFFIX: cells["sd"].to_numpy()}) if cells["sd"].notna().any() else added
 
 
-def _published_row(rows: Mapping[str, Any], row: Row) -> Mapping[str, Any]:
+def published_row(rows: Mapping[str, Any], row: Row) -> Mapping[str, Any]:
+    """The row of a published table that belongs to a row of ours: by its key, its run, its loss; or none.
+
+    Raises:
+        ValueError: There is none of the key that the row names.
+    """
     if row.published is not None and row.published not in rows:
         msg = f"row {row.run!r} names the published row {row.published!r}; the table has {sorted(rows)}"
         raise ValueError(msg)
@@ -145,7 +150,13 @@ def _published_row(rows: Mapping[str, Any], row: Row) -> Mapping[str, Any]:
     return rows[keys[0]] if keys else {}
 
 
-def _cell(value: float | Mapping[str, float] | None) -> tuple[float, float]:
+def cell(value: float | Mapping[str, float] | None) -> tuple[float, float]:
+    """Mean and sd of a published cell, NaN where it has none.
+
+    Example:
+        >>> cell({"mean": 0.8, "sd": 0.1, "as_printed": "0.08"}), cell(0.5)
+        ((0.8, 0.1), (0.5, nan))
+    """
     if isinstance(value, Mapping):
         return float(value["mean"]), float(value.get("sd", "nan"))
     return (float("nan") if value is None else float(value)), float("nan")

@@ -8,6 +8,7 @@ escaped here, captions and notes of our own and a template in place of theirs, w
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from microtome.provenance import tsv
@@ -161,12 +162,23 @@ def printed(frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[tuple[
     """
     records, cells = frame.to_dict("records"), []
     for column in columns:
-        best = best_rows(list(frame[column.key]), column.better, column.format)
+        best = _best(frame, column)
         texts = [
             str(row[column.key]) if column.kind == "math" else format_cell(row, column) for row in records
         ]
         cells.append(list(zip(texts, map(bool, best), strict=True)))
     return list(zip(*cells, strict=True))
+
+
+def _best(frame: pd.DataFrame, column: Column) -> list[bool]:
+    """Mark the best values of a column, among the rows that it compares."""
+    if not column.within:
+        return best_rows(list(frame[column.key]), column.better, column.format)
+    best, compared = np.zeros(len(frame), bool), frame[column.within].fillna("").to_numpy()
+    for name in set(compared) - {""}:
+        values = frame[column.key].to_numpy()[compared == name]
+        best[compared == name] = best_rows(list(values), column.better, column.format)
+    return best.tolist()
 
 
 def format_cell(row: Mapping[str, object], column: Column) -> str:

@@ -61,3 +61,25 @@ def _row(records: Sequence[RunRecord], item: dict[str, str]) -> Row:
         msg = f"no record of run {item['run']!r}; the runs at hand: {known}"
         raise ValueError(msg)
     return Row(item["run"], item.get("label", found[0].label), found, item.get("published"))
+
+
+def named_rows(rows: Sequence[Row], labels: Sequence[str], published: Sequence[str]) -> list[Row]:
+    """Give rows the names of a study file, in their order.
+
+    Args:
+        rows: The rows.
+        labels: What each is called; none: as it is.
+        published: Its key in the published table; none: as it is.
+
+    Raises:
+        ValueError: There are names, but not one for each row.
+    """
+    for option, one, names in (("labels", "label", labels), ("published_rows", "published row", published)):
+        if names and len(names) != len(rows):
+            found = f"{option} names {list(names)}, the table has {[row.run for row in rows]}"
+            msg = f"{found}; expected one {one} for each run, in their order"
+            raise ValueError(msg)
+    said = labels or [row.label for row in rows]
+    printed = published or [row.published for row in rows]
+    named = zip(rows, said, printed, strict=True)
+    return [Row(row.run, label, row.records, key) for row, label, key in named]

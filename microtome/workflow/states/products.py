@@ -82,6 +82,12 @@ def _calls(shown: Shown) -> dict[str, Any]:
     return {"calls": {name: one.model_dump(mode="json") for name, one in found.items() if one}}
 
 
+def _learn(shown: Shown) -> dict[str, Any]:
+    """What of the labels each run learns from."""
+    told = {name: shown.plan.study.runs[name].learn for name in shown.runs}
+    return {"learn": {name: one.model_dump(mode="json") for name, one in told.items()}}
+
+
 def _samplers(shown: Shown) -> dict[str, Any]:
     """The samplers of lists, which a table shows without runs; in pairs, whose order a state keeps.
 
@@ -95,10 +101,18 @@ def _samplers(shown: Shown) -> dict[str, Any]:
     return {"samplers": samplers, "calls": calls}
 
 
+def _units(shown: Shown) -> dict[str, Any]:
+    """What a split keeps whole of each sample (its patient), and what that is."""
+    units = {name: one.unit for name, one in shown.plan.samples.items()}
+    return {"units": units, "unit": shown.plan.study.data.group_by}
+
+
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "groups": lambda shown: {"groups": {name: one.group for name, one in shown.plan.samples.items()}},
+    "units": _units,
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "calls": _calls,
+    "learn": _learn,
     "annotations": lambda shown: {"regions": list(shown.plan.study.targets.regions.items())},
     "sampling_lists": _samplers,
     "method": _method,

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""Whether partial labels pay: runs that learn from some of the labels, and what is done with the rest.
+
+Each run learns from a share of the labelled pixels (`learn`); the other pixels are left out of its loss, or
+count as a class. All are measured against labels that are complete, so that pixels which nobody labelled
+count, too.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
+from microtome.tables.inputs import Inputs
+from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts import pixels
+from microtome.tables.parts.numbers import rate_name
+from microtome.tables.parts.pixels import PER_CENT
+from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval
+from microtome.tables.parts.published import note_of
+from microtome.tables.parts.rows import Row, select_rows
+
+NEEDS = frozenset({"runs", "labels", "learn"})
+USES = frozenset({"units"})
+METRICS = ("full_tp", "full_fp", "full_fn", "full_tn")
+LEFT_OUT = "left out"
+OF_CLASS = "of_"
+"""Before the name of a class: its column in the frame."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A run, what it learns from, and its counts.
+
+    Attributes:
+        row: The run.
+        share: Share of the labelled pixels that it learns from.
+        fill: The class that other pixels count as; empty: they are left out.
+        counts: Its counts.
+    """
+
+    row: Row
+    share: float
+    fill: str
+    counts: Counted
+
+
+def tabulate(
+    inputs: Inputs,
+    *,
+    title: str = "Partial labels",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    rate: str = "dice",
+    truth: Literal["full", "labels"] = COMPLETE,
+    part: str = "test",
+    seed: int = 0,
+) -> Table:
+    """Tabulate a rate of runs that learn from different shares of the labels.
+
+    Args:
+        inputs: Run records with counts (family ``counts``), what they learn from, targets, splits.
+        title: Caption.
+        rows: Runs; all by default.
+        rate: Name of a rate, as in the kind ``pooled``.
+        truth: ``full``: against labels that are complete; ``labels``: against those of the study.
+        part: Part of the split that was evaluated.
+        seed: Seed of the bootstrap; the same patients are drawn for all runs.
+
+    Returns:
+        One row per run, the largest share first: ``labelled``, the pixels of training images that it learns
+        from (%), what the others count as, the rate of each class and ``average``, their mean, with its 95 %
+        interval. The note compares runs of one share that do different things with the rest.
+
+    Raises:
+        ValueError: A run or rate does not exist, or pixels were not counted.
+    """
+    given = {"part": part, "truth": truth, "units": inputs.units, "mean_classes": inputs.mean_classes}
+    learners = [
+        Learner(row, float(told["share"]), told["fill"] or "", counted(row.records, inputs.classes, **given))
+        for row in select_rows(inputs.runs, rows)
+        for told in [inputs.learn[row.run]]
+    ]
+    learners.sort(key=lambda one: (-one.share, one.fill))
+    labelled = _labelled(inputs)
+    frame = pd.DataFrame([_row(one, labelled, rate, seed) for one in learners])
+    columns = (
+        LABEL,
+        Column("labelled", "Labelled for training", unit="% of pixels", format=".1f"),
+        Column("rest", "Other pixels", kind="text"),
+        *(Column(f"{OF_CLASS}{name}", name, better="high") for name in inputs.classes),
+        Column("average", "Mean over classes", better="high"),
+        Column("images", "Images", format=",.0f"),
+        DATA,
+    )
+    whose = "labels that are complete" if truth == COMPLETE else "the labels"
+    said = (
+        f"{rate_name(rate)} of the pixels of all images of a split together, against {whose}. "
+        f"{labelled:.1f} % of the pixels of training images are labelled; what a run does not learn from is "
+        "left out of its loss, or counts as a class.",
+        f"In brackets: 95 % bootstrap interval, resampling {inputs.unit_name}, each whole.",
+        *_comparisons(learners, labelled, rate, seed),
+    )
+    return Table(frame, columns, title, note_of(inputs, *said), inputs.data_kinds)
+
+
+def _labelled(inputs: Inputs) -> float:
+    """The share of labelled pixels in the training images of the first split, per cent."""
+    counts, splits = pixels.by_image(inputs), pixels.parts_by_split(inputs)
+    learnt = pixels.of_parts(counts, next(iter(splits.values())), ("train",))
+    return float(PER_CENT * learnt[list(inputs.classes)].to_numpy().sum() / learnt.to_numpy().sum())
+
+
+def _row(one: Learner, labelled: float, rate: str, seed: int) -> dict[str, object]:
+    found = one.counts.rates(rate, seed=seed)
+    of = {f"{OF_CLASS}{name}": found.mean[n] for n, name in enumerate(one.counts.classes)}
+    average = {"average": found.mean[-1]}
+    average |= {f"average{LOW_SUFFIX}": found.low[-1], f"average{HIGH_SUFFIX}": found.high[-1]}
+    rest = f"as {one.fill}" if one.fill else LEFT_OUT
+    about = {"run": one.row.run, "label": one.row.label, "share": one.share}
+    sizes = {"images": one.counts.images, "data": one.row.data}
+    return about | {"labelled": one.share * labelled, "rest": rest} | of | average | sizes
+
+
+def _comparisons(learners: Sequence[Learner], labelled: float, rate: str, seed: int) -> Iterator[str]:
+    """A sentence on each share of which one run leaves the rest out, and another fills it."""
+    for one in learners:
+        for other in learners:
+            if one.share == other.share and not one.fill and other.fill:
+                yield _comparison(one, other, labelled, rate, seed)
+
+
+def _comparison(one: Learner, other: Learner, labelled: float, rate: str, seed: int) -> str:
+    """Whether leaving out is better than filling, as far as the interval of the difference tells."""
+    means = [float(learner.counts.rates(rate).mean[-1]) for learner in (one, other)]
+    draws = [learner.counts.drawn(rate, seed=seed)[:, -1:] for learner in (one, other)]
+    (low,), (high,) = interval(draws[0] - draws[1])
+    difference = means[0] - means[1]
+    is_clear = low > 0 or high < 0
+    pay = "pay" if difference > 0 else "do not pay"
+    doubt = "" if is_clear else ", though the interval of the difference does not exclude 0"
+    return (
+        f"At {one.share * labelled:.1f} % partial labels {pay}: {means[0]:.3f} where the rest is left out, "
+        f"{means[1]:.3f} where it counts as {other.fill}, a difference of {difference:.3f} "
+        f"[{low:.3f}, {high:.3f}]{doubt}."
+    )

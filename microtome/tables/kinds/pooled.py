@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""Rates × runs × classes of the pixels of all images together: mean ± sd over splits, interval by patient.
+
+Unlike means over images (kind ``metrics``), pixels of the images of a split are added up first, so an image
+weighs as much as it has labelled pixels, and a class that is in few images has a value all the same.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import pandas as pd
+
+from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
+from microtome.tables.inputs import Inputs
+from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts.numbers import check_groups, group_names, rate_name
+from microtome.tables.parts.pooling import COMPLETE, Counted, Rates, counted
+from microtome.tables.parts.published import heading, note_of, remark_of
+from microtome.tables.parts.published_classes import AVERAGE, DERIVED, class_cells
+from microtome.tables.parts.rows import Row, named_rows, select_rows
+
+NEEDS = frozenset({"runs"})
+USES = frozenset({"units"})
+METRICS = ("tp", "fp", "fn", "tn")
+PUBLISHED_OPTIONS = ("published",)
+DEFAULT_RATES = ("sensitivity", "specificity", "dice")
+HERE = "this study"
+OF_CLASS = "of_"
+"""Before the name of a class: its column in the frame."""
+SUFFIXES = (SD_SUFFIX, LOW_SUFFIX, HIGH_SUFFIX)
+WHOLE = ",.0f"
+
+
+def tabulate(
+    inputs: Inputs,
+    *,
+    title: str = "Rates of all pixels together",
+    rows: Sequence[str | Mapping[str, str]] | None = None,
+    labels: Sequence[str] = (),
+    rates: Sequence[str] = DEFAULT_RATES,
+    truth: Literal["labels", "full"] = "labels",
+    by_group: bool = False,
+    groups: Sequence[str] = (),
+    group_heading: str = "Clinic",
+    part: str = "test",
+    interval: bool = True,
+    published: str = "",
+    published_rows: Sequence[str] = (),
+    seed: int = 0,
+) -> Table:
+    """Tabulate rates of each class and their mean, pooled over the pixels of a part.
+
+    Args:
+        inputs: Run records with counts (family ``counts``), published values.
+        title: Caption.
+        rows: Runs; all by default.
+        labels: What the rows are called, in their order, where not as the runs.
+        rates: Names of rates that follow from counts: ``sensitivity``, ``specificity``, ``dice``, ``iou``,
+            ``precision``, ``false_positive_rate``, ``f1.5`` and the like.
+        truth: ``labels``, or ``full`` for labels that are complete, of the images that have them.
+        by_group: Whether the images of each group (clinic) are pooled by themselves, too.
+        groups: With `by_group`, those to show, in order; all by name by default.
+        group_heading: What groups are.
+        part: Part of the split that was evaluated.
+        interval: Whether to add 95 % bootstrap intervals of the mean, resampling patients.
+        published: Published table to show below ours: its rows are runs, its columns rates, its cells values
+            by class.
+        published_rows: Its rows, one for each run, where they are not called as the runs.
+        seed: Seed of the bootstrap; the same patients are drawn for all runs.
+
+    Returns:
+        A row per rate, group and run; the best of each class is marked within a rate. The frame holds the
+        mean of each class (``of_`` and its name) with ``_sd``, ``_ci_low`` and ``_ci_high``, ``average``, the
+        mean over classes, likewise, and ``mean_sd``, the mean over classes of each class's sd.
+
+    Raises:
+        ValueError: A run, rate, group or published value asked for does not exist, or pixels were not
+            counted.
+    """
+    chosen = named_rows(select_rows(inputs.runs, rows), labels, published_rows)
+    given = {"part": part, "truth": truth, "units": inputs.units, "mean_classes": inputs.mean_classes}
+    counts = [counted(row.records, inputs.classes, **given) for row in chosen]
+    _check_names(inputs.classes)
+    shown = _groups(counts, groups, part) if by_group else {None: ""}
+    draws = seed if interval else None
+    found = [
+        {"group": name, **row}
+        for rate in rates
+        for group, name in shown.items()
+        for row in _rows(inputs, chosen, counts, (rate, group), draws=draws, published=published)
+    ]
+    frame = pd.DataFrame(found)
+    columns = _columns(frame, inputs, group_heading if by_group else "", published)
+    said = (_note(inputs, counts, truth, interval=interval), DERIVED if published else "")
+    note = note_of(inputs, *said, remark_of(inputs, published), published=published)
+    return Table(frame, columns, title, note, inputs.data_kinds)
+
+
+def _check_names(classes: Sequence[str]) -> None:
+    """Refuse a class that is called as the spread of another."""
+    if taken := sorted({f"{name}{suffix}" for name in classes for suffix in SUFFIXES} & set(classes)):
+        msg = f"{', '.join(taken)}: a class, and sd or interval of another; rename the class"
+        raise ValueError(msg)
+
+
+def _groups(counts: Sequence[Counted], groups: Sequence[str], part: str) -> dict[str | None, str]:
+    """The groups to show and what they are called; all images together (None) last."""
+    names = group_names(group for one in counts for group in one.frame["group"])
+    named = {name: group for group, name in names.items()}
+    check_groups(groups, list(named)[:-1], part)
+    shown = [*dict.fromkeys([*map(named.get, groups), None])] if groups else list(names)
+    return {group: names[group] for group in shown}
+
+
+def _rows(
+    inputs: Inputs,
+    chosen: Sequence[Row],
+    counts: Sequence[Counted],
+    what: tuple[str, str | None],
+    *,
+    draws: int | None,
+    published: str,
+) -> Iterator[dict[str, Any]]:
+    """The rows of a rate and a group (None: of all images): each run, and what is published of it."""
+    rate, group = what
+    for row, every in zip(chosen, counts, strict=True):
+        of = every if group is None else every.of_group(group)
+        if not of.images:
+            continue
+        about = {"rate": rate_name(rate), "run": row.run, "label": row.label}
+        sizes = {"images": of.images, "units": of.units, "splits": of.splits, "data": row.data}
+        block = {"source": HERE, "block": f"{rate} of {'all' if group is None else f'group {group}'}"}
+        yield about | block | _cells(of.rates(rate, seed=draws), of) | sizes
+        if published and group is None:
+            cells = class_cells(inputs, published, row, rate, of.classes, of.mean_classes)
+            yield about | {"source": heading(inputs), "block": ""} | _published(cells, of.classes)
+
+
+def _cells(rates: Rates, of: Counted) -> dict[str, float]:
+    """The columns of the frame that hold a rate."""
+    keys = [*(f"{OF_CLASS}{name}" for name in of.classes), AVERAGE]
+    parts = {"": rates.mean, SD_SUFFIX: rates.sd, LOW_SUFFIX: rates.low, HIGH_SUFFIX: rates.high}
+    cells = {f"{key}{suffix}": v[n] for suffix, v in parts.items() for n, key in enumerate(keys)}
+    return {key: float(value) for key, value in cells.items()} | {"mean_sd": rates.mean_sd}
+
+
+def _published(cells: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """The same of what is published (`class_cells`)."""
+    means = {f"{OF_CLASS}{name}": cells.loc[name, "mean"] for name in classes}
+    spreads = {f"{OF_CLASS}{name}{SD_SUFFIX}": cells.loc[name, "sd"] for name in classes}
+    return means | spreads | {AVERAGE: cells.loc[AVERAGE, "mean"], "mean_sd": cells.loc[AVERAGE, "sd"]}
+
+
+def _columns(frame: pd.DataFrame, inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
+    best = {"better": "high", "within": "block"}
+    columns = [Column("rate", "Rate", kind="text")]
+    columns += [Column("group", groups, kind="text")] * bool(groups) + [LABEL]
+    columns += [Column("source", "Source", kind="text")] * bool(published)
+    columns += [Column(f"{OF_CLASS}{name}", name, **best) for name in inputs.classes]
+    columns += [Column(AVERAGE, "Mean over classes", **best)]
+    columns += [Column("mean_sd", "Mean sd of classes")] * bool(frame["mean_sd"].notna().any())
+    columns += [Column("images", "Images", format=WHOLE)]
+    columns += [Column("units", inputs.unit_name.capitalize(), format=WHOLE)] * (inputs.unit_name != "images")
+    return (*columns, Column("splits", "Splits", format=WHOLE), DATA)
+
+
+def _note(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bool) -> str:
+    """What the values are of."""
+    first = counts[0]
+    several, resampled = first.splits > 1, f"{inputs.unit_name}, each whole"
+    whose = "labels that are complete, of the images that have them" if truth == COMPLETE else "the labels"
+    over = "mean ± sample sd over splits" if several else "one split"
+    within = f"{resampled}, within each split" if several else resampled
+    said = (
+        f"Pixels of all images of a split are added up before a rate is taken, against {whose}; {over} "
+        "(seeds of a split averaged).",
+        f"Means over classes are over {', '.join(first.mean_classes)}, as far as they have a value.",
+        "The sd of the mean over classes is over splits; the mean sd of classes is of each class's own."
+        * several,
+        f"In brackets: 95 % bootstrap interval of the mean, resampling {within}." * interval,
+    )
+    return " ".join(one for one in said if one)

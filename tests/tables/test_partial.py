@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Runs that learn from some of the labels: Dice on complete labels, and whether leaving out the rest pays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microtome import tables
+from microtome.io import images
+from microtome.tables.inputs import Inputs
+from tests.synthetic_pixels import CLASSES, draw, records
+
+LEARN = {
+    "some": {"share": 0.5, "fill": None},
+    "some_filled": {"share": 0.5, "fill": "background"},
+    "all": {"share": 1.0, "fill": None},
+}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Three runs of which the first makes the fewest errors, and training images labelled at a quarter."""
+    pixels = draw(runs=tuple(LEARN), splits=("main",), images=8)
+    target = np.full((8, 8), 255, np.uint8)
+    target[:4, :4] = 1
+    images.write(tmp_path / "targets/t.tif", target)
+    images.write(tmp_path / "targets/v.tif", np.zeros((8, 8), np.uint8))
+    (tmp_path / "main.tsv").write_text("sample\tpart\nt\ttrain\nv\ttest\n")
+    files = {"labels": [tmp_path / "targets"], "splits": [Path(tmp_path / "main.tsv")]}
+    given = {"classes": CLASSES, "units": pixels.patients, "files": files, "learn": LEARN}
+    return pixels, Inputs(runs=records(pixels), **given)
+
+
+def dice(maps):
+    """Dice of each class on complete labels, all images together."""
+    full, found = (np.concatenate([one[n].ravel() for one in maps]) for n in (1, 2))
+    both = [np.sum((full == k) & (found == k)) for k in range(len(CLASSES))]
+    return [2 * b / (np.sum(full == k) + np.sum(found == k)) for k, b in enumerate(both)]
+
+
+def test_dice_is_of_complete_labels_and_the_share_of_all_pixels_of_training_images(study):
+    pixels, given = study
+    frame = tables.tabulate("partial", given).frame.set_index("run")
+    assert frame.index.tolist() == ["all", "some", "some_filled"]
+    assert frame["labelled"].tolist() == pytest.approx([25.0, 12.5, 12.5])
+    assert frame["rest"].tolist() == ["left out", "left out", "as background"]
+    for run in LEARN:
+        values = dice(list(pixels.of(run=run)))
+        assert frame.loc[run, [f"of_{name}" for name in CLASSES]].tolist() == pytest.approx(values)
+        assert frame.loc[run, "average"] == pytest.approx(np.mean(values))
+
+
+def test_the_note_compares_runs_of_one_share(study):
+    pixels, given = study
+    note = tables.tabulate("partial", given).note
+    means = [np.mean(dice(list(pixels.of(run=run)))) for run in ("some", "some_filled")]
+    patients, rng, draws = sorted(set(pixels.patients.values())), np.random.default_rng(8), []
+    for _ in range(2000):
+        chosen = [patients[n] for n in rng.integers(0, len(patients), len(patients))]
+        pairs = [
+            [one for p in chosen for one in pixels.of(run=run, patient=p)] for run in ("some", "some_filled")
+        ]
+        draws.append(np.mean(dice(pairs[0])) - np.mean(dice(pairs[1])))
+    head = (
+        f"At 12.5 % partial labels pay: {means[0]:.3f} where the rest is left out, {means[1]:.3f} where it "
+    )
+    assert f"{head}counts as background, a difference of {means[0] - means[1]:.3f} [" in note
+    low, high = (float(text) for text in note.rpartition("[")[2].partition("]")[0].split(", "))
+    assert [low, high] == pytest.approx(np.quantile(draws, (0.025, 0.975)), abs=0.01)
+
+
+def test_it_says_so_where_they_do_not_pay(study):
+    _, given = study
+    turned = dict(zip(LEARN, (LEARN["some_filled"], LEARN["some"], LEARN["all"]), strict=True))
+    note = tables.tabulate("partial", Inputs(**{**vars(given), "learn": turned})).note
+    assert "At 12.5 % partial labels do not pay:" in note
