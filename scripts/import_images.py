@@ -14,4 +14,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         rendered=next(map(Path, snakemake.input.pictures), None),
         dtype=options.get("dtype"),
         mpp_from=options.get("mpp_from"),
+        downsample=options.get("downsample", 1),
     )

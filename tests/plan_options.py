@@ -56,6 +56,11 @@ STUDY_OPTIONS: dict[str, tuple[object, str]] = {
         f"rasterize_targets {BATCHES} \n evaluate_applied {RUNS}",
     ),
     "data__mpp": (0.5, f"{APPLIED} \n export_objects {RUNS}"),
+    "data__downsample": (
+        2,
+        f"{{import_images,rasterize_targets}} {BATCHES} \n {APPLIED} \n "
+        f"{{evaluate_applied,export_objects}} {RUNS}",
+    ),
     "data__phantom__seed": (1, "simulate"),
     "data__phantom__size": (96, "simulate"),
     "data__phantom__difficulty": (2.0, "simulate"),

@@ -93,6 +93,11 @@ class Data(Section):
         "which is right where the pixel sizes of sheet (or `mpp`) and file are more than 5 % apart; null: "
         "that is a fault",
     )
+    downsample: Annotated[int, Field(ge=1, le=64)] = option(
+        1,
+        "side of the squares of pixels that become one: the mean of an image's, the one in the middle of a "
+        "label's. Pixel sizes in µm grow with it; sizes in pixels (windows, strides) are of what remains",
+    )
     classes: Classes = option(
         ...,
         "class name: its value in label images, in class order; names in a list have 0, 1, 2, …",

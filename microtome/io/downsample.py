@@ -97,13 +97,21 @@ def _sums(dtype: np.dtype, factor: int) -> np.dtype:
 
 
 def middle_of_squares(array: NDArray, factor: int) -> NDArray:
-    """The pixel in the middle of each square, (..., H, W) of whole squares: row and column `factor // 2`.
+    """The pixel in the middle of each whole square, row and column `factor // 2` of it.
+
+    Args:
+        array: (..., H, W).
+        factor: Side of a square, pixels.
+
+    Returns:
+        A view (..., H // factor, W // factor).
 
     Example:
-        >>> middle_of_squares(np.arange(16).reshape(4, 4), 2).tolist()
-        [[5, 7], [13, 15]]
+        >>> middle_of_squares(np.arange(20).reshape(4, 5), 2).tolist()
+        [[6, 8], [16, 18]]
     """
-    return array[..., factor // 2 :: factor, factor // 2 :: factor]
+    rows, columns = (slice(factor // 2, length // factor * factor, factor) for length in array.shape[-2:])
+    return array[..., rows, columns]
 
 
 def write_reduced(path: Path, source: Raster, factor: int, *, name: object, mpp: float | None = None) -> None:

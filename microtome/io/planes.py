@@ -85,7 +85,7 @@ def checked(plane: StoredPlane, *, name: Path) -> StoredPlane:
     most = (LARGEST_RATIO if plane.bits else 1) * max(room, 0)
     announced = f"a header that announces {plane.height} x {plane.width} pixels"
     if not 0 < pixels <= MOST_PIXELS:
-        raise VolumeError(name, announced, f"1 to {MOST_PIXELS:,}", "is it the right file?")
+        raise VolumeError(name, announced, f"1 to {MOST_PIXELS:,} of them", "is it the right file?")
     if plane.skip + plane.size > most:
         found = f"{announced} ({plane.size} bytes), and {max(room, 0)} bytes"
         raise VolumeError(name, found, "all of its values", "copy the file again")

@@ -106,6 +106,7 @@ def as_geojson(
     classes: Sequence[str] = ("nucleus",),
     name: str = "",
     tolerance: float = 0.0,
+    scale: int = 1,
 ) -> dict[str, Any]:
     """Describe objects as GeoJSON that QuPath (0.4 and later) opens as detections.
 
@@ -121,6 +122,7 @@ def as_geojson(
         classes: Names of the classes of objects, in order.
         name: Of the image; goes into the objects' identifiers, so that they differ between images.
         tolerance: How far an outline may lie from the edges of the pixels, pixels.
+        scale: Pixels of the image that outlines are drawn on in a side of a pixel of the labels.
 
     Returns:
         A FeatureCollection of plain values, for `json.dumps`.
@@ -148,7 +150,7 @@ def as_geojson(
     features = []
     for number, outline in found.items():
         described = outline.__geo_interface__
-        geometry = {"type": described["type"], "coordinates": _as_lists(described["coordinates"])}
+        geometry = {"type": described["type"], "coordinates": _as_lists(described["coordinates"], scale)}
         key = f"{name}/{number}/{json.dumps(geometry['coordinates'])}"
         measured = dict(zip(columns, values[number], strict=True))
         properties = {
@@ -242,11 +244,11 @@ def _means(index: NDArray[np.int64], values: NDArray, count: int) -> NDArray[np.
     return sums[1:] / pixels[1:]
 
 
-def _as_lists(coordinates: Any) -> Any:
-    """The coordinates of shapely as JSON holds them: lists of whole numbers."""
+def _as_lists(coordinates: Any, scale: int) -> Any:
+    """The coordinates of shapely, times a scale, as JSON holds them: lists of whole numbers."""
     if isinstance(coordinates, list | tuple):
-        return [_as_lists(each) for each in coordinates]
-    return int(coordinates)
+        return [_as_lists(each, scale) for each in coordinates]
+    return int(coordinates) * scale
 
 
 def _check(labels: NDArray, image: NDArray | None, densities: NDArray | None, mpp: float | None) -> None:

@@ -207,7 +207,7 @@ def _import(options: Options, row: Row, trained: Trained, scratch: Path) -> None
     """Import the picture of one image; of a cube, also what the members see of it."""
     out, views_seen = scratch / "out", {member["view"] for member in options["members"]}
     if "cube" not in row:
-        import_images([row], Path(), out / "images")
+        import_images([row], Path(), out / "images", **_reduced(options, trained))
         _require_like_training(options, row, trained, out / "images")
         return
     settings, root, has_picture = options["cubes"], Path(), row["image"] != row["cube"]
@@ -229,6 +229,16 @@ def _import(options: Options, row: Row, trained: Trained, scratch: Path) -> None
         import_images([row], root, out / "images", rendered=scratch / "cubes")
     else:
         _picture_of_bands(scratch / "raw", out / "images")
+
+
+def _reduced(options: Options, trained: Trained) -> dict[str, Any]:
+    """How an image gets fewer pixels: as those of training did, with their type before it has."""
+    if "downsample" not in options:
+        return {}
+    card = read_json(trained.members[0] / CARD_NAME)
+    seen = card.get("value_range")
+    told = {"dtype": card.get("dtype"), "value_range": seen and tuple(seen)}
+    return {"downsample": options["downsample"], **told}
 
 
 def _require_like_training(options: Options, row: Row, trained: Trained, folder: Path) -> None:

@@ -201,7 +201,9 @@ def _labelled(options: Options, row: Mapping[str, Any], applied: Path, targets: 
         page = row["page"] if row["page"] and images.header(label).pages > 1 else None
         named = {
             "sample": row["sample"],
-            "image": image.absolute(),
+            "image": Path(row["image"]).absolute()
+            if "downsample" in options["targets"]
+            else image.absolute(),
             "label": label,
             "page": page,
             "mpp": None,

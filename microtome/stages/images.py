@@ -16,11 +16,14 @@ from microtome.datasets.catalogue import DatasetEntry
 from microtome.datasets.fetch import fetch
 from microtome.files import finished_file, finished_folder, mirror_folder
 from microtome.io import images, views
-from microtome.io.depth import as_dtype, importable
+from microtome.io.depth import IMPORTED, as_dtype, importable
+from microtome.io.downsample import finite, write_reduced
+from microtome.io.raster import ArraySource, Raster
 from microtome.registry import load_entry
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
+Range = tuple[float, float] | None
 
 
 def import_images(
@@ -31,6 +34,8 @@ def import_images(
     rendered: Path | None = None,
     dtype: str | None = None,
     mpp_from: str | None = None,
+    downsample: int = 1,
+    value_range: Range = None,
 ) -> None:
     """Decode images and write them as tiled OME-TIFF.
 
@@ -41,6 +46,9 @@ def import_images(
         rendered: Folder with pictures made from other files; a sample that has one there gets it.
         dtype: Type that every image is given, where that is exact; None: its own.
         mpp_from: `file`: its pixel size goes before that of the row.
+        downsample: Side of the squares of pixels that become one, their mean; images that need no other type
+            are read and written part by part then.
+        value_range: As for `io.depth.as_dtype`.
 
     Raises:
         ImageError: Images cannot be decoded, hold values that are no numbers, or none of the type wanted; all
@@ -53,14 +61,18 @@ def import_images(
             path, page = root / row["image"], row["page"]
             if picture is not None and picture.is_file():
                 path, page = picture, None
+            target, mpp = views.place(partial, row["sample"]), pixel_size(row, path, mpp_from)
             try:
-                array = _pixels(path, page, dtype)
+                if downsample > 1:
+                    source = _raster(path, page, dtype, value_range)
+                    write_reduced(target, source, downsample, name=path, mpp=mpp)
+                else:
+                    images.write(target, _pixels(path, page, dtype, value_range), mpp=mpp)
             except images.ImageError as error:
                 wrong.append(f"sample {row['sample']}: {error}")
                 continue
-            mpp = pixel_size(row, path, mpp_from)
-            images.write(views.place(partial, row["sample"]), array, mpp=mpp)
-            logger.info("%s: %s %s", row["sample"], array.shape, array.dtype)
+            written = images.header(target)
+            logger.info("%s: %s", row["sample"], written)
             if images.header(path).turned:
                 text = "%s: '%s' is turned upright, as it says; its label has to be upright, or say the same"
                 logger.warning(text, row["sample"], row["image"])
@@ -83,18 +95,19 @@ def pixel_size(row: Row, path: Path, mpp_from: str | None = None) -> float | Non
     return row["mpp"]
 
 
-def _pixels(path: Path, page: int | None, dtype: str | None) -> np.ndarray:
+def _pixels(path: Path, page: int | None, dtype: str | None, value_range: Range) -> np.ndarray:
     """The pixels of an image (C, H, W), of a type that can be written."""
     array = images.as_channels_first(images.read(path, page=page))
-    array = importable(array, name=path) if dtype is None else as_dtype(array, dtype, name=path)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = np.argwhere(~np.isfinite(array))
-        _, row, column = bad[0].tolist()
-        found = f"{len(bad)} values that are no finite numbers, the first in row {row}, column {column}"
-        raise images.ImageError(
-            path, found, "numbers", "fill or cut off these pixels, or leave the image out"
-        )
-    return array
+    if dtype is None:
+        return finite(importable(array, name=path), path)
+    return finite(as_dtype(array, dtype, name=path, value_range=value_range), path)
+
+
+def _raster(path: Path, page: int | None, dtype: str | None, value_range: Range) -> Raster:
+    """The pixels of an image, of a type that can be written; one that is converted lies in memory."""
+    source = images.open_source(path, page=page, cache_bytes=0)
+    is_fit = source.dtype.name not in IMPORTED and dtype in (None, source.dtype.name)
+    return source if is_fit else ArraySource(_pixels(path, page, dtype, value_range))
 
 
 def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[str, Any]) -> None:

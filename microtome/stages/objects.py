@@ -31,7 +31,8 @@ def export_objects(
     Args:
         options: The rule's options (see `workflow.states`): `mpp` (pixel size in µm of an
             image that does not say it, or None), and `class`, the objects' class, or `classes`, their
-            names in class order, the background first.
+            names in class order, the background first; `downsample`, by which images have fewer pixels than
+            the files that outlines are for.
         segmentations: Batch folder with `instances/{sample}.tif`.
         source: Batch folder of the images as imported, `{sample}.tif`.
         folder: Gets `{sample}.geojson` and `{sample}.tsv`. Written whole or not at all.
@@ -59,6 +60,7 @@ def export_objects(
                 of = vote(labels, images.read(views.place(segmentations, sample)), len(classes))
                 table.insert(1, "class", [classes[of[number]] for number in table["id"].tolist()])
             told = {"classes": classes[1:], "name": sample, "tolerance": options.get("tolerance", 0)}
+            told["scale"] = options.get("downsample", 1)
             outlined = measure.as_geojson(labels, table, **told)
             text = json.dumps(outlined, ensure_ascii=False, allow_nan=False) + "\n"
             (partial / f"{sample}.geojson").write_text(text, encoding="utf-8")

@@ -15,6 +15,7 @@ from microtome.config.scoring import Scoring
 from microtome.faults import Fault, raise_faults
 from microtome.files import SEGMENTATIONS, files_by_name, finished_folder
 from microtome.io import images, views
+from microtome.io.downsample import middle_of_squares
 from microtome.metrics.families._context import Context
 from microtome.objects.features import load_classes, load_objects
 from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
@@ -117,7 +118,7 @@ def score_external(
     def see(sample: str) -> Context:
         place = views.find_sample(targets, sample)
         truth = images.read(place)
-        found = read_map(files[sample], truth.shape, scoring, is_truth=False)
+        found = _reduced_map(files[sample], truth.shape, scoring, options.get("downsample", 1))
         names = {name: options[name] for name in ("thresholds", "betas", "mean_classes")}
         names |= {"classes": list(scoring.classes), "mpp": images.header(place).mpp}
         names["full"] = map_beside(place, views.FULL)
@@ -182,6 +183,20 @@ def read_map(
     ignore = scoring.ignore if is_truth else ()
     known = {"ignore": ignore, "step": header.step}
     return semantic_target(values, scoring.classes, name=str(path), **known), None
+
+
+def _reduced_map(
+    path: Path, shape: tuple[int, int], scoring: Scoring, factor: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What another tool made of an image whose targets have fewer pixels, or of these pixels, at theirs."""
+    native = (shape[0] * factor, shape[1] * factor)
+    if path.suffix.lower() not in OUTLINE_SUFFIXES:
+        size = _size(path)
+        if size == shape or (size[0] // factor, size[1] // factor) != shape:
+            return read_map(path, shape, scoring, is_truth=False)
+        native = size
+    classes, objects = read_map(path, native, scoring, is_truth=False)
+    return middle_of_squares(classes, factor), None if objects is None else middle_of_squares(objects, factor)
 
 
 def tabulate(records: Sequence[RunRecord], frame: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Table]:

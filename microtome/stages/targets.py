@@ -13,10 +13,11 @@ from microtome.class_maps import IGNORE, colour_target, semantic_target
 from microtome.config.features import Features
 from microtome.files import finished_file, finished_folder
 from microtome.io import images, views
+from microtome.io.downsample import middle_of_squares, read_reduced, reduced_size
 from microtome.io.envi_header import read_header
 from microtome.objects import markers
 from microtome.objects.features import HALF, load_objects, read_areas
-from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
+from microtome.objects.labels import OUTLINE_SUFFIXES, Instances, load_instances
 from microtome.objects.markers import some
 from microtome.objects.types import class_map, vote
 from microtome.stages.images import pixel_size
@@ -25,6 +26,8 @@ from microtome.training.patches import index_patches
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Options = Mapping[str, Any]
+BAND = 1024
+"""Rows of outlines that are drawn at once."""
 TWO = 2
 """Classes where every object is of one."""
 LEFT_OUT = "left_out.tsv"
@@ -44,7 +47,8 @@ def rasterize_targets(
             int32, `shape_markers/` and `centre_markers/` (H, W) uint8. Of rows with `full`, `full/` has
             the same of these labels, which are complete. Written whole or not at all.
         targets: `config.study.Targets` as a mapping; with `classes`, pairs of name and value in
-            class order; `semantic` ones have `ignore`, or `colors` and `ignore_colors`, too.
+            class order; `semantic` ones have `ignore`, or `colors` and `ignore_colors`, too; `downsample` as
+            for images, of which a label has the pixels in the middle of the squares.
         mpp_from: As for `stages.images.import_images`; the pixel size is that of the image where the row
             names it, else that of the label.
 
@@ -57,7 +61,8 @@ def rasterize_targets(
         for row in samples:
             if row["label"] is not None:
                 file = root / (row.get("image") or row["label"])
-                sized = {**row, "mpp": pixel_size(row, file, mpp_from)}
+                mpp = pixel_size(row, file, mpp_from)
+                sized = {**row, "mpp": mpp and mpp * targets.get("downsample", 1)}
                 left_out[row["sample"]] = write(sized, root, partial, targets)
                 if row.get("full"):
                     write({**sized, "label": row["full"]}, root, partial / views.FULL, targets)
@@ -72,9 +77,10 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Map
         target, regions, left_out = _drawn(path, _shape(root / row["image"], row["page"]), targets)
     elif colors := targets.get("colors"):
         pixels = images.read(path, page=row["page"], palette="colours")
+        pixels = np.moveaxis(_coarser(np.moveaxis(pixels, -1, 0), targets, path), 0, -1)
         target = colour_target(pixels, dict(colors), ignore=targets["ignore_colors"], name=name)
     else:
-        values, step = images.read(path, page=row["page"], palette="index"), images.header(path).step
+        values, step = _values(path, row["page"], targets), images.header(path).step
         known = {"classes": dict(targets["classes"]), "ignore": targets["ignore"]}
         target = semantic_target(values, **known, name=name, step=step)
     if (target == IGNORE).all():
@@ -86,6 +92,25 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Map
     return left_out
 
 
+def _values(path: Path, page: int | None, targets: Options) -> np.ndarray:
+    """The values of a label image, (H, W) or (H, W, C)."""
+    factor = targets.get("downsample", 1)
+    if factor == 1:
+        return images.read(path, page=page, palette="index")
+    source = images.open_source(path, page=page, palette="index", cache_bytes=0)
+    values = read_reduced(source, factor, name=path)
+    return values[0] if len(values) == 1 else np.moveaxis(values, 0, -1)
+
+
+def _coarser(array: np.ndarray, targets: Options, path: Path) -> np.ndarray:
+    """Those pixels of a label (..., H, W) that targets have."""
+    factor = targets.get("downsample", 1)
+    if factor == 1:
+        return array
+    reduced_size(*array.shape[-2:], factor, name=path)
+    return middle_of_squares(array, factor)
+
+
 def _drawn(
     path: Path, shape: tuple[int, int], targets: Options
 ) -> tuple[np.ndarray, np.ndarray | None, Mapping[str, int]]:
@@ -95,9 +120,17 @@ def _drawn(
     options["regions"] = dict(targets.get("regions", ()))
     value = IGNORE if outside is None else classes.index(outside)
     areas, left_out = read_areas(path, shape, _features(targets), classes=classes, outside=value, **options)
-    bands = list(areas.bands(shape))
-    regions = np.concatenate([band.regions for band in bands]) if options["regions"] else None
-    return np.concatenate([band.classes for band in bands]), regions, left_out
+    factor = targets.get("downsample", 1)
+    height, width = reduced_size(*shape, factor, name=path)
+    drawn = areas.bands((height * factor, width * factor), BAND // factor * factor)
+    classes, bits = zip(
+        *(
+            (middle_of_squares(band.classes, factor), middle_of_squares(band.regions, factor))
+            for band in drawn
+        ),
+        strict=True,
+    )
+    return np.concatenate(classes), np.concatenate(bits) if options["regions"] else None, left_out
 
 
 def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:
@@ -109,6 +142,7 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Ma
     else:
         found = load_instances(path, shape, page=row["page"])
         of = _classes_of(found.labels, row, root, dict(targets["classes"]))
+    found = _coarser_objects(found, targets, path)
     labels, element = found.labels, targets["marker_element"]
     classed = class_map(labels, of)
     maps = {
@@ -123,6 +157,19 @@ def _write_instances(row: Row, root: Path, folder: Path, targets: Options) -> Ma
     logger.info("%s: %d objects", row["sample"], len(np.unique(labels[labels > 0])))
     _warn_of_one(labels, row)
     return left_out
+
+
+def _coarser_objects(found: Instances, targets: Options, path: Path) -> Instances:
+    """Objects with the pixels that targets have; those that keep none are gone, with a line in the log."""
+    labels = _coarser(found.labels, targets, path)
+    if labels is found.labels:
+        return found
+    kept, area = set(np.unique(labels).tolist()), targets["downsample"] ** 2
+    if lost := sorted(found.areas.keys() - kept):
+        text = "%s: %d of %d objects have no pixel left (data.downsample): %s"
+        logger.warning(text, path, len(lost), len(found.areas), some(lost))
+    areas = {number: size / area for number, size in found.areas.items() if number in kept}
+    return Instances(np.ascontiguousarray(labels), areas)
 
 
 def _classes_of(labels: np.ndarray, row: Row, root: Path, classes: Mapping[str, int]) -> dict[int, int]:

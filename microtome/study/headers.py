@@ -36,6 +36,8 @@ PICTURES = frozenset(
     | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
 )
 """Endings of the images that `microtome.io.images` reads."""
+DETACHED = ".nhdr"
+"""Ending of NRRD headers whose values lie in a file beside."""
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
 """Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 SAME_MPP = 0.05
@@ -47,7 +49,10 @@ Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
 """The fields of a header, in order."""
-READERS = ("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson")
+READERS = (
+    *("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson"),
+    *("volumes", "nrrd", "nrrd_header", "matlab_planes", "matlab_format", "planes", "inflate"),
+)
 """Modules of `io` whose change makes what is remembered worthless, beside those in its folders."""
 READERS_FOLDER = Path(__file__).parents[1] / "io"
 _known: dict[Key, Values] = {}
@@ -87,7 +92,13 @@ def check_files(
 
 def data_files(path: Path) -> list[Path]:
     """The further files that belong to a file of the sheet."""
-    return [file for found in modalities.ask("data_files") for file in found(path)]
+    found = [file for more in modalities.ask("data_files") for file in more(path)]
+    if path.suffix.lower() != DETACHED:
+        return found
+    from microtome.io import nrrd_header
+
+    values = nrrd_header.data_file(path)
+    return found if values is None else [*found, values]
 
 
 def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
@@ -101,6 +112,10 @@ def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
 def _check_sample(sample: Sample, where: str, data: Data, reader: ModuleType | None) -> Iterator[Fault]:
     look_at = reader.look_at_sample if reader else _look_at_image
     image = yield from look_at(sample, where, data)
+    if image and min(image.height, image.width) < data.downsample:
+        found = f"{image.height} x {image.width} pixels in '{sample.image}'"
+        expected = f"at least {data.downsample} x {data.downsample}, which data.downsample makes one pixel"
+        yield Fault(f"{where} image", found, expected)
     for column in ("label", FULL):
         if path := sample.cell(column):
             yield from _check_labels(replace(sample, label=path), f"{where} {column}", data, image)
@@ -137,7 +152,7 @@ def image_bytes(sample: Sample, data: Data) -> tuple[int, int] | None:
     plain = modalities.of_suffix(sample.image) is None
     dtype = (data.dtype or header_of(sample.image).dtype) if plain else "uint8"
     bits = int("".join(filter(str.isdigit, dtype)) or 8)
-    pixels = size.height * size.width
+    pixels = (size.height // data.downsample) * (size.width // data.downsample)
     return pixels, pixels * data.channels * -(-bits // 8)
 
 
@@ -194,6 +209,7 @@ def look(path: str, where: str, page: int | None) -> Generator[Fault, None, Imag
         where: File, row and column, for the fault.
         page: Page of the file, which has to be there, and be named where it has several.
     """
+    from microtome.io.errors import VolumeError
     from microtome.io.images import ImageError
 
     if not Path(path).is_file():
@@ -201,6 +217,9 @@ def look(path: str, where: str, page: int | None) -> Generator[Fault, None, Imag
         return None
     try:
         found = header_of(path)
+    except VolumeError as error:
+        yield Fault(where, f"'{path}', {error.found}", f"{error.expected}; {error.remedy}")
+        return None
     except (ImageError, OSError) as error:
         expected = "an image that can be read; copy the file again, or correct the path"
         yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)

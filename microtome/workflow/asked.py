@@ -33,7 +33,7 @@ from microtome.workflow.paths import Layout
 
 SUMMARY, MEASURED = "summary.tsv", "images.tsv"
 """What lies in a folder of results: a row for each image, with its file and its label."""
-LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json")
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".xml", ".geojson", ".json", ".nrrd", ".nhdr", ".mat")
 NUMBER = re.compile(r"\d+(\.\d+)?")
 NEEDED = {"apply": ("images",), "evaluate_folder": ("images", "labels"), "export_model": ("export",)}
 """Target to the options that it needs beside those that name a run."""
@@ -109,7 +109,8 @@ def ask(
                 looks = modalities.ask("check_new_images")
                 faults += [one for look in looks for one in look(found.plan.study, newcomers.samples)]
         expected = packed.expected if packed else found and _expected(found, at)
-        faults += _unlike_faults(workflow, newcomers, expected) if expected else []
+        factor = found.plan.study.data.downsample if found else 1
+        faults += _unlike_faults(workflow, newcomers, _native(expected, factor)) if expected else []
     if "labels" in needed and newcomers.samples:
         faults += _label_faults(workflow.labels, newcomers.samples, labels)
         if found:
@@ -186,7 +187,7 @@ def _expected(found: Asked, at: Layout | None) -> Expected:
     return Expected(
         classes=tuple(data.classes),
         channels=data.channels,
-        mpp=(data.mpp, data.mpp) if data.mpp else None,
+        mpp=(data.mpp * data.downsample,) * 2 if data.mpp else None,
         modality=found.plan.study.runs[member].view,
         data_kind="phantom" if is_phantom else "real",
     )
@@ -228,6 +229,12 @@ def _before(table: Path, column: str, folder: str) -> str:
     other = Path(first.get(column, "")).parent
     given = Path(folder).resolve()
     return "" if other.resolve() in (given, given.parent if given.is_file() else given) else other.as_posix()
+
+
+def _native(expected: Expected, factor: int) -> Expected:
+    """What files were like of which a run has seen fewer pixels, each of them `factor` a side."""
+    sizes = expected.mpp and (expected.mpp[0] / factor, expected.mpp[1] / factor)
+    return expected.model_copy(update={"mpp": sizes})
 
 
 def _unlike_faults(workflow: Workflow, newcomers: Newcomers, expected: Expected) -> list[Fault]:

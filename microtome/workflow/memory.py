@@ -64,4 +64,5 @@ def _size(plan: StudyPlan, name: str) -> tuple[int, int] | None:
         pixels = reader.pixels_seen(plan.study, sample)
         return None if pixels is None else (pixels, pixels * data.channels)
     side = getattr(data.phantom, "size", None)
-    return None if side is None else (side**2, side**2 * data.channels)
+    pixels = None if side is None else (side // data.downsample) ** 2
+    return None if pixels is None else (pixels, pixels * data.channels)

@@ -57,7 +57,10 @@ class StudyOptions(Section):
 
 
 def check(study: Study, places: Places) -> Iterator[Fault]:
-    """Views of cubes in a study that has none."""
+    """Views of cubes in a study that has none; what is done to images alone, where there are cubes."""
+    if study.cubes is not None and study.data.downsample != 1:
+        expected = "1, as cubes are seen with all their pixels"
+        yield Fault(places(("data", "downsample")), str(study.data.downsample), expected)
     for name, run in study.runs.items():
         if run.view in VIEWS and study.cubes is None:
             where = places.inside(("runs", name, "view"), 1)

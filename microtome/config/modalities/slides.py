@@ -126,6 +126,9 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
         yield Fault(places(("data", "channels")), str(data.channels), "3, as slides are read as RGB")
     if data.dtype not in (None, "uint8"):
         yield Fault(places(("data", "dtype")), f"'{data.dtype}'", "null, as slides are of 8 bits")
+    if data.downsample != 1:
+        expected = "1, as slides.mpp says what networks see"
+        yield Fault(places(("data", "downsample")), str(data.downsample), expected)
     if study.targets.kind != "semantic":
         expected = "'semantic', as annotations of slides are regions of classes"
         yield Fault(places(("targets", "kind")), f"'{study.targets.kind}'", expected)

@@ -15,7 +15,7 @@ from microtome.study import modalities
 from microtome.study.modalities import stains
 from microtome.study.plan import StudyPlan
 from microtome.workflow.states import runs, slides, state_of
-from microtome.workflow.states.data import target_options
+from microtome.workflow.states.data import downsample, target_options
 from microtome.workflow.states.stains import stain_options
 
 SIMULATED = "This run was trained on simulated images: what it says of real ones means nothing."
@@ -48,6 +48,7 @@ def apply(plan: StudyPlan, run: str, seed: int, rows: Rows = (), *, files: Files
         options["cubes"] = plan.study.cubes.model_dump(exclude={"bands"})
     options |= slides.applied(plan, run) if plan.study.slides else {}
     options |= {"files": files} if files else {}
+    options |= downsample(plan)
     doubt = {"uncertainty": runs.activation(plan, run)} if asked.uncertainty else {}
     return state_of("apply_run", options | doubt, sorted({runs.network_module(one) for one, _, _ in trained}))
 
@@ -119,4 +120,4 @@ def export_objects(plan: StudyPlan, _: str) -> str:
     several = {"classes": plan.classes} if len(plan.classes) > 2 else {}
     tolerance = plan.study.outlines.tolerance
     simplified = {"tolerance": tolerance} if tolerance else {}
-    return state_of("export_objects", options | several | simplified)
+    return state_of("export_objects", options | several | simplified | downsample(plan))

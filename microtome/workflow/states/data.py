@@ -24,7 +24,8 @@ def import_images(plan: StudyPlan, batch: str) -> str:
     """State of `import_images`."""
     dtype = {"dtype": plan.study.data.dtype} if plan.study.data.dtype else {}
     counts = [PIXELS + name for name in plan.classes]
-    return state_of("import_images", _read(plan, batch, "label", *counts) | dtype | _mpp_from(plan))
+    options = _read(plan, batch, "label", *counts) | dtype | _mpp_from(plan) | downsample(plan)
+    return state_of("import_images", options)
 
 
 @cache
@@ -39,10 +40,16 @@ def _mpp_from(plan: StudyPlan) -> dict[str, Any]:
     return {"mpp_from": plan.study.data.mpp_from} if plan.study.data.mpp_from else {}
 
 
+def downsample(plan: StudyPlan) -> dict[str, int]:
+    """The side of the squares of pixels that become one, where there are fewer pixels than the files have."""
+    factor = plan.study.data.downsample
+    return {"downsample": factor} if factor > 1 else {}
+
+
 def target_options(plan: StudyPlan) -> dict[str, Any]:
     """What labels are turned into."""
     data, targets = plan.study.data, plan.study.targets
-    known = targets.used | {"classes": list(data.classes.items())}
+    known = targets.used | {"classes": list(data.classes.items())} | downsample(plan)
     if targets.regions:  # in pairs, as their order is that of bits, and a state sorts the keys of objects
         known["regions"] = list(targets.regions.items())
     if targets.kind != "semantic":

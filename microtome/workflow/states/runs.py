@@ -11,6 +11,7 @@ from microtome.config.run import Run
 from microtome.study import modalities
 from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
+from microtome.workflow.states.data import downsample
 
 LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
 EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
@@ -112,7 +113,7 @@ def score_external(plan: StudyPlan, name: str) -> str:
     options |= {"images": images, "groups": {image: plan.samples[image].group for image in images}}
     options |= {"kind": targets.kind, "convention": targets.convention, "classes": list(data.classes.items())}
     modules = [f"microtome.metrics.families.{family}" for family in chosen["metrics"]]
-    return state_of("score_external", options | chosen, modules)
+    return state_of("score_external", options | chosen | downsample(plan), modules)
 
 
 def segment_options(plan: StudyPlan, run: str) -> dict[str, Any]:
