@@ -49,10 +49,8 @@ Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
 """The fields of a header, in order."""
-READERS = (
-    *("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson"),
-    *("volumes", "nrrd", "nrrd_header", "matlab_planes", "matlab_format", "planes", "inflate"),
-)
+READERS = ("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson")
+READERS += ("volumes", "nrrd", "nrrd_header", "matlab_planes", "matlab_format", "planes", "inflate")
 """Modules of `io` whose change makes what is remembered worthless, beside those in its folders."""
 READERS_FOLDER = Path(__file__).parents[1] / "io"
 _known: dict[Key, Values] = {}
@@ -93,12 +91,11 @@ def check_files(
 def data_files(path: Path) -> list[Path]:
     """The further files that belong to a file of the sheet."""
     found = [file for more in modalities.ask("data_files") for file in more(path)]
-    if path.suffix.lower() != DETACHED:
-        return found
-    from microtome.io import nrrd_header
+    if path.suffix.lower() == DETACHED:
+        from microtome.io.nrrd_header import data_file
 
-    values = nrrd_header.data_file(path)
-    return found if values is None else [*found, values]
+        found += filter(None, [data_file(path)])
+    return found
 
 
 def _with_rows(fault: Fault, rows: Sequence[int]) -> Fault:
@@ -209,20 +206,19 @@ def look(path: str, where: str, page: int | None) -> Generator[Fault, None, Imag
         where: File, row and column, for the fault.
         page: Page of the file, which has to be there, and be named where it has several.
     """
-    from microtome.io.errors import VolumeError
-    from microtome.io.images import ImageError
+    from microtome.io.errors import ImageError, VolumeError
 
     if not Path(path).is_file():
         yield absent(Path(path), where, "an image file")
         return None
     try:
         found = header_of(path)
-    except VolumeError as error:
-        yield Fault(where, f"'{path}', {error.found}", f"{error.expected}; {error.remedy}")
-        return None
     except (ImageError, OSError) as error:
+        wrong = f"which cannot be read ({reason(error, path)})"
         expected = "an image that can be read; copy the file again, or correct the path"
-        yield Fault(where, f"'{path}', which cannot be read ({reason(error, path)})", expected)
+        if isinstance(error, VolumeError):
+            wrong, expected = error.found, f"{error.expected}; {error.remedy}"
+        yield Fault(where, f"'{path}', {wrong}", expected)
         return None
     if page is None:
         if found.is_stack:

@@ -105,5 +105,5 @@ def test_the_type_of_a_study_is_in_the_state_of_its_import():
 
 def plan_of(dtype):
     """As much of a plan as the state of an import looks at."""
-    study = SimpleNamespace(data=SimpleNamespace(dtype=dtype, mpp_from=None, downsample=1))
-    return SimpleNamespace(study=study, root=Path("data"), rows=lambda batch: rows("a.png"))
+    study = SimpleNamespace(data=SimpleNamespace(dtype=dtype, mpp_from=None, downsample=1), named_splits={})
+    return SimpleNamespace(study=study, root=Path("data"), rows=lambda batch: rows("a.png"), classes=["a"])
