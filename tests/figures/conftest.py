@@ -5,6 +5,7 @@ import pytest
 from microtome.figures.inputs import FigureInputs, find_sources
 from microtome.io import images
 from tests.synthetic_melanoma import write_melanoma
+from tests.synthetic_mosaics import write_mosaics
 from tests.synthetic_nuclei import write_nuclei
 from tests.synthetic_slides import write_slides
 from tests.synthetic_study import write_study
@@ -33,6 +34,12 @@ def melanoma(tmp_path_factory):
 def slides(tmp_path_factory):
     """A small study of slides: annotations, heat-maps of two runs, called sections."""
     return write_slides(tmp_path_factory.mktemp("slides"))
+
+
+@pytest.fixture(scope="session")
+def mosaics(tmp_path_factory):
+    """A small study of mosaics that are labelled in part: six classes, five runs on two folds."""
+    return write_mosaics(tmp_path_factory.mktemp("mosaics"), side=48)
 
 
 @pytest.fixture

@@ -57,6 +57,11 @@ MELANOMA = {
     "spectra": {},
 }
 """Kinds drawn from the study of cubes."""
+MOSAICS = {
+    "mosaic_panels": {"runs": ["mednet3", "fcn"], "count": 2},
+    "reliability": {"runs": ["mednet3", "fcn"]},
+}
+"""Kinds drawn from the study of mosaics."""
 SLIDES = {
     "called_patches": {},
     "section_errors": {"part": "val"},
@@ -82,12 +87,12 @@ SHOW_NO_DATA = {
 
 
 def test_every_kind_has_an_example():
-    assert {*EXAMPLES, *NUCLEI, *MELANOMA, *SLIDES, *ELSEWHERE} == set(kinds.names("figures"))
+    assert {*EXAMPLES, *NUCLEI, *MELANOMA, *MOSAICS, *SLIDES, *ELSEWHERE} == set(kinds.names("figures"))
 
 
-@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI, *MELANOMA, *SLIDES}))
+@pytest.mark.parametrize("kind", sorted({*EXAMPLES, *NUCLEI, *MELANOMA, *MOSAICS, *SLIDES}))
 def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, request):
-    of = {"nuclei": NUCLEI, "melanoma": MELANOMA, "slides": SLIDES, "study": EXAMPLES}
+    of = {"nuclei": NUCLEI, "melanoma": MELANOMA, "slides": SLIDES, "mosaics": MOSAICS, "study": EXAMPLES}
     name, options = next((name, kinds_of[kind]) for name, kinds_of in of.items() if kind in kinds_of)
     inputs = request.getfixturevalue(name)
     first, second = (figures.draw(kind, inputs, **options) for _ in range(2))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The architecture of a network, drawn from the built model: a U, or a chain for window networks."""
+"""The architecture of a network, drawn from the built model: a U, rows of nested ones, a chain of windows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.annotated_patches import half_annotated
 from microtome.figures.parts.chain_diagram import draw_chain
 from microtome.figures.parts.level_maps import read_levels, shown_class
+from microtome.figures.parts.nested_diagram import draw_nested
+from microtome.figures.parts.nested_steps import TracedNested, trace_nested
 from microtome.figures.parts.network_steps import Step, Traced, trace
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
@@ -50,7 +52,8 @@ def draw(
         part: Part of the split whose slides are looked through.
 
     Returns:
-        The figure. Its data: one row per step or layer.
+        The figure. Its data: one row per step or layer; of nested networks, too, the reduction of the
+        subnetwork's image.
 
     Raises:
         ValueError: The network is unknown or cannot be drawn, neither network nor run is given, or the run
@@ -61,6 +64,8 @@ def draw(
     chosen = dict(network) if network else network_of(inputs, run)
     if has_layer_table(chosen["name"]):
         return _chain(chosen)
+    if nested := trace_nested(chosen, size=size):
+        return _nested(chosen["name"], nested)
     traced = trace(chosen, size=size)
     outputs = () if network else _outputs_of(inputs, run)
     drawing = draw_u(traced.steps, traced.companions, outputs)
@@ -105,6 +110,25 @@ def _caption(name: str, traced: Traced, size: int, outputs: Sequence[str]) -> st
     if len(outputs) > 1:
         sentences.append(f"The outputs are independent sigmoids: {', '.join(outputs)}.")
     return " ".join(sentences)
+
+
+def _nested(name: str, traced: TracedNested) -> FigureResult:
+    """Subnetworks of an image at several scales."""
+    rows = [{"reduction": one.reduction, **asdict(step)} for one in traced.scales for step in one.steps]
+    finest = traced.scales[-1]
+    sizes = [f"{scale.steps[scale.bottleneck].size}²" for scale in traced.scales]
+    caption = (
+        f"The network {name} as built, for an image of {finest.steps[0].size}×{finest.steps[0].size} pixels: "
+        f"{len(traced.scales)} subnetwork(s), coarse to fine, with bottlenecks of {', '.join(sizes)} pixels; "
+        f"{traced.parameters:,} parameters."
+    )
+    if len(traced.scales) > 1:
+        caption += (
+            " Each subnetwork but the coarsest takes the image of its scale and, appended to it, the class "
+            "probabilities of the next coarser one (white); its bottleneck is multiplied with a factor made "
+            "of that one's. Every scale has scores of its own."
+        )
+    return FigureResult(draw_nested(traced), pd.DataFrame(rows), caption)
 
 
 def _chain(network: Mapping[str, Any]) -> FigureResult:

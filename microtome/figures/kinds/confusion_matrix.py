@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Confusion matrix of runs: which class the pixels of each true class were predicted as."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.colors import GREY, HEAT, INK
+from microtome.figures.parts import panels
+from microtome.figures.parts.colors import GREY, HEAT, INK, VERMILLION
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -20,20 +22,31 @@ from microtome.tables.parts.confusion import confusion_of, shares_of
 
 NEEDS = frozenset({"runs"})
 METRICS = ("pixels@{class}",)
+CLASS_OPTIONS = ("of",)
 COLUMNS = 3
-SMALLEST, CELL, LARGEST = 2.3, 0.42, 7.0
-"""Width of a panel, of a cell, and of the widest panel, inches."""
-NAMES = 0.062
-"""Room of a letter of the class names, inches."""
-BAR = 0.5
+SMALLEST, LARGEST = 1.5, 6.0
+"""Side of a matrix, inches."""
+NARROW, CELL = 0.3, 0.42
+"""Side of a cell where matrices stand side by side, at least, and of any, inches."""
+NAMES, AXIS = 0.062, 0.3
+"""Room of a letter of the class names, and of the label of an axis, inches."""
+GAP, TITLE, BAR = 0.2, 0.22, 0.5
+"""Room beside a matrix, above it, and of the colour bar, inches."""
+PREDICTED, POINTS = "predicted class", 72
+"""Label of an axis, and points in an inch."""
 STRIP = 0.22
 """Width of the strip with the colours of the classes, cells."""
+NAME = 6.5
 TEXT = 16
 """Most classes whose cells are written in."""
 PAIRED = 8
 """Most classes whose pixels are written below their shares."""
 DARK = 0.55
 """Shares above are written in dark letters, as the colour map is light there."""
+FRAME = {"edgecolor": VERMILLION, "linewidth": 1.2, "clip_on": False, "zorder": 3}
+"""Around the row of the class that the caption tells of."""
+OTHERS = 2
+"""Of the classes that this one is taken for, how many the caption names."""
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 SAID = {
     "truth": "share of the pixels of each true class (rows sum to 1, the diagonal is the recall)",
@@ -50,6 +63,7 @@ def draw(
     runs: Sequence[str] = (),
     part: str = "test",
     normalize: Literal["truth", "prediction", "none"] = "truth",
+    of: str = "",
 ) -> FigureResult:
     """Draw the pixels of each true class (rows) by predicted class (columns), of all images together.
 
@@ -58,40 +72,81 @@ def draw(
         runs: Runs to show, in order, a panel each; all by default. Seeds and splits of a run are added up.
         part: Part of the split that was evaluated.
         normalize: ``truth``: every row sums to 1; ``prediction``: every column; ``none``: pixels alone.
+        of: A true class whose row is framed, and of which the caption tells what it is taken for.
 
     Returns:
         The figure. Its data: run, label, truth, prediction, pixels, share.
 
     Raises:
-        ValueError: A run is missing, or its pixels were not counted.
+        ValueError: A run is missing, its pixels were not counted, or a class is unknown.
     """
+    framed = inputs.class_id(of) if of else None
     records = inputs.select(runs)
     order = list(dict.fromkeys(record.run for record in records))
     matrices = {
         run: confusion_of([r for r in records if r.run == run], inputs.classes, part=part) for run in order
     }
     labels = {record.run: record.label for record in records}
-    columns, size = _layout(inputs.classes, len(order))
-    rows = -(-len(order) // columns)
-    figure = new_figure(size * columns, size * rows + BAR, data_kind=inputs.data_kind)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    columns, figure, grid = _grid(inputs, len(order))
     for index, (axes, (run, matrix)) in enumerate(zip(grid, matrices.items(), strict=False)):
         artist = _draw_matrix(axes, inputs, matrix, normalize)
+        _name_classes(axes, inputs.classes, index, columns, len(order))
+        if framed is not None:
+            panels.draw_frame(axes, -0.5, framed - 0.5, len(matrix), 1, **FRAME)
         letter(axes, chr(ord("a") + index) if len(order) > 1 else "", labels[run])
     for empty in grid[len(order) :]:
         empty.set_axis_off()
-    bar = figure.colorbar(artist, ax=grid.tolist(), orientation="horizontal", aspect=40, shrink=0.6, pad=0.02)
+    bar = figure.colorbar(artist, ax=list(grid), orientation="horizontal", aspect=40, shrink=0.6, pad=0.02)
     bar.set_label("share of the predicted class" if normalize == "prediction" else "share of the true class")
     bar.outline.set_linewidth(0.5)
     data = pd.concat([_long(run, labels[run], matrix, normalize) for run, matrix in matrices.items()])
-    return FigureResult(figure, data, _caption(inputs, labels, matrices, part, normalize))
+    caption = _caption(inputs, labels, matrices, part, normalize)
+    return FigureResult(figure, data, f"{caption} {_taken_for(labels, matrices, of)}".rstrip())
 
 
-def _layout(names: Sequence[str], count: int) -> tuple[int, float]:
-    """Panels in a row, and the side of each, inches."""
-    wanted = max(SMALLEST, len(names) * CELL + max(map(len, names)) * NAMES + CELL)
-    columns = max(min(COLUMNS, count, int(DOUBLE_COLUMN / wanted)), 1)
-    return columns, min(wanted, LARGEST)
+def _grid(inputs: FigureInputs, count: int) -> tuple[int, Figure, Sequence[Axes]]:
+    """Matrices in a row, and the figure with room for them and for names at the left and at the bottom."""
+    names = max(map(len, inputs.classes)) * NAMES + AXIS
+    classes, room = len(inputs.classes), DOUBLE_COLUMN - names
+    columns = max(min(COLUMNS, count, int(room / (classes * NARROW + GAP))), 1)
+    side = max(min(classes * CELL, room / columns - GAP, LARGEST), SMALLEST)
+    rows = -(-count // columns)
+    width, height = names + columns * (side + GAP), names + rows * (side + TITLE) + BAR
+    figure = new_figure(width, height, data_kind=inputs.data_kind)
+    return columns, figure, figure.subplots(rows, columns, squeeze=False).ravel()
+
+
+def _name_classes(axes: Axes, names: Sequence[str], index: int, columns: int, count: int) -> None:
+    """Write the classes at the left of the first matrix of a row, and below the last one of a column."""
+    axes.set_xticks([])
+    axes.set_yticks(range(len(names)), names if index % columns == 0 else [""] * len(names))
+    axes.tick_params(length=0, pad=2)
+    axes.set_ylabel("true class" if index % columns == 0 else "")
+    if index + columns >= count:
+        is_lowest = index // columns == (count - 1) // columns
+        _name_columns(axes, names, in_layout=is_lowest)
+
+
+def _name_columns(axes: Axes, names: Sequence[str], *, in_layout: bool) -> None:
+    """Write the predicted classes below a matrix; where another row comes below, into its empty place."""
+    if in_layout:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_xlabel(PREDICTED)
+        return
+    style = {
+        "xycoords": axes.get_xaxis_transform(),
+        "textcoords": "offset points",
+        "ha": "center",
+        "va": "top",
+    }
+    below = max(map(len, names)) * NAMES * POINTS + 2
+    texts = [
+        axes.annotate(name, (column, 0), (0, -2), rotation=90, fontsize=NAME, **style)
+        for column, name in enumerate(names)
+    ]
+    texts.append(axes.annotate(PREDICTED, ((len(names) - 1) / 2, 0), (0, -below), **style))
+    for text in texts:
+        text.set_in_layout(False)
 
 
 def _draw_matrix(axes: Axes, inputs: FigureInputs, matrix: pd.DataFrame, normalize: str) -> AxesImage:
@@ -99,10 +154,6 @@ def _draw_matrix(axes: Axes, inputs: FigureInputs, matrix: pd.DataFrame, normali
     count = len(shares)
     artist = axes.imshow(shares, cmap=HEAT, vmin=0, vmax=1)
     axes.set(xlim=(-0.5 - STRIP, count - 0.5), ylim=(count - 0.5 + STRIP, -0.5))
-    axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_xticks(range(count), inputs.classes, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(count), inputs.classes)
-    axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
     edge = {"edgecolor": GREY, "linewidth": 0.4}
     for index, color in enumerate(inputs.palette.values()):
@@ -167,3 +218,21 @@ def _caption(
         f"pixels of part {part} together. Pooled over these pixels, {'; '.join(said)}. "
         f"{data_sentence(inputs.data_kind)}"
     )
+
+
+def _taken_for(labels: Mapping[str, str], matrices: Mapping[str, pd.DataFrame], of: str) -> str:
+    """What the pixels of a class are predicted as, by each run, the most frequent other classes first."""
+    if not of:
+        return ""
+    said = []
+    for run, matrix in matrices.items():
+        shares = shares_of(matrix).loc[of]
+        if shares.isna().all():
+            continue
+        others = shares.drop(of).sort_values(ascending=False, kind="stable")[:OTHERS]
+        listed = ", ".join(f"{name} {share:.2f}" for name, share in others.items())
+        said.append(f"{labels[run]} {shares[of]:.2f} ({listed})")
+    if not said:
+        return f"No pixel of the part is {of}."
+    told = f"Framed: {of}; share that is found, and shares of the classes that it is most often taken for"
+    return f"{told}: {'; '.join(said)}."

@@ -127,7 +127,7 @@ def _draw_slide(
         return
     slides.show(axes, view, slides.read_picture(view, PIXELS))
     mask = views.find_sample(inputs.files["tissue"], view.sample)
-    slides.outline(axes, slides.read_layer(mask, view, _is_tissue, PIXELS), casing=False, **CONTOUR)
+    slides.outline(axes, slides.read_layer(mask, view, _is_tissue, PIXELS), casing=0, **CONTOUR)
     for box in read_table(find(inputs.files["sections"], f"{view.sample}.tsv")):
         text = str(box.section)
         draw_box(axes, box, styles.get(box.label, styles[""]), text=text, size=NUMBER_SIZE)

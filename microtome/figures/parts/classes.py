@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -45,7 +46,7 @@ def patch(color: str, text: str) -> Patch:
     return Patch(facecolor=color, edgecolor=GREY, linewidth=0.4, label=text)
 
 
-def legend_size(handles: Sequence[Patch], width: float) -> tuple[int, float]:
+def legend_size(handles: Sequence[Artist], width: float) -> tuple[int, float]:
     """Columns and height (inches) of a legend that is at most `width` inches wide; 0 without handles."""
     if not handles:
         return 0, 0.0
@@ -54,7 +55,7 @@ def legend_size(handles: Sequence[Patch], width: float) -> tuple[int, float]:
     return columns, -(-len(handles) // columns) * ROW
 
 
-def add_legend(figure: Figure, handles: Sequence[Patch]) -> None:
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """Write a legend below all panels of a figure, in as many rows as its width asks for."""
     columns, _ = legend_size(handles, figure.get_figwidth())
     if columns:

@@ -97,9 +97,9 @@ def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
     steps = [Step("input", image.shape[1], image.shape[2], 0, 0)]
 
     def record(layer: nn.Module, taken: tuple[torch.Tensor, ...], given: torch.Tensor) -> None:
-        steps.extend(_steps(steps[-1], layer, taken[0].shape[1:3], given.shape[1:3]))
+        steps.extend(steps_of_call(steps[-1], layer, taken[0].shape[1:3], given.shape[1:3]))
 
-    with torch.no_grad(), hooked(_layers(model), record):
+    with torch.no_grad(), hooked(layers_drawn(model), record):
         model(image)
     if not any(step.kind == "convolution" for step in steps):
         msg = f"{type(model).__name__} has no 2-D convolution to draw; name a fully convolutional network"
@@ -108,16 +108,18 @@ def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
     return [*steps[:-1], Step("output", last.channels, last.size, last.kernel, last.taken, last.copied)]
 
 
-def _layers(module: nn.Module) -> Iterator[nn.Module]:
+def layers_drawn(module: nn.Module) -> Iterator[nn.Module]:
     """The layers that are steps, without those inside another."""
     for part in module.children():
         if isinstance(part, tuple(KINDS)):
             yield part
         else:
-            yield from _layers(part)
+            yield from layers_drawn(part)
 
 
-def _steps(before: Step, layer: nn.Module, entering: Sequence[int], leaving: Sequence[int]) -> list[Step]:
+def steps_of_call(
+    before: Step, layer: nn.Module, entering: Sequence[int], leaving: Sequence[int]
+) -> list[Step]:
     """The step of a call of a layer, between shapes (channels, height); a change of size unseen before it."""
     (taken, taken_size), (given, given_size) = entering, leaving
     kernel = getattr(layer, "kernel_size", 0) or 0

@@ -43,7 +43,21 @@ def read_image(path: str | Path) -> NDArray:
     array = images.read(path)
     if array.ndim == 3 and array.shape[-1] != len("RGB"):
         array = array.mean(axis=-1)
-    if array.dtype == np.uint8:
+    return to_show(array, array.dtype)
+
+
+def to_show(array: NDArray, dtype: np.dtype) -> NDArray[np.float64]:
+    """Scale pixels for display to 0..1: those of an 8-bit image by 255, others to their own percentiles.
+
+    Args:
+        array: Pixels, perhaps already averaged to fewer.
+        dtype: Of the image.
+
+    Example:
+        >>> to_show(np.array([0.0, 51.0]), np.dtype("uint8")).tolist()
+        [0.0, 0.2]
+    """
+    if dtype == np.uint8:
         return array / np.iinfo(np.uint8).max
     low, high = np.percentile(array, STRETCH)
     return np.clip((array - low) / max(float(high - low), np.finfo(float).tiny), 0, 1)

@@ -58,17 +58,20 @@ def write_titles(row: Sequence[Axes], titles: Sequence[str]) -> None:
         letter(axes, chr(ord("a") + index), title)
 
 
-def write_row_label(axes: Axes, inputs: FigureInputs, sample: str, *, more: str = "") -> None:
+def write_row_label(
+    axes: Axes, inputs: FigureInputs, sample: str, *, more: str = "", size: float = LABEL_SIZE
+) -> None:
     """Write group and name of a sample at the left of its row; `more`, perhaps a symbol, beside the group."""
     rows = axes.get_subplotspec().get_gridspec().nrows
+    letters = INCHES_PER_LETTER * size / LABEL_SIZE
     room = (axes.figure.get_figheight() - TITLE_HEIGHT - LEGEND_HEIGHT) / rows
     is_symbol = more.startswith("$")
     group, name = (
         as_written(text) if is_symbol else text for text in (inputs.groups.get(sample, ""), sample)
     )
     head = "   ".join(part for part in (group, more) if part)
-    lines = [shorten(line, int(room / INCHES_PER_LETTER)) for line in (head, name) if line]
-    style = {"fontsize": LABEL_SIZE, "linespacing": 1.35, "labelpad": 3}
+    lines = [shorten(line, int(room / letters)) for line in (head, name) if line]
+    style = {"fontsize": size, "linespacing": 1.35, "labelpad": 3}
     axes.set_ylabel("\n".join(lines), parse_math=is_symbol, **style)
 
 

@@ -85,6 +85,18 @@ def score_of(record: RunRecord, metric: str, sample: str) -> float:
     return float(frame.loc[is_it, "value"].mean())
 
 
+def tested(records: Sequence[RunRecord], sample: str, *, part: str = "test") -> RunRecord | None:
+    """The first of some records (seeds and splits of a run) that has a sample in a part of its split.
+
+    Of five folds it is the one that learnt nothing of the sample.
+    """
+    for record in records:
+        metrics = record.metrics
+        if ((metrics["part"] == part) & (metrics["sample"] == sample)).any():
+            return record
+    return None
+
+
 def data_sentence(data_kind: str) -> str:
     """Say for a caption where the images come from (``phantom``, ``public`` or ``own``).
 

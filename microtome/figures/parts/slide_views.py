@@ -17,14 +17,14 @@ from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from microtome.figures.parts.panels import frame_panel
+from microtome.figures.parts.panels import frame_panel, to_show
 from microtome.figures.parts.style import EDGE
 from microtome.io import images, views
 from microtome.io.raster import Raster
 from microtome.io.section_boxes import Box
 from microtome.io.slides import SlideSource
 
-BYTE = 255
+RGB = 3
 PIXELS = 900
 """Pixels of a picture's longer side, at most twice as many."""
 READ = 2**22
@@ -34,6 +34,8 @@ CASING = 0.9
 """Points of white on each side of an outline, so that it stands out from any tissue."""
 Pair = tuple[float, float]
 Value = Callable[[NDArray], NDArray]
+Join = Callable[[NDArray, int], NDArray]
+"""What values (H, W, …) become in blocks of so many pixels a side."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,20 @@ def open_view(folders: Sequence[Path], sample: str) -> View:
 
 
 def read_picture(view: View, pixels: int = PIXELS) -> Layer:
-    """The picture of a view, (h, w, 3), 0 to 1; of one channel three that are alike."""
+    """The picture of a view, (h, w, 3), 0 to 1; of one channel three that are alike (`panels.to_show`)."""
     source, step = views.open_raster(view.path), max(view.box.height, view.box.width) / pixels
     scale = (1.0, 1.0)
     if isinstance(source, SlideSource):
         source = source.at(max(source.reference.slide_mpp) * max(step, 1.0))
         scale = source.scale
-    return _reduced(source, view.box, scale, pixels, lambda block: np.moveaxis(block[:3], 0, -1) / BYTE)
+    layer = _reduced(source, view.box, scale, pixels, _colours, _means)
+    return Layer(to_show(layer.values, source.dtype), layer.start, layer.step)
+
+
+def _colours(block: NDArray) -> NDArray:
+    """A block (C, h, w) as (h, w, 3); of one or two channels the first, three times."""
+    shown = block[:RGB] if len(block) >= RGB else block[:1].repeat(RGB, axis=0)
+    return np.moveaxis(shown, 0, -1).astype(np.float64)
 
 
 def read_layer(path: Path, view: View, value: Value, pixels: int = PIXELS, *, most: bool = False) -> Layer:
@@ -140,18 +149,29 @@ def read_layer(path: Path, view: View, value: Value, pixels: int = PIXELS, *, mo
         pixels: Of the longer side, about.
         most: Whether the largest of values that share a pixel is shown; else their mean.
     """
+    return _over(path, view, value, pixels, _largest if most else _means)
+
+
+def read_classes(path: Path, view: View, pixels: int = PIXELS) -> Layer:
+    """The class ids (h, w) of a target or a segmentation that covers a slide or an image.
+
+    Of ids that share a pixel the one in their middle is shown, so that no class is made of two others.
+    """
+    return _over(path, view, lambda block: block[0], pixels, _middles)
+
+
+def _over(path: Path, view: View, value: Value, pixels: int, join: Join) -> Layer:
+    """A file over a view, by its pixel size or else by its shape."""
     raster, mpp = views.open_raster(path), images.header(path).mpp
     shape = raster.shape[1:]
     if mpp and view.mpp:
         scale = (mpp / view.mpp[0], mpp / view.mpp[1])
     else:
         scale = (view.size[0] / shape[0], view.size[1] / shape[1])
-    return _reduced(raster, view.box, scale, pixels, value, most=most)
+    return _reduced(raster, view.box, scale, pixels, value, join)
 
 
-def _reduced(
-    raster: Raster, box: Box, scale: Pair, pixels: int, value: Value, *, most: bool = False
-) -> Layer:
+def _reduced(raster: Raster, box: Box, scale: Pair, pixels: int, value: Value, join: Join) -> Layer:
     """The part of a raster below a box, in blocks of so many pixels that about `pixels` are left."""
     rows, columns = (
         _below(start, end, step, length)
@@ -162,7 +182,7 @@ def _reduced(
     factor = max(1, int(max(rows[1] - rows[0], columns[1] - columns[0]) / pixels))
     width = columns[1] - columns[0]
     parts = [
-        _blocks(value(raster.read(top, columns[0], height, width)), factor, most=most)
+        join(value(raster.read(top, columns[0], height, width)), factor)
         for top, height in _bands(rows, factor, width)
     ]
     start = (rows[0] * scale[0] - box.y, columns[0] * scale[1] - box.x)
@@ -182,30 +202,54 @@ def _bands(rows: tuple[int, int], factor: int, width: int) -> Iterator[tuple[int
         yield top, min(height, rows[1] - top)
 
 
-def _blocks(values: NDArray, factor: int, *, most: bool) -> NDArray:
-    """Means, or largest values, of square blocks; those at the end may be narrower."""
+def _means(values: NDArray, factor: int) -> NDArray:
+    """Means of square blocks; those at the end may be narrower."""
     if factor == 1:
         return values
-    starts = [np.arange(0, length, factor) for length in values.shape[:2]]
-    join = np.maximum if most else np.add
-    found = join.reduceat(join.reduceat(values, starts[0], axis=0), starts[1], axis=1)
-    if most:
-        return found
-    sizes = [np.diff([*begins, length]) for begins, length in zip(starts, values.shape[:2], strict=True)]
+    sums = _joined(values, factor, np.add)
+    sizes = [np.diff([*_starts(length, factor), length]) for length in values.shape[:2]]
     counts = np.multiply.outer(*sizes)
-    return found / counts.reshape(*counts.shape, *[1] * (values.ndim - 2))
+    return sums / counts.reshape(*counts.shape, *[1] * (values.ndim - 2))
+
+
+def _largest(values: NDArray, factor: int) -> NDArray:
+    """Largest values of square blocks."""
+    return values if factor == 1 else _joined(values, factor, np.maximum)
+
+
+def _middles(values: NDArray, factor: int) -> NDArray:
+    """The values in the middle of square blocks."""
+    rows, columns = (
+        np.minimum(_starts(length, factor) + factor // 2, length - 1) for length in values.shape[:2]
+    )
+    return values[rows[:, None], columns]
+
+
+def _joined(values: NDArray, factor: int, join: np.ufunc) -> NDArray:
+    starts = [_starts(length, factor) for length in values.shape[:2]]
+    return join.reduceat(join.reduceat(values, starts[0], axis=0), starts[1], axis=1)
+
+
+def _starts(length: int, factor: int) -> NDArray[np.int64]:
+    return np.arange(0, length, factor)
 
 
 def show(axes: Axes, view: View, layer: Layer, **style: Any) -> AxesImage:
     """Show a layer of a view in axes whose coordinates are slide pixels from the corner of the view."""
     frame_panel(axes)
-    drawn = axes.imshow(layer.values, extent=layer.extent, interpolation="antialiased", **style)
+    drawn = axes.imshow(layer.values, extent=layer.extent, **{"interpolation": "antialiased", **style})
     axes.set(xlim=(0, view.box.width), ylim=(view.box.height, 0))
     return drawn
 
 
 def outline(
-    axes: Axes, layer: Layer, *, level: float = HALF, casing: bool = True, smooth: float = 0.0, **style: Any
+    axes: Axes,
+    layer: Layer,
+    *,
+    level: float = HALF,
+    casing: float = CASING,
+    smooth: float = 0.0,
+    **style: Any,
 ) -> None:
     """Draw where a layer reaches a level; nothing where it does nowhere or everywhere.
 
@@ -213,7 +257,7 @@ def outline(
         axes: Axes of `show`.
         layer: (h, w).
         level: Value on the outline.
-        casing: Whether the line lies within white ones.
+        casing: Points of white on each side; 0: none.
         smooth: Standard deviation in pixels by which steps of a mask are rounded.
         style: Colours, widths and styles of lines, as `Axes.contour` takes them.
     """
@@ -223,8 +267,8 @@ def outline(
     y, x = layer.centres
     values = gaussian_filter(layer.values, smooth) if smooth else layer.values
     found = axes.contour(x, y, values, levels=[level], **style)
-    width = float(np.max(found.get_linewidths())) + 2 * CASING
     if casing:
+        width = float(np.max(found.get_linewidths())) + 2 * casing
         found.set(path_effects=[Stroke(linewidth=width, foreground="white"), Normal()])
 
 

@@ -129,8 +129,8 @@ def lay_out(steps: Sequence[Step]) -> list[Box]:
     boxes: list[Box] = []
     for index, step in enumerate(steps):
         level = max(round(np.log2(largest / step.size)), 0)
-        width = _width(step.channels)
-        copied = _width(steps[index + 1].copied) if index + 1 in copies else 0.0
+        width = box_width(step.channels)
+        copied = box_width(steps[index + 1].copied) if index + 1 in copies else 0.0
         has_risen = bool(boxes) and (not boxes[-1].is_left or step.kind == "up")
         is_smaller = bool(boxes) and level > boxes[-1].level
         box = Box(step, level, 0.0, width, copied, is_left=not has_risen, is_smaller=is_smaller)
@@ -157,7 +157,8 @@ def _place(boxes: Sequence[Box], box: Box) -> float:
     return before.x + before.width + ARROW
 
 
-def _width(channels: int) -> float:
+def box_width(channels: int) -> float:
+    """Width of the box of a feature map: it grows with the logarithm of the channels."""
     return WIDTH_BASE + WIDTH_STEP * float(np.log2(max(channels, 1)))
 
 
@@ -202,7 +203,7 @@ def _draw_scores(axes: Axes, box: Box, values: NDArray, tops: Sequence[float]) -
     """A map as high as the box, at the right of it."""
     side, top = box.x + box.width, tops[box.level]
     height, left = _height(box.level), side + SCORE_GAP
-    _arrow(axes, (side, top + height / 2), (left, top + height / 2), COLORS["output"])
+    arrow(axes, (side, top + height / 2), (left, top + height / 2), COLORS["output"])
     extent = (left, left + height, top + height, top)
     axes.imshow(values, cmap=HEAT, vmin=0, vmax=1, extent=extent, interpolation="nearest", zorder=2)
     axes.add_patch(Rectangle((left, top), height, height, fill=False, edgecolor=EDGE_COLOR, linewidth=0.6))
@@ -213,17 +214,17 @@ def _draw_arrow(axes: Axes, before: Box, after: Box, tops: Sequence[float]) -> N
     lower, side = tops[before.level] + _height(before.level), before.x + before.width
     if after.step.kind == "pool" or after.is_smaller:
         start = (min(max(after.middle, before.x), side) if after.is_smaller else before.middle, lower)
-        _arrow(axes, start, (after.middle, tops[after.level] - 0.2), color)
+        arrow(axes, start, (after.middle, tops[after.level] - 0.2), color)
     elif after.step.kind == "up" and after.middle > side:
         start = (side, tops[before.level] + _height(before.level) / 2)
         end = (after.middle, tops[after.level] + _height(after.level))
-        _arrow(axes, start, end, color, connectionstyle="angle,angleA=0,angleB=90")
+        arrow(axes, start, end, color, connectionstyle="angle,angleA=0,angleB=90")
     elif after.step.kind == "up":
         start = (before.middle, tops[before.level] - 0.2)
-        _arrow(axes, start, (after.middle, tops[after.level] + _height(after.level)), color)
+        arrow(axes, start, (after.middle, tops[after.level] + _height(after.level)), color)
     else:
         level = tops[after.level] + _height(after.level) / 2
-        _arrow(axes, (side, level), (after.x, level), color)
+        arrow(axes, (side, level), (after.x, level), color)
 
 
 def _draw_copy(axes: Axes, box: Box, boxes: Sequence[Box], tops: Sequence[float]) -> None:
@@ -231,15 +232,16 @@ def _draw_copy(axes: Axes, box: Box, boxes: Sequence[Box], tops: Sequence[float]
         return
     source = [other for other in boxes if other.is_left and other.level == box.level][-1]
     level = tops[box.level] + _height(box.level) / 2
-    _arrow(axes, (source.x + source.width, level), (box.x - box.copied, level), COLORS["copy"])
+    arrow(axes, (source.x + source.width, level), (box.x - box.copied, level), COLORS["copy"])
     style = {"ha": "center", "va": "bottom", "fontsize": TEXT, "color": GREY}
     middle = (source.x + source.width + box.x - box.copied) / 2
     axes.text(middle, level - 0.04, f"copy {boxes[boxes.index(box) + 1].step.copied}", **style)
 
 
-def _arrow(
+def arrow(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str, **options: Any
 ) -> None:
+    """Draw an arrow from one place to another; `options` are those of a `FancyArrowPatch`."""
     style = {"arrowstyle": "-|>", "mutation_scale": 5.5, "shrinkA": 0.8, "shrinkB": 0.8, "linewidth": 0.9}
     axes.add_patch(FancyArrowPatch(start, end, color=color, **style, **options))
 

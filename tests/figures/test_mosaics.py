@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Figures of whole images that are labelled in part: panels, reliability, what a class is taken for."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from microtome import figures
+from microtome.figures.parts import panels
+from microtome.figures.parts.slide_views import open_view, read_classes
+from microtome.io import images
+from tests.synthetic_mosaics import CLASSES, FOLDS, IGNORE, RUNS, write_mosaics
+
+
+@pytest.fixture(scope="module")
+def drawn(mosaics):
+    return figures.draw("mosaic_panels", mosaics)
+
+
+def whole(folder, what, name):
+    return images.read(folder / f"{what}/0/{name}.tif")
+
+
+def test_a_row_for_each_image_and_a_column_for_each_run(drawn, mosaics):
+    shown = [axes for axes in drawn.figure.axes if axes.images]
+    assert len(shown) == 6 * (2 + len(RUNS))
+    heads = [axes.get_title(loc="left") for axes in shown[: 2 + len(RUNS)]]
+    assert [head.split("$   ")[1] for head in heads] == ["image", "truth", *RUNS.values()]
+    clinics = [axes.get_ylabel().split("\n")[0] for axes in shown[:: 2 + len(RUNS)]]
+    assert clinics[:3] == ["Modena", "New York", "Rochester"], "images of different groups come first"
+    assert sorted(clinics) == sorted(mosaics.groups.values())
+
+
+def test_a_run_shows_an_image_by_the_fold_that_tests_it(drawn, mosaics):
+    by_sample = drawn.data.groupby("sample")["split"].unique()
+    assert {name: tuple(splits) for name, splits in by_sample.items()} == {
+        f"m{number}": (FOLDS[number % 2],) for number in range(6)
+    }
+    tested = figures.draw("mosaic_panels", mosaics, runs=["mednet3"], samples=["m1"])
+    record = next(one for one in mosaics.runs if (one.run, one.split) == ("mednet3", "fold-1"))
+    expected = panels.paint(whole(record.folder, "segmentations", "m1"), tuple(mosaics.palette.values()))
+    shown = [axes for axes in tested.figure.axes if axes.images][2]
+    np.testing.assert_array_equal(shown.images[0].get_array(), expected)
+
+
+def test_the_whole_image_is_segmented_and_the_unlabelled_marked(drawn, mosaics):
+    row = drawn.data.set_index(["sample", "run"]).loc[("m0", "fcn")]
+    truth = images.read(mosaics.sources["m0"].target)
+    record = next(one for one in mosaics.runs if (one.run, one.split) == ("fcn", "fold-0"))
+    found, labelled = whole(record.folder, "segmentations", "m0"), truth != IGNORE
+    assert row["labelled"] == pytest.approx(labelled.mean())
+    assert row["accuracy"] == pytest.approx((found == truth)[labelled].mean())
+    assert row["unlabelled_ring"] == pytest.approx((found[~labelled] == CLASSES.index("ring")).mean())
+    shown = [axes for axes in drawn.figure.axes if axes.images][: 2 + len(RUNS)]
+    assert [len(axes.collections) > 0 for axes in shown] == [False, False] + [True] * len(RUNS)
+    legend = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
+    assert legend == [*CLASSES, "unlabelled", "border of the unlabelled"]
+    assert "lines on the segmentations" in drawn.caption
+
+
+def test_scores_below_a_segmentation_are_those_evaluated(drawn, mosaics):
+    metrics = next(one for one in mosaics.runs if (one.run, one.split) == ("unet", "fold-0")).metrics
+    row = metrics[(metrics["sample"] == "m0") & (metrics["metric"] == "mean_dice")]
+    value = drawn.data.set_index(["sample", "run"]).loc[("m0", "unet"), "dice"]
+    assert value == pytest.approx(row["value"].iloc[0])
+    panel = [axes for axes in drawn.figure.axes if axes.images][1 + len(RUNS)]
+    assert panel.get_xlabel() == f"Dice {value:.2f}"
+
+
+def test_maps_of_another_size_and_missing_ones_are_refused(tmp_path):
+    inputs = write_mosaics(tmp_path, side=24, count=2)
+    path = inputs.runs[0].folder / "segmentations/0/m0.tif"
+    images.write(path, np.zeros((5, 5), np.uint8))
+    with pytest.raises(ValueError, match=r"sample 'm0': sizes differ, .'image': \(24, 24\)"):
+        figures.draw("mosaic_panels", inputs, runs=["mednet3"])
+    path.unlink()
+    with pytest.raises(
+        ValueError, match=r"no segmentation of sample 'm0' by run 'mednet3' \(split 'fold-0'\)"
+    ):
+        figures.draw("mosaic_panels", inputs, runs=["mednet3"], samples=["m0"])
+    with pytest.raises(ValueError, match="no image is in part 'train' of every run"):
+        figures.draw("mosaic_panels", inputs, part="train")
+
+
+@pytest.mark.parametrize("size", [(7, 9), (41, 30), (64, 64)])
+def test_reduced_classes_are_those_in_the_middle_of_blocks(tmp_path, size):
+    ids = np.random.default_rng(0).integers(0, 6, size).astype(np.uint8)
+    images.write(tmp_path / "a.tif", ids)
+    layer = read_classes(tmp_path / "a.tif", open_view([tmp_path], "a"), 8)
+    factor = round(layer.step[0])
+    assert factor == max(1, max(size) // 8)
+    middles = [np.minimum(np.arange(0, side, factor) + factor // 2, side - 1) for side in size]
+    np.testing.assert_array_equal(layer.values, ids[np.ix_(*middles)])
+
+
+def counted(inputs, run, bins):
+    """Bins of all labelled test pixels of a run, pixel after pixel."""
+    rows = []
+    for record in (one for one in inputs.runs if one.run == run):
+        for name in record.metrics.loc[record.metrics["part"] == "test", "sample"].unique():
+            truth = images.read(inputs.sources[name].target).ravel()
+            maps = images.read(record.folder / f"predictions/0/{name}.tif").astype(float).reshape(-1, 6)
+            maps = maps / 255 if maps.max() > 1 else maps
+            rows += [(maps[i], truth[i]) for i in np.flatnonzero(truth != IGNORE)]
+    shares, ids = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    top = shares.argmax(1)
+    columns = {name: (shares[:, k], ids == k) for k, name in enumerate(CLASSES)}
+    columns["all"] = (shares.max(1), top == ids)
+    edges = np.linspace(0, 1, bins + 1)
+    found = {}
+    for name, (values, right) in columns.items():
+        for low, high in itertools.pairwise(edges):
+            within = (values >= low) & ((values < high) | (high == 1))
+            if within.any():
+                found[name, round(low, 6)] = within.sum(), right[within].sum(), values[within].mean()
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_reliability_is_counted_over_labelled_pixels_of_all_folds(tmp_path, dtype):
+    inputs = write_mosaics(tmp_path, side=24, count=4, dtype=dtype)
+    data = figures.draw("reliability", inputs, runs=["deeplab"], bins=7).data
+    expected = counted(inputs, "deeplab", 7)
+    assert len(data) == len(expected)
+    for row in data.to_dict("records"):
+        pixels, right, mean = expected[row["class"], round(row["low"], 6)]
+        assert (row["pixels"], row["positives"]) == (pixels, right)
+        assert row["predicted"] == pytest.approx(mean, abs=1e-6)
+    of_best = data[data["class"] == "all"]
+    gaps = (of_best["observed"] - of_best["predicted"]).abs() * of_best["pixels"]
+    assert of_best["ece"].unique() == pytest.approx(gaps.sum() / of_best["pixels"].sum())
+
+
+def test_reliability_does_not_depend_on_how_much_is_read_at_once(mosaics, monkeypatch):
+    once = figures.draw("reliability", mosaics, runs=["fcn"]).data
+    monkeypatch.setattr("microtome.figures.kinds.reliability.READ", 700)
+    bands = figures.draw("reliability", mosaics, runs=["fcn"]).data
+    assert once["pixels"].tolist() == bands["pixels"].tolist()
+    np.testing.assert_allclose(once["predicted"], bands["predicted"], rtol=1e-9)
+
+
+def test_reliability_has_a_panel_for_each_run_and_one_legend(mosaics):
+    result = figures.draw("reliability", mosaics)
+    heads = [axes.get_title(loc="left") for axes in result.figure.axes]
+    assert [head.split("$   ")[1] for head in heads if head] == list(RUNS.values())
+    assert [text.get_text() for text in result.figure.legends[0].get_texts()] == [
+        *CLASSES,
+        "most probable class",
+    ]
+    assert "15 bins" in result.caption
+
+
+def test_reliability_says_what_is_missing(mosaics):
+    with pytest.raises(ValueError, match="run 'fcn' has no labelled image in part 'train'"):
+        figures.draw("reliability", mosaics, runs=["fcn"], part="train")
+    fewer = replace(mosaics, classes=CLASSES[:5])
+    with pytest.raises(ValueError, match="has 6 channels; expected one for each of"):
+        figures.draw("reliability", fewer, runs=["fcn"])
+
+
+def test_reliability_of_two_classes(study):
+    data = figures.draw("reliability", study, runs=["bce"]).data
+    by_class = {name: one.sort_values("low") for name, one in data.groupby("class")}
+    assert by_class["cell"]["pixels"].tolist() == by_class["membrane"]["pixels"].tolist()[::-1]
+    assert by_class["all"]["low"].min() >= 0.4
+
+
+def test_what_a_class_is_taken_for(mosaics):
+    result = figures.draw("confusion_matrix", mosaics, runs=["mednet3"], of="meshwork")
+    shares = result.data[result.data["truth"] == "meshwork"].set_index("prediction")["share"]
+    others = shares.drop("meshwork").sort_values(ascending=False)
+    assert others.index[0] == "ring"
+    listed = ", ".join(f"{name} {share:.2f}" for name, share in others.iloc[:2].items())
+    assert result.caption.endswith(f"MED-Net {shares['meshwork']:.2f} ({listed}).")
+    with pytest.raises(ValueError, match="unknown class 'mesh'"):
+        figures.draw("confusion_matrix", mosaics, of="mesh")
