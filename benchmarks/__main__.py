@@ -29,8 +29,9 @@ CASES = (
     "slide_memory",
     "slide_writer",
     "slide_statistics",
+    "mosaic_downsampling",
 )
-GROUPS = {"slides": "slide_"}
+GROUPS = {"slides": "slide_", "mosaics": "mosaic_"}
 """Name of several cases to what theirs begin with."""
 OUTPUT = Path("results/benchmarks.tsv")
 FIELDS = ("benchmark", "comparison", "metric", "ours", "peer", "ratio", "target", "met", "error", "repeats")

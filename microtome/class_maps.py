@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Targets: from label images to the maps that training and evaluation take."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 IGNORE = 255
+PART = 2**19
+"""Pixels of a label that are looked at together."""
 LISTED = 8
 """Unknown values that a message names."""
 
@@ -44,7 +46,7 @@ def semantic_target(
     known = {value: index for index, value in enumerate(classes.values())} | dict.fromkeys(ignore, IGNORE)
     if step > 1:
         label = _low_bits(label, step, set(classes.values()), set(ignore), name)
-    values, counts = np.unique(label, return_counts=True)
+    values, counts = value_counts(label)
     unknown = [(v, c) for v, c in zip(values.tolist(), counts.tolist(), strict=True) if v not in known]
     if unknown:
         found = ", ".join(
@@ -57,7 +59,29 @@ def semantic_target(
         )
         raise ValueError(msg)
     table = np.array([known[value] for value in values.tolist()], np.uint8)
-    return table[np.searchsorted(values, label)]
+    target = np.empty(label.shape, np.uint8)
+    for rows in _rows(label):
+        target[rows] = table[np.searchsorted(values, label[rows])]
+    return target
+
+
+def value_counts(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The values of a label (H, W), ascending, and how many pixels have each; in little memory.
+
+    Example:
+        >>> [found.tolist() for found in value_counts(np.array([[3, 0], [3, 3]], np.uint8))]
+        [[0, 3], [1, 3]]
+    """
+    parts = [np.unique(label[rows], return_counts=True) for rows in _rows(label)]
+    values, places = np.unique(np.concatenate([found for found, _ in parts]), return_inverse=True)
+    counts = np.concatenate([found for _, found in parts])
+    return values, np.bincount(places, counts, len(values)).astype(np.int64)
+
+
+def _rows(label: np.ndarray) -> Iterator[slice]:
+    """Parts of a label, some rows each; what is made of them takes eight times their memory."""
+    step = max(PART // label.shape[1], 1)
+    return (slice(start, start + step) for start in range(0, label.shape[0], step))
 
 
 def _low_bits(label: np.ndarray, step: int, classes: set[int], ignore: set[int], name: str) -> np.ndarray:
