@@ -30,6 +30,7 @@ rule import_images:
 rule rasterize_targets:
     input:
         files=raw_files("label"),
+        full=raw_files("full"),
         types=raw_files("types"),
         images=ancient(outlined_images),
     output:

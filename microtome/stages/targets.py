@@ -30,6 +30,8 @@ BAND = 1024
 """Rows of outlines that are drawn at once."""
 TWO = 2
 """Classes where every object is of one."""
+COUNTED = "pixels_"
+"""What the columns of labelled pixels begin with."""
 LEFT_OUT = "left_out.tsv"
 """Beside the targets: sample, reason and number of the outlines that are no labels."""
 
@@ -65,8 +67,14 @@ def rasterize_targets(
                 sized = {**row, "mpp": mpp and mpp * targets.get("downsample", 1)}
                 left_out[row["sample"]] = write(sized, root, partial, targets)
                 if row.get("full"):
-                    write({**sized, "label": row["full"]}, root, partial / views.FULL, targets)
+                    write(_complete(sized), root, partial / views.FULL, targets)
         write_left_out(left_out, partial / LEFT_OUT)
+
+
+def _complete(row: Row) -> Row:
+    """The row with the label that is complete in place of the other, whose pixels the sheet counts."""
+    kept = {name: cell for name, cell in row.items() if not name.startswith(COUNTED)}
+    return {**kept, "label": row["full"]}
 
 
 def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Mapping[str, int]:

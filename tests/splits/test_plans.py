@@ -94,6 +94,16 @@ def test_columns_of_the_sheet_that_say_nothing_of_a_file_change_no_image() -> No
     assert "scenario_2" not in data.rasterize_targets(before, name)
 
 
+def test_complete_labels_are_part_of_what_targets_are_made_of_and_of_nothing_else() -> None:
+    before, after = plan(), plan(listed=[row | {"full": f"{row['sample']}-full.png"} for row in rows()])
+    name = before.batches_in("clinics")[0]
+    assert data.import_images(before, name) == data.import_images(after, name)
+    assert data.rasterize_targets(before, name) != data.rasterize_targets(after, name)
+    assert [Path(path).name for path in after.files(name, "full")] == [
+        f"{sample}-full.png" for sample in after.batches[name]
+    ]
+
+
 def test_names_of_splits() -> None:
     assert split_names(Split(kind="folds", k=3), "patients") == ("patients-0", "patients-1", "patients-2")
     assert split_names(Split(kind="random"), "draw") == ("draw",)

@@ -9,7 +9,7 @@ from microtome.study.plan import StudyPlan
 from microtome.study.sample import FULL, PIXELS, as_rows
 from microtome.workflow.states import state_of
 
-NOT_READ = ("part", "unit", "group", FULL)
+NOT_READ = ("part", "unit", "group")
 """Columns that say nothing of what an image or its label holds."""
 
 
@@ -24,7 +24,7 @@ def import_images(plan: StudyPlan, batch: str) -> str:
     """State of `import_images`."""
     dtype = {"dtype": plan.study.data.dtype} if plan.study.data.dtype else {}
     counts = [PIXELS + name for name in plan.classes]
-    options = _read(plan, batch, "label", *counts) | dtype | _mpp_from(plan) | downsample(plan)
+    options = _read(plan, batch, "label", FULL, *counts) | dtype | _mpp_from(plan) | downsample(plan)
     return state_of("import_images", options)
 
 
