@@ -58,6 +58,8 @@ MELANOMA = {
 }
 """Kinds drawn from the study of cubes."""
 MOSAICS = {
+    "class_examples": {"size": 24},
+    "mosaic_labels": {"colors": {"nest": "#00ffff"}},
     "mosaic_panels": {"runs": ["mednet3", "fcn"], "count": 2},
     "reliability": {"runs": ["mednet3", "fcn"]},
 }
@@ -71,9 +73,10 @@ ELSEWHERE = {
     "cube_quality",
     *("false_positive", "section_heat_maps", "section_labels", "slide_annotations", "tissue_sections"),
     "decoder_levels",
+    "fragmentation",
 }
-"""Drawn from what calibration writes (tests/stages/test_cubes.py), from slides (test_slides.py), and from
-weights of networks with levels (test_levels.py).
+"""Drawn from what calibration writes (tests/stages/test_cubes.py), from slides (test_slides.py), from
+weights of networks with levels (test_levels.py), and from measures of regions (test_mosaic_data.py).
 """
 RASTERIZED = {"loss_curves", "sample_panel"}
 SHOW_NO_DATA = {
