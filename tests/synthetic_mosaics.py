@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, zoom
 from scipy.special import softmax
 
 from microtome.figures.inputs import FigureInputs, find_sources
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance.runs import load_runs
 from tests.synthetic_study import card, history, metrics, write_run
 
@@ -19,6 +19,8 @@ RUNS = {"mednet3": "MED-Net", "deeplab": "DeepLab", "segnet": "SegNet", "fcn": "
 FOLDS = ("fold-0", "fold-1")
 MPP = 2.0
 IGNORE = 255
+WITHOUT = 1
+"""Number of an image without complete labels."""
 
 
 def full_truth(number: int, shape: tuple[int, int]) -> np.ndarray:
@@ -81,6 +83,8 @@ def write_mosaics(folder: Path, *, side: int = 96, count: int = 6, dtype: str = 
     for number, name in enumerate(names):
         images.write(folder / f"images/0/{name}.tif", picture(full[name], number), mpp=MPP)
         images.write(folder / f"targets/0/{name}.tif", truth[name], mpp=MPP)
+        if number != WITHOUT:
+            images.write(folder / f"targets/0/{views.FULL}/{name}.tif", full[name], mpp=MPP)
     places = []
     for level, run in enumerate(RUNS):
         for fold, split in enumerate(FOLDS):
@@ -98,7 +102,7 @@ def write_mosaics(folder: Path, *, side: int = 96, count: int = 6, dtype: str = 
             own = card(run) | {"split": split, "study": "rcm"}
             places.append(write_run(place, own, pd.concat(rows), history()))
     records = load_runs(places, labels=RUNS)
-    pictures, targets = (sorted((folder / what / "0").iterdir()) for what in ("images", "targets"))
+    pictures, targets = (sorted((folder / what / "0").glob("*.tif")) for what in ("images", "targets"))
     groups = {name: CLINICS[number % len(CLINICS)] for number, name in enumerate(names)}
     sources = find_sources(records, pictures, targets)
     files = {"images": [folder / "images/0"], "targets": [folder / "targets/0"]}

@@ -20,6 +20,7 @@ TARGET_FOLDERS = {
     "instances": "instances",
     "shape_marker": "shape_markers",
     "centre_marker": "centre_markers",
+    "full": views.FULL,
 }
 """Folder beside a target, by what it holds of the same sample."""
 
@@ -38,6 +39,7 @@ class SampleSources:
         instances: True objects (ids), or None.
         shape_marker: Shape markers of the true objects, or None.
         centre_marker: Centre markers of the true objects, or None.
+        full: Complete labels (class ids) of an image whose target is labelled in part, or None.
         segmented: Objects found (ids), by run.
         normalized: Image after stain normalization, by the name of the normalization.
         stain_reports: What a stain normalization says of the image (JSON), by its name.
@@ -52,6 +54,7 @@ class SampleSources:
     instances: Path | None = None
     shape_marker: Path | None = None
     centre_marker: Path | None = None
+    full: Path | None = None
     segmented: Mapping[str, Path] = field(default_factory=dict)
     normalized: Mapping[str, Path] = field(default_factory=dict)
     stain_reports: Mapping[str, Path] = field(default_factory=dict)

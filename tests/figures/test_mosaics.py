@@ -60,6 +60,25 @@ def test_the_whole_image_is_segmented_and_the_unlabelled_marked(drawn, mosaics):
     assert "lines on the segmentations" in drawn.caption
 
 
+def test_what_is_not_labelled_is_compared_with_complete_labels_where_there_are_some(drawn, mosaics):
+    data = drawn.data.set_index(["sample", "run"])["unlabelled_accuracy"]
+    assert data["m1"].isna().all(), "an image without them"
+    truth, full = (images.read(path) for path in (mosaics.sources["m2"].target, mosaics.sources["m2"].full))
+    record = next(one for one in mosaics.runs if (one.run, one.split) == ("segnet", "fold-0"))
+    found = whole(record.folder, "segmentations", "m2")
+    assert data["m2", "segnet"] == pytest.approx((found == full)[truth == IGNORE].mean())
+    assert (
+        f"by labels that are complete: MED-Net {data.xs('mednet3', level='run').mean():.2f}" in drawn.caption
+    )
+
+
+def test_classes_are_read_by_bands(mosaics, monkeypatch):
+    path, view = mosaics.sources["m1"].target, open_view(mosaics.files["images"], "m1")
+    once = read_classes(path, view, 10)
+    monkeypatch.setattr("microtome.figures.parts.slide_views.READ", 100)
+    np.testing.assert_array_equal(read_classes(path, view, 10).values, once.values)
+
+
 def test_scores_below_a_segmentation_are_those_evaluated(drawn, mosaics):
     metrics = next(one for one in mosaics.runs if (one.run, one.split) == ("unet", "fold-0")).metrics
     row = metrics[(metrics["sample"] == "m0") & (metrics["metric"] == "mean_dice")]

@@ -35,6 +35,17 @@ def test_loss_curves_say_where_the_epoch_was_not_chosen_by_the_loss(study):
     assert "Validation loss of the epoch that was chosen (not by this loss): " in captions[1]
 
 
+def test_loss_curves_of_folds_are_lines_of_their_own(study):
+    first = study.select(["dice"])[0]
+    folds = [replace(first, split=split) for split in ("fold-0", "fold-1")]
+    result = figures.draw("loss_curves", replace(study, runs=folds))
+    lines = [line for line in result.figure.axes[0].lines if len(line.get_xdata()) == len(first.history)]
+    assert len(lines) == 2 * len(folds)
+    assert all((np.diff(line.get_xdata()) == 1).all() for line in lines)
+    assert result.data["split"].unique().tolist() == ["fold-0", "fold-1"]
+    assert "(fold-1): " in result.caption
+
+
 def test_loss_curves_leave_ensembles_out(study):
     assert "mcdnn" not in set(figures.draw("loss_curves", study).data["run"])
 

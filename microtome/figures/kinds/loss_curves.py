@@ -44,7 +44,7 @@ def draw(
         logarithmic: Whether the loss axes are logarithmic.
 
     Returns:
-        The figure. Its data: run, label, seed, epoch, train_loss, val_loss, is_best.
+        The figure. Its data: run, label, seed, split, epoch, train_loss, val_loss, is_best.
 
     Raises:
         ValueError: A run is missing or has no history.
@@ -82,11 +82,12 @@ def _curve(record: RunRecord) -> pd.DataFrame:
     curve.insert(0, "run", record.run)
     curve.insert(1, "label", record.label)
     curve.insert(2, "seed", record.seed)
+    curve.insert(3, "split", record.split)
     return curve
 
 
 def _panel(axes: Axes, curves: pd.DataFrame, logarithmic: bool) -> None:
-    for _, curve in curves.groupby("seed"):
+    for _, curve in curves.groupby(["split", "seed"], sort=False):
         axes.plot(curve["epoch"], curve["train_loss"], color=TRAIN)
         validated = curve.dropna(subset="val_loss")  # not every epoch need be validated
         axes.plot(validated["epoch"], validated["val_loss"], color=VALIDATION)
@@ -116,15 +117,19 @@ def _handles(marks: str) -> list[Line2D]:
 def _marks(data: pd.DataFrame) -> str:
     """What the ring marks: the least validation loss, or what was chosen otherwise (calls of sections)."""
     best = data[data["is_best"]]
-    least = data.groupby(["run", "seed"])["val_loss"].min()
-    lowest = all(row.val_loss == least[row.run, row.seed] for row in best.itertuples())
+    least = data.groupby(["run", "split", "seed"])["val_loss"].min()
+    lowest = all(row.val_loss == least[row.run, row.split, row.seed] for row in best.itertuples())
     return LOWEST if lowest else CHOSEN
 
 
 def _caption(data: pd.DataFrame) -> str:
     best = data[data["is_best"]]
     said = SAID[_marks(data)]
-    found = "; ".join(f"{row.label}: {row.val_loss:.4f} at epoch {row.epoch}" for row in best.itertuples())
+    several = len(data["split"].unique()) > 1
+    found = "; ".join(
+        f"{row.label}{f' ({row.split})' * several}: {row.val_loss:.4f} at epoch {row.epoch}"
+        for row in best.itertuples()
+    )
     return (
         f"Training and validation loss by epoch. Each model is drawn under its own loss, on its own scale; "
         f"heights of different panels do not compare. {said}: {found}."

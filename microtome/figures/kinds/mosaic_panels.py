@@ -48,6 +48,7 @@ class Row:
         truth: Class ids (h, w), `panels.IGNORE` where there is no label.
         found: Class ids (h, w) by run, of the records of the same key in `by`.
         by: The record whose segmentation is shown, by run.
+        full: Complete class ids (h, w), or None where the labels of the image are all that there is.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Row:
     truth: slides.Layer
     found: Mapping[str, slides.Layer]
     by: Mapping[str, RunRecord]
+    full: slides.Layer | None
 
 
 @styled
@@ -84,7 +86,8 @@ def draw(
     Returns:
         The figure. Its data, by image and run: sample, group, run, label, split, seed, labelled (share of
         the image's pixels), dice (mean over classes, as evaluated; NaN if it was not), accuracy (share of
-        labelled pixels that agree), and the share of each class in what is labelled and in what is not
+        labelled pixels that agree), unlabelled_accuracy (of the others, where an image has complete labels,
+        else NaN), and the share of each class in what is labelled and in what is not
         (``labelled_<class>``, ``unlabelled_<class>``). Shares are of the pixels that are shown.
 
     Raises:
@@ -141,10 +144,12 @@ def _read(inputs: FigureInputs, records: Mapping[str, Sequence[RunRecord]], name
     by = {run: tested(found, name, part=part) or found[0] for run, found in records.items()}
     paths = {run: _segmentation(record, name) for run, record in by.items()}
     target = needed(sources, "target", name)
-    _check_sizes(name, view, {"target": target, **paths})
+    complete = {"complete labels": sources.full} if sources.full else {}
+    _check_sizes(name, view, {"target": target, **complete, **paths})
     truth = slides.read_classes(target, view, PIXELS)
     found = {run: slides.read_classes(path, view, PIXELS) for run, path in paths.items()}
-    return Row(name, view, slides.read_picture(view, PIXELS), truth, found, by)
+    full = slides.read_classes(sources.full, view, PIXELS) if sources.full else None
+    return Row(name, view, slides.read_picture(view, PIXELS), truth, found, by, full)
 
 
 def _segmentation(record: RunRecord, name: str) -> Path:
@@ -229,7 +234,11 @@ def _numbers(inputs: FigureInputs, row: Row, run: str) -> dict[str, object]:
         "labelled": float(labelled.mean()),
         "dice": score_of(record, "mean_dice", row.name),
         "accuracy": _mean(found[labelled] == truth[labelled]),
+        "unlabelled_accuracy": float("nan"),
     }
+    if row.full is not None:
+        known = ~labelled & (row.full.values != panels.IGNORE)
+        told["unlabelled_accuracy"] = _mean(found[known] == row.full.values[known])
     for where, mask in (("labelled", labelled), ("unlabelled", ~labelled)):
         told |= {f"{where}_{one}": _mean(found[mask] == value) for value, one in enumerate(inputs.classes)}
     return told
@@ -245,23 +254,29 @@ def _caption(
     rows: Sequence[Row],
     data: pd.DataFrame,
 ) -> str:
-    means = data.groupby("run", sort=False)["accuracy"].mean()
-    scores = "; ".join(f"{found[0].label} {means[run]:.2f}" for run, found in records.items())
-    labelled = data.drop_duplicates("sample")["labelled"].mean()
-    named = ", ".join(row.name for row in rows)
-    below = (
-        " Below each segmentation: Dice of the image, mean over its classes."
-        if data["dice"].notna().any()
-        else ""
+    labelled, named = data.drop_duplicates("sample")["labelled"].mean(), ", ".join(row.name for row in rows)
+    said = [
+        "Whole images (a), their labels (b), and the segmentation of the whole image by each run.",
+        f"Samples: {named}.",
+    ]
+    if labelled < 1:
+        said.append(
+            f"{100 * labelled:.0f} % of the pixels are labelled; lines on the segmentations are the border "
+            "of the others, which count neither in training nor in scores."
+        )
+    if data["dice"].notna().any():
+        said.append("Below each segmentation: Dice of the image, mean over its classes.")
+    said.append(
+        f"Share of labelled pixels that agree, mean of these images: {_means(records, data, 'accuracy')}."
     )
-    unlabelled = (
-        f" {labelled:.0%} of the pixels are labelled; lines on the segmentations are the border of the "
-        "others, which count neither in training nor in scores."
-        if labelled < 1
-        else ""
-    ).replace("%", " %")
-    return (
-        f"Whole images (a), their labels (b), and the segmentation of the whole image by each run. "
-        f"Samples: {named}.{unlabelled}{below} Share of labelled pixels that agree, mean of these images: "
-        f"{scores}.{classes.tones_sentence(inputs)} {data_sentence(inputs.data_kind)}"
-    )
+    if data["unlabelled_accuracy"].notna().any():
+        means = _means(records, data, "unlabelled_accuracy")
+        said.append(f"Of the pixels that are not labelled, by labels that are complete: {means}.")
+    said += [classes.tones_sentence(inputs).strip(), data_sentence(inputs.data_kind)]
+    return " ".join(filter(None, said))
+
+
+def _means(records: Mapping[str, Sequence[RunRecord]], data: pd.DataFrame, column: str) -> str:
+    """The mean of a column over the images, for each run."""
+    means = data.groupby("run", sort=False)[column].mean()
+    return "; ".join(f"{found[0].label} {means[run]:.2f}" for run, found in records.items())
