@@ -14,4 +14,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         size=options["size"],
         stride=options["stride"],
         regions=options.get("regions", ()),
+        labelled=options["labelled"],
     )

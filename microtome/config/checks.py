@@ -11,8 +11,8 @@ from typing import Any
 from microtome.config import modalities, project
 from microtome.config.checks_products import check_products
 from microtome.config.checks_splits import check_splits, unused
+from microtome.config.checks_training import check_training
 from microtome.config.evaluated import EVERY_CLASS
-from microtome.config.losses import activation_of
 from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
@@ -223,43 +223,12 @@ def _check_method(study: Study, name: str, run: Run, places: Places) -> Iterator
     if isinstance(weights, tuple) and len(weights) != len(study.data.classes):
         expected = f"{len(study.data.classes)}, one for each of data.classes"
         yield Fault(places.inside((*here, "loss", "class_weight"), 2), f"{len(weights)} weights", expected)
-    yield from _check_levels(name, run, places)
-    yield from _check_select(study, name, run, places)
+    yield from check_training(study, name, run, places)
     channels, said = modalities.channels(study, run) or (study.data.channels, "data.channels")
     if network.in_channels != channels and not _all_channels(study):
         option = "bands" if "bands" in type(network).model_fields else "in_channels"
         expected = f"{said} = {channels}"
         yield Fault(places.inside((*here, "network", option), 2), str(network.in_channels), expected)
-
-
-def _check_levels(name: str, run: Run, places: Places) -> Iterator[Fault]:
-    """Only outputs that a network has can be trained, and a sum of them is trained by itself."""
-    chosen, network, here = run.supervision, run.network, ("runs", name, "supervision")
-    if chosen.levels == "final":
-        if chosen.weights:
-            expected = "none, or supervision.levels 'all'"
-            yield Fault(places.inside((*here, "weights"), 2), f"{len(chosen.weights)} weights", expected)
-        return
-    if network.levels == 1 or network.merges_levels:
-        has = "merges its levels into the result" if network.merges_levels else "has no other output"
-        expected = f"'final', as the network '{network.name}' {has}"
-        yield Fault(places.inside((*here, "levels"), 2), "'all'", expected)
-    elif chosen.weights and (len(chosen.weights) != network.levels or not any(chosen.weights)):
-        expected = f"{network.levels}, one for each level, coarse to fine, and not all 0; or none"
-        found = f"the weights {', '.join(f'{weight:g}' for weight in chosen.weights)}"
-        yield Fault(places.inside((*here, "weights"), 2), found, expected)
-
-
-def _check_select(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
-    """The class that epochs are chosen by has to be one that the network tells apart."""
-    select = run.training.select
-    if select is None or select.of is None:
-        return
-    classes = list(study.data.classes)
-    told = classes if activation_of(run.loss) == "softmax" else classes[:TWO]
-    if select.of not in told:
-        where = places.inside(("runs", name, "training", "select", "class"), 3)
-        yield Fault(where, f"'{select.of}'", nearest(select.of, told))
 
 
 def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:

@@ -6,12 +6,13 @@ from typing import Literal
 from pydantic import NonNegativeInt
 
 from microtome.config import modalities
+from microtome.config.augment import Augment
 from microtome.config.entries import union
 from microtome.config.losses import activation_of
 from microtome.config.prediction import Calibration, Predict, Segment, Threshold
-from microtome.config.sampling import Augment, Input, PatchSampler, Sampler, Window
+from microtome.config.sampling import Input, PatchSampler, Sampler, Window
 from microtome.config.section import Section, option
-from microtome.config.training import Supervision, Training
+from microtome.config.training import Learn, Supervision, Training
 
 Loss = union("microtome.config.losses", "name", needs=("TARGET",))
 Network = union("microtome.config.networks", "name", needs=("WINDOWS",))
@@ -43,6 +44,7 @@ class _Run(Section):
     sampler: Sampler = option(PatchSampler(), "what an epoch consists of")
     window: Window = option(Window(), "what a sliding-window network sees")
     augment: Augment = option(Augment(), "random changes of the training images")
+    learn: Learn = option(Learn(), "which labels of the training images are learnt")
     training: Training = option(Training(), "optimizer, schedule, stopping")
     supervision: Supervision = option(Supervision(), "which outputs of the network are trained")
     predict: Predict = option(Predict(), "how whole images are predicted")

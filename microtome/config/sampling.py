@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What a network sees: input scaling, sampling, sliding windows, augmentation."""
+"""What a network sees: input scaling, sampling, sliding windows."""
 
-import math
 from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    field_validator,
     model_validator,
 )
 
@@ -107,69 +104,6 @@ class Lists(Section):
 Sampler = Annotated[
     PatchSampler | BalancedWindows | Lists, Field(discriminator="kind"), assume("kind", "patches")
 ]
-
-
-class Augment(Section):
-    """Augmentation of a batch; everything off by default. Geometry is shared by image and target."""
-
-    horizontal_flip: Probability = option(0.0, "probability of left-right reflection")
-    vertical_flip: Probability = option(0.0, "probability of up-down reflection")
-    rotate90: Probability = option(0.0, "probability of a random quarter turn")
-    rotation: NonNegativeFloat = option(0.0, "degrees, uniform in plus or minus")
-    scale: tuple[PositiveFloat, PositiveFloat] = option((1.0, 1.0), "smallest and largest magnification")
-    translate: NonNegativeFloat = option(0.0, "fraction of the size, per axis")
-    shear: Annotated[float, Field(ge=0, le=math.pi / 2)] = option(
-        0.0, "largest shear angle, radians, per axis"
-    )
-    elastic_alpha: NonNegativeFloat = option(
-        0.0,
-        "displacement before smoothing, uniform in plus or minus, pixels (Simard et al. 2003, "
-        "doi:10.1109/ICDAR.2003.1227801)",
-    )
-    elastic_sigma: PositiveFloat = option(8.0, "standard deviation of the Gaussian that smooths it, pixels")
-    elastic_probability: Probability = option(1.0, "share of the images that are deformed")
-    brightness: NonNegativeFloat = option(0.0, "factor 1 ± this")
-    contrast: NonNegativeFloat = option(0.0, "factor 1 ± this on the deviation from the image's mean")
-    gamma: NonNegativeFloat = option(0.0, "exponent exp(± this)")
-    gaussian_noise: NonNegativeFloat = option(0.0, "standard deviation, images in 0..1")
-    blur_sigma: NonNegativeFloat = option(0.0, "largest standard deviation of a Gaussian blur, pixels")
-    speckle: NonNegativeFloat = option(0.0, "largest standard deviation of multiplicative noise")
-    intensity_shift: NonNegativeFloat = option(0.0, "added constant, images in 0..1")
-    stain: NonNegativeFloat = option(
-        0.0,
-        "H&E: factor 1 ± this and shift ± this/10 of each stain's density (Tellez et al. 2018, "
-        "doi:10.1109/TMI.2018.2820199)",
-    )
-    border: Literal["reflect", "zero"] = option(
-        "reflect", "beyond the border pixels are mirrored, or 0, in targets the first class"
-    )
-    target_rounding: Literal["nearest", "floor", "round"] = option(
-        "nearest",
-        "targets of 0 and 1 under interpolation: nearest pixel; floor: 1 only where wholly "
-        "inside (published with USE-Net); round: 1 from one half",
-    )
-
-    @field_validator("scale")
-    @classmethod
-    def _in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
-        """The smallest magnification first."""
-        low, high = value
-        if low > high:
-            msg = f"found {low:g} to {high:g}, expected the smallest magnification before the largest"
-            raise ValueError(msg)
-        return value
-
-    @property
-    def warps(self) -> bool:
-        """Whether pixels are interpolated."""
-        strengths = (self.rotation, self.translate, self.shear, self.elastic_alpha)
-        return any(strengths) or self.scale != (1, 1)
-
-    @property
-    def changes_intensity(self) -> bool:
-        """Whether pixel values change other than by geometry."""
-        strengths = (self.brightness, self.contrast, self.gamma, self.intensity_shift)
-        return any((*strengths, self.blur_sigma, self.speckle, self.gaussian_noise, self.stain))
 
 
 class Window(Section):

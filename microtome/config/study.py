@@ -151,6 +151,7 @@ class Patches(Section):
 
     size: PositiveInt = option(512, "side of a window, pixels")
     stride: PositiveInt = option(512, "pixels from one window to the next, at most `size`")
+    labelled: Probability = option(0.0, "least share of a window's pixels that have a label")
 
 
 FAMILIES = "microtome.metrics.families"

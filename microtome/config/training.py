@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Training: optimizer, schedule, stopping, precision."""
+"""Training: labels that are learnt, optimizer, schedule, stopping, precision."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from microtome.config.section import OfClass, Section, option, with_class
 
@@ -32,9 +32,12 @@ class Schedule(Section):
 
 
 class _Select(OfClass):
-    """The best epochs by a metric of a class, counted over all pixels that validate."""
+    """The best epochs by a metric of a class, counted over all pixels that validate, or the last ones."""
 
-    metric: Literal["iou", "dice"] = option("iou", "what is counted, of the class against the others, at 0.5")
+    metric: Literal["iou", "dice", "last"] = option(
+        "iou",
+        "what is counted, of the class against the others, at 0.5; last: nothing, later epochs are better",
+    )
     keep: PositiveInt | None = option(
         None,
         "so many of the best epochs are kept, for a later rule to choose; null: the best one is the model",
@@ -58,6 +61,31 @@ class Supervision(Section):
         "all: the label of a pixel of a coarser level. nearest: of the pixel in its centre; majority: the "
         "most frequent of its labelled pixels, of several the class that comes last",
     )
+
+
+class Learn(Section):
+    """Which labels of the training images are learnt; validation and evaluation always take all labels."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = option(
+        1.0,
+        "share of the labelled pixels of each training image, in whole squares drawn at random; with one "
+        "seed the squares of a smaller share are among those of a larger one",
+    )
+    of: Literal["labelled", "pixels"] = option(
+        "labelled", "what `share` is a share of: the labelled pixels of the image, or all its pixels"
+    )
+    block: PositiveInt = option(64, "side of a square, pixels")
+    fill: str | None = option(
+        None,
+        "class of data.classes as which pixels are learnt that have no label, or whose label is left out; "
+        "null: they are not learnt",
+    )
+    seed: NonNegativeInt = option(0, "fixes the draw")
+
+    @property
+    def is_all(self) -> bool:
+        """Whether labels are learnt as they are."""
+        return self.share == 1 and self.fill is None
 
 
 class Training(Section):

@@ -245,12 +245,14 @@ def extract_patches(
     size: int,
     stride: int,
     regions: Sequence[str] = (),
+    labelled: float = 0.0,
 ) -> None:
     """Index the windows of every target in a folder as Parquet: `size` pixels a side, `stride` pixels apart.
 
-    `classes` and `regions` are their names in order.
+    `classes` and `regions` are their names in order; windows of which less than the share `labelled` has a
+    label are left out.
     """
-    options = {"size": size, "stride": stride, "regions": regions}
+    options = {"size": size, "stride": stride, "regions": regions, "labelled": labelled}
     frames = [
         index_patches(sample, images.read(file), classes, **options, bits=_bits_of(file))
         for sample, file in views.samples(targets).items()

@@ -70,7 +70,7 @@ def card_of(result: Fit, trainer: Trainer, options: Options, weights: str) -> di
             **networks.told(options["network"], result.weights),
         },
         "loss": options["loss"],
-        "training": {key: options[key] for key in (*LEARNT, "supervision") if key in options},
+        "training": {key: options[key] for key in (*LEARNT, "supervision", "learn") if key in options},
         "samples": {part: len(names) for part, names in options["parts"].items()},
         "epochs_run": len(result.history),
         "best_epoch": result.best_epoch,

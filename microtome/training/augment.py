@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Augmentation of a batch: one geometry for images and targets, then the intensities of the images.
+"""Augmentation of a batch: one geometry for images and targets, and the intensities of the images.
 
 Everything is off by default. All randomness comes from a generator of its own, drawn on the CPU, so that a
 seed gives the same batch on every device and the global random state is left alone.
@@ -7,44 +7,45 @@ seed gives the same batch on every device and the global random state is left al
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from microtome.config.sampling import Augment
+from microtome.class_maps import IGNORE
+from microtome.config.augment import GEOMETRY, Augment
+from microtome.training.geometry import MOVES, QUARTERS, affine, quarter_turns, unmoved
+from microtome.training.intensity import CHANGES, blur, change_intensity, clipped, range_of, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH_DIMENSIONS = 4
-QUARTERS = 4
-BLUR_REACH = 3.0  # kernel half width in standard deviations
-SMALLEST_BLUR = 1e-3
 HALF, FULL = 0.5, 1 - 0.5 / 255  # FULL: what 8 bits round to 1
 TOLERANCE = 1e-4
-HED = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))  # Ruifrok and Johnston 2001
-STAIN_SHIFT = 0.1
-DARKEST = 1 / 255
 
 
-def augment(images: Tensor, targets: Tensor, settings: Augment, *, seed: int) -> tuple[Tensor, Tensor]:
+def augment(
+    images: Tensor, targets: Tensor, settings: Augment, *, seed: int, margin: int = 0
+) -> tuple[Tensor, Tensor]:
     """Augment a batch.
 
     Flips and quarter turns are exact. Other geometry resamples once, images bilinearly with reflection at
     the border, targets by the nearest pixel, so that labels stay labels. Intensities end within 0..1, or
-    within the range the batch had if that was wider.
+    within the range the batch had if that was wider, unless `intensity_clip` says otherwise. With `order`
+    the steps are taken as listed, else geometry comes first.
 
     Args:
         images: ``(N, C, H, W)`` floating point, nominally 0..1.
         targets: ``(N, T, H, W)``, any type.
         settings: What may happen.
         seed: Fixes every draw.
+        margin: Pixels at each side that geometry may look at (see `Augment.reach`), and that are cut off.
 
     Returns:
-        Images and targets of the same shapes and types; the same tensors if everything is off.
+        Images and targets of the same types, smaller by the margin; the same tensors if everything is off
+        and there is none.
 
     Raises:
         ValueError: If the shapes do not fit, images are no floats, or quarter turns meet oblong images.
@@ -54,17 +55,31 @@ def augment(images: Tensor, targets: Tensor, settings: Augment, *, seed: int) ->
         >>> augment(image, image, Augment(horizontal_flip=1.0), seed=0)[1].tolist()
         [[[[1.0, 0.0], [3.0, 2.0]]]]
     """
-    _check_batch(images, targets, settings)
+    _check_batch(images, targets, settings, margin)
     generator = Generator().manual_seed(seed)
+    if settings.order:
+        return _in_order(images, targets, settings, generator, margin)
     images, targets = _flip(images, targets, settings, generator)
     if settings.warps:
-        images, targets = _warp(images, targets, settings, generator)
+        images, targets = _warp(images, targets, settings, generator, margin)
+    else:
+        images, targets = without(images, margin), without(targets, margin)
     if settings.changes_intensity:
-        images = _change_intensity(images, settings, generator)
+        images = change_intensity(images, settings, generator)
     return images, targets
 
 
-def _check_batch(images: Tensor, targets: Tensor, settings: Augment) -> None:
+def without(batch: Tensor, margin: int) -> Tensor:
+    """The middle of windows: a view; the tensor itself without a margin.
+
+    Example:
+        >>> without(torch.zeros(1, 1, 6, 8), 2).shape
+        torch.Size([1, 1, 2, 4])
+    """
+    return batch[..., margin:-margin, margin:-margin] if margin else batch
+
+
+def _check_batch(images: Tensor, targets: Tensor, settings: Augment, margin: int) -> None:
     fits = images.dim() == targets.dim() == BATCH_DIMENSIONS and images.shape[0] == targets.shape[0]
     if not fits or images.shape[2:] != targets.shape[2:] or min(images.shape) < 1:
         found = f"images {tuple(images.shape)}, targets {tuple(targets.shape)}"
@@ -76,10 +91,11 @@ def _check_batch(images: Tensor, targets: Tensor, settings: Augment) -> None:
     if settings.rotate90 and images.shape[2] != images.shape[3]:
         msg = f"rotate90 needs square images, found {tuple(images.shape[2:])}; crop them or set it to 0."
         raise ValueError(msg)
-
-
-def _uniform(generator: Generator, shape: tuple[int, ...], low: float, high: float) -> Tensor:
-    return torch.rand(shape, generator=generator) * (high - low) + low
+    if not 0 <= 2 * margin < min(images.shape[2:]):
+        msg = (
+            f"found a margin of {margin} of images {tuple(images.shape[2:])}, expected less than half of them"
+        )
+        raise ValueError(msg)
 
 
 def _flip(images: Tensor, targets: Tensor, settings: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -87,11 +103,10 @@ def _flip(images: Tensor, targets: Tensor, settings: Augment, generator: Generat
     count = len(images)
     for chance, axis in ((settings.horizontal_flip, 3), (settings.vertical_flip, 2)):
         if chance:
-            chosen = _uniform(generator, (count,), 0, 1) < chance
+            chosen = uniform(generator, (count,), 0, 1) < chance
             images, targets = (_change(batch, chosen, Tensor.flip, axis) for batch in (images, targets))
     if settings.rotate90:
-        turned = _uniform(generator, (count,), 0, 1) < settings.rotate90
-        turns = torch.randint(1, QUARTERS, (count,), generator=generator) * turned
+        turns = quarter_turns(count, settings, generator)
         for quarter in range(1, QUARTERS):
             turn = (turns == quarter, torch.rot90, quarter, (2, 3))
             images, targets = (_change(batch, *turn) for batch in (images, targets))
@@ -104,18 +119,45 @@ def _change(batch: Tensor, chosen: Tensor, change: Callable[..., Tensor], *argum
     return batch.index_copy(0, index, change(batch[index], *arguments)) if len(index) else batch
 
 
-def _warp(images: Tensor, targets: Tensor, settings: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
+def _warp(
+    images: Tensor, targets: Tensor, settings: Augment, generator: Generator, margin: int
+) -> tuple[Tensor, Tensor]:
     """Resample images and targets at the same positions."""
-    size = images.shape[2:]
-    positions = _affine(len(images), size, settings, generator)
+    size = without(images, margin).shape[2:]
+    positions = affine(len(images), size, settings, generator)
     if settings.elastic_alpha:
         positions = positions + _elastic(len(images), size, settings, generator)
+    return _resample(images, targets, positions + margin, settings)
+
+
+def _resample(images: Tensor, targets: Tensor, positions: Tensor, settings: Augment) -> tuple[Tensor, Tensor]:
+    """Images and targets at positions (N, h, w, 2), rows and columns of theirs."""
     positions = positions.to(images.device)
     images = _bilinear(images, positions, settings.border)
     if settings.target_rounding == "nearest":
         return images, _nearest(targets, positions, settings)
     soft = _bilinear(targets.to(images.dtype), positions, settings.border)
     return images, round_targets(soft, settings.target_rounding).to(targets.dtype)
+
+
+def _in_order(
+    images: Tensor, targets: Tensor, settings: Augment, generator: Generator, margin: int
+) -> tuple[Tensor, Tensor]:
+    """Take the steps as listed; geometry is gathered into one map, which its last step applies."""
+    bounds, size = range_of(images), without(images, margin).shape[2:]
+    steps = [name for name in settings.order if settings.takes(name)]
+    last = max((number for number, name in enumerate(steps) if name in GEOMETRY), default=-1)
+    placed = unmoved(len(images))
+    if last < 0:
+        images, targets = without(images, margin), without(targets, margin)
+    for number, name in enumerate(steps):
+        if name not in GEOMETRY:
+            images = clipped(CHANGES[name](images, settings, generator, bounds), settings, bounds)
+            continue
+        placed = placed.then(MOVES[name](len(images), size, settings, generator))
+        if number == last:
+            images, targets = _resample(images, targets, placed.sources(size) + margin, settings)
+    return images, targets
 
 
 def round_targets(soft: Tensor, rounding: str) -> Tensor:
@@ -140,28 +182,11 @@ def round_targets(soft: Tensor, rounding: str) -> Tensor:
     return (soft >= (FULL if rounding == "floor" else HALF)).long()
 
 
-def _affine(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Tensor:
-    """Return source positions ``(N, H, W, 2)`` as (row, column) under rotation, scale, shear, translation."""
-    angle = torch.deg2rad(_uniform(generator, (count,), -settings.rotation, settings.rotation))
-    scale = _uniform(generator, (count,), *settings.scale)
-    shear = torch.tan(_uniform(generator, (2, count), -settings.shear, settings.shear))
-    shift = _uniform(generator, (count, 2), -settings.translate, settings.translate) * torch.tensor(size)
-    one = torch.ones(count)
-    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
-    along_x = torch.stack([one, 0 * one, shear[0], one], 1).view(-1, 2, 2)
-    along_y = torch.stack([one, shear[1], 0 * one, one], 1).view(-1, 2, 2)
-    inverse = torch.linalg.inv(rotation @ along_x @ along_y * scale.view(-1, 1, 1))
-    centre = (torch.tensor(size, dtype=torch.float32) - 1) / 2
-    rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
-    grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), 2) - centre
-    return torch.einsum("nij,hwnj->nhwi", inverse, grid[:, :, None] - shift) + centre
-
-
 def _elastic(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Tensor:
     """Return smooth random displacements ``(N, H, W, 2)``, zero where the deformation was not drawn."""
-    noise = _uniform(generator, (count, 2, *size), -settings.elastic_alpha, settings.elastic_alpha)
-    drawn = _uniform(generator, (count,), 0, 1) < settings.elastic_probability
-    smooth = _blur(noise, torch.full((count,), settings.elastic_sigma))
+    noise = uniform(generator, (count, 2, *size), -settings.elastic_alpha, settings.elastic_alpha)
+    drawn = uniform(generator, (count,), 0, 1) < settings.elastic_probability
+    smooth = blur(noise, torch.full((count,), settings.elastic_sigma))
     return (smooth * drawn.view(-1, 1, 1, 1)).permute(0, 2, 3, 1)
 
 
@@ -187,74 +212,8 @@ def _nearest(targets: Tensor, positions: Tensor, settings: Augment) -> Tensor:
     whole = positions.round().long()
     rows, columns = _reflect(whole[..., 0], height), _reflect(whole[..., 1], width)
     index = (rows * width + columns).flatten(1)[:, None].expand(-1, targets.shape[1], -1)
-    picked = targets.flatten(2).gather(2, index).view(targets.shape)
-    if settings.border == "reflect":
+    picked = targets.flatten(2).gather(2, index).view(*targets.shape[:2], *positions.shape[1:3])
+    if settings.border == "reflect" and settings.target_fill == "border":
         return picked
     outside = (rows != whole[..., 0]) | (columns != whole[..., 1])
-    return picked.masked_fill(outside[:, None], 0)
-
-
-def _change_intensity(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
-    """Change blur, tone and noise, in the order of image formation."""
-    low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
-    shape = (len(images), 1, 1, 1)
-
-    def factor(strength: float) -> Tensor:
-        return _uniform(generator, shape, -strength, strength).to(images)
-
-    if settings.blur_sigma:
-        sigma = _uniform(generator, (len(images),), 0, settings.blur_sigma).clamp(min=SMALLEST_BLUR)
-        images = _blur(images, sigma.to(images))
-    if settings.stain:
-        images = _change_stain(images, settings.stain, generator)
-    if settings.contrast:
-        mean = images.mean((1, 2, 3), keepdim=True)
-        images = (images - mean) * (1 + factor(settings.contrast)) + mean
-    if settings.brightness:
-        images = images * (1 + factor(settings.brightness))
-    if settings.intensity_shift:
-        images = images + factor(settings.intensity_shift)
-    if settings.gamma:
-        span = high - low
-        images = ((images - low).clamp(min=0) / span) ** factor(settings.gamma).exp() * span + low
-    for strength, multiplied in ((settings.speckle, True), (settings.gaussian_noise, False)):
-        if strength:
-            amount = _uniform(generator, shape, 0, strength).to(images)
-            noise = torch.randn(images.shape, generator=generator).to(images) * amount
-            images = images * (1 + noise) if multiplied else images + noise
-    return images.clamp(low, high)
-
-
-def _change_stain(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Scale and shift the densities of haematoxylin, eosin and the rest, image by image."""
-    if images.shape[1] != len(HED):
-        msg = f"augment.stain needs RGB images, found {images.shape[1]} channels; set it to 0."
-        raise ValueError(msg)
-    vectors = torch.tensor(HED, dtype=images.dtype)
-    vectors = vectors / vectors.norm(dim=1, keepdim=True)
-    shape = (len(images), len(HED))
-    factor = 1 + _uniform(generator, shape, -strength, strength)
-    shift = _uniform(generator, shape, -strength, strength) * STAIN_SHIFT
-    mixing = torch.einsum("ij,nj,jk->nik", torch.linalg.inv(vectors), factor, vectors).to(images)
-    density = torch.einsum("nchw,nck->nkhw", -images.clamp(min=DARKEST).log(), mixing)
-    return (-(density + (shift @ vectors)[:, :, None, None].to(images))).exp()
-
-
-def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image with its own standard deviation, mirrored at the outermost pixels.
-
-    Neither torch nor SciPy has a Gaussian of one width an image; the taps are summed by axis.
-    """
-    longest = math.ceil(BLUR_REACH * float(sigma.max()))
-    for axis, order in ((3, (1, 0)), (2, (0, 1))):
-        length = images.shape[axis]
-        reach = min(longest, length - 1)
-        steps = torch.arange(-reach, reach + 1, dtype=sigma.dtype, device=sigma.device)
-        taps = (-(steps**2) / (2 * sigma[:, None] ** 2)).exp()
-        taps = (taps / taps.sum(1, keepdim=True)).to(images)
-        sides = [reach * side for side in order for _ in range(2)]
-        padded = functional.pad(images, sides, mode="reflect")
-        images = torch.zeros_like(images)
-        for tap in range(taps.shape[1]):
-            images.addcmul_(padded.narrow(axis, tap, length), taps[:, tap].view(-1, 1, 1, 1))
-    return images
+    return picked.masked_fill(outside[:, None], IGNORE if settings.target_fill == "ignore" else 0)

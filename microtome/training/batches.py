@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Batches of windows from images, in an order that depends on the seed and the epoch alone."""
 
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,16 +13,14 @@ import torch
 from torch import Tensor
 
 from microtome.class_maps import IGNORE
-from microtome.config.training import HELD_IMAGE
-from microtome.io.raster import ArraySource, Raster, read_mirrored
+from microtome.io.raster import ArraySource, Raster
 from microtome.training.balanced_windows import LabelledPixels
+from microtome.training.labelled import ALONE, Labelled, Surroundings, Window
 from microtome.training.window_lists import WindowLists
 
 AHEAD = 2
 """Batches made ahead."""
 Item = TypeVar("Item")
-Window = tuple[str, int, int, int]
-"""Sample, y, x of the upper left corner, and side of a window, pixels."""
 END = object()
 HOLDOUT, COPY = 1, 2
 """Keys that keep the draws of the held-out share and of fixed copies apart from those of epochs."""
@@ -40,12 +37,14 @@ class Batch:
         samples: Names of the samples the windows come from.
         draws: Where the windows are fixed copies: the seed of each one's augmentation, None for a window as
             it is; empty where every epoch augments anew.
+        margin: Pixels at each side that belong to the surroundings of a window, not to itself.
     """
 
     images: Tensor
     labels: Tensor
     samples: tuple[str, ...]
     draws: tuple[int | None, ...] = ()
+    margin: int = 0
 
 
 class BatchSource(Protocol):
@@ -58,53 +57,6 @@ class BatchSource(Protocol):
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch, the same at every call with the same number."""
         ...
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """An image and its label map of the same size."""
-
-    image: Raster
-    label: Raster
-
-    def window(self, y: int, x: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read a window of both; what lies outside the image is mirrored."""
-        image = read_mirrored(self.image, y, x, height, width)
-        return image, read_mirrored(self.label, y, x, height, width)
-
-
-@dataclass
-class Memory:
-    """Room for images, so that drawing windows does not decode tiles every time.
-
-    Attributes:
-        left: Bytes that may still be taken.
-        held: Bytes that are taken.
-        by_window: Images that are read by window, as they are too large or came when no room was left.
-    """
-
-    left: float = math.inf
-    held: int = 0
-    by_window: int = 0
-
-    def hold(self, source: Raster) -> Raster:
-        """Read a source into memory if there is room for it; otherwise it comes back as it is.
-
-        Example:
-            >>> from microtome.io.raster import StackedSource
-            >>> memory = Memory(left=20)
-            >>> one = StackedSource((ArraySource(np.zeros((4, 4), np.uint8)),))
-            >>> [isinstance(memory.hold(one), ArraySource) for _ in range(2)], memory.held, memory.by_window
-            ([True, False], 16, 1)
-        """
-        channels, height, width = source.shape
-        size = channels * height * width * np.dtype(source.dtype).itemsize
-        if size > min(HELD_IMAGE, self.left):
-            self.by_window += 1
-            return source
-        self.left -= size
-        self.held += size
-        return ArraySource(source.read(0, 0, height, width))
 
 
 def epoch_seed(seed: int, *keys: int) -> int:
@@ -132,6 +84,7 @@ class PatchBatches:
         copies: Fixed augmented copies beside each window; None augments anew in each epoch.
         share: Which of all windows and copies are drawn, as a range of their random order, 0 to 1.
         readers: Threads that read the windows of a batch.
+        around: What is read beyond each window.
     """
 
     images: Mapping[str, Labelled]
@@ -144,6 +97,7 @@ class PatchBatches:
     copies: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
     readers: int = 1
+    around: Surroundings = ALONE
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -187,7 +141,7 @@ class PatchBatches:
         for start in range(0, len(order), self.batch_size):
             chosen = self.items[order[start : start + self.batch_size]]
             places = [self._draw(int(window), generator) for window, _ in chosen]
-            batch = _stack(_read(self.images, places, self.readers))
+            batch = _read(self.images, places, self.readers, self.around)
             draws = (epoch_seed(self.seed, COPY, int(w), int(copy)) if copy else None for w, copy in chosen)
             yield batch if self.copies is None else replace(batch, draws=tuple(draws))
 
@@ -208,6 +162,7 @@ class ListBatches:
         crop: Side of a random square inside each window; None takes the window whole.
         seed: Of draws, order and crops.
         readers: Threads that read the windows of a batch.
+        around: What is read beyond each window.
     """
 
     images: Mapping[str, Labelled]
@@ -217,6 +172,7 @@ class ListBatches:
     crop: int | None = None
     seed: int = 0
     readers: int = 1
+    around: Surroundings = ALONE
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -237,7 +193,7 @@ class ListBatches:
         for start in range(0, len(order), self.batch_size):
             chosen = [self.windows[place] for place in order[start : start + self.batch_size].tolist()]
             places = [_cropped(window, self.crop, generator) for window in chosen]
-            yield _stack(_read(self.images, places, self.readers))
+            yield _read(self.images, places, self.readers, self.around)
 
 
 @dataclass(frozen=True)
@@ -343,18 +299,17 @@ def _whole(labelled: Labelled) -> tuple[np.ndarray | Raster, np.ndarray]:
 
 
 def _read(
-    images: Mapping[str, Labelled], windows: Sequence[Window], readers: int
-) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """Pixels, labels and samples of windows, in their order, whichever of the threads reads which."""
+    images: Mapping[str, Labelled], windows: Sequence[Window], readers: int, around: Surroundings
+) -> Batch:
+    """A batch of windows, in their order, whichever of the threads reads which."""
 
     def read(window: Window) -> tuple[np.ndarray, np.ndarray, str]:
-        sample, y, x, size = window
-        return *images[sample].window(y, x, size, size), sample
+        return around.read(images[window[0]], window)
 
     if readers <= 1:
-        return list(map(read, windows))
+        return replace(_stack(list(map(read, windows))), margin=around.margin)
     with ThreadPoolExecutor(max_workers=readers, thread_name_prefix="read") as pool:
-        return list(pool.map(read, windows))
+        return replace(_stack(list(pool.map(read, windows))), margin=around.margin)
 
 
 def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:

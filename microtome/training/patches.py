@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from microtome.class_maps import class_fractions
+from microtome.class_maps import IGNORE, class_fractions
 
 PLACES = ("sample", "y", "x", "size", "level")
 FRACTION = "fraction_"
@@ -53,6 +53,16 @@ def shares(
     return np.concatenate([of_classes, values @ holds / regions.size])
 
 
+def labelled_share(target: np.ndarray) -> float:
+    """The share of pixels of a window that have a label.
+
+    Example:
+        >>> labelled_share(np.array([[0, 1, 1, IGNORE]], np.uint8))
+        0.75
+    """
+    return float(np.mean(target != IGNORE))
+
+
 def index_patches(
     sample: str,
     target: np.ndarray,
@@ -62,6 +72,7 @@ def index_patches(
     stride: int,
     regions: Sequence[str] = (),
     bits: np.ndarray | None = None,
+    labelled: float = 0.0,
 ) -> pd.DataFrame:
     """The windows of one image.
 
@@ -73,10 +84,11 @@ def index_patches(
         stride: Pixels between windows.
         regions: Names of regions, in the order of their bits.
         bits: (H, W) the regions; None: the image has none.
+        labelled: Least labelled share of a window; windows with less are left out.
 
     Returns:
-        Columns sample, y, x, size, level, `fraction_<class>` and `fraction_<region>` of the window's pixels
-        inside the image.
+        A row for each window, with the columns sample, y, x, size, level, `fraction_<class>` and
+        `fraction_<region>` of the window's pixels inside the image.
     """
     height, width = target.shape
     held = np.zeros(target.shape, np.uint8) if bits is None and regions else bits
@@ -85,8 +97,9 @@ def index_patches(
         for x in origins(width, size, stride):
             window = slice(y, y + size), slice(x, x + size)
             part = None if held is None else held[window]
-            fractions = shares(target[window], part, len(classes), len(regions))
-            rows.append((sample, y, x, size, 0, *fractions.tolist()))
+            if labelled_share(target[window]) >= labelled:
+                fractions = shares(target[window], part, len(classes), len(regions))
+                rows.append((sample, y, x, size, 0, *fractions.tolist()))
     return pd.DataFrame(rows, columns=columns_of(classes, regions))
 
 

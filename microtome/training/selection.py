@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which epoch is the best: that of the lowest validation loss, or of the highest value of a metric."""
+"""Which epoch is the best: that of the lowest validation loss, of the highest value of a metric, the last."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from torch import Tensor
 from microtome.config.training import Training
 
 LOSS = "val_loss"
+LAST = "last"
 Row = Mapping[str, float]
 
 
@@ -47,7 +48,7 @@ class Criterion:
     """How epochs are compared.
 
     Attributes:
-        metric: `iou` or `dice`; None: the validation loss.
+        metric: `iou` or `dice`; None: the validation loss; `last`: none, the last epoch is taken.
         class_name: The class whose metric it is; None: the mean over classes that truth or prediction has.
         classes: Names of the classes, in order.
         keep: How many of the best epochs are kept beside the best one; 0: none.
@@ -61,11 +62,16 @@ class Criterion:
     @property
     def column(self) -> str:
         """What the value of an epoch is called in the history."""
-        return f"val_{self.metric}" if self.metric else LOSS
+        return f"val_{self.metric}" if self.counts_pixels else LOSS
+
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether validation counts pixels by class."""
+        return self.metric not in (None, LAST)
 
     def counts(self, device: torch.device) -> ConfusionCounts | None:
         """What validation has to count; None for the loss alone."""
-        return ConfusionCounts(len(self.classes), device) if self.metric else None
+        return ConfusionCounts(len(self.classes), device) if self.counts_pixels else None
 
     def values(self, counts: ConfusionCounts | None) -> dict[str, float]:
         """The metric by its column; nothing where the loss decides.
@@ -89,12 +95,12 @@ class Criterion:
         return {self.column: self._overlap(hits, wrong)[number].item()}
 
     def best(self, history: Sequence[Row]) -> int:
-        """The best epoch, from 1; the last one while none was validated.
+        """The best epoch, from 1; the last one while none was validated, or if that is the criterion.
 
         Of equals it is the one with the lower validation loss (a class that is not found yet has an IoU of 0
         in many epochs), then the first.
         """
-        return next(iter(self._ordered(history)), len(history))
+        return len(history) if self.metric == LAST else next(iter(self._ordered(history)), len(history))
 
     def kept(self, history: Sequence[Row]) -> list[int]:
         """The epochs that are kept, best first."""
@@ -102,8 +108,10 @@ class Criterion:
 
     def _ordered(self, history: Sequence[Row]) -> list[int]:
         """The epochs that were validated, best first."""
-        sign = -1 if self.metric else 1
         known = [row for row in history if not math.isnan(row[self.column])]
+        if self.metric == LAST:
+            return sorted((int(row["epoch"]) for row in known), reverse=True)
+        sign = -1 if self.metric else 1
         ordered = sorted(known, key=lambda row: (sign * row[self.column], row[LOSS], row["epoch"]))
         return [int(row["epoch"]) for row in ordered]
 

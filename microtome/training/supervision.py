@@ -42,6 +42,7 @@ class LevelLosses(nn.Module):
             msg += f"{len(self.reductions)} levels"
             raise ValueError(msg)
         self.losses = nn.ModuleList(copy.deepcopy(loss) for _ in self.reductions)
+        self.values: tuple[Tensor, ...] = ()
 
     def forward(self, outputs: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
         """Scalar loss.
@@ -51,15 +52,25 @@ class LevelLosses(nn.Module):
             target: (N, H, W) class numbers, or (N, T, H, W) with values 0 and 1.
             valid: bool, as the target: where a label is known.
         """
-        terms = zip(self.losses, outputs, self.reductions, self.weights, strict=True)
-        return sum(
-            weight * loss(logits, *reduced(target, valid, reduction, how=self.how))
-            for loss, logits, reduction, weight in terms
-        )
+        values = [
+            loss(logits, *reduced(target, valid, reduction, how=self.how))
+            for loss, logits, reduction in zip(self.losses, outputs, self.reductions, strict=True)
+        ]
+        self.values = tuple(value.detach() for value in values)
+        return sum(weight * value for weight, value in zip(self.weights, values, strict=True))
 
     def logged(self) -> dict[str, float]:
-        """What the loss of the finest level logs, which is the result."""
-        return getattr(self.losses[-1], "logged", dict)()
+        """Of the last batch, the loss of each level without its weight, and what the levels' losses log.
+
+        Levels are numbered coarse to fine, from 0: `level_0_loss`, `level_0_mdsc`. What the finest one logs,
+        which is the result, has its own name, too.
+        """
+        found = {}
+        for number, (loss, value) in enumerate(zip(self.losses, self.values, strict=False)):
+            own = getattr(loss, "logged", dict)()
+            named = {"loss": float(value)} | own
+            found |= {f"level_{number}_{name}": one for name, one in named.items()}
+        return getattr(self.losses[-1], "logged", dict)() | found
 
 
 def reduced(

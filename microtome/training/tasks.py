@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from microtome.class_maps import IGNORE
-from microtome.config.sampling import Augment, Input
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.inference.resize import zoomed, zoomed_classes
 from microtome.networks.windows import WindowTransform, transform_windows
-from microtome.training.augment import augment, round_targets
+from microtome.training.augment import augment, round_targets, without
 from microtome.training.batches import Batch
 
 CENTRE_MOVING = ("translate", "elastic_alpha")
@@ -52,9 +53,11 @@ def _augmented(
     """Augment the pixels in 0..1, resize and normalise them; `by_class`, labels are resized as numbers."""
     images, labels = batch.images / settings.scale, batch.labels
     if batch.draws:
-        images, labels = _fixed_copies(images, labels, augmentation, batch.draws)
+        images, labels = _fixed_copies(images, labels, augmentation, batch)
     elif seed is not None:
-        images, labels = augment(images, labels, augmentation, seed=seed)
+        images, labels = augment(images, labels, augmentation, seed=seed, margin=batch.margin)
+    else:
+        images, labels = without(images, batch.margin), without(labels, batch.margin)
     if settings.zoom != 1:
         images = zoomed(images, settings.zoom)
         if by_class:
@@ -65,12 +68,15 @@ def _augmented(
 
 
 def _fixed_copies(
-    images: Tensor, labels: Tensor, augmentation: Augment, draws: tuple[int | None, ...]
+    images: Tensor, labels: Tensor, augmentation: Augment, batch: Batch
 ) -> tuple[Tensor, Tensor]:
     """Augment each window with a seed of its own, those without one not at all."""
+    margin = batch.margin
     pairs = [
-        (image, label) if seed is None else augment(image, label, augmentation, seed=seed)
-        for image, label, seed in zip(images.split(1), labels.split(1), draws, strict=True)
+        (without(image, margin), without(label, margin))
+        if seed is None
+        else augment(image, label, augmentation, seed=seed, margin=margin)
+        for image, label, seed in zip(images.split(1), labels.split(1), batch.draws, strict=True)
     ]
     return torch.cat([image for image, _ in pairs]), torch.cat([label for _, label in pairs])
 

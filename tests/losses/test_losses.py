@@ -199,6 +199,7 @@ def test_registry_lists_files_and_not_shared_parts():
         "iou",
         "lovasz",
         "mdsc_tv",
+        "softmax_dice",
         "softmax_focal",
         "tversky",
         "weighted_cross_entropy",

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from microtome import losses
 from microtome.config.training import Supervision
-from microtome.losses.mdsc_tv import total_variation
+from microtome.losses._dice_variation import total_variation
 from microtome.training.supervision import LevelLosses
 from tests.losses.test_softmax_losses import SoftmaxContract
 from tests.reference import mdsc_tv as oracle

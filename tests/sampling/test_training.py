@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from microtome.class_maps import inverse_frequency
 from microtome.io import images
 from microtome.provenance.runs import read_history
-from microtome.stages import train as train_stage
+from microtome.stages import training_data
 from microtome.stages.train import TrainingFiles
 from microtome.training import loop
 from microtome.training.patches import index_patches
@@ -128,10 +128,10 @@ def test_shares_are_part_of_what_a_checkpoint_is_of(root, tmp_path):
     index = pd.read_parquet(root / "index.parquet")
     index.to_parquet(tmp_path / "a.parquet")
     index.assign(fraction_membrane=index["fraction_membrane"] / 2).to_parquet(tmp_path / "b.parquet")
-    digests = [train_stage._data_digest(options, one) for one in files]
+    digests = [training_data.data_digest(options, one) for one in files]
     assert digests[0] != digests[1]
     plain = folders.options("unet")
-    assert train_stage._data_digest(plain, files[0]) == train_stage._data_digest(plain, files[1])
+    assert training_data.data_digest(plain, files[0]) == train_stage._data_digest(plain, files[1])
 
 
 def test_an_empty_list_stops_before_the_first_epoch(root, tmp_path, caplog):

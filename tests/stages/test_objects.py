@@ -16,7 +16,7 @@ from microtome.io.views import read_map
 from microtome.stages.objects import export_objects
 from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.train import TrainingFiles, train_run
-from microtome.training.batches import Memory
+from microtome.training.labelled import Memory
 from microtome.training.tasks import normalize
 from microtome.workflow.states import applied, runs
 from tests.stages import objects

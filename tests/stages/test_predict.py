@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from microtome import networks
-from microtome.config.sampling import Augment, Input
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.inference import calibration
 from microtome.io import images
 from microtome.io.views import read_map

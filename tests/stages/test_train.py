@@ -100,7 +100,7 @@ def test_images_read_by_window_give_the_same_network(tmp_path, root, runs, run, 
 
 def test_half_of_the_memory_of_the_machine_is_never_exceeded(tmp_path, root, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("microtome.stages.train.machine_memory", lambda: 4 * 48 * 48)
+    monkeypatch.setattr("microtome.stages.training_data.machine_memory", lambda: 4 * 48 * 48)
     folders.train(root, "unet", tmp_path)
     assert "4 images and targets are read by window" in caplog.text
 

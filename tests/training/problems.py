@@ -13,10 +13,12 @@ from torch import nn
 from torch.nn import functional
 
 from microtome import losses
-from microtome.config.sampling import Augment, Input
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.config.training import Training
 from microtome.io.images import ArraySource
-from microtome.training.batches import Labelled, PatchBatches
+from microtome.training.batches import PatchBatches
+from microtome.training.labelled import Labelled
 from microtome.training.loop import Trainer, fit
 from microtome.training.tasks import BinaryTask
 from tests.synthetic_study import membrane_image, membrane_label

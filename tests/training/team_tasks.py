@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from microtome import losses, networks
-from microtome.config.sampling import Augment, Input
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.config.training import Supervision
 from microtome.training.batch_norm import synchronize
 from microtome.training.launch import launch, serve

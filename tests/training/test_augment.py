@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from microtome.config.sampling import Augment
+from microtome.config.augment import Augment
 from microtome.training import augment as module
-from microtome.training.augment import HED, augment, round_targets
+from microtome.training import intensity
+from microtome.training.augment import augment, round_targets
+from microtome.training.intensity import HED
 
 GEOMETRY = {
     "horizontal_flip": {"horizontal_flip": 0.5},
@@ -177,7 +179,7 @@ def test_noise_has_the_strength_drawn():
         ({"shear": 1.6}, "shear"),
         ({"scale": (1.2, 0.8)}, "found 1.2 to 0.8, expected the smallest"),
         ({"elastic_sigma": 0.0}, "elastic_sigma"),
-        ({"target_fill": "ignore"}, "target_fill"),
+        ({"target_fill": "zero"}, "target_fill"),
         ({"border": "wrap"}, "border"),
         ({"target_rounding": "ceil"}, "target_rounding"),
         ({"stain": -0.1}, "stain"),
@@ -192,7 +194,7 @@ def test_settings_out_of_range_are_named(options, match):
 @pytest.mark.parametrize("size", [(33, 20), (1, 7)])
 def test_blur_is_that_of_scipy(sigma, size):
     images = torch.rand(2, 3, *size, dtype=torch.float64)
-    found = module._blur(images, torch.tensor([sigma, sigma / 2]).clamp(min=0.001).double())
+    found = intensity.blur(images, torch.tensor([sigma, sigma / 2]).clamp(min=0.001).double())
     reach = [min(math.ceil(3 * sigma), length - 1) for length in size]
     for image, blurred, width in zip(images, found, (sigma, max(sigma / 2, 0.001)), strict=True):
         expected = ndimage.gaussian_filter(image.numpy(), width, axes=(1, 2), radius=reach, mode="mirror")
@@ -244,13 +246,13 @@ def test_flips_and_turns_are_those_of_the_whole_batch_bit_for_bit(seed, chances,
 
 def shifted_by(monkeypatch, rows, columns):
     """Let every warp sample so many pixels below and to the right."""
-    positions = module._affine
+    positions = module.affine
 
     def moved(count, size, settings, generator):
         none = Augment()
         return positions(count, size, none, generator) + torch.tensor([rows, columns])
 
-    monkeypatch.setattr(module, "_affine", moved)
+    monkeypatch.setattr(module, "affine", moved)
 
 
 def square(low=6, high=14, size=20):
@@ -366,7 +368,7 @@ def test_densities_of_stains_are_scaled_and_shifted_as_drawn(seed, strength):
 def test_no_strength_leaves_stains_alone():
     images = stained_image(2)
     assert augment(images, images, Augment(stain=0.0), seed=0)[0] is images
-    assert torch.allclose(module._change_stain(images, 0.0, torch.Generator()), images, atol=1e-6)
+    assert torch.allclose(intensity.change_stain(images, 0.0, torch.Generator()), images, atol=1e-6)
 
 
 def test_black_and_white_stay_finite_and_within_range():

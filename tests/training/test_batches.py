@@ -11,14 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtome.io.raster import ArraySource, StackedSource
-from microtome.training import batches as batches_module
+from microtome.training import labelled as labelled_module
 from microtome.training.batches import (
     BalancedWindowBatches,
-    Labelled,
-    Memory,
     PatchBatches,
     epoch_seed,
 )
+from microtome.training.labelled import Labelled, Memory
 
 
 def coded(count=3, height=20, width=23, first=0):
@@ -240,7 +239,7 @@ def test_images_are_held_while_there_is_room(monkeypatch):
     assert [isinstance(one, ArraySource) for one in held] == [True, True, False]
     assert (memory.held, memory.left, memory.by_window) == (2 * size, 0, 1)
     assert all(np.array_equal(one.read(1, 2, 3, 4), source.read(1, 2, 3, 4)) for one in held)
-    monkeypatch.setattr(batches_module, "HELD_IMAGE", size - 1)
+    monkeypatch.setattr(labelled_module, "HELD_IMAGE", size - 1)
     assert Memory().hold(source) is source
 
 

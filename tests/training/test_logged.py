@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from microtome import losses
-from microtome.config.sampling import Augment, Input
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.config.training import Training
 from microtome.training.loop import Trainer, fit, validate
 from microtome.training.tasks import SoftmaxTask

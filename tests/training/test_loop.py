@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from microtome import losses, networks
-from microtome.config.sampling import Augment
+from microtome.config.augment import Augment
 from microtome.io.images import ArraySource
 from microtome.training import loop
-from microtome.training.batches import Batch, Labelled, PatchBatches, ahead
+from microtome.training.batches import Batch, PatchBatches, ahead
+from microtome.training.labelled import Labelled
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
 from tests.training.problems import CPU, network, parts, patches, samples, trainer
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from microtome.config.sampling import Augment, Input
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.networks.windows import WindowTransform, transform_windows
 from microtome.training.augment import augment
 from microtome.training.batches import Batch

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from microtome.config.sampling import Augment
+from microtome.config.augment import Augment
 from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
 from microtome.figures.parts.objects import Window, colour_labels, densest_window, read_labels

@@ -26,7 +26,7 @@ from microtome.objects.features import read_areas
 from microtome.objects.labels import OUTLINE_SUFFIXES
 from microtome.slides.shares import tissue_shares
 from microtome.stages.targets import LEFT_OUT, write_left_out
-from microtome.training.patches import columns_of, origins, shares
+from microtome.training.patches import columns_of, labelled_share, origins, shares
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -138,6 +138,8 @@ def _windows(sample: str, target: Path, mask: Path, options: Options) -> Iterato
         held = tissue_shares(found, (y, min(y + size, height)), spans, step).tolist()
         wanted = [pair for pair in zip(columns, held, strict=True) if 0 < pair[1] >= options["least_tissue"]]
         for x, share, block, bits in _blocks(classes, regions, y, wanted, size):
+            if labelled_share(block) < options["patches"].get("labelled", 0):
+                continue
             fractions = shares(block, bits, len(options["classes"]), len(options["regions"]))
             yield (sample, y, x, size, 0, *fractions, share)
 

@@ -27,6 +27,8 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     options = {field: getattr(settings, field).model_dump(mode="json") for field in LEARNT}
     if settings.training.select is None:  # chosen by the loss: as it was before there was a choice
         options["training"].pop("select")
+    if not settings.learn.is_all:
+        options["learn"] = settings.learn.model_dump(mode="json")
     if settings.supervision.levels != "final":  # else as it was before there was a choice
         options["supervision"] = settings.supervision.model_dump(mode="json")
     parts = {part: plan.learnt(split, part) for part in ("train", "val")}
