@@ -131,7 +131,7 @@ def test_shares_are_part_of_what_a_checkpoint_is_of(root, tmp_path):
     digests = [training_data.data_digest(options, one) for one in files]
     assert digests[0] != digests[1]
     plain = folders.options("unet")
-    assert training_data.data_digest(plain, files[0]) == train_stage._data_digest(plain, files[1])
+    assert training_data.data_digest(plain, files[0]) == training_data.data_digest(plain, files[1])
 
 
 def test_an_empty_list_stops_before_the_first_epoch(root, tmp_path, caplog):
