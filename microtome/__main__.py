@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Command line of the package: `python -m microtome networks | reference | scan | score | trace`."""
+"""Command line of the package: `python -m microtome count | networks | reference | scan | score | trace`."""
 
 import argparse
 import json
@@ -63,6 +63,20 @@ def scan_folder(options: argparse.Namespace) -> None:
     with finished_file(options.out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"{options.out}: {text.count(chr(10)) - 1} images; the study's data.root is {options.folder}")
+
+
+def count_labels(options: argparse.Namespace) -> None:
+    """Fill the columns of labelled pixels of a sample sheet."""
+    from microtome.stages.label_counts import count_sheet  # needs no other command
+    from microtome.study.counting import labels_of
+    from microtome.workflow.states.data import target_options
+
+    try:
+        plan = labels_of(options.sheet, options.study)
+        changed = count_sheet(options.sheet, [*plan.samples.values()], plan.root, target_options(plan))
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{options.sheet}: labels of {len(plan.samples)} images, {changed} rows are new or changed")
 
 
 def trace_files(options: argparse.Namespace) -> None:
@@ -159,6 +173,11 @@ def parser() -> argparse.ArgumentParser:
         "--labels", type=Path, metavar="FOLDER", help="for labels that are drawn; FOLDER/labels"
     )
     scan.set_defaults(run=scan_folder)
+    counting = commands.add_parser("count", help="labelled pixels of each class, into a sample sheet")
+    counting.add_argument("sheet", type=Path, metavar="SHEET", help="gets the columns pixels_<class>")
+    text = "a study in config/studies, for its classes; needed where not exactly one names the sheet"
+    counting.add_argument("--study", metavar="NAME", help=text)
+    counting.set_defaults(run=count_labels)
     _add_score(commands)
     tracing = commands.add_parser("trace", help="where a table or figure comes from, and what changed since")
     tracing.add_argument("paths", nargs="+", metavar="PATH", help="a file of a table or figure (TSV, SVG, …)")

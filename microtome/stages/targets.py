@@ -21,6 +21,7 @@ from microtome.objects.labels import OUTLINE_SUFFIXES, Instances, load_instances
 from microtome.objects.markers import some
 from microtome.objects.types import class_map, vote
 from microtome.stages.images import pixel_size
+from microtome.stages.label_counts import check_counts
 from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def rasterize_targets(
             names it, else that of the label.
 
     Raises:
-        ValueError: A label has values or a shape that it cannot have.
+        ValueError: A label has values or a shape that it cannot have, or other pixels than its row says.
     """
     write = _write_instances if targets["kind"] == "instances" else _write_semantic
     left_out: dict[str, Mapping[str, int]] = {}
@@ -68,6 +69,8 @@ def rasterize_targets(
                 left_out[row["sample"]] = write(sized, root, partial, targets)
                 if row.get("full"):
                     write(_complete(sized), root, partial / views.FULL, targets)
+                if targets["kind"] == "semantic":
+                    check_counts(row, root, targets)
         write_left_out(left_out, partial / LEFT_OUT)
 
 

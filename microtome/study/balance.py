@@ -22,8 +22,6 @@ STEPS = 6_000
 HALF = 0.5
 PATIENCE = 25
 """Changes a unit that may be tried in vain, before it is begun anew from another deal."""
-MINOR = 0.05
-"""Weight of the sizes of the parts, and of the shares in validation, beside the largest difference."""
 
 
 def balanced_parts(
@@ -56,7 +54,7 @@ def balanced_parts(
     while tried < STEPS and best.worst > CLOSE:
         other = _random_deal(rows, k, validation, draw)
         tried += 1 + other.improve(draw, STEPS - tried)
-        best = min(best, other, key=lambda deal: (deal.worst, deal.cost))
+        best = min(best, other, key=lambda deal: deal.cost)
     return [dict(zip(units, roles, strict=True)) for roles in best.roles]
 
 
@@ -132,9 +130,9 @@ class _Deal:
         return max(self.gaps)
 
     @property
-    def cost(self) -> float:
-        """What changes have to lessen."""
-        return self.worst + MINOR * sum(self.gaps + self.minor) / len(self.gaps)
+    def cost(self) -> tuple[float, float]:
+        """What changes have to lessen: the largest difference, else how uneven the folds are besides."""
+        return self.worst, sum(self.gaps) + sum(self.minor)
 
     def improve(self, draw: random.Random, steps: int) -> int:
         """Try changes while they help; the number of those tried, at most `steps`."""
