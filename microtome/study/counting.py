@@ -50,7 +50,7 @@ def _study(name: str, folder: Path) -> Study:
 
 def _naming(sheet: Path, folder: Path) -> str:
     """The only study that names a sheet."""
-    known = project.names_in(folder)
+    known = sorted(project.names_in(folder))
     drafts = {name: read_draft(name, WHOLE, folder) for name in known}
     of = {name: draft.study.data.samples for name, draft in drafts.items() if draft.study}
     places = {name: project.find(str(path)).resolve() for name, path in of.items() if path}
