@@ -12,6 +12,7 @@ from microtome.class_maps import IGNORE, class_counts, colour_target, semantic_t
 from microtome.config.features import Features
 from microtome.files import finished_file
 from microtome.io import images
+from microtome.io.downsample import bands
 from microtome.io.views import of_sample
 from microtome.objects.features import read_areas
 from microtome.objects.labels import OUTLINE_SUFFIXES
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 Options = Mapping[str, Any]
 BAND = 1024
-"""Rows of a label that are read at once."""
+"""Rows of outlines that are drawn at once."""
 
 
 def count_labelled(row: Row, root: Path, targets: Options) -> dict[str, int]:
@@ -115,12 +116,18 @@ def _bands(row: Row, root: Path, targets: Options) -> Iterator[np.ndarray]:
         yield colour_target(pixels, dict(colors), ignore=targets["ignore_colors"], name=name)
         return
     source = images.open_source(path, page=row["page"], palette="index", cache_bytes=0)
-    (channels, height, width), step = source.shape, images.header(path).step
-    known = {"classes": dict(targets["classes"]), "ignore": targets["ignore"], "name": name, "step": step}
-    rows = BAND if step == 1 else height
-    for y in range(0, height, rows):
-        band = source.read(y, 0, min(rows, height - y), width)
-        yield semantic_target(band[0] if channels == 1 else np.moveaxis(band, 0, -1), **known)
+    known = {"classes": dict(targets["classes"]), "ignore": targets["ignore"], "name": name}
+    if (step := images.header(path).step) > 1:
+        band = source.read(0, 0, *source.shape[1:])
+        yield semantic_target(_plane(band), **known, step=step)
+        return
+    for _, _, band in bands(source, 1):
+        yield semantic_target(_plane(band), **known)
+
+
+def _plane(band: np.ndarray) -> np.ndarray:
+    """Values (H, W) of a label (1, H, W); channels last of what is none."""
+    return band[0] if len(band) == 1 else np.moveaxis(band, 0, -1)
 
 
 def _drawn(path: Path, image: Path, page: int | None, targets: Options) -> Iterator[np.ndarray]:
