@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 IGNORE = 255
+BYTES = 256
+"""Values of 8 bits, whose table needs no sorting."""
 PART = 2**19
 """Pixels of a label that are looked at together."""
 LISTED = 8
@@ -59,6 +61,10 @@ def semantic_target(
         )
         raise ValueError(msg)
     table = np.array([known[value] for value in values.tolist()], np.uint8)
+    if label.dtype == np.uint8:
+        every = np.full(BYTES, IGNORE, np.uint8)
+        every[values] = table
+        return every[label]
     target = np.empty(label.shape, np.uint8)
     for rows in _rows(label):
         target[rows] = table[np.searchsorted(values, label[rows])]
@@ -72,6 +78,9 @@ def value_counts(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         >>> [found.tolist() for found in value_counts(np.array([[3, 0], [3, 3]], np.uint8))]
         [[0, 3], [1, 3]]
     """
+    if label.dtype == np.uint8:
+        every = sum(np.bincount(label[rows].ravel(), minlength=BYTES) for rows in _rows(label))
+        return np.flatnonzero(every).astype(np.uint8), every[every > 0]
     parts = [np.unique(label[rows], return_counts=True) for rows in _rows(label)]
     values, places = np.unique(np.concatenate([found for found, _ in parts]), return_inverse=True)
     counts = np.concatenate([found for _, found in parts])
