@@ -12,9 +12,11 @@ from functools import cached_property, partial
 from microtome.config import kinds
 from microtome.config.checks_products import runs_shown
 from microtome.config.checks_splits import splits_shown
+from microtome.config.load import STUDY_FOLDER
 from microtome.config.study import Entry
 from microtome.faults import Fault, nearest, raise_faults
 from microtome.study.plan import StudyPlan
+from microtome.study.sample import FULL
 from microtome.workflow.paths import Layout
 
 
@@ -154,11 +156,12 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
         "uncertainty",
         "instances",
         "groups",
-        "units",
+        "patients",
         "learn",
         "method",
         "names",
         "annotations",
+        "complete_labels",
     )
 }
 """Need to the inputs of the rule, in the study's folder. Those without files ask something of runs or of the
@@ -182,13 +185,13 @@ def files(plan: StudyPlan, at: Layout, section: str, name: str) -> dict[str, lis
 
 
 def check(plans: Iterable[StudyPlan]) -> None:
-    """Ask the kind of each table and figure whether it declares known needs.
+    """Ask whether the kinds of tables and figures declare known needs, and whether samples meet them.
 
     This is done before there is a DAG: beside an older report, Snakemake passes over an input function
     that fails, and says that nothing is to be done.
 
     Raises:
-        ConfigurationError: A kind declares a need that is not known.
+        ConfigurationError: A kind declares a need that is not known, or no sample has what it needs.
     """
     shown = [
         Shown(plan, section, name)
@@ -197,11 +200,24 @@ def check(plans: Iterable[StudyPlan]) -> None:
         for name in getattr(plan.study, section)
     ]
     raise_faults(list(dict.fromkeys(fault for one in shown for fault in _unknown(one))))
+    raise_faults([fault for one in shown for fault in _not_met(one)])
 
 
 def _unknown(shown: Shown) -> list[Fault]:
     unknown = sorted(shown.takes - set(FILES))
     return [Fault(f"{shown.kind.file} NEEDS", f"'{need}'", nearest(need, FILES)) for need in unknown]
+
+
+def _not_met(shown: Shown) -> Iterator[Fault]:
+    """Needs that no sample meets which is evaluated."""
+    if "complete_labels" not in shown.takes:
+        return
+    evaluated = (shown.plan.evaluated_parts[split] for split in shown.splits)
+    if not any(shown.plan.samples[sample].cell(FULL) for parts in evaluated for sample in parts):
+        where = f"{STUDY_FOLDER / shown.plan.study.name}.yaml {shown.section}.{shown.name}.truth"
+        parts = " or ".join(shown.plan.study.evaluate.parts)
+        expected = f"a sample of part {parts} with a label in column '{FULL}' of the sheet; or truth: labels"
+        yield Fault(where, "'full', which no evaluated sample has", expected)
 
 
 def origins(plan: StudyPlan, at: Layout, section: str, name: str) -> list[str]:

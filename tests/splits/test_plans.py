@@ -10,6 +10,7 @@ import pytest
 from microtome.config.study import Split
 from microtome.faults import ConfigurationError
 from microtome.study.splits import split_names
+from microtome.workflow import needs
 from microtome.workflow.needs import files
 from microtome.workflow.paths import Layout
 from microtome.workflow.states import data, products, runs
@@ -102,6 +103,18 @@ def test_complete_labels_are_part_of_what_targets_are_made_of_and_of_nothing_els
     assert [Path(path).name for path in after.files(name, "full")] == [
         f"{sample}-full.png" for sample in after.batches[name]
     ]
+
+
+def test_a_table_of_complete_labels_asks_for_them_before_any_job() -> None:
+    entry = {"kind": "pooled", "runs": ["both"], "split": "clinics", "truth": "full"}
+    content = changed(tables={"full": entry}, evaluate={"metrics": ["counts"]})
+    only_training = [row | {"full": "f.png" * (row["scenario_2"] == "train")} for row in rows()]
+    expected = (
+        r"two\.yaml tables\.full\.truth: found 'full', which no evaluated sample has; expected a sample of "
+    )
+    with pytest.raises(ConfigurationError, match=expected):
+        needs.check([plan(content, only_training)])
+    needs.check([plan(content, [row | {"full": f"{row['sample']}-full.png"} for row in rows()])])
 
 
 def test_names_of_splits() -> None:

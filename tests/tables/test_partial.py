@@ -12,21 +12,22 @@ from microtome.tables.inputs import Inputs
 from tests.synthetic_pixels import CLASSES, draw, records
 
 LEARN = {
-    "some": {"share": 0.5, "fill": None},
-    "some_filled": {"share": 0.5, "fill": "background"},
-    "all": {"share": 1.0, "fill": None},
+    "some": {"share": 0.5, "of": "labelled", "fill": None},
+    "some_filled": {"share": 0.5, "of": "labelled", "fill": "background"},
+    "all": {"share": 0.9, "of": "pixels", "fill": None},
 }
 
 
 @pytest.fixture
 def study(tmp_path):
-    """Three runs of which the first makes the fewest errors, and training images labelled at a quarter."""
+    """Runs of which the first makes the fewest errors; training images labelled at a quarter, and wholly."""
     pixels = draw(runs=tuple(LEARN), splits=("main",), images=8)
     target = np.full((8, 8), 255, np.uint8)
     target[:4, :4] = 1
     images.write(tmp_path / "targets/t.tif", target)
+    images.write(tmp_path / "targets/u.tif", np.zeros((8, 8), np.uint8))
     images.write(tmp_path / "targets/v.tif", np.zeros((8, 8), np.uint8))
-    (tmp_path / "main.tsv").write_text("sample\tpart\nt\ttrain\nv\ttest\n")
+    (tmp_path / "main.tsv").write_text("sample\tpart\nt\ttrain\nu\ttrain\nv\ttest\n")
     files = {"labels": [tmp_path / "targets"], "splits": [Path(tmp_path / "main.tsv")]}
     given = {"classes": CLASSES, "units": pixels.patients, "files": files, "learn": LEARN}
     return pixels, Inputs(runs=records(pixels), **given)
@@ -43,7 +44,7 @@ def test_dice_is_of_complete_labels_and_the_share_of_all_pixels_of_training_imag
     pixels, given = study
     frame = tables.tabulate("partial", given).frame.set_index("run")
     assert frame.index.tolist() == ["all", "some", "some_filled"]
-    assert frame["labelled"].tolist() == pytest.approx([25.0, 12.5, 12.5])
+    assert frame["labelled"].tolist() == pytest.approx([100 * (16 + 57.6) / 128, 31.25, 31.25])
     assert frame["rest"].tolist() == ["left out", "left out", "as background"]
     for run in LEARN:
         values = dice(list(pixels.of(run=run)))
@@ -63,7 +64,7 @@ def test_the_note_compares_runs_of_one_share(study):
         ]
         draws.append(np.mean(dice(pairs[0])) - np.mean(dice(pairs[1])))
     head = (
-        f"At 12.5 % partial labels pay: {means[0]:.3f} where the rest is left out, {means[1]:.3f} where it "
+        f"At 31.2 % partial labels pay: {means[0]:.3f} where the rest is left out, {means[1]:.3f} where it "
     )
     assert f"{head}counts as background, a difference of {means[0] - means[1]:.3f} [" in note
     low, high = (float(text) for text in note.rpartition("[")[2].partition("]")[0].split(", "))
@@ -74,4 +75,4 @@ def test_it_says_so_where_they_do_not_pay(study):
     _, given = study
     turned = dict(zip(LEARN, (LEARN["some_filled"], LEARN["some"], LEARN["all"]), strict=True))
     note = tables.tabulate("partial", Inputs(**{**vars(given), "learn": turned})).note
-    assert "At 12.5 % partial labels do not pay:" in note
+    assert "At 31.2 % partial labels do not pay:" in note

@@ -8,7 +8,7 @@ count, too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -23,9 +23,13 @@ from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs", "labels", "learn"})
-USES = frozenset({"units"})
+NEEDS_WHEN = {("truth", None): {"complete_labels"}, ("truth", "full"): {"complete_labels"}}
+USES = frozenset({"patients"})
 METRICS = ("full_tp", "full_fp", "full_fn", "full_tn")
 LEFT_OUT = "left out"
+OF_PIXELS = "pixels"
+"""Value of `learn.of` by which a share is of all pixels of an image."""
+EVERY = {"share": 1.0}
 OF_CLASS = "of_"
 """Before the name of a class: its column in the frame."""
 
@@ -36,13 +40,13 @@ class Learner:
 
     Attributes:
         row: The run.
-        share: Share of the labelled pixels that it learns from.
+        labelled: Pixels of training images whose label it learns, per cent of all.
         fill: The class that other pixels count as; empty: they are left out.
         counts: Its counts.
     """
 
     row: Row
-    share: float
+    labelled: float
     fill: str
     counts: Counted
 
@@ -69,22 +73,24 @@ def tabulate(
         seed: Seed of the bootstrap; the same patients are drawn for all runs.
 
     Returns:
-        One row per run, the largest share first: ``labelled``, the pixels of training images that it learns
-        from (%), what the others count as, the rate of each class and ``average``, their mean, with its 95 %
-        interval. The note compares runs of one share that do different things with the rest.
+        One row per run, that of most labels first: ``labelled``, the pixels of training images whose label it
+        learns (%), what the others count as, the rate of each class and ``average``, their mean, with its
+        95 % interval. The note compares runs of as many labels that do different things with the rest.
 
     Raises:
         ValueError: A run or rate does not exist, or pixels were not counted.
     """
     given = {"part": part, "truth": truth, "units": inputs.units, "mean_classes": inputs.mean_classes}
+    trained = _training_images(inputs)
     learners = [
-        Learner(row, float(told["share"]), told["fill"] or "", counted(row.records, inputs.classes, **given))
+        Learner(
+            row, _labelled(trained, told), told["fill"] or "", counted(row.records, inputs.classes, **given)
+        )
         for row in select_rows(inputs.runs, rows)
         for told in [inputs.learn[row.run]]
     ]
-    learners.sort(key=lambda one: (-one.share, one.fill))
-    labelled = _labelled(inputs)
-    frame = pd.DataFrame([_row(one, labelled, rate, seed) for one in learners])
+    learners.sort(key=lambda one: (-one.labelled, one.fill))
+    frame = pd.DataFrame([_row(one, rate, seed) for one in learners])
     columns = (
         LABEL,
         Column("labelled", "Labelled for training", unit="% of pixels", format=".1f"),
@@ -97,41 +103,48 @@ def tabulate(
     whose = "labels that are complete" if truth == COMPLETE else "the labels"
     said = (
         f"{rate_name(rate)} of the pixels of all images of a split together, against {whose}. "
-        f"{labelled:.1f} % of the pixels of training images are labelled; what a run does not learn from is "
-        "left out of its loss, or counts as a class.",
+        f"{_labelled(trained, EVERY):.1f} % of the pixels of training images are labelled; what a run does "
+        "not learn is left out of its loss, or counts as a class.",
         f"In brackets: 95 % bootstrap interval, resampling {inputs.unit_name}, each whole.",
-        *_comparisons(learners, labelled, rate, seed),
+        *_comparisons(learners, rate, seed),
     )
     return Table(frame, columns, title, note_of(inputs, *said), inputs.data_kinds)
 
 
-def _labelled(inputs: Inputs) -> float:
-    """The share of labelled pixels in the training images of the first split, per cent."""
-    counts, splits = pixels.by_image(inputs), pixels.parts_by_split(inputs)
-    learnt = pixels.of_parts(counts, next(iter(splits.values())), ("train",))
-    return float(PER_CENT * learnt[list(inputs.classes)].to_numpy().sum() / learnt.to_numpy().sum())
+def _training_images(inputs: Inputs) -> pd.DataFrame:
+    """Pixels of each training image of the first split: ``known``, of all classes, and ``all``."""
+    splits = pixels.parts_by_split(inputs)
+    counts = pixels.of_parts(pixels.by_image(inputs), next(iter(splits.values())), ("train",))
+    return pd.DataFrame({"known": counts[list(inputs.classes)].sum(axis=1), "all": counts.sum(axis=1)})
 
 
-def _row(one: Learner, labelled: float, rate: str, seed: int) -> dict[str, object]:
+def _labelled(trained: pd.DataFrame, told: Mapping[str, Any]) -> float:
+    """The share of the pixels of training images whose label a run learns, per cent."""
+    of = trained["all"] if told.get("of") == OF_PIXELS else trained["known"]
+    learnt = (told["share"] * of).clip(upper=trained["known"])
+    return float(PER_CENT * learnt.sum() / trained["all"].sum())
+
+
+def _row(one: Learner, rate: str, seed: int) -> dict[str, object]:
     found = one.counts.rates(rate, seed=seed)
     of = {f"{OF_CLASS}{name}": found.mean[n] for n, name in enumerate(one.counts.classes)}
     average = {"average": found.mean[-1]}
     average |= {f"average{LOW_SUFFIX}": found.low[-1], f"average{HIGH_SUFFIX}": found.high[-1]}
     rest = f"as {one.fill}" if one.fill else LEFT_OUT
-    about = {"run": one.row.run, "label": one.row.label, "share": one.share}
+    about = {"run": one.row.run, "label": one.row.label, "labelled": one.labelled, "rest": rest}
     sizes = {"images": one.counts.images, "data": one.row.data}
-    return about | {"labelled": one.share * labelled, "rest": rest} | of | average | sizes
+    return about | of | average | sizes
 
 
-def _comparisons(learners: Sequence[Learner], labelled: float, rate: str, seed: int) -> Iterator[str]:
-    """A sentence on each share of which one run leaves the rest out, and another fills it."""
+def _comparisons(learners: Sequence[Learner], rate: str, seed: int) -> Iterator[str]:
+    """A sentence on each pair of runs of as many labels that do different things with the rest."""
     for one in learners:
         for other in learners:
-            if one.share == other.share and not one.fill and other.fill:
-                yield _comparison(one, other, labelled, rate, seed)
+            if one.labelled == other.labelled and not one.fill and other.fill:
+                yield _comparison(one, other, rate, seed)
 
 
-def _comparison(one: Learner, other: Learner, labelled: float, rate: str, seed: int) -> str:
+def _comparison(one: Learner, other: Learner, rate: str, seed: int) -> str:
     """Whether leaving out is better than filling, as far as the interval of the difference tells."""
     means = [float(learner.counts.rates(rate).mean[-1]) for learner in (one, other)]
     draws = [learner.counts.drawn(rate, seed=seed)[:, -1:] for learner in (one, other)]
@@ -141,7 +154,7 @@ def _comparison(one: Learner, other: Learner, labelled: float, rate: str, seed: 
     pay = "pay" if difference > 0 else "do not pay"
     doubt = "" if is_clear else ", though the interval of the difference does not exclude 0"
     return (
-        f"At {one.share * labelled:.1f} % partial labels {pay}: {means[0]:.3f} where the rest is left out, "
+        f"At {one.labelled:.1f} % partial labels {pay}: {means[0]:.3f} where the rest is left out, "
         f"{means[1]:.3f} where it counts as {other.fill}, a difference of {difference:.3f} "
         f"[{low:.3f}, {high:.3f}]{doubt}."
     )

@@ -20,7 +20,8 @@ from microtome.tables.parts.published_classes import AVERAGE, DERIVED, class_cel
 from microtome.tables.parts.rows import Row, named_rows, select_rows
 
 NEEDS = frozenset({"runs"})
-USES = frozenset({"units"})
+NEEDS_WHEN = {("truth", "full"): {"complete_labels"}}
+USES = frozenset({"patients"})
 METRICS = ("tp", "fp", "fn", "tn")
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_RATES = ("sensitivity", "specificity", "dice")

@@ -11,7 +11,7 @@ from microtome.tables.parts import pixels
 from microtome.tables.parts.published import note_of
 
 NEEDS = frozenset({"labels"})
-USES = frozenset({"units"})
+USES = frozenset({"patients"})
 PARTS = ("train", "val", "test")
 MEGA = 1e6
 OF_CLASS = "share_"

@@ -109,7 +109,7 @@ def _units(shown: Shown) -> dict[str, Any]:
 
 TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "groups": lambda shown: {"groups": {name: one.group for name, one in shown.plan.samples.items()}},
-    "units": _units,
+    "patients": _units,
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "calls": _calls,
     "learn": _learn,
