@@ -202,19 +202,25 @@ def test_speckle_multiplies_and_keeps_the_mean():
     assert 0.12 < means.std() < 0.25, "finer pixels share grains"
 
 
+def _of_matlab(path):
+    volume = matlab.loadmat(path, simplify_cells=True)["scirunnrrd"]
+    assert [axis["size"] for axis in volume["axis"]] == [47, 30, 1]
+    return volume["data"].T
+
+
 def test_label_files_as_other_programs_read_them(tmp_path):
     labels = np.random.default_rng(0).integers(0, 8, (30, 47)).astype(np.uint8)
     for suffix in ("png", "tif", "nrrd", "mat"):
         label_files.write(tmp_path / f"a.{suffix}", labels, 0.5)
     np.testing.assert_array_equal(np.array(Image.open(tmp_path / "a.png")), labels)
     np.testing.assert_array_equal(images.read(tmp_path / "a.tif"), labels)
-    np.testing.assert_array_equal(matlab.loadmat(tmp_path / "a.mat")["labels"], labels)
+    np.testing.assert_array_equal(_of_matlab(tmp_path / "a.mat"), labels)
     head, packed = (tmp_path / "a.nrrd").read_bytes().split(b"\n\n", 1)
     assert b"sizes: 47 30 1" in head.splitlines()
     np.testing.assert_array_equal(np.frombuffer(gzip.decompress(packed), np.uint8).reshape(30, 47), labels)
     for suffix in ("png", "tif", "nrrd", "mat"):
         np.testing.assert_array_equal(images.read(tmp_path / f"a.{suffix}"), labels)
-    assert label_files.mat(labels) == label_files.mat(labels)
+    assert label_files.mat(labels, 0.5) == label_files.mat(labels, 0.5)
 
 
 def test_files_are_those_of_the_sheet(tmp_path):

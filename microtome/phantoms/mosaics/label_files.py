@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Label files as readers' programs export them: PNG, TIFF, and one plane of a volume as NRRD or MATLAB 5."""
+"""Label files as Seg3D and others export them: PNG, TIFF, a volume of one plane as NRRD or MATLAB 5."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ def write(path: Path, labels: Labels, mpp: float) -> None:
     elif path.suffix == ".png":
         images.write_png(path, labels)
     else:
-        path.write_bytes(nrrd(labels, mpp) if path.suffix == ".nrrd" else mat(labels))
+        path.write_bytes(nrrd(labels, mpp) if path.suffix == ".nrrd" else mat(labels, mpp))
 
 
 def nrrd(labels: Labels, mpp: float) -> bytes:
@@ -46,9 +46,19 @@ def nrrd(labels: Labels, mpp: float) -> bytes:
     return "\n".join([*lines, "", ""]).encode() + gzip.compress(labels.tobytes(), 6, mtime=0)
 
 
-def mat(labels: Labels) -> bytes:
-    """Labels as the variable `labels` of a MATLAB file of version 5."""
+def mat(labels: Labels, mpp: float) -> bytes:
+    """Labels as a MATLAB file of version 5 with the structure `scirunnrrd`, whose first axis is x.
+
+    Example:
+        >>> found = matlab.loadmat(io.BytesIO(mat(np.zeros((2, 3), np.uint8), 2.0)))
+        >>> found["scirunnrrd"]["data"].item().shape
+        (3, 2, 1)
+    """
+    axes = np.zeros((3, 1), [("size", object), ("spacing", object), ("label", object)])
+    for axis, (size, name) in enumerate(zip((*labels.shape[::-1], 1), ("x", "y", "z"), strict=True)):
+        axes[axis, 0] = (float(size), mpp, name)
     stream = io.BytesIO()
-    matlab.savemat(stream, {"labels": labels}, do_compression=True)
+    volume = {"data": labels.T[..., None], "axis": axes, "property": np.zeros((0, 0))}
+    matlab.savemat(stream, {"scirunnrrd": volume}, do_compression=True)
     content = stream.getvalue()
     return TEXT.ljust(TEXT_BYTES) + content[TEXT_BYTES:]
