@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage.measure import label, regionprops
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from microtome.class_maps import IGNORE
 from microtome.config.phantoms.mosaics import MosaicPhantomData
 from microtome.io import images
 from microtome.phantoms import sheet_rows
@@ -24,6 +25,8 @@ from microtome.phantoms.mosaics.layout import ARTEFACTS, NONE, lay_out
 from microtome.phantoms.mosaics.microscope import speckle
 from microtome.phantoms.mosaics.sheet import CLASSES, UNLABELLED, apportion, mosaics
 from microtome.phantoms.mosaics.simulation import clinic_of, files, simulate
+from microtome.stages import images as stages_images
+from microtome.stages.targets import rasterize_targets
 
 SMALL = {"size": 160, "mosaics": {"train": 4, "val": 2, "test": 4}}
 counts = st.integers(0, 9)
@@ -233,6 +236,22 @@ def test_files_are_those_of_the_sheet(tmp_path):
     assert [mosaic["sample"] for mosaic in truth["mosaics"]] == [row["sample"] for row in sheet_rows(chosen)]
     found["images/000.tif"](tmp_path / "000.tif")
     assert images.header(tmp_path / "000.tif").mpp == pytest.approx(2.0)
+
+
+def test_the_workflow_reads_every_format(tmp_path):
+    """What is simulated becomes targets, complete labels among them, whose pixels the sheet has counted."""
+    chosen = options(size=128, mosaics={"train": 4})
+    stages_images.simulate(chosen.model_dump(mode="json"), tmp_path / "phantom")
+    rows = [{"page": None, **row} for row in sheet_rows(chosen)]
+    classes = [[name, value] for value, name in enumerate(CLASSES)]
+    targets = {"kind": "semantic", "classes": classes, "ignore": [UNLABELLED]}
+    rasterize_targets(rows, tmp_path / "phantom", tmp_path / "targets", targets=targets)
+    for mosaic in mosaics(chosen):
+        made, name = simulate(chosen, mosaic), f"{mosaic.sample}.tif"
+        wanted = np.where(made.labels == UNLABELLED, IGNORE, made.labels)
+        np.testing.assert_array_equal(images.read(tmp_path / "targets" / name), wanted)
+        np.testing.assert_array_equal(images.read(tmp_path / "targets/full" / name), made.layout.classes)
+        np.testing.assert_array_equal(images.read(tmp_path / "phantom" / mosaic.image), made.image)
 
 
 def light(image):
