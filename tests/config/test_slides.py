@@ -26,6 +26,10 @@ CASES = {
         {"data.channels": 1, "defaults.network.in_channels": 1},
         "data.channels: found 1; expected 3, as slides are read as RGB",
     ),
+    "slides with fewer pixels": (
+        {"data.downsample": 4},
+        "data.downsample: found 4; expected 1, as slides.mpp says what networks see",
+    ),
     "slides of 16 bits": (
         {"data.dtype": "uint16"},
         "data.dtype: found 'uint16'; expected null, as slides are of 8 bits",

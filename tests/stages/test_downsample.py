@@ -146,12 +146,20 @@ def test_objects_have_the_middle_pixels_and_those_without_one_are_said(tmp_path,
     np.testing.assert_array_equal(images.read(tmp_path / "out/instances/a.tif"), expected)
     np.testing.assert_array_equal(images.read(tmp_path / "out/a.tif"), expected > 0)
     assert "objects have no pixel left (data.downsample): 1" in caplog.text
-    Image.fromarray(np.ascontiguousarray(expected).astype(np.uint16)).save(tmp_path / "small.png")
-    rasterize_targets(
-        [row(label="small.png", image="small.png")], tmp_path, tmp_path / "small", targets=targets
-    )
-    both = [images.read(tmp_path / f"{name}/centre_markers/a.tif") for name in ("out", "small")]
-    np.testing.assert_array_equal(*both)
+
+
+@pytest.mark.parametrize("kind", [".", "instances", "shape_markers", "centre_markers", "separated_masks"])
+def test_markers_are_those_of_objects_of_the_size_that_is_left(kind, tmp_path):
+    small = nuclei(96, seed=3).astype(np.uint16)
+    Image.fromarray(small).save(tmp_path / "small.png")
+    Image.fromarray(small.repeat(2, 0).repeat(2, 1)).save(tmp_path / "large.png")
+    targets = Targets(kind="instances").model_dump() | {"classes": [("background", 0), ("nucleus", 1)]}
+    for name, more in (("small", {}), ("large", {"downsample": 2})):
+        given = [row(label=f"{name}.png", image=f"{name}.png")]
+        rasterize_targets(given, tmp_path, tmp_path / name, targets=targets | more)
+    found = [images.read(tmp_path / name / kind / "a.tif") for name in ("small", "large")]
+    assert found[0].any()
+    np.testing.assert_array_equal(*found)
 
 
 def test_outlines_for_qupath_lie_on_the_image_given(tmp_path):

@@ -128,6 +128,22 @@ def test_another_pixel_size_is_refused_and_can_be_put_right(plans: dict[str, Stu
     assert asked(plans).rows()[0]["mpp"] == 0.25, "the file's own"
 
 
+def test_pixel_sizes_are_those_of_files_where_networks_see_larger_pixels(plans: dict[str, StudyPlan]) -> None:
+    study = yaml.safe_load(Path("config/studies/own.yaml").read_text(encoding="utf-8"))
+    study["data"] |= {"downsample": 4, "mpp": 0.5}
+    Path("config/studies/own.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    reduced = load_plans(Workflow(studies=("own",)), look_at_files=False)
+    new("a.tif", GREY, mpp=0.5)
+    assert faults(reduced) == [], "before training, the study says it"
+    trained(mpp=[2.0, 2.0])
+    assert faults(reduced) == []
+    new("b.tif", GREY, mpp=2.0)
+    (found,) = faults(reduced)
+    assert "found 2 µm per pixel in b.tif; expected 0.5 µm, as in the images" in found
+    (found,) = faults(plans)
+    assert "found 0.5 µm per pixel in a.tif; expected 2 µm" in found
+
+
 def test_a_run_of_a_phantom_is_refused_unless_it_is_meant(plans: dict[str, StudyPlan]) -> None:
     trained(data_kind="phantom", data_source="phantom")
     new("a.png", GREY)

@@ -130,6 +130,7 @@ def test_raw_cubes_are_those_of_the_evaluated_parts() -> None:
     ("changes", "text"),
     [
         ({"cubes": None}, "as the study has no `cubes`"),
+        ({"data__downsample": 2}, "found 2; expected 1, as cubes are seen with all their pixels"),
         ({"runs__raw__weights_of": "nett"}, "expected 'net'"),
         ({"runs__raw__weights_of": "rgb"}, "a run of the same network and seeds"),
         ({"runs__raw__weights_of": "raw"}, "found 'raw'"),
