@@ -136,7 +136,7 @@ def _drawn(
     drawn = areas.bands((height * factor, width * factor), BAND // factor * factor)
     classes, bits = zip(
         *(
-            (middle_of_squares(band.classes, factor), middle_of_squares(band.regions, factor))
+            [middle_of_squares(array, factor).copy() for array in (band.classes, band.regions)]
             for band in drawn
         ),
         strict=True,
