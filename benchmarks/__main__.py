@@ -30,6 +30,7 @@ CASES = (
     "slide_writer",
     "slide_statistics",
     "mosaic_downsampling",
+    "mosaic_prediction",
 )
 GROUPS = {"slides": "slide_", "mosaics": "mosaic_"}
 """Name of several cases to what theirs begin with."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Predict a batch of images."""
 
+import json
 from pathlib import Path
 
 from microtome.stages.predict import predict_batch
@@ -14,4 +15,5 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         Path(snakemake.output.folder),
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
+        code=json.loads(snakemake.params.state)["code"],
     )

@@ -9,10 +9,14 @@ from microtome.config.section import Probability, Section, assume, option, refus
 
 
 class Store(Section):
-    """What is kept of the maps of images that are predicted part by part."""
+    """What is kept of probability maps."""
 
-    dtype: Literal["float32", "uint8"] = option("float32", "uint8: 255 times the probability, rounded")
-    classes: tuple[str, ...] = option((), "whose maps are kept; empty: all")
+    dtype: Literal["float32", "uint8"] = option(
+        "float32",
+        "uint8: 255 times the probability, rounded; the most probable of several classes is one above those "
+        "that rounding makes equal to it",
+    )
+    classes: tuple[str, ...] = option((), "of slides: whose maps are kept; empty: all")
 
 
 class Predict(Section):
@@ -24,17 +28,30 @@ class Predict(Section):
         "gaussian", "weight of a window's pixels where windows overlap"
     )
     gaussian_sigma: PositiveFloat | None = option(None, "pixels; null: one eighth of the window")
+    border: NonNegativeInt = option(
+        0,
+        "mirrored surroundings that windows cover, too, pixels; with half a window, pixels at the border "
+        "of an image lie in the middle of windows as others do. Less than the window",
+        exclude_if=lambda value: value == 0,
+    )
     batch_size: PositiveInt = option(4, "windows predicted at once")
     tta: bool = option(False, "average over the 8 flips and quarter turns")
     precision: Literal["fp32", "bf16", "auto"] = option("fp32", "auto: bf16 where fast and arg-max agrees")
-    store: Store = option(
-        Store(), "what is kept of the maps of slides", exclude_if=lambda value: value == Store()
-    )
+    store: Store = option(Store(), "what is kept of the maps", exclude_if=lambda value: value == Store())
     level: NonNegativeInt | None = option(
         None,
         "stop at this block of the decoder, 0 the coarsest, and stitch at its resolution; null: at the last",
         exclude_if=lambda value: value is None,
     )
+
+    @field_validator("border")
+    @classmethod
+    def _within_a_window(cls, border: int, info: ValidationInfo) -> int:
+        """Windows reach into the image."""
+        window = info.data.get("window")
+        if window is not None and border >= window:
+            refuse(f"less than the window ({window} pixels)")
+        return border
 
 
 class Calibration(Section):

@@ -104,6 +104,18 @@ class Axis:
         first = inside.start + kept.start
         return Share(first, first - self.starts[index], values[kept].astype(np.float32))
 
+    @cached_property
+    def seen(self) -> slice:
+        """The positions of a window at which any window has a share; those outside count nowhere.
+
+        Example:
+            >>> plan_axis(512, 256, overlap=224, border=128, weights="gaussian", sigma=8.0).seen
+            slice(75, 181, None)
+        """
+        shares = [self.share(index).window for index in range(len(self.starts))]
+        used = [share for share in shares if share.stop > share.start]
+        return slice(min(share.start for share in used), max(share.stop for share in used))
+
     def neighbours(self, index: int) -> slice:
         """The windows that share a pixel with a window, itself among them."""
         starts, start = np.asarray(self.starts), self.starts[index]

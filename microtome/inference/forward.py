@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from microtome.inference.precision import Network, Precision, autocast
-from microtome.inference.test_time_views import View
+from microtome.inference.test_time_views import VIEWS, View
 
 Activation = Literal["sigmoid", "softmax", "none"]
 Prepare = Callable[[torch.Tensor], torch.Tensor]
+Part = tuple[slice, slice]
+"""Rows and columns of a window."""
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -33,6 +35,8 @@ class Forward:
         precision: Number format of the network.
         margin: Pixels of context that the network consumes on each side.
         reduction: Input pixels for each output pixel, along either axis.
+        seen: Rows and columns of the maps that are wanted; None: all. A network with a method `within` is
+            asked for these alone (see `microtome.networks.mednet`).
     """
 
     model: Network
@@ -42,22 +46,37 @@ class Forward:
     precision: Precision
     margin: int
     reduction: int = 1
+    seen: Part | None = None
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Probabilities (N, K, h, w) / reduction, float32, of windows (N, C, h + 2 margin, w + 2 margin)."""
+        """Probabilities, float32, of windows (N, C, h + 2 margin, w + 2 margin).
+
+        Returns:
+            (N, K, h / reduction, w / reduction), or of these the part `seen`.
+        """
+        if self.views == (VIEWS["identity"],):
+            return self._probabilities(windows, self.seen)
         total = None
         for view in self.views:
-            maps = view.undo(self._probabilities(view.apply(windows)))
+            maps = view.undo(self._probabilities(view.apply(windows), None))
             total = maps if total is None else total + maps
-        return total if len(self.views) == 1 else total / len(self.views)
+        return self._cut(total if len(self.views) == 1 else total / len(self.views))
 
-    def _probabilities(self, windows: torch.Tensor) -> torch.Tensor:
+    def _probabilities(self, windows: torch.Tensor, seen: Part | None) -> torch.Tensor:
         inputs = windows if self.prepare is None else self.prepare(windows)
         with autocast(windows.device, self.precision):
+            if seen is not None and hasattr(self.model, "within"):
+                logits, size = self.model.within(inputs, *seen), tuple(one.stop - one.start for one in seen)
+                check_logits(logits, windows.shape[0], size)
+                return ACTIVATIONS[self.activation](logits.float())
             logits = self.model(inputs)
         height, width = ((side - 2 * self.margin) // self.reduction for side in windows.shape[-2:])
         check_logits(logits, windows.shape[0], (height, width))
-        return ACTIVATIONS[self.activation](logits.float())
+        return ACTIVATIONS[self.activation]((logits if seen is None else self._cut(logits)).float())
+
+    def _cut(self, maps: torch.Tensor) -> torch.Tensor:
+        """The part that is wanted."""
+        return maps if self.seen is None else maps[..., self.seen[0], self.seen[1]]
 
 
 def check_logits(logits: object, count: int, size: tuple[int, int]) -> None:

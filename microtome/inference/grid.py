@@ -120,6 +120,13 @@ class Grid:
         """Whether all windows are wanted."""
         return bool(self.mask.all())
 
+    @cached_property
+    def seen(self) -> tuple[slice, slice]:
+        """Rows and columns of a window that count at any pixel; beside skipped windows all may count."""
+        if self.complete:
+            return self.rows.seen, self.columns.seen
+        return slice(0, self.rows.window), slice(0, self.columns.window)
+
     def surrounded(self, row: int, column: int) -> bool:
         """Whether no window that overlaps this one is left out."""
         around = self.rows.neighbours(row), self.columns.neighbours(column)

@@ -108,7 +108,7 @@ def predict(
     grid = Grid(rows, columns, _mask(rows, columns, reduction, wanted), batch)
     inputs = _inputs(grid, source.shape[1:], reduction)
     reader = BandReader(source, inputs, margin, normalize, device, readers)
-    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin, reduction)
+    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin, reduction, grid.seen)
     forward = replace(forward, precision=_precision(forward, reader, precision))
     work = BandPrediction(reader, grid, forward, fill, classes, progress)
     collected = Collected((rows.length, columns.length)) if sink is None else None

@@ -32,7 +32,8 @@ class BandStitcher:
         self.grid, self.fill = grid, fill
         self.classes, self.device = example.shape[1], example.device
         self.period = min(grid.height, rows.length)
-        self.tile = self._zeros(rows.window, grid.width)
+        self.top, self.left = grid.seen[0].start, grid.seen[1].start
+        self.tile = self._zeros(grid.seen[0].stop - self.top, grid.width)
         self.ring = self._zeros(self.period, columns.length)
         self.open: tuple[int, int] | None = None
         self.block_of = [number for number, block in enumerate(grid.blocks) for _ in block]
@@ -45,7 +46,7 @@ class BandStitcher:
 
         Args:
             members: Row and column of each window.
-            maps: (N, K, window, window) float32.
+            maps: (N, K, rows, columns) float32, the part of each window that `Grid.seen` names.
         """
         for (row, column), values in zip(members, maps.contiguous(), strict=True):
             if not self.grid.surrounded(row, column):
@@ -81,10 +82,11 @@ class BandStitcher:
             yield first, torch.full(size, self.fill, device=self.device)
 
     def _across(self, column: int) -> tuple[slice, slice, torch.Tensor]:
-        """Columns of the tile and of the window that a window is added to and from, and their weights."""
+        """Columns of the tile and of the map that a window is added to and from, and their weights."""
         share = self.grid.columns.share(column)
         left = share.first - self.grid.block_span(self.block_of[column])[0]
-        return slice(left, left + len(share.values)), share.window, self._on_device(share.values)
+        inside = slice(left, left + len(share.values))
+        return inside, moved(share.window, -self.left), self._on_device(share.values)
 
     def _add_partial(self, row: int, column: int, values: torch.Tensor) -> None:
         """Add a window beside a skipped one to the ring."""
@@ -103,7 +105,7 @@ class BandStitcher:
         share, weights = self.row_shares[row], self.row_weights[row]
         left, right = self.grid.block_span(block)
         x = slice(max(left, 0), min(right, self.grid.columns.length))
-        tile = self.tile[:, share.window, x.start - left : x.stop - left]
+        tile = self.tile[:, moved(share.window, -self.top), x.start - left : x.stop - left]
         for ring, part in self._pieces(share.image):
             self.ring[:, ring, x].addcmul_(tile[:, part], weights[part])
         self.tile.zero_()
@@ -123,3 +125,13 @@ class BandStitcher:
 
     def _on_device(self, values: NDArray) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)
+
+
+def moved(positions: slice, by: int) -> slice:
+    """A range of positions, counted from another one.
+
+    Example:
+        >>> moved(slice(5, 9), -3)
+        slice(2, 6, None)
+    """
+    return slice(positions.start + by, positions.stop + by)

@@ -61,6 +61,7 @@ class PyramidWriter:
         fill: Value of the pixels that are never written.
         labels: The values are labels, of which there is no mean.
         tile: Side of a tile, pixels, a multiple of 16.
+        pyramid_from: Side from which on an image has further levels; 0: any that is larger than half a tile.
         open_bytes: Upper bound of the tiles in memory that are not yet full.
 
     Raises:
@@ -88,6 +89,7 @@ class PyramidWriter:
         fill: float = 0,
         labels: bool = False,
         tile: int = TILE,
+        pyramid_from: int = 0,
         open_bytes: int = OPEN_BYTES,
     ) -> None:
         self.path, self.shape, self.dtype, self.tile = path, shape, np.dtype(dtype), tile
@@ -95,7 +97,7 @@ class PyramidWriter:
         self.channels, self.origin, self.labels = channels, origin, labels
         self._check()
         self.fill = self.dtype.type(fill)
-        self.sizes = list(_level_sizes(shape[1:], tile))
+        self.sizes = list(_level_sizes(shape[1:], tile)) if max(shape[1:]) >= pyramid_from else [shape[1:]]
         self._open_bytes, self._stack = open_bytes, ExitStack()
         self._encoded: list[dict[tuple[int, int], list[Place]]] = [{} for _ in self.sizes]
         self._constants: dict[bytes, Place] = {}

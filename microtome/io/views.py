@@ -8,12 +8,14 @@ reference to a slide (`microtome.io.slides`), which stays where it is.
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io import images
-from microtome.io.raster import Raster
+from microtome.io.raster import EVERY, Raster
 
 IMAGE = ".tif"
 """Ending of images, targets and maps."""
@@ -29,6 +31,8 @@ INSTANCES = "instances"
 """Folder of the maps of objects, beside the class maps."""
 PROFILES = "profiles"
 """Folder of the images' own stain profiles, `{sample}.json`, beside the normalized images."""
+WHITE = 255
+"""What probability 1 is in a map of bytes."""
 
 
 def place(folder: Path, sample: str, *, ending: str = IMAGE) -> Path:
@@ -111,8 +115,60 @@ def open_raster(path: Path) -> Raster:
     return images.open_source(path)
 
 
-def read_map(path: Path) -> NDArray:
-    """Read the file of a sample whole, (channels, H, W)."""
+@dataclass(frozen=True)
+class Probabilities:
+    """Maps that are kept as bytes, 255 times the probability, as a raster of probabilities."""
+
+    source: Raster
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows, columns."""
+        return self.source.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """That of probabilities."""
+        return np.dtype(np.float32)
+
+    def read(self, y: int, x: int, height: int, width: int, channels: slice = EVERY) -> NDArray[np.float32]:
+        """Probabilities in a window."""
+        return self.source.read(y, x, height, width, channels) / np.float32(WHITE)
+
+
+def open_map(path: Path) -> Raster:
+    """Open a probability map for reading by windows: float32, 0 to 1, also where it is kept as bytes.
+
+    Raises:
+        ImageError: It cannot be read.
+    """
+    source = open_raster(path)
+    return Probabilities(source) if source.dtype == np.uint8 else source
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """Read a probability map whole: (K, H, W) float32, 0 to 1, also where it is kept as bytes.
+
+    Raises:
+        ImageError: It cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.tif"
+        >>> images.write(path, np.array([[0, 51, 255]], np.uint8))
+        >>> read_map(path).tolist() == [[[0, np.float32(0.2), 1]]]
+        True
+    """
+    source = open_map(path)
+    return source.read(0, 0, *source.shape[1:])
+
+
+def read_pixels(path: Path) -> NDArray:
+    """Read the file of a sample whole, as it is kept: (channels, H, W).
+
+    Raises:
+        ImageError: It cannot be read.
+    """
     source = open_raster(path)
     return source.read(0, 0, *source.shape[1:])
 

@@ -15,6 +15,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from microtome.networks._blocks import pad_to_multiple, require_images
+from microtome.networks._spans import Area
 
 # both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
@@ -148,6 +149,33 @@ class Nested(nn.Module):
         """
         return _levels(self, images)
 
+    def within(self, images: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
+        """A part of what `forward` gives, without what the decoders would compute for the rest alone.
+
+        For prediction with overlapping windows, of which the middle counts. Subnetworks with a method
+        `scores` (`microtome.networks.mednet.ResidualSubnetwork`) leave the rest out; of others it is cut off.
+
+        Args:
+            images: as `forward` takes them.
+            rows: of the images, from 0 to H at most.
+            columns: of the images.
+
+        Returns:
+            (N, classes, rows, columns) logits, those of `forward` but for rounding.
+
+        Raises:
+            ValueError: as `forward`.
+
+        Example:
+            >>> from microtome import networks
+            >>> network = networks.build("mednet", width=4).eval()
+            >>> network.within(torch.zeros(1, 1, 64, 64), slice(16, 48), slice(0, 64)).shape
+            torch.Size([1, 6, 32, 64])
+        """
+        require_images(images, self.in_channels, owner=self.owner)
+        area = Area((rows.start, rows.stop), (columns.start, columns.stop))
+        return _scores(self, pad_to_multiple(images, self.multiple), area)[-1]
+
     def up_to(self, level: int) -> "Level":
         """A network that stops at a subnetwork, with the weights of this one.
 
@@ -203,8 +231,8 @@ def _levels(network: Nested | Level, images: torch.Tensor) -> list[torch.Tensor]
     return [one[..., :rows, :columns] for one, (rows, columns) in zip(scores, cells, strict=True)]
 
 
-def _scores(network: Nested | Level, images: torch.Tensor) -> list[torch.Tensor]:
-    """Logits of each subnetwork, coarse to fine, of the padded images."""
+def _scores(network: Nested | Level, images: torch.Tensor, area: Area | None = None) -> list[torch.Tensor]:
+    """Logits of each subnetwork, coarse to fine, of the padded images; of the finest in an area, if given."""
     found: list[torch.Tensor] = []
     bottleneck = None
     for level, (subnetwork, head) in enumerate(zip(network.subnetworks, network.heads, strict=True)):
@@ -213,8 +241,22 @@ def _scores(network: Nested | Level, images: torch.Tensor) -> list[torch.Tensor]
             scaled = torch.cat([scaled, _prior(found[-1], detach=network.detach)], dim=1)
         *maps, own = subnetwork.encode(scaled)
         bottleneck = own if bottleneck is None else network.gates[level - 1](own, bottleneck)
-        found.append(head(subnetwork.decode([*maps, bottleneck])))
+        is_last = level == len(network.heads) - 1
+        wanted = area if area is None or is_last else Area.whole(scaled)
+        found.append(_score(subnetwork, head, [*maps, bottleneck], wanted))
     return found
+
+
+def _score(
+    subnetwork: Subnetwork, head: nn.Conv2d, maps: list[torch.Tensor], area: Area | None
+) -> torch.Tensor:
+    """Logits of a subnetwork, in an area alone if one is given."""
+    if area is None:
+        return head(subnetwork.decode(maps))
+    if hasattr(subnetwork, "scores"):
+        return subnetwork.scores(maps, head, area)
+    features = subnetwork.decode(maps)
+    return head(area.cut(features, Area.whole(features)))
 
 
 def _coarser(images: torch.Tensor, reduction: int, how: Literal["average", "nearest"]) -> torch.Tensor:

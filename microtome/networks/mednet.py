@@ -18,6 +18,10 @@ from microtome.config.networks.mednet import MEDNet as Options
 from microtome.networks._blocks import he_normal
 from microtome.networks._nested import FACTOR, Nested
 from microtome.networks._resnet import BasicBlock, Stage
+from microtome.networks._spans import Area
+
+REACH = 2
+"""Pixels that a residual block sees beyond each side of what it computes: one for each 3×3 convolution."""
 
 
 class ResidualSubnetwork(nn.Module):
@@ -58,6 +62,59 @@ class ResidualSubnetwork(nn.Module):
                 features = torch.cat([features, skips.pop()], dim=1)
             features = up(stage(features))
         return features
+
+    def scores(self, maps: list[torch.Tensor], head: nn.Conv2d, area: Area) -> torch.Tensor:
+        """What `head(decode(maps))` has in an area, computed there alone.
+
+        A block computes what the area sees of it: its 3×3 convolutions read a pixel further each, and what
+        they make of the cut is cut off again. A 1×1 convolution and bilinear up-sampling change places, as
+        both are linear and the weights of the latter sum to 1: the head runs on a quarter of the pixels.
+
+        Args:
+            maps: What `encode` returns, the bottleneck last, perhaps multiplied.
+            head: 1×1 convolution of the maps that `decode` returns.
+            area: Rows and columns of the images' resolution.
+
+        Returns:
+            (N, classes, rows, columns) of `area`, those of the whole but for rounding.
+        """
+        *skips, features = maps
+        outputs, inputs = self._areas(area, tuple(features.shape[-2:]))
+        features = inputs[0].cut(features, Area.whole(features))
+        last = len(self.decoder) - 1
+        for block, (stage, up) in enumerate(zip(self.decoder, self.up, strict=True)):
+            if block and self.inner_skips:
+                skip = skips.pop()
+                features = torch.cat([features, inputs[block].cut(skip, Area.whole(skip))], dim=1)
+            features = _narrowing(stage, features, inputs[block], outputs[block])
+            swaps = block == last and isinstance(up, nn.Upsample)
+            features = up(head(features)) if swaps else up(features)
+            wanted = area if block == last else inputs[block + 1]
+            features = wanted.cut(features, outputs[block].doubled)
+        return features if isinstance(self.up[-1], nn.Upsample) else head(features)
+
+    def _areas(self, area: Area, size: tuple[int, int]) -> tuple[list[Area], list[Area]]:
+        """What is needed of the output and of the input of each block of the decoder for an area."""
+        outputs, inputs = [], []
+        for block in reversed(range(len(self.decoder))):
+            here = size[0] * FACTOR**block, size[1] * FACTOR**block
+            outputs.insert(0, area.below(here))
+            area = outputs[0].widened(len(self.decoder[block]) * REACH, here)
+            inputs.insert(0, area)
+        return outputs, inputs
+
+
+def _narrowing(stage: Stage, features: torch.Tensor, area: Area, wanted: Area) -> torch.Tensor:
+    """Blocks of one resolution on an area of a map, cut after each to what the next ones see of `wanted`.
+
+    An area ends with the map, where a block pads with the zeros that the whole map gets, or reaches as far
+    beyond `wanted` as the blocks see.
+    """
+    size = area.rows[1], area.columns[1]
+    for left, block in zip(reversed(range(len(stage))), stage, strict=True):
+        narrower = wanted.widened(left * REACH, size)
+        features, area = narrower.cut(block(features), area), narrower
+    return features
 
 
 def _upsampling(kind: str, channels: int) -> nn.Module:

@@ -251,7 +251,7 @@ def _require_like_training(options: Options, row: Row, trained: Trained, folder:
             text, expected = f"{found.channels} channel(s)", f"{card['channels']}, as the run was trained on"
             raise ImageError(row["image"], text, expected, "convert it as the training images were")
         if card.get("dtype"):
-            values, seen = views.read_map(path), card.get("value_range")
+            values, seen = views.read_pixels(path), card.get("value_range")
             seen = seen and tuple(seen)
             same = as_dtype(values, card["dtype"], name=row["image"], value_range=seen)
             if is_darker(same, seen):
@@ -264,7 +264,7 @@ def _require_like_training(options: Options, row: Row, trained: Trained, folder:
 def _picture_of_bands(source: Path, folder: Path) -> None:
     """A grey picture of raw bands, which no blank makes a colour of: their mean, black to white."""
     for sample, path in views.samples(source).items():
-        mean = views.read_map(path).mean(0)
+        mean = views.read_pixels(path).mean(0)
         low, high = float(mean.min()), float(mean.max())
         grey = np.rint(255 * (mean - low) / max(high - low, np.finfo(np.float32).tiny)).astype(np.uint8)
         images.write(views.place(folder, sample), grey, mpp=images.header(path).mpp)

@@ -12,7 +12,7 @@ from microtome import networks
 from microtome.config.prediction import Predict
 from microtome.config.sampling import Input, Window
 from microtome.devices import choose_device, repeatable
-from microtome.files import finished_folder
+from microtome.files import digest_of_options, finished_folder, resumable_folder, sha256_of_file
 from microtome.inference.fold_batch_norm import optimize_for_inference
 from microtome.inference.overlap_tile import predict
 from microtome.inference.resize import restored, zoomed
@@ -20,10 +20,11 @@ from microtome.inference.test_time_views import DIHEDRAL
 from microtome.io import images, views
 from microtome.networks.weights import load_weights
 from microtome.networks.windows import WindowTransform, predict_by_windows
+from microtome.stages.stored_maps import Sink, map_file
 
 Options = Mapping[str, Any]
-MASK = "mask"
-"""The output that is the probability of the positive class, whose name it then has."""
+CACHED_ROWS = 1024
+"""Rows of an image whose tiles stay decoded."""
 
 
 def load_model(weights: Path, network: Options) -> torch.nn.Module:
@@ -38,21 +39,35 @@ def load_model(weights: Path, network: Options) -> torch.nn.Module:
 
 
 def predict_batch(
-    options: Options, weights: Path, source: Path, folder: Path, *, device: str, threads: int
+    options: Options,
+    weights: Path,
+    source: Path,
+    folder: Path,
+    *,
+    device: str,
+    threads: int,
+    code: str = "",
 ) -> None:
-    """Predict every image in a folder.
+    """Predict every image in a folder; images that were done before a kill are not done again.
+
+    A map is written as its rows become final, so memory depends on the width of an image, not on its height,
+    unless the network sees it resized or by single windows.
 
     Args:
         options: The rule's options (see `workflow.states`).
         weights: `model.safetensors`.
         source: Folder of images.
-        folder: Gets one probability map (K, H, W) float32 an image: of the classes if the option `activation`
-            is `softmax`, otherwise of the sigmoid outputs, or of the positive class.
+        folder: Gets one probability map (K, H, W) an image, float32 or bytes (`predict.store`): of the
+            classes if the option `activation` is `softmax`, otherwise of the sigmoid outputs, or of the
+            positive class.
         device: `auto`, `cpu`, `cuda` or `mps`.
         threads: CPU threads of torch.
+        code: Digest of the code; what another version has begun is not gone on with.
     """
-    with repeatable(threads):
-        predict_folder(ready_model(options, weights, device=device), options, source, folder)
+    found = {sample: sha256_of_file(path) for sample, path in views.samples(source).items()}
+    key = digest_of_options([options, sha256_of_file(weights), code, found])
+    with repeatable(threads), resumable_folder(folder, key) as partial:
+        _predict_into(partial, ready_model(options, weights, device=device), options, source)
 
 
 def ready_model(options: Options, weights: Path, *, device: str) -> torch.nn.Module:
@@ -64,47 +79,54 @@ def ready_model(options: Options, weights: Path, *, device: str) -> torch.nn.Mod
 def predict_folder(model: torch.nn.Module, options: Options, source: Path, folder: Path) -> None:
     """Predict every image in a folder with a network that is ready, see `predict_batch`."""
     with finished_folder(folder) as partial:
-        for path in views.samples(source).values():
-            with views.of_sample(path.stem):
-                maps, mpp = _probability(model, path, options), images.header(path).mpp
-            place = views.place(partial, path.stem)
-            images.write(place, maps, mpp=mpp, channels=channel_names(len(maps), options))
+        _predict_into(partial, model, options, source)
 
 
-def channel_names(count: int, options: Options) -> list[str] | None:
-    """What the channels of a map are called: classes, or the outputs of the network; None if not told."""
-    classes, outputs = list(options.get("classes", ())), list(options.get("outputs", ()))
-    if outputs != [MASK] and len(outputs) == count:
-        return [name.replace("_", " ") for name in outputs]
-    if count == 1 and len(classes) > 1:
-        return [classes[1]]
-    return classes if len(classes) == count else None
+def _predict_into(folder: Path, model: torch.nn.Module, options: Options, source: Path) -> None:
+    """Predict the images whose maps are not there yet."""
+    for sample, path in views.samples(source).items():
+        place = views.place(folder, sample)
+        if place.is_file():
+            continue
+        header = images.header(path)
+        size = header.height, header.width
+        with views.of_sample(sample), map_file(place, size, options, mpp=header.mpp) as put:
+            _predict_image(model, path, options, put)
 
 
-def _probability(model: torch.nn.Module, path: Path, options: Options) -> np.ndarray:
-    """The probability map of one image, by the way that suits the network."""
+def _predict_image(model: torch.nn.Module, path: Path, options: Options, put: Sink) -> None:
+    """Predict one image by the way that suits the network."""
     settings, window = Predict.model_validate(options["predict"]), Window.model_validate(options["window"])
     activation, first = options["activation"], 0 if options["activation"] == "softmax" else -1
+    source = _opened(path)
     if not hasattr(model, "window"):
-        source = images.open_source(path)
-        maps = _overlap_tile(model, _zoomed(source, options), options, settings, activation=activation)
-        return maps if maps.shape[1:] == source.shape[1:] else restored(maps, source.shape[1:])
-    if window.foveate or window.nonuniform:
-        image = images.open_source(path)
-        pixels = normalized(image.read(0, 0, *image.shape[1:]), options)
+        zoom = options["input"]["zoom"]
+        if zoom == 1:
+            _overlap_tile(model, source, options, settings, activation=activation, sink=put)
+        else:
+            maps = _overlap_tile(model, _zoomed(source, zoom), options, settings, activation=activation)
+            put(0, restored(maps, source.shape[1:]))
+    elif window.foveate or window.nonuniform:
+        pixels = normalized(source.read(0, 0, *source.shape[1:]), options)
         transform = WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
-        return predict_by_windows(model, pixels, transform=transform, stride=window.stride)[first:]
-    source, margin = images.open_source(path), model.window // 2
-    return _overlap_tile(model.dense(), source, options, settings, activation="softmax", margin=margin)[
-        first:
-    ]
+        put(0, predict_by_windows(model, pixels, transform=transform, stride=window.stride)[first:])
+    else:
+        dense, margin = model.dense(), model.window // 2
+        _overlap_tile(
+            dense, source, options, settings, activation="softmax", margin=margin,
+            sink=lambda y, band: put(y, band[first:]),
+        )  # fmt: skip
 
 
-def _zoomed(source: images.Raster, options: Options) -> images.Raster:
+def _opened(path: Path) -> images.Raster:
+    """The image, whose rows are asked for once: decoded tiles are kept for some rows, not for all."""
+    header = images.header(path)
+    row = header.width * header.channels * np.dtype(header.dtype).itemsize
+    return images.open_source(path, cache_bytes=CACHED_ROWS * row)
+
+
+def _zoomed(source: images.Raster, zoom: float) -> images.Raster:
     """The image at the size that the network sees it in."""
-    zoom = options["input"]["zoom"]
-    if zoom == 1:
-        return source
     pixels = torch.from_numpy(source.read(0, 0, *source.shape[1:]).astype(np.float32))
     return images.ArraySource(zoomed(pixels[None], zoom)[0].numpy())
 
@@ -117,9 +139,10 @@ def _overlap_tile(
     *,
     activation: str,
     margin: int = 0,
-) -> np.ndarray:
-    """Overlap-tile prediction of one image."""
-    named = ("window", "overlap", "weights", "gaussian_sigma", "precision")
+    sink: Sink | None = None,
+) -> np.ndarray | None:
+    """Overlap-tile prediction of one image; whole, or into a sink."""
+    named = ("window", "overlap", "weights", "gaussian_sigma", "border", "precision")
     return predict(
         model,
         source,
@@ -130,6 +153,7 @@ def _overlap_tile(
         normalize=lambda pixels: normalized(pixels, options),
         margin=margin,
         device=next(model.parameters()).device,
+        sink=sink,
     )
 
 

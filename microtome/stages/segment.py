@@ -18,6 +18,8 @@ from microtome.objects.watershed import separate, separate_tiled
 
 Options = Mapping[str, Any]
 
+ROWS = 512
+"""Rows of a map that are read at once."""
 MOST_MAPS = 2
 """A watershed takes a mask and a marker."""
 
@@ -42,26 +44,29 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
                 with views.of_sample(path.stem):
                     _write_objects(path, options, partial)
                 continue
-            labels = _labels(views.read_map(path), options, path)
+            labels = _labels(views.open_map(path), options, path)
             images.write(partial / path.name, labels, mpp=images.header(path).mpp)
 
 
-def _labels(probability: np.ndarray, options: Options, path: Path) -> np.ndarray:
-    """Class indices (H, W) of one map."""
-    wanted = "argmax" if len(probability) > 1 else "threshold"
+def _labels(source: Raster, options: Options, path: Path) -> np.ndarray:
+    """Class indices (H, W) of one map, which is read band by band."""
+    count, height, width = source.shape
+    wanted = "argmax" if count > 1 else "threshold"
     if options["kind"] != wanted:
-        msg = f"{path} holds {len(probability)} map(s), segment.kind is {options['kind']}; set it to {wanted}"
+        msg = f"{path} holds {count} map(s), segment.kind is {options['kind']}; set it to {wanted}"
         raise ValueError(msg)
-    if wanted == "argmax":
-        return probability.argmax(0).astype(np.uint8)
-    return (probability[0] > options["threshold"]).astype(np.uint8)
+    labels = np.empty((height, width), np.uint8)
+    for top in range(0, height, ROWS):
+        band = source.read(top, 0, min(ROWS, height - top), width)
+        labels[top : top + ROWS] = band.argmax(0) if wanted == "argmax" else band[0] > options["threshold"]
+    return labels
 
 
 def _write_objects(path: Path, options: Options, folder: Path) -> None:
     """Write the class map and the object numbers of one map."""
     by_classes = options.get("activation") == "softmax"
     chosen = {key: value for key, value in options.items() if key != "activation"}
-    settings, source = Watershed.model_validate(chosen), views.open_raster(path)
+    settings, source = Watershed.model_validate(chosen), views.open_map(path)
     if not by_classes and source.shape[0] > MOST_MAPS:
         msg = f"{path} holds {source.shape[0]} maps, segment.kind watershed takes a mask and at most a marker"
         raise ValueError(msg)

@@ -118,10 +118,14 @@ def test_images_have_no_sections(study, tmp_path):
     run = f"runs.{next(iter(study()['runs']))}"
     changes = {f"{run}.calls": {"class": "cell"}, f"{run}.training.select": {"keep": 2}}
     changes[f"{run}.predict.level"] = 1
+    changes[f"{run}.predict.store"] = {"dtype": "uint8", "classes": ["cell"]}
     faults = without_lines(faults_of(tmp_path, changed(study(), changes)))
     assert f"{run}.calls: found calls of sections; expected null, as the study has no `slides`" in faults
     assert any(fault.startswith(f"{run}.training.select.keep: found 2; expected null") for fault in faults)
     assert any(fault.startswith(f"{run}.predict.level: found an option of slides") for fault in faults)
+    assert any(
+        fault.startswith(f"{run}.predict.store.classes: found cell; expected none") for fault in faults
+    )
 
 
 def test_the_grid_is_that_of_the_paper():

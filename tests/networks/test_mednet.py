@@ -114,6 +114,24 @@ class TestThreeScales(NetworkContract):
             for wanted, found in zip(*outputs, strict=True):
                 torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
 
+    @pytest.mark.parametrize("part", [(10, 20, 5, 6), (0, 32, 0, 16), (0, 7, 15, 32), (31, 32, 17, 32)])
+    def test_a_part_is_that_of_the_whole(self, model, part):
+        """In float64, where rounding hides nothing."""
+        trained(model).double()
+        inputs = self.inputs().double()
+        top, bottom, left, right = part
+        with torch.no_grad():
+            found = model.within(inputs, slice(top, bottom), slice(left, right))
+            wanted = model(inputs)[..., top:bottom, left:right]
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12 * float(wanted.abs().max()))
+
+    def test_a_part_of_an_image_that_is_padded(self, model):
+        trained(model)
+        inputs = self.inputs()[..., :30, :27]
+        with torch.no_grad():
+            found, wanted = model.within(inputs, slice(3, 30), slice(9, 27)), model(inputs)[..., 3:30, 9:27]
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
+
 
 class TestTwoScales(TestThreeScales):
     options = SMALL | {"scales": 2, "gate": "product", "upsampling": "transposed", "blocks": 1}
@@ -265,6 +283,18 @@ def test_coarser_levels_cost_less():
     assert costs[1] < 0.35 * costs[2]
 
 
+def test_a_part_costs_less():
+    """Of the decoders; what the encoders compute is seen by every pixel."""
+    with torch.device("meta"):
+        network, images = networks.build("mednet").eval(), torch.empty(1, 1, 256, 256)
+    costs = []
+    for compute in (network, lambda images: network.within(images, slice(62, 194), slice(62, 194))):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            compute(images)
+        costs.append(counter.get_total_flops())
+    assert costs[1] < 0.88 * costs[0]
+
+
 class TestNestedUNets:
     """Any encoder-decoder can be nested: here U-Nets, whose bottlenecks differ in size."""
 
@@ -301,6 +331,12 @@ class TestNestedUNets:
         with torch.no_grad():
             for level, wanted in enumerate(network.levels(sample)):
                 assert torch.equal(network.up_to(level)(sample), wanted)
+
+    def test_a_part_of_subnetworks_that_compute_all(self, network):
+        images = torch.randn(1, 2, 64, 64)
+        with torch.no_grad():
+            found = network.eval().within(images, slice(8, 30), slice(0, 64))
+            torch.testing.assert_close(found, network(images)[..., 8:30, :])
 
     def test_channels_that_do_not_fit(self):
         parts = [UNet(UNetOptions(width=2, in_channels=1)) for _ in range(2)]

@@ -16,9 +16,10 @@ from microtome.io import images
 from microtome.io.views import read_map
 from microtome.networks.windows import WindowTransform, extract_windows, input_window, mirror
 from microtome.stages.calibrate import calibrate_maps, fit_calibration
-from microtome.stages.predict import channel_names, load_model, predict_batch
+from microtome.stages.predict import load_model, predict_batch
 from microtome.stages.runs import average_batch, write_card, write_uncertainty
 from microtome.stages.segment import segment_batch
+from microtome.stages.stored_maps import channel_names
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, WindowTask
 from tests.stages import folders

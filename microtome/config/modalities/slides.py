@@ -114,9 +114,16 @@ def _check_plain(name: str, run: Run, places: Places) -> Iterator[Fault]:
         where = places.inside(("runs", name, "training", "select", "keep"), 3)
         expected = "null, as the study has no `slides`, by whose sections one of several epochs is chosen"
         yield Fault(where, str(run.training.select.keep), expected)
-    for key in sorted(run.predict.model_fields_set & {"store", "level"}):
-        where = places.inside(("runs", name, "predict", key), 2)
-        yield Fault(where, f"an option of slides ('{key}')", "none, as the study has no `slides`")
+    if "level" in run.predict.model_fields_set:
+        where = places.inside(("runs", name, "predict", "level"), 2)
+        yield Fault(where, "an option of slides ('level')", "none, as the study has no `slides`")
+    if run.predict.store.classes:
+        where = places.inside(("runs", name, "predict", "store", "classes"), 3)
+        found, expected = (
+            ", ".join(run.predict.store.classes),
+            "none, as images that are no slides keep all maps",
+        )
+        yield Fault(where, found, expected)
 
 
 def _check_data(study: Study, places: Places) -> Iterator[Fault]:
@@ -176,6 +183,9 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     if run.input.zoom != 1:
         where = places.inside((*here, "input", "zoom"), 2)
         yield Fault(where, f"{run.input.zoom:g}", "1, as slides.mpp says what networks see")
+    if run.predict.border:
+        where = places.inside((*here, "predict", "border"), 2)
+        yield Fault(where, str(run.predict.border), "0, as slides have surroundings of their own")
     if run.predict.window is None and run.network is not None:
         where = places.inside((*here, "predict", "window"), 2)
         yield Fault(where, "null", "pixels of a window, as slides are too large for the network as a whole")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.colors import LIGHT, UNLABELLED
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance.runs import RunRecord
 
 IGNORE = 255
@@ -84,7 +84,7 @@ def read_probability(
     """
     chosen = name or inputs.positive_class
     channel = inputs.class_id(chosen)
-    array = images.read(path).astype(np.float32)
+    array = _read_maps(path)
     if set(MASKS) & set(outputs[:1]):
         array = _output(array, path, outputs, outputs[0])
     if array.ndim == 3 and array.shape[-1] == len(inputs.classes):
@@ -102,7 +102,13 @@ def read_output(path: str | Path, outputs: Sequence[str], name: str) -> NDArray[
     Raises:
         ValueError: There is no such output, or the number of channels differs.
     """
-    return _output(images.read(path).astype(np.float32), path, outputs, name)
+    return _output(_read_maps(path), path, outputs, name)
+
+
+def _read_maps(path: str | Path) -> NDArray[np.float32]:
+    """Read probability maps: (H, W), or (H, W, K) of several."""
+    maps = views.read_map(Path(path))
+    return maps[0] if len(maps) == 1 else np.moveaxis(maps, 0, -1)
 
 
 def outputs_of(record: RunRecord) -> tuple[str, ...]:

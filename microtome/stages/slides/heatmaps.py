@@ -2,7 +2,7 @@
 """The heat-map of one slide, predicted section by section, and the largest regions found in each section."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from microtome.config.prediction import Predict, Store
+from microtome.config.prediction import Predict
 from microtome.devices import release_memory
 from microtome.inference.overlap_tile import predict
 from microtome.inference.test_time_views import DIHEDRAL
@@ -23,15 +23,14 @@ from microtome.io.slides import SlideSource
 from microtome.io.tiff_stream import PyramidWriter
 from microtome.slides.statistics import RegionAreas
 from microtome.slides.windows import Part, Rectangle, TissueInside, grown, merged, on_map
-from microtome.stages.predict import channel_names, normalized, ready_model
+from microtome.stages.predict import normalized, ready_model
+from microtome.stages.stored_maps import as_stored, channel_names, kept_channels
 
 Options = Mapping[str, Any]
 Put = Callable[[int, int, NDArray[np.float32]], None]
 """Takes row, column and probabilities (K, rows, columns) of a part of a map."""
 RELEASED = 1024
 """Rows of a map after which freed memory is given back."""
-WHITE = 255
-"""What probability 1 is in a map of bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,24 +258,6 @@ def heat_map(path: Path, predictor: Predictor, layout: Layout) -> Iterator[Put]:
     store, names = predictor.settings.store, predictor.names
     kept = kept_channels(store, names)
     options = {"mpp": layout.mpp, "origin": layout.origin, "channels": [names[index] for index in kept]}
+    exclusive = predictor.options["activation"] == "softmax"
     with PyramidWriter(path, (len(kept), *layout.size), store.dtype, **options) as writer:
-        yield lambda y, x, band: writer.write(y, _stored(band[kept], store), x)
-
-
-def kept_channels(store: Store, names: Sequence[str]) -> list[int]:
-    """Places of the classes that are kept among the channels of a map.
-
-    Example:
-        >>> kept_channels(Store(classes=("tumor",)), ["normal", "tumor"])
-        [1]
-    """
-    missing = [name for name in store.classes if name not in names]
-    if missing:
-        msg = f"predict.store.classes names {', '.join(missing)}; the maps are of {', '.join(names)}"
-        raise ValueError(msg)
-    return [names.index(name) for name in store.classes or names]
-
-
-def _stored(band: NDArray[np.float32], store: Store) -> NDArray:
-    """Probabilities in the type that is kept."""
-    return np.rint(band * WHITE).astype(np.uint8) if store.dtype == "uint8" else band
+        yield lambda y, x, band: writer.write(y, as_stored(band, store, kept, exclusive=exclusive), x)
