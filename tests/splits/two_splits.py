@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from PIL import Image
 
 from microtome.config.workflow import Workflow
 from microtome.study.load import load_plans
@@ -91,3 +93,16 @@ def plan(content: Content | None = None, listed: Sequence[dict[str, str]] | None
         yaml.safe_dump(content or study(), sort_keys=False), encoding="utf-8"
     )
     return load_plans(Workflow(studies=("two",)), look_at_files=False)["two"]
+
+
+def write_files(folder: Path, *, count: int = 8, side: int = 64) -> None:
+    """A sheet and its image files, whose labels are of every class; the sheet says their pixels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw, listed = np.random.default_rng(0), rows(count)
+    for row in listed:
+        label = np.sort(draw.integers(0, len(CLASSES), side * side)).reshape(side, side).astype(np.uint8)
+        Image.fromarray(label).save(folder / row["label"])
+        Image.fromarray(label * 80 + draw.integers(0, 40, label.shape, np.uint8)).save(folder / row["image"])
+        counts = np.bincount(label.ravel(), minlength=len(CLASSES)).tolist()
+        row |= {f"pixels_{name}": str(n) for name, n in zip(CLASSES, counts, strict=True)}
+    (folder / "samples.tsv").write_text(text(listed), encoding="utf-8")
