@@ -101,3 +101,19 @@ def test_a_run_names_its_outputs(study):
     assert result.caption.endswith("The outputs are independent sigmoids: mask, centre marker.")
     assert "2, 2, 2, 2 residual blocks" in result.caption
     assert result.data["blocks"].sum() == 8
+
+
+@pytest.mark.parametrize("name", ["fcn8s", "deeplab"])
+def test_sums_and_branches_are_refused_and_not_drawn_as_copies(name):
+    with pytest.raises(ValueError, match=r"and none of \d+ to be appended; sums and branches are not drawn"):
+        trace({"name": name}, size=64)
+
+
+def test_pooling_that_keeps_places_is_a_step():
+    traced = trace({"name": "segnet", "width": 4}, size=64)
+    assert [step.size for step in traced.steps if step.kind == "pool"] == [32, 16, 8, 4, 2]
+    assert [step.size for step in traced.steps if step.kind == "up"] == [4, 8, 16, 32, 64]
+    assert not any(step.copied for step in traced.steps)
+    legend = [text.get_text() for text in draw_u(traced.steps, traced.companions).legends[0].get_texts()]
+    assert "up-sampling" in legend
+    assert "copy and concatenate" not in legend

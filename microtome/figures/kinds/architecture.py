@@ -102,8 +102,9 @@ def _caption(name: str, traced: Traced, size: int, outputs: Sequence[str]) -> st
     sentences = [
         f"The network {name} as built, for an image of {size}×{size} pixels: {halvings(steps)} halvings, at "
         f"most {max(step.channels for step in steps):,} channels, {traced.parameters:,} parameters.",
-        "White boxes are copied from the contracting path.",
     ]
+    if any(step.copied for step in steps):
+        sentences.append("White boxes are copied from the contracting path.")
     if stages:
         blocks = ", ".join(str(stage.blocks) for stage in stages)
         sentences.append(f"The stages of the contracting path have {blocks} {stages[0].label}s.")

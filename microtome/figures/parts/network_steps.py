@@ -92,20 +92,39 @@ def trace_model(model: nn.Module, image: torch.Tensor) -> list[Step]:
         The steps, the input first; the last convolution is the output.
 
     Raises:
-        ValueError: The network has no convolution.
+        ValueError: The network has no convolution, or joins maps otherwise than by concatenation.
     """
     steps = [Step("input", image.shape[1], image.shape[2], 0, 0)]
 
-    def record(layer: nn.Module, taken: tuple[torch.Tensor, ...], given: torch.Tensor) -> None:
-        steps.extend(steps_of_call(steps[-1], layer, taken[0].shape[1:3], given.shape[1:3]))
+    def record(layer: nn.Module, taken: tuple[torch.Tensor, ...], given: Any) -> None:
+        made = given[0] if isinstance(given, tuple) else given  # pooling may give the places of maxima, too
+        steps.extend(steps_of_call(steps[-1], layer, taken[0].shape[1:3], made.shape[1:3]))
 
     with torch.no_grad(), hooked(layers_drawn(model), record):
         model(image)
     if not any(step.kind == "convolution" for step in steps):
         msg = f"{type(model).__name__} has no 2-D convolution to draw; name a fully convolutional network"
         raise ValueError(msg)
+    _require_concatenation(steps, type(model).__name__)
     last = steps[-1]
     return [*steps[:-1], Step("output", last.channels, last.size, last.kernel, last.taken, last.copied)]
+
+
+def _require_concatenation(steps: Sequence[Step], owner: str) -> None:
+    """Check that what a layer takes beside the maps before it is an earlier map of their size, as a whole.
+
+    Sums and parallel branches look otherwise: a layer takes an earlier map alone.
+
+    Raises:
+        ValueError: It is not.
+    """
+    for number, step in enumerate(steps):
+        size = steps[number - 1].size
+        if step.copied and step.copied not in {one.channels for one in steps[:number] if one.size == size}:
+            found = f"a layer of {owner} takes {step.taken} maps of {size}×{size} pixels after a layer of "
+            found += f"{steps[number - 1].channels}, and none of {step.copied} to be appended"
+            msg = f"{found}; sums and branches are not drawn: name a network of one path with concatenations"
+            raise ValueError(msg)
 
 
 def layers_drawn(module: nn.Module) -> Iterator[nn.Module]:

@@ -254,8 +254,8 @@ def _handles(steps: Sequence[Step], companions: Sequence[str]) -> list[Line2D | 
         "convolution": ", ".join((f"convolution{kernels['convolution']}", *companions)),
         "stage": f"stage of ×n {blocks[0]}s" if blocks else "",
         "pool": f"max pooling{kernels['pool']}",
-        "up": f"{', '.join(sorted(ways))} up-sampling" if ways else f"up-convolution{kernels['up']}",
-        "copy": "copy and concatenate",
+        "up": f"{', '.join(sorted(ways))} up-sampling" if ways else _enlarging(kernels["up"]),
+        "copy": "copy and concatenate" if any(step.copied for step in steps) else "",
         "output": f"convolution{kernels['output']}",
     }
     lines = [
@@ -267,6 +267,11 @@ def _handles(steps: Sequence[Step], companions: Sequence[str]) -> list[Line2D | 
         facecolor=FACE, edgecolor=EDGE_COLOR, label="feature maps; above: channels, beside: side in pixels"
     )
     return [*lines, maps]
+
+
+def _enlarging(kernels: str) -> str:
+    """What enlarges maps: a convolution with a kernel, or something that is no layer."""
+    return f"up-convolution{kernels}" if kernels else "up-sampling"
 
 
 def _kernels(steps: Sequence[Step], kind: str) -> str:
