@@ -71,6 +71,16 @@ def scores(sample: str, found: np.ndarray, truth: np.ndarray) -> dict:
     return values | {(sample, "all", "mean_dice"): float(np.mean(dices))}
 
 
+def _history(run: str) -> pd.DataFrame:
+    """Losses with their terms: of three levels of MED-Net, of one of the others; fold after fold the same."""
+    found = history()
+    terms = {"mdsc": found["train_loss"] * 8, "tv": 0.3 - 0.1 * found["train_loss"]}
+    if run == "mednet3":
+        terms |= {f"level_{k}_{name}": values / (3 - k) for k in range(3) for name, values in terms.items()}
+        terms |= {f"level_{k}_loss": terms[f"level_{k}_mdsc"] + terms[f"level_{k}_tv"] for k in range(3)}
+    return found.assign(**terms)
+
+
 def write_mosaics(folder: Path, *, side: int = 96, count: int = 6, dtype: str = "float32") -> FigureInputs:
     """Write images, partial targets, and two folds of each run: one tests an image, one validates on it.
 
@@ -100,7 +110,7 @@ def write_mosaics(folder: Path, *, side: int = 96, count: int = 6, dtype: str = 
                 values.setdefault(part, {}).update(scores(name, classes, truth[name]))
             rows = [metrics(run, of, split=split, part=part) for part, of in values.items()]
             own = card(run) | {"split": split, "study": "rcm"}
-            places.append(write_run(place, own, pd.concat(rows), history()))
+            places.append(write_run(place, own, pd.concat(rows), _history(run)))
     records = load_runs(places, labels=RUNS)
     pictures, targets = (sorted((folder / what / "0").glob("*.tif")) for what in ("images", "targets"))
     groups = {name: CLINICS[number % len(CLINICS)] for number, name in enumerate(names)}

@@ -58,6 +58,7 @@ MELANOMA = {
 }
 """Kinds drawn from the study of cubes."""
 MOSAICS = {
+    "loss_terms": {"runs": ["mednet3", "fcn"]},
     "class_examples": {"size": 24},
     "mosaic_labels": {"colors": {"nest": "#00ffff"}},
     "mosaic_panels": {"runs": ["mednet3", "fcn"], "count": 2},

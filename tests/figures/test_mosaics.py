@@ -195,3 +195,30 @@ def test_what_a_class_is_taken_for(mosaics):
     assert result.caption.endswith(f"MED-Net {shares['meshwork']:.2f} ({listed}).")
     with pytest.raises(ValueError, match="unknown class 'mesh'"):
         figures.draw("confusion_matrix", mosaics, of="mesh")
+
+
+def test_terms_of_each_level_are_those_of_the_history(mosaics):
+    result = figures.draw("loss_terms", mosaics, runs=["mednet3", "unet"])
+    first = next(one for one in mosaics.runs if one.run == "mednet3")
+    data = result.data[(result.data["run"] == "mednet3") & (result.data["split"] == first.split)]
+    assert sorted(data["level"].unique()) == [0, 1, 2]
+    for (level, term), rows in data.groupby(["level", "term"]):
+        assert rows["value"].tolist() == first.history[f"level_{level}_{term}"].tolist()
+    assert result.data.loc[result.data["run"] == "unet", "level"].unique().tolist() == [-1]
+    assert len(result.figure.axes[0].lines) == 2 * 3 * 2 + 1, "folds, levels, terms; and the chosen epoch"
+    chosen = first.history.set_index("epoch").loc[9]
+    ratios = ", ".join(f"{chosen[f'level_{k}_tv'] / chosen[f'level_{k}_mdsc']:.2g}" for k in range(3))
+    assert f"tv in parts of mdsc in the chosen epoch (coarse to fine): MED-Net {ratios};" in result.caption
+    legend = [text.get_text() for text in result.figure.legends[0].get_texts()]
+    assert legend == ["mdsc", "tv", "finest level", "middle level", "coarsest level", "chosen epoch"]
+
+
+def test_runs_without_the_terms_are_left_out_or_refused(mosaics, study):
+    fcn = mosaics.record("fcn")
+    without = replace(fcn, history=fcn.history.drop(columns=["mdsc", "tv"]))
+    both = replace(mosaics, runs=[*mosaics.select(["unet"]), without])
+    assert figures.draw("loss_terms", both).data["run"].unique().tolist() == ["unet"]
+    with pytest.raises(ValueError, match=r"run 'fcn' has none of the terms .'mdsc', 'tv'.; its history has"):
+        figures.draw("loss_terms", both, runs=["fcn"])
+    with pytest.raises(ValueError, match="no run has one of the terms"):
+        figures.draw("loss_terms", study)
