@@ -57,10 +57,10 @@ def _check_last(name: str, run: Run, places: Places) -> Iterator[Fault]:
     here = ("runs", name, "training")
     if run.training.select.of is not None:
         expected = "null, as select.metric 'last' compares no epochs"
-        yield Fault(places.inside((*here, "select", "class"), 3), f"'{run.training.select.of}'", expected)
+        yield Fault(places((*here, "select", "class")), f"'{run.training.select.of}'", expected)
     if run.training.patience is not None:
         expected = "null, as select.metric 'last' says that no epoch is better than the last one"
-        yield Fault(places.inside((*here, "patience"), 2), str(run.training.patience), expected)
+        yield Fault(places((*here, "patience")), str(run.training.patience), expected)
 
 
 def _check_learn(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:

@@ -67,6 +67,17 @@ class TestDiceAlone(TestLabelledPixels):
     complements = False
 
 
+class TestSoftmaxDice(TestDiceAlone):
+    name, options = "softmax_dice", {}
+
+    def expected(self, logits, target, valid):
+        return oracle.mdsc(logits, target, valid, complements=False)
+
+
+class TestSoftmaxDiceWithVariation(TestLabelledPixels):
+    name, complements = "softmax_dice", False
+
+
 class TestPublished(TestLabelledPixels):
     """The options of the paper: TV of all pixels."""
 

@@ -183,6 +183,19 @@ def test_command_prints_a_table(capsys):
     assert rows[1][1:4] == ["unet", '{"variant": "classic"}', "31042369"]
 
 
+def test_every_network_of_the_papers_is_there():
+    """25 of five papers, in the order of these, and three with smaller kernels."""
+    found = [entry.id for entry in CATALOGUE]
+    assert sorted(found) == sorted(SIZES)
+    assert [sum(name.startswith(f"p{n}.") and "_k3" not in name for name in found) for n in range(5)] == [
+        7,
+        4,
+        7,
+        3,
+        4,
+    ]
+
+
 def test_command_is_required(capsys):
     with pytest.raises(SystemExit, match="2"):
         main([])

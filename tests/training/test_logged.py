@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a loss logs is in the history, and what it remembers survives an interruption."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from torch import nn
 from microtome import losses
 from microtome.config.augment import Augment
 from microtome.config.sampling import Input
-from microtome.config.training import Training
+from microtome.config.training import Supervision, Training
 from microtome.training.loop import Trainer, fit, validate
+from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import SoftmaxTask
-from tests.training.problems import CPU, KEY, Interrupted, StoppedError, parts
+from tests.training.problems import CPU, KEY, Interrupted, Levels, StoppedError, parts
 
 
 class Noting(nn.Module):
@@ -51,6 +53,27 @@ def test_alpha_of_the_training_batches_is_in_the_history():
         mean = np.average([alpha for _, alpha, _ in batches], weights=[n for *_, n in batches])
         assert row["alpha"] == pytest.approx(mean, rel=1e-6)
     assert {mode for mode, *_ in loss.seen} == {True, False}
+
+
+def test_terms_of_every_level_are_in_the_history():
+    """The loss of training is the sum of those of the levels, each of which is the sum of its terms."""
+    torch.manual_seed(0)
+    model = Levels(2)
+    total = LevelLosses(
+        losses.build("mdsc_tv", tv_weight=0.01),
+        model.reductions,
+        Supervision(levels="all", weights=(1, 2, 3)),
+    )
+    done = fit(replace(trainer(total, epochs=2), model=model), *parts())
+    named = [f"level_{n}_{name}" for n in range(3) for name in ("loss", "mdsc", "tv")]
+    assert list(done.history[0])[-11:] == ["mdsc", "tv", *named]
+    for row in done.history:
+        weighed = sum(weight * row[f"level_{n}_loss"] for n, weight in enumerate((1, 2, 3)))
+        assert row["train_loss"] == pytest.approx(weighed, rel=1e-6)
+        for n in range(3):
+            terms = row[f"level_{n}_mdsc"] + row[f"level_{n}_tv"]
+            assert row[f"level_{n}_loss"] == pytest.approx(terms, rel=1e-6)
+        assert (row["mdsc"], row["tv"]) == (row["level_2_mdsc"], row["level_2_tv"])
 
 
 def test_losses_that_log_nothing_add_no_column():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
+from microtome.class_maps import IGNORE
 from microtome.training.patches import index_patches, origins
 
 relaxed = settings(deadline=None, max_examples=80)
@@ -42,6 +43,24 @@ def test_index_covers_every_pixel(height, width, size, data):
         assert shares == approx([(window == k).mean() for k in range(3)])
     assert covered.all()
     assert not index.duplicated(["y", "x"]).any()
+
+
+@relaxed
+@given(least=st.sampled_from([0.0, 0.01, 0.5, 1.0]), seed=st.integers(0, 9))
+def test_windows_with_few_labels_are_left_out(least, seed):
+    generator = np.random.default_rng(seed)
+    target = np.where(generator.random((23, 17)) < generator.random((23, 17)) ** 3, 1, IGNORE).astype(
+        np.uint8
+    )
+    target[:8, :8] = 0
+    every, some = (
+        index_patches("a", target, ["x", "y"], size=8, stride=5, labelled=share) for share in (0.0, least)
+    )
+    shares = [(target[r.y : r.y + 8, r.x : r.x + 8] != IGNORE).mean() for r in every.itertuples()]
+    assert len(every) == 12
+    expected = every[np.array(shares) >= least].reset_index(drop=True)
+    assert some.equals(expected)
+    assert len(some) >= 1
 
 
 def test_columns_of_the_index():

@@ -103,6 +103,29 @@ def test_options_say_how_epochs_are_compared():
     assert criterion_of(Training(), CLASSES) is BY_LOSS
 
 
+LAST = Criterion("last", None, CLASSES)
+
+
+def test_the_last_epochs_whatever_they_are():
+    losses = rows(0.4, 0.1, float("nan"), 0.3, column="val_loss")
+    assert (LAST.best(losses), LAST.best(losses[:3]), LAST.column) == (4, 3, "val_loss")
+    assert replace(LAST, keep=2).kept(losses) == [4, 2]
+    assert LAST.counts(CPU) is None
+    assert criterion_of(Training.model_validate({"select": {"metric": "last"}}), CLASSES) == LAST
+
+
+def test_the_last_epoch_is_the_model():
+    """Its weights are not those of the epoch of the least validation loss."""
+    done = fit(trainer(LAST, epochs=6), *problems.parts())
+    losses = [row["val_loss"] for row in done.history]
+    assert done.best_epoch == len(losses) == 6
+    assert int(np.argmin(losses)) + 1 != 6, "the case should tell the last epoch from the best"
+    assert "val_iou" not in done.history[0]
+    best = fit(trainer(BY_LOSS, epochs=6), *problems.parts())
+    assert [row["val_loss"] for row in best.history] == losses
+    assert any(not torch.equal(best.weights[name], value) for name, value in done.weights.items())
+
+
 def test_the_best_epoch_is_that_of_the_metric(tmp_path):
     """It has the highest value in the history, and its weights are those after that epoch."""
     done = fit(trainer(), *problems.parts(), checkpoint=tmp_path / "c.safetensors", key=KEY)
