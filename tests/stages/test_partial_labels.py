@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run that learns from a share of the labels: what training sees, what validation sees, what the card says."""
+"""A run that learns from a share of the labels: what training and validation see, and what the card says."""
 
 import json
 
