@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 
-from pytest import fixture
+import yaml
+from pytest import fixture, raises
 
+from microtome.faults import ConfigurationError
 from microtome.study.sheet import COLUMNS
 from microtome.study.splits import make_splits
 from tests.config.studies import load_study
@@ -44,6 +46,20 @@ def test_the_study_and_its_sheet_load(blocks, tmp_path):
         study = load_study("mine", scale, folder=tmp_path)
     samples = read_sheet(sheet, study.data)
     assert len(make_splits(samples, study.split, sheet=sheet, column="block")["main"]) == 4
+
+
+def test_the_tables_of_rates_are_what_a_study_may_say(blocks, tmp_path):
+    section = PAGE.read_text(encoding="utf-8").partition("### Rates by fold and patient")[2]
+    more = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
+    study = yaml.safe_load(blocks["config/studies/mine.yaml"])
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, **more}), encoding="utf-8")
+    assert set(load_study("mine", "full", folder=tmp_path).tables) == set(more["tables"])
+    more["evaluate"]["metrics"] = ["overlap"]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, **more}), encoding="utf-8")
+    with raises(
+        ConfigurationError, match=r"'pooled', which shows 'tp'; expected evaluate\.metrics with counts"
+    ):
+        load_study("mine", "full", folder=tmp_path)
 
 
 def test_the_loss_is_what_it_says(blocks, tmp_path):

@@ -11,7 +11,7 @@ from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts import left_out, pixels
 from microtome.tables.parts.pixels import PER_CENT
-from microtome.tables.parts.published import heading, note_of, published_table, remark_of
+from microtome.tables.parts.published import note_of, published_table, remark_of, short_heading
 
 NEEDS = frozenset({"labels"})
 PUBLISHED_OPTIONS = ("published",)
@@ -76,12 +76,12 @@ def tabulate(
         rows.append({"class": name, "source": HERE} | _cells([one.loc[name] for one in found]))
         if published:
             printed = [_printed(inputs, published, name, one) for one in chosen]
-            rows.append({"class": name, "source": heading(inputs)} | _cells(printed))
+            rows.append({"class": name, "source": short_heading(inputs)} | _cells(printed))
     columns = [Column("class", "Class", kind="text")]
     columns += [Column("source", "Source", kind="text")] * bool(published)
     for number, one in enumerate(chosen):
         columns.append(Column(f"share_{number}", one.label, unit="%", format=".1f"))
-        columns.append(Column(f"mpx_{number}", one.label, unit="Mpx", format=",.1f"))
+        columns.append(Column(f"mpx_{number}", one.label, unit="Mpx", format=",.4g"))
     said = (
         "Shares of classes are of the labelled pixels, that of the labelled pixels is of all; pixels are of "
         f"the images as runs see them. {IMAGES.capitalize()} are counted, not in Mpx.",

@@ -15,7 +15,7 @@ from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts.numbers import check_groups, group_names, rate_name
 from microtome.tables.parts.pooling import COMPLETE, Counted, Rates, counted
-from microtome.tables.parts.published import heading, note_of, remark_of
+from microtome.tables.parts.published import note_of, remark_of, short_heading
 from microtome.tables.parts.published_classes import AVERAGE, DERIVED, class_cells
 from microtome.tables.parts.rows import Row, named_rows, select_rows
 
@@ -134,7 +134,7 @@ def _rows(
         yield about | block | _cells(of.rates(rate, seed=draws), of) | sizes
         if published and group is None:
             cells = class_cells(inputs, published, row, rate, of.classes, of.mean_classes)
-            yield about | {"source": heading(inputs), "block": ""} | _published(cells, of.classes)
+            yield about | {"source": short_heading(inputs), "block": ""} | _published(cells, of.classes)
 
 
 def _cells(rates: Rates, of: Counted) -> dict[str, float]:
