@@ -52,10 +52,10 @@ def test_the_tables_of_rates_are_what_a_study_may_say(blocks, tmp_path):
     section = PAGE.read_text(encoding="utf-8").partition("### Rates by fold and patient")[2]
     more = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
     study = yaml.safe_load(blocks["config/studies/mine.yaml"])
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, **more}), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, **more, "figures": {}}), encoding="utf-8")
     assert set(load_study("mine", "full", folder=tmp_path).tables) == set(more["tables"])
     more["evaluate"]["metrics"] = ["overlap"]
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, **more}), encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**study, **more, "figures": {}}), encoding="utf-8")
     with raises(
         ConfigurationError, match=r"'pooled', which shows 'tp'; expected evaluate\.metrics with counts"
     ):
