@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from microtome.phantoms._noise import smooth_noise
+from microtome.phantoms.mosaics.noise import smooth_noise
 from microtome.phantoms.mosaics.sheet import ARTIFACT, BACKGROUND, CLASSES, UNLABELLED, Mosaic
 
 SATURATED, DARK, BRIGHT_BUBBLE, DARK_BUBBLE = range(4)
@@ -30,7 +30,9 @@ WAVES = ((220.0, 32.0), (70.0, 7.0))  # wavelength and amplitude of the bends of
 LEANING = 0.5  # radians by which cuts leave the straight way across
 CLEAR = 80.0  # distance from other patterns beyond which nothing gets clearer
 WHIM, WHIM_LENGTH = 0.55, 330.0  # how much readers leave out of what is as clear, and in what pieces
+REACH = 3.0  # of the square in which an artefact lies, in radii of a circle as large
 Field = NDArray[np.float32]
+Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,7 @@ def lay_out(mosaic: Mosaic, mpp: float, rng: np.random.Generator) -> Layout:
     """
     ground = _Ground.of(mosaic.shape, mpp, rng)
     for number, count in enumerate(_pieces(mosaic.pixels[ARTIFACT], ARTEFACT_AREA / mpp**2, rng)):
-        kind = (mosaic.number + number) % len(ARTEFACTS)
-        ground.give(count, _blob_distance(ground, kind, count), ARTIFACT, kind)
+        _put_artefact(ground, (mosaic.number + number) % len(ARTEFACTS), count)
     beyond = round(BEYOND * mosaic.pixels[BACKGROUND])
     ground.give(beyond, -_lesion_distance(ground), BACKGROUND)
     left = {BACKGROUND: mosaic.pixels[BACKGROUND] - beyond}
@@ -71,37 +72,37 @@ def lay_out(mosaic: Mosaic, mpp: float, rng: np.random.Generator) -> Layout:
         for count in _pieces(pixels, REGION_AREA / mpp**2, rng)
     ]
     _cut(ground, [regions[place] for place in rng.permutation(len(regions))])
-    return Layout(ground.classes.reshape(mosaic.shape), ground.artefacts.reshape(mosaic.shape))
+    return Layout(ground.classes, ground.artefacts)
 
 
 @dataclass(eq=False)
 class _Ground:
-    """A mosaic that is being laid out: flat arrays, and the pixels that belong to nothing yet."""
+    """A mosaic that is being laid out; pixels that belong to nothing yet have the class `NONE`."""
 
-    shape: tuple[int, int]
     mpp: float
     rng: np.random.Generator
-    places: Field  # ``(2, H * W)`` row and column with the bends of borders, µm
+    places: Field  # ``(2, H, W)`` row and column with the bends of borders, µm
     classes: NDArray[np.uint8]
     artefacts: NDArray[np.uint8]
-    free: NDArray[np.intp]
 
     @classmethod
     def of(cls, shape: tuple[int, int], mpp: float, rng: np.random.Generator) -> "_Ground":
         places = np.indices(shape, np.float32) * np.float32(mpp)
         for length, amplitude in WAVES:
-            places += np.float32(amplitude) * smooth_noise((2, *shape), length / mpp, rng)
-        blank = np.full(places[0].size, NONE, np.uint8)
-        return cls(shape, mpp, rng, places.reshape(2, -1), blank, blank.copy(), np.arange(blank.size))
+            for axis in places:
+                axis += np.float32(amplitude) * smooth_noise(shape, length / mpp, rng)
+        return cls(mpp, rng, places, np.full(shape, NONE, np.uint8), np.full(shape, NONE, np.uint8))
 
-    def noise(self, wavelength: float) -> Field:
-        return smooth_noise(self.shape, max(wavelength / self.mpp, 2.0), self.rng).ravel()
+    def noise(self, shape: tuple[int, ...], wavelength: float) -> Field:
+        return smooth_noise(shape, max(wavelength / self.mpp, 2.0), self.rng)
 
-    def give(self, count: int, score: Field, pattern: int, kind: int = NONE) -> None:
-        """Make the `count` free pixels of the lowest score a pattern."""
-        first, rest = _lowest(score[self.free], count)
-        self.classes[self.free[first]], self.artefacts[self.free[first]] = pattern, kind
-        self.free = np.sort(self.free[rest])
+    def give(
+        self, count: int, score: Field, pattern: int, kind: int = NONE, window: Window = (slice(None),) * 2
+    ) -> None:
+        """Make the `count` free pixels of the lowest score in a window a pattern."""
+        free = np.flatnonzero(self.classes[window] == NONE)
+        first = np.unravel_index(free[_lowest(score.ravel()[free], count)[0]], score.shape)
+        self.classes[window][first], self.artefacts[window][first] = pattern, kind
 
 
 def _lowest(values: Field, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -119,49 +120,62 @@ def _pieces(pixels: int, size: float, rng: np.random.Generator) -> list[int]:
     return np.diff(ends, prepend=0).tolist()
 
 
-def _blob_distance(ground: _Ground, kind: int, pixels: int) -> Field:
-    """Distance from the middle of an artefact, a rough ellipse; what is dark begins at a border."""
-    rng, extent = ground.rng, np.array(ground.shape) * ground.mpp
+def _put_artefact(ground: _Ground, kind: int, pixels: int) -> None:
+    """Put an artefact, a rough ellipse, somewhere; what is dark begins at a border."""
+    rng, shape = ground.rng, np.array(ground.classes.shape)
     middle = rng.uniform(0.08, 0.92, 2)
     if kind == DARK:
         middle[rng.integers(2)] = rng.integers(2)
+    window = _window(ground, middle * shape, pixels)
     ratio, turn = np.sqrt(rng.uniform(1, LONGEST[kind])), rng.uniform(0, np.pi)
-    y, x = ground.places - (middle * extent).astype(np.float32)[:, None]
+    y, x = ground.places[:, *window] - (middle * shape * ground.mpp).astype(np.float32)[:, None, None]
     along, across = np.cos(turn) * y + np.sin(turn) * x, np.cos(turn) * x - np.sin(turn) * y
     radius = np.sqrt(pixels / np.pi) * ground.mpp
-    rough = ground.noise(0.8 * radius) + np.float32(0.2) * ground.noise(0.25 * radius)
+    rough = ground.noise(y.shape, 0.8 * radius) + np.float32(0.2) * ground.noise(y.shape, 0.25 * radius)
     distance = np.hypot(along / np.float32(ratio), across * np.float32(ratio))
-    return distance + np.float32(ROUGHNESS[kind] * radius) * rough
+    ground.give(pixels, distance + np.float32(ROUGHNESS[kind] * radius) * rough, ARTIFACT, kind, window)
+
+
+def _window(ground: _Ground, middle: NDArray[np.float64], pixels: int) -> Window:
+    """The square around a place (pixels) in which so many pixels are free, with room for any outline."""
+    reach = REACH * np.sqrt(pixels / np.pi)
+    while True:
+        rows, columns = (slice(max(0, int(place - reach)), int(place + reach) + 1) for place in middle)
+        if (ground.classes[rows, columns] == NONE).sum() >= pixels:
+            return rows, columns
+        reach *= 1.5
 
 
 def _lesion_distance(ground: _Ground) -> Field:
     """Distance from the middle of the lesion, in parts of the mosaic's sides."""
-    extent = np.array(ground.shape) * ground.mpp
+    shape = ground.classes.shape
+    extent = np.array(shape) * ground.mpp
     middle = extent * ground.rng.uniform(0.38, 0.62, 2)
-    y, x = (ground.places - middle.astype(np.float32)[:, None]) / extent.astype(np.float32)[:, None]
-    return np.hypot(y, x) * (1 + LESION_ROUGHNESS * ground.noise(0.35 * float(extent.max())))
+    y, x = ((axis - start) / side for axis, start, side in zip(ground.places, middle, extent, strict=True))
+    rough = 1 + LESION_ROUGHNESS * ground.noise(shape, 0.35 * float(extent.max()))
+    return np.hypot(y.astype(np.float32), x.astype(np.float32)) * rough
 
 
 def _cut(ground: _Ground, regions: Sequence[tuple[int, int]]) -> None:
     """Deal the free pixels to regions, each a pattern and its number of pixels, which add up to them."""
-    waiting = [(ground.free, list(regions))]
+    classes, places = ground.classes.reshape(-1), ground.places.reshape(2, -1)
+    waiting = [(np.flatnonzero(classes == NONE), list(regions))]
     while waiting:
         pixels, parts = waiting.pop()
         if len(parts) <= 1:
-            ground.classes[pixels] = parts[0][0] if parts else BACKGROUND
+            classes[pixels] = parts[0][0] if parts else BACKGROUND
             continue
         counts = np.cumsum([count for _, count in parts])
         place = int(np.abs(counts[:-1] - counts[-1] / 2).argmin()) + 1
-        first, rest = _lowest(_along(ground, pixels), int(counts[place - 1]))
+        first, rest = _lowest(_along(places[:, pixels], ground.rng), int(counts[place - 1]))
         waiting += [(np.sort(pixels[first]), parts[:place]), (np.sort(pixels[rest]), parts[place:])]
 
 
-def _along(ground: _Ground, pixels: NDArray[np.intp]) -> Field:
-    """Place of pixels along the direction, nearly, in which they extend furthest."""
-    y, x = ground.places[:, pixels]
-    y, x = y - y.mean(), x - x.mean()
+def _along(places: Field, rng: np.random.Generator) -> Field:
+    """Where places ``(2, N)`` lie along the direction, nearly, in which they extend furthest."""
+    y, x = places - places.mean(1, keepdims=True)
     turn = 0.5 * np.arctan2(2 * (y * x).mean(), (y * y).mean() - (x * x).mean())
-    turn += ground.rng.uniform(-LEANING, LEANING)
+    turn += rng.uniform(-LEANING, LEANING)
     return np.float32(np.cos(turn)) * y + np.float32(np.sin(turn)) * x
 
 

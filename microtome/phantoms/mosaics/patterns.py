@@ -23,15 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from microtome.phantoms._noise import smooth_noise
 from microtome.phantoms.mosaics.cells import Cells, cells
+from microtome.phantoms.mosaics.noise import smooth_noise
 from microtome.phantoms.mosaics.sheet import ASPECIFIC, BACKGROUND, MESHWORK, NEST, RING
 
 Field = NDArray[np.float32]
 PAPILLAE = 84.0  # from one papilla to the next
 KERATINOCYTE = 15.0  # diameter of the cells of the honeycomb
 GRAIN = 11.0  # of the bright cells that rims, walls and nests are made of
-CLODS = 118.0  # from one nest to the next
+CLODS = 98.0  # from one nest to the next
+MEMBER = 17.0  # of the plump cells in nests
 PLUMP = 44.0  # from one scattered bright cell to the next
 FURROWS = 210.0
 BENDS = ((90.0, 7.0), (30.0, 2.5))  # wavelength and amplitude of the bends of every outline
@@ -85,7 +86,8 @@ def grow(
     """A field of skin of so many pixels, whose outlines are bent."""
     places = np.indices(shape, np.float32) * np.float32(mpp)
     for length, amplitude in BENDS:
-        places += np.float32(amplitude) * smooth_noise((2, *shape), max(length / mpp, 2.0), rng)
+        for axis in places:
+            axis += np.float32(amplitude) * smooth_noise(shape, max(length / mpp, 2.0), rng)
     return Skin(places[0], places[1], mpp, coarseness, deformed, rng)
 
 
@@ -111,11 +113,12 @@ def meshwork(skin: Skin) -> Field:
 def nest(skin: Skin) -> Field:
     """Clods of bright cells, most of them apart, in a fibrous grey ground."""
     found = skin.cells(skin.coarseness * CLODS, 0.4)
-    radius = skin.coarseness * (30 + 22 * found.value) * (found.value > 0.12)
+    radius = skin.coarseness * (27 + 17 * found.value) * (found.value > 0.12)
     beyond = found.nearest - radius
-    clod = soft(-beyond) * (0.7 + 0.9 * skin.grains)
+    members = skin.cells(MEMBER, 0.35)
+    clod = soft(-beyond) * (0.45 + 1.5 * soft(0.36 * MEMBER - members.nearest, 3.5))
     cleft = np.exp(-(((beyond - 7) / 6) ** 2))
-    return 1.7 * clod - 0.7 * cleft + 0.3 * fibres(skin, 5.0, 60.0)
+    return 1.5 * clod - 0.6 * cleft + 0.3 * fibres(skin, 5.0, 60.0)
 
 
 def aspecific(skin: Skin) -> Field:

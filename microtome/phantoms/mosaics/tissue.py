@@ -61,7 +61,7 @@ def smoothed(mask: NDArray[np.bool_], width: float) -> Field:
 
 
 def _saturated(light: Field, skin: Skin, cover: Field) -> Field:
-    return 1.2 + 2.6 * light
+    return 2.0 + 2.4 * light
 
 
 def _dark(light: Field, skin: Skin, cover: Field) -> Field:
