@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pytest import mark, raises
 
+from microtome import class_maps
 from microtome.class_maps import IGNORE, class_fractions, semantic_target
 
 relaxed = settings(deadline=None, max_examples=60)
@@ -66,3 +67,22 @@ def test_what_no_class_has_is_refused(label, message):
 def test_fractions_are_of_all_pixels(target):
     fractions = class_fractions(target, 3)
     assert fractions.tolist() == [float((target == k).mean()) for k in range(3)]
+
+
+@mark.parametrize("dtype", ["uint8", "int16", "int64", "float64"])
+def test_values_are_counted_part_by_part(dtype, monkeypatch):
+    monkeypatch.setattr(class_maps, "PART", 50)
+    label = np.random.default_rng(0).integers(0, 5, (40, 30)).astype(dtype)
+    for found, expected in zip(
+        class_maps.value_counts(label), np.unique(label, return_counts=True), strict=True
+    ):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    target = class_maps.semantic_target(label, {"a": 3, "b": 0, "c": 4}, ignore=(1, 2))
+    np.testing.assert_array_equal(target, np.select([label == 3, label == 0, label == 4], [0, 1, 2], 255))
+
+
+def test_values_that_are_no_numbers_are_counted_once(monkeypatch):
+    monkeypatch.setattr(class_maps, "PART", 2)
+    values, counts = class_maps.value_counts(np.array([[0, np.nan], [np.nan, np.nan], [0, 0]]))
+    assert (len(values), counts.tolist()) == (2, [3, 3])

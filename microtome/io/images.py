@@ -7,18 +7,16 @@ Files keep their customary layout, ``(H, W)`` or ``(H, W, C)``; inside the packa
 converted silently.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from microtome.files import finished_file
-from microtome.io import colours, heads, tiff, volumes
+from microtome.io import colours, heads, pictures, tiff, volumes
 from microtome.io.errors import ImageError
 from microtome.io.raster import (
     HIGH_DIMENSIONS,
@@ -27,21 +25,15 @@ from microtome.io.raster import (
     ArraySource,
     ImageHeader,
     Raster,
-    Turn,
     check_image_array,
 )
-from microtome.io.tiff_windows import ALPHA, CACHE_BYTES, COLOUR_TABLE, PALETTES, TiffSource
+from microtome.io.tiff_windows import CACHE_BYTES, PALETTES, TiffSource
 from microtome.io.tiff_writer import COMPRESSIONS, TILE_MULTIPLE, WRITABLE, write_ome
 
 Palette = Literal["refuse", "index", "colours"]
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAGIC_BYTES = 4
-EIGHT = 8
-RASTER_FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP")
-MODES = ("1", "L", "I;16", "RGB")
-ALPHA_MODES = ("LA", "RGBA")
-PALETTE_MODES = ("P", "PA")
 MAX_CHANNELS_LAST = 4
 PNG_TYPES = ("uint8", "uint16")
 SLIDE = ".slide"
@@ -64,7 +56,7 @@ def header(path: Path | str) -> ImageHeader:
     if is_tiff(path):
         with tiff.open_checked(path) as file:
             return tiff.header(path, file)
-    with _opened(path) as image:
+    with pictures.opened(path) as image:
         bits, step = heads.depth(path)
         turn = heads.orientation(path, image)
         size = image.size[:: 1 if TURNS[turn].swap else -1]
@@ -72,12 +64,12 @@ def header(path: Path | str) -> ImageHeader:
             height=size[0],
             width=size[1],
             channels=len(image.getbands()),
-            dtype="uint16" if bits > EIGHT else "uint8",
+            dtype="uint16" if bits > pictures.EIGHT else "uint8",
             step=LOW_STEPS[1] if image.mode == "1" else step,
             turned=turn != 1,
             pages=1,
             format=str(image.format),
-            palette=image.mode in PALETTE_MODES,
+            palette=image.mode in pictures.PALETTE_MODES,
         )
 
 
@@ -143,10 +135,10 @@ def read(path: Path | str, *, page: int | None = None, palette: Palette = "refus
     if (planes := volumes.reader(path)) is not None:
         source = planes.open_plane(path)
         return source.read(0, 0, *source.shape[1:])[0]
-    turn = _turn(path)
+    turn = pictures.turn_of(path)
     if palette == "colours":
-        return np.ascontiguousarray(turn.upright(colours.as_rgb(path, _read_colours(path))))
-    return np.ascontiguousarray(turn.upright(_read_raster(path, palette=palette)))
+        return np.ascontiguousarray(turn.upright(colours.as_rgb(path, pictures.read_colours(path))))
+    return np.ascontiguousarray(turn.upright(pictures.read(path, palette=palette)))
 
 
 def as_channels_first(array: NDArray) -> NDArray:
@@ -189,7 +181,8 @@ def open_source(
         return TiffSource(path, page=page, palette=palette, cache_bytes=cache_bytes)
     if not page and (planes := volumes.reader(path)) is not None:
         return planes.open_plane(path)
-    return ArraySource(as_channels_first(read(path, page=page, palette=palette)))
+    decoded = None if page or palette == "colours" else pictures.open_upright(path, palette=palette)
+    return decoded or ArraySource(as_channels_first(read(path, page=page, palette=palette)))
 
 
 def write(
@@ -261,8 +254,8 @@ def read_on_white(path: Path | str) -> NDArray[np.uint8]:
         ImageError: If the file is missing, damaged or no image.
     """
     path = _checked_path(path)
-    turn = _turn(path)
-    with _opened(path) as image:
+    turn = pictures.turn_of(path)
+    with pictures.opened(path) as image:
         layered = Image.new("RGBA", image.size, "white")
         layered.alpha_composite(image.convert("RGBA"))
         return np.ascontiguousarray(turn.upright(np.asarray(layered.convert("RGB"))))
@@ -306,74 +299,6 @@ def _start(path: Path, count: int) -> bytes:
 def is_tiff(path: Path) -> bool:
     """Whether a file begins as a TIFF does."""
     return _start(path, MAGIC_BYTES) in TIFF_MAGIC
-
-
-def _turn(path: Path) -> Turn:
-    with _opened(path) as image:
-        return TURNS[heads.orientation(path, image)]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a raster image lazily; every failure inside the block becomes an ImageError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF
-            with Image.open(path, formats=RASTER_FORMATS) as image:
-                yield image
-    except ImageError:
-        raise
-    except UnidentifiedImageError as error:
-        msg = f"{path}: not an image this program reads; expected PNG, JPEG, JPEG 2000, BMP or TIFF."
-        raise ImageError(msg) from error
-    except Image.DecompressionBombError as error:
-        msg = f"{path}: too large to decode as a whole ({error}); convert it to a tiled TIFF."
-        raise ImageError(msg) from error
-    except (OSError, SyntaxError, ValueError, EOFError, RuntimeError, MemoryError) as error:
-        msg = f"{path}: damaged or truncated image ({error}); expected a complete file: copy it again."
-        raise ImageError(msg) from error
-
-
-def _read_raster(path: Path, *, palette: Palette) -> NDArray:
-    with _opened(path) as image:
-        mode = image.mode
-        if mode == "P" and palette == "refuse":
-            raise ImageError(path, *COLOUR_TABLE)
-        if mode in ALPHA_MODES:
-            raise ImageError(path, *ALPHA)
-        if mode not in MODES and mode != "P":
-            raise ImageError(path, f"colour mode {mode}", "grey or RGB", "convert the file to RGB")
-        bits, step = heads.depth(path)
-        if (bits > EIGHT and mode != "I;16") or (image.format == "JPEG2000" and bits != EIGHT):
-            return _decoded(path, step, channels=len(image.getbands()))
-        return np.array(image.convert("L") if mode == "1" else image)
-
-
-def _read_colours(path: Path) -> NDArray:
-    """The colours of a raster image, those of its colour table included, with its alpha channel."""
-    with _opened(path) as image:
-        bits, step = heads.depth(path)
-        if image.mode in PALETTE_MODES or (image.mode in ALPHA_MODES and bits <= EIGHT):
-            return np.array(image.convert("RGBA"))
-        if bits > EIGHT:
-            return _decoded(path, step)
-    return _read_raster(path, palette="refuse")
-
-
-def _decoded(path: Path, step: int, *, channels: int | None = None) -> NDArray:
-    """The values of a PNG or JPEG 2000 as stored, which Pillow would cut or spread to 8 or 16 bits.
-
-    A colour that a PNG names as transparent makes a channel of its own, behind the `channels`.
-    """
-    import imagecodecs
-
-    content = path.read_bytes()
-    is_png = content.startswith(heads.PNG_MAGIC)
-    array = imagecodecs.png_decode(content) if is_png else imagecodecs.jpeg2k_decode(content)
-    array = array[..., :channels] if array.ndim == HIGH_DIMENSIONS else array
-    array = array[..., 0] if array.ndim == HIGH_DIMENSIONS and array.shape[-1] == 1 else array
-    return array * array.dtype.type(step)
 
 
 def _check_writing(

@@ -36,8 +36,6 @@ PICTURES = frozenset(
     | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
 )
 """Endings of the images that `microtome.io.images` reads."""
-DETACHED = ".nhdr"
-"""Ending of NRRD headers whose values lie in a file beside."""
 OUTLINES = frozenset({".xml", ".geojson", ".json"})
 """Endings of label files that hold outlines of objects; these are checked when they are drawn."""
 SAME_MPP = 0.05
@@ -49,9 +47,8 @@ Key = tuple[str, int, int]
 """Path, modification time in nanoseconds, size in bytes."""
 Values = tuple[Any, ...]
 """The fields of a header, in order."""
-READERS = ("images", "tiff", "raster", "heads", "annotations", "aperio", "geojson")
-READERS += ("volumes", "nrrd", "nrrd_header", "matlab_planes", "matlab_format", "planes", "inflate")
-"""Modules of `io` whose change makes what is remembered worthless, beside those in its folders."""
+READERS = ("*.py", "*/*.py")
+"""Modules of `io`, whose change makes what is remembered worthless."""
 READERS_FOLDER = Path(__file__).parents[1] / "io"
 _known: dict[Key, Values] = {}
 
@@ -91,7 +88,7 @@ def check_files(
 def data_files(path: Path) -> list[Path]:
     """The further files that belong to a file of the sheet."""
     found = [file for more in modalities.ask("data_files") for file in more(path)]
-    if path.suffix.lower() == DETACHED:
+    if path.suffix.lower() == ".nhdr":  # of NRRD, whose values lie in a file beside
         from microtome.io.nrrd_header import data_file
 
         found += filter(None, [data_file(path)])
@@ -397,5 +394,5 @@ def _save(file: Path) -> None:
 
 
 def _readers_digest() -> str:
-    files = [*(READERS_FOLDER / f"{name}.py" for name in READERS), *sorted(READERS_FOLDER.glob("*/*.py"))]
+    files = sorted(file for pattern in READERS for file in READERS_FOLDER.glob(pattern))
     return sha256_of_bytes(b"".join(file.read_bytes() for file in files))

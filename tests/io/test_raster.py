@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Sources of pixels that are made of others."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from microtome.io import images
 from microtome.io.images import ImageError
@@ -86,3 +89,36 @@ def test_channels_are_read_alone():
             found = stack.read(1, 1, 2, 3, slice(start, stop))
             assert np.array_equal(found, whole[start:stop, 1:3, 1:4])
     assert np.array_equal(ArraySource(whole).read(0, 0, 3, 4, slice(2, 3)), whole[2:3])
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        *((mode, "a.png") for mode in ("1", "L", "P", "I;16", "RGB")),
+        ("L", "a.jpg"),
+        ("RGB", "a.jp2"),
+        ("RGB", "a.bmp"),
+    ],
+)
+@pytest.mark.parametrize("turn", [1, 6])
+def test_windows_of_a_picture_are_cut_from_what_is_read(mode, name, turn, tmp_path):
+    """Also of copies; a picture that is turned, or of other depths, is held as an array."""
+    values = np.random.default_rng(0).integers(
+        0, 2 if mode in "1P" else 256, (*SIZE, 3)[: 3 if mode == "RGB" else 2]
+    )
+    picture = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.uint8))
+    picture = picture.convert("1") if mode == "1" else picture
+    if mode == "P":
+        picture.putpalette([0, 0, 0, 255, 0, 0])
+    exif = Image.Exif()
+    exif[274] = turn
+    picture.save(tmp_path / name, **({"exif": exif} if name.endswith(("png", "jpg")) else {}))
+    whole = images.as_channels_first(images.read(tmp_path / name, palette="index"))
+    opened = images.open_source(tmp_path / name, palette="index")
+    for one in (opened, pickle.loads(pickle.dumps(opened))):
+        assert isinstance(one, Raster)
+        assert (one.shape, one.dtype) == (whole.shape, whole.dtype)
+        np.testing.assert_array_equal(one.read(2, 3, 5, 4), whole[:, 2:7, 3:7])
+        np.testing.assert_array_equal(one.read(0, 0, *whole.shape[1:], slice(0, 1)), whole[:1])
+        with pytest.raises(ImageError, match="not inside the image"):
+            one.read(0, 0, *(side + 1 for side in whole.shape[1:]))
