@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from microtome.config.study import Split
 from microtome.faults import ConfigurationError
@@ -15,7 +16,9 @@ from microtome.workflow.needs import files
 from microtome.workflow.paths import Layout
 from microtome.workflow.states import data, products, runs
 from tests.splits.two_splits import changed, plan, rows
+from tests.workflow.workspace import REPOSITORY
 
+PAGE = REPOSITORY / "docs/how-to/own-data.md"
 AT = Layout("results", "demo", ("two",))
 
 
@@ -115,6 +118,16 @@ def test_a_table_of_complete_labels_asks_for_them_before_any_job() -> None:
     with pytest.raises(ConfigurationError, match=expected):
         needs.check([plan(content, only_training)])
     needs.check([plan(content, [row | {"full": f"{row['sample']}-full.png"} for row in rows()])])
+
+
+def test_what_the_page_tells_users_to_write_loads() -> None:
+    """docs/how-to/own-data.md."""
+    told = yaml.safe_load(
+        re.search(r"```yaml\n(splits:.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    )
+    found = plan(changed(**told), rows(15))
+    assert len([one for one in found.evaluated() if one[1] == "both"]) == 6
+    assert len([one for one in found.evaluated() if one[1] == "clinics_only"]) == 1
 
 
 def test_names_of_splits() -> None:
