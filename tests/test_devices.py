@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The choice of the device, and computing the same twice."""
 
+import ctypes
 import logging
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -87,3 +91,31 @@ def test_repeatable_keeps_the_users_workspace(monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     with repeatable(1):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+HELD = """
+import sys
+import numpy as np
+from microtome.devices import map_large_blocks
+
+if sys.argv[1] == "apart":
+    map_large_blocks()
+np.ones(30 * 2**20, np.uint8)  # once it is freed, the C library keeps such blocks in its heap
+large, small = [], []
+for _ in range(8):  # each large block with a small one behind it, so that no end of the heap is free
+    large.append(np.ones(20 * 2**20, np.uint8))
+    small.append(np.ones(2**16, np.uint8))
+pages = lambda: int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+full = pages()
+large.clear()
+print(full - pages())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc")
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux")
+@pytest.mark.parametrize(("how", "given_back"), [("apart", 150), ("by default", 0)])
+def test_large_blocks_are_given_back_when_they_are_freed(how, given_back):
+    command = [sys.executable, "-c", HELD, how]
+    found = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert found == pytest.approx(given_back, abs=30)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.config.prediction import Predict
-from microtome.devices import release_memory
+from microtome.devices import map_large_blocks, release_memory
 from microtome.inference.overlap_tile import predict
 from microtome.inference.test_time_views import DIHEDRAL
 from microtome.io.raster import Raster
@@ -177,6 +177,7 @@ def predict_sections(
     Returns:
         Section to its largest regions; of runs without `calls`, nothing.
     """
+    map_large_blocks()
     found = _unmeasured(predictor, layout)
     window = math.ceil((predictor.settings.window or 1) / layout.reduction)
     for area in merged(grown(place, window, layout.size) for place in layout.sections.values()):
