@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Time and memory per rule, from the files of Snakemake's ``benchmark:`` directive."""
 
-from collections.abc import Collection, Sequence
+import csv
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
-
-from microtome.provenance import tsv
 from microtome.report.inputs import RuleUsage
 
 SECONDS = "s"
@@ -41,12 +41,20 @@ def rule_of(path: Path, studies: Collection[str] = ()) -> str:
 def _read_job(path: Path) -> Job:
     """Repeats (several rows) count as one job whose times add up; no seconds if it cannot be read."""
     try:
-        frame = tsv.read(path).reindex(columns=[SECONDS, MEMORY])
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
     except (OSError, ValueError):
         return None, None
-    numbers = frame.apply(pd.to_numeric, errors="coerce")  # jobs too short to be sampled have "-" or "NA"
-    seconds, peaks = (numbers[column].dropna().tolist() for column in (SECONDS, MEMORY))
+    seconds, peaks = (list(_numbers(row.get(column) for row in rows)) for column in (SECONDS, MEMORY))
     return sum(seconds) if seconds else None, max(peaks, default=None)
+
+
+def _numbers(cells: Iterable[str | None]) -> Iterator[float]:
+    """Those that are numbers: jobs too short to be sampled have "-" or "NA"."""
+    for cell in cells:
+        with suppress(TypeError, ValueError):
+            number = float(cell)
+            if math.isfinite(number):
+                yield number
 
 
 def _usage(rule: str, jobs: Sequence[Job]) -> RuleUsage:

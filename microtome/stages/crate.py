@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
 
-import yaml
 from rocrate.model import ContextEntity, Dataset, Entity, File
 from rocrate.rocrate import ROCrate
 
+from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import DatasetEntry, load_catalogue
 from microtome.files import finished_folder, sha256_of_file, write_json
 from microtome.provenance import cards, code, environment, trace
@@ -126,7 +126,7 @@ def write_crate(
     crate.metadata.extra_contexts.append(RUN_TERMS)
     _copy(workflow, tuple(options["studies"]))
     crate.thing(MIT, "CreativeWork", name="MIT License", identifier="MIT")
-    papers = yaml.safe_load(published.read_text(encoding="utf-8"))["papers"]
+    papers = read_values(published)["papers"]
     known = load_catalogue(catalogue)
     config = _add_workflow(crate, workflow)
     studies = [

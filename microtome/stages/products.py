@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from microtome.config import kinds
+from microtome.config.yaml import read_values
 from microtome.files import finished_file
 from microtome.provenance.record import record
 from microtome.provenance.runs import external_records, load_runs, read_metrics
@@ -67,7 +66,7 @@ def make(
         runs += [one for one in every if one.split in options.get("splits", [one.split])]
     inputs = Inputs(
         runs=runs,
-        published=yaml.safe_load(files["published"][0].read_text(encoding="utf-8")),
+        published=read_values(files["published"][0]),
         paper=options["paper"] or "",
         data_kind=options["data_kind"],
         classes=tuple(options["classes"]),

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from microtome.config.colors import class_colors
+from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_file
 from microtome.provenance import code
@@ -36,7 +35,7 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
         published: Published values, which name the papers.
         catalogue: The data set table, which names what to cite.
     """
-    known = yaml.safe_load(published.read_text(encoding="utf-8"))
+    known = read_values(published)
     studies = [_meta(name, study, known, catalogue) for name, study in options["studies"].items()]
     results = page.parents[2]
     _link(page.parent, options["studies"])

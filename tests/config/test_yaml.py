@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import fixture, mark, param, raises
 
-from microtome.config.yaml import Places, compose, merge, read
+from microtome.config.yaml import Places, compose, merge, read, read_values
 from microtome.config.yaml import mark as mark_value
 from microtome.faults import ConfigurationError, nearest
 
@@ -74,6 +74,17 @@ def test_merge_with_nothing_and_with_itself_changes_nothing(content):
     node = mark_value(content)
     assert merge(node, mark_value({})).plain == content
     assert merge(node, node).plain == content
+
+
+@mark.parametrize("name", ["published", "datasets", "studies/bcc"])
+def test_values_are_those_of_pyyaml(name):
+    path = Path(__file__).parents[2] / f"config/{name}.yaml"
+    assert read_values(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_a_file_of_nothing_has_no_values(file):
+    file.write_text("# nothing", encoding="utf-8")
+    assert read_values(file) is None
 
 
 @mark.parametrize("key", ["name", "kind"])

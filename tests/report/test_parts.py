@@ -193,6 +193,13 @@ def test_figures_fit_their_budget():
     assert Image.open(io.BytesIO(picture.webp)).width if picture.webp else picture.problem
 
 
+def test_drawings_stay_exact_at_their_own_size():
+    drawing = np.zeros((300, 400, 3), np.uint8)
+    drawing[::7], drawing[:, ::11] = (255, 0, 0), (0, 90, 255)
+    picture = thumbnails.encode_figure(Image.fromarray(drawing), label="d", alt="d", budget=60_000)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(picture.webp)).convert("RGB")), drawing)
+
+
 def test_transparent_figures_get_a_white_page():
     clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
     picture = thumbnails.encode_figure(clear, label="n", alt="n", budget=10_000)

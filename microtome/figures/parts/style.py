@@ -118,10 +118,14 @@ class StableLayout(ConstrainedLayoutEngine):
 
 
 def lay_out(figure: Figure) -> None:
-    """Give the panels of a finished figure, which is changed, their places, once for all formats."""
+    """Give the panels of a finished figure, which is changed, their places, once for all formats.
+
+    Without an engine (`None`; "none" is one that keeps places) a figure is drawn once for each format, else
+    twice.
+    """
     if isinstance(figure.get_layout_engine(), StableLayout):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine(None)
 
 
 def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
