@@ -29,7 +29,6 @@ BINS = 15
 """As Guo et al. have them."""
 READ = 2**20
 """Pixels that are read at once."""
-BYTE = 255
 MOST_PROBABLE = "all"
 """What stands for the most probable class, whichever it is, among the classes of the data."""
 COLUMNS, HEIGHT, BAR = 3, 2.35, 4.2
@@ -125,7 +124,7 @@ def _of_image(
     Raises:
         ValueError: Map and target have different sizes, or the map does not fit the classes.
     """
-    source, truth = views.open_raster(path), views.open_raster(target)
+    source, truth = views.open_map(path), views.open_raster(target)
     if source.shape[1:] != truth.shape[1:]:
         msg = f"{path} has {source.shape[1:]} pixels, its target {truth.shape[1:]}; predict it again"
         raise ValueError(msg)
@@ -143,10 +142,8 @@ def _by_class(inputs: FigureInputs, record: RunRecord, values: NDArray, path: Pa
     Raises:
         ValueError: The number of channels fits neither.
     """
-    found = values / np.float32(BYTE) if values.dtype == np.uint8 else values.astype(np.float32)
     outputs = panels.outputs_of(record)
-    if outputs and outputs[0] in panels.MASKS:
-        found = found[:1]
+    found = values[:1] if outputs and outputs[0] in panels.MASKS else values
     if len(found) == 1 and len(inputs.classes) == classes.TWO:
         pair = (1 - found[0], found[0])
         return np.stack(pair if inputs.class_id(inputs.positive_class) else pair[::-1])
