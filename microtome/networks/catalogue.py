@@ -85,7 +85,7 @@ MOSAICS = (
         "p2.unet",
         "unet",
         MOSAIC,
-        {"variant": "classic", "width": 28, "conv_bias": False, "out_channels": 6},
+        {"variant": "classic", "width": 28, "conv_bias": False, "init": "he_normal", "out_channels": 6},
     ),
 )
 CATALOGUE = (*MEMBRANES, *NUCLEI, *MELANOMA, *CARCINOMA, *MOSAICS)

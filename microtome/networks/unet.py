@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from microtome.config.networks.unet import UNet as Options
-from microtome.networks._blocks import conv_bn_relu_chain, pad_to_multiple, require_images
+from microtome.networks._blocks import conv_bn_relu_chain, he_normal, pad_to_multiple, require_images
 
 STAGES = 5
 FACTOR = 2
@@ -97,8 +97,9 @@ def build(options: Options) -> UNet:
     """Build a U-Net.
 
     Weights are PyTorch's defaults: convolutions Kaiming-uniform with a = √5 (uniform within ±1/√fan_in,
-    biases likewise), batch normalisation 1 and 0. Seed `torch` before building to repeat them. At width 64
-    `tutorial` has 23,379,969 parameters and `classic` 31,042,369.
+    biases likewise), batch normalisation 1 and 0; with `init: he_normal` convolutions are drawn as He et al.
+    do. Seed `torch` before building to repeat them. At width 64 `tutorial` has 23,379,969 parameters and
+    `classic` 31,042,369.
 
     Returns:
         The network: (N, in_channels, H, W) to (N, out_channels, H, W) logits.
@@ -107,4 +108,7 @@ def build(options: Options) -> UNet:
         >>> build(Options(width=4))(torch.zeros(2, 1, 33, 50)).shape
         torch.Size([2, 1, 33, 50])
     """
-    return UNet(options)
+    network = UNet(options)
+    if options.init == "he_normal":
+        he_normal(network)
+    return network

@@ -167,6 +167,16 @@ def test_listing_networks_and_losses_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(("init", "variance"), [("uniform", 1 / 3), ("he_normal", 2)])
+def test_weights_are_drawn_as_asked_for(init, variance):
+    """Variances times fan_in, of convolutions and of those that double the resolution."""
+    torch.manual_seed(0)
+    network = networks.build("unet", width=16, variant="classic", init=init)
+    for layer, fan_in in ((network.bottom[1][0], 256 * 9), (network.up[0], 128 * 4)):
+        assert layer.weight.var().item() * fan_in == pytest.approx(variance, rel=0.05)
+        assert bool(layer.bias.any()) == (init == "uniform")
+
+
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.id)
 def test_catalogue_has_the_published_sizes(entry):
     parameters, gflop = SIZES[entry.id]

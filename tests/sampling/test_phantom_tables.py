@@ -65,7 +65,11 @@ def study(tmp_path_factory):
     targets = Targets(features={"names": {"Tumornest": "tumor"}}, outside="normal", regions=REGIONS)
     known = targets.used | {"classes": [(name, n) for n, name in enumerate(CLASSES)]}
     annotate_slides({"samples": rows, "targets": known}, root / "raw", root / "images/0", root / "targets/0")
-    options = {"patches": {"size": SIZE, "stride": SIZE}, "classes": CLASSES, "regions": list(REGIONS)}
+    options = {
+        "patches": {"size": SIZE, "stride": SIZE, "labelled": 0},
+        "classes": CLASSES,
+        "regions": list(REGIONS),
+    }
     options |= {"least_tissue": LEAST}
     index_tissue(options, root / "targets/0", root / "tissue/0", root / "patches/0.parquet")
     return root

@@ -121,8 +121,9 @@ def tissue_of(shape=(44, 82)):
     return mask
 
 
-def index(root, size=64, stride=50, least=0.3):
-    options = {"patches": {"size": size, "stride": stride}, "classes": CLASSES, "regions": list(REGIONS)}
+def index(root, size=64, stride=50, least=0.3, labelled=0.0):
+    patches = {"size": size, "stride": stride, "labelled": labelled}
+    options = {"patches": patches, "classes": CLASSES, "regions": list(REGIONS)}
     index_tissue(options | {"least_tissue": least}, root / "targets", root / "tissue", root / "index.parquet")
     return pd.read_parquet(root / "index.parquet")
 
@@ -148,6 +149,18 @@ def test_windows_hold_tissue_and_say_what_they_show(study):
     assert set(found["sample"]) == {"a"} and (found["size"] == 64).all()
     everywhere = index(study, least=0.0)
     assert len(found) < len(everywhere) < 13 * 7 and (everywhere["tissue"] > 0).all()
+
+
+def test_windows_with_few_labels_are_left_out(study):
+    annotate(study)
+    images.write(study / "tissue/a.tif", tissue_of(), mpp=8.0, labels=True)
+    classes, size = images.read(study / "targets/a.tif"), images.header(study / "targets/a.tif").mpp
+    classes[:, 90:400] = 255
+    images.write(study / "targets/a.tif", classes, mpp=size, labels=True)
+    every, some = (index(study, labelled=share) for share in (0.0, 0.6))
+    known = [(classes[r.y : r.y + 64, r.x : r.x + 64] != 255).mean() for r in every.itertuples()]
+    assert some.equals(every[np.array(known) >= 0.6].reset_index(drop=True))
+    assert 0 < len(some) < len(every)
 
 
 def test_a_slide_smaller_than_a_window_and_one_that_failed(study):

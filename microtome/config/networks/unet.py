@@ -22,5 +22,10 @@ class UNet(NetworkOptions):
         True,
         "a bias in the convolutions, of no effect before their batch normalisation; counted as published",
     )
+    init: Literal["uniform", "he_normal"] = option(
+        "uniform",
+        "how weights of convolutions are drawn. uniform: within ±1/√fan_in, as PyTorch does; he_normal: with "
+        "variance 2 / fan_in, biases 0, as the U-Net that MED-Net was compared with",
+    )
     in_channels: PositiveInt = option(1, "channels of an image; data.channels")
     out_channels: PositiveInt = option(1, "outputs: of a mask, or by softmax the number of data.classes")

@@ -138,7 +138,7 @@ def _windows(sample: str, target: Path, mask: Path, options: Options) -> Iterato
         held = tissue_shares(found, (y, min(y + size, height)), spans, step).tolist()
         wanted = [pair for pair in zip(columns, held, strict=True) if 0 < pair[1] >= options["least_tissue"]]
         for x, share, block, bits in _blocks(classes, regions, y, wanted, size):
-            if labelled_share(block) < options["patches"].get("labelled", 0):
+            if labelled_share(block) < options["patches"]["labelled"]:
                 continue
             fractions = shares(block, bits, len(options["classes"]), len(options["regions"]))
             yield (sample, y, x, size, 0, *fractions, share)
