@@ -52,7 +52,7 @@ def unfit_for_files(text: str) -> str:
     return f"a path of more than {LONGEST_PATH} bytes" if len(os.fsencode(text)) > LONGEST_PATH else ""
 
 
-SEGMENTATIONS = (".png", ".tif", ".tiff", ".bmp", ".xml", ".json", ".geojson")
+SEGMENTATIONS = (".png", ".tif", ".tiff", ".bmp", ".nrrd", ".nhdr", ".xml", ".json", ".geojson")
 """Endings of segmentations that other tools make."""
 
 

@@ -48,7 +48,10 @@ def test_all_networks_learn_five_classes_by_softmax(scale):
 
 @pytest.mark.realdata
 def test_the_files_are_those_listed_and_each_part_shows_all_classes():
-    folder = mirror_folder(None) / NAME
+    mirror = mirror_folder(None)
+    if mirror is None:
+        pytest.skip("MICROTOME_DATA is not set: the tiles are not at hand")
+    folder = mirror / NAME
     assert verify(load_catalogue(Path("config/datasets.yaml"))[NAME], folder) == {}
     study = load_study("skin_layers", "local")
     for _, part in SHEET.groupby("part"):
