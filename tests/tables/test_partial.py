@@ -76,3 +76,17 @@ def test_it_says_so_where_they_do_not_pay(study):
     turned = dict(zip(LEARN, (LEARN["some_filled"], LEARN["some"], LEARN["all"]), strict=True))
     note = tables.tabulate("partial", Inputs(**{**vars(given), "learn": turned})).note
     assert "At 31.2 % partial labels do not pay:" in note
+
+
+def test_a_difference_that_may_be_none_is_said_to_be_in_doubt(study):
+    pixels, given = study
+    assert "does not exclude 0" not in tables.tabulate("partial", given).note
+    for (run, seed, split, sample), (truth, full, found) in list(pixels.maps.items()):
+        if run == "some":
+            other, is_better = found.copy(), int(sample[-1]) < 4
+            other[: 3 if is_better else 1] = full[:3] if is_better else (full[:1] + 1) % len(CLASSES)
+            pixels.maps["some_filled", seed, split, sample] = (truth, full, other)
+    note = tables.tabulate("partial", Inputs(**{**vars(given), "runs": records(pixels)})).note
+    low, high = (float(text) for text in note.rpartition("[")[2].partition("]")[0].split(", "))
+    assert low < 0 < high
+    assert "though the interval of the difference does not exclude 0." in note

@@ -186,7 +186,10 @@ def test_published_values_stand_below_ours_with_their_averages():
     assert theirs["average"].tolist() == pytest.approx([(0.87 + 0.66 + 0.82) / 3, (0.86 + 0.67 + 0.79) / 3])
     assert theirs["mean_sd"].tolist() == pytest.approx([(0.03 + 0.11 + 0.08) / 3, (0.02 + 0.11 + 0.11) / 3])
     text = to_markdown(table)
-    assert "0.66" in text
+    assert "0.660 ± 0.110 |" in text
+    lines = [line for line in text.splitlines() if "| published" in line]
+    assert len(lines) == 2
+    assert "**" not in "".join(lines)
     assert "not comparable" in text
     printed_average = tables.tabulate(
         "pooled", given, **options | {"published": "table_4", "published_rows": ["level_3", "level_2"]}
@@ -194,6 +197,18 @@ def test_published_values_stand_below_ours_with_their_averages():
     assert printed_average["average"].tolist()[1::2] == [0.75, 0.695]
     with pytest.raises(ValueError, match="expected one published row for each run"):
         tables.tabulate("pooled", given, published="table_2", published_rows=["mednet"])
+
+
+def test_a_class_that_was_not_published_leaves_the_published_mean_out():
+    runs = [
+        replace(one, metrics=one.metrics.assign(**{"class": one.metrics["class"].replace("ring", "lentigo")}))
+        for one in records(draw(runs=("mednet",)))
+    ]
+    given = {"classes": ("background", "nest", "lentigo"), "published": PUBLISHED, "paper": "p2_mednet"}
+    table = tables.tabulate("pooled", Inputs(runs=runs, **given), rates=["dice"], published="table_2")
+    theirs = table.frame[table.frame["source"].str.startswith("published")].iloc[0]
+    assert theirs["of_nest"] == 0.66
+    assert theirs[["of_lentigo", "average", "mean_sd"]].isna().all()
 
 
 def test_what_was_not_counted_is_asked_for():

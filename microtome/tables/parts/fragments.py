@@ -44,7 +44,7 @@ def _of_record(record: RunRecord, side: str, part: str) -> Iterator[dict[str, ob
         if not set(names) <= set(table):
             continue
         area = table[[f"mm2{one}" for one in ([ending] if ending else AREAS)]].sum(axis=1)
-        known = table[names].notna().all(axis=1) & (area > 0)
+        known = table[names].notna().all(axis=1)  # they are NaN where there is no area
         if not known.any():
             continue
         total = table.loc[known, names].mul(area[known], axis=0).sum() / area[known].sum()
