@@ -75,7 +75,6 @@ def make(
         groups=options.get("groups") or groups_of(runs),
         units=options.get("units", {}),
         unit=options.get("unit", "patient"),
-        learn=options.get("learn", {}),
         calls=options.get("calls", {}),
         samplers={name: one | {"lists": dict(one["lists"])} for name, one in options.get("samplers", ())},
         regions=dict(options.get("regions", ())),

@@ -27,7 +27,6 @@ class Inputs:
         groups: Group (organ, clinic) by sample.
         units: Patient (or block, or volume: what a split keeps whole) by sample.
         unit: What these are: ``patient``, ``block``, ``volume``, ``sample``.
-        learn: What of the labels a run learns from (`config.run.Run.learn`), by run.
         calls: Options of calling sections (`config.modalities.slides`), by run, of runs that do.
         regions: Names in annotations by region, in order, where a study has regions of annotated slides.
         files: Input files and folders by name, as the needs of the kind give them (`workflow.needs`).
@@ -47,7 +46,6 @@ class Inputs:
     groups: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     unit: str = "patient"
-    learn: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     samplers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     regions: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -157,7 +157,6 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
         "instances",
         "groups",
         "patients",
-        "learn",
         "method",
         "names",
         "annotations",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs that learn from some of the labels: Dice on complete labels, and whether leaving out the rest pays."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,23 @@ from microtome.io import images
 from microtome.tables.inputs import Inputs
 from tests.synthetic_pixels import CLASSES, draw, records
 
-LEARN = {
-    "some": {"share": 0.5, "of": "labelled", "fill": None},
-    "some_filled": {"share": 0.5, "of": "labelled", "fill": "background"},
-    "all": {"share": 0.9, "of": "pixels", "fill": None},
+LABELS = {"pixels": 128, "labelled": 80, "learnt": 40}
+CARDS = {
+    "some": {"training": {"learn": {"share": 0.5, "fill": None}}, "labels": LABELS},
+    "some_filled": {"training": {"learn": {"share": 0.5, "fill": "background"}}, "labels": LABELS},
+    "all": {"training": {}},
 }
+
+
+def carded(pixels, cards=CARDS):
+    """The records of runs whose cards say what they learnt."""
+    return [replace(one, card={**one.card, **cards[one.run]}) for one in records(pixels)]
 
 
 @pytest.fixture
 def study(tmp_path):
     """Runs of which the first makes the fewest errors; training images labelled at a quarter, and wholly."""
-    pixels = draw(runs=tuple(LEARN), splits=("main",), images=8)
+    pixels = draw(runs=tuple(CARDS), splits=("main",), images=8)
     target = np.full((8, 8), 255, np.uint8)
     target[:4, :4] = 1
     images.write(tmp_path / "targets/t.tif", target)
@@ -29,8 +36,8 @@ def study(tmp_path):
     images.write(tmp_path / "targets/v.tif", np.zeros((8, 8), np.uint8))
     (tmp_path / "main.tsv").write_text("sample\tpart\nt\ttrain\nu\ttrain\nv\ttest\n")
     files = {"labels": [tmp_path / "targets"], "splits": [Path(tmp_path / "main.tsv")]}
-    given = {"classes": CLASSES, "units": pixels.patients, "files": files, "learn": LEARN}
-    return pixels, Inputs(runs=records(pixels), **given)
+    given = {"classes": CLASSES, "units": pixels.patients, "files": files}
+    return pixels, Inputs(runs=carded(pixels), **given)
 
 
 def dice(maps):
@@ -44,9 +51,9 @@ def test_dice_is_of_complete_labels_and_the_share_of_all_pixels_of_training_imag
     pixels, given = study
     frame = tables.tabulate("partial", given).frame.set_index("run")
     assert frame.index.tolist() == ["all", "some", "some_filled"]
-    assert frame["labelled"].tolist() == pytest.approx([100 * (16 + 57.6) / 128, 31.25, 31.25])
+    assert frame["labelled"].tolist() == pytest.approx([62.5, 31.25, 31.25])
     assert frame["rest"].tolist() == ["left out", "left out", "as background"]
-    for run in LEARN:
+    for run in CARDS:
         values = dice(list(pixels.of(run=run)))
         assert frame.loc[run, [f"of_{name}" for name in CLASSES]].tolist() == pytest.approx(values)
         assert frame.loc[run, "average"] == pytest.approx(np.mean(values))
@@ -72,9 +79,9 @@ def test_the_note_compares_runs_of_one_share(study):
 
 
 def test_it_says_so_where_they_do_not_pay(study):
-    _, given = study
-    turned = dict(zip(LEARN, (LEARN["some_filled"], LEARN["some"], LEARN["all"]), strict=True))
-    note = tables.tabulate("partial", Inputs(**{**vars(given), "learn": turned})).note
+    pixels, given = study
+    turned = {"some": CARDS["some_filled"], "some_filled": CARDS["some"], "all": CARDS["all"]}
+    note = tables.tabulate("partial", Inputs(**{**vars(given), "runs": carded(pixels, turned)})).note
     assert "At 31.2 % partial labels do not pay:" in note
 
 
@@ -86,7 +93,16 @@ def test_a_difference_that_may_be_none_is_said_to_be_in_doubt(study):
             other, is_better = found.copy(), int(sample[-1]) < 4
             other[: 3 if is_better else 1] = full[:3] if is_better else (full[:1] + 1) % len(CLASSES)
             pixels.maps["some_filled", seed, split, sample] = (truth, full, other)
-    note = tables.tabulate("partial", Inputs(**{**vars(given), "runs": records(pixels)})).note
+    note = tables.tabulate("partial", Inputs(**{**vars(given), "runs": carded(pixels)})).note
     low, high = (float(text) for text in note.rpartition("[")[2].partition("]")[0].split(", "))
     assert low < 0 < high
     assert "though the interval of the difference does not exclude 0." in note
+
+
+def test_of_one_patient_there_is_no_interval(study):
+    pixels, given = study
+    of_one = dict.fromkeys(pixels.patients, "p")
+    note = tables.tabulate("partial", Inputs(**{**vars(given), "units": of_one})).note
+    assert "counts as background, a difference of" in note
+    assert "nan" not in note
+    assert "exclude" not in note

@@ -8,7 +8,7 @@ count, too.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
@@ -22,14 +22,13 @@ from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
-NEEDS = frozenset({"runs", "labels", "learn"})
+NEEDS = frozenset({"runs", "labels"})
 NEEDS_WHEN = {("truth", None): {"complete_labels"}, ("truth", "full"): {"complete_labels"}}
 USES = frozenset({"patients"})
 METRICS = ("full_tp", "full_fp", "full_fn", "full_tn")
 LEFT_OUT = "left out"
-OF_PIXELS = "pixels"
-"""Value of `learn.of` by which a share is of all pixels of an image."""
-EVERY = {"share": 1.0}
+DIGITS = 6
+"""To which numbers of labels are as many, per cent."""
 OF_CLASS = "of_"
 """Before the name of a class: its column in the frame."""
 
@@ -64,7 +63,7 @@ def tabulate(
     """Tabulate a rate of runs that learn from different shares of the labels.
 
     Args:
-        inputs: Run records with counts (family ``counts``), what they learn from, targets, splits.
+        inputs: Run records with counts (family ``counts``) and what they learnt from, targets, splits.
         title: Caption.
         rows: Runs; all by default.
         rate: Name of a rate, as in the kind ``pooled``.
@@ -81,13 +80,10 @@ def tabulate(
         ValueError: A run or rate does not exist, or pixels were not counted.
     """
     given = {"part": part, "truth": truth, "units": inputs.units, "mean_classes": inputs.mean_classes}
-    trained = _training_images(inputs)
+    every = _labelled(inputs)
     learners = [
-        Learner(
-            row, _labelled(trained, told), told["fill"] or "", counted(row.records, inputs.classes, **given)
-        )
+        Learner(row, _learnt(row, every), _fill(row), counted(row.records, inputs.classes, **given))
         for row in select_rows(inputs.runs, rows)
-        for told in [inputs.learn[row.run]]
     ]
     learners.sort(key=lambda one: (-one.labelled, one.fill))
     frame = pd.DataFrame([_row(one, rate, seed) for one in learners])
@@ -103,7 +99,7 @@ def tabulate(
     whose = "labels that are complete" if truth == COMPLETE else "the labels"
     said = (
         f"{rate_name(rate)} of the pixels of all images of a split together, against {whose}. "
-        f"{_labelled(trained, EVERY):.1f} % of the pixels of training images are labelled; what a run does "
+        f"{every:.1f} % of the pixels of training images are labelled; what a run does "
         "not learn is left out of its loss, or counts as a class.",
         f"In brackets: 95 % bootstrap interval, resampling {inputs.unit_name}, each whole.",
         *_comparisons(learners, rate, seed),
@@ -111,18 +107,23 @@ def tabulate(
     return Table(frame, columns, title, note_of(inputs, *said), inputs.data_kinds)
 
 
-def _training_images(inputs: Inputs) -> pd.DataFrame:
-    """Pixels of each training image of the first split: ``known``, of all classes, and ``all``."""
+def _labelled(inputs: Inputs) -> float:
+    """The share of the pixels of the first split's training images that are labelled, per cent."""
     splits = pixels.parts_by_split(inputs)
     counts = pixels.of_parts(pixels.by_image(inputs), next(iter(splits.values())), ("train",))
-    return pd.DataFrame({"known": counts[list(inputs.classes)].sum(axis=1), "all": counts.sum(axis=1)})
+    return float(PER_CENT * counts[list(inputs.classes)].to_numpy().sum() / counts.to_numpy().sum())
 
 
-def _labelled(trained: pd.DataFrame, told: Mapping[str, Any]) -> float:
-    """The share of the pixels of training images whose label a run learns, per cent."""
-    of = trained["all"] if told.get("of") == OF_PIXELS else trained["known"]
-    learnt = (told["share"] * of).clip(upper=trained["known"])
-    return float(PER_CENT * learnt.sum() / trained["all"].sum())
+def _learnt(row: Row, every: float) -> float:
+    """The share of the pixels whose label a run learns, per cent; `every` where its cards say of no less."""
+    told = [record.card["labels"] for record in row.records if "labels" in record.card]
+    shares = [PER_CENT * one["learnt"] / one["pixels"] for one in told]
+    return sum(shares) / len(shares) if shares else every
+
+
+def _fill(row: Row) -> str:
+    """The class that pixels count as whose label a run does not learn; empty: they are left out."""
+    return row.records[0].card.get("training", {}).get("learn", {}).get("fill") or ""
 
 
 def _row(one: Learner, rate: str, seed: int) -> dict[str, object]:
@@ -140,8 +141,12 @@ def _comparisons(learners: Sequence[Learner], rate: str, seed: int) -> Iterator[
     """A sentence on each pair of runs of as many labels that do different things with the rest."""
     for one in learners:
         for other in learners:
-            if one.labelled == other.labelled and not one.fill and other.fill:
+            if _alike(one, other) and not one.fill and other.fill:
                 yield _comparison(one, other, rate, seed)
+
+
+def _alike(one: Learner, other: Learner) -> bool:
+    return round(one.labelled - other.labelled, DIGITS) == 0
 
 
 def _comparison(one: Learner, other: Learner, rate: str, seed: int) -> str:
@@ -150,11 +155,11 @@ def _comparison(one: Learner, other: Learner, rate: str, seed: int) -> str:
     draws = [learner.counts.drawn(rate, seed=seed)[:, -1:] for learner in (one, other)]
     (low,), (high,) = interval(draws[0] - draws[1])
     difference = means[0] - means[1]
-    is_clear = low > 0 or high < 0
     pay = "pay" if difference > 0 else "do not pay"
-    doubt = "" if is_clear else ", though the interval of the difference does not exclude 0"
+    ends = f" [{low:.3f}, {high:.3f}]" if low <= high else ""  # none of a single patient
+    doubt = ", though the interval of the difference does not exclude 0" if low <= 0 <= high else ""
     return (
         f"At {one.labelled:.1f} % partial labels {pay}: {means[0]:.3f} where the rest is left out, "
-        f"{means[1]:.3f} where it counts as {other.fill}, a difference of {difference:.3f} "
-        f"[{low:.3f}, {high:.3f}]{doubt}."
+        f"{means[1]:.3f} where it counts as {other.fill}, a difference of "
+        f"{difference:.3f}{ends}{doubt}."
     )

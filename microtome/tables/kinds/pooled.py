@@ -64,15 +64,14 @@ def tabulate(
         group_heading: What groups are.
         part: Part of the split that was evaluated.
         interval: Whether to add 95 % bootstrap intervals of the mean, resampling patients.
-        published: Published table to show below ours: its rows are runs, its columns rates, its cells values
-            by class.
+        published: Published table to show below ours: rows are runs, columns rates, cells values by class.
         published_rows: Its rows, one for each run, where they are not called as the runs.
         seed: Seed of the bootstrap; the same patients are drawn for all runs.
 
     Returns:
-        A row per rate, group and run; the best of each class is marked within a rate. The frame holds the
-        mean of each class (``of_`` and its name) with ``_sd``, ``_ci_low`` and ``_ci_high``, ``average``, the
-        mean over classes, likewise, and ``mean_sd``, the mean over classes of each class's sd.
+        A row per rate, group and run, with the best of each class within a rate. The frame holds the mean of
+        each class (``of_`` and its name), ``average``, the mean over classes, each with ``_sd``, ``_ci_low``
+        and ``_ci_high``, and ``mean_sd``, the mean over classes of each class's sd.
 
     Raises:
         ValueError: A run, rate, group or published value asked for does not exist, or pixels were not
@@ -81,18 +80,17 @@ def tabulate(
     chosen = named_rows(select_rows(inputs.runs, rows), labels, published_rows)
     given = {"part": part, "truth": truth, "units": inputs.units, "mean_classes": inputs.mean_classes}
     counts = [counted(row.records, inputs.classes, **given) for row in chosen]
-    _check_names(inputs.classes)
     shown = _groups(counts, groups, part) if by_group else {None: ""}
-    draws = seed if interval else None
+    how = {"draws": seed if interval else None, "published": published}
     found = [
         {"group": name, **row}
         for rate in rates
         for group, name in shown.items()
-        for row in _rows(inputs, chosen, counts, (rate, group), draws=draws, published=published)
+        for row in _rows(inputs, chosen, counts, (rate, group), **how)
     ]
     frame = pd.DataFrame(found)
     columns = _columns(frame, inputs, group_heading if by_group else "", published)
-    said = (_note(inputs, counts, truth, interval=interval), DERIVED if published else "")
+    said = (_told(inputs, counts, truth, interval=interval), DERIVED * bool(published))
     note = note_of(inputs, *said, remark_of(inputs, published), published=published)
     return Table(frame, columns, title, note, inputs.data_kinds)
 
@@ -153,6 +151,7 @@ def _published(cells: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
 
 
 def _columns(frame: pd.DataFrame, inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
+    _check_names(inputs.classes)
     best = {"better": "high", "within": "block"}
     columns = [Column("rate", "Rate", kind="text")]
     columns += [Column("group", groups, kind="text")] * bool(groups) + [LABEL]
@@ -165,7 +164,7 @@ def _columns(frame: pd.DataFrame, inputs: Inputs, groups: str, published: str) -
     return (*columns, Column("splits", "Splits", format=WHOLE), DATA)
 
 
-def _note(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bool) -> str:
+def _told(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bool) -> str:
     """What the values are of."""
     first = counts[0]
     several, resampled = first.splits > 1, f"{inputs.unit_name}, each whole"

@@ -82,12 +82,6 @@ def _calls(shown: Shown) -> dict[str, Any]:
     return {"calls": {name: one.model_dump(mode="json") for name, one in found.items() if one}}
 
 
-def _learn(shown: Shown) -> dict[str, Any]:
-    """What of the labels each run learns from."""
-    told = {name: shown.plan.study.runs[name].learn for name in shown.runs}
-    return {"learn": {name: one.model_dump(mode="json") for name, one in told.items()}}
-
-
 def _samplers(shown: Shown) -> dict[str, Any]:
     """The samplers of lists, which a table shows without runs; in pairs, whose order a state keeps.
 
@@ -112,7 +106,6 @@ TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "patients": _units,
     "cubes": lambda shown: {"raw_cubes": cubes.raw_cubes(shown.plan)} if shown.plan.study.cubes else {},
     "calls": _calls,
-    "learn": _learn,
     "annotations": lambda shown: {"regions": list(shown.plan.study.targets.regions.items())},
     "sampling_lists": _samplers,
     "method": _method,
