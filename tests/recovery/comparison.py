@@ -8,6 +8,9 @@ import pandas as pd
 
 TIMED = "seconds"
 """Columns with this word differ from run to run."""
+FROM_TIMES = frozenset({"train", "validate", "per_epoch", "per_mm2", "change"})
+"""What the tables of times (kinds `time` and `slide_time`) make of them."""
+TABLES = "tables"
 APART = "benchmarks"
 
 
@@ -47,5 +50,8 @@ def _same(expected: Path, found: Path) -> bool:
 
 
 def _untimed(path: Path) -> pd.DataFrame:
+    """A table without what was measured in seconds and, in a study's table of times, what follows from it."""
     frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    return frame[[name for name in frame.columns if TIMED not in name]]
+    is_of_times = path.parent.name == TABLES and TIMED in frame.columns
+    apart = FROM_TIMES if is_of_times else frozenset[str]()
+    return frame[[name for name in frame.columns if TIMED not in name and name not in apart]]
