@@ -35,12 +35,14 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
 
     Returns:
         One row per image with its mean by run (over the seeds and splits that hold it), the image with the
-        worst mean over the runs first; runs are ordered by their mean, the best first.
+        worst mean over the runs first; runs are ordered by their mean, the best first. Of a study that
+        divides its samples in several ways only one counts (`StudyMeta.case_splits`).
     """
+    runs = [run for run in runs if run.expected.split in (meta.case_splits or [run.expected.split])]
     frame = _all_metrics(runs, meta)
     metric = meta.case_metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
     of = (metric, meta.case_class, meta.case_part, meta.higher_is_better)
-    empty = CaseInput(*of, colors=meta.colors)
+    empty = CaseInput(*of, meta.case_group, colors=meta.colors)
     chosen = frame[frame["metric"] == metric].dropna(subset="value") if len(frame) else frame
     if chosen.empty:
         return replace(empty, problem=_why_empty(frame, metric, meta))

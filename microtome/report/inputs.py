@@ -60,6 +60,8 @@ class StudyMeta:
     case_metric: str = ""  # sorts the images; empty: the first of the first run's metrics
     case_class: str = "all"  # class whose metric sorts the images
     case_part: str = "test"  # part whose images are shown
+    case_group: str = ""  # of several ways to divide the samples the one whose images are shown
+    case_splits: tuple[str, ...] = ()  # its splits, several of folds; empty: all
     higher_is_better: bool = True  # whether a larger value of that metric is better
     colors: Mapping[str, str] = field(default_factory=dict)  # colour (``#rrggbb``) by class, in order
     follows_paper: bool = True  # whether there are published values
@@ -184,6 +186,7 @@ class CaseInput:
     class_name: str  # its class
     part: str  # part of the images
     higher_is_better: bool  # direction of the metric
+    group: str = ""  # of several ways to divide the samples the one that they are of
     runs: tuple[str, ...] = ()  # names of the runs, the columns; the best mean first
     run_means: tuple[float, ...] = ()  # mean of each run over the images
     rows: tuple[CaseRow, ...] = ()  # the images, worst first; at most `limits.CASE_ROWS`

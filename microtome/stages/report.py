@@ -98,6 +98,8 @@ def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMe
         splits=tuple(study["splits"]),
         group_by="unit",
         case_metric=study["case_metric"],
+        case_group=study.get("case_group", ""),
+        case_splits=tuple(study.get("case_splits", ())),
         colors=class_colors(study["classes"], study["colors"]),
         follows_paper=bool(study["paper"]),
         citations=tuple(citations),

@@ -24,13 +24,13 @@ from microtome.tables.parts.save import describe
 from tests.report import tree
 
 
-def run_with(values, *, name="a", seed=0, metric="dice"):
+def run_with(values, *, name="a", seed=0, metric="dice", split="main"):
     rows = [
-        ("s", "main", name, seed, "test", sample, "all", metric, value) for sample, value in values.items()
+        ("s", split, name, seed, "test", sample, "all", metric, value) for sample, value in values.items()
     ]
     names = ["study", "split", "run", "seed", "part", "sample", "class", "metric", "value"]
     metrics = pd.DataFrame(rows, columns=names)
-    return RunInput(ExpectedRun(name, "main", seed), card={"network": {}}, metrics=metrics)
+    return RunInput(ExpectedRun(name, split, seed), card={"network": {}}, metrics=metrics)
 
 
 META = StudyMeta(name="s", title="S", data_source="own")
@@ -55,6 +55,20 @@ def test_lower_is_better_turns_the_ranking_round():
     assert [row.sample for row in found.rows] == ["y", "x"]
     assert found.runs == ("b", "a")
     assert found.detail[1][0] == "y"
+
+
+def test_images_of_one_way_to_divide_the_samples_are_ranked():
+    """No mean is taken over folds and clinics, and what is tested in clinics alone has no better mean."""
+    runs = [
+        run_with({"x": 0.5}, split="patients-0"),
+        run_with({"y": 0.6}, split="patients-1"),
+        run_with({"x": 0.9, "y": 0.1}, split="clinics"),
+        run_with({"x": 1.0}, name="b", split="clinics"),
+    ]
+    found = rank(runs, replace(META, case_group="patients", case_splits=("patients-0", "patients-1")))
+    assert [(row.sample, row.values) for row in found.rows] == [("x", (0.5,)), ("y", (0.6,))]
+    assert (found.runs, found.group) == (("a",), "patients")
+    assert rank(runs, META).rows[0].sample == "y"
 
 
 def test_images_a_run_does_not_hold_have_no_value():

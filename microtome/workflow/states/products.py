@@ -136,7 +136,9 @@ def _results(plans: Mapping[str, StudyPlan]) -> dict[str, Any]:
 def _shown(plan: StudyPlan) -> dict[str, Any]:
     """What the report shows of a study; tables and figures in pairs, as a state sorts the keys of objects."""
     study = plan.study
-    return {
+    (group, splits), *others = plan.split_groups.items()
+    cases = {"case_group": group, "case_splits": splits} if others else {}
+    return cases | {
         "title": study.title,
         "paper": study.paper,
         "data_kind": plan.data_kind,
