@@ -110,7 +110,9 @@ class StableLayout(ConstrainedLayoutEngine):
     """
 
     def execute(self, fig: Figure) -> None:
-        """Lay out the panels of a figure, whose axes are moved."""
+        """Lay out the panels of a figure, whose axes are moved; without axes there is nothing to do."""
+        if not fig.get_axes():
+            return
         super().execute(fig)
         for axes in fig.get_axes():
             axes.set_position(Bbox(axes.get_position(original=True).get_points().round(PLACES)), "original")
