@@ -12,9 +12,11 @@ import yaml
 from PIL import Image
 
 from microtome.__main__ import main
+from microtome.config.study import Data, Split
 from microtome.stages.label_counts import count_labelled
 from microtome.stages.targets import rasterize_targets
-from tests.splits.two_splits import CLASSES, Content, plan, rows, study, text
+from microtome.study.load import inspect_data
+from tests.splits.two_splits import CLASSES, Content, plan, rows, study, text, write_files
 
 IGNORED = 7
 SIZE = (1500, 40)
@@ -168,3 +170,20 @@ def test_a_sheet_that_says_nothing_is_not_compared(tmp_path: Path) -> None:
     row = _row(label, tmp_path, pixels_nest=None, pixels_ring="")
     rasterize_targets([row], tmp_path, tmp_path / "targets", targets=TARGETS)
     assert (tmp_path / "targets/a.tif").is_file()
+
+
+def test_complete_labels_are_looked_at_as_labels_are(tmp_path: Path) -> None:
+    """Of another size than the image, or not there: said by row and column before any job."""
+    write_files(tmp_path, count=3)
+    listed = [row | {"full": row["label"]} for row in _cells(tmp_path / "samples.tsv")]
+    listed[1]["full"], listed[2]["full"] = "small.png", "gone.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "small.png")
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text(text(listed), encoding="utf-8")
+    data = Data(source="files", samples=str(sheet), classes=list(CLASSES))
+    ways = {"clinics": Split(kind="column", column="scenario_2")}
+    found = [str(fault) for fault in inspect_data(data, ways, sheet=sheet).faults]
+    assert len(found) == 2
+    assert "samples.tsv:3 full: found a label of 8 x 8 pixels" in found[0]
+    assert "samples.tsv:4 full: found" in found[1]
+    assert "gone.png', which does not exist" in found[1]

@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 from microtome.config.study import Split
+from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.splits import split_names
 from microtome.workflow import needs
+from microtome.workflow.asked import ask
 from microtome.workflow.needs import files
 from microtome.workflow.paths import Layout
 from microtome.workflow.states import data, products, runs
@@ -128,6 +130,17 @@ def test_what_the_page_tells_users_to_write_loads() -> None:
     found = plan(changed(**told), rows(15))
     assert len([one for one in found.evaluated() if one[1] == "both"]) == 6
     assert len([one for one in found.evaluated() if one[1] == "clinics_only"]) == 1
+
+
+def test_a_trained_run_is_asked_for_by_one_of_its_splits() -> None:
+    options = {"studies": ("two",), "study": "two", "export": "packed"}
+    found = plan()
+    for run, split in {"both": "patients-1", "alone": "clinics"}.items():
+        asked = ask(Workflow(**options, run=run, split=split), {"two": found}, ("export",))
+        assert (asked.run, asked.split) == (run, split)
+    expected = "split 'main', seed 0; expected a trained one of run 'alone': split=clinics seed=0$"
+    with pytest.raises(ConfigurationError, match=expected):
+        ask(Workflow(**options, run="alone"), {"two": found}, ("export",))
 
 
 def test_names_of_splits() -> None:
