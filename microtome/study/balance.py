@@ -7,6 +7,7 @@ splits: the largest difference, in any fold and class, between the shares in tra
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,8 @@ from typing import Literal
 Role = Literal["train", "val", "test"]
 Change = tuple[int, int, Role]
 """A fold, a unit, and what the unit becomes there."""
+NOT_TESTED = 2
+"""Units that a fold has to leave, at least: one to train on and one to validate on."""
 ROLES: tuple[Role, ...] = ("train", "val", "test")
 CLOSE = 0.008
 """Difference of shares that is small enough; published is one percentage point."""
@@ -49,7 +52,9 @@ def balanced_parts(
     units, draw = sorted(weights), random.Random(seed)
     draw.shuffle(units)
     rows = [tuple(weights[unit]) for unit in units]
-    best, tried = _even_deal(rows, k, validation, draw), 0
+    counts = {unit: Counter({str(c): n for c, n in enumerate(weights[unit]) if n}) for unit in units}
+    even = spread(units, counts, k)
+    best, tried = _Deal.of(rows, [even[unit] for unit in units], k, validation, draw), 0
     tried += best.improve(draw, STEPS)
     while tried < STEPS and best.worst > CLOSE:
         other = _random_deal(rows, k, validation, draw)
@@ -58,26 +63,42 @@ def balanced_parts(
     return [dict(zip(units, roles, strict=True)) for roles in best.roles]
 
 
-def _even_deal(rows: Sequence[Sequence[int]], k: int, validation: float, draw: random.Random) -> "_Deal":
-    """A deal where each class is spread over the folds, the units with most pixels first."""
-    totals = [sum(column) or 1 for column in zip(*rows, strict=True)]
-    held, sizes, fold_of = [[0] * len(totals) for _ in range(k)], [0] * k, [0] * len(rows)
-    for dealt, unit in enumerate(sorted(range(len(rows)), key=lambda unit: -sum(rows[unit]))):
+def spread(units: Sequence[str], counts: Mapping[str, Counter[str]], k: int) -> dict[str, int]:
+    """Deal whole units to folds so that each stratum is spread evenly; large units are dealt first.
+
+    Args:
+        units: Unit names, in the order in which equal ones are dealt.
+        counts: How much of each stratum a unit has; strata of which it has nothing are left out.
+        k: Number of folds, at most that of units.
+
+    Returns:
+        The fold of each unit; every fold has one unit at least, and leaves two where that can be.
+
+    Example:
+        >>> pixels = {"a": Counter(ring=80), "b": Counter(ring=50), "c": Counter(ring=40, nest=9)}
+        >>> spread(["a", "b", "c"], pixels, 2)
+        {'a': 0, 'b': 1, 'c': 1}
+    """
+    totals = sum(counts.values(), Counter[str]())
+    held = [Counter[str]() for _ in range(k)]
+    folds: dict[str, int] = {}
+    sizes = [0] * k
+    for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
         empty = [fold for fold in range(k) if not sizes[fold]]
-        free = [fold for fold in range(k) if sizes[fold] < len(rows) - 2]
-        able = empty if len(empty) >= len(rows) - dealt else free
-        growth = {
-            fold: sum(
-                (2 * has + more) * more / total**2
-                for has, more, total in zip(held[fold], rows[unit], totals, strict=True)
-            )
-            for fold in able
-        }
-        chosen = min(able, key=lambda fold: (growth[fold], sizes[fold], fold))
-        fold_of[unit] = chosen
-        sizes[chosen] += 1
-        held[chosen] = [has + more for has, more in zip(held[chosen], rows[unit], strict=True)]
-    return _Deal.of(rows, fold_of, k, validation, draw)
+        free = [fold for fold in range(k) if sizes[fold] < len(units) - NOT_TESTED]
+        choice = empty if len(empty) >= len(units) - dealt else free
+        folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
+        held[folds[unit]].update(counts[unit])
+        sizes[folds[unit]] += 1
+    return {unit: folds[unit] for unit in units}
+
+
+def _unevenness(
+    held: Sequence[Counter[str]], fold: int, added: Counter[str], totals: Counter[str]
+) -> tuple[float, int, int]:
+    """How uneven the strata become by giving a unit to a fold; then the fold's size, then its number."""
+    growth = sum(((held[fold][s] + n) ** 2 - held[fold][s] ** 2) / totals[s] ** 2 for s, n in added.items())
+    return growth, held[fold].total(), fold
 
 
 def _random_deal(rows: Sequence[Sequence[int]], k: int, validation: float, draw: random.Random) -> "_Deal":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from microtome.config.study import MAIN, Split
 from microtome.faults import ConfigurationError, Fault, raise_faults
-from microtome.study.balance import balanced_parts
+from microtome.study.balance import NOT_TESTED, balanced_parts, spread
 from microtome.study.sample import BY_SAMPLE, PARTS, PIXELS, Parts, Sample
 
 Place = Callable[[tuple[str, ...]], str]
@@ -20,8 +20,6 @@ LABELLED_PARTS = frozenset({"train", "val"})
 LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 WHOLE_WITH_POINT = re.compile(r"(\d+)\.0+")
 """What a column of numbers with an empty cell becomes: 7.0."""
-NOT_TESTED = 2
-"""Units that a fold has to leave, at least: one to train on and one to validate on."""
 COUNT = "python -m microtome count"
 """The command that fills the columns of labelled pixels."""
 
@@ -288,26 +286,7 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
     counts = {unit: Counter[str]() for unit in units}
     for unit, stratum in members:
         counts[unit][stratum] += 1
-    totals = Counter(stratum for _, stratum in members)
-    held = [Counter[str]() for _ in range(k)]
-    folds: dict[str, int] = {}
-    sizes = [0] * k
-    for dealt, unit in enumerate(sorted(units, key=lambda name: -counts[name].total())):
-        empty = [fold for fold in range(k) if not held[fold]]
-        free = [fold for fold in range(k) if sizes[fold] < len(units) - NOT_TESTED]
-        choice = empty if len(empty) >= len(units) - dealt else free
-        folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
-        held[folds[unit]].update(counts[unit])
-        sizes[folds[unit]] += 1
-    return {unit: folds[unit] for unit in units}
-
-
-def _unevenness(
-    held: Sequence[Counter[str]], fold: int, added: Counter[str], totals: Counter[str]
-) -> tuple[float, int, int]:
-    """How uneven the strata become by giving a unit to a fold; then the fold's size, then its number."""
-    growth = sum(((held[fold][s] + n) ** 2 - held[fold][s] ** 2) / totals[s] ** 2 for s, n in added.items())
-    return growth, held[fold].total(), fold
+    return spread(units, counts, k)
 
 
 def _check_complete(parts: Parts, needed: Sequence[str], sheet: Path, name: str) -> list[Fault]:
