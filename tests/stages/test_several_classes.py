@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from microtome import networks
 from microtome.inference.ensemble import mean_probability
 from microtome.io import images
-from microtome.io.views import read_map
+from microtome.io.views import read_map, read_pixels
 from microtome.metrics.families._context import Context
 from microtome.metrics.families.losses import measure
 from microtome.stages.predict import predict_batch
@@ -106,7 +106,7 @@ def test_maps_are_the_softmax_and_labels_the_largest(tiles, trained):
     found = read_map(trained / "maps/s3.tif")
     model = networks.build(**NETWORKS["usenet" if "usenet" in trained.name else "unet"]).eval()
     model.load_state_dict(load_file(trained / "model.safetensors"))
-    pixels = (torch.from_numpy(read_map(tiles / "images/s3.tif").astype(np.float32)) / 255 - 0.5) / 0.5
+    pixels = (torch.from_numpy(read_pixels(tiles / "images/s3.tif").astype(np.float32)) / 255 - 0.5) / 0.5
     with torch.no_grad():
         expected = model(pixels[None]).softmax(1)[0].numpy()
     assert np.allclose(found, expected, atol=1e-4)

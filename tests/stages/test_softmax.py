@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from microtome import networks
 from microtome.io import images
-from microtome.io.views import read_map
+from microtome.io.views import read_map, read_pixels
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
 from microtome.stages.train import TrainingFiles, train_run
@@ -75,7 +75,7 @@ def test_from_bands_to_class_maps(cubes, tmp_path, name):
     model = networks.build(**NETWORKS[name]).eval()
     model.load_state_dict(load_file(weights))
     with torch.no_grad():
-        expected = model(torch.from_numpy(read_map(cubes / "images/s3.tif"))[None]).softmax(1)[0]
+        expected = model(torch.from_numpy(read_pixels(cubes / "images/s3.tif"))[None]).softmax(1)[0]
     assert np.allclose(read_map(tmp_path / "whole/s3.tif"), expected, atol=1e-4)
 
     segment_batch({"kind": "argmax"}, tmp_path / "maps", tmp_path / "labels")
