@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-SIDE, QUICK_SIDE = 3000, 320
+SIDE, QUICK_SIDE = 3000, 160
 WINDOW, STRIDE, BORDER, CLASSES = 256, 32, 128, 6
 SIGMA = 128**0.5
 BATCH = 4
