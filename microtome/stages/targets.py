@@ -96,7 +96,7 @@ def _write_semantic(row: Row, root: Path, folder: Path, targets: Options) -> Map
         target = semantic_target(values, **known, name=name, step=step)
     if (target == IGNORE).all():
         logger.warning("%s: no pixel is labelled, so its metrics are undefined", name)
-    images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"])
+    images.write(views.place(folder, row["sample"]), target, mpp=row["mpp"], labels=True)
     if regions is not None:
         place = views.place(folder / views.REGIONS, row["sample"])
         images.write(place, regions, mpp=row["mpp"], labels=True)

@@ -51,3 +51,16 @@ def test_an_image_with_a_colour_table_is_refused(tmp_path):
     with pytest.raises(images.ImageError, match=r"i\.png: found a colour table, .*; save an image as RGB"):
         import_images([row], tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_smaller_levels_of_a_target_hold_classes_alone(tmp_path):
+    """A viewer that shows a large target from afar shows no class between two others."""
+    label = np.tile(np.array([0, 2, 2, 0], np.uint8), (4200, 4))
+    tifffile.imwrite(tmp_path / "a.tif", label)
+    targets = {"kind": "semantic", "classes": [("a", 0), ("b", 1), ("c", 2)], "ignore": ()}
+    rows = [{"sample": "a", "image": "a.tif", "label": "a.tif", "page": None, "mpp": None}]
+    rasterize_targets(rows, tmp_path, tmp_path / "out", targets=targets)
+    with tifffile.TiffFile(tmp_path / "out/a.tif") as file:
+        levels = [level.asarray() for level in file.series[0].levels]
+    assert len(levels) > 1
+    assert all(np.isin(level, (0, 2)).all() for level in levels)

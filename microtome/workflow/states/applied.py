@@ -116,7 +116,8 @@ def _plugins(plan: StudyPlan, run: str, seed: int) -> list[str]:
 @cache
 def export_objects(plan: StudyPlan, _: str) -> str:
     """State of `export_objects`, the same for all runs."""
-    options = {"mpp": plan.study.data.mpp, "class": plan.classes[-1]}
+    data = plan.study.data
+    options = {"mpp": data.mpp and data.mpp * data.downsample, "class": plan.classes[-1]}
     several = {"classes": plan.classes} if len(plan.classes) > 2 else {}
     tolerance = plan.study.outlines.tolerance
     simplified = {"tolerance": tolerance} if tolerance else {}
