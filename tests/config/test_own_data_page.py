@@ -48,6 +48,20 @@ def test_the_study_and_its_sheet_load(blocks, tmp_path):
     assert len(make_splits(samples, study.split, sheet=sheet, column="block")["main"]) == 4
 
 
+def test_labels_of_a_part_of_the_image_can_be_learnt_so(blocks, tmp_path):
+    section = PAGE.read_text(encoding="utf-8").partition("## Labels of a part of the image")[2]
+    more = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
+    study = yaml.safe_load(blocks["config/studies/mine.yaml"])
+    changed = study | {"patches": more["patches"], "data": study["data"] | more["data"]}
+    changed["defaults"] = study["defaults"] | more["defaults"] | {"learn": {"share": 0.2}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    run = next(iter(load_study("mine", "full", folder=tmp_path).runs.values()))
+    assert (run.augment.reach(256), run.learn.share, run.sampler.crop) == (118, 0.2, 256)
+    told = set(re.findall(r"`(augment|learn)\.(\w+)", section.partition("## Labels as")[0]))
+    assert len(told) >= 6
+    assert all(name in type(getattr(run, owner)).model_fields for owner, name in told)
+
+
 def test_the_tables_of_rates_are_what_a_study_may_say(blocks, tmp_path):
     section = PAGE.read_text(encoding="utf-8").partition("### Rates by fold and patient")[2]
     more = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
