@@ -108,6 +108,16 @@ def test_all_is_left_alone_and_counts_are_told():
     assert told["learnt"] == pytest.approx(0.3 * told["labelled"], rel=0.02)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_square_with_labels_is_always_learnt(seed):
+    """However few squares have some, and however small the share is."""
+    labels = np.full((80, 80), IGNORE, np.uint8)
+    labels[32:40, 48:56] = 1
+    learnt = learn_part(images(labels), Learn(share=0.3, block=8, seed=seed), CLASSES)["s0"]
+    assert np.array_equal(whole(learnt.label), labels)
+    assert learnt.label.learnt.sum() == 1
+
+
 def test_an_image_without_labels_learns_nothing():
     nothing = images(np.full((20, 20), IGNORE, np.uint8))
     assert (whole(learn_part(nothing, Learn(share=0.5), CLASSES)["s0"].label) == IGNORE).all()
