@@ -74,8 +74,7 @@ def tabulate(
         and ``_ci_high``, and ``mean_sd``, the mean over classes of each class's sd.
 
     Raises:
-        ValueError: A run, rate, group or published value asked for does not exist, or pixels were not
-            counted.
+        ValueError: A run, rate, group or published value does not exist, or pixels were not counted.
     """
     chosen = named_rows(select_rows(inputs.runs, rows), labels, published_rows)
     given = {"part": part, "truth": truth, "units": inputs.units, "mean_classes": inputs.mean_classes}
