@@ -62,7 +62,7 @@ def test_what_shows_sections_is_refused_where_there_are_none(section, name, tmp_
     assert any(fault.startswith(found) for fault in faults), faults
 
 
-@mark.parametrize("family", ["boundaries", "instances", "losses"])
+@mark.parametrize("family", ["boundaries", "counts", "fragmentation", "instances", "losses"])
 def test_slides_are_measured_by_windows(family, tmp_path):
     faults = without_lines(faults_of(tmp_path, changed(MEASURED, {"evaluate.metrics": ["overlap", family]})))
     expected = (

@@ -9,7 +9,6 @@ of the kind `pooled` add them up first and then take rates.
 from microtome.metrics import overlap
 from microtome.metrics.families._context import Context, Measure
 
-NEEDS = frozenset({"images"})
 OF_CLASS = ("tp", "fp", "fn", "tn", "full_tp", "full_fp", "full_fn", "full_tn")
 FULL = "full_"
 """Before a count that is against complete labels."""

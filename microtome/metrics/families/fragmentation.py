@@ -17,7 +17,6 @@ from microtome.metrics.fragmentation import UM2_OF_MM2, fragmentation
 from microtome.metrics.overlap import EVERY_CLASS
 from microtome.metrics.undefined import UndefinedMetricError
 
-NEEDS = frozenset({"images"})
 OF_IMAGE = (
     "regions_per_mm2",
     "regions_per_mm2_labelled",
