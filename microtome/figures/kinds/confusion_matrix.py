@@ -26,8 +26,8 @@ CLASS_OPTIONS = ("of",)
 COLUMNS = 3
 SMALLEST, LARGEST = 1.5, 6.0
 """Side of a matrix, inches."""
-NARROW, CELL = 0.3, 0.42
-"""Side of a cell where matrices stand side by side, at least, and of any, inches."""
+NARROW, EMPTY, CELL = 0.3, 0.13, 0.42
+"""Side of a cell: of matrices side by side at least, the same with nothing written in, of any; inches."""
 NAMES, AXIS = 0.062, 0.3
 """Room of a letter of the class names, and of the label of an axis, inches."""
 GAP, TITLE, BAR = 0.2, 0.22, 0.5
@@ -99,6 +99,7 @@ def draw(
     bar = figure.colorbar(artist, ax=list(grid), orientation="horizontal", aspect=40, shrink=0.6, pad=0.02)
     bar.set_label("share of the predicted class" if normalize == "prediction" else "share of the true class")
     bar.outline.set_linewidth(0.5)
+    figure.draw_without_rendering()  # square panels are narrower than their room, as a later layout sees
     data = pd.concat([_long(run, labels[run], matrix, normalize) for run, matrix in matrices.items()])
     caption = _caption(inputs, labels, matrices, part, normalize)
     return FigureResult(figure, data, f"{caption} {_taken_for(labels, matrices, of)}".rstrip())
@@ -108,7 +109,8 @@ def _grid(inputs: FigureInputs, count: int) -> tuple[int, Figure, Sequence[Axes]
     """Matrices in a row, and the figure with room for them and for names at the left and at the bottom."""
     names = max(map(len, inputs.classes)) * NAMES + AXIS
     classes, room = len(inputs.classes), DOUBLE_COLUMN - names
-    columns = max(min(COLUMNS, count, int(room / (classes * NARROW + GAP))), 1)
+    least = NARROW if classes <= TEXT else EMPTY
+    columns = max(min(COLUMNS, count, int(room / (classes * least + GAP))), 1)
     side = max(min(classes * CELL, room / columns - GAP, LARGEST), SMALLEST)
     rows = -(-count // columns)
     width, height = names + columns * (side + GAP), names + rows * (side + TITLE) + BAR
