@@ -163,12 +163,24 @@ def test_reliability_does_not_depend_on_how_much_is_read_at_once(mosaics, monkey
 def test_reliability_has_a_panel_for_each_run_and_one_legend(mosaics):
     result = figures.draw("reliability", mosaics)
     heads = [axes.get_title(loc="left") for axes in result.figure.axes]
+    errors = result.data[result.data["class"] == "all"].groupby("run", sort=False)["ece"].first()
+    right = [axes.get_title(loc="right") for axes in result.figure.axes]
+    assert [text for text in right if text] == [f"ECE {error:.3f}" for error in errors]
     assert [head.split("$   ")[1] for head in heads if head] == list(RUNS.values())
     assert [text.get_text() for text in result.figure.legends[0].get_texts()] == [
         *CLASSES,
         "most probable class",
     ]
     assert "15 bins" in result.caption
+
+
+def test_lines_leave_out_bins_with_hardly_a_pixel(mosaics):
+    result = figures.draw("reliability", mosaics, runs=["mednet3"], bins=40)
+    of_best = result.data[result.data["class"] == "all"]
+    enough = of_best[of_best["pixels"] > of_best["pixels"].sum() / 1000]
+    assert 0 < len(enough) < len(of_best)
+    line = next(one for one in result.figure.axes[0].lines if one.get_marker() == "o")
+    assert line.get_xdata().tolist() == pytest.approx(enough["predicted"].tolist())
 
 
 def test_reliability_says_what_is_missing(mosaics):

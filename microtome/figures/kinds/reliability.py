@@ -27,6 +27,8 @@ from microtome.provenance.runs import RunRecord
 NEEDS = frozenset({"images", "runs"})
 BINS = 15
 """As Guo et al. have them."""
+LEAST = 1e-3
+"""Share of the pixels that a bin must have to be drawn."""
 READ = 2**20
 """Pixels that are read at once."""
 MOST_PROBABLE = "all"
@@ -34,8 +36,11 @@ MOST_PROBABLE = "all"
 COLUMNS, HEIGHT, BAR = 3, 2.35, 4.2
 """Panels in a row, their height in inches, and a panel's height over that of its histogram."""
 TEXT, LIMITS = 6.5, (-0.02, 1.02)
+ROOM = 1.2
+"""Beside the title of a panel: its axis, its letter, its error, inches."""
 CASING = 1.9
 """Width of the grey under a line, which pale colours need on white, points."""
+POINT = {"marker": ".", "markersize": 3}
 MOST = {"color": INK, "linestyle": (0, (3, 1.5)), "linewidth": 1.3, "marker": "o", "markersize": 2.5}
 """Line of the most probable class."""
 Counts = dict[str, Histogram]
@@ -213,7 +218,7 @@ def _draw(inputs: FigureInputs, labels: Mapping[str, str], counts: Mapping[str, 
         run = list(counts)[index]
         _draw_curves(pair[0], inputs, counts[run])
         _draw_counts(pair[1], counts[run][MOST_PROBABLE], top)
-        title = wrapped(labels[run], width / columns - 0.6)
+        title = wrapped(labels[run], width / columns - ROOM)
         letter(pair[0], ascii_lowercase[index % len(ascii_lowercase)] if len(counts) > 1 else "", title)
         if column == 0:
             pair[0].set_ylabel("share that is true")
@@ -228,14 +233,12 @@ def _draw_curves(axes: Axes, inputs: FigureInputs, counts: Counts) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.6, linestyle=":")
     for name, color in _shown(inputs).items():
         under = [Stroke(linewidth=CASING, foreground=GREY), Normal()]
-        axes.plot(*_points(counts[name]), color=color, path_effects=under)
+        axes.plot(*_points(counts[name]), color=color, path_effects=under, **POINT)
     axes.plot(*_points(counts[MOST_PROBABLE]), **MOST)
     axes.set(xlim=LIMITS, ylim=LIMITS, yticks=[0, 0.5, 1], xticks=[0, 0.5, 1], xticklabels=[])
     axes.grid()
     error = expected_error(counts[MOST_PROBABLE])
-    axes.text(
-        0.97, 0.03, f"ECE {error:.3f}", ha="right", va="bottom", fontsize=TEXT, transform=axes.transAxes
-    )
+    axes.set_title(f"ECE {error:.3f}", loc="right", fontsize=TEXT)
 
 
 def _shown(inputs: FigureInputs) -> dict[str, str]:
@@ -244,8 +247,8 @@ def _shown(inputs: FigureInputs) -> dict[str, str]:
 
 
 def _points(counts: Histogram) -> tuple[NDArray, NDArray]:
-    """Mean probability and share that is true of the bins that have pixels."""
-    used = counts.pixels > 0
+    """Mean probability and share that is true of the bins that have enough pixels."""
+    used = counts.pixels > LEAST * counts.pixels.sum()
     return counts.sums[used] / counts.pixels[used], counts.positives[used] / counts.pixels[used]
 
 
@@ -276,7 +279,8 @@ def _caption(inputs: FigureInputs, labels: Mapping[str, str], counts: Mapping[st
     return (
         f"Reliability of probabilities over the {pixels:,} labelled pixels of part {part}, in {bins} bins: "
         "share of pixels of which a class is true, against the mean probability that they are given of it; "
-        "dashed: the most probable class of each pixel. Below: share of pixels by the probability of their "
-        "most probable class. Expected calibration error of the most probable class (in brackets: mean of "
-        f"all classes): {'; '.join(said)}. {data_sentence(inputs.data_kind)}"
+        "dashed: the most probable class of each pixel. Bins with less than a thousandth of the pixels are "
+        "not drawn. Below: share of pixels by the probability of their most probable class. Expected "
+        "calibration error (ECE) of the most probable class (in brackets: mean of all classes): "
+        f"{'; '.join(said)}. {data_sentence(inputs.data_kind)}"
     )
