@@ -126,7 +126,8 @@ def lay_out(figure: Figure) -> None:
     twice.
     """
     if isinstance(figure.get_layout_engine(), StableLayout):
-        figure.get_layout_engine().execute(figure)
+        if figure.axes:
+            figure.get_layout_engine().execute(figure)
         figure.set_layout_engine(None)
 
 
