@@ -266,13 +266,13 @@ def texture(image):
     found = []
     for fine, coarse in itertools.pairwise(smooth):
         detail = fine - coarse
-        energy = np.sqrt(ndimage.uniform_filter(detail**2, 49))
+        energy = np.sqrt(ndimage.uniform_filter(detail**2, 49).clip(1e-7))
         down, right = np.gradient(coarse)
         yy, xx, xy = (ndimage.uniform_filter(one, 49) for one in (down**2, right**2, down * right))
         found += [
             np.log(energy),
             ndimage.uniform_filter(detail**3, 49) / energy**3,
-            np.hypot(yy - xx, 2 * xy) / (yy + xx),
+            np.hypot(yy - xx, 2 * xy) / (yy + xx).clip(1e-7),
         ]
     return np.stack(found, -1)
 

@@ -20,9 +20,9 @@ SPECKLE = 0.24  # spread of the intensity of a pixel of 2 µm, at difficulty 1
 GRAIN = 2.0  # of speckle, µm
 READOUT = 0.012  # of white
 SEAM = 0.05  # spread of the logarithm of the brightness of fields
-ABROAD = 1.5  # how much more clinics of the US differ than those of Europe
+ABROAD = 1.25  # how much more clinics of the US differ than those of Europe
 MIDDLE = {"exposure": 0.34, "gamma": 0.9, "shading": 0.28, "blur": 1.1}
-SPREAD = {"exposure": 0.22, "gamma": 0.16, "shading": 0.5, "blur": 0.25}
+SPREAD = {"exposure": 0.18, "gamma": 0.16, "shading": 0.5, "blur": 0.25}
 """Of the logarithm of each between the clinics of Europe, at difficulty 1."""
 
 

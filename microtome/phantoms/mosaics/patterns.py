@@ -29,7 +29,7 @@ from microtome.phantoms.mosaics.sheet import ASPECIFIC, BACKGROUND, MESHWORK, NE
 
 Field = NDArray[np.float32]
 PAPILLAE = 84.0  # from one papilla to the next
-KERATINOCYTE = 15.0  # diameter of the cells of the honeycomb
+KERATINOCYTE = 22.0  # diameter of the cells of the honeycomb
 GRAIN = 11.0  # of the bright cells that rims, walls and nests are made of
 CLODS = 98.0  # from one nest to the next
 MEMBER = 17.0  # of the plump cells in nests
@@ -133,10 +133,10 @@ def aspecific(skin: Skin) -> Field:
 def background(skin: Skin) -> Field:
     """What is not at the junction: honeycomb of keratinocytes with furrows, or bundles of collagen."""
     found = skin.cells(KERATINOCYTE, 0.3)
-    walls = np.exp(-((found.second - found.nearest) / np.float32(2.6))) * (0.7 + 0.3 * found.value)
+    walls = np.exp(-((found.second - found.nearest) / np.float32(4.5))) * (0.7 + 0.3 * found.value)
     furrow = np.exp(-((skin.noise(FURROWS) / 0.10) ** 2))
     honeycomb = standard(walls - 0.5 * furrow)
-    bundles = standard(fibres(skin, 7.0, 130.0))
+    bundles = standard(fibres(skin, 10.0, 150.0))
     below = soft(90 * (skin.noise(300) - np.float32(0.35)), 40)
     return honeycomb + below * (bundles - honeycomb)
 
