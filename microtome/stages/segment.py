@@ -45,7 +45,7 @@ def segment_batch(options: Options, source: Path, folder: Path) -> None:
                     _write_objects(path, options, partial)
                 continue
             labels = _labels(views.open_map(path), options, path)
-            images.write(partial / path.name, labels, mpp=images.header(path).mpp)
+            images.write(partial / path.name, labels, mpp=images.header(path).mpp, labels=True)
 
 
 def _labels(source: Raster, options: Options, path: Path) -> np.ndarray:

@@ -4,6 +4,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from microtome.config.prediction import Watershed
 from microtome.io import images
@@ -104,3 +105,16 @@ def test_targets_without_objects_are_an_error(maps):
         images.write(maps.parent / f"classes/{name}.tif", images.read(folder / f"{name}.tif"))
     with pytest.raises(ValueError, match="the target has no map of objects"):
         evaluate(maps, folder, maps.parent / "classes")
+
+
+def test_smaller_levels_of_classes_hold_classes_alone(tmp_path):
+    """A viewer that shows a large map from afar shows no class between two others."""
+    truth = np.tile(np.array([0, 2, 2, 0], np.uint8), (4200, 4))
+    maps = np.stack([truth == index for index in range(3)]).astype(np.uint8) * np.uint8(255)
+    images.write(tmp_path / "maps/a.tif", maps)
+    segment_batch({"kind": "argmax"}, tmp_path / "maps", tmp_path / "found")
+    with tifffile.TiffFile(tmp_path / "found/a.tif") as file:
+        levels = [level.asarray() for level in file.series[0].levels]
+    assert len(levels) > 1
+    np.testing.assert_array_equal(levels[0], truth)
+    assert all(np.isin(level, (0, 2)).all() for level in levels)
