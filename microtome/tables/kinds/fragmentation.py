@@ -103,5 +103,11 @@ def _compared(frame: pd.DataFrame, compare: Sequence[str]) -> Iterator[str]:
     fewer = "has fewer" if ours < theirs else "has not fewer"
     yield (
         f"{first['label']} {fewer} regions for each mm² of the whole image than {second['label']}: "
-        f"{ours:.2f} against {theirs:.2f}."
+        f"{ours:.2f} against {theirs:.2f}{_beside(frame)}."
     )
+
+
+def _beside(frame: pd.DataFrame) -> str:
+    """How many regions complete labels have, where there are such: few regions alone are no merit."""
+    full = frame.loc[(frame["run"] == "") & (frame["label"] == SIDES[FULL_TRUTH]), MEASURES[0]]
+    return f"; complete labels have {float(full.iloc[0]):.2f}" if len(full) else ""
