@@ -14,7 +14,7 @@ from microtome.figures.result import FigureResult
 NEEDS = frozenset({"names", "runs", "trained"})
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "distributions": ("bce", "cross_entropy", "weighted_cross_entropy", "focal", "softmax_focal"),
-    "regions": ("dice", "iou", "tversky", "lovasz", "mdsc_tv"),
+    "regions": ("dice", "iou", "tversky", "lovasz", "mdsc_tv", "softmax_dice"),
     "both (compound)": ("dicebce", "bce_dice", "ce_dice", "compound"),
 }
 OTHERS = "further"
