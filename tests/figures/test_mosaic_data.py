@@ -181,7 +181,9 @@ def test_regions_of_labels_and_runs(tmp_path):
         measured(tmp_path, "bad", "main", noisy, truth, full),
     ]
     inputs = FigureInputs(runs=records, classes=CLASSES, data_kind="public")
-    data = fragmentation.draw(inputs).data.set_index(["label", "measure", "where"])["mean"]
+    result = fragmentation.draw(inputs)
+    assert "Labels are complete ones." in result.caption
+    data = result.data.set_index(["label", "measure", "where"])["mean"]
     assert list(dict.fromkeys(data.index.get_level_values(0))) == ["labels", "GOOD", "BAD"]
     for label, maps in (("labels", full), ("GOOD", full), ("BAD", noisy)):
         regions = sum(connected(one.astype(int) + 1, connectivity=2).max() for one in maps.values())

@@ -125,11 +125,13 @@ def _scale(axes: Axes, values: pd.Series) -> None:
 def _caption(inputs: FigureInputs, data: pd.DataFrame, records: Sequence[RunRecord]) -> str:
     whole = data[(data["measure"] == MEASURES[0]) & (data["where"] == WHERE[""])]
     told = ", ".join(f"{row.label} {row.mean:.1f}" for row in whole.itertuples())
+    known = set(data.loc[data["run"] == "", "where"])
+    full = " Labels are complete ones." if WHERE["_unlabelled"] in known else ""
     splits = len({record.split for record in records})
     spread = f"; mean ± sample standard deviation over {splits} splits" if splits > 1 else ""
     return (
         f"How fragmented labels and segmentations are: regions, which are what is connected, by edges or "
         f"corners, of one class, for each mm² (a), and the share of the area in regions below "
-        f"{SMALL_MM2:g} mm² (b){spread}. Regions per mm² of whole images: {told}. "
+        f"{SMALL_MM2:g} mm² (b){spread}.{full} Regions per mm² of whole images: {told}. "
         f"{data_sentence(inputs.data_kind)}"
     )
