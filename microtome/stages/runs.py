@@ -58,7 +58,8 @@ def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Acti
     """
     with finished_folder(folder) as partial:
         for path in views.samples(members[0]).values():
-            maps = [views.read_map(views.find_sample([member], path.stem)) for member in members]
+            places = [views.find_sample([member], path.stem) for member in members]
+            maps = [_distributions(place, activation) for place in places]
             try:
                 found = measure(maps, activation=activation)
             except ValueError as error:
@@ -68,6 +69,13 @@ def write_uncertainty(members: Sequence[Path], folder: Path, *, activation: Acti
             named = images.channel_names(path) if len(found.entropy) > 1 else ("",)
             names = [f"{what} {of}".strip() for what in DOUBTS for of in named] or None
             images.write(partial / path.name, channels, mpp=images.header(path).mpp, channels=names)
+
+
+def _distributions(path: Path, activation: Activation) -> np.ndarray:
+    """A map (K, H, W); classes that are kept as bytes sum to 1 again, from which rounding takes them."""
+    maps = views.read_map(path)
+    is_rounded = activation == "softmax" and images.header(path).dtype == "uint8"
+    return maps / maps.sum(0) if is_rounded else maps
 
 
 def write_card(options: Mapping[str, Any], cards: Sequence[Path], path: Path) -> None:

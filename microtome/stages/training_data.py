@@ -159,7 +159,8 @@ def batches(
     index = files.index(names)
     windows = places(index)
     if not windows:
-        msg = f"the patch index holds no window of the {part} samples {', '.join(names)}; have they labels?"
+        found = f"the patch index holds no window of the {part} samples {', '.join(names)}"
+        msg = f"{found}; have they labels, and as many as patches.labelled asks for?"
         raise ValueError(msg)
     if sampler["kind"] == "lists":
         if not training:

@@ -10,6 +10,7 @@ from microtome.inference.ensemble import entropy, mean_probability, measure
 from microtome.io import images
 from microtome.io.views import read_map
 from microtome.stages.runs import average_batch, write_uncertainty
+from microtome.stages.stored_maps import as_bytes
 
 LN2 = np.log(2)
 
@@ -124,6 +125,16 @@ def test_uncertainty_is_written_beside_the_means(members, tmp_path):
     assert np.array_equal(found, np.concatenate([expected.entropy, expected.mutual_information]))
     assert images.header(tmp_path / "uncertainty/a.tif").mpp == pytest.approx(0.5)
     assert np.allclose(read_map(tmp_path / "mean/a.tif"), expected.mean)
+
+
+def test_doubt_of_maps_that_are_kept_as_bytes(tmp_path):
+    maps = softmax_maps(7, members=2, classes=6)
+    for number, each in enumerate(maps):
+        images.write(tmp_path / f"{number}/a.tif", as_bytes(each.astype(np.float32), exclusive=True))
+    write_uncertainty([tmp_path / "0", tmp_path / "1"], tmp_path / "out", activation="softmax")
+    expected = measure(maps, activation="softmax")
+    found = read_map(tmp_path / "out/a.tif")
+    assert np.abs(found - np.concatenate([expected.entropy, expected.mutual_information])).max() < 0.05
 
 
 def test_two_sigmoid_outputs_have_four_channels(members, tmp_path):
