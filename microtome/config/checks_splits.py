@@ -9,7 +9,8 @@ from microtome.config.study import Entry, Split, Study
 from microtome.config.yaml import Keys, Places
 from microtome.faults import Fault, nearest
 
-NAME = re.compile(r"[a-z][a-z0-9]*")
+NAME = re.compile(r"(?!weak)[a-z][a-z0-9]*")
+"""Of a split; what begins with `weak` are batches of samples whose labels are not learnt from."""
 OPTIONS = {"sizes": "random", "k": "folds", "stratify": "folds", "validation": "folds", "column": "column"}
 """Options of a split that only one kind has."""
 FIXED = ("sample", "image", "label", "patient", "block", "volume", "group", "page", "mpp", "full")
@@ -24,7 +25,9 @@ def check_splits(study: Study, places: Places) -> Iterator[Fault]:
     for name, split in study.named_splits.items():
         keys = ("splits", name) if study.splits else ("split",)
         if study.splits and not NAME.fullmatch(name):
-            expected = "small letters and digits, as it becomes part of file names: patients"
+            expected = (
+                "small letters and digits, as it becomes part of file names, and not 'weak' first: patients"
+            )
             yield Fault(places(keys), f"the name '{name}'", expected)
         yield from _check_split(study, split, keys, places)
         if study.runs and not any(name in study.splits_of(run) for run in study.runs):
@@ -85,9 +88,9 @@ def _check_run(study: Study, name: str, places: Places) -> Iterator[Fault]:
         if lacking:
             found = f"{', '.join(lacking)}, on which '{other}' is not trained"
             yield Fault(places.inside(here, 2), found, "splits that it is trained on, too")
-    if not study.splits_of(name):
-        sources = ", ".join(_sources(study, run))
-        yield Fault(places.inside(here, 2), f"no split on which {sources} are all trained", "one at least")
+    if (sources := _sources(study, run)) and not study.splits_of(name):
+        found = f"no split on which {', '.join(sources)} are all trained"
+        yield Fault(places.inside(here, 2), found, "one at least")
 
 
 def _sources(study: Study, run: Run) -> list[str]:

@@ -87,8 +87,12 @@ def spread(units: Sequence[str], counts: Mapping[str, Counter[str]], k: int) -> 
         empty = [fold for fold in range(k) if not sizes[fold]]
         free = [fold for fold in range(k) if sizes[fold] < len(units) - NOT_TESTED]
         choice = empty if len(empty) >= len(units) - dealt else free
-        folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, counts[unit], totals))
-        held[folds[unit]].update(counts[unit])
+        has = counts[unit]
+        if has.total():
+            folds[unit] = min(choice or range(k), key=lambda fold: _unevenness(held, fold, has, totals))
+        else:  # what evens nothing out is spread by number
+            folds[unit] = min(choice or range(k), key=sizes.__getitem__)
+        held[folds[unit]].update(has)
         sizes[folds[unit]] += 1
     return {unit: folds[unit] for unit in units}
 

@@ -122,6 +122,12 @@ def test_every_unit_is_tested_once_and_no_part_is_empty(
     assert balanced_parts(dict(shuffled), k=k, validation=validation) == folds
 
 
+def test_units_without_labelled_pixels_are_spread_over_the_folds() -> None:
+    counts = {f"p{n}": (n, 20 - n) for n in range(4)} | {f"empty{n}": (0, 0) for n in range(12)}
+    folds = balanced_parts(counts, k=4, validation=0.2)
+    assert [list(fold.values()).count("test") for fold in folds] == [4, 4, 4, 4]
+
+
 def test_seeds_give_other_deals() -> None:
     counts = {f"p{n}": (n, 20 - n) for n in range(20)}
     deals = [balanced_parts(counts, k=4, validation=0.2, seed=seed) for seed in (0, 0, 1)]

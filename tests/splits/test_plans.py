@@ -162,6 +162,7 @@ BOTH = {"kind": "metrics", "runs": ["both"], "columns": ["mean_dice"]}
             "found patients, on which 'alone' is not trained",
         ),
         ({"splits__Clinics": {"kind": "folds"}}, "splits.Clinics: found the name 'Clinics'; expected small"),
+        ({"splits__weakclinics": {"kind": "folds"}}, "found the name 'weakclinics'; expected small letters"),
         ({"splits__spare": {"kind": "folds"}, "runs__both__splits": ["patients", "clinics"]}, "no run is"),
         ({"splits__clinics__k": 3}, "splits.clinics.k: found an option of splits.clinics.kind 'folds'"),
         (
@@ -186,3 +187,8 @@ BOTH = {"kind": "metrics", "runs": ["both"], "columns": ["mean_dice"]}
 )
 def test_what_contradicts_itself_is_said_before_any_job(changes: dict[str, object], expected: str) -> None:
     assert expected in _refusal(**changes)
+
+
+def test_an_unknown_split_of_a_run_is_one_fault_of_it() -> None:
+    said = _refusal(runs__alone__splits=["clinic"])
+    assert said.count("runs.alone.splits") == 1, said
