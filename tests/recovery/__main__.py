@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.recovery import scenarios
-from tests.recovery.lab import BrokenRecoveryError, Lab, no_process_left
+from tests.recovery.lab import SCALE, BrokenRecoveryError, Lab, no_process_left
 from tests.recovery.rounds import play
 from tests.recovery.scenarios import Run
 from tests.workflow.workspace import make_workspace
@@ -68,7 +68,9 @@ def _lab(folder: Path, study: str) -> Lab:
 def _run(lab: Lab, name: str, run: str | None) -> Run:
     """The run that is disturbed; the first of a study is a trained one."""
     study = lab.workspace.study(name)
-    return Run(name, run or next(iter(study["runs"])), on_slides="slides" in study)
+    chosen = run or next(iter(study["runs"]))
+    trained = sorted((lab.reference / SCALE / name / "runs").glob(f"*/{chosen}/seed-0"))
+    return Run(name, chosen, trained[0].parent.parent.name, on_slides="slides" in study)
 
 
 def _others(lab: Lab, run: Run) -> None:
@@ -80,7 +82,7 @@ def _others(lab: Lab, run: Run) -> None:
         scenarios.damaged_checkpoint,
         scenarios.other_checkpoint,
         scenarios.two_writers,
-        *([scenarios.slide_at_work] if run.on_slides else []),
+        scenarios.slide_at_work if run.on_slides else scenarios.image_at_work,
     ):
         say(f"{scenario.__name__}: {scenario(lab, run)}")
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from microtome.files import UNFINISHED
 from tests.recovery.lab import (
     LOCKED,
     RESULTS,
@@ -30,6 +31,8 @@ TRAINED = ("model.safetensors", "history.tsv", "card.json")
 EVALUATED = ("calibration.json", "raw_predictions", "predictions", "segmentations", "metrics.tsv")
 """What is made of a trained run on the way to its metrics."""
 KEPT = ("kept", "checkpoint.kept", "candidates", "selection.json", *TRAINED)
+TRIES = 3
+"""Of killing a prediction between two images, which are small."""
 AREAS = "areas"
 CALLED = ("predictions", "calls", "sections.tsv", "metrics.tsv")
 """The same of a run on slides."""
@@ -41,20 +44,22 @@ class Run:
 
     Attributes:
         study: Its study.
-        name: Its name; it is trained on `main` with seed 0.
+        name: Its name; it is trained with seed 0.
+        split: On which split that is; the first of several.
         evaluated: Whether it is evaluated as well.
         on_slides: Whether it keeps epochs, one of which is chosen by the sections of slides.
     """
 
     study: str
     name: str
+    split: str = "main"
     evaluated: bool = True
     on_slides: bool = False
 
     @property
     def folder(self) -> str:
         """Its folder below the scale's."""
-        return f"{self.study}/runs/main/{self.name}/seed-0"
+        return f"{self.study}/runs/{self.split}/{self.name}/seed-0"
 
     @property
     def target(self) -> str:
@@ -69,7 +74,7 @@ class Run:
 
     @property
     def log(self) -> tuple[str, ...]:
-        return (self.rule, self.study, "main", self.name, "0")
+        return (self.rule, self.study, self.split, self.name, "0")
 
     @property
     def rule(self) -> str:
@@ -187,6 +192,40 @@ def two_writers(lab: Lab, run: Run) -> str:
         _require("nothing left to do" in lab.log(*run.log), "what the first process had done was done again")
         lab.require_same()
     return "the second training waited for the first and took over its result"
+
+
+def image_at_work(lab: Lab, run: Run) -> str:
+    """A prediction of several images that is killed once the map of the first of them is done."""
+    folder = lab.results / SCALE / run.folder
+    for _ in range(TRIES):
+        for name in EVALUATED:
+            clear(folder / name)
+        with no_process_left(lab):
+            before = _killed_between_images(lab, run)
+            lab.finish(run.target)
+            after = {path.name: path.stat().st_mtime_ns for path in folder.glob("*predictions/*/*.tif")}
+            _require(before.items() <= after.items(), "an image that was done was predicted again")
+            lab.require_same()
+        if before:
+            return f"the same command went on after {len(before)} of {len(after)} images"
+    return f"left out, as {TRIES} predictions ended before they could be killed"
+
+
+def _killed_between_images(lab: Lab, run: Run) -> dict[str, int]:
+    """Kill a prediction after its first map; the maps that are done, none if the prediction was faster."""
+    folder, workflow = lab.results / SCALE / run.folder, lab.start(run.target)
+    script = workflow.script("predict")
+    wait_until(lambda: _finished_maps(folder) or not script.is_running(), "a finished map", workflow)
+    if script.is_running():
+        script.kill()
+    workflow.end()
+    return _finished_maps(folder)
+
+
+def _finished_maps(folder: Path) -> dict[str, int]:
+    """The maps of a run's predictions that were begun, and when each was written."""
+    done = folder.glob(f"*predictions/.*.{UNFINISHED}-*/[!.]*.tif")
+    return {path.name: path.stat().st_mtime_ns for path in done}
 
 
 def slide_at_work(lab: Lab, run: Run) -> str:
