@@ -162,15 +162,15 @@ def test_images_that_were_done_before_a_kill_are_not_done_again(root, tmp_path, 
 def test_what_was_begun_with_other_weights_or_code_is_not_gone_on_with(root, tmp_path, monkeypatch):
     predict_image = stage._predict_image
     monkeypatch.setattr(stage, "_predict_image", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    given = (root / "model.safetensors", root / "images", tmp_path / "maps")
+    given, begun = (root / "model.safetensors", root / "images", tmp_path / "maps"), []
     for chosen, code in ((options(), "1"), (options(), "2"), (options(border=0), "2")):
         with pytest.raises(KeyboardInterrupt):
             predict_batch(chosen, *given, device="cpu", threads=1, code=code)
-        assert len([path for path in tmp_path.iterdir() if ".unfinished-" in path.name]) == 1
-    names = {path.name for path in tmp_path.iterdir()}
+        begun += [path.name for path in tmp_path.iterdir()]
+    assert len(begun) == len(set(begun)) == 3, "one at a time, each of another key"
     monkeypatch.setattr(stage, "_predict_image", predict_image)
     predict_batch(options(), *given, device="cpu", threads=1, code="1")
-    assert {path.name for path in tmp_path.iterdir()} == {"maps"} != names
+    assert [path.name for path in tmp_path.iterdir()] == ["maps"]
 
 
 PEAK = """
