@@ -68,9 +68,9 @@ def test_the_note_says_which_of_two_runs_has_fewer_regions(pixels):
     few, many = (expected(pixels, run, "run", "")[0][0] for run in ("a", "b"))
     assert few < many
     note = tables.tabulate("fragmentation", given, compare=["a", "b"]).note
-    assert (
-        f"A has fewer regions for each mm² of the whole image than B: {few:.2f} against {many:.2f}." in note
-    )
+    truth = expected(pixels, "a", "full", "")[0][0]
+    head = f"A has fewer regions for each mm² of the whole image than B: {few:.2f} against {many:.2f}"
+    assert f"{head}; complete labels have {truth:.2f}." in note
     assert "B has not fewer regions" in tables.tabulate("fragmentation", given, compare=["b", "a"]).note
     with pytest.raises(ValueError, match=r"compare names \['a'\], expected two of the runs \['a', 'b'\]"):
         tables.tabulate("fragmentation", given, compare=["a"])
