@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Slides against OpenSlide, tifffile, and area averages computed by brute force."""
 
+import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from pytest import approx, fixture, mark, skip
+from pytest import approx, fixture, mark, raises, skip
 
 from benchmarks.ndpi import write_ndpi
 from microtome.io import images, slides
+from microtome.io.errors import ImageError
 from microtome.io.slides.area import Axis, average
 from microtome.io.slides.levels import OpenSlideLevels
 from microtome.phantoms.slides.slide_files import block_means
@@ -181,3 +183,16 @@ def test_averages_are_rounded_to_the_nearest_level_halves_up(step: float) -> Non
     halves = block.astype(int).repeat(2, axis=0).repeat(2, axis=1)
     sums = halves.reshape(rows.length, side, columns.length, side, 3).sum((1, 3))
     np.testing.assert_array_equal(found, np.moveaxis((2 * sums + side**2) // (2 * side**2), -1, 0))
+
+
+@mark.parametrize("broken", [{"wanted": 1e308}, {"slide_mpp": [1e-300, 1e-300]}, {"mpp": [1e7, 1.0]}])
+def test_a_reference_with_a_pixel_size_that_nothing_has_is_refused(
+    tmp_path: Path, broken: dict[str, object]
+) -> None:
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "slide.tif", pixels, tile=(32, 32), photometric="rgb")
+    slides.describe(tmp_path / "slide.tif", mpp=1.0, slide_mpp=0.5).write(tmp_path / "a.slide")
+    sound = json.loads((tmp_path / "a.slide").read_text(encoding="utf-8"))
+    (tmp_path / "a.slide").write_text(json.dumps(sound | broken), encoding="utf-8")
+    with raises(ImageError, match="a pixel size that is not between 1e-06 and 1e"):
+        slides.open_reference(tmp_path / "a.slide")

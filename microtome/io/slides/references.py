@@ -141,6 +141,8 @@ def _laid(values: dict[str, Any]) -> Reference:
 _ADAPTER = TypeAdapter(Reference)
 LARGEST_SIDE = 2**31 - 1
 """Pixels; far above those of any slide, and such that products of two sides are numbers to every library."""
+PIXEL_SIZES = (1e-6, 1e6)
+"""Micrometres per pixel; those of all that is looked at lie between."""
 
 
 def read_reference(path: Path | str) -> Reference:
@@ -173,6 +175,10 @@ def _check(found: Reference) -> None:
         raise ValueError(msg)
     if not found.levels or not all(0 < value < math.inf for value in positive):
         msg = "a size that is not positive"
+        raise ValueError(msg)
+    least, most = PIXEL_SIZES
+    if not all(least <= mpp <= most for mpp in (*found.slide_mpp, *found.mpp, found.wanted)):
+        msg = f"a pixel size that is not between {least:g} and {most:g} µm"
         raise ValueError(msg)
     if found.level not in range(len(found.levels)) or found.decode not in ("exact", "half"):
         msg = f"level {found.level} of {len(found.levels)}, decode {found.decode!r}"
