@@ -30,6 +30,11 @@ class PatchSampler(Section):
 
     kind: Literal["patches"] = option("patches", "this sampler")
     crop: PositiveInt | None = option(None, "random square inside each window, pixels; null: all of it")
+    validate_crops: bool = option(
+        False,
+        "validation takes the square of `crop` pixels in the middle of each window, as large as those that "
+        "are learnt; false: whole windows",
+    )
     repeats: PositiveInt = option(1, "times each window is drawn in an epoch")
     copies: NonNegativeInt | None = option(
         None,

@@ -170,7 +170,7 @@ def batches(
         crop = options_of_lists.crop
         around = _surroundings(options, index, crop)
         return ListBatches(images, windows, lists, size, crop, seed, readers, around)
-    crop = sampler["crop"] if training else None
+    crop = sampler["crop"] if training or sampler.get("validate_crops") else None
     repeats = sampler["repeats"] if training else 1
     share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
     copies = sampler["copies"] if training or holdout else None

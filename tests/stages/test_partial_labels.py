@@ -77,6 +77,16 @@ def test_windows_are_read_with_their_surroundings_and_validation_without(files):
     assert all(seen.values())
 
 
+def test_validation_may_take_squares_as_large_as_those_that_are_learnt(files):
+    chosen = options(learn=LEARN)
+    every, model = read_images(chosen, files, None, 1), networks.build(**chosen["network"])
+    whole = next(batches(chosen, files, every, "val", model).epoch(0))
+    chosen["sampler"] = chosen["sampler"] | {"validate_crops": True}
+    middle = next(batches(chosen, files, every, "val", model).epoch(0))
+    assert np.array_equal(middle.images, whole.images[..., 8:24, 8:24])
+    assert np.array_equal(middle.labels, whole.labels[..., 8:24, 8:24])
+
+
 def test_class_weights_are_of_the_labels_that_are_learnt(files):
     chosen = options(learn=LEARN, loss={"name": "cross_entropy", "class_weight": "inverse_frequency"})
     every = read_images(chosen, files, None, 1)

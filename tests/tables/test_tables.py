@@ -269,6 +269,13 @@ def test_time_is_averaged_over_seeds():
     assert row["per_epoch"] == pytest.approx(15.0)
 
 
+def test_time_stands_beside_the_parameters_it_was_for():
+    network = {"name": "unet", "parameters": 5944014}
+    text = to_markdown(tables.tabulate("time", inputs(record("a", scores("x", 1.0), network=network))))
+    assert "| Parameters |" in text
+    assert "| 5,944,014 |" in text
+
+
 def test_time_and_loss_leave_ensembles_out():
     ensemble = record("m", scores("loss_bce", 0.1), network={"name": "ensemble", "members": ["a"]})
     frame = tables.tabulate("time", inputs(record("a", scores("loss_bce", 0.1)), ensemble)).frame

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Seconds of training and validation per run, from the run cards."""
+"""Parameters of each run, and its seconds of training and validation, from the run cards."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,8 +35,8 @@ def tabulate(
         published: Published table with a column ``seconds``.
 
     Returns:
-        One row per run: seconds of training, of validation, their sum (mean over seeds and splits), epochs,
-        seconds per epoch, device, threads.
+        One row per run: parameters of the network, seconds of training, of validation, their sum (mean over
+        seeds and splits), epochs, seconds per epoch, device, threads.
 
     Raises:
         ValueError: There is no trained run, or a published value asked for does not exist.
@@ -45,6 +45,7 @@ def tabulate(
     frame = pd.DataFrame([_row(row) for row in chosen])
     columns = [
         LABEL,
+        Column("parameters", "Parameters", format=",.0f"),
         Column("train", "Training", unit=SECONDS, format=TIME_FORMAT),
         Column("validate", "Validation", unit=SECONDS, format=TIME_FORMAT),
         Column("seconds", "Total", unit=SECONDS, better="low", format=TIME_FORMAT),
@@ -68,8 +69,10 @@ def _row(row: Row) -> dict[str, object]:
     total = sum(seconds.values())
     epochs = sum(int(record.card["epochs_run"]) for record in row.records) / count
     device = " + ".join(sorted({_device(record.card) for record in row.records}))
-    values = {"run": row.run, "label": row.label, **seconds, "seconds": total, "epochs": epochs}
+    parameters = float(row.records[0].card["network"].get("parameters", float("nan")))
+    values = {"run": row.run, "label": row.label, "parameters": parameters, **seconds, "seconds": total}
     return values | {
+        "epochs": epochs,
         "per_epoch": total / epochs if epochs else float("nan"),
         "device": device,
         "data": row.data,
