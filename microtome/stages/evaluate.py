@@ -19,6 +19,7 @@ from microtome.io.views import FULL, INSTANCES, find_sample, of_sample, place, r
 from microtome.metrics.families._context import Context, Measure
 from microtome.metrics.summary import summarize
 from microtome.metrics.undefined import UndefinedMetricError
+from microtome.objects.labels import OUTLINE_SUFFIXES
 from microtome.provenance import tsv
 from microtome.stages.targets import rasterize_targets
 from microtome.tables.parts.confusion import COUNTS, added_up
@@ -195,31 +196,35 @@ def _labelled(options: Options, row: Mapping[str, Any], applied: Path, targets: 
     done = place(applied / "segmentations", row["sample"])
     if not done.is_file():
         return about | {"status": "failed", "message": "the run could not be applied to it"}
-    image = applied / "images" / done.name
-    label = Path(row["label"]).absolute()
+    given, label = Path(row["image"]).absolute(), Path(row["label"]).absolute()
+    is_reduced = "downsample" in options["targets"]
     try:
         page = row["page"] if row["page"] and images.header(label).pages > 1 else None
+        if is_reduced and label.suffix.lower() not in OUTLINE_SUFFIXES:  # of which a part may be left out
+            _require_same_size(label, _size(label, page), _size(given, row["page"]))
         named = {
             "sample": row["sample"],
-            "image": Path(row["image"]).absolute()
-            if "downsample" in options["targets"]
-            else image.absolute(),
+            "image": given if is_reduced else (applied / "images" / done.name).absolute(),
             "label": label,
             "page": page,
-            "mpp": None,
+            "mpp": row.get("mpp"),
         }
         with tempfile.TemporaryDirectory(dir=applied.parent, prefix=".") as scratch:
             made = Path(scratch) / "targets"
             rasterize_targets([named], Path("/"), made, targets=options["targets"])
-            _require_same_size(label, made / done.name, done)
+            _require_same_size(label, _size(made / done.name), _size(done))
             merge_folder(made, targets)
     except (ValueError, OSError) as error:
         return about | {"status": "failed", "message": " ".join(str(error).split())}
     return about | {"status": "done", "message": ""}
 
 
-def _require_same_size(label: Path, target: Path, segmentation: Path) -> None:
-    sizes = [(found.height, found.width) for found in map(images.header, (target, segmentation))]
+def _size(path: Path, page: int | None = None) -> tuple[int, int]:
+    found = images.header(path).of_page(page)
+    return found.height, found.width
+
+
+def _require_same_size(label: Path, *sizes: tuple[int, int]) -> None:
     if sizes[0] != sizes[1]:
         found, expected = (f"{height} rows x {width} columns" for height, width in sizes)
         msg = f"{label}: found {found}, expected {expected} as in its image; name the label of this image"

@@ -4,6 +4,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
@@ -244,3 +245,25 @@ def test_a_run_sees_and_is_measured_on_fewer_pixels_of_new_images(found, tmp_pat
     drawn = [(tmp_path / place / f"applied/objects/{name}.geojson").read_text() for place in (".", "new")]
     first, second = (json.loads(text)["features"][0]["geometry"]["coordinates"][0] for text in drawn)
     np.testing.assert_array_equal(2 * np.array(first), np.array(second))
+
+
+def test_new_images_are_measured_by_their_pixel_size_and_labels_of_their_size(folder):
+    size = (HEIGHT // FACTOR, WIDTH // FACTOR)
+    rng, rows = np.random.default_rng(2), []
+    for name, cut in (("a", 0), ("short", 1)):
+        pixels = np.ones((HEIGHT, WIDTH), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+        Image.fromarray(VALUES[:3][LABEL % 3][: HEIGHT - cut]).save(folder / f"{name}-label.png")
+        maps = rng.dirichlet(np.ones(3), size).transpose(2, 0, 1).astype(np.float32)
+        images.write(folder / f"applied/predictions/{name}.tif", maps)
+        images.write(folder / f"applied/segmentations/{name}.tif", maps.argmax(0).astype(np.uint8))
+        files = {"image": f"{name}.png", "label": f"{name}-label.png"}
+        rows.append(row(name) | {kind: str(folder / file) for kind, file in files.items()})
+    asked = {"study": "s", "split": "main", "run": "r", "seed": 0, "metrics": ["fragmentation"]}
+    asked |= {"classes": [name for name, _ in CLASSES], "thresholds": [0.5], "losses": {}, "samples": rows}
+    asked |= {"targets": SEMANTIC | {"downsample": FACTOR}}
+    evaluate_applied(asked, folder / "applied", folder / "out")
+    assert images.header(folder / "out/targets/a.tif").mpp == pytest.approx(0.5 * FACTOR)
+    measured = pd.read_csv(folder / "out/images.tsv", sep="\t")
+    assert measured["status"].tolist() == ["done", "failed"]
+    assert "found 99 rows x 77 columns, expected 100 rows" in measured["message"][1]

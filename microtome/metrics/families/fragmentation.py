@@ -44,7 +44,8 @@ def measure(context: Context) -> list[Measure]:
         UndefinedMetricError: The pixel size of the image is not known.
     """
     if context.mpp is None:
-        msg = "its pixel size is not known; give it in column `mpp` of the sheet, or as `data.mpp`"
+        where = "in column `mpp` of the sheet, as `data.mpp`, or for new images by --config mpp="
+        msg = f"its pixel size is not known; give it {where}"
         raise UndefinedMetricError(msg)
     parts = {"": np.ones_like(context.valid), "_labelled": context.valid, "_unlabelled": ~context.valid}
     found = dict.fromkeys(OF_IMAGE, float("nan"))
