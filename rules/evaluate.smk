@@ -36,6 +36,7 @@ rule score_external:
         predictions=lambda wildcards: list(
             plan(wildcards).external_files(wildcards.external).values()
         ),
+        values=lambda wildcards: plan(wildcards).external_values(wildcards.external),
         targets=evaluated_targets,
     output:
         metrics=at.study("external/{external}/metrics.tsv"),

@@ -74,8 +74,8 @@ def new_files(wildcards):
 
 
 def new_labels(wildcards):
-    """Their labels, each once."""
-    return list(dict.fromkeys(asked("images", "labels").labels.values()))
+    """The files of their labels."""
+    return asked("images", "labels").label_files
 
 
 def applied_files(wildcards, name):
@@ -105,7 +105,7 @@ def evaluated_state(wildcards):
     """The state of `evaluate_applied`, or of `evaluate_model`."""
     found = asked("images", "labels")
     identity = (found.plan, found.split, found.run, found.seed)
-    rows, files = found.rows(labelled=True), stamps(found.labels.values())
+    rows, files = found.rows(labelled=True), stamps(found.label_files)
     return states.applied.evaluate_applied(*identity, rows, files=files)
 
 

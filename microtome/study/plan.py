@@ -138,6 +138,11 @@ class StudyPlan:
         files = files_by_name(Path(self.study.external[name].predictions))
         return {sample: files[sample].as_posix() for sample in wanted if sample in files}
 
+    def external_values(self, name: str) -> list[str]:
+        """The further files that belong to these, such as the values of an NRRD header."""
+        paths = map(Path, self.external_files(name).values())
+        return [file.as_posix() for path in paths for file in data_files(path)]
+
     def map_files(self, split: str, run: str) -> list[str]:
         """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
         settings, batches = self.study.runs[run], self.batches_of(split, *self.study.evaluate.parts)

@@ -14,7 +14,7 @@ from microtome.faults import Fault, nearest, raise_faults
 from microtome.provenance.archives import Packed, read_archive
 from microtome.provenance.cards import CARD_NAME, read_card
 from microtome.study import modalities
-from microtome.study.headers import OUTLINES, header_of, remembered
+from microtome.study.headers import OUTLINES, data_files, header_of, remembered
 from microtome.study.load import HEADERS
 from microtome.study.newcomers import (
     Newcomers,
@@ -74,6 +74,12 @@ class Asked:
     folder: str = ""
     newcomers: Newcomers = field(default_factory=Newcomers)
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def label_files(self) -> list[str]:
+        """Every file that the labels are made of, each once."""
+        labels = [Path(path) for path in self.labels.values()]
+        return list(dict.fromkeys(file.as_posix() for path in labels for file in (path, *data_files(path))))
 
     def rows(self, *, labelled: bool = False) -> list[dict[str, object]]:
         """The images as rows of `apply_run`, with their labels."""

@@ -17,7 +17,8 @@ from microtome.study.newcomers import Newcomers, find_newcomers, results_name
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import Sample
 from microtome.workflow import asked
-from microtome.workflow.asked import NEEDED, ask, check_unasked, pair_labels
+from microtome.workflow.asked import NEEDED, Asked, ask, check_unasked, pair_labels
+from tests.io.volumes import write_nrrd
 from tests.workflow.workspace import mini_study
 
 ASKED = {
@@ -214,6 +215,14 @@ def test_of_several_labels_the_first_kind_counts() -> None:
     assert pair_labels(samples("new/a.png"), Path("l")) == {"a.png": "l/a.tif"}
     touch("l/a.png")
     assert pair_labels(iter(samples("new/a.png")), Path("l")) == {"a.png": "l/a.png"}
+
+
+def test_the_values_beside_a_header_belong_to_the_label(plans: dict[str, StudyPlan]) -> None:
+    Path("l").mkdir()
+    write_nrrd(Path("l/a.nhdr"), np.zeros((4, 4), np.uint8))
+    touch("l/b.png")
+    found = Asked(plans["mini"], "dice", "main", 0, labels={"a": "l/a.nhdr", "b": "l/b.png"})
+    assert found.label_files == ["l/a.nhdr", "l/a.raw", "l/b.png"]
 
 
 def test_an_image_beside_its_label_is_no_label() -> None:

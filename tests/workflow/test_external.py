@@ -12,6 +12,7 @@ from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.io import images
 from microtome.study.load import load_plans
+from tests.io.volumes import write_nrrd
 from tests.workflow.workspace import OWN_PARTS, Workspace, make_workspace, own_study, write_own_files
 
 COLUMNS = [{"metric": "dice", "class": "cell"}, "accuracy"]
@@ -75,6 +76,15 @@ def faults(place, content):
 def test_right_as_it_is(place):
     place.write_study("own", study())
     assert len(load_plans(Workflow(studies=("own",)))["own"].external_files("tool")) == len(TESTED)
+
+
+def test_the_values_beside_a_header_are_read_too(place):
+    first = sorted((place.root / "data/tool").iterdir())[0]
+    first.unlink()
+    write_nrrd(first.with_suffix(".nhdr"), np.zeros((4, 4), np.uint8))
+    place.write_study("own", study())
+    found = load_plans(Workflow(studies=("own",)))["own"].external_values("tool")
+    assert found == [Path("data/tool", f"{first.stem}.raw").as_posix()]
 
 
 def test_missing_files_are_faults(place):
