@@ -10,13 +10,16 @@ from microtome.config.study import Study
 from microtome.config.yaml import Places
 from microtome.faults import Fault, nearest
 
+WIDEST_MARGIN = 8
+"""Sides of a window that is read around it, at each side: 17² times the pixels."""
+
 
 def check_training(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     """Find what contradicts itself in the training of a run that has a network and a loss."""
     yield from _check_levels(name, run, places)
     yield from _check_select(study, name, run, places)
     yield from _check_learn(study, name, run, places)
-    yield from _check_margin(name, run, places)
+    yield from _check_margin(name, run, places, study.patches.size)
 
 
 def _check_levels(name: str, run: Run, places: Places) -> Iterator[Fault]:
@@ -79,8 +82,15 @@ def _check_learn(study: Study, name: str, run: Run, places: Places) -> Iterator[
         )
 
 
-def _check_margin(name: str, run: Run, places: Places) -> Iterator[Fault]:
-    """Windows around a pixel have their surroundings already."""
+def _check_margin(name: str, run: Run, places: Places, patch: int) -> Iterator[Fault]:
+    """Windows around a pixel have their surroundings already; others have such that memory can hold."""
+    where = places.inside(("runs", name, "augment", "margin"), 2)
     if run.augment.margin and run.sampler.kind == "balanced_windows":
         expected = "false, as the sampler 'balanced_windows' reads windows of the network's size alone"
-        yield Fault(places.inside(("runs", name, "augment", "margin"), 2), "true", expected)
+        yield Fault(where, "true", expected)
+        return
+    side = getattr(run.sampler, "crop", None) or patch
+    if (reach := run.augment.reach(side)) > WIDEST_MARGIN * side:
+        found = f"geometry that reaches {reach} pixels beyond windows of {side}"
+        expected = f"at most {WIDEST_MARGIN} times the window; weaker ones, or margin: false"
+        yield Fault(where, found, expected)
