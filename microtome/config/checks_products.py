@@ -96,6 +96,16 @@ def check_products(study: Study, places: Places) -> Iterator[Fault]:
                 yield from _Product(study, kind, name, entry, places, known, tables).faults()
 
 
+def _check_stored(study: Study, places: Places) -> Iterator[Fault]:
+    """Maps of bytes whose losses are measured: what rounds to 0 would cost as if the run had ruled it out."""
+    measured_losses = study.evaluate.losses if "losses" in study.evaluate.metrics else ()
+    for name, run in study.runs.items() if measured_losses else ():
+        if not run.is_ensemble and run.predict.store.dtype == "uint8":
+            where = places.inside(("runs", name, "predict", "store", "dtype"), 3)
+            expected = "float32, as evaluate.losses are measured on maps; or none of these"
+            yield Fault(where, "'uint8'", expected)
+
+
 def _check_evaluate(study: Study, places: Places, known: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
     """Metrics that the study has not, or not of these classes."""
     evaluate, classes = study.evaluate, study.data.classes
@@ -107,6 +117,7 @@ def _check_evaluate(study: Study, places: Places, known: Mapping[str, Sequence[s
         mean = f"mean_{same}" if f"mean_{same}" in ranks else metric
         expected = f"'{mean}'" if mean in ranks else nearest_metric(metric, ranks)
         yield Fault(places(("evaluate", "rank_by")), found, expected)
+    yield from _check_stored(study, places)
     for number, name in enumerate(evaluate.mean_classes):
         if name not in classes:
             where = places(("evaluate", "mean_classes", str(number)))

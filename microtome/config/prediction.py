@@ -14,7 +14,7 @@ class Store(Section):
     dtype: Literal["float32", "uint8"] = option(
         "float32",
         "uint8: 255 times the probability, rounded; the most probable of several classes is one above those "
-        "that rounding makes equal to it",
+        "that rounding makes equal to it. Not beside evaluate.losses: what rounds to 0 would make them large",
     )
     classes: tuple[str, ...] = option((), "of slides: whose maps are kept; empty: all")
 

@@ -158,6 +158,16 @@ def test_measured_losses_of_several_classes_are_softmax_losses(tmp_path):
     assert fault.startswith(":10 evaluate.losses.0: found 'dicebce'")
 
 
+def test_losses_are_not_measured_on_maps_of_bytes(tmp_path):
+    measured = "evaluate: {metrics: [losses], losses: [dice]}\n"
+    coarse = study("{predict: {store: {dtype: uint8}}}")
+    assert parse(tmp_path, coarse).runs["a"].predict.store.dtype == "uint8"
+    (fault,) = faults_of(tmp_path, coarse + measured)
+    assert fault.startswith(
+        ":8 runs.a.predict.store.dtype: found 'uint8'; expected float32, as evaluate.losses"
+    )
+
+
 def test_images_of_several_classes_may_be_zoomed(tmp_path):
     zoomed = "{input: {zoom: 0.5}}"
     assert parse(tmp_path, study(zoomed)).runs["a"].input.zoom == 0.5
