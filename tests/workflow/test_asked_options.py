@@ -31,7 +31,7 @@ ASKED = {
 }
 ALL = ("images", "labels", "export")
 EXPECTED = "expected a folder with a label of each image's name"
-LABELS = ".png, .tif, .tiff, .xml, .geojson, .json"
+LABELS = ".png, .tif, .tiff, .xml, .geojson, .json, .nrrd, .nhdr, .mat"
 
 
 @pytest.fixture(scope="module")
