@@ -106,7 +106,8 @@ class Workflow(Section):
         False, "likewise: whether a run that was trained on simulated images may be used on these"
     )
     labels: Text | None = option(
-        None, "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, NRRD, MATLAB, XML, GeoJSON)"
+        None,
+        "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, NRRD, MATLAB, XML, GeoJSON)",
     )
     export: Text | None = option(None, "`export_model`: the folder that gets the packed model")
     offline: bool = option(False, "never download")
