@@ -107,7 +107,7 @@ class Workflow(Section):
     )
     labels: Text | None = option(
         None,
-        "`evaluate_folder`: a folder with a label of each image's name (PNG, TIFF, NRRD, MATLAB, XML, GeoJSON)",
+        "`evaluate_folder`: folder with a label of each image's name: PNG, TIFF, NRRD, MATLAB, XML, GeoJSON",
     )
     export: Text | None = option(None, "`export_model`: the folder that gets the packed model")
     offline: bool = option(False, "never download")
