@@ -163,6 +163,7 @@ def test_shipped_studies_are_found_and_may_be_replaced(
         "nuclei",
         "melanoma",
         "bcc",
+        "rcm",
     }
     project.write_study("membranes", tiny_study())
     jobs = project.jobs(server, *OURS, "--config", "studies=[membranes]")
