@@ -114,7 +114,7 @@ class Axis:
         """
         shares = [self.share(index).window for index in range(len(self.starts))]
         used = [share for share in shares if share.stop > share.start]
-        return slice(min(share.start for share in used), max(share.stop for share in used))
+        return slice(int(min(share.start for share in used)), int(max(share.stop for share in used)))
 
     def neighbours(self, index: int) -> slice:
         """The windows that share a pixel with a window, itself among them."""

@@ -59,7 +59,7 @@ def check_counts(row: Row, root: Path, targets: Options) -> None:
     Raises:
         ValueError: They differ; folds that were balanced by them are none.
     """
-    said = {name: row[PIXELS + name] for name, _ in targets["classes"] if row.get(PIXELS + name)}
+    said = {key.removeprefix(PIXELS): n for key, n in row.items() if key.startswith(PIXELS) and n}
     if not said:
         return
     counted = count_labelled(row, root, targets)
