@@ -11,6 +11,7 @@ from microtome.io import images
 from microtome.io.errors import VolumeError
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.mutations import edited
+from tests.fuzz.planes import look
 from tests.io.volumes import mat, of_seg3d
 
 PLANE = np.arange(63, dtype=np.uint16).reshape(7, 9)
@@ -31,14 +32,6 @@ def write(folder, content):
     path = folder / "a.mat"
     path.write_bytes(content)
     return path
-
-
-def look(path):
-    """All that is ever done to a file."""
-    source = images.open_source(path)
-    found = images.read(path)
-    assert found.shape == source.shape[1:] == (images.header(path).height, images.header(path).width)
-    np.testing.assert_array_equal(source.read(0, 0, 1, 1)[0], found[:1, :1])
 
 
 def test_the_seeds_are_sound(folder):
