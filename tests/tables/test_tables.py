@@ -12,13 +12,10 @@ import yaml
 from microtome import tables
 from microtome.config import kinds
 from microtome.config.workflow import WHOLE
-from microtome.io import images
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts import pixels
 from microtome.tables.parts.numbers import summarize
-from microtome.tables.parts.pixels import count_pixels
 from microtome.tables.parts.published import UNREDUCED
 from microtome.tables.parts.render import escape_latex, parse_tsv, to_latex, to_markdown, to_tsv
 from microtome.tables.parts.save import save_table
@@ -322,32 +319,6 @@ def test_paired_tests_of_three_images():
     assert row["difference"] == pytest.approx(0.1)
     assert row["p_value"] == pytest.approx(2 / 2**3)
     assert "here 0.25" in table.note
-
-
-def test_composition_counts_parts_and_unlabelled_pixels():
-    first = count_pixels(np.array([[0, 1, 1, 255]]), ["membrane", "cell"], sample="a", part="train")
-    second = count_pixels(np.array([[0, 0, 0, 1]]), ["membrane", "cell"], sample="b", part="test")
-    frame = tables.tabulate("data", inputs(frame=pd.concat([second, first]))).frame.set_index("part")
-    assert frame.index.tolist() == ["train", "test", "total"]
-    assert frame.loc["train"].tolist()[:5] == pytest.approx([1, 4, 75.0, 100 / 3, 200 / 3])
-    assert frame.loc["total"].tolist()[:5] == pytest.approx([2, 8, 87.5, 400 / 7, 300 / 7])
-
-
-def test_targets_are_counted_by_windows(tmp_path, monkeypatch):
-    monkeypatch.setattr(pixels, "WINDOW", 16)
-    target = np.random.default_rng(0).choice([0, 1, 255], (40, 50)).astype(np.uint8)
-    images.write(tmp_path / "targets/a.tif", target)
-    (tmp_path / "main.tsv").write_text("sample\tpart\na\ttrain\n")
-    files = {"labels": [tmp_path / "targets"], "splits": [tmp_path / "main.tsv"]}
-    counts = pixels.count(inputs(files=files)).set_index("class")["pixels"]
-    assert counts.to_dict() == {
-        name: (target == value).sum() for name, value in (("membrane", 0), ("cell", 1), ("unlabelled", 255))
-    }
-
-
-def test_composition_needs_pixels():
-    with pytest.raises(ValueError, match="count_pixels"):
-        tables.tabulate("data", inputs())
 
 
 # --- registry and errors
