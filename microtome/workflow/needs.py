@@ -100,10 +100,29 @@ class Shown:
         return [f"patches/{batch}.parquet" for batch in self.plan.batches_with(self.splits[0], learnt)]
 
     def of_slides(self, folder: str) -> list[str]:
-        """A folder of each evaluated batch of slides; of annotations only where there are such."""
+        """A folder of each evaluated batch of slides, if it has any; of annotations where there are such."""
+        if not self.plan.study.slides:
+            return []
         batches = self.evaluated_batches
         chosen = self.plan.labelled(batches) if folder in ("targets", "patches") else batches
         return [f"{folder}/{batch}" for batch in chosen]
+
+    def called(self) -> Iterator[str]:
+        """The called sections of each run that calls some."""
+        for _, run, folder in self.folders():
+            if self.plan.study.runs[run].calls is not None:
+                yield f"{folder}/sections.tsv"
+
+    def stains_seen(self, name: str) -> list[str]:
+        """A file or folder of each stain normalization that its runs see; `{batch}`: of evaluated batches."""
+        seen = (self.plan.seen(split, run) for split, run, _ in self.folders())
+        places = [folder.split("/")[1] for folder in seen if folder.startswith("stains/")]
+        batches = self.evaluated_batches if "{batch}" in name else [""]
+        return [
+            f"stains/{place}/{name.format(batch=batch)}"
+            for place in dict.fromkeys(places)
+            for batch in batches
+        ]
 
     def of_every_slide(self, folder: str) -> list[str]:
         """A folder of each batch of slides."""
@@ -143,7 +162,11 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
         name: partial(Shown.of_every_slide, folder=name) for name in ("images", "tissue", "sections")
     },
     "patches": {"patches": lambda shown: [f"{path}.parquet" for path in shown.of_slides("patches")]},
-    "calls": {"section_tables": lambda shown: shown.of_runs("sections.tsv")},
+    "calls": {"section_tables": Shown.called},
+    "way": {
+        "stains": lambda shown: shown.stains_seen("images/{batch}"),
+        "stain_targets": lambda shown: shown.stains_seen("target.json"),
+    },
     "heat_maps": {"heat_maps": lambda shown: shown.of_runs("predictions/{batch}")},
     "objects": {"objects": lambda shown: shown.of_runs("objects/{batch}")},
     "history": {"histories": lambda shown: shown.of_runs("history.tsv")},
@@ -178,9 +201,10 @@ def files(plan: StudyPlan, at: Layout, section: str, name: str) -> dict[str, lis
     found = {"cards": shown.of_runs("card.json"), "metrics": shown.of_runs("metrics.tsv")}
     found["external"] = [f"external/{run}/metrics.tsv" for run in shown.runs if run in plan.study.external]
     for need in sorted(shown.takes):
-        found |= {key: paths(shown) for key, paths in FILES[need].items()}
-    listed = {key: _placed(plan, at, paths) for key, paths in found.items()}
-    return {key: paths for key, paths in listed.items() if paths}
+        listed = {key: list(paths(shown)) for key, paths in FILES[need].items()}
+        found |= {key: paths for key, paths in listed.items() if paths}
+    placed = {key: _placed(plan, at, paths) for key, paths in found.items()}
+    return {key: paths for key, paths in placed.items() if paths}
 
 
 def check(plans: Iterable[StudyPlan]) -> None:

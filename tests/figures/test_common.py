@@ -73,7 +73,7 @@ SLIDES = {
 ELSEWHERE = {
     "cube_quality",
     *("false_positive", "section_heat_maps", "section_labels", "slide_annotations", "tissue_sections"),
-    "decoder_levels",
+    *("decoder_levels", "sample_path"),
     "fragmentation",
 }
 """Drawn from what calibration writes (tests/stages/test_cubes.py), from slides (test_slides.py), from

@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: MIT
 """What a run makes of an image: each output of its network, and the objects found from them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
+from microtome.figures.parts.markers_reached import mark_unreached, marker_output, segment_of, unreached
 from microtome.figures.parts.objects import colour_labels, densest_window, read_labels
-from microtome.figures.parts.panels import check_same_size, pixel_size, read_image, scale_bar, show_image
+from microtome.figures.parts.panels import (
+    check_same_size,
+    outputs_of,
+    pixel_size,
+    read_image,
+    scale_bar,
+    show_image,
+)
 from microtome.figures.parts.pictures import common_aspect, picture_grid, write_row_label, write_titles
 from microtome.figures.parts.samples import choose_samples, data_sentence
 from microtome.figures.parts.style import styled
@@ -18,7 +26,7 @@ from microtome.io import views
 from microtome.provenance.runs import RunRecord
 
 NEEDS = frozenset({"images", "instances", "runs"})
-USES = frozenset({"groups"})
+USES = frozenset({"groups", "method"})
 SAMPLE_OPTIONS = ("samples",)
 SHOWN = ("image", "predictions", "segmented")
 CROP = 300
@@ -57,6 +65,7 @@ def draw(
     wanted = {"samples": samples, "groups": groups, "count": count}
     chosen = choose_samples(inputs, run=record.run, needs=SHOWN, **wanted)
     loaded = [_load(name, sources, record) for name, sources in chosen]
+    missing = _unreached(inputs, record, chosen)
     windows = [densest_window(arrays["objects"], crop) for arrays in loaded]
     aspect = common_aspect([w.of(arrays["image"]) for w, arrays in zip(windows, loaded, strict=True)])
     figure, panels = picture_grid(len(chosen), len(loaded[0]), aspect=aspect, data_kind=inputs.data_kind)
@@ -64,11 +73,22 @@ def draw(
     for axes, (name, sources), arrays, window in zip(panels, chosen, loaded, windows, strict=True):
         for panel, (what, array) in zip(axes, arrays.items(), strict=True):
             show_image(panel, colour_labels(window.of(array)) if what == "objects" else window.of(array))
+        if missing.get(name):
+            mark_unreached(axes[1 + outputs_of(record).index(marker_output(outputs_of(record)))])
         write_row_label(axes[0], inputs, name)
         scale_bar(axes[0], window.width, pixel_size(sources.image, mpp))
     pairs = zip(chosen, loaded, strict=True)
     data = pd.DataFrame([_row(inputs, record, name, arrays) for (name, _), arrays in pairs])
-    return FigureResult(figure, data, _caption(inputs, record, data, list(loaded[0])[1:-1], crop))
+    return FigureResult(figure, data, _caption(inputs, record, data, list(loaded[0])[1:-1], crop, missing))
+
+
+def _unreached(
+    inputs: FigureInputs, record: RunRecord, chosen: Sequence[tuple[str, SampleSources]]
+) -> dict[str, str]:
+    """What is said of samples in which no marker reaches the threshold."""
+    segment = segment_of(inputs, record.run)
+    found = {name: unreached(record, files.predictions[record.run], segment) for name, files in chosen}
+    return {name: said for name, said in found.items() if said}
 
 
 def _load(name: str, sources: SampleSources, record: RunRecord) -> dict[str, NDArray]:
@@ -98,11 +118,17 @@ def _row(inputs: FigureInputs, record: RunRecord, name: str, arrays: dict[str, N
 
 
 def _caption(
-    inputs: FigureInputs, record: RunRecord, data: pd.DataFrame, outputs: Sequence[str], crop: int
+    inputs: FigureInputs,
+    record: RunRecord,
+    data: pd.DataFrame,
+    outputs: Sequence[str],
+    crop: int,
+    missing: Mapping[str, str],
 ) -> str:
+    said = "".join(f" In {name} {text}." for name, text in missing.items())
     part = f" Shown: at most the {crop}×{crop} pixels with most of the objects." if crop else ""
     return (
         f"{', '.join(data['sample'])} by {record.label}: image, {', '.join(outputs)} (probability, black 0, "
         f"white 1), and the {int(data['objects'].sum())} objects found from them (colours tell them "
-        f"apart and mean nothing else).{part} {data_sentence(inputs.data_kind)}"
+        f"apart and mean nothing else).{said}{part} {data_sentence(inputs.data_kind)}"
     )

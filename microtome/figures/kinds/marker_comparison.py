@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts import objects, panels
 from microtome.figures.parts.colors import SKY, YELLOW
+from microtome.figures.parts.markers_reached import mark_unreached, segment_of, unreached
 from microtome.figures.parts.pictures import LABEL_SIZE, common_aspect, picture_grid, write_titles
 from microtome.figures.parts.samples import data_sentence, score_of
 from microtome.figures.parts.style import styled
@@ -22,7 +23,7 @@ from microtome.metrics.instances import aji
 from microtome.provenance.runs import RunRecord
 
 NEEDS = frozenset({"images", "instances"})
-USES = frozenset({"groups"})
+USES = frozenset({"groups", "method"})
 SAMPLE_OPTIONS = ("sample",)
 MARKERS = {"centre_marker": "centre markers", "shape_marker": "shape markers"}
 SHOWN = ("image", "instances", "centre_marker", "shape_marker")
@@ -33,7 +34,10 @@ MARKER_TONE = to_rgb(SKY)
 
 @dataclass(frozen=True)
 class _Side:
-    """One kind of marker: its target and what its run made of it, as far as there is a run."""
+    """One kind of marker: its target and what its run made of it, as far as there is a run.
+
+    `missing`: what is said of markers that are nowhere above the threshold.
+    """
 
     what: str
     target: NDArray
@@ -41,6 +45,7 @@ class _Side:
     predicted: NDArray | None = None
     found: NDArray | None = None
     outcomes: objects.Outcomes | None = None
+    missing: str = ""
 
 
 @styled
@@ -76,7 +81,7 @@ def draw(
     name, sources = inputs.sample(sample, run=run, needs=needs)
     image = panels.read_image(needed(sources, "image", name))
     truth = objects.read_labels(needed(sources, "instances", name))
-    sides = [_side(what, records, sources, name, truth) for what in MARKERS]
+    sides = [_side(inputs, what, records, sources, name, truth) for what in MARKERS]
     panels.check_same_size(name, image=image, truth=truth, **{side.what: side.target for side in sides})
     window = objects.densest_window(truth, crop)
     has_run = any(side.record is not None for side in sides)
@@ -100,7 +105,12 @@ def draw(
 
 
 def _side(
-    what: str, records: Sequence[RunRecord], sources: SampleSources, name: str, truth: NDArray
+    inputs: FigureInputs,
+    what: str,
+    records: Sequence[RunRecord],
+    sources: SampleSources,
+    name: str,
+    truth: NDArray,
 ) -> _Side:
     target = images.read(needed(sources, what, name)) > 0
     maps = sources.predictions.keys() & sources.segmented.keys()
@@ -110,7 +120,8 @@ def _side(
     predicted = panels.read_output(sources.predictions[record.run], panels.outputs_of(record), what)
     found = objects.read_labels(sources.segmented[record.run])
     panels.check_same_size(name, truth=truth, prediction=predicted, found=found)
-    return _Side(what, target, record, predicted, found, objects.match(truth, found))
+    missing = unreached(record, sources.predictions[record.run], segment_of(inputs, record.run))
+    return _Side(what, target, record, predicted, found, objects.match(truth, found), missing)
 
 
 def _draw_row(
@@ -130,6 +141,8 @@ def _draw_row(
             panel.text(0.5, 0.5, "no run", ha="center", va="center", transform=panel.transAxes)
         return
     artist = panels.show_image(axes[2], window.of(side.predicted))
+    if side.missing:
+        mark_unreached(axes[2])
     if side.what == list(MARKERS)[-1]:
         panels.probability_bar(axes[2].inset_axes(panels.COLOUR_BAR), artist)
     panels.show_image(axes[3], objects.fade(picture))
@@ -165,6 +178,7 @@ def _caption(
         for side, row in zip(sides, data.to_dict("records"), strict=True)
         if side.record is not None
     ]
+    missing = "".join(f" By {s.record.label} {s.missing}." for s in sides if s.record and s.missing)
     shares = data["share_of_objects"]
     side = f"{window.height}×{window.width}"
     part = "" if window.of(truth).size == truth.size else f" The {side} pixels with most objects are shown."
@@ -173,5 +187,6 @@ def _caption(
     return (
         f"Centre markers and shape markers of sample {data['sample'].iloc[0]}: on the image (blue; true "
         f"outlines yellow), as targets{', as predicted, and the objects found with them' if found else ''}. "
-        f"Centre markers {takes.replace('%', ' %')}.{results}{part} {data_sentence(inputs.data_kind)}"
+        f"Centre markers {takes.replace('%', ' %')}.{results}{missing}{part} "
+        f"{data_sentence(inputs.data_kind)}"
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from microtome.config.augment import Augment
 from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
+from microtome.figures.parts.markers_reached import unreached
 from microtome.figures.parts.objects import Window, colour_labels, densest_window, read_labels
 from microtome.figures.parts.panels import outputs_of, read_image, read_output
 from microtome.figures.parts.samples import data_sentence
@@ -55,9 +56,16 @@ def draw(inputs: FigureInputs, *, run: str = "", sample: str = "", crop: int = C
     data, told = tell_flow(stages, run=name, sample=chosen)
     caption = (
         f"The pipeline of {inputs.record(name).label}, with pictures of sample {chosen}: {told}. "
-        f"{data_sentence(inputs.data_kind)}"
+        f"{_missing(inputs, name, settings, sources)}{data_sentence(inputs.data_kind)}"
     )
     return FigureResult(draw_flow(stages, data_kind=inputs.data_kind), data, caption)
+
+
+def _missing(inputs: FigureInputs, run: str, settings: Mapping[str, Any], sources: SampleSources) -> str:
+    """A sentence about markers that are nowhere above the threshold; empty where they are."""
+    path = sources.predictions.get(run)
+    said = unreached(inputs.record(run), path, settings.get("segment", {})) if path else ""
+    return f"{said[0].upper()}{said[1:]}. " if said else ""
 
 
 def _settings(inputs: FigureInputs, run: str) -> dict[str, Any]:

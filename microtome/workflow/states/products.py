@@ -17,6 +17,8 @@ from microtome.workflow.states import state_of
 NETWORKS = "microtome.config.networks"
 METHOD = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
 """Options of a run that a drawing of the chain tells of."""
+SEEN = {"view", "input", "predict"}
+"""Further ones, of how its network sees an image."""
 
 
 def entry(plan: StudyPlan, section: str, name: str) -> str:
@@ -64,6 +66,17 @@ def _method(shown: Shown) -> dict[str, Any]:
     return {"settings": {"stains": stains, "runs": runs}}
 
 
+def _way(shown: Shown) -> dict[str, Any]:
+    """What the way of a sample tells of the runs, and of images before them; an ensemble predicts nothing."""
+    study = shown.plan.study
+    settings = _method(shown)["settings"] | {"downsample": study.data.downsample}
+    for name, told in settings["runs"].items():
+        run = study.runs[name]
+        if run.network is not None:
+            told |= run.model_dump(mode="json", include=SEEN) | {"by_pixel": run.network.WINDOWS}
+    return {"settings": settings}
+
+
 def names() -> dict[str, dict[str, str]]:
     """What tables and figures call losses, networks, encoders and stain normalizations."""
     networks = [entries.model(NETWORKS, name) for name in entry_names(NETWORKS)]
@@ -109,6 +122,7 @@ TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "annotations": lambda shown: {"regions": list(shown.plan.study.targets.regions.items())},
     "sampling_lists": _samplers,
     "method": _method,
+    "way": _way,
     "names": lambda _: {"names": names()},
 }
 """Needs that are options, not files: what lies outside the results, or follows from the study alone."""
