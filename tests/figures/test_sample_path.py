@@ -23,7 +23,7 @@ from microtome.io.section_boxes import read_table
 from microtome.stages.slides import heatmaps
 from microtome.stages.slides.heatmaps import Predictor, lay_out, predict_sections
 from tests.figures.test_readable import check
-from tests.phantom_slides import write_study
+from tests.phantom_slides import OPTIONS, write_study
 
 WHOLE = Predict().model_dump(mode="json")
 
@@ -45,7 +45,8 @@ def detail(result, step):
 
 @pytest.fixture(scope="module")
 def slide_study(tmp_path_factory):
-    found = write_study(tmp_path_factory.mktemp("slides"))
+    counts = {"train": 1, "val": 1, "weak": 1, "test": 1}
+    found = write_study(tmp_path_factory.mktemp("slides"), options=OPTIONS | {"height": 1000}, counts=counts)
     told = {"predict": Predict(window=64, overlap=0.25).model_dump(mode="json")}
     return replace(found, settings=settings("r34_ds", **told))
 
