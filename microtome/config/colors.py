@@ -5,8 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import dist, inf
 
 BACKGROUND = "background"
+REST = frozenset({BACKGROUND, "normal", "negative", "healthy", "other", "others", "rest", "none"})
+"""What the class is called that is left when the class a study is about is taken away."""
 BLACK_WHITE = ("#000000", "#FFFFFF")
-"""Colours of two classes, as the ISBI challenge has them."""
+"""Colours of two classes: the rest is black, what the study is about white. Where no name says which they
+are, they take them in order: black membranes between white cells, as the ISBI challenge has them."""
+FALSE_POSITIVE, FALSE_NEGATIVE = "#D55E00", "#0072B2"
+"""Wrong pixels of a class (Okabe and Ito, 2008): given to it wrongly, and missed."""
+TRUE_POSITIVE, TRUE_NEGATIVE = "#3A3A3A", "#FFFFFF"
+"""Right pixels of one of several classes; of two classes they keep the colours of these."""
 COLORS = (
     *("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#0072B2", "#D55E00"),
     *("#000066", "#772200", "#445555", "#3300CC", "#44CC88"),
@@ -27,24 +34,47 @@ def class_colors(names: Sequence[str], given: Mapping[str, str] | None = None) -
         given: Colours by class that the study gives; they go before the palette.
 
     Returns:
-        Colour (``#rrggbb``) by class. Two classes are black and white; of more, the one called
-        ``background``, else the first, is black, and the others take `COLORS` in order, from the thirteenth
-        on lighter, then darker.
+        Colour (``#rrggbb``) by class. Two classes are black and white, white the one that the study
+        is about where names say which (`class_of_interest`); of more, the one called ``background``, else the
+        first, is black, and the others take `COLORS` in order, from the thirteenth on lighter, then darker.
 
     Example:
         >>> class_colors(["background", "tumor", "stroma"])
         {'background': '#000000', 'tumor': '#56B4E9', 'stroma': '#E69F00'}
         >>> class_colors(["tumor", "stroma"], {"tumor": "#ff0000"})
         {'tumor': '#ff0000', 'stroma': '#FFFFFF'}
+        >>> class_colors(["tumor", "normal"])
+        {'tumor': '#FFFFFF', 'normal': '#000000'}
     """
     order = list(names)
     if len(order) <= len(BLACK_WHITE):
-        palette = dict(zip(order, BLACK_WHITE, strict=False))
+        last_is_rest = [is_rest(name) for name in order] == [False, True]
+        palette = dict(zip(order, BLACK_WHITE[::-1] if last_is_rest else BLACK_WHITE, strict=False))
     else:
         first = next((name for name in order if name.lower() == BACKGROUND), order[0])
         others = [name for name in order if name != first]
         palette = {first: BLACK_WHITE[0]} | {name: _class_color(index) for index, name in enumerate(others)}
     return {name: (given or {}).get(name, palette[name]) for name in order}
+
+
+def is_rest(name: str) -> bool:
+    """Whether a class is what is left beside the others, by its name.
+
+    Example:
+        >>> is_rest("Background"), is_rest("tumor")
+        (True, False)
+    """
+    return name.lower() in REST
+
+
+def class_of_interest(names: Sequence[str]) -> str:
+    """The class that a study is about: the first that is not the rest by its name, else the first.
+
+    Example:
+        >>> class_of_interest(["normal", "melanoma"]), class_of_interest(["membrane", "cell"])
+        ('melanoma', 'membrane')
+    """
+    return next((name for name in names if not is_rest(name)), names[0])
 
 
 def neutral_color(colors: Iterable[str]) -> str:

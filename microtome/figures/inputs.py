@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from microtome.config.colors import BACKGROUND, class_colors
+from microtome.config.colors import class_colors, class_of_interest
 from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
@@ -91,8 +91,8 @@ class FigureInputs(Inputs):
 
     @property
     def shown_class(self) -> str:
-        """The class whose outcomes are shown where none is named: the first that is not the background."""
-        return next((name for name in self.classes if name.lower() != BACKGROUND), self.classes[0])
+        """The class whose outcomes are shown where none is named: the one that the study is about."""
+        return class_of_interest(self.classes)
 
     @property
     def palette(self) -> dict[str, str]:

@@ -11,15 +11,15 @@ from typing import Any
 import pandas as pd
 
 from microtome.figures.parts.fonts import drawable, fit_fonts
-from microtome.figures.parts.style import lay_out, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, lay_out, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.files import finished_file
 from microtome.provenance.sidecars import Failure, FigureSidecar, dump
 
 FORMATS = ("svg", "pdf", "png")
 TSV_FORMAT = "%.10g"
-FAILED_WIDTH, LINE, LINES = 7, 90, 12
-"""Of the picture in place of a figure that cannot be made: inches, characters and lines of the message."""
+LINE, LINES = 90, 12
+"""Of the picture in place of a figure that cannot be made: characters and lines of the message."""
 _METADATA = {
     "svg": {"Date": None, "Creator": "Microtome"},
     "pdf": {"CreationDate": None, "Creator": "Microtome", "Producer": None},
@@ -73,7 +73,7 @@ def save_figure(
 @styled
 def save_failed(failure: Failure, stem: str | Path) -> dict[str, Path]:
     """Write the files of a figure that cannot be made: a red box with the message."""
-    figure, lines = new_figure(FAILED_WIDTH, 2), textwrap.wrap(failure.message, LINE, max_lines=LINES)
+    figure, lines = new_figure(DOUBLE_COLUMN, 2), textwrap.wrap(failure.message, LINE, max_lines=LINES)
     said = "\n".join(["This figure could not be made.", *lines, f"Log: {failure.log}"])
     box = {"boxstyle": "square,pad=0.8", "facecolor": "#fcebea", "edgecolor": "#b3261e", "linewidth": 2}
     where = {"ha": "center", "va": "center", "color": "#b3261e", "bbox": box}

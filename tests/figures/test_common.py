@@ -11,7 +11,15 @@ from microtome import figures
 from microtome.config import kinds
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.parts.panels import bar_length
-from microtome.figures.parts.style import PHANTOM_TAG, new_figure, styled
+from microtome.figures.parts.style import (
+    DOUBLE_COLUMN,
+    PHANTOM_TAG,
+    SINGLE_COLUMN,
+    SMALL,
+    TEXT,
+    new_figure,
+    styled,
+)
 from microtome.figures.result import FigureResult
 from microtome.figures.save import render, save_figure
 
@@ -26,6 +34,7 @@ EXAMPLES = {
     "ensemble_columns": {"runs": ["mcdnn", "n4", "bce"]},
     "loss_taxonomy": {},
     "overlap_tile": {},
+    "run_grid": {"runs": ["bce", "dice"]},
     "sample_panel": {"mpp": 0.004},
     "sliding_window": {"window": 17},
     "uncertainty": {"count": 2},
@@ -79,6 +88,8 @@ ELSEWHERE = {
 """Drawn from what calibration writes (tests/stages/test_cubes.py), from slides (test_slides.py), from
 weights of networks with levels (test_levels.py), and from measures of regions (test_mosaic_data.py).
 """
+PAGE = 247
+"""Height of a journal's page, mm."""
 RASTERIZED = {"loss_curves", "sample_panel"}
 SHOW_NO_DATA = {
     "activations",
@@ -108,6 +119,17 @@ def test_draws_the_same_bytes_twice_and_tags_phantoms(kind, request):
     assert first.caption.strip().endswith(".")
     texts = [item.get_text() for item in first.figure.findobj(Text)]
     assert (PHANTOM_TAG in texts) == (kind not in SHOW_NO_DATA)
+    fits_a_journal(first.figure)
+
+
+def fits_a_journal(figure):
+    """One or two columns wide, no higher than a page, in the sizes of text that there are."""
+    width, height = figure.get_size_inches()
+    assert width in (SINGLE_COLUMN, DOUBLE_COLUMN)
+    assert height * 25.4 <= PAGE
+    sizes = {text.get_fontsize(): text.get_text() for text in figure.findobj(Text) if text.get_text().strip()}
+    assert set(sizes) <= {TEXT, SMALL}, sizes
+    assert min(TEXT, SMALL) >= 6
 
 
 def test_public_images_are_not_tagged(study):

@@ -81,7 +81,9 @@ def _with_scores(inputs: FigureInputs, run: str, sample: str, part: str) -> Figu
     traced = trace(chosen, size=place.height)
     halved = [round(math.log2(reduction)) for reduction in maps.reductions]
     by_level = dict(zip(halved, maps.levels, strict=True))
-    drawing = draw_u(traced.steps, traced.companions, scores=by_level, data_kind=inputs.data_kind)
+    drawing = draw_u(
+        traced.steps, traced.companions, scores=by_level, scored=positive, data_kind=inputs.data_kind
+    )
     caption = (
         f"{_caption(chosen['name'], traced, place.height, ())} At the right of each decoder block: the "
         f"softmax of its scores, probability of {positive} (dark 0, bright 1), for a window of slide "

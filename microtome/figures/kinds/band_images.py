@@ -13,7 +13,7 @@ from microtome.figures.parts import bands
 from microtome.figures.parts.colors import BLUE, GREY
 from microtome.figures.parts.panels import show_image
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, column_width, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io.envi import Cube, open_cube
 
@@ -28,7 +28,7 @@ COLUMNS = 8
 SIDE = 192
 TITLE_HEIGHT = 0.15
 HEAD_ROOM = 0.16
-TITLE = 5.6
+TITLE = SMALL
 HEAD_LINE = " \n"
 """Room above the titles of a set's first row for its name."""
 FRAME = {"chosen": BLUE, "others": GREY}
@@ -77,7 +77,7 @@ def draw(
     width = min(columns, max(len(line) for _, line in lines))
     panel = DOUBLE_COLUMN / columns
     height = len(lines) * (panel * cube.height / cube.width + TITLE_HEIGHT) + HEAD_ROOM * len(shown)
-    figure = new_figure(panel * width, height, data_kind=inputs.data_kind)
+    figure = new_figure(column_width(panel * width), height, data_kind=inputs.data_kind)
     panels = figure.subplots(len(lines), width, squeeze=False)
     rows = []
     for axes, (kind, line) in zip(panels, lines, strict=True):
@@ -130,7 +130,7 @@ def _write_head(axes: Axes, kind: str, numbers: Sequence[int], rest: Sequence[in
     some = f", {len(numbers)} of {len(rest)}" if kind == "others" and len(numbers) < len(rest) else ""
     text = rf"$\bf{{{key}}}$   bands {NAMES[kind]}{some}"
     style = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "left", "va": "bottom"}
-    head = axes.annotate(text, (0, 1), (0, 11), fontsize=7.5, parse_math=True, **style)
+    head = axes.annotate(text, (0, 1), (0, 11), fontsize=TEXT, parse_math=True, **style)
     head.set_in_layout(False)  # the empty line above the titles holds it
 
 

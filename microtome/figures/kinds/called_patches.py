@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import heat_maps, panels
 from microtome.figures.parts.annotated_patches import OUTLINE, draw_outline, half_annotated
-from microtome.figures.parts.colors import FALSE_POSITIVE, HEAT, INK, SKY
+from microtome.figures.parts.colors import HEAT, INK, OF_INTEREST, SKY
 from microtome.figures.parts.heat_maps import Place
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled, wrapped
+from microtome.figures.parts.style import DOUBLE_COLUMN, PAGE, letter, new_figure, styled, wrapped
 from microtome.figures.result import FigureResult
 from microtome.io import images, views
 from microtome.provenance.section_calls import SECTIONS_NAME, read_sections
@@ -34,7 +34,7 @@ AROUND = 1.1
 LINE, BESIDE = 0.12, 0.4
 """Height of a line of a title, and width of a panel's letter and of what is beside the panel, inches."""
 BAR: dict[str, Any] = {"ticks": [0, 0.5, 1], "aspect": 60, "shrink": 0.5, "pad": 0.02}
-CALLED, SMALL = FALSE_POSITIVE, SKY
+CALLED, SMALL = OF_INTEREST, SKY
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def draw(
     shown = [_look(inputs, place, arms, positive) for place in places]
     size = DOUBLE_COLUMN / (len(arms) + 1)
     titles = ["input", *(arm.title(size - BESIDE) for arm in arms)]
-    tall = 2 * len(shown) * size + AROUND + LINE * max(title.count("\n") - 1 for title in titles)
+    around = AROUND + LINE * max(title.count("\n") - 1 for title in titles)
+    tall = min(2 * len(shown) * size + around, PAGE)
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
     grid = figure.subplots(2 * len(shown), len(arms) + 1, squeeze=False)
     for number, one in enumerate(shown):

@@ -16,7 +16,7 @@ from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.parts import panels
 from microtome.figures.parts.pictures import picture_grid
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import letter, styled
+from microtome.figures.parts.style import SMALL, letter, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images, views
 
@@ -29,7 +29,7 @@ FRAME = 1.6
 """Width of the frames in the colours of the classes, points."""
 ENOUGH = 0.7
 """An example of another group is taken if its class fills at least this share of what the best one has."""
-TEXT = 5.5
+TEXT = SMALL
 BELOW = 0.05
 """Height of the line below a panel, inches."""
 

@@ -15,7 +15,7 @@ from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import panels
 from microtome.figures.parts.colors import GREY, HEAT, INK, VERMILLION
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, column_width, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.metrics.overlap import one_against_rest, score
 from microtome.tables.parts.confusion import confusion_of, shares_of
@@ -36,8 +36,7 @@ PREDICTED, POINTS = "predicted class", 72
 """Label of an axis, and points in an inch."""
 STRIP = 0.22
 """Width of the strip with the colours of the classes, cells."""
-NAME = 6.5
-TEXT = 16
+WRITTEN = 16
 """Most classes whose cells are written in."""
 PAIRED = 8
 """Most classes whose pixels are written below their shares."""
@@ -109,12 +108,12 @@ def _grid(inputs: FigureInputs, count: int) -> tuple[int, Figure, Sequence[Axes]
     """Matrices in a row, and the figure with room for them and for names at the left and at the bottom."""
     names = max(map(len, inputs.classes)) * NAMES + AXIS
     classes, room = len(inputs.classes), DOUBLE_COLUMN - names
-    least = NARROW if classes <= TEXT else EMPTY
+    least = NARROW if classes <= WRITTEN else EMPTY
     columns = max(min(COLUMNS, count, int(room / (classes * least + GAP))), 1)
     side = max(min(classes * CELL, room / columns - GAP, LARGEST), SMALLEST)
     rows = -(-count // columns)
     width, height = names + columns * (side + GAP), names + rows * (side + TITLE) + BAR
-    figure = new_figure(width, height, data_kind=inputs.data_kind)
+    figure = new_figure(column_width(width), height, data_kind=inputs.data_kind)
     return columns, figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
@@ -143,7 +142,7 @@ def _name_columns(axes: Axes, names: Sequence[str], *, in_layout: bool) -> None:
     }
     below = max(map(len, names)) * NAMES * POINTS + 2
     texts = [
-        axes.annotate(name, (column, 0), (0, -2), rotation=90, fontsize=NAME, **style)
+        axes.annotate(name, (column, 0), (0, -2), rotation=90, fontsize=TEXT, **style)
         for column, name in enumerate(names)
     ]
     texts.append(axes.annotate(PREDICTED, ((len(names) - 1) / 2, 0), (0, -below), **style))
@@ -163,19 +162,18 @@ def _draw_matrix(axes: Axes, inputs: FigureInputs, matrix: pd.DataFrame, normali
         axes.add_patch(
             Rectangle((index - 0.5, count - 0.5 + STRIP * 0.25), 1, STRIP * 0.75, facecolor=color, **edge)
         )
-    if count <= TEXT:
+    if count <= WRITTEN:
         _write_cells(axes, matrix.to_numpy(), shares, normalize)
     return artist
 
 
 def _write_cells(axes: Axes, pixels: np.ndarray, shares: np.ndarray, normalize: str) -> None:
-    small = 5.5 if len(shares) <= PAIRED else 4.5
     for (row, column), share in np.ndenumerate(shares):
         lines = [] if normalize == "none" else ["–" if np.isnan(share) else f"{share:.2f}"]
         if normalize == "none" or len(shares) <= PAIRED:
             lines.append(short_number(int(pixels[row, column])))
         tone = INK if np.isnan(share) or share > DARK else "white"
-        style = {"ha": "center", "va": "center", "fontsize": small, "color": tone, "linespacing": 1.3}
+        style = {"ha": "center", "va": "center", "fontsize": SMALL, "color": tone, "linespacing": 1.3}
         axes.text(column, row, "\n".join(lines), **style)
 
 

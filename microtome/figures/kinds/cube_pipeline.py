@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from microtome.config.colors import BLACK_WHITE
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.kinds.spectra import BAND_SHOWN
 from microtome.figures.parts import bands
 from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
-from microtome.figures.parts.panels import outputs_of, paint, read_image, read_probability
+from microtome.figures.parts.panels import heat_picture, outputs_of, paint, read_image, read_probability
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
@@ -22,8 +23,6 @@ NEEDS = frozenset({"bands", "cubes", "images", "names", "runs", "trained"})
 SAMPLE_OPTIONS = ("sample",)
 SHEETS = 3
 """Bands shown behind each other."""
-TONES = ("#FFFFFF", "#262626")
-"""Other classes, and the positive one."""
 
 
 @styled
@@ -97,11 +96,24 @@ def _network(inputs: FigureInputs, record: RunRecord) -> Stage:
 
 def _results(inputs: FigureInputs, record: RunRecord, sources: SampleSources) -> Sequence[Stage]:
     path, found = sources.predictions.get(record.run), sources.segmentations.get(record.run)
-    probability = None if path is None else read_probability(path, inputs, outputs=outputs_of(record))
+    likely = None if path is None else read_probability(path, inputs, outputs=outputs_of(record))
+    probability = None if likely is None else heat_picture(likely)
     positive = inputs.class_id(inputs.positive_class)
     classes = None if found is None else (images.read(found) == positive).astype(np.uint8)
-    painted = None if classes is None else paint(classes, TONES)
+    painted = None if classes is None else paint(classes, BLACK_WHITE)
     return (
-        Stage("picture", ("probability",), (probability,), below=f"of {inputs.positive_class}"),
-        Stage("picture", (inputs.positive_class,), (painted,), arrow="most likely", under_arrow="class"),
+        Stage(
+            "picture",
+            ("probability",),
+            (probability,),
+            below=f"of {inputs.positive_class}:\ndark 0, bright 1",
+        ),
+        Stage(
+            "picture",
+            (inputs.positive_class,),
+            (painted,),
+            below="white",
+            arrow="most likely",
+            under_arrow="class",
+        ),
     )

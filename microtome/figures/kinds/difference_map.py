@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
-from microtome.figures.parts import classes, colors, panels
+from microtome.figures.parts import classes, outcomes, panels
 from microtome.figures.parts.pictures import write_titles
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -18,15 +18,9 @@ from microtome.metrics.overlap import confusion_matrix, one_against_rest, score
 NEEDS = frozenset({"images", "runs"})
 CLASS_OPTIONS = ("of",)
 SAMPLE_OPTIONS = ("sample",)
-TONES = {
-    "true negative": colors.TRUE_NEGATIVE,
-    "true positive": colors.TRUE_POSITIVE,
-    "false positive": colors.FALSE_POSITIVE,
-    "false negative": colors.FALSE_NEGATIVE,
-}
-OUTCOMES = tuple(TONES)
 SHOWN = ("target", "segmentations")
-LEGEND_HEIGHT = 0.5
+TITLE_HEIGHT, GAP = 0.2, 0.06
+"""Above and below the panels, inches."""
 
 
 @styled
@@ -39,8 +33,9 @@ def draw(
         inputs: Run records and files of the samples.
         run: The run; the first by default.
         sample: The sample; by default the first test sample that has what is shown.
-        of: Class whose outcomes are shown; of two classes the first that is not `background` by default, of
-            more all wrong pixels, in the colour of the class they were given.
+        of: Class whose outcomes are shown; of two classes that of interest by default (the first that is not
+            called `background`, `normal` or the like), of more all wrong pixels, in the colour of the class
+            they were given.
         mpp: Pixel size in micrometres, for a scale bar.
 
     Returns:
@@ -60,11 +55,12 @@ def draw(
     if every:
         data, caption = _confusions(inputs, output, label, record.label, name)
     else:
-        counts = _count(outcome_map(output, label, inputs.class_id(shown))).assign(**{"class": shown})
-        data, caption = counts, _caption(counts, record.label, name, shown)
+        found = outcomes.outcome_map(output, label, inputs.class_id(shown))
+        data = outcomes.count_outcomes(found).assign(**{"class": shown})
+        caption = _caption(data, record.label, name, shown)
     height, width = label.shape
-    handles = _handles(inputs, label, None if every else data)
-    room = LEGEND_HEIGHT + max(classes.legend_size(handles, DOUBLE_COLUMN)[1] - classes.ROW, 0)
+    handles = _handles(inputs, label, shown, None if every else data)
+    room = TITLE_HEIGHT + classes.legend_size(handles, DOUBLE_COLUMN)[1] + GAP
     tall = DOUBLE_COLUMN / 3 * height / width + room
     figure = new_figure(DOUBLE_COLUMN, tall, data_kind=inputs.data_kind)
     axes = figure.subplots(1, 3)
@@ -74,11 +70,7 @@ def draw(
     show_difference(axes[2], inputs, output, label, of)
     write_titles(axes, ("output", "label", difference_title(inputs, of)))
     panels.scale_bar(axes[0], width, mpp)
-    if inputs.is_plain:
-        style = {"ncols": 4, "columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
-        figure.legend(handles=handles, loc="outside lower right", **style)
-    else:
-        classes.add_legend(figure, handles)
+    classes.add_legend(figure, handles)
     caption += classes.tones_sentence(inputs)
     return FigureResult(figure, data.assign(run=record.run, sample=name), caption)
 
@@ -95,16 +87,28 @@ def show_difference(axes: Axes, inputs: FigureInputs, output: NDArray, label: ND
     if classes.shows_every_class(inputs, of):
         classes.show_error_map(axes, inputs, output, label)
     else:
-        show_outcomes(axes, outcome_map(output, label, inputs.class_id(of or inputs.shown_class)))
+        shown = of or inputs.shown_class
+        found = outcomes.outcome_map(output, label, inputs.class_id(shown))
+        outcomes.show_outcomes(axes, inputs, found, shown)
 
 
-def _handles(inputs: FigureInputs, label: NDArray, data: pd.DataFrame | None) -> list[Patch]:
+def difference_patches(inputs: FigureInputs, of: str, *labels: NDArray) -> list[Patch]:
+    """Give the legend of `show_difference` and of the labels beside it."""
+    if classes.shows_every_class(inputs, of):
+        return [*classes.class_patches(inputs, *labels), classes.right_patch(inputs)]
+    named = [] if inputs.is_plain else classes.class_patches(inputs)
+    missing = any((label == panels.IGNORE).any() for label in labels)
+    return [*named, *outcomes.outcome_patches(inputs, of or inputs.shown_class, unlabelled=missing)]
+
+
+def _handles(inputs: FigureInputs, label: NDArray, shown: str, data: pd.DataFrame | None) -> list[Patch]:
     """The legend: classes, then outcomes with their pixels (`data`) or what is right."""
     if data is None:
-        return [*classes.class_patches(inputs, label), classes.right_patch(inputs)]
-    shares = [row for row in data.itertuples() if row.pixels or row.outcome in OUTCOMES]
-    outcomes = [outcome_patch(row.outcome, text=f"{row.outcome}  {row.pixels:,}") for row in shares]
-    return [*classes.class_patches(inputs), *outcomes]
+        return difference_patches(inputs, "", label)
+    pixels = dict(zip(data["outcome"], data["pixels"], strict=True))
+    named = [] if inputs.is_plain else classes.class_patches(inputs)
+    told = outcomes.outcome_patches(inputs, shown, pixels, unlabelled=pixels[outcomes.LEFT_OUT] > 0)
+    return [*named, *told]
 
 
 def _confusions(
@@ -126,43 +130,9 @@ def _confusions(
     return long.assign(share=long["pixels"] / total), caption
 
 
-def outcome_map(output: NDArray, label: NDArray, positive: int) -> NDArray[np.uint8]:
-    """Sort the pixels of a segmentation into the four outcomes of one class.
-
-    Of class ids (H, W) it makes positions in `OUTCOMES`, and `IGNORE` where there is no label.
-
-    Example:
-        >>> outcome_map(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 0, 255]]), 0).tolist()
-        [[1, 2, 3, 255]]
-    """
-    found, truth = output == positive, label == positive
-    outcomes = np.select([found & truth, found & ~truth, ~found & truth], [1, 2, 3], 0).astype(np.uint8)
-    return np.where(label == panels.IGNORE, np.uint8(panels.IGNORE), outcomes)
-
-
-def show_outcomes(axes: Axes, outcomes: NDArray) -> None:
-    """Show a map of `outcome_map` in their colours."""
-    panels.show_classes(axes, outcomes, tuple(TONES.values()))
-
-
-def outcome_patch(outcome: str, *, text: str = "") -> Patch:
-    """Give the entry of an outcome, or of unlabelled pixels, in a legend; its name is the default text."""
-    tone = TONES.get(outcome, colors.UNLABELLED)
-    return Patch(facecolor=tone, edgecolor=colors.GREY, linewidth=0.4, label=text or outcome)
-
-
-def _count(outcomes: NDArray) -> pd.DataFrame:
-    counts = [int(np.count_nonzero(outcomes == index)) for index in range(len(OUTCOMES))]
-    labelled = max(sum(counts), 1)
-    rows = [(name, count, count / labelled) for name, count in zip(OUTCOMES, counts, strict=True)]
-    rows.append(("unlabelled", outcomes.size - sum(counts), float("nan")))
-    return pd.DataFrame(rows, columns=["outcome", "pixels", "share"])
-
-
 def _caption(data: pd.DataFrame, label: str, sample: str, shown: str) -> str:
-    count = data.set_index("outcome")["pixels"]
-    positive = 2 * count["true positive"] + count["false positive"] + count["false negative"]
-    dice = 2 * count["true positive"] / positive if positive else float("nan")
+    count = dict(zip(data["outcome"], data["pixels"], strict=True))
+    dice = outcomes.dice_of(count)
     return (
         f"Difference between the output of {label} and the label of sample {sample}, outcomes of {shown}: "
         f"{count['false positive']:,} false positive and {count['false negative']:,} false negative pixels "

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
 from microtome.figures.parts.colors import INK
-from microtome.figures.parts.panels import outputs_of, read_image, read_probability, show_image
+from microtome.figures.parts.panels import (
+    outputs_of,
+    probability_bar,
+    read_image,
+    read_probability,
+    show_image,
+    show_probability,
+)
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
@@ -31,6 +38,8 @@ LETTERS = 24
 """Of a line of a title; longer ones of the mean would end beyond the figure."""
 LINE = 0.13
 """Height of a further line, inches."""
+BAR = (0.1, -0.1, 0.8, 0.04)
+"""Left, bottom, width and height of the colour bar below the mean, in parts of its picture."""
 
 
 @styled
@@ -67,7 +76,7 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), sample: str = "", of
     ]
     data = pd.DataFrame(rows, columns=["run", "label", "mean_probability", "distance_from_mean"])
     image = read_image(needed(sources, "image", name))
-    figure = _draw(image, maps, labels, inputs.data_kind)
+    figure = _draw(image, maps, labels, inputs.data_kind, of=shown)
     caption = (
         f"Sample {name}: each of {len(order) - 1} networks gives a map of p({shown}) of its own, after its "
         f"own preparation of the input and its calibration; {labels[order[0]]} is their mean. "
@@ -76,7 +85,9 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), sample: str = "", of
     return FigureResult(figure, data.assign(sample=name), caption)
 
 
-def _draw(image: NDArray, maps: dict[str, NDArray], labels: dict[str, str], data_kind: str) -> Figure:
+def _draw(
+    image: NDArray, maps: dict[str, NDArray], labels: dict[str, str], data_kind: str, *, of: str
+) -> Figure:
     ensemble, *members = maps
     side = min(LARGEST, DOUBLE_COLUMN / (COLUMNS + GAP * (COLUMNS - 1)))
     aspect = image.shape[0] / image.shape[1]
@@ -88,11 +99,13 @@ def _draw(image: NDArray, maps: dict[str, NDArray], labels: dict[str, str], data
     first, last = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[:, -1])
     show_image(first, image)
     first.set_title("input", loc="center")
-    show_image(last, maps[ensemble])
+    bar = last.inset_axes(BAR)
+    probability_bar(bar, show_probability(last, maps[ensemble]))
+    bar.set_xlabel(f"probability of {of}")
     last.set_title(titles[ensemble], loc="center")
     for row, run in enumerate(members):
         axes = figure.add_subplot(grid[row, 1])
-        show_image(axes, maps[run])
+        show_probability(axes, maps[run])
         axes.set_title(titles[run], loc="center")
         _join(figure, first, axes)
         _join(figure, axes, last)

@@ -4,13 +4,15 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from scipy import ndimage
 
+from microtome.config.colors import FALSE_POSITIVE
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import panels
 from microtome.figures.parts import slide_views as slides
 from microtome.figures.parts.called_sections import Called, choose_run, look_at, sections_of
-from microtome.figures.parts.colors import FALSE_POSITIVE, HEAT, INK
+from microtome.figures.parts.colors import HEAT, INK
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.slide_views import Layer, View
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
@@ -67,6 +69,8 @@ def draw(
             panel, heat, level=float(str(row["threshold"])), colors=[FALSE_POSITIVE], linewidths=WIDTH
         )
     panels.probability_bar(axes[2].inset_axes(panels.COLOUR_BAR), drawn)
+    outline = Line2D([], [], color=FALSE_POSITIVE, linewidth=WIDTH, label=f"called {positive}")
+    axes[1].legend(handles=[outline], loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=0.3)
     titles = (f"section {near.box.section} of {row['sample']}", "part of it", f"probability of {positive}")
     for name, panel, title in zip("abc", axes, titles, strict=True):
         letter(panel, name, title)

@@ -26,7 +26,7 @@ from microtome.figures.parts.layer_outputs import (
 )
 from microtome.figures.parts.panels import outputs_of, show_image
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, column_width, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.provenance.runs import RunRecord
 
@@ -40,7 +40,7 @@ CROP = 256
 RGB = 3
 SIDE = 160
 """Longest side of a map in the figure, pixels."""
-TITLE = 5.4
+TITLE = SMALL
 TITLE_HEIGHT = 0.13
 SPAN = 2
 """Columns that the picture of the input takes."""
@@ -186,7 +186,7 @@ def _draw_grid(picture: NDArray, shown: Sequence[_Map], inputs: FigureInputs) ->
     aspect = picture.shape[0] / picture.shape[1]
     width = side * (columns + SPAN)
     height = max(rows * (side * aspect + TITLE_HEIGHT), SPAN * side * aspect + TITLE_HEIGHT)
-    figure = new_figure(width, height, data_kind=inputs.data_kind)
+    figure = new_figure(column_width(width), height, data_kind=inputs.data_kind)
     grid = figure.add_gridspec(rows, columns + SPAN)
     first = figure.add_subplot(grid[:, :SPAN])
     show_image(first, shrink(picture, SIDE * SPAN))
@@ -208,7 +208,7 @@ def _draw_blocks(
         small = shrink(stretched(one.values), SIDE)
         middle.append(Shown(small, one.label, one.size, halved, PATHS[part.path], HEAT, part.added))
     first = Shown(shrink(picture, SIDE), "input", "", 0, "down")
-    last = Shown(shrink(output, SIDE), "output", "probability", 0, "up", HEAT)
+    last = Shown(shrink(output, SIDE), f"p({inputs.positive_class})", "0 dark, 1 bright", 0, "up", HEAT)
     return draw_blocks([first, *middle, last], data_kind=inputs.data_kind)
 
 

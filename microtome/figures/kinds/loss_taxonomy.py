@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.colors import GREY, INK
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, TEXT, new_figure, styled
 from microtome.figures.result import FigureResult
 
 NEEDS = frozenset({"names", "runs", "trained"})
@@ -22,7 +22,6 @@ OTHERS = "further"
 FACES = {"distributions": "#CFE3F3", "regions": "#CDEBDF", "both (compound)": "#F4DDEA", OTHERS: "#EEEEEE"}
 ROW, HEAD = 0.24, 0.55
 """Height of a loss and of the head, inches."""
-TEXT = 6.2
 
 
 @styled

@@ -11,11 +11,9 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
-from microtome.figures.kinds.difference_map import OUTCOMES, outcome_map, outcome_patch, show_outcomes
-from microtome.figures.parts import panels
-from microtome.figures.parts.colors import HEAT, TRUE_NEGATIVE, TRUE_POSITIVE
+from microtome.figures.parts import classes, outcomes, panels
 from microtome.figures.parts.samples import choose_samples, data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, PAGE, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.provenance.runs import RunRecord
@@ -26,12 +24,11 @@ SHOWN = ("image", "target", "predictions")
 COLUMNS = 4
 PAIR = 2
 TITLE_HEIGHT = 0.17
-FOOT = 0.31
+FOOT = 0.52
 """Strip below the grid, inches."""
-BAR = (0.12, 0.17, 1.4, 0.07)
+BAR = (0.12, 0.38, 1.4, 0.07)
 """Left, bottom, width and height of the colour bar, inches."""
-ORDER = ("true positive", "false positive", "false negative", "true negative")
-TITLE = 6.4
+ORDER = (outcomes.TP, outcomes.FP, outcomes.FN, outcomes.TN)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONGEST = 30
 """Letters of a run's name that a title has room for."""
@@ -90,7 +87,7 @@ def draw(
         _head(axes, grid, text)
     for empty in grid[PAIR * (len(order) + 1) :]:
         empty.set_axis_off()
-    _legend(figure, artist, inputs.positive_class)
+    _legend(figure, artist, inputs)
     data = pd.DataFrame(rows)
     return FigureResult(figure, data, _caption(inputs, name, data))
 
@@ -98,7 +95,8 @@ def draw(
 def _grid(runs: int, image: NDArray, data_kind: str) -> tuple[Figure, list[Axes]]:
     rows = -(-PAIR * (runs + 1) // COLUMNS)
     panel = DOUBLE_COLUMN / COLUMNS * image.shape[0] / image.shape[1]
-    figure = new_figure(DOUBLE_COLUMN, rows * (panel + TITLE_HEIGHT) + FOOT, data_kind=data_kind)
+    height = min(rows * (panel + TITLE_HEIGHT) + FOOT, PAGE)
+    figure = new_figure(DOUBLE_COLUMN, height, data_kind=data_kind)
     layout, foot = figure.get_layout_engine(), FOOT / figure.get_figheight()
     left, _, width, height = layout.get()["rect"]
     layout.set(rect=(left, foot, width, height - foot))
@@ -107,9 +105,8 @@ def _grid(runs: int, image: NDArray, data_kind: str) -> tuple[Figure, list[Axes]
 
 def _draw_truth(pair: Sequence[Axes], inputs: FigureInputs, image: NDArray, truth: NDArray) -> None:
     panels.show_image(pair[0], image)
-    positive = inputs.class_id(inputs.positive_class)
-    shown = np.where(truth == panels.IGNORE, panels.IGNORE, (truth == positive).astype(np.uint8))
-    panels.show_classes(pair[1], shown, (TRUE_NEGATIVE, TRUE_POSITIVE))
+    found = outcomes.outcome_map(truth, truth, inputs.class_id(inputs.positive_class))
+    outcomes.show_outcomes(pair[1], inputs, found, inputs.positive_class)
 
 
 def _draw_run(
@@ -124,10 +121,10 @@ def _draw_run(
     probability = panels.read_probability(path, inputs, outputs=panels.outputs_of(record))
     found = images.read(file_of(sources.segmentations, record.run, sample=name, what="segmentation"))
     panels.check_same_size(name, target=truth, prediction=probability, segmentation=found)
-    artist = panels.show_image(pair[0], probability, colors=HEAT)
-    outcomes = outcome_map(found, truth, inputs.class_id(inputs.positive_class))
-    show_outcomes(pair[1], outcomes)
-    counts = {one: int(np.count_nonzero(outcomes == OUTCOMES.index(one))) for one in ORDER}
+    artist = panels.show_probability(pair[0], probability)
+    sorted_pixels = outcomes.outcome_map(found, truth, inputs.class_id(inputs.positive_class))
+    outcomes.show_outcomes(pair[1], inputs, sorted_pixels, inputs.positive_class)
+    counts = {one: int(np.count_nonzero(sorted_pixels == outcomes.OUTCOMES.index(one))) for one in ORDER}
     row = {
         "run": record.run,
         "label": record.label,
@@ -160,22 +157,23 @@ def _titles(record: RunRecord, row: dict[str, object]) -> tuple[str, str]:
 
 
 def _head(axes: Axes, grid: Sequence[Axes], text: str) -> None:
-    letter(axes, LETTERS[grid.index(axes) % len(LETTERS)], text, fontsize=TITLE, pad=2.5)
+    letter(axes, LETTERS[grid.index(axes) % len(LETTERS)], text, pad=2.5)
 
 
-def _legend(figure: Figure, artist: AxesImage, positive: str) -> None:
+def _legend(figure: Figure, artist: AxesImage, inputs: FigureInputs) -> None:
     """Colours of the outcomes and of probabilities, in the strip below the grid."""
-    handles = [outcome_patch(outcome) for outcome in ORDER]
+    positive = inputs.positive_class
+    handles = outcomes.outcome_patches(inputs, positive)
     width, height = figure.get_size_inches()
     figure.legend(
-        handles=handles, loc="lower right", bbox_to_anchor=(1, 0.06 / height), ncols=len(handles),
+        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.03 / height), ncols=len(handles),
         handlelength=1.0, columnspacing=1.2, borderaxespad=0,
     ).set_in_layout(False)  # fmt: skip
     left, bottom, long, thick = BAR
     axes = figure.add_axes((left / width, bottom / height, long / width, thick / height))
     axes.set_in_layout(False)
     panels.probability_bar(axes, artist)
-    axes.text(1.06, 0.5, f"probability of {positive}", va="center", fontsize=6.5, transform=axes.transAxes)
+    axes.text(1.06, 0.5, f"probability of {positive}", va="center", transform=axes.transAxes)
 
 
 def _caption(inputs: FigureInputs, name: str, data: pd.DataFrame) -> str:
@@ -184,7 +182,8 @@ def _caption(inputs: FigureInputs, name: str, data: pd.DataFrame) -> str:
     scores = "; ".join(f"{row['label']} {row['dice']:.3f}" for row in data.to_dict("records"))
     letters = [LETTERS[index % len(LETTERS)] for index in range(PAIR, PAIR * (len(data) + 1))]
     return (
-        f"Sample {of}: image (a), truth (b; {inputs.positive_class} dark), and of each run the probability "
+        f"Sample {of}: image (a), truth (b), and of each run the probability "
         f"of {inputs.positive_class} and the segmentation by outcome ({letters[0]} to {letters[-1]}). Dice "
-        f"of {inputs.positive_class}: {scores}. {data_sentence(inputs.data_kind)}"
+        f"of {inputs.positive_class}: {scores}.{classes.tones_sentence(inputs)} "
+        f"{data_sentence(inputs.data_kind)}"
     )

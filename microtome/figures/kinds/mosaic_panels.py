@@ -19,7 +19,7 @@ from microtome.figures.parts import slide_views as slides
 from microtome.figures.parts.colors import INK
 from microtome.figures.parts.pictures import INCHES_PER_LETTER, LABEL_ROOM, write_row_label
 from microtome.figures.parts.samples import choose_samples, data_sentence, score_of, tested
-from microtome.figures.parts.style import DOUBLE_COLUMN, EDGE, letter, new_figure, styled, wrapped
+from microtome.figures.parts.style import DOUBLE_COLUMN, EDGE, PAGE, TEXT, letter, new_figure, styled, wrapped
 from microtome.figures.result import FigureResult
 from microtome.io import images, views
 from microtome.provenance.runs import RunRecord
@@ -30,7 +30,6 @@ SHOWN = ("image", "target", "segmentations")
 COUNT = 6
 PIXELS = 420
 """Of the longer side of a picture, about: what a panel of six has at 300 dots an inch."""
-TEXT = 6.5
 TITLE, BELOW = 0.13, 0.15
 """Height of a line of titles and of the line below a panel, inches."""
 BORDER = {"colors": INK, "linewidths": 0.5, "casing": 0.5}
@@ -188,7 +187,7 @@ def _draw(inputs: FigureInputs, records: Mapping[str, Sequence[RunRecord]], rows
     lines = max(title.count("\n") + 1 for title in titles)
     tall = sum(panel / row.view.aspect + BELOW for row in rows) + TITLE * (lines + 1)
     height = tall + classes.legend_size(handles, DOUBLE_COLUMN)[1]
-    figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
+    figure = new_figure(DOUBLE_COLUMN, min(height, PAGE), data_kind=inputs.data_kind)
     ratios = [1 / row.view.aspect for row in rows]
     grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=ratios)
     for axes, row in zip(grid, rows, strict=True):

@@ -16,7 +16,7 @@ from microtome import networks
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.kinds.architecture import network_of
 from microtome.figures.parts.colors import GREY, INK
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.networks._blocks import hooked
 from microtome.networks._resnet import Stage
@@ -28,7 +28,6 @@ MAIN, SCALE, SHORTCUT = "main", "scale", "shortcut"
 BRANCHES = {"se": SCALE, "downsample": SHORTCUT}
 """Children of a block that are no part of its main path, by their names."""
 FACES = {"convolution": "#CFE3F3", "norm": "#EEEEEE", "activation": "#CDEBDF", "full": "#F4DDEA"}
-TEXT = 5.4
 HEIGHT = 1.2
 """Of a block, inches."""
 ROWS = {SHORTCUT: 0.86, MAIN: 0.52, SCALE: 0.16}
@@ -174,10 +173,10 @@ def _box(axes: Axes, x: float, y: float, item: Layer | str) -> None:
     style = {"ha": "center", "va": "center", "zorder": 3}
     if isinstance(item, str):
         circle = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": INK, "linewidth": 0.7}
-        axes.text(x, y, item, fontsize=TEXT + 2, bbox=circle, **style)
+        axes.text(x, y, item, fontsize=TEXT, bbox=circle, **style)
         return
     box = {"boxstyle": "round,pad=0.3", "facecolor": FACES[item.kind], "edgecolor": INK, "linewidth": 0.5}
-    axes.text(x, y, item.text, fontsize=TEXT, linespacing=1.2, bbox=box, **style)
+    axes.text(x, y, item.text, fontsize=SMALL, linespacing=1.2, bbox=box, **style)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], *, color: str = INK) -> None:

@@ -18,7 +18,15 @@ from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.parts import classes, panels
 from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, SINGLE_COLUMN, letter, new_figure, styled, wrapped
+from microtome.figures.parts.style import (
+    DOUBLE_COLUMN,
+    SINGLE_COLUMN,
+    TEXT,
+    letter,
+    new_figure,
+    styled,
+    wrapped,
+)
 from microtome.figures.result import FigureResult
 from microtome.inference.calibration import Histogram, histogram
 from microtome.io import views
@@ -35,7 +43,7 @@ MOST_PROBABLE = "all"
 """What stands for the most probable class, whichever it is, among the classes of the data."""
 COLUMNS, HEIGHT, BAR = 3, 2.35, 4.2
 """Panels in a row, their height in inches, and a panel's height over that of its histogram."""
-TEXT, LIMITS = 6.5, (-0.02, 1.02)
+LIMITS = (-0.02, 1.02)
 ROOM = 1.2
 """Beside the title of a panel: its axis, its letter, its error, inches."""
 CASING = 1.9
@@ -263,7 +271,7 @@ def _draw_counts(axes: Axes, counts: Histogram, top: float) -> None:
 
 
 def _handles(inputs: FigureInputs) -> list[Artist]:
-    found: list[Artist] = [*classes.class_patches(inputs)]
+    found: list[Artist] = [] if inputs.is_plain else [*classes.class_patches(inputs)]
     if inputs.is_plain:
         found.append(Line2D([], [], color=INK, label=inputs.positive_class))
     return [*found, Line2D([], [], label="most probable class", **MOST)]

@@ -62,10 +62,9 @@ def draw(
     of_class = maps if len(maps) > 1 else maps * len(inputs.classes)
     data = _class_shares(inputs, output, label, of_class).assign(run=record.run, sample=name)
     agreement = float(np.mean(output[label != panels.IGNORE] == label[label != panels.IGNORE]))
-    tones = f" ({inputs.classes[0]} black)" if inputs.is_plain else ""
     caption = (
-        f"Sample {name} as segmented by {record.label}: input, {said}, and label{tones}. "
-        f"{agreement:.1%} of the labelled pixels agree."
+        f"Sample {name} as segmented by {record.label}: input, {said}, and label. "
+        f"{agreement:.1%} of the labelled pixels agree.{classes.tones_sentence(inputs)}"
     )
     return FigureResult(figure, data, caption.replace("%", " %"))
 
@@ -105,8 +104,7 @@ def panel_row(
 ) -> Figure:
     """Draw arrays of one size in one row, with a colour bar for probabilities, a scale bar in the first.
 
-    Below is the legend of the classes, unless there are two. `kinds` are ``image``, ``probability`` or
-    ``classes`` by panel.
+    Below is the legend of the classes. `kinds` are ``image``, ``probability`` or ``classes`` by panel.
     """
     height, width = arrays[0].shape[:2]
     panel = DOUBLE_COLUMN / len(arrays)
@@ -117,11 +115,14 @@ def panel_row(
     tones = tuple(inputs.palette.values())
     axes = figure.subplots(1, len(arrays), squeeze=False)[0]
     for index, (axis, array, title, kind) in enumerate(zip(axes, arrays, titles, kinds, strict=True)):
-        is_map = kind == "classes"
-        artist = panels.show_classes(axis, array, tones) if is_map else panels.show_image(axis, array)
-        letter(axis, chr(ord("a") + index), title)
-        if kind == "probability":
+        if kind == "classes":
+            panels.show_classes(axis, array, tones)
+        elif kind == "image":
+            panels.show_image(axis, array)
+        else:
+            artist = panels.show_probability(axis, array)
             panels.probability_bar(axis.inset_axes(panels.COLOUR_BAR), artist)
+        letter(axis, chr(ord("a") + index), title)
     classes.add_legend(figure, handles)
     panels.scale_bar(axes[0], width, mpp)
     return figure

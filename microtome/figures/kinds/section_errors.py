@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from microtome.config.colors import FALSE_NEGATIVE, FALSE_POSITIVE
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.colors import FALSE_NEGATIVE, FALSE_POSITIVE, INK, LIGHT
+from microtome.figures.parts.colors import INK, LIGHT
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import SINGLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import SINGLE_COLUMN, SMALL, TEXT, column_width, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.tables.parts.published import UNREDUCED, failed_sentence, heading
 from microtome.tables.parts.rows import Row, select_rows
@@ -69,7 +70,7 @@ def draw(
     printed = _published(inputs, rows, numbers, published_rows)
     panels = [ours] if printed.empty else [ours, printed]
     height = HEAD + ROW * len(rows)
-    figure = new_figure(SINGLE_COLUMN * len(panels), height, data_kind=inputs.data_kind)
+    figure = new_figure(column_width(SINGLE_COLUMN * len(panels)), height, data_kind=inputs.data_kind)
     all_axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     for name, axes, data, of in zip("ab", all_axes, panels, ("ours", "published"), strict=False):
         _draw_bars(axes, data)
@@ -117,10 +118,10 @@ def _draw_bars(axes: Axes, data: pd.DataFrame) -> None:
         axes.barh(places, lengths, THICK, left=start, color=color, edgecolor="white", linewidth=0.4)
         for y, x, length in zip(places, start + lengths / 2, lengths, strict=True):
             if length > LEAST * end:
-                axes.text(x, y, _number(length), ha="center", va="center", fontsize=6, color="white")
+                axes.text(x, y, _number(length), ha="center", va="center", fontsize=SMALL, color="white")
         start = start + lengths
     for y, x in zip(places, total, strict=True):
-        axes.text(x + 0.012 * end, y, _number(x), ha="left", va="center", fontsize=6.5, color=INK)
+        axes.text(x + 0.012 * end, y, _number(x), ha="left", va="center", fontsize=TEXT, color=INK)
     axes.set_yticks(places, data["label"])
     axes.tick_params(axis="y", length=0)
     axes.xaxis.get_major_locator().set_params(integer=True)

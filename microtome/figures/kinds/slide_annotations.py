@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import panels
 from microtome.figures.parts import slide_views as slides
-from microtome.figures.parts.colors import BLUE, GREEN, INK, ORANGE, PURPLE, VERMILLION
+from microtome.figures.parts.colors import INK, OF_INTEREST, OF_REST, ORANGE, PURPLE, SKY
 from microtome.figures.parts.samples import data_sentence, spread
 from microtome.figures.parts.slide_views import Layer, View
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
@@ -25,7 +25,7 @@ from microtome.io.section_boxes import read_table
 
 NEEDS = frozenset({"every_slide", "labels", "annotations", "groups"})
 SAMPLE_OPTIONS = ("samples",)
-COLORS = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE, INK)
+COLORS = (OF_INTEREST, INK, OF_REST, PURPLE, ORANGE, SKY)
 DASHES = ("-", "--", ":", "-.")
 WIDTH = 1.1
 SMOOTH = 0.6

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.parts import bands
-from microtome.figures.parts.colors import BLUE, CYCLE, GREY, LIGHT
+from microtome.figures.parts.colors import BLUE, GREY, INK, LIGHT, OF_INTEREST, OF_REST
 from microtome.figures.parts.panels import pixel_size, scale_bar, show_image
 from microtome.figures.parts.samples import data_sentence
-from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io.envi import Cube, open_cube
 
@@ -158,7 +158,10 @@ def _data(inputs: FigureInputs, opened: _Opened, name: str) -> pd.DataFrame:
 
 def _line_colors(inputs: FigureInputs, names: Sequence[str]) -> dict[str, str]:
     """Colour by class; white would not be seen, so that two classes in black and white have others."""
-    return dict(zip(names, CYCLE, strict=False)) if inputs.is_plain or names == (WHOLE,) else inputs.palette
+    if names == (WHOLE,):
+        return {WHOLE: INK}
+    lines = {name: OF_INTEREST if name == inputs.shown_class else OF_REST for name in names}
+    return lines if inputs.is_plain else inputs.palette
 
 
 def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened, inputs: FigureInputs) -> None:
@@ -175,7 +178,7 @@ def _draw_spectra(axes: Axes, data: pd.DataFrame, cube: Cube, opened: _Opened, i
     texts = {"before": "raw", "after": "calibrated × blank"}
     if opened.is_compared:
         handles += [Line2D([], [], color=GREY, linestyle=DASHES[w], label=texts[w]) for w in kinds]
-    axes.legend(handles=handles, loc="upper right", ncols=2, fontsize=5.8, **LEGEND)
+    axes.legend(handles=handles, loc="upper right", ncols=2, fontsize=SMALL, **LEGEND)
     letter(axes, "a", "mean spectra")
 
 

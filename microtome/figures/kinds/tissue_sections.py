@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts import slide_views as slides
 from microtome.figures.parts.boxes import Style, draw_box, label_styles
-from microtome.figures.parts.colors import BLUE, GREY
+from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.panels import frame_panel
 from microtome.figures.parts.pictures import shorten
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.slide_views import View
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import views
 from microtome.io.failures import read_failures
@@ -36,9 +36,8 @@ LEGEND, TITLE = 0.28, 0.17
 """Height of the legend and of the names above each row, inches."""
 TALLEST = 2.0
 """Height of a panel in parts of its width, at most."""
-TISSUE: dict[str, Any] = {"color": BLUE, "linewidth": 0.6}
-CONTOUR: dict[str, Any] = {"colors": [BLUE], "linewidths": 0.6}
-NUMBER_SIZE, NAME_SIZE = 4.5, 5.5
+TISSUE: dict[str, Any] = {"color": INK, "linewidth": 0.6}
+CONTOUR: dict[str, Any] = {"colors": [INK], "linewidths": 0.6}
 MEASURED = ("tissue", "left_out", "tissue_mm2")
 UNLABELLED = "unlabelled"
 PARTS = ("train", "val", "test", "")
@@ -73,7 +72,7 @@ def draw(inputs: FigureInputs, *, count: int = SHOWN, columns: int = COLUMNS) ->
     for axes, view, row in zip(grid, shown, drawn.itertuples(), strict=False):
         _draw_slide(axes, inputs, view, styles, is_done=row.status == DONE)
         told = f"{row.sample}, {row.part}" if row.part else row.sample
-        axes.set_title(shorten(told, LETTERS), fontsize=NAME_SIZE)
+        axes.set_title(shorten(told, LETTERS), fontsize=SMALL)
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     handles = [Line2D([], [], label="tissue", **TISSUE)]
@@ -130,7 +129,7 @@ def _draw_slide(
     slides.outline(axes, slides.read_layer(mask, view, _is_tissue, PIXELS), casing=0, **CONTOUR)
     for box in read_table(find(inputs.files["sections"], f"{view.sample}.tsv")):
         text = str(box.section)
-        draw_box(axes, box, styles.get(box.label, styles[""]), text=text, size=NUMBER_SIZE)
+        draw_box(axes, box, styles.get(box.label, styles[""]), text=text, size=SMALL)
 
 
 def _is_tissue(block: NDArray) -> NDArray:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
-from microtome.figures.kinds.difference_map import outcome_map, show_outcomes
+from microtome.figures.kinds.difference_map import difference_patches, show_difference
 from microtome.figures.parts import classes
-from microtome.figures.parts.colors import HEAT
+from microtome.figures.parts.colors import DOUBT
 from microtome.figures.parts.panels import IGNORE, check_same_size, read_image, show_image
 from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.samples import choose_samples, data_sentence
@@ -22,6 +22,7 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 
 NEEDS = frozenset({"images", "runs", "uncertainty"})
+CLASS_OPTIONS = ("of",)
 SAMPLE_OPTIONS = ("samples",)
 SHOWN = ("image", "target", "segmentations", "uncertainty")
 TITLES = ("image", "outcomes", "predictive entropy", "mutual information")
@@ -32,7 +33,7 @@ PANEL, TITLE_HEIGHT, BAR_HEIGHT = 1.62, 0.2, 0.42
 
 @styled
 def draw(
-    inputs: FigureInputs, *, run: str = "", samples: Sequence[str] = (), count: int = COUNT
+    inputs: FigureInputs, *, run: str = "", samples: Sequence[str] = (), count: int = COUNT, of: str = ""
 ) -> FigureResult:
     """Draw samples with an ensemble's right and wrong pixels, predictive entropy and mutual information.
 
@@ -41,6 +42,9 @@ def draw(
         run: The ensemble; by default the first that says where its members doubt.
         samples: Samples shown; by default the first of each group.
         count: Largest number of samples where none is named; the data list all.
+        of: Class whose outcomes are shown; of two classes that of interest by default (the first that is not
+            called `background`, `normal` or the like), of more all wrong pixels, in the colour of the class
+            they were given.
 
     Returns:
         The figure. Its data, for all samples with a label: sample, group, mean entropy and mutual information
@@ -57,22 +61,24 @@ def draw(
     names = sorted(inputs.candidates(run=run, needs=SHOWN))
     data = pd.DataFrame([_row(inputs, run, name) for name in names])
     shape = images.header(needed(chosen[0][1], "image", chosen[0][0]))
-    every = classes.shows_every_class(inputs, "")
-    handles = [*classes.class_patches(inputs), classes.right_patch(inputs)] if every else []
+    every = classes.shows_every_class(inputs, of)
+    labels = [images.read(needed(sources, "target", name)) for name, sources in chosen]
+    handles = difference_patches(inputs, of, *labels)
     room = BAR_HEIGHT + classes.legend_size(handles, DOUBLE_COLUMN)[1]
     height = PANEL * shape.height / shape.width * len(chosen) + TITLE_HEIGHT + room
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
     panels = figure.subplots(len(chosen), len(TITLES), squeeze=False)
     limits = [max(float(one[index].max()) for one in maps) or 1.0 for index in range(2)]
     for axes, (name, sources), doubt in zip(panels, chosen, maps, strict=True):
-        artists = _draw_row(axes, inputs, (name, sources), run, doubt, limits)
+        artists = _draw_row(axes, inputs, (name, sources), run, of, doubt, limits)
         write_row_label(axes[0], inputs, name)
     for axes, title in zip(panels[0], TITLES, strict=True):
-        axes.set_title("errors, by class" if every and title == "outcomes" else title)
+        heads = {"outcomes": "errors, by class" if every else f"outcomes of {of or inputs.shown_class}"}
+        axes.set_title(heads.get(title, title))
     classes.add_legend(figure, handles)
     for column, artist in zip((2, 3), artists, strict=True):
         figure.colorbar(artist, ax=panels[:, column], orientation="horizontal", label="nat", aspect=30)
-    return FigureResult(figure, data.assign(run=run), _caption(inputs, record.label, data))
+    return FigureResult(figure, data.assign(run=run), _caption(inputs, record.label, data, of))
 
 
 def _first_doubting(inputs: FigureInputs) -> str:
@@ -131,31 +137,32 @@ def _draw_row(
     inputs: FigureInputs,
     chosen: tuple[str, SampleSources],
     run: str,
+    of: str,
     doubt: NDArray[np.float32],
     limits: Sequence[float],
 ) -> list[AxesImage]:
     name, sources = chosen
     show_image(axes[0], read_image(needed(sources, "image", name)))
     found, truth = _output_and_truth(run, name, sources)
-    if classes.shows_every_class(inputs, ""):
-        classes.show_error_map(axes[1], inputs, found, truth)
-    else:
-        show_outcomes(axes[1], outcome_map(found, truth, inputs.class_id(inputs.positive_class)))
+    show_difference(axes[1], inputs, found, truth, of)
     artists = []
     for panel, values, limit in zip(axes[2:], doubt, limits, strict=True):
-        artists.append(show_image(panel, values, colors=HEAT, top=limit))
+        artists.append(show_image(panel, values, colors=DOUBT, top=limit))
     return artists
 
 
-def _caption(inputs: FigureInputs, label: str, data: pd.DataFrame) -> str:
+def _caption(inputs: FigureInputs, label: str, data: pd.DataFrame, of: str) -> str:
     means = data.mean(numeric_only=True)
-    every = classes.shows_every_class(inputs, "")
-    outcomes = f"pixels by outcome of {inputs.positive_class}"
+    every = classes.shows_every_class(inputs, of)
+    outcomes = f"pixels by outcome of {of or inputs.shown_class}"
     pixels = "wrong pixels by the class they were given" if every else outcomes
+    among = " and ".join(inputs.classes) if len(inputs.classes) == classes.TWO else "all classes"
     return (
         f"Where {label} doubts: image, {pixels}, entropy of "
-        f"the mean prediction, and mutual information (high where members are sure and disagree). Mean over "
+        f"the mean prediction, and mutual information (high where members are sure and disagree), both of "
+        f"the choice between {among}, whichever of them is predicted. Mean over "
         f"{len(data)} images: entropy {means['entropy_right']:.3f} nat at right and "
         f"{means['entropy_wrong']:.3f} at wrong pixels; the entropy finds wrong pixels with an area under "
-        f"the ROC curve of {means['error_auc']:.3f}. {data_sentence(inputs.data_kind)}"
+        f"the ROC curve of {means['error_auc']:.3f}. "
+        f"{data_sentence(inputs.data_kind)}{classes.tones_sentence(inputs)}"
     )

@@ -3,11 +3,10 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, file_of, needed
-from microtome.figures.kinds.difference_map import OUTCOMES, difference_title, outcome_patch, show_difference
+from microtome.figures.kinds.difference_map import difference_patches, difference_title, show_difference
 from microtome.figures.parts import classes
 from microtome.figures.parts.panels import check_same_size, read_image, show_classes, show_image
 from microtome.figures.parts.pictures import write_row_label
@@ -21,7 +20,7 @@ NEEDS = frozenset({"images", "runs"})
 METRIC_OPTIONS = {"metric": "class_name"}
 CLASS_OPTIONS = ("of",)
 COUNT = 4
-LEGEND_HEIGHT = 0.32
+GAP = 0.15
 TITLE_HEIGHT = 0.2
 PANEL = 1.6
 SYMBOLS = {"v_rand": r"$V_{\mathrm{Rand}}$", "v_info": r"$V_{\mathrm{Info}}$"}
@@ -52,8 +51,9 @@ def draw(
         part: Part of the split that was evaluated.
         count: How many images to draw; the data list all of them.
         lowest_first: Whether a low score is bad.
-        of: Class whose outcomes are shown; of two classes the first that is not `background` by default, of
-            more all wrong pixels, in the colour of the class they were given.
+        of: Class whose outcomes are shown; of two classes that of interest by default (the first that is not
+            called `background`, `normal` or the like), of more all wrong pixels, in the colour of the class
+            they were given.
 
     Returns:
         The figure. Its data: rank, sample, value, for all images, worst first.
@@ -65,8 +65,8 @@ def draw(
     ranking = rank(record, metric, class_name=class_name, part=part, lowest_first=lowest_first)
     rows = ranking.head(count)
     shape = images.header(needed(inputs.sample(rows["sample"].iloc[0])[1], "image", ""))
-    handles = _handles(inputs, of, [_label(inputs, sample) for sample in rows["sample"]])
-    room = LEGEND_HEIGHT + max(classes.legend_size(handles, DOUBLE_COLUMN)[1] - classes.ROW, 0)
+    handles = difference_patches(inputs, of, *(_label(inputs, sample) for sample in rows["sample"]))
+    room = GAP + classes.legend_size(handles, DOUBLE_COLUMN)[1]
     height = PANEL * shape.height / shape.width * len(rows) + TITLE_HEIGHT + room
     figure = new_figure(DOUBLE_COLUMN, height, data_kind=inputs.data_kind)
     panels = figure.subplots(len(rows), len(TITLES), squeeze=False)
@@ -80,10 +80,7 @@ def draw(
             axes[0].set_ylabel(f"{as_written(row.sample)}\n{score}", parse_math=True, **style)
     for axes, title in zip(panels[0], (*TITLES[:-1], difference_title(inputs, of)), strict=True):
         axes.set_title(title)
-    if inputs.is_plain:
-        figure.legend(handles=handles, loc="outside lower right", ncols=4, handlelength=1.0, handleheight=1.0)
-    else:
-        classes.add_legend(figure, handles)
+    classes.add_legend(figure, handles)
     name = metric if metric.startswith("v_") else metric_name(metric, class_name)
     caption = (
         f"Images on which {record.label} does worst, by {name} (mean over seeds), worst first: {len(rows)} "
@@ -127,10 +124,3 @@ def _draw_row(axes: list[Axes], inputs: FigureInputs, record: RunRecord, sample:
 
 def _label(inputs: FigureInputs, sample: str) -> NDArray:
     return images.read(needed(inputs.sample(sample)[1], "target", sample))
-
-
-def _handles(inputs: FigureInputs, of: str, labels: list[NDArray]) -> list[Patch]:
-    """The legend: classes, then outcomes or what is right."""
-    if classes.shows_every_class(inputs, of):
-        return [*classes.class_patches(inputs, *labels), classes.right_patch(inputs)]
-    return [*classes.class_patches(inputs), *(outcome_patch(outcome) for outcome in OUTCOMES)]

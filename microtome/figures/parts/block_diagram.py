@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.panels import show_image
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, new_figure
 
 STEP, SLANT = 1.0, 0.62
 """Distance to the next block of the same level, and of another, in widths of a block's room."""
@@ -22,7 +22,6 @@ BEND = 0.3
 """Room below the lowest blocks for arrows of additions, in widths of a block's room."""
 LABEL = 0.27
 """Room above a block for its label, inches."""
-TEXT = 5.4
 Rect = tuple[float, float, float, float]
 """Left, bottom, width and height in parts of the figure."""
 
@@ -109,7 +108,7 @@ def _draw_addition(figure: Figure, before: Rect, after: Rect) -> None:
     style = {"arrowstyle": "-|>", "mutation_scale": 6, "linewidth": 0.7, "color": INK, "linestyle": "--"}
     shape = {"connectionstyle": f"arc3,rad={rad:.3f}", "shrinkA": 1.5, "shrinkB": 1.5}
     figure.add_artist(FancyArrowPatch(start, end, transform=figure.transFigure, **style, **shape))
-    figure.text(end[0] + width * 0.22, end[1], "+", fontsize=TEXT + 3, ha="center", va="top")
+    figure.text(end[0] + width * 0.22, end[1], "+", fontsize=TEXT, ha="center", va="top")
 
 
 def places_of(levels: Sequence[int]) -> list[float]:
@@ -129,7 +128,7 @@ def _draw_block(figure: Figure, rect: Rect, block: Shown) -> None:
     axes = figure.add_axes(rect)
     show_image(axes, block.picture, colors=block.colors)
     text = "\n".join(line for line in (block.label, block.detail) if line)
-    axes.set_title(text, fontsize=TEXT, loc="center", pad=1.5)
+    axes.set_title(text, fontsize=SMALL, loc="center", pad=1.5)
 
 
 def _skips(blocks: Sequence[Shown], chain: Sequence[int]) -> list[tuple[int, int]]:

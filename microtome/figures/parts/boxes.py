@@ -8,15 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
-from microtome.figures.parts.colors import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
+from microtome.figures.parts.colors import BLUE, GREY, OF_INTEREST, OF_REST, ORANGE, PURPLE
+from microtome.figures.parts.style import SMALL
 from microtome.io.section_boxes import Box
 
-OTHERS = (GREEN, BLUE, PURPLE, ORANGE)
+OTHERS = (OF_REST, BLUE, PURPLE, ORANGE)
 DASHES = ((0, (4, 2)), (0, (1, 1.2)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2)))
 WIDTH = 1.2
 ABOVE = 5
 """Order of boxes: over scale bars."""
-LABEL_SIZE = 6.0
+LABEL_SIZE = SMALL
 CASING = 0.7
 """Points of white around a number."""
 Style = Mapping[str, Any]
@@ -32,7 +33,7 @@ def label_styles(classes: Sequence[str], positive: str) -> dict[str, dict[str, A
         {'color': '#D55E00', 'linestyle': '-', 'linewidth': 1.2}
     """
     others = [name for name in classes if name != positive]
-    styles = {positive: {"color": VERMILLION, "linestyle": "-", "linewidth": WIDTH}}
+    styles = {positive: {"color": OF_INTEREST, "linestyle": "-", "linewidth": WIDTH}}
     for at, name in enumerate(others):
         color, dashes = OTHERS[at % len(OTHERS)], DASHES[at % len(DASHES)]
         styles[name] = {"color": color, "linestyle": dashes, "linewidth": WIDTH}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.panels import draw_frame
-from microtome.figures.parts.style import new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, column_width, new_figure
 
 TINTS = ("#CFE3F3", "#FBDCC5", "#CDEBDF", "#F4DDEA")
 """Pale fills that mark which cells belong together."""
@@ -22,7 +22,6 @@ GAP = 0.7
 LEAD_ROOM = 1.6
 MARGIN = 0.15
 TITLE_ROOM = 0.95
-SIZE = 7.0
 ROOMY = 3
 """Characters that fit a cell at full size."""
 Fill = Callable[[int, int], str]
@@ -56,10 +55,13 @@ def draw_rows(rows: list[list[Grid]], *, row_titles: list[str] | None = None) ->
     heights = [_row_height(row, bool(title)) for row, title in zip(rows, titles, strict=True)]
     width = max(_row_width(row) for row in rows)
     total = sum(heights) + GAP * (len(rows) - 1) + 2 * MARGIN
-    figure = new_figure(width * INCHES_PER_CELL, total * INCHES_PER_CELL)
+    cell = min(INCHES_PER_CELL, DOUBLE_COLUMN / width)
+    across = column_width(width * cell)
+    beside = (across / cell - width) / 2
+    figure = new_figure(across, total * cell)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(total, 0), aspect="equal")
+    axes.set(xlim=(-beside, width + beside), ylim=(total, 0), aspect="equal")
     axes.set_axis_off()
     top = MARGIN
     for row, height, title in zip(rows, heights, titles, strict=True):
@@ -83,7 +85,7 @@ def _lead_width(grid: Grid) -> float:
 
 def _draw_row(axes: Axes, row: list[Grid], top: float, height: float, title: str) -> None:
     if title:
-        style = {"ha": "left", "va": "center", "fontsize": SIZE + 0.5, "weight": "bold"}
+        style = {"ha": "left", "va": "center", "fontsize": TEXT, "weight": "bold"}
         axes.text(GAP, top + TITLE_ROOM / 2, title, **style)
         top, height = top + TITLE_ROOM, height - TITLE_ROOM
     above = TITLE_ROOM * any(grid.title for grid in row)
@@ -91,11 +93,11 @@ def _draw_row(axes: Axes, row: list[Grid], top: float, height: float, title: str
     left = GAP
     for grid in row:
         if grid.lead:
-            axes.text(left + LEAD_ROOM / 2, middle, grid.lead, ha="center", va="center", fontsize=SIZE + 2)
+            axes.text(left + LEAD_ROOM / 2, middle, grid.lead, ha="center", va="center", fontsize=TEXT)
         left += _lead_width(grid)
         draw_grid(axes, grid, left, middle - grid.values.shape[0] / 2)
         center = left + grid.values.shape[1] / 2
-        axes.text(center, top + TITLE_ROOM / 2, grid.title, ha="center", va="center", fontsize=SIZE)
+        axes.text(center, top + TITLE_ROOM / 2, grid.title, ha="center", va="center", fontsize=TEXT)
         left += grid.values.shape[1]
 
 
@@ -107,7 +109,7 @@ def draw_grid(axes: Axes, grid: Grid, left: float, top: float) -> None:
         axes.add_patch(Rectangle((left + column, top + row), 1, 1, **style))
         value = grid.values[row, column]
         text = "" if np.isnan(value) else f"{value:g}".replace("-", "−")
-        style = {"ha": "center", "va": "center", "fontsize": SIZE - (len(text) > ROOMY)}
+        style = {"ha": "center", "va": "center", "fontsize": SMALL if len(text) > ROOMY else TEXT}
         axes.text(left + column + 0.5, top + row + 0.53, text, **style)
     for row, column, height, width, color in grid.frames:
         place = (left + column, top + row, width, height)

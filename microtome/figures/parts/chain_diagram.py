@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from microtome.figures.parts.colors import BLUE, GREY, INK, VERMILLION
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, new_figure
 
 LARGEST, SMALLEST = 0.78, 0.13
 SHEETS, SHEET_SHIFT = 3, 0.045
 STEP = 1.16
 DENSE_WIDTH = 0.12
-TEXT = 5.6
+TEXT = SMALL
 ABOVE, BELOW = 0.42, 0.52
 FACES = {
     "input": "#CDEBDF",

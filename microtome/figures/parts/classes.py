@@ -24,21 +24,17 @@ TWO = 2
 
 
 def class_patches(inputs: FigureInputs, *labels: NDArray) -> list[Patch]:
-    """Give the entries of the classes in a legend; none for two classes in black and white.
-
-    There is one more for pixels of `labels` without a class, if there are such.
-    """
-    if inputs.is_plain:
-        return []
+    """Give the entries of the classes in a legend, and one for pixels of `labels` without a class, if any."""
     unlabelled = [patch(UNLABELLED, "unlabelled")] if any((one == IGNORE).any() for one in labels) else []
     return [*(patch(color, name) for name, color in inputs.palette.items()), *unlabelled]
 
 
 def tones_sentence(inputs: FigureInputs) -> str:
-    """Say which of two classes is black; nothing where a legend has the colours."""
+    """Say which of two classes is black; nothing of colours, which the legend has."""
     if not inputs.is_plain or len(inputs.classes) < TWO:
         return ""
-    return f" In maps of classes {inputs.classes[0]} is black, {inputs.classes[1]} white."
+    dark, light = sorted(inputs.classes, key=lambda name: inputs.palette[name])
+    return f" In maps of classes {dark} is black, {light} white."
 
 
 def patch(color: str, text: str) -> Patch:
@@ -50,8 +46,9 @@ def legend_size(handles: Sequence[Artist], width: float) -> tuple[int, float]:
     """Columns and height (inches) of a legend that is at most `width` inches wide; 0 without handles."""
     if not handles:
         return 0, 0.0
-    widest = max(len(str(handle.get_label())) for handle in handles) * LETTER + SWATCH
-    columns = min(max(int(width / widest), 1), len(handles))
+    widths = [len(str(handle.get_label())) * LETTER + SWATCH for handle in handles]
+    fits = sum(widths) <= width
+    columns = len(handles) if fits else min(max(int(width / max(widths)), 1), len(handles))
     return columns, -(-len(handles) // columns) * ROW
 
 

@@ -17,16 +17,18 @@ LIGHT = "#D9D9D9"
 PALE = "#F2F2F2"
 
 HEAT = "cividis"
-"""Colour map of probabilities and the like: even steps, also to the colour-blind."""
+"""Colour map of probabilities, and of what layers of networks give: even steps, also to the colour-blind;
+high is bright, as what a study is about is white where there are two classes."""
+DOUBT = "magma"
+"""Colour map of uncertainty, which is none of a class."""
 
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 DASHES = ("-", "--", ":")
 
-TRUE_POSITIVE = "#3A3A3A"
-TRUE_NEGATIVE = "#FFFFFF"
-FALSE_POSITIVE = VERMILLION
-FALSE_NEGATIVE = BLUE
 UNLABELLED = "#E8E2D0"
+OF_INTEREST, OF_REST = VERMILLION, GREEN
+"""The class that a study is about, and the rest, as lines over images or on paper, where black and white are
+not seen: red and green, as published figures of slides have tumour and normal."""
 
 
 def line_styles(names: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -13,11 +13,12 @@ from matplotlib.patches import FancyArrowPatch, Polygon, Rectangle
 from numpy.typing import NDArray
 
 from microtome.figures.parts.colors import GREY, INK, PALE
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, new_figure
 
 SIDE = 0.92
 """Side of a picture; all lengths are in inches at the full width."""
-SMALL = 0.78
+LESSER = 0.78
+"""Side of each of two pictures above each other."""
 GAP = 0.55
 SHEET = 0.07
 NETWORK_WIDTH = 0.94
@@ -30,7 +31,6 @@ TEXT_FOOT = 0.34
 DETOUR = 0.98
 """From the middle of the row to the way around the augmentation."""
 DETOUR_INSET = 0.11
-TITLE, TEXT = 6.4, 5.4
 FACES = ("#CFE3F3", "#CDEBDF")
 EDGE = "#3B6E91"
 
@@ -63,13 +63,13 @@ class Stage:
         """Its width."""
         if self.shape == "network":
             return NETWORK_WIDTH
-        return SMALL if self.shape == "pair" else SIDE + SHEET * max(len(self.pictures) - 1, 0)
+        return LESSER if self.shape == "pair" else SIDE + SHEET * max(len(self.pictures) - 1, 0)
 
 
 def draw_flow(stages: Sequence[Stage], *, data_kind: str) -> Figure:
     """Draw the stages from left to right; `data_kind` says where the pictures come from."""
     has_pair = any(stage.shape == "pair" for stage in stages)
-    tall = 2 * SMALL + SPACE if has_pair else SIDE + 2 * SHEET
+    tall = 2 * LESSER + SPACE if has_pair else SIDE + 2 * SHEET
     has_detour = any(stage.shape == "stack" for stage in stages)
     foot = max(FOOT, DETOUR + FOOT - tall / 2) if has_detour else TEXT_FOOT
     width = sum(stage.width for stage in stages) + GAP * (len(stages) - 1) + 2 * MARGIN
@@ -117,11 +117,11 @@ def _draw_stage(axes: Axes, stage: Stage, left: float, middle: float, scale: flo
     if stage.shape == "network":
         bottom = _draw_network(axes, stage, left, middle, scale)
     elif stage.shape == "pair":
-        tops = (middle - SPACE / 2 - SMALL, middle + SPACE / 2)
+        tops = (middle - SPACE / 2 - LESSER, middle + SPACE / 2)
         for title, picture, top in zip(stage.titles, stage.pictures, tops, strict=True):
-            _draw_picture(axes, picture, left, top, SMALL)
-            _title(axes, title, left + SMALL / 2, top, scale)
-        bottom = tops[-1] + SMALL
+            _draw_picture(axes, picture, left, top, LESSER)
+            _title(axes, title, left + LESSER / 2, top, scale)
+        bottom = tops[-1] + LESSER
     else:
         sheets = stage.pictures[::-1] or (None,)
         depth = SHEET * (len(sheets) - 1)
@@ -159,7 +159,7 @@ def _draw_network(axes: Axes, stage: Stage, left: float, middle: float, scale: f
         arc = {"connectionstyle": f"arc3,rad={-0.32 + share}", "linewidth": 0.6, "color": GREY}
         axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=4 * scale, **arc))
     style = {"ha": "center", "va": "center", "zorder": 3}
-    axes.text(center, middle, stage.titles[0], fontsize=TITLE * scale, weight="bold", **style)
+    axes.text(center, middle, stage.titles[0], fontsize=TEXT, weight="bold", **style)
     lines = "\n".join(stage.titles[1:])
     _small(axes, lines, center, middle + half + 0.05, scale, color=INK)
     return middle + half + 0.1 * len(stage.titles[1:]) + 0.02
@@ -168,7 +168,7 @@ def _draw_network(axes: Axes, stage: Stage, left: float, middle: float, scale: f
 def _draw_arrows(
     axes: Axes, before: Stage, after: Stage, start: float, end: float, middle: float, scale: float
 ) -> None:
-    offset = (SPACE + SMALL) / 2
+    offset = (SPACE + LESSER) / 2
     style = {"arrowstyle": "-|>", "mutation_scale": 7 * scale, "linewidth": 1.0 * scale, "color": INK}
     style |= {"shrinkA": 2, "shrinkB": 2, "zorder": 1}
     if after.shape == "pair":
@@ -178,7 +178,7 @@ def _draw_arrows(
     for first, last in pairs:
         axes.add_patch(FancyArrowPatch((start, middle + first), (end, middle + last), **style))
     center = (start + end) / 2
-    text = {"ha": "center", "fontsize": TEXT * scale, "linespacing": 1.25}
+    text = {"ha": "center", "fontsize": SMALL, "linespacing": 1.25}
     if len(pairs) > 1:
         axes.text(center, middle, after.arrow, va="center", weight="bold", **text)
         return
@@ -201,14 +201,14 @@ def _draw_detour(
     axes.plot(*zip(*corners[:3], strict=True), **style)
     head = {"arrowstyle": "-|>", "mutation_scale": 7 * scale, "shrinkA": 0, "shrinkB": 1}
     axes.add_patch(FancyArrowPatch(corners[2], corners[3], **head, **style))
-    text = {"ha": "center", "va": "center", "fontsize": TEXT * scale, "weight": "bold"}
+    text = {"ha": "center", "va": "center", "fontsize": SMALL, "weight": "bold"}
     ground = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
     axes.text((start + end) / 2, low, "predict", bbox=ground, zorder=3, **text)
 
 
 def _title(axes: Axes, text: str, x: float, top: float, scale: float) -> None:
-    axes.text(x, top - 0.04, text, ha="center", va="bottom", fontsize=TITLE * scale)
+    axes.text(x, top - 0.04, text, ha="center", va="bottom", fontsize=TEXT)
 
 
 def _small(axes: Axes, text: str, x: float, top: float, scale: float, *, color: str = GREY) -> None:
-    axes.text(x, top, text, ha="center", va="top", fontsize=TEXT * scale, color=color, linespacing=1.3)
+    axes.text(x, top, text, ha="center", va="top", fontsize=SMALL, color=color, linespacing=1.3)

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Patch, Rectangle
 from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.nested_steps import Scale, TracedNested
 from microtome.figures.parts.network_steps import Step
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, new_figure
 from microtome.figures.parts.u_diagram import (
     COLORS,
     COPY_FACE,
@@ -36,7 +36,7 @@ GATE, BESIDE = 0.055, 0.06
 """Radius of the sign of a product, and from the way to it to texts, inches."""
 GATE_ROOM, SKIP = 0.12, 0.09
 """More room behind a bottleneck, and below a row for each connection within it, inches."""
-TEXT = 6.0
+TEXT = SMALL
 LEGEND_ROW, LEGEND_COLUMNS = 0.13, 2
 DASHED = (0, (3, 1.5))
 FACTORS = {"sigmoid": "σ(z)", "product": "z", "residual": "1 + σ(z)"}

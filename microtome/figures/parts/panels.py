@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
@@ -13,7 +14,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.colors import LIGHT, UNLABELLED
+from microtome.figures.parts.colors import HEAT, LIGHT, UNLABELLED
+from microtome.figures.parts.style import SMALL
 from microtome.io import images, views
 from microtome.provenance.runs import RunRecord
 
@@ -27,7 +29,7 @@ NANOMETRES = 1000
 BAR_MARGIN = 0.04
 BAR_HEIGHT = 0.014
 BAR_PAD = 0.022
-BAR_LETTER, BAR_TEXT = 0.042, 0.115
+BAR_LETTER, BAR_TEXT = 0.046, 0.125
 """Width of a letter of a scale bar's text, and height of the text, inches."""
 MICROMETRE_LIMIT = 1.0
 COLOUR_BAR_HEIGHT = 0.27
@@ -127,6 +129,16 @@ def show_image(axes: Axes, array: NDArray, *, colors: str = "gray", top: float =
     return axes.imshow(array, cmap=colors, vmin=0, vmax=top)
 
 
+def show_probability(axes: Axes, array: NDArray) -> AxesImage:
+    """Show probabilities (H, W), 0 to 1, bright where they are high, without ticks."""
+    return show_image(axes, array, colors=HEAT)
+
+
+def heat_picture(array: NDArray) -> NDArray[np.float64]:
+    """Colour probabilities (H, W), 0 to 1, as `show_probability` does: (H, W, 3), 0 to 1."""
+    return colormaps[HEAT](array)[..., :3]
+
+
 def show_classes(axes: Axes, labels: NDArray, tones: Sequence[str]) -> AxesImage:
     """Show a map (H, W) of class ids: `tones` are the colours by id; `IGNORE` is shown as unlabelled."""
     frame_panel(axes)
@@ -190,7 +202,7 @@ def scale_bar(axes: Axes, width: int, mpp: float | None) -> float | None:
     axes.add_patch(Rectangle(*box, facecolor="white", edgecolor=LIGHT, linewidth=0.4, zorder=4))
     left = x + (room - length / mpp) / 2
     axes.add_patch(Rectangle((left, y - thick), length / mpp, thick, facecolor="black", lw=0, zorder=4))
-    style = {"ha": "center", "va": "bottom", "fontsize": 5.5, "color": "black", "zorder": 4}
+    style = {"ha": "center", "va": "bottom", "fontsize": SMALL, "color": "black", "zorder": 4}
     axes.text(x + room / 2, y - thick - pad * 0.6, text, **style)
     return length
 

@@ -11,12 +11,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs
-from microtome.figures.parts.style import DOUBLE_COLUMN, as_written, letter, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, as_written, letter, new_figure
 
 LABEL_ROOM = 0.3
 TITLE_HEIGHT = 0.2
 LEGEND_HEIGHT = 0.24
-LABEL_SIZE = 6.0
+LABEL_SIZE = SMALL
 INCHES_PER_LETTER = 0.055
 """Width of a letter of `LABEL_SIZE` points."""
 ELLIPSIS = "…"

@@ -20,10 +20,14 @@ SINGLE_COLUMN = 3.5
 """Width of one column of a journal, in inches (89 mm)."""
 DOUBLE_COLUMN = 7.2
 """Width of two columns, in inches (183 mm)."""
+PAGE = 9.5
+"""Height that a figure may have to fit on a page (247 mm), without its tag, in inches."""
+TEXT, SMALL = 6.5, 6.0
+"""Size of all text, and of text where room is scarce (pictures, diagrams, dense grids), points in print."""
 TAG_HEIGHT = 0.17
 """Strip at the top of a phantom's figure for its tag, in inches."""
 EDGE = 0.03
-INCHES_PER_LETTER = 0.075
+INCHES_PER_LETTER = 0.068
 """Width of a letter of a panel's title, rather too much."""
 PHANTOM_TAG = "phantom data"
 HASH_SALT = "microtome"
@@ -33,13 +37,13 @@ PLACES = 6
 SETTINGS: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "mathtext.fontset": "dejavusans",
-    "font.size": 7.0,
-    "axes.titlesize": 7.5,
-    "axes.labelsize": 7.0,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 6.5,
-    "figure.titlesize": 8.5,
+    "font.size": TEXT,
+    "axes.titlesize": TEXT,
+    "axes.labelsize": TEXT,
+    "xtick.labelsize": TEXT,
+    "ytick.labelsize": TEXT,
+    "legend.fontsize": TEXT,
+    "figure.titlesize": TEXT,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
@@ -143,9 +147,19 @@ def new_figure(width: float, height: float, *, data_kind: str = "") -> Figure:
     figure = Figure(figsize=(width, height + strip), layout=layout)
     FigureCanvasAgg(figure)
     if is_phantom:
-        style = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY, "style": "italic"}
+        style = {"ha": "right", "va": "top", "fontsize": SMALL, "color": GREY, "style": "italic"}
         figure.text(1 - EDGE / width, 1 - EDGE / (height + strip), PHANTOM_TAG, **style)
     return figure
+
+
+def column_width(inches: float) -> float:
+    """The width of one or two columns of a journal, whichever holds a drawing of a width, inches.
+
+    Example:
+        >>> column_width(2.4), column_width(3.6)
+        (3.5, 7.2)
+    """
+    return SINGLE_COLUMN if inches <= SINGLE_COLUMN else DOUBLE_COLUMN
 
 
 def as_written(text: str) -> str:

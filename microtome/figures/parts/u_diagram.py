@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from microtome.figures.parts.colors import BLUE, GREEN, GREY, HEAT, PURPLE, SKY, VERMILLION
 from microtome.figures.parts.network_steps import Step
-from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure
+from microtome.figures.parts.panels import heat_picture
+from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, new_figure
 
 ARROW = 0.40
 """Room for an arrow between two boxes; all lengths are in units of the figure's layout."""
@@ -27,7 +28,7 @@ SIDE_ROOM, ABOVE, BELOW = 0.32, 0.3, 0.12
 LEGEND_COLUMNS = 3
 LEGEND_ROW, LEGEND_MARGIN = 0.13, 0.10
 LABEL_GAP = 0.05
-TEXT = 5.6
+TEXT = SMALL
 DRIFT = 0.12
 """How far a halving that is no pooling moves to the right."""
 COPY_ROOM = 0.75
@@ -74,6 +75,7 @@ def draw_u(
     outputs: Sequence[str] = (),
     *,
     scores: Mapping[int, NDArray] | None = None,
+    scored: str = "",
     data_kind: str = "",
 ) -> Figure:
     """Draw the U of traced steps; architectures show no data and carry no tag.
@@ -84,6 +86,7 @@ def draw_u(
         outputs: Names of the output's channels.
         scores: Maps (H, W), 0 to 1, beside the last box of a level, by the level: how often the image was
             halved.
+        scored: The class whose probability these maps are, for the legend.
         data_kind: Where the images of the scores come from.
 
     Returns:
@@ -98,7 +101,7 @@ def draw_u(
     width = right - left
     bottom = tops[-1] + _height(levels - 1) + BELOW
     drawn = DOUBLE_COLUMN * (bottom + ABOVE) / width
-    handles = _handles(steps, companions)
+    handles = _handles(steps, companions) + (_ends(scored) if scores else [])
     legend = LEGEND_MARGIN + LEGEND_ROW * -(-len(handles) // LEGEND_COLUMNS)
     figure = new_figure(DOUBLE_COLUMN, drawn + legend, **({"data_kind": data_kind} if scores else {}))
     figure.set_layout_engine("none")
@@ -118,7 +121,7 @@ def draw_u(
     for level, values in scores.items():
         _draw_scores(axes, [box for box in boxes if box.level == level][-1], values, tops)
     _write_outputs(axes, boxes[-1], outputs, tops)
-    figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=6, handlelength=1.6)
+    figure.legend(handles=handles, loc="lower center", ncols=LEGEND_COLUMNS, fontsize=SMALL, handlelength=1.6)
     return figure
 
 
@@ -267,6 +270,15 @@ def _handles(steps: Sequence[Step], companions: Sequence[str]) -> list[Line2D | 
         facecolor=FACE, edgecolor=EDGE_COLOR, label="feature maps; above: channels, beside: side in pixels"
     )
     return [*lines, maps]
+
+
+def _ends(scored: str) -> list[Line2D | Patch]:
+    """What dark and bright are in maps of probabilities of a class."""
+    tones = zip(heat_picture(np.array([0.0, 1.0])), (0, 1), strict=True)
+    return [
+        Patch(facecolor=tuple(tone), edgecolor=EDGE_COLOR, label=f"probability {value} of {scored}")
+        for tone, value in tones
+    ]
 
 
 def _enlarging(kernels: str) -> str:
