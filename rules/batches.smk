@@ -125,6 +125,19 @@ def evaluated_targets(wildcards):
     )
 
 
+def of_study(section, *suffixes):
+    """An input function: the files of these endings of every table or figure of a study."""
+
+    def inputs(wildcards):
+        return [
+            at.study(f"{section}/{name}.{suffix}")
+            for name in getattr(plan(wildcards).study, section)
+            for suffix in suffixes
+        ]
+
+    return inputs
+
+
 def all_of(section):
     """Every table or figure of every study."""
     return [

@@ -30,6 +30,7 @@ include: "postprocess.smk"
 include: "slides_runs.smk"
 include: "evaluate.smk"
 include: "report.smk"
+include: "typeset.smk"
 include: "apply.smk"
 include: "plugins.smk"
 

@@ -28,9 +28,14 @@ class Column:
         unit: Unit, printed after the heading.
         better: Which end is better; the best value is set in bold in Markdown and LaTeX.
         format: Format specification of the numbers, e.g. ``".3f"``.
-        kind: ``"number"``, ``"text"`` or ``"math"`` (LaTeX mathematics without the dollar signs).
+        kind: ``"number"``, ``"text"``, ``"mark"`` (a check mark or nothing, below a heading on its side) or
+            ``"math"`` (LaTeX mathematics without the dollar signs).
         within: Column of the frame: the best value is that among rows of the same text there, and rows with
             none have no best; empty: among all rows.
+        group: What stands above it and its neighbours of the same group, e.g. ``"published (ISBI 2012)"``;
+            empty: nothing.
+        short: Heading where there is little room; empty: the label.
+        once: Whether a value that is the same in all rows is said in the note, and the column left out.
     """
 
     key: str
@@ -38,8 +43,11 @@ class Column:
     unit: str = ""
     better: Literal["high", "low"] | None = None
     format: str = ".3f"
-    kind: Literal["number", "text", "math"] = "number"
+    kind: Literal["number", "text", "mark", "math"] = "number"
     within: str = ""
+    group: str = ""
+    short: str = ""
+    once: bool = False
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

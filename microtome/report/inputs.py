@@ -92,11 +92,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, whether it is a number, text or a LaTeX formula, and whether it is the best."""
+    """One cell: its text; whether that is a number, text, a check mark or a LaTeX formula, and the best.
+
+    A formula is also `mathml` where it can be; `small` follows the text in small type (an interval).
+    """
 
     text: str
-    kind: Literal["number", "text", "math"] = "text"
+    kind: Literal["number", "text", "mark", "math"] = "text"
     best: bool = False
+    mathml: str = ""
+    small: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +119,13 @@ class ProductInput:
 
 @dataclass(frozen=True, kw_only=True)
 class TableInput(ProductInput):
-    """A table: headings and at most `limits.TABLE_ROWS` of all its rows, none if it is missing."""
+    """A table: headings and at most `limits.TABLE_ROWS` of all its rows, none if it is missing.
+
+    `groups`: text and number of columns of what spans headings, over all columns; empty if nothing does.
+    """
 
     header: tuple[Cell, ...] = ()
+    groups: tuple[tuple[str, int], ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
     total_rows: int = 0
     note: str = ""

@@ -10,11 +10,13 @@ import pandas as pd
 from PIL import Image
 
 from microtome.provenance.sidecars import FigureSidecar, Sidecar, TableSidecar
+from microtome.report.formulas import mathml_of
 from microtome.report.inputs import Cell, FigureInput, Link, Picture, TableInput
 from microtome.report.limits import TABLE_ROWS
 from microtome.report.thumbnails import encode_figure
 from microtome.tables.frame import Column
-from microtome.tables.parts.render import heading, parse_tsv, printed
+from microtome.tables.parts.headings import Spans, headings, spans
+from microtome.tables.parts.render import parse_tsv, printed, without_interval
 
 TABLE_FORMATS = ("tsv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")
@@ -45,7 +47,7 @@ def read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path
     if sidecar.failed:
         title = sidecar.title or titles.get(name) or name
         return TableInput(name=name, title=title, failed=sidecar.failed, expected=name in titles)
-    header, rows, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
+    header, rows, groups, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
     return TableInput(
         name=name,
         title=sidecar.title or titles.get(name) or name,
@@ -54,29 +56,38 @@ def read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path
         total_rows=len(rows),
         caption=sidecar.caption,
         note=sidecar.note,
-        units=sidecar.units_text,
+        units="" if sidecar.columns else sidecar.units_text,
+        groups=groups,
         links=links_to(_files(folder, name, TABLE_FORMATS), root=root),
         problems=tuple(filter(None, (problem,))) or problems,
         expected=name in titles,
     )
 
 
-def _read_cells(path: Path, columns: Sequence[Column]) -> tuple[Cells, tuple[Cells, ...], str]:
-    """Headings and rows of a table, printed as in its Markdown; or the reason if there are none."""
+def _read_cells(path: Path, columns: Sequence[Column]) -> tuple[Cells, tuple[Cells, ...], Spans, str]:
+    """Headings and rows of a table, as in its Markdown, and what spans headings; or why there are none."""
     nothing = f"not shown: tables/{path.name} has no rows; see the log of its rule"
     try:
         frame, shown = cells_of(path.read_text(encoding="utf-8"), columns)
     except FileNotFoundError:
-        return (), (), f"not produced: tables/{path.name} does not exist; see the log of its rule"
+        return (), (), (), f"not produced: tables/{path.name} does not exist; see the log of its rule"
     except pd.errors.EmptyDataError:
-        return (), (), nothing
+        return (), (), (), nothing
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return (), (), f"not shown: tables/{path.name} cannot be read ({error}); run its rule again"
+        return (), (), (), f"not shown: tables/{path.name} cannot be read ({error}); run its rule again"
     if frame.empty:
-        return (), (), nothing
-    header = tuple(Cell(heading(column), column.kind) for column in shown)
+        return (), (), (), nothing
+    header = tuple(Cell(text, c.kind) for text, c in zip(headings(shown), shown, strict=True))
     rows = (zip(row, shown, strict=True) for row in printed(frame, shown))
-    return header, tuple(tuple(Cell(text, c.kind, best) for (text, best), c in row) for row in rows), ""
+    return header, tuple(tuple(_cell(*cell, c) for cell, c in row) for row in rows), spans(shown), ""
+
+
+def _cell(text: str, best: bool, column: Column) -> Cell:
+    """One cell as the page shows it: formulas as MathML, intervals behind the value."""
+    if column.kind == "math":
+        return Cell(text, "math", mathml=mathml_of(text))
+    value, interval = without_interval(text) if column.kind == "number" else (text, "")
+    return Cell(value, column.kind, best, small=interval)
 
 
 def cells_of(text: str, columns: Sequence[Column]) -> tuple[pd.DataFrame, Sequence[Column]]:

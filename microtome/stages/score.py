@@ -17,6 +17,7 @@ from microtome.files import SEGMENTATIONS, files_by_name, finished_folder
 from microtome.io import images, views
 from microtome.io.downsample import middle_of_squares
 from microtome.metrics.families._context import Context
+from microtome.metrics.names import ALL_CLASSES
 from microtome.objects.features import load_classes, load_objects
 from microtome.objects.labels import OUTLINE_SUFFIXES, load_instances
 from microtome.objects.types import class_map
@@ -28,7 +29,6 @@ from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import confusion_matrix, paired_tests
 from microtome.tables.kinds import metrics as metrics_table
 from microtome.tables.parts.confusion import COUNTS
-from microtome.tables.parts.numbers import ALL_CLASSES
 from microtome.tables.parts.save import save_table
 
 logger = logging.getLogger(__name__)

@@ -43,7 +43,7 @@ OF_RUNS = (
     *("mpp", "model", "phantom_model"),
 )
 """Options that only the targets of `NEEDED` use."""
-ORDINARY = frozenset({"all", "report", "tables", "figures", "crate"})
+ORDINARY = frozenset({"all", "report", "tables", "figures", "crate", "paper"})
 """Targets that use none of them."""
 MOST_NAMED = 8
 """Trained splits and seeds that a message names."""

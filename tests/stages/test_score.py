@@ -161,8 +161,8 @@ def test_tools_are_compared_by_paired_tests(tmp_path, capsys):
     assert "| StarDist |" in capsys.readouterr().out
     test = pd.read_csv(tmp_path / "out/paired_tests_aji.tsv", sep="\t").loc[0]
     a, b = (values(tmp_path / "out", run).xs("aji", level="metric") for run in ("StarDist", "poor"))
-    assert test["p_value"] == pytest.approx(wilcoxon(a.to_numpy() - b.to_numpy()).pvalue)
-    assert (test["run_a"], test["run_b"], test["n"]) == ("StarDist", "poor", 14)
+    assert test["p_value_poor"] == pytest.approx(wilcoxon(a.to_numpy() - b.to_numpy()).pvalue)
+    assert (test["run"], test["n_poor"]) == ("StarDist", 14)
 
 
 def test_names_without_a_partner_are_listed(tmp_path):

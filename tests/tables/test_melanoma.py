@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from microtome import tables
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
+from microtome.tables.parts.latex import to_latex
 from microtome.tables.parts.rates import image_values, pooled_equally
-from microtome.tables.parts.render import to_latex, to_markdown
+from microtome.tables.parts.render import to_markdown
 from tests.synthetic_study import card
 
 PUBLISHED = yaml.safe_load((Path(__file__).parents[2] / "config/published.yaml").read_text())
@@ -125,15 +126,16 @@ def test_published_values_stand_beside_the_same_magnification_and_equal_shares()
     assert row["published_accuracy_20x_sd"] == pytest.approx(2.08)
     assert row["published_accuracy_equal"] == pytest.approx(91.73)
     assert "published_accuracy_pooled" not in row
-    keys = [column.key for column in table.columns]
-    assert keys.index("published_accuracy_equal") == keys.index("accuracy_equal") + 1
+    groups = {column.key: column.group for column in table.columns}
+    assert groups["accuracy_equal"] == "Accuracy"
+    assert groups["published_accuracy_equal"].startswith("published (")
     assert "2 10x, 3 20x" in table.note
     assert "90.00 ± 0.00" in to_latex(table).replace(r"$\pm$", "±")
 
 
 def test_phantoms_are_not_compared_with_published_values():
     table = magnification(accuracies("hypernet_ce", *[0.9] * 5), published="table_I")
-    assert any("not comparable" in column.label for column in table.columns)
+    assert any("not comparable" in column.group for column in table.columns)
     assert "(phantom data)" in table.caption
 
 
@@ -207,7 +209,7 @@ def test_published_changes_are_recomputed_and_stand_beside_the_claims():
     derived = PUBLISHED["papers"][PAPER]["derived"]
     expected = [*derived["fnr_drop_from_table_II"].values(), *derived["fpr_rise_from_table_II"].values()]
     assert table.frame["from_table"].tolist() == pytest.approx(np.multiply(100, expected), abs=0.1)
-    assert any("in the text, published" in column.label for column in table.columns)
+    assert any(c.label == "in the text" and c.group.startswith("published") for c in table.columns)
     assert "must not be compared" in table.note
 
 

@@ -16,7 +16,8 @@ from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.ablation import MARK, NOT_RUN, settings_of
 from microtome.tables.kinds.morphometry import TRUTH
 from microtome.tables.kinds.stain_report import flatten
-from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
+from microtome.tables.parts.latex import to_latex
+from microtome.tables.parts.render import to_markdown, to_tsv
 from microtome.workflow.states.products import names
 from tests.synthetic_nuclei import nuclei, stained
 from tests.synthetic_study import card
@@ -130,7 +131,7 @@ def test_every_mark_has_a_column_and_prints():
 
 def test_phantom_ablations_do_not_claim_comparability():
     table = ablation(exp("exp_9", "seresnet50", copies=7), published="table_II")
-    assert any("not comparable" in column.label for column in table.columns)
+    assert any("not comparable" in column.group for column in table.columns)
     assert "must not be compared" in table.note
     assert "(phantom data)" in table.caption
 
@@ -155,10 +156,10 @@ def test_published_methods_and_runs_stand_in_different_columns():
     assert (frame["published"].notna() ^ frame["value"].notna()).all()
     assert frame["value"].iloc[-1] == pytest.approx(0.65)
     assert all(column.better is None for column in table.columns)
-    assert any("real data; not comparable" in column.label for column in table.columns)
+    assert any("real data; not comparable" in column.group for column in table.columns)
     public = record("exp_9", {"a": 0.6}, data_source="public")
-    labels = [c.label for c in tables.tabulate("external", inputs(public), published="table_III").columns]
-    assert "AJI, published (MoNuSeg 2018)" in labels
+    columns = tables.tabulate("external", inputs(public), published="table_III").columns
+    assert ("AJI", "published (MoNuSeg 2018)") in [(column.label, column.group) for column in columns]
     assert r"CUHK\&IMSIGHT" in to_latex(table)
     with pytest.raises(ValueError, match="no column 'pq'"):
         tables.tabulate("external", inputs(run), published="table_III", column="pq")

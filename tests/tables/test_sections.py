@@ -111,16 +111,20 @@ def test_an_unknown_rate_or_a_part_without_labels_is_refused(two):
 
 
 def test_runs_are_tested_on_the_sections_that_one_of_them_calls_right(two):
-    row = tables.tabulate("section_tests", two).frame.iloc[0]
-    assert (row["n"], row["only_a"], row["only_b"]) == (20, 0, 4)
-    assert row["p_value"] == row["p_holm"] == pytest.approx(binomtest(0, 4).pvalue)
+    table = tables.tabulate("section_tests", two)
+    row = table.frame.iloc[0]
+    other = table.frame["run"].iloc[1]
+    assert (row[f"n_{other}"], row[f"only_a_{other}"], row[f"only_b_{other}"]) == (20, 0, 4)
+    assert row[f"p_value_{other}"] == row[f"p_holm_{other}"] == pytest.approx(binomtest(0, 4).pvalue)
+    assert table.frame[["vs_1", "vs_2"]].to_numpy().tolist() == [["–", "0 : 4"], ["4 : 0", "–"]]
+    assert "No test can succeed with 4 sections on which two runs differ at most" in table.note
 
 
 def test_a_slide_that_failed_in_one_run_leaves_the_pair(tmp_path):
     first = record(tmp_path, "a", sections({("x", 1): "tp", ("y", 1): "fp"}))
     second = record(tmp_path, "b", sections({("x", 1): "fn", ("y", 0): "failed"}))
     table = tables.tabulate("section_tests", inputs(first, second))
-    assert table.frame[["n", "only_a", "only_b"]].iloc[0].tolist() == [1, 1, 0]
+    assert table.frame[["n_b", "only_a_b", "only_b_b"]].iloc[0].tolist() == [1, 1, 0]
     with pytest.raises(ValueError, match="a test needs two runs"):
         tables.tabulate("section_tests", inputs(first))
 

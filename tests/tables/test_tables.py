@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.stats import wilcoxon
 
 from microtome import tables
 from microtome.config import kinds
@@ -15,9 +16,11 @@ from microtome.config.workflow import WHOLE
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table, best_rows
 from microtome.tables.inputs import Inputs
+from microtome.tables.parts.latex import to_latex
+from microtome.tables.parts.latex_text import escape_latex
 from microtome.tables.parts.numbers import summarize
 from microtome.tables.parts.published import UNREDUCED
-from microtome.tables.parts.render import escape_latex, parse_tsv, to_latex, to_markdown, to_tsv
+from microtome.tables.parts.render import parse_tsv, to_markdown, to_tsv
 from microtome.tables.parts.save import save_table
 from tests.synthetic_study import card, metrics
 
@@ -165,9 +168,8 @@ def own_loss(run, loss, data_source="phantom"):
 
 def test_phantoms_are_never_set_against_published_values():
     table = tables.tabulate("loss", inputs(own_loss("bce", "bce")), published="table_3_loss")
-    heading = "published (ISBI 2012, real data; not comparable)"
-    assert heading in to_markdown(table)
-    assert heading in to_latex(table)
+    assert "published (ISBI 2012, real data; not comparable)" in to_markdown(table)
+    assert [line for line in ("published", "(not", "comparable)") if line not in to_latex(table)] == []
     assert "must not be compared" in table.note
     assert table.caption.endswith("(phantom data)")
     assert table.frame["data"].tolist() == ["phantom"]
@@ -179,7 +181,7 @@ def test_one_phantom_among_public_runs_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("source", "text"), [("public", "| published (ISBI 2012) |"), ("own", "other data; not comparable")]
+    ("source", "text"), [("public", "| Mean, published (ISBI 2012) |"), ("own", "other data; not comparable")]
 )
 def test_other_sources(source, text):
     table = tables.tabulate("loss", inputs(own_loss("bce", "bce", source)), published="table_3_loss")
@@ -316,9 +318,55 @@ def test_paired_tests_of_three_images():
     a, b = record("a", scores("v_rand", 0.9, 0.8, 0.7)), record("b", scores("v_rand", 0.8, 0.7, 0.6))
     table = tables.tabulate("paired_tests", inputs(a, b), metric="v_rand")
     row = table.frame.iloc[0]
-    assert row["difference"] == pytest.approx(0.1)
-    assert row["p_value"] == pytest.approx(2 / 2**3)
-    assert "here 0.25" in table.note
+    assert row["difference_b"] == pytest.approx(0.1)
+    assert row["p_value_b"] == pytest.approx(2 / 2**3)
+    assert "No test can succeed with n = 3: the smallest p that there can be is 0.25." in table.note
+    assert table.frame[["vs_1", "vs_2"]].to_numpy().tolist() == [["–", "+0.100"], ["-0.100", "–"]]
+
+
+def test_paired_tests_that_can_succeed_are_a_matrix_of_effects_and_corrected_p():
+    rng = np.random.default_rng(1)
+    levels = {"a": 0.9, "b": 0.8, "c": 0.8}
+    runs = [
+        record(run, scores("dice", *(level + 0.02 * rng.normal(size=14)))) for run, level in levels.items()
+    ]
+    table = tables.tabulate("paired_tests", inputs(*runs), metric="dice")
+    frame = table.frame.set_index("run")
+    values = {run.run: run.metrics["value"].to_numpy() for run in runs}
+    found = {pair: wilcoxon(values[pair[0]] - values[pair[1]]).pvalue for pair in ("ab", "ac", "bc")}
+    expected = dict(zip(found, multipletests_holm(list(found.values())), strict=True))
+    for first, second in found:
+        assert frame.loc[first, f"p_value_{second}"] == pytest.approx(found[first + second])
+        assert frame.loc[second, f"p_holm_{first}"] == pytest.approx(expected[first + second])
+        mean = float((values[first] - values[second]).mean())
+        assert frame.loc[first, f"difference_{second}"] == pytest.approx(mean)
+        assert frame.loc[second, f"difference_{first}"] == pytest.approx(-mean)
+    assert frame.loc["a", "vs_2"].endswith("*")
+    assert not frame.loc["b", "vs_3"].endswith("*")
+    assert frame.loc["b", "vs_1"] == f"{-frame.loc['a', 'difference_b']:+.3f}"
+    assert "above: p, corrected" in to_markdown(table)
+
+
+def multipletests_holm(values):
+    """Holm's correction written down from its definition."""
+    order, corrected, largest = np.argsort(values), [0.0] * len(values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def test_many_pairs_can_make_a_test_of_enough_images_hopeless():
+    rng = np.random.default_rng(0)
+    runs = [record(f"r{k}", scores("dice", *(0.1 * k + 0.01 * rng.normal(size=8)))) for k in range(6)]
+    few = tables.tabulate("paired_tests", inputs(*runs[:2]), metric="dice")
+    many = tables.tabulate("paired_tests", inputs(*runs), metric="dice")
+    assert "No test can succeed" not in few.note
+    assert (
+        "No test can succeed with n = 8: the smallest p that there can be (of 15 pairs, corrected)"
+        in many.note
+    )
+    assert "*" not in "".join(many.frame.filter(like="vs_").to_numpy().ravel())
 
 
 # --- registry and errors

@@ -14,9 +14,9 @@ from microtome.figures.parts.colors import CYCLE, INK, LIGHT
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
+from microtome.metrics.names import ALL_CLASSES
 from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES
 from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
 
 NEEDS = frozenset({"runs"})

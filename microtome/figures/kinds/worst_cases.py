@@ -13,8 +13,9 @@ from microtome.figures.parts.pictures import write_row_label
 from microtome.figures.parts.style import DOUBLE_COLUMN, as_written, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
+from microtome.metrics.names import ALL_CLASSES, metric_name
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES, metric_name, values_of
+from microtome.tables.parts.numbers import values_of
 
 NEEDS = frozenset({"images", "runs"})
 METRIC_OPTIONS = {"metric": "class_name"}

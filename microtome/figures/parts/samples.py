@@ -7,8 +7,9 @@ from typing import Literal
 import pandas as pd
 
 from microtome.figures.inputs import FigureInputs, SampleSources
+from microtome.metrics.names import ALL_CLASSES
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES, values_of
+from microtome.tables.parts.numbers import values_of
 
 Order = Literal["", "worst", "best"]
 ORDERS = ("", "worst", "best")

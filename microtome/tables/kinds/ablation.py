@@ -160,7 +160,7 @@ def _mark_columns(settings: Sequence[Settings], inputs: Inputs) -> dict[tuple[st
         known = [level for level in orders.get(kind, ()) if level in levels]
         for level in (*known, *sorted(levels - set(known), key=lambda item: (isinstance(item, str), item))):
             key = re.sub(r"\W+", "_", f"{kind}_{level}")
-            columns[kind, level] = Column(key, _label(kind, level, inputs), kind="text")
+            columns[kind, level] = Column(key, _label(kind, level, inputs), kind="mark")
     return columns
 
 

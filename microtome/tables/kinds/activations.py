@@ -77,6 +77,6 @@ def tabulate(inputs: Inputs, *, title: str = "Activation functions") -> Table:
         Column("name", "Function", kind="text"),
         Column("formula", "Definition", kind="math"),
         Column("range", "Range", kind="math"),
-        *(Column(key, f"u = {point:.0f}", format=".3f") for key, point in POINTS.items()),
+        *(Column(key, f"{point:.0f}", format=".3f", group="Value at u") for key, point in POINTS.items()),
     )
     return Table(pd.DataFrame(rows), columns, title, SOFTMAX_NOTE)

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from microtome.metrics.names import rate_name
 from microtome.tables.frame import SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.numbers import rate_name
 from microtome.tables.parts.pooling import counted
-from microtome.tables.parts.published import cell, note_of, remark_of, short_heading
+from microtome.tables.parts.published import cell, note_of, published_column, remark_of, short_heading
 from microtome.tables.parts.published_classes import AVERAGE, class_cells
 from microtome.tables.parts.rows import Row, named_rows, select_rows
 
@@ -57,11 +57,9 @@ def tabulate(
     """
     chosen = named_rows(select_rows(inputs.runs, rows), labels, published_rows)
     frame = pd.DataFrame([_row(inputs, row, rates, part, published) for row in chosen])
-    columns = [LABEL]
-    for rate in rates:
-        columns.append(Column(rate, rate_name(rate), better="high"))
-        if published:
-            columns.append(Column(f"published_{rate}", f"{rate_name(rate)}, {short_heading(inputs)}"))
+    ours = [Column(rate, rate_name(rate), better="high") for rate in rates]
+    head = short_heading(inputs)
+    beside = [published_column(one, f"published_{one.key}", head) for one in ours if published]
     over = f"the classes {', '.join(inputs.mean_classes)}" if inputs.mean_classes else "all classes"
     said = (
         f"Mean over {over} of what the pixels of all images of a split give, averaged over splits; ±: the "
@@ -70,7 +68,7 @@ def tabulate(
         remark_of(inputs, published),
     )
     note = note_of(inputs, *said, published=published)
-    return Table(frame, (*columns, DATA), title, note, inputs.data_kinds)
+    return Table(frame, (LABEL, *ours, *beside, DATA), title, note, inputs.data_kinds)
 
 
 def _row(inputs: Inputs, row: Row, rates: Sequence[str], part: str, published: str) -> dict[str, object]:

@@ -80,8 +80,8 @@ def tabulate(
     columns = [Column("class", "Class", kind="text")]
     columns += [Column("source", "Source", kind="text")] * bool(published)
     for number, one in enumerate(chosen):
-        columns.append(Column(f"share_{number}", one.label, unit="%", format=".1f"))
-        columns.append(Column(f"mpx_{number}", one.label, unit="Mpx", format=",.4g"))
+        columns.append(Column(f"share_{number}", "share", unit="%", format=".1f", group=one.label))
+        columns.append(Column(f"mpx_{number}", "pixels", unit="Mpx", format=",.4g", group=one.label))
     said = (
         "Shares of classes are of the labelled pixels, that of the labelled pixels is of all; pixels are of "
         f"the images as runs see them. {IMAGES.capitalize()} are counted, not in Mpx.",

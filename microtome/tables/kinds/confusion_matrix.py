@@ -54,7 +54,7 @@ def tabulate(
     columns = (
         LABEL,
         Column("truth", "True class", kind="text"),
-        *(Column(f"{kind}_{name}", f"as {name}", format=form) for name in inputs.classes),
+        *(Column(f"{kind}_{name}", name, format=form, group="Predicted class") for name in inputs.classes),
         Column("pixels", "Pixels", format=",.0f"),
         DATA,
     )

@@ -47,8 +47,11 @@ def tabulate(inputs: Inputs, *, title: str = "Composition of the data", classes:
         Column("samples", "Samples", format=".0f"),
         Column("pixels", "Pixels", format=",.0f"),
         Column("labelled", "Labelled", unit="% of pixels", format=".1f"),
-        *(Column(f"fraction_{name}", name, unit="% of labelled", format=".1f") for name in chosen),
-        Column("data", "Data", kind="text"),
+        *(
+            Column(f"fraction_{name}", name, unit="%", format=".1f", group="Of the labelled pixels")
+            for name in chosen
+        ),
+        Column("data", "Data", kind="text", once=True),
     )
     note = f"Fractions are pooled over the pixels of each part. {left_out.note(inputs)}".strip()
     return Table(frame, columns, title, note, inputs.data_kinds)

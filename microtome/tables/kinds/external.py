@@ -63,8 +63,8 @@ def tabulate(
     columns = (
         Column("rank", "Rank", format=".0f"),
         LABEL,
-        Column(PUBLISHED, f"{label}, {heading(inputs)}"),
-        Column("value", f"{label}, this study"),
+        Column(PUBLISHED, label, group=heading(inputs)),
+        Column("value", label, group="this study"),
         COUNT,
         DATA,
     )

@@ -60,7 +60,7 @@ def tabulate(
     found += [_cells(row, SEGMENTATION, part, row.label) for row in chosen]
     frame = pd.DataFrame(found)
     columns = [
-        Column(f"{measure}{ending}", f"{LABELS[measure]}, {where}", unit=UNITS[measure], format=".2f")
+        Column(f"{measure}{ending}", LABELS[measure], unit=UNITS[measure], format=".2f", group=where)
         for ending, where in WHERE.items()
         for measure in MEASURES
         if f"{measure}{ending}" in frame

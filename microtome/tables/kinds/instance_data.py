@@ -68,10 +68,13 @@ def tabulate(
         Column("part", "Part", kind="text"),
         Column("source", "Source", kind="text"),
         Column("images", "Images", format=".0f"),
-        *(Column(f"group_{group}", group or "no group", format=".0f") for group in groups),
+        *(
+            Column(f"group_{group}", group or "no group", format=".0f", group="Images of each group")
+            for group in groups
+        ),
         Column("objects", objects, format=",.0f"),
         *(Column(f"{OF_CLASS}{name}", name, format=",.0f") for name in _classes(counts)),
-        Column("data", "Data", kind="text"),
+        Column("data", "Data", kind="text", once=True),
     ]
     notes = [
         _note(counts, parts),

@@ -96,7 +96,10 @@ def layer_table(
     same = [_phrase(row) == other for row, other in zip(frame.to_dict("records"), text, strict=True)]
     frame = frame.assign(published=text, same=["yes" if flag else "no" for flag in same])
     head = head.split(",")[0].removesuffix(")") + ")" if head else "published"
-    columns += [Column("published", head, kind="text"), Column("same", "Same", kind="text")]
+    columns += [
+        Column("published", head, kind="text", short="published"),
+        Column("same", "Same", kind="text"),
+    ]
     note = "Read off the built model; the published column is the paper's."
     return Table(frame, tuple(columns), title, note)
 

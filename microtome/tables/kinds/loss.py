@@ -5,19 +5,28 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES
 from microtome.tables.frame import SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.numbers import ALL_CLASSES, summarize, values_of
-from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
+from microtome.tables.parts.numbers import summarize, values_of
+from microtome.tables.parts.published import (
+    PUBLISHED,
+    add_published,
+    heading,
+    note_of,
+    published_cells,
+    published_column,
+)
 from microtome.tables.parts.rows import Row, select_rows
 
-NEEDS = frozenset({"runs", "trained"})
+NEEDS = frozenset({"runs", "trained", "names"})
 METRIC_OPTIONS = {"metric": ""}
 PUBLISHED_OPTIONS = ("published",)
 OWN_LOSS = "loss_{loss}"
 """Name of the metric that holds a loss; ``{loss}`` is the loss's registry name."""
 LOSS_FORMAT = ".4f"
+MEAN = Column("mean", "Mean", format=LOSS_FORMAT)
 NOTE = (
     "Each model under its own loss: the losses are on different scales, so values of different rows do not "
     "rank the models. Mean ± sample sd over test samples."
@@ -51,13 +60,15 @@ def tabulate(
     """
     chosen = select_rows([record for record in inputs.runs if not record.is_ensemble], rows)
     frame = pd.DataFrame([_row(row, metric, part) for row in chosen])
+    frame = frame.assign(loss_name=[inputs.name_of("loss", name) for name in frame["loss"]])
     samples = [column.removeprefix("sample_") for column in frame.columns if column.startswith("sample_")]
-    columns = [LABEL, Column("loss", "Loss", kind="text")]
-    columns += [Column(f"sample_{sample}", f"sample {sample}", format=LOSS_FORMAT) for sample in samples]
-    columns.append(Column("mean", "Mean", format=LOSS_FORMAT))
+    columns = [LABEL, Column("loss_name", "Loss", kind="text")]
+    each = {"format": LOSS_FORMAT, "group": "Sample"}
+    columns += [Column(f"sample_{sample}", sample, **each) for sample in samples]
+    columns.append(MEAN)
     if published:
         frame = add_published(frame, published_cells(inputs, published, chosen, "loss"), PUBLISHED)
-        columns.append(Column(PUBLISHED, heading(inputs), format=LOSS_FORMAT))
+        columns.append(published_column(MEAN, PUBLISHED, heading(inputs)))
     note = note_of(inputs, NOTE, published=published)
     return Table(frame, (*columns, DATA), title, note, inputs.data_kinds)
 

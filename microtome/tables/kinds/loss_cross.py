@@ -8,7 +8,7 @@ from microtome.tables.inputs import Inputs
 from microtome.tables.kinds import metrics
 from microtome.tables.kinds.loss import LOSS_FORMAT, OWN_LOSS
 
-NEEDS = frozenset({"runs"})
+NEEDS = frozenset({"runs", "names"})
 METRICS = ("loss_{loss}",)
 PREFIX = OWN_LOSS.format(loss="")
 
@@ -40,7 +40,13 @@ def tabulate(
     """
     names = list(losses) or _common_losses(inputs, part)
     columns = [
-        {"metric": PREFIX + name, "label": name, "better": "low", "format": LOSS_FORMAT} for name in names
+        {
+            "metric": PREFIX + name,
+            "label": inputs.name_of("loss", name),
+            "better": "low",
+            "format": LOSS_FORMAT,
+        }
+        for name in names
     ]
     table = metrics.tabulate(inputs, columns=columns, title=title, rows=rows, part=part, interval=interval)
     note = f"Columns compare models; rows do not compare losses, which are on different scales. {table.note}"

@@ -25,6 +25,7 @@ from microtome.tables.parts.published import (
     heading,
     note_of,
     published_cells,
+    published_column,
     published_table,
 )
 from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
@@ -152,34 +153,32 @@ def _over_pixels(values: pd.DataFrame, weights: pd.Series, row: Row) -> float:
 def _of(metric: MetricColumn, what: str) -> MetricColumn:
     """The metric as the column of a group or of one of the overall values."""
     labels = {POOLED: "all images", PIXELS: "all pixels", EQUAL: "equally"}
-    label = metric.column.label
-    text = f"{label}, {labels.get(what, what)}"
-    return replace(metric, metric=f"{metric.key}_{what}", class_name="all", label=text)
+    return replace(metric, metric=f"{metric.key}_{what}", class_name="all", label=labels.get(what, what))
 
 
 def _columns(metric: MetricColumn, groups: Sequence[str], *, has_pixels: bool) -> dict[str, Column]:
     """Columns by group, or by overall value."""
     overall = (POOLED, *((PIXELS,) if has_pixels else ()), EQUAL)
-    return {what: _of(metric, what).column for what in (*groups, *overall)}
+    head = metric.column.label
+    return {what: replace(_of(metric, what).column, group=head) for what in (*groups, *overall)}
 
 
 def _add_published(
     frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], columns: Mapping[str, Column], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
-    """Set the published value beside each magnification, and the overall one beside that of equal shares."""
+    """Set published values behind ours: of each magnification, the overall one as that of equal shares."""
     if not table:
         return frame, list(columns.values())
     known = published_table(inputs.published, inputs.paper, table).get("columns", ())
     printed, head = [], heading(inputs)
     for what, column in columns.items():
-        printed.append(column)
         name = PUBLISHED_OVERALL if what == EQUAL else PUBLISHED_GROUP.format(what.upper())
         if name not in known:
             continue
         key = f"{PUBLISHED}_{column.key}"
         frame = add_published(frame, published_cells(inputs, table, rows, name), key)
-        printed.append(Column(key, f"{column.label}, {head}", unit=column.unit, format=column.format))
-    return frame, printed
+        printed.append(published_column(column, key, head))
+    return frame, [*columns.values(), *printed]
 
 
 def _counts(values: Sequence[pd.DataFrame], groups: Sequence[str]) -> str:

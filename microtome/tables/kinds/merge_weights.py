@@ -63,7 +63,7 @@ def tabulate(
         printed = published_table(inputs.published, inputs.paper, published)["rows"]
         found = [printed.get(f"psi_{level}", {}).get("w", np.nan) for level in range(len(frame))]
         frame = frame.assign(**{PUBLISHED: found})
-        columns.append(Column(PUBLISHED, heading(inputs), format=FORMAT))
+        columns.append(Column(PUBLISHED, "w", format=FORMAT, group=heading(inputs)))
     note = note_of(inputs, NOTE, published=published)
     return Table(frame, tuple(columns), title, note, inputs.data_kinds)
 

@@ -7,14 +7,22 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES, metric_name
 from microtome.metrics.overlap import MEAN
 from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.confusion import pool, pooled_score
-from microtome.tables.parts.numbers import ALL_CLASSES, Unit, metric_name, summarize, values_of
-from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
+from microtome.tables.parts.numbers import Unit, summarize, values_of
+from microtome.tables.parts.published import (
+    PUBLISHED,
+    add_published,
+    heading,
+    note_of,
+    published_cells,
+    published_column,
+)
 from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs"})
@@ -22,8 +30,8 @@ COLUMN_OPTIONS = ("columns",)
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = ({"metric": "dice", "better": "high"},)
 LABEL = Column("label", "Run", kind="text")
-DATA = Column("data", "Data", kind="text")
-COUNT = Column("n", "n", format=".0f")
+DATA = Column("data", "Data", kind="text", once=True)
+COUNT = Column("n", "n", format=".0f", once=True)
 SUFFIXES = (SD_SUFFIX, COUNT_SUFFIX, LOW_SUFFIX, HIGH_SUFFIX)
 SPREAD = {
     "image": "mean ± sd over images (values of several seeds or splits averaged per image first)",
@@ -190,20 +198,19 @@ def note_of_columns(metrics: Sequence[MetricColumn], inputs: Inputs) -> str:
 def add_published_columns(
     frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], metrics: Sequence[MetricColumn], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
-    """Set the columns of the published `table` (empty for none) beside the metrics they belong to.
+    """Set the columns of the published `table` (empty for none) behind ours, under one heading.
 
     Returns the frame with the published values, and the columns to print, in order.
     """
-    head, printed = heading(inputs), []
+    head, beside = heading(inputs), []
     for metric in metrics:
-        printed.append(metric.column)
         if not table or metric.published is None:
             continue
         key = f"{PUBLISHED}_{metric.key}"
         name = metric.published or metric.metric
         frame = add_published(frame, published_cells(inputs, table, rows, name), key)
-        printed.append(Column(key, f"{metric.column.label}, {head}", unit=metric.unit, format=metric.format))
-    return frame, printed
+        beside.append(published_column(metric.column, key, head))
+    return frame, [*(metric.column for metric in metrics), *beside]
 
 
 def metric_values(metric: MetricColumn, summary: Summary) -> dict[str, float]:

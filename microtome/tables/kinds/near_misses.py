@@ -32,12 +32,12 @@ COLUMNS = (
     Column("sample", "Slide", kind="text"),
     Column("section", "Section", format=".0f"),
     Column("error", "Error", kind="text"),
-    Column("greatest", "Greatest probability", format=".3f"),
+    Column("greatest", "Greatest probability", format=".3f", short="Greatest p"),
     Column("area", "Largest region", **AREA),
-    Column("threshold", "Chosen threshold", format=".2f"),
-    Column("least_area", "Chosen least area", **AREA),
-    Column("right_threshold", "Right with threshold", format=".2f"),
-    Column("right_area", "Right with least area", unit="µm²", kind="text"),
+    Column("threshold", "threshold", format=".2f", group="Chosen"),
+    Column("least_area", "least area", group="Chosen", **AREA),
+    Column("right_threshold", "threshold", format=".2f", group="Right with"),
+    Column("right_area", "least area", unit="µm²", kind="text", group="Right with"),
     DATA,
 )
 NOTE = (

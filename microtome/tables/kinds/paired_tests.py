@@ -5,20 +5,33 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES, metric_name
 from microtome.metrics.summary import compare_all
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.numbers import ALL_CLASSES, metric_name, values_of
+from microtome.tables.kinds.metrics import COUNT, DATA
+from microtome.tables.parts.numbers import values_of
+from microtome.tables.parts.pairs import (
+    LEVEL,
+    NAME,
+    both_ways,
+    group_of,
+    least_p,
+    matrix,
+    matrix_columns,
+    said_of_p,
+)
 from microtome.tables.parts.published import failed_sentence
 from microtome.tables.parts.rows import select_rows
 
 NEEDS = frozenset({"runs"})
 METRIC_OPTIONS = {"metric": "class_name"}
-FORMAT = ".3f"
 NOTE = (
-    "Two-sided paired tests on the same images, seeds averaged per image; p corrected by Holm's method over "
-    "all pairs. With n images an exact test cannot give p below 2/2^n, here {floor:.3g}."
+    "{name}; the difference is that of the means of the run of the row and of the run of the column. {test} "
+    "on the same images, two-sided, seeds averaged per image; p corrected by Holm's method over all pairs. "
+    "{said}"
 )
+KEPT = ("n", "difference", "p_value", "p_holm")
 
 
 def tabulate(
@@ -41,7 +54,8 @@ def tabulate(
         part: Part of the split that was evaluated.
 
     Returns:
-        One row per pair of runs: n, means, difference, test, p, p corrected.
+        One row per run: its mean, and against each other run the difference or the corrected p. The frame
+        holds ``n_{run}``, ``difference_{run}``, ``p_value_{run}`` and ``p_holm_{run}`` of each other run.
 
     Raises:
         ValueError: There are fewer than two runs, one lacks the metric, or the runs saw different images.
@@ -51,22 +65,24 @@ def tabulate(
         values_of(row.records, metric, class_name=class_name, part=part)
     frame = pd.concat([record.metrics for row in chosen for record in row.records], ignore_index=True)
     found = compare_all(frame, metric, runs=[row.run for row in chosen], class_name=class_name, part=part)
-    labels = {row.run: row.label for row in chosen}
-    found = found.assign(label_a=found["run_a"].map(labels), label_b=found["run_b"].map(labels))
-    found = found.assign(data=" + ".join(inputs.data_kinds))
-    columns = (
-        Column("label_a", "First run", kind="text"),
-        Column("label_b", "Second run", kind="text"),
-        Column("n", "n", format=".0f"),
-        Column("mean_a", "First", format=FORMAT),
-        Column("mean_b", "Second", format=FORMAT),
-        Column("difference", "Difference", format="+.3f"),
-        Column("test", "Test", kind="text"),
-        Column("p_value", "p", format=FORMAT),
-        Column("p_holm", "p, corrected", format=FORMAT),
-        Column("data", "Data", kind="text"),
-    )
+    pairs = both_ways(found)
+    least = least_p(int(found["n"].max()), len(found))
+    is_able = least <= LEVEL
+    frame = matrix(chosen, pairs, effect=_effect, kept=KEPT, is_able=is_able)
+    means = dict(zip(pairs["run_a"], pairs["mean_a"], strict=True))
+    frame = frame.assign(mean=frame["run"].map(means), n=found["n"].max(), data=" + ".join(inputs.data_kinds))
     name = metric_name(metric, class_name)
-    floor = 2.0 / 2.0 ** int(found["n"].min())
-    note = " ".join([f"{name}. {NOTE.format(floor=floor)}", *failed_sentence(inputs)])
-    return Table(found, columns, title or f"Paired tests of {name}", note, inputs.data_kinds)
+    group = group_of("difference", is_able=is_able)
+    columns = (NAME, Column("mean", "Mean"), *matrix_columns(len(chosen), group), COUNT, DATA)
+    said = said_of_p(least, f"n = {found['n'].max()}", pairs=len(found))
+    test = " or ".join(dict.fromkeys(found["test"]))
+    told = NOTE.format(
+        name=name[:1].upper() + name[1:], test=f"{test[:1].upper()}{test[1:]} tests", said=said
+    )
+    note = " ".join([told, *failed_sentence(inputs)])
+    return Table(frame, columns, title or f"Paired tests of {name}", note, inputs.data_kinds)
+
+
+def _effect(pair: Mapping[str, float]) -> str:
+    """The difference with its sign."""
+    return f"{pair['difference']:+.3f}"

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.numbers import ALL_CLASSES, summarize, values_of
+from microtome.tables.parts.numbers import summarize, values_of
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 

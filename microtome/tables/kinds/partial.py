@@ -12,11 +12,11 @@ from typing import Literal
 
 import pandas as pd
 
+from microtome.metrics.names import rate_name
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts import pixels
-from microtome.tables.parts.numbers import rate_name
 from microtome.tables.parts.pixels import PER_CENT
 from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval
 from microtome.tables.parts.published import note_of
@@ -93,7 +93,7 @@ def tabulate(
         Column("rest", "Other pixels", kind="text"),
         *(Column(f"{OF_CLASS}{name}", name, better="high") for name in inputs.classes),
         Column("average", "Mean over classes", better="high"),
-        Column("images", "Images", format=",.0f"),
+        Column("images", "Images", format=",.0f", once=True),
         DATA,
     )
     whose = "labels that are complete" if truth == COMPLETE else "the labels"

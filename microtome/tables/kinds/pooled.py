@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from microtome.metrics.names import rate_name
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.numbers import check_groups, group_names, rate_name
+from microtome.tables.parts.numbers import check_groups, group_names
 from microtome.tables.parts.pooling import COMPLETE, Counted, Rates, counted
 from microtome.tables.parts.published import note_of, remark_of, short_heading
 from microtome.tables.parts.published_classes import AVERAGE, DERIVED, class_cells
@@ -88,7 +89,7 @@ def tabulate(
         for row in _rows(inputs, chosen, counts, (rate, group), **how)
     ]
     frame = pd.DataFrame(found)
-    columns = _columns(frame, inputs, group_heading if by_group else "", published)
+    columns = _columns(inputs, group_heading if by_group else "", published)
     said = (_told(inputs, counts, truth, interval=interval), DERIVED * bool(published))
     note = note_of(inputs, *said, remark_of(inputs, published), published=published)
     return Table(frame, columns, title, note, inputs.data_kinds)
@@ -149,18 +150,18 @@ def _published(cells: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
     return means | spreads | {AVERAGE: cells.loc[AVERAGE, "mean"], "mean_sd": cells.loc[AVERAGE, "sd"]}
 
 
-def _columns(frame: pd.DataFrame, inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
+def _columns(inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
     _check_names(inputs.classes)
     best = {"better": "high", "within": "block"}
     columns = [Column("rate", "Rate", kind="text")]
     columns += [Column("group", groups, kind="text")] * bool(groups) + [LABEL]
     columns += [Column("source", "Source", kind="text")] * bool(published)
     columns += [Column(f"{OF_CLASS}{name}", name, **best) for name in inputs.classes]
-    columns += [Column(AVERAGE, "Mean over classes", **best)]
-    columns += [Column("mean_sd", "Mean sd of classes")] * bool(frame["mean_sd"].notna().any())
-    columns += [Column("images", "Images", format=WHOLE)]
-    columns += [Column("units", inputs.unit_name.capitalize(), format=WHOLE)] * (inputs.unit_name != "images")
-    return (*columns, Column("splits", "Splits", format=WHOLE), DATA)
+    columns += [Column(AVERAGE, "Mean over classes", short="Mean", **best)]
+    whole = {"format": WHOLE, "once": True}
+    columns += [Column("images", "Images", **whole)]
+    columns += [Column("units", inputs.unit_name.capitalize(), **whole)] * (inputs.unit_name != "images")
+    return (*columns, Column("splits", "Splits", **whole), DATA)
 
 
 def _told(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bool) -> str:
@@ -174,8 +175,7 @@ def _told(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bo
         f"Pixels of all images of a split are added up before a rate is taken, against {whose}; {over} "
         "(seeds of a split averaged).",
         f"Means over classes are over {', '.join(first.mean_classes)}, as far as they have a value.",
-        "The sd of the mean over classes is over splits; the mean sd of classes is of each class's own."
-        * several,
+        "The sd of the mean over classes is over splits." * several,
         f"In brackets: 95 % bootstrap interval of the mean, resampling {within}." * interval,
     )
     return " ".join(one for one in said if one)

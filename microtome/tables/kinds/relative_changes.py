@@ -180,8 +180,8 @@ def _claim(inputs: Inputs, change: Change, other: str) -> float:
 def _columns(inputs: Inputs, *, has_table: bool, has_claims: bool) -> tuple[Column, ...]:
     head = heading(inputs)
     percent = {"unit": "%", "format": ".0f"}
-    published = [Column("from_table", f"from the table, {head}", **percent)] if has_table else []
-    claimed = [Column("claimed", f"in the text, {head}", **percent)] if has_claims else []
+    published = [Column("from_table", "from the table", group=head, **percent)] if has_table else []
+    claimed = [Column("claimed", "in the text", group=head, **percent)] if has_claims else []
     return (
         QUANTITY,
         Column("value", "Rate"),

@@ -68,7 +68,7 @@ def tabulate(
         for side in SIDES:
             frame[f"published_{side}"] = [float(row.get(side, np.nan)) for row in found]
             columns.append(
-                Column(f"published_{side}", f"{side.capitalize()}, {heading(inputs)}", format=",.6g")
+                Column(f"published_{side}", side.capitalize(), format=",.6g", group=heading(inputs))
             )
     shown = (Column("list", "List", kind="text"), Column("holds", "Holds", kind="text"), *columns)
     told = _told(_whose(inputs, run), options, len(index), chosen)

@@ -18,6 +18,7 @@ from microtome.tables.parts.published import (
     add_published,
     note_of,
     published_cells,
+    published_column,
     published_table,
     remark_of,
     short_heading,
@@ -40,7 +41,7 @@ ERRORS = (
     Column("fp", "FP", format=".4g", better="low"),
     Column("fn", "FN", format=".4g", better="low"),
 )
-COUNT = Column("n", "Sections", format=",.0f")
+COUNT = Column("n", "Sections", format=",.0f", once=True)
 
 
 def tabulate(
@@ -101,7 +102,14 @@ def tabulate(
     effect = _effect([row.label for row in chosen], found) if thresholds else ""
     said = (_note(found, interval=interval), effect, left_out(found), remark_of(inputs, published))
     note = note_of(inputs, *said, published=published)
-    columns = (LABEL, *printed, *ERRORS, COUNT, Column("units", _units(found), format=",.0f"), DATA)
+    columns = (
+        LABEL,
+        *printed,
+        *ERRORS,
+        COUNT,
+        Column("units", _units(found), format=",.0f", once=True),
+        DATA,
+    )
     return Table(frame, columns, title, note, inputs.data_kinds)
 
 
@@ -149,17 +157,16 @@ def _counts(found: Called) -> dict[str, float]:
 def _beside(
     frame: pd.DataFrame, inputs: Inputs, rows: Sequence[Row], columns: Sequence[Column], table: str
 ) -> tuple[pd.DataFrame, list[Column]]:
-    """Put what is published beside each column, where it is."""
+    """Put what is published of each column, where it is, behind all, under one heading."""
     known = published_table(inputs.published, inputs.paper, table)["columns"] if table else ()
-    head, shown = short_heading(inputs), []
+    head, beside = short_heading(inputs), []
     for column in columns:
-        shown.append(column)
         name = PRINTED.get(column.key, _published_name(column.key, known))
         if name in known:
             key = f"published_{column.key}"
             frame = add_published(frame, published_cells(inputs, table, rows, name), key)
-            shown.append(Column(key, f"{column.label}, {head}", unit=column.unit, format=column.format))
-    return frame, shown
+            beside.append(published_column(column, key, head))
+    return frame, [*columns, *beside]
 
 
 def _published_name(rate: str, known: Sequence[str]) -> str:

@@ -11,27 +11,30 @@ from microtome.metrics.summary import holm
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA
+from microtome.tables.parts.pairs import (
+    LEVEL,
+    NAME,
+    both_ways,
+    group_of,
+    least_p,
+    matrix,
+    matrix_columns,
+    said_of_p,
+)
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import select_rows
 from microtome.tables.parts.section_calls import KEY, Called, called, left_out
 
 NEEDS = frozenset({"runs", "calls"})
 NOTE = (
-    "McNemar's exact two-sided test on the sections that one run of a pair calls right and the other wrong; "
+    "McNemar's exact two-sided test on the sections that one run of a pair calls right and the other wrong "
+    "(only the run of the row right : only that of the column); "
     "p corrected by Holm's method over all pairs. Sections of one patient are alike, which the test does not "
-    "know: read p as a lower bound.{seeds}"
+    "know: read p as a lower bound.{seeds} {said}"
 )
 SEEDS = " Of several seeds the first is tested."
-COLUMNS = (
-    Column("label_a", "First run", kind="text"),
-    Column("label_b", "Second run", kind="text"),
-    Column("n", "Sections", format=",.0f"),
-    Column("only_a", "Only the first right", format=".0f"),
-    Column("only_b", "Only the second right", format=".0f"),
-    Column("p_value", "p", format=".3g"),
-    Column("p_holm", "p, corrected", format=".3g"),
-    DATA,
-)
+KEPT = ("n", "only_a", "only_b", "p_value", "p_holm")
+SECTIONS = Column("sections", "Sections", format=",.0f", once=True)
 
 
 def tabulate(
@@ -50,7 +53,9 @@ def tabulate(
         part: Part of the split.
 
     Returns:
-        One row per pair: sections, those that only one of both calls right, p, p corrected.
+        One row per run, and against each other run the sections that only one of both calls right, or the
+        corrected p. The frame holds ``n_{run}``, ``only_a_{run}`` (right by the row's run alone),
+        ``only_b_{run}``, ``p_value_{run}`` and ``p_holm_{run}`` of each other run.
 
     Raises:
         ValueError: There are fewer than two runs, or a run called no section of that part.
@@ -61,17 +66,29 @@ def tabulate(
         raise ValueError(msg)
     found = [called(row.records, inputs.calls[row.run]["class"], part=part) for row in chosen]
     right = [_right(one) for one in found]
-    frame = pd.DataFrame(
+    pairs = pd.DataFrame(
         [
-            {"run_a": chosen[a].run, "run_b": chosen[b].run}
-            | {"label_a": chosen[a].label, "label_b": chosen[b].label, **_test(right[a], right[b])}
+            {"run_a": chosen[a].run, "run_b": chosen[b].run, **_test(right[a], right[b])}
             for a, b in combinations(range(len(chosen)), 2)
         ]
     )
-    frame = frame.assign(p_holm=holm(frame["p_value"].to_numpy()), data=" + ".join(inputs.data_kinds))
-    has_seeds = any(len(one.seeds) > 1 for one in found)
-    note = note_of(inputs, NOTE.format(seeds=SEEDS if has_seeds else ""), left_out(found))
-    return Table(frame, COLUMNS, title, note, inputs.data_kinds)
+    pairs = pairs.assign(p_holm=holm(pairs["p_value"].to_numpy()))
+    differing = int((pairs["only_a"] + pairs["only_b"]).max())
+    least = least_p(differing, len(pairs))
+    is_able = least <= LEVEL
+    frame = matrix(chosen, both_ways(pairs), effect=_effect, kept=KEPT, is_able=is_able)
+    frame = frame.assign(sections=int(pairs["n"].max()), data=" + ".join(inputs.data_kinds))
+    group = group_of("only one right", is_able=is_able)
+    columns = (NAME, *matrix_columns(len(chosen), group), SECTIONS, DATA)
+    said = said_of_p(least, f"{differing} sections on which two runs differ at most", pairs=len(pairs))
+    seeds = SEEDS if any(len(one.seeds) > 1 for one in found) else ""
+    note = note_of(inputs, NOTE.format(seeds=seeds, said=said), left_out(found))
+    return Table(frame, columns, title, note, inputs.data_kinds)
+
+
+def _effect(pair: Mapping[str, int]) -> str:
+    """The sections that only the run of the row, and only that of the column, calls right."""
+    return f"{pair['only_a']} : {pair['only_b']}"
 
 
 def _right(found: Called) -> pd.Series:

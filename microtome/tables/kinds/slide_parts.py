@@ -57,8 +57,8 @@ def tabulate(inputs: Inputs, *, title: str = "Slides and sections by part", publ
         *[Column("source", "Source", kind="text")] * bool(published),
         Column("slides", "Slides", format=NUMBER),
         Column("annotated", "Annotated", format=NUMBER),
-        *(Column(f"{OF_CLASS}{name}", f"Sections: {name}", format=NUMBER) for name in classes),
-        Column("sections", "Sections", format=NUMBER),
+        *(Column(f"{OF_CLASS}{name}", name, format=NUMBER, group="Sections") for name in classes),
+        Column("sections", "all", format=NUMBER, group="Sections"),
     )
     note = note_of(inputs, *_told(slides), remark_of(inputs, published), published=published)
     frame = pd.DataFrame(rows).assign(data=" + ".join(inputs.data_kinds))

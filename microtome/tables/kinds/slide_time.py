@@ -77,7 +77,7 @@ def tabulate(
     said = [NOTE.format(reference=of.label)]
     if published:
         frame = add_published(frame, published_cells(inputs, published, chosen, "seconds"), PUBLISHED)
-        columns.append(Column(PUBLISHED, heading(inputs), unit="s", format=".0f"))
+        columns.append(Column(PUBLISHED, "Seconds", format=".0f", group=heading(inputs)))
         printed = published_table(inputs.published, inputs.paper, published).get("note", "")
         said += [f"Of the published values: {printed}."] if printed else []
     columns += [Column("device", "Device", kind="text"), COUNT, DATA]

@@ -45,7 +45,10 @@ def tabulate(inputs: Inputs, *, title: str = "Balance of the splits", within: fl
         Column("images", "Images", format=WHOLE),
         *[Column("units", inputs.unit_name.capitalize(), format=WHOLE)] * (inputs.unit_name != "images"),
         Column("mpx", "Labelled", unit="Mpx", format=",.2f"),
-        *(Column(f"{OF_CLASS}{name}", name, unit="%", format=".1f") for name in inputs.classes),
+        *(
+            Column(f"{OF_CLASS}{name}", name, unit="%", format=".1f", group="Share")
+            for name in inputs.classes
+        ),
         Column("difference", "Largest difference from training", unit="points", format=".2f"),
     ]
     return Table(frame, tuple(columns), title, note_of(inputs, _note(frame, within)), inputs.data_kinds)

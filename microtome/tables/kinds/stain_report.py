@@ -57,20 +57,20 @@ def tabulate(
     columns = [
         Column("sample", "Sample", kind="text"),
         Column("group", "Group", kind="text"),
-        Column("method", "Method", kind="text"),
+        Column("method", "Method", kind="text", once=True),
         *(Column(key, key.upper(), kind="text") for key in shown),
-        Column("angle_h", "Angle H", unit="°", format=".1f"),
-        Column("angle_e", "Angle E", unit="°", format=".1f"),
-        Column("angle_h_e", "H to E", unit="°", format=".1f"),
+        Column("angle_h", "H to target", unit="°", format=".1f", group="Angle"),
+        Column("angle_e", "E to target", unit="°", format=".1f", group="Angle"),
+        Column("angle_h_e", "H to E", unit="°", format=".1f", group="Angle"),
     ]
     for key, name in (("h", "H"), ("e", "E")):
-        columns.append(Column(f"p99_{key}_before", f"P99 {name} before", format=".2f"))
-        columns.append(Column(f"p99_{key}_after", f"P99 {name} after", format=".2f"))
-        columns.append(Column(f"gain_{key}", f"Gain {name}", format=".2f"))
+        columns.append(Column(f"p99_{key}_before", "P99 before", format=".2f", group=name))
+        columns.append(Column(f"p99_{key}_after", "P99 after", format=".2f", group=name))
+        columns.append(Column(f"gain_{key}", "Gain", format=".2f", group=name))
     columns += [
         Column("tissue", "Tissue", unit="% of pixels", format=".1f"),
-        Column("fallback", "Fallback", kind="text"),
-        Column("data", "Data", kind="text"),
+        Column("fallback", "Fallback", kind="text", once=True),
+        Column("data", "Data", kind="text", once=True),
     ]
     return Table(frame, tuple(columns), title, NOTE, inputs.data_kinds)
 

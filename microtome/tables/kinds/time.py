@@ -8,7 +8,14 @@ import pandas as pd
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.published import PUBLISHED, add_published, heading, note_of, published_cells
+from microtome.tables.parts.published import (
+    PUBLISHED,
+    add_published,
+    heading,
+    note_of,
+    published_cells,
+    published_column,
+)
 from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs", "trained"})
@@ -17,6 +24,7 @@ SECONDS = "s"
 NOTE = "Wall-clock time, mean over seeds and splits; times of different machines are not comparable."
 TIME_FORMAT = ".1f"
 PER_EPOCH_FORMAT = ".3f"
+TOTAL = Column("seconds", "Total", unit=SECONDS, better="low", format=TIME_FORMAT)
 
 
 def tabulate(
@@ -48,14 +56,14 @@ def tabulate(
         Column("parameters", "Parameters", format=",.0f"),
         Column("train", "Training", unit=SECONDS, format=TIME_FORMAT),
         Column("validate", "Validation", unit=SECONDS, format=TIME_FORMAT),
-        Column("seconds", "Total", unit=SECONDS, better="low", format=TIME_FORMAT),
-        Column("epochs", "Epochs", format=".0f"),
+        TOTAL,
+        Column("epochs", "Epochs", format=".0f", once=True),
         Column("per_epoch", "Per epoch", unit=SECONDS, format=PER_EPOCH_FORMAT),
-        Column("device", "Device", kind="text"),
+        Column("device", "Device", kind="text", once=True),
     ]
     if published:
         frame = add_published(frame, published_cells(inputs, published, chosen, "seconds"), PUBLISHED)
-        columns.append(Column(PUBLISHED, heading(inputs), unit=SECONDS, format=TIME_FORMAT))
+        columns.append(published_column(TOTAL, PUBLISHED, heading(inputs)))
     note = note_of(inputs, NOTE, published=published)
     return Table(frame, (*columns, DATA), title, note, inputs.data_kinds)
 

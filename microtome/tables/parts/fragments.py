@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES
 
 WHERE = {"": "whole image", "_labelled": "labelled part", "_unlabelled": "part without labels"}
 """Endings of the metrics of the family ``fragmentation``, and what they are of."""

@@ -1,56 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Means, spreads and intervals of tidy metrics over images, seeds or splits."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES
 from microtome.metrics.summary import Summary, statistics
 from microtome.provenance.runs import RunRecord
 
-ALL_CLASSES = "all"
 ALL_GROUPS, NO_GROUP = "all", "none"
 """What tables call all images together, and those without a group, unless a group is called so."""
-METRIC_NAMES = {
-    "dice": "Dice",
-    "iou": "IoU",
-    "mean_dice": "mean Dice",
-    "mean_iou": "mIoU",
-    "aji": "AJI",
-    "aji_plus": "AJI+",
-    "pq": "PQ",
-    "dq": "DQ",
-    "sq": "SQ",
-    "object_f1": "object F1",
-}
-"""What is printed for a metric, where it is not its name with blanks."""
 QUOTE = '; quote names that look like numbers or nothing: groups: ["01"]'
 UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
 Unit = Literal["image", "seed", "split"]
-
-
-def metric_name(metric: str, class_name: str = ALL_CLASSES) -> str:
-    """What is printed for a metric of a class.
-
-    Example:
-        >>> metric_name("dice", "cell"), metric_name("mean_f1.5")
-        ('Dice of cell', 'mean F1.5')
-    """
-    plain = METRIC_NAMES.get(metric) or re.sub(r"(^| )f(?=\d)", r"\1F", metric.replace("_", " "))
-    return plain if class_name == ALL_CLASSES else f"{plain} of {class_name}"
-
-
-def rate_name(rate: str) -> str:
-    """What a rate is called at the head of a row.
-
-    Example:
-        >>> rate_name("dice"), rate_name("sensitivity"), rate_name("iou")
-        ('Dice', 'Sensitivity', 'IoU')
-    """
-    name = metric_name(rate)
-    return name[:1].upper() + name[1:]
 
 
 def values_of(

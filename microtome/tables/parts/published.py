@@ -2,12 +2,13 @@
 """Published values beside ours, and the rule about when the two may be compared."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from microtome.provenance.section_calls import failed_slides
-from microtome.tables.frame import SD_SUFFIX
+from microtome.tables.frame import SD_SUFFIX, Column
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.rows import Row
 
@@ -128,6 +129,22 @@ def published_cells(inputs: Inputs, table: str, rows: Sequence[Row], column: str
         raise ValueError(msg)
     found = [cell(published_row(printed["rows"], row).get(column)) for row in rows]
     return pd.DataFrame(found, columns=["mean", "sd"], dtype=float)
+
+
+def published_column(column: Column, key: str, head: str) -> Column:
+    """The column of what is published of a column of ours: printed alike, under a heading of its own.
+
+    Args:
+        column: Ours.
+        key: Column of the frame with the published values.
+        head: `heading`, or `short_heading`.
+
+    Example:
+        >>> column = published_column(Column("aji", "AJI", better="high"), "published_aji", "published")
+        >>> column.key, column.label, column.group, column.better
+        ('published_aji', 'AJI', 'published', None)
+    """
+    return replace(column, key=key, better=None, group=head, once=False)
 
 
 def add_published(frame: pd.DataFrame, cells: pd.DataFrame, key: str) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES
 from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.numbers import ALL_CLASSES, groups_of, summarize, values_of
+from microtome.tables.parts.numbers import groups_of, summarize, values_of
 
 RATES: Mapping[str, tuple[str, bool]] = {
     "tpr": ("sensitivity", False),

@@ -1,60 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""Tables as text: TSV at full precision, Markdown and LaTeX as printed, all from the same frame.
+"""Tables as text: TSV at full precision, cells as printed, and Markdown of these; LaTeX is `parts.latex`.
 
-Why no `Styler.to_latex` and no tabulate: both give the same bytes only around cells that are printed and
-escaped here, captions and notes of our own and a template in place of theirs, which is what this module is.
+Why no tabulate: it gives the same bytes only around cells that are printed and escaped here, and captions and
+notes of our own.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from microtome.provenance import tsv
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
+from microtome.tables.parts.headings import full_heading
 
 MISSING = "–"
 COMMENT = "# "
 TSV_FORMAT = "%.10g"
-_LATEX_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "–": r"--",
-    "—": r"---",
-    "×": r"$\times$",
-    "−": r"$-$",
-    "µ": r"\textmu{}",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "…": r"\ldots{}",
-    "→": r"$\rightarrow$",
-    "✓": r"$\checkmark$",
-    "°": r"$^\circ$",
-}
 _MARKDOWN_PATTERN = re.compile(r"([\\|*_`<>\[\]])")
-
-
-def escape_latex(text: str) -> str:
-    r"""Escape what LaTeX would take as a command.
-
-    Example:
-        >>> escape_latex("50 % of a_b")
-        '50 \\% of a\\_b'
-    """
-    return text.translate(str.maketrans(_LATEX_ESCAPES))
 
 
 def escape_markdown(text: str) -> str:
@@ -81,11 +45,12 @@ def parse_tsv(text: str, *, names: Collection[str] | None = tsv.NAMES) -> pd.Dat
 
 def to_markdown(table: Table) -> str:
     """Render a table as a Markdown pipe table, caption above and note below, ending in a line break."""
-    header = [escape_markdown(heading(column)) for column in table.columns]
+    header = [escape_markdown(full_heading(column)) for column in table.columns]
     rule = ["---:" if column.kind == "number" else ":---" for column in table.columns]
-    body = _cells(
-        table, escape_markdown, lambda text: f"**{text}**", lambda text: f"${text}$".replace("|", r"\vert ")
-    )
+    body = [
+        [_markdown(*cell, column) for cell, column in zip(row, table.columns, strict=True)]
+        for row in printed(table.frame, table.columns)
+    ]
     lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *body)]
     parts = [f"**{escape_markdown(table.caption)}**", "\n".join(lines)]
     if table.note:
@@ -93,53 +58,11 @@ def to_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_latex(table: Table, *, label: str = "") -> str:
-    r"""Render a table as a LaTeX ``table`` float with booktabs rules; text is escaped.
-
-    Args:
-        table: The table.
-        label: Label for cross-references, e.g. ``"tab:loss"``.
-
-    Returns:
-        The text, ending in a line break. It needs ``\usepackage{booktabs}``, and ``amssymb`` where there are
-        check marks.
-    """
-    alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
-    header = [escape_latex(heading(column)) for column in table.columns]
-    body = _cells(table, escape_latex, lambda text: rf"\textbf{{{text}}}", lambda text: f"${text}$")
-    head, *rows = ["    " + " & ".join(cells) + r" \\" for cells in (header, *body)]
-    lines = [
-        r"\begin{table}[htbp]",
-        r"  \centering",
-        rf"  \caption{{{escape_latex(table.caption)}}}",
-        *([rf"  \label{{{label}}}"] if label else []),
-        rf"  \begin{{tabular}}{{{alignment}}}",
-        r"    \toprule",
-        head,
-        r"    \midrule",
-        *rows,
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        *([rf"  \par\smallskip\footnotesize {escape_latex(table.note)}"] if table.note else []),
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def heading(column: Column) -> str:
-    """What stands above a column: its label and its unit."""
-    return f"{column.label} ({column.unit})" if column.unit else column.label
-
-
-def _cells(
-    table: Table, escape: Callable[[str], str], bold: Callable[[str], str], math: Callable[[str], str]
-) -> list[list[str]]:
-    rows = []
-    for row in printed(table.frame, table.columns):
-        cells = zip(row, table.columns, strict=True)
-        texts = [(math if c.kind == "math" else escape)(text) for (text, _), c in cells]
-        rows.append([bold(text) if best else text for text, (_, best) in zip(texts, row, strict=True)])
-    return rows
+def _markdown(text: str, best: bool, column: Column) -> str:
+    """One cell, escaped."""
+    if column.kind == "math":
+        return f"${text}$".replace("|", r"\vert ")
+    return f"**{escape_markdown(text)}**" if best else escape_markdown(text)
 
 
 def printed(frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[tuple[str, bool], ...]]:
@@ -170,6 +93,17 @@ def printed(frame: pd.DataFrame, columns: Sequence[Column]) -> list[tuple[tuple[
     return list(zip(*cells, strict=True))
 
 
+def without_interval(text: str) -> tuple[str, str]:
+    """Take a printed number apart: the value and its spread, and the interval in brackets, empty if none.
+
+    Example:
+        >>> without_interval("0.912 ± 0.010 [0.900, 0.924]"), without_interval("0.9")
+        (('0.912 ± 0.010', '[0.900, 0.924]'), ('0.9', ''))
+    """
+    value, bracket, ends = text.partition(" [")
+    return (value, f"[{ends}") if bracket and ends.endswith("]") else (text, "")
+
+
 def _best(frame: pd.DataFrame, column: Column) -> list[bool]:
     """Mark the best values of a column, among the rows that it compares."""
     if not column.within:
@@ -197,7 +131,7 @@ def format_cell(row: Mapping[str, object], column: Column) -> str:
     """
     value = row[column.key]
     if value is None or pd.isna(value):
-        return MISSING
+        return "" if column.kind == "mark" else MISSING
     if column.kind != "number":
         return str(value)
     text = format(value, column.format) if not isinstance(value, str) else value

@@ -8,7 +8,9 @@ from typing import Any
 from microtome.files import finished_file
 from microtome.provenance.sidecars import Failure, TableSidecar, dump
 from microtome.tables.frame import Table
-from microtome.tables.parts.render import to_latex, to_markdown, to_tsv
+from microtome.tables.parts.condense import condense
+from microtome.tables.parts.latex import to_latex
+from microtome.tables.parts.render import to_markdown, to_tsv
 
 
 def save_table(
@@ -25,6 +27,7 @@ def save_table(
     Returns:
         Path by format: ``tsv``, ``md``, ``tex``, ``json``.
     """
+    table = condense(table)
     texts = {
         "tsv": to_tsv(table),
         "md": to_markdown(table),

@@ -135,6 +135,16 @@ def report(plans: Mapping[str, StudyPlan]) -> str:
     return state_of("report_page", _results(plans), files=files)
 
 
+def paper(plan: StudyPlan) -> str:
+    """State of `write_document`: the titles of the study and of its tables and figures, in their order."""
+    study, scale = plan.study, plan.scale
+    shown = {
+        section: [[name, entry.title] for name, entry in getattr(study, section).items()]
+        for section in ("tables", "figures")
+    }
+    return state_of("write_document", {"title": study.title, "scale": scale, **shown})
+
+
 def crate(plans: Mapping[str, StudyPlan]) -> str:
     """State of `crate`, which describes the same results as the report shows."""
     return state_of("crate", _results(plans))

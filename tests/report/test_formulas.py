@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""Formulas of tables as MathML, which stands in the page as it is."""
+
+from xml.etree import ElementTree
+
+import pytest
+
+from microtome.report.formulas import mathml_of
+from microtome.report.products import read_table
+from microtome.tables import tabulate
+from microtome.tables.inputs import Inputs
+from microtome.tables.kinds.activations import ACTIVATIONS
+from microtome.tables.parts.save import save_table
+
+
+@pytest.mark.parametrize("formula", [text for one in ACTIVATIONS for text in (one.formula, one.range)])
+def test_every_formula_of_the_activation_functions_is_mathml(formula):
+    root = ElementTree.fromstring(mathml_of(formula))
+    assert root.tag == "{http://www.w3.org/1998/Math/MathML}math"
+    assert "\\" not in "".join(root.itertext())
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\text{<script>alert(1)</script>}",
+        r"\href{javascript:alert(1)}{x}",
+        r"\mathrm{<b onclick=alert(1)>}",
+        r'\color{red" onclick="alert(1)}{x}',
+        r'\style{x" onload="alert(1)}{x}',
+        r"\text{<img src=x onerror=alert(1)>}",
+        "<script>alert(1)</script>",
+    ],
+)
+def test_no_formula_brings_an_element_or_an_address_into_the_page(formula):
+    found = mathml_of(formula)
+    tags = {part.split()[0].strip("/>") for part in found.split("<")[1:]}
+    assert not tags & {"script", "a", "img", "b"}
+    assert "javascript" not in found
+    assert "onclick=" not in found.replace("&", "")
+    assert 'onload="' not in found
+
+
+@pytest.mark.parametrize("formula", [r"\frac{", "{", "x^", r"\begin{matrix}", r"\left("])
+def test_what_cannot_be_read_is_none(formula):
+    assert mathml_of(formula) == ""
+
+
+def test_the_page_gets_formulas_spans_and_intervals(tmp_path):
+    save_table(tabulate("activations", Inputs(), title="Table 1: functions"), tmp_path / "activations")
+    table = read_table(tmp_path, "activations", {"activations": "Functions"}, root=tmp_path)
+    assert table.groups[-1] == ("Value at u", 3)
+    assert table.rows[0][1].mathml.startswith("<math")
+    assert table.rows[0][0].mathml == ""
