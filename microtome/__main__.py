@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Command line of the package: `python -m microtome count | networks | reference | scan | score | trace`."""
+"""Command line of the package: `python -m microtome COMMAND`; `--help` lists the commands."""
 
 import argparse
 import json
@@ -79,6 +79,17 @@ def count_labels(options: argparse.Namespace) -> None:
     print(f"{options.sheet}: labels of {len(plan.samples)} images, {changed} rows are new or changed")
 
 
+def make_study(options: argparse.Namespace) -> None:
+    """Look at a folder of images and write a study of it."""
+    from microtome.stages.new import new_study, report  # needs no other command
+
+    try:
+        made = new_study(options.name, options.images, options.labels)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    print(report(made), end="")
+
+
 def trace_files(options: argparse.Namespace) -> None:
     """Print where tables and figures come from; the exit status is 1 if anything differs since."""
     from microtome.provenance import trace  # needs no other command
@@ -156,12 +167,24 @@ def _add_score(commands: "argparse._SubParsersAction") -> None:
     one.add_argument("--images", type=Path, metavar="FOLDER", help=text)
 
 
+def _add_new(commands: "argparse._SubParsersAction") -> None:
+    """The command `new`."""
+    one = commands.add_parser("new", help="a study of your own images: study file and sample sheet")
+    one.set_defaults(run=make_study)
+    one.add_argument("name", metavar="NAME", help="of the study: config/studies/NAME.yaml")
+    text = "folder of the images; slides, cubes, stacks and mosaics are told apart"
+    one.add_argument("--images", required=True, type=Path, metavar="FOLDER", help=text)
+    text = "folder of the labels; left out, they are looked for below that of the images, by their names"
+    one.add_argument("--labels", type=Path, metavar="FOLDER", help=text)
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser(prog="python -m microtome", description="Tools of the microtome package.")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
     listing = commands.add_parser("networks", help="published networks: options, parameters, GFLOP (TSV)")
     listing.set_defaults(run=list_networks)
+    _add_new(commands)
     pages = commands.add_parser("reference", help="make docs/reference/configuration.md and config/schema")
     pages.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
     pages.set_defaults(run=make_reference)

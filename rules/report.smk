@@ -92,3 +92,24 @@ rule doctor:
         "look at this machine"
     script:
         "../scripts/doctor.py"
+
+
+# snakemake new_study --config study=NAME images=FOLDER labels=FOLDER
+rule new_study:
+    log:
+        "logs/new_study.log",
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(4000),
+        runtime=lasting(60),
+    params:
+        name=OPTIONS.study,
+        images=OPTIONS.images,
+        labels=OPTIONS.labels,
+    message:
+        "make a study of the images in {params.images}"
+    script:
+        "../scripts/new_study.py"

@@ -96,6 +96,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         said += lab.run(workspace, "-c2", *new)
     said += lab.run(workspace, "-c2", *OF_CUBES, "--config", "studies=[cubes]")
     said += lab.run(workspace, "-c2", *OF_SLIDES, "--config", f"studies=[{SLIDES}]")
+    said += lab.run(workspace, "-c1", "new_study", "--config", "study=made", "images=new")
     return Finished(workspace, lab, said)
 
 

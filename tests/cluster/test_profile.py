@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/how-to/cluster.md"
 HEADER = "| rule | memory (MB) | walltime (min) | GPU | submitted | why |"
 GROUPS = ("prepare", "finish", "show")
-UNLISTED = {"doctor"}
+UNLISTED = {"doctor", "new_study"}
 """They answer on the machine that they are asked on."""
 
 

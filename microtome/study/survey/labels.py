@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""What labels hold: values or colours of classes, numbers of objects, or outlines with names."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageColor
+from skimage.measure import label as components
+
+from microtome.io import images
+from microtome.io.label_images import LOSSY
+from microtome.study.headers import OUTLINES
+from microtome.study.survey.names import Names, read_outlines
+from microtome.study.survey.open_questions import Question
+
+Form = Literal["none", "values", "colours", "objects", "regions", "outlined objects"]
+MOST_FILES = 200
+"""Labels that are looked into."""
+MOST_CLASSES = 32
+"""Values or colours that can be classes; more are objects, or no labels."""
+FEWEST_OBJECTS = 8
+"""Different values of an image from which on they may number objects."""
+PIECES = 1.5
+"""Connected pieces of a value, on average, below which each value is one object."""
+NO_LABEL = 255
+"""What programs write where nothing is labelled."""
+COLOURED = (3, 4)
+BLACK, WHITE = "#000000", "#ffffff"
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """What the labels of a study hold.
+
+    Attributes:
+        form: Of the files.
+        classes: Class to its value, in order.
+        colors: Class to its colour, of labels in colours.
+        ignore: Values that seem to mean "not labelled".
+        names: Of outlines: name in the files to its class, where these differ.
+        outside: Of outlines: the class of what none covers; None: not labelled.
+        skip: Of outlines: names that are left out.
+        is_unnamed_skipped: Of outlines: whether some have no name and are left out.
+        said: In words, for a list of what was found.
+        questions: What a person has to settle.
+    """
+
+    form: Form
+    classes: Mapping[str, int] = field(default_factory=dict)
+    colors: Mapping[str, str] = field(default_factory=dict)
+    ignore: tuple[int, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    outside: str | None = BACKGROUND
+    skip: tuple[str, ...] = ()
+    is_unnamed_skipped: bool = False
+    said: str = "none"
+    questions: tuple[Question, ...] = ()
+
+    @property
+    def is_objects(self) -> bool:
+        """Whether objects are told from one another."""
+        return self.form in ("objects", "outlined objects")
+
+
+def look_into(labels: Sequence[tuple[Path, int | None]], *, are_regions: bool = False) -> Labels:
+    """Look into labels, at most `MOST_FILES` of them, evenly.
+
+    Args:
+        labels: Files, with the page of those that have several.
+        are_regions: Outlines are regions of classes, as those of slides are, however many there are.
+
+    Raises:
+        ValueError: They cannot be labels; says why, and what to do.
+    """
+    if not labels:
+        return Labels(form="none")
+    chosen = [
+        labels[place] for place in np.linspace(0, len(labels) - 1, min(len(labels), MOST_FILES), dtype=int)
+    ]
+    outlined = [path for path, _ in chosen if path.suffix.lower() in OUTLINES]
+    if outlined:
+        return _of_names(read_outlines(outlined, are_regions=are_regions))
+    headers = [(path, images.header(path)) for path, _ in chosen]
+    lossy = next((path for path, header in headers if header.format in LOSSY), None)
+    if lossy is not None:
+        msg = f"{lossy}: found a label as JPEG, whose compression changes values; expected PNG or TIFF, "
+        msg += "exported again from where it was drawn"
+        raise ValueError(msg)
+    if any(header.channels in COLOURED for _, header in headers):
+        return _of_colours(chosen)
+    return _of_values(chosen)
+
+
+def _of_colours(files: Sequence[tuple[Path, int | None]]) -> Labels:
+    """The colours of masks, the most frequent first, the background before all."""
+    counts: Counter[int] = Counter()
+    for path, page in files:
+        rgb = images.read(path, page=page, palette="colours").astype(np.uint32)
+        packed = rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+        counts.update(
+            dict(zip(*(part.tolist() for part in np.unique(packed, return_counts=True)), strict=True))
+        )
+        if len(counts) > MOST_CLASSES:
+            msg = f"{path}: found {len(counts)} colours; expected one for each of at most {MOST_CLASSES} "
+            msg += "classes: a mask that was smoothed, resized or saved as JPEG; export it again"
+            raise ValueError(msg)
+    colors = [f"#{value:06x}" for value, _ in counts.most_common()]
+    first = next((color for color in (BLACK, WHITE) if color in colors), None)
+    ordered = [first, *(color for color in colors if color != first)] if first else colors
+    named = _color_names(ordered, first)
+    question = Question(
+        "what the colours mean: the classes are called after them", "data.classes, data.colors"
+    )
+    return Labels(
+        form="colours",
+        classes={name: number for number, name in enumerate(named)},
+        colors=named,
+        said=f"drawn in {len(named)} colours",
+        questions=(question,),
+    )
+
+
+def _color_names(colors: Sequence[str], background: str | None) -> dict[str, str]:
+    """Colours called by the nearest colour of CSS."""
+    known = {name: ImageColor.getrgb(name) for name in ImageColor.colormap}
+    found: dict[str, str] = {}
+    for color in colors:
+        rgb = np.array(ImageColor.getrgb(color))
+        name = min(known, key=lambda one: float(((np.array(known[one]) - rgb) ** 2).sum()))
+        name = BACKGROUND if color == background else name if name not in found else f"{name}_{color[1:]}"
+        found[name] = color
+    return found
+
+
+def _of_values(files: Sequence[tuple[Path, int | None]]) -> Labels:
+    """Values of classes, or numbers of objects."""
+    seen: Counter[int] = Counter()
+    are_objects = 0
+    for path, page in files:
+        values = images.read(path, page=page, palette="index")
+        found, counts = _whole(path, values)
+        seen.update(dict(zip(found, counts, strict=True)))
+        are_objects += _numbers_objects(values, found)
+    if are_objects * 2 > len(files):
+        return Labels(
+            form="objects",
+            classes={BACKGROUND: 0, "object": 1},
+            said="a number for each object (0: background)",
+        )
+    values = sorted(seen)
+    if len(values) > MOST_CLASSES:
+        msg = f"{files[0][0]}: found {len(values)} values in the labels; expected one for each of at most "
+        msg += f"{MOST_CLASSES} classes, or a number of its own for each object, in one piece"
+        raise ValueError(msg)
+    if len(values) == 1:
+        msg = f"{files[0][0]}: found the value {values[0]} alone in all labels; expected two classes or more"
+        raise ValueError(msg)
+    return _of_classes(values)
+
+
+def _whole(path: Path, values: NDArray) -> tuple[list[int], list[int]]:
+    """The values of a label and how often they occur."""
+    found, counts = np.unique(values, return_counts=True)
+    if (found != np.rint(found)).any() or found.min() < 0:
+        msg = f"{path}: found values such as {found[0]:g} in a label; expected whole numbers from 0"
+        raise ValueError(msg)
+    return [int(value) for value in found], counts.tolist()
+
+
+def _numbers_objects(values: NDArray, found: Sequence[int]) -> bool:
+    """Whether each value but 0 is one connected piece, or nearly so, of many values."""
+    numbers = [value for value in found if value]
+    if len(numbers) < FEWEST_OBJECTS:
+        return False
+    pieces = int(components(values.astype(np.int64), connectivity=2, background=0).max())
+    return pieces < PIECES * len(numbers)
+
+
+def _of_classes(values: Sequence[int]) -> Labels:
+    ignored = _apart(values)
+    kept = [value for value in values if value not in ignored]
+    names = [BACKGROUND if value == 0 else f"class_{value}" for value in kept]
+    if len(kept) == 2 and kept[0] == 0:
+        names = [BACKGROUND, "foreground"]
+    listed = ", ".join(map(str, kept))
+    asked = [Question(f"what the values {listed} mean: the classes have no names yet", "data.classes")]
+    if ignored:
+        text = f"whether {ignored[0]} means 'not labelled', as it seems: it stands apart from {listed}"
+        asked.append(Question(text, "data.ignore, else data.classes"))
+    said = f"values {listed}" + (f", and {ignored[0]} where nothing is labelled" if ignored else "")
+    classes = dict(zip(names, kept, strict=True))
+    return Labels(form="values", classes=classes, ignore=ignored, said=said, questions=tuple(asked))
+
+
+def _apart(values: Sequence[int]) -> tuple[int, ...]:
+    """The largest value, where the others follow one another and it does not.
+
+    Example:
+        >>> _apart([0, 1, 2, 255]), _apart([0, 1, 2, 3, 5]), _apart([0, 128, 255]), _apart([0, 255])
+        ((255,), (5,), (), ())
+    """
+    *others, last = values
+    follow = len(others) > 1 and others == list(range(others[0], others[0] + len(others)))
+    return (last,) if follow and last > others[-1] + 1 and (last == NO_LABEL or len(others) > 2) else ()
+
+
+def _of_names(found: Names) -> Labels:
+    form: Form = "outlined objects" if found.are_objects else "regions"
+    return Labels(
+        form=form,
+        classes={name: number for number, name in enumerate(found.classes)},
+        names=found.meanings,
+        outside=found.outside,
+        skip=found.skip,
+        is_unnamed_skipped=found.is_unnamed_skipped,
+        said=found.said,
+        questions=found.questions,
+    )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Which label belongs to which image, by names and folders."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from microtome.study.survey import words
+from microtome.study.survey.folder import Listing, Note
+
+ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".nrrd", ".nhdr", ".mat", ".xml", ".geojson", ".json")
+"""Of several labels of one image, the first is taken."""
+Key = tuple[tuple[str, ...], str]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Images with their labels.
+
+    Attributes:
+        label_of: Image to its label.
+        left_out: Labels of no image, and why.
+    """
+
+    label_of: Mapping[Path, Path]
+    left_out: tuple[Note, ...] = ()
+
+
+def pair(listing: Listing) -> Pairs:
+    """Find the label of each image.
+
+    A label has the name of its image, words such as `mask` and `img` aside, in the corresponding folder
+    (`train/images`, `train/labels`); else the only such name of all; else the only name that goes on from
+    that of the image (`a` and `a_cells`).
+
+    Example:
+        >>> root = Path("/d")
+        >>> images = (root / "images/img_1.png", root / "images/img_2.png")
+        >>> found = pair(Listing(images, (root / "masks/1_mask.png",), root, root))
+        >>> {image.name: label.name for image, label in found.label_of.items()}
+        {'img_1.png': '1_mask.png'}
+    """
+    images = {path: _key(path, listing.image_root) for path in listing.images}
+    labels = {path: _key(path, listing.label_root) for path in sorted(listing.labels, key=_rank)}
+    found: dict[Path, Path] = {}
+    for match in (_in_one_place, _of_one_name, _of_longer_name):
+        taken = set(found.values())
+        rest = {image: key for image, key in images.items() if image not in found}
+        found |= match(rest, {label: key for label, key in labels.items() if label not in taken})
+    taken, names = set(found.values()), {images[image][1] for image in found}
+    left = [(path, _why(labels[path], names)) for path in listing.labels if path not in taken]
+    return Pairs({image: found[image] for image in listing.images if image in found}, tuple(left))
+
+
+def _key(path: Path, root: Path) -> Key:
+    return words.place(words.inside(path, root)), words.bare(path.stem.removesuffix(".ome"))
+
+
+def _rank(path: Path) -> tuple[int, Path]:
+    ending = path.suffix.lower()
+    return ENDINGS.index(ending) if ending in ENDINGS else len(ENDINGS), path
+
+
+def _why(key: Key, names: Collection[str]) -> str:
+    return "a further label of its image" if key[1] in names else "a label of no image, by its name"
+
+
+def _grouped(keys: Mapping[Path, T]) -> dict[T, list[Path]]:
+    """The files of each key, in order."""
+    groups: dict[T, list[Path]] = {}
+    for path, key in keys.items():
+        groups.setdefault(key, []).append(path)
+    return groups
+
+
+def _in_one_place(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:
+    """Images and labels of one name in corresponding folders."""
+    there = _grouped(labels)
+    return {files[0]: there[key][0] for key, files in _grouped(images).items() if key in there}
+
+
+def _of_one_name(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:
+    """Names that one image has, and labels of one folder."""
+    there = _grouped({path: name for path, (_, name) in labels.items()})
+    alone = {name: files[0] for name, files in _grouped(_names(images)).items() if len(files) == 1}
+    return {
+        image: there[name][0]
+        for name, image in alone.items()
+        if len({label.parent for label in there.get(name, ())}) == 1
+    }
+
+
+def _of_longer_name(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:
+    """The only label whose name goes on from that of an image, whose name no other image goes on from."""
+    names, there = _grouped(_names(images)), _grouped(_names(labels))
+    goes_on, labelled = _beginnings(names), _beginnings(there)
+    return {
+        files[0]: there[labelled[name][0]][0]
+        for name, files in names.items()
+        if len(files) == 1 and len(labelled.get(name, ())) == 1 and name not in goes_on
+    }
+
+
+def _names(keys: Mapping[Path, Key]) -> dict[Path, str]:
+    return {path: name for path, (_, name) in keys.items()}
+
+
+def _beginnings(names: Collection[str]) -> dict[str, list[str]]:
+    """Each beginning of a name, at the end of a word, to the names that go on from it.
+
+    Example:
+        >>> _beginnings(["a_1_cells"])
+        {'a': ['a_1_cells'], 'a_1': ['a_1_cells']}
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split("_")
+        for count in range(1, len(parts)):
+            found.setdefault("_".join(parts[:count]), []).append(name)
+    return found

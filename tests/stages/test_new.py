@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""A new study of a folder: what is written is a study without faults, and says what it could not find out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+from PIL import Image
+
+from microtome.__main__ import main
+from microtome.config.workflow import Workflow
+from microtome.stages.new import Made, asked_study, new_study, report
+from microtome.study.load import load_plans
+from microtome.study.survey.settings import Machine
+from tests.slide_files import GLASS, stained, write_annotations, write_slide
+
+SMALL, GPU = Machine(2, 8 * 2**30), Machine(16, 64 * 2**30, "H200", 140 * 2**30)
+SIDE = 80
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """An empty folder that is the project."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def write(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def write_tiles(root, count, *, shape=(SIDE, SIDE, 3), values=(0, 255), name="{}", dtype=np.uint8):
+    """Images and labels by value, in `images` and `masks`."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        label = np.asarray(values, np.uint8)[rng.integers(0, len(values), (4, 4))].repeat(SIDE // 4, 0)
+        write(root / f"images/{name.format(number)}.png", rng.integers(0, 256, shape).astype(dtype))
+        write(root / f"masks/{name.format(number)}.png", label.repeat(SIDE // 4, 1))
+    return root
+
+
+def study(name="mine"):
+    return yaml.safe_load(Path(f"config/studies/{name}.yaml").read_text(encoding="utf-8"))
+
+
+def rows(name="mine"):
+    head, *lines = Path(f"config/samples/{name}.tsv").read_text(encoding="utf-8").splitlines()
+    return [dict(zip(head.split("\t"), line.split("\t"), strict=True)) for line in lines]
+
+
+def make(root, machine=SMALL) -> Made:
+    made = new_study("mine", root, machine=machine)
+    assert made.faults == ()
+    return made
+
+
+def plans():
+    """The plans of the study at both scales: it is one that the workflow takes."""
+    return {scale: load_plans(Workflow(scale=scale, studies=("mine",)))["mine"] for scale in ("demo", "full")}
+
+
+def test_tiles_with_masks(tmp_path):
+    make(write_tiles(tmp_path / "d", 12))
+    found = study()
+    assert found["data"]["root"] == (tmp_path / "d").as_posix()
+    assert found["data"]["classes"] == {"background": 0, "foreground": 255}
+    assert found["split"] == {"kind": "random", "sizes": {"train": 9, "val": 1, "test": 2}, "seed": 0}
+    assert found["patches"] == {"size": 64, "stride": 64}
+    assert [row["image"] for row in rows()][:2] == ["images/0.png", "images/1.png"]
+    assert [row["label"] for row in rows()][:2] == ["masks/0.png", "masks/1.png"]
+    full = plans()["full"]
+    assert sorted(full.splits["main"].values()).count("test") == 2
+
+
+def test_several_classes_learn_by_softmax(tmp_path):
+    make(write_tiles(tmp_path / "d", 12, values=(0, 1, 2)))
+    assert study()["defaults"]["loss"]["name"] == "ce_dice"
+    assert plans()["demo"].study.runs["unet"].network.out_channels == 3
+
+
+def test_few_patients_are_folds_and_the_demo_trains_once(tmp_path):
+    make(write_tiles(tmp_path / "d", 6, name="P{}_a"))
+    assert rows()[0]["patient"] == "P0"
+    found = plans()
+    assert (len(found["full"].splits), len(found["demo"].splits)) == (5, 1)
+
+
+def test_values_that_mean_no_label_make_windows_of_what_is_labelled(tmp_path):
+    make(write_tiles(tmp_path / "d", 12, values=(0, 1, 2, 255)))
+    assert study()["data"]["ignore"] == [255]
+    assert study()["patches"]["labelled"] == 0.01
+
+
+def test_a_stack_of_pages_is_divided_in_stretches(tmp_path):
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, (12, SIDE, SIDE), dtype=np.uint8)
+    (tmp_path / "d").mkdir()
+    tifffile.imwrite(tmp_path / "d/volume.tif", base)
+    tifffile.imwrite(tmp_path / "d/volume_labels.tif", (base > 99).astype(np.uint8) * 255)
+    made = make(tmp_path / "d")
+    assert made.draft.looked.kind == "stack"
+    assert [(row["page"], row["part"]) for row in rows()][::4] == [
+        ("0", "train"),
+        ("4", "train"),
+        ("8", "val"),
+    ]
+    assert [row["block"] for row in rows()][:4] == ["b0", "b0", "b0", "b1"]
+
+
+def test_numbered_slices_are_a_stack_by_their_likeness(tmp_path):
+    rng = np.random.default_rng(0)
+    volume = rng.normal(size=(14, 10, 10)).cumsum(axis=0)
+    for number, (low, other) in enumerate(zip(volume, rng.normal(size=volume.shape), strict=True)):
+        for name, array in (("alike", low), ("unlike", other)):
+            pixels = np.clip(128 + 20 * array, 0, 255).astype(np.uint8).repeat(8, 0).repeat(8, 1)
+            write(tmp_path / name / f"{number:02d}.png", pixels)
+            write(tmp_path / name / f"{number:02d}_mask.png", np.where(pixels > 128, 255, 0).astype(np.uint8))
+    kinds = [
+        new_study(name, tmp_path / name, machine=SMALL).draft.looked.kind for name in ("alike", "unlike")
+    ]
+    assert kinds == ["stack", "tiles"]
+
+
+def test_objects_get_a_watershed(tmp_path):
+    root = write_tiles(tmp_path / "d", 10)
+    for path in (root / "masks").iterdir():
+        write(path, np.arange(1, 17, dtype=np.uint8).reshape(4, 4).repeat(SIDE // 4, 0).repeat(SIDE // 4, 1))
+    make(root)
+    assert study()["targets"] == {"kind": "instances"}
+    assert study()["data"]["classes"] == ["background", "object"]
+    assert plans()["full"].study.runs["objects"].segment.kind == "watershed"
+
+
+def test_depth_is_that_of_the_camera(tmp_path):
+    root = write_tiles(tmp_path / "d", 10, shape=(SIDE, SIDE))
+    for path in (root / "images").iterdir():
+        write(path, np.full((SIDE, SIDE), 4000, np.uint16))
+    make(root)
+    assert study()["defaults"]["input"]["scale"] == 4095
+
+
+def test_many_images_have_a_small_sheet_for_the_demo(tmp_path):
+    made = make(write_tiles(tmp_path / "d", 40))
+    assert Path("config/samples/mine-demo.tsv") in made.files
+    found = plans()
+    assert (len(found["full"].samples), len(found["demo"].samples)) == (40, 32)
+
+
+def test_images_without_labels_are_only_looked_at(tmp_path):
+    root = write_tiles(tmp_path / "d", 4)
+    made = make(root / "images")
+    assert study()["split"] == {"kind": "none"}
+    assert "runs" not in study()
+    assert "--labels" in report(made)
+
+
+def test_images_without_a_label_are_left_out_and_said(tmp_path):
+    root = write_tiles(tmp_path / "d", 12)
+    (root / "masks/3.png").unlink()
+    made = make(root)
+    assert len(rows()) == 11
+    assert "11 of 12 have one" in report(made)
+    assert "images/3.png: without a label" in report(made)
+
+
+def test_a_gpu_gets_a_wider_network(tmp_path):
+    make(write_tiles(tmp_path / "d", 12), GPU)
+    assert study()["defaults"]["network"]["width"] == 64
+
+
+def write_slides(root, count, *, mpp=2.0):
+    """Two pieces of tissue each, the left one with a tumour."""
+    for number in range(count):
+        root.mkdir(exist_ok=True)
+        nest = (150, 160, 64)
+        left, right = stained(384, 512, (nest,), number), stained(384, 512, (), number)
+        between = np.full((384, 160, 3), GLASS, np.uint8)
+        write_slide(root / f"P{number}.svs", np.concatenate([left, between, right], axis=1), mpp=mpp)
+        write_annotations(root / f"P{number}.geojson", {"Tumor": (nest,)})
+    return root
+
+
+def test_slides_get_sections_called_by_their_annotations(tmp_path):
+    made = make(write_slides(tmp_path / "s", 4))
+    assert made.draft.looked.kind == "slides"
+    boxes = yaml.safe_load(Path("config/samples/mine/sections/P0.geojson").read_text(encoding="utf-8"))
+    labels = [feature["properties"]["classification"]["name"] for feature in boxes["features"]]
+    assert labels == ["Tumor", "background"]
+    assert study()["slides"] == {"mpp": 2}
+    assert {row["part"] for row in rows()} == {"train", "val", "test"}
+
+
+def test_slides_without_a_pixel_size_are_for_a_person_to_settle(tmp_path):
+    made = new_study("mine", write_slides(tmp_path / "s", 4, mpp=None), machine=SMALL)
+    assert made.faults
+    assert all("mpp" in fault.where or "sections" in fault.where for fault in made.faults)
+    assert "data.mpp" in report(made)
+
+
+def test_nothing_is_replaced(tmp_path):
+    root = write_tiles(tmp_path / "d", 4)
+    make(root)
+    before = Path("config/studies/mine.yaml").read_bytes()
+    with pytest.raises(FileExistsError, match=r"config/studies/mine.yaml.*there already"):
+        new_study("mine", root / "images", machine=SMALL)
+    assert Path("config/studies/mine.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["reports", "a b", "../a", ""])
+def test_names_become_files(tmp_path, name):
+    with pytest.raises(ValueError, match="found the name"):
+        new_study(name, tmp_path)
+
+
+def test_the_same_folder_gives_the_same_study(tmp_path):
+    root = write_tiles(tmp_path / "d", 12)
+    texts = []
+    for _ in range(2):
+        made = make(root)
+        texts.append([path.read_bytes() for path in made.files])
+        for path in made.files:
+            path.unlink()
+    assert texts[0] == texts[1]
+
+
+def test_paths_in_the_project_start_from_it(project):
+    make(write_tiles(project / "data/mine", 12))
+    assert study()["data"]["root"] == "data/mine"
+
+
+def test_the_command_says_what_it_found(tmp_path, capsys):
+    root = write_tiles(tmp_path / "d", 12)
+    main(["new", "mine", "--images", str(root / "images"), "--labels", str(root / "masks")])
+    said = capsys.readouterr().out
+    for line in ("12 images, 80 x 80 pixels, RGB, uint8, PNG", "values 0, 255", "config/studies/mine.yaml"):
+        assert line in said
+    assert "snakemake --cores 2 --config studies=mine scale=full" in said
+
+
+def test_the_command_says_what_is_wrong(tmp_path):
+    with pytest.raises(SystemExit, match=r"error: --images: found '.*nowhere', which is no folder"):
+        main(["new", "mine", "--images", str(tmp_path / "nowhere")])
+
+
+def test_the_target_asks_for_its_options():
+    with pytest.raises(ValueError, match="--config images: found nothing; expected the folder of its images"):
+        asked_study("mine", None, None)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What belongs together, by names and folders, and how images are divided."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from microtome.study.survey.division import divide, divide_mixed, shown
+from microtome.study.survey.groups import Groups, find_groups
+from microtome.study.survey.pictures import Picture
+
+ROOT = Path("/data")
+
+
+def pictures(*names, page=False):
+    shared = {"height": 64, "width": 64, "channels": 1, "dtype": "uint8", "format": "PNG"}
+    return [
+        Picture(
+            path=ROOT / f"{name}.png", sample=name.replace("/", "-"), page=number if page else None, **shared
+        )
+        for number, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "column", "groups"),
+    [
+        (
+            ["TCGA-18-5592-01Z", "TCGA-18-5592-02Z", "TCGA-21-5784-01Z"],
+            "patient",
+            ["TCGA-18-5592", "TCGA-21-5784"],
+        ),
+        (["P01_a", "P01_b", "P02_a"], "patient", ["P01", "P02"]),
+        (["x_patient-3_1", "x_patient-4_1"], "patient", ["patient-3", "patient-4"]),
+        (["A_1", "A_2", "B_1", "C_1"], "patient", ["A", "B", "C"]),
+        (["u/1", "u/2", "v/3", "w/4"], "patient", ["u", "v", "w"]),
+        (["one", "two", "three"], "sample", ["one", "two", "three"]),
+        (["1", "2", "3"], "sample", ["1", "2", "3"]),
+    ],
+)
+def test_patients_are_read_from_names(names, column, groups):
+    found = find_groups(pictures(*names), "tiles", ROOT)
+    assert (found.column, found.names) == (column, groups)
+    assert found.questions, "a person confirms it"
+
+
+def test_slices_are_in_blocks_of_neighbours():
+    found = find_groups(pictures(*(f"{n:02d}" for n in range(8))), "stack", ROOT)
+    assert list(found.of.values()) == ["b0", "b0", "b0", "b1", "b1", "b1", "b2", "b2"]
+    assert found.is_in_order
+
+
+def test_tiles_of_one_slide_are_in_stretches():
+    names = [f"S1_{x}x{y}" for x in range(0, 6144, 512) for y in (0, 512)]
+    found = find_groups(pictures(*names), "tiles", ROOT)
+    assert found.column == "block"
+    by_column = {name.split("_")[1].split("x")[0]: group for name, group in found.of.items()}
+    assert len(set(found.of.values())) == 6
+    assert [by_column[str(x)] for x in range(0, 6144, 512)] == sorted(by_column.values())
+
+
+def test_tiles_of_several_slides_are_by_slide():
+    names = [f"{slide}_{x}x{y}" for slide in ("S1", "S2", "S3") for x in (0, 512) for y in (0, 512)]
+    assert find_groups(pictures(*names), "tiles", ROOT).names == ["S1", "S2", "S3"]
+
+
+def of_groups(count, each=1, *, is_in_order=False):
+    names = {f"g{group}-{n}": f"g{group}" for group in range(count) for n in range(each)}
+    return Groups("patient", names, "", "", is_in_order=is_in_order)
+
+
+@pytest.mark.parametrize(
+    ("count", "kind"), [(2, "none"), (3, "folds"), (9, "folds"), (10, "random"), (50, "random")]
+)
+def test_few_groups_are_tested_in_turn(count, kind):
+    assert divide(of_groups(count), is_labelled=True).kind == kind
+    assert divide(of_groups(count), is_labelled=False).kind == "none"
+
+
+def test_stretches_are_parts_and_no_group_is_in_two():
+    groups = of_groups(8, 3, is_in_order=True)
+    found = divide(groups, is_labelled=True)
+    parts = {groups.of[sample]: part for sample, part in found.parts.items()}
+    assert list(parts.values()) == ["train"] * 5 + ["val"] + ["test"] * 2
+    assert Counter(found.parts.values()) == {"train": 15, "val": 3, "test": 6}
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 20])
+def test_parts_that_choose_and_test_have_both_classes(count):
+    groups = of_groups(count)
+    mixed = list(groups.of)[-2:]
+    parts = divide_mixed(groups, mixed).parts
+    assert {parts[one] for one in mixed} == {"val", "test"}
+    assert set(parts.values()) == {"train", "val", "test"}
+
+
+def test_the_demo_shows_some_of_each_part_and_many_groups():
+    groups = of_groups(10, 30, is_in_order=True)
+    division = divide(groups, is_labelled=True)
+    chosen = shown(groups, division)
+    assert len(chosen) <= 32
+    assert {division.parts[sample] for sample in chosen} == {"train", "val", "test"}
+    assert len({groups.of[sample] for sample in chosen}) >= 9
+    assert chosen == [sample for sample in groups.of if sample in chosen]
