@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DIRECTIVES = ("log", "benchmark", "threads", "resources", "message", "conda", "params", "script")
 RESOURCES = ("mem_mb", "runtime")
 OTHER_ACTIONS = ("shell", "run", "wrapper", "notebook", "cwl", "template_engine")
-WITHOUT_BENCHMARK = frozenset({"report_page", "crate", "doctor", "plan", "apply", "evaluate_folder", "new_study"})
+WITHOUT_BENCHMARK = frozenset(
+    {"report_page", "crate", "doctor", "plan", "apply", "evaluate_folder", "new_study"}
+)
 WITHOUT_STATE = frozenset({"doctor", "plan", "new_study"})
 OWN = frozenset({"output", "log", "benchmark"})
 """What a rule made from another must not inherit."""
