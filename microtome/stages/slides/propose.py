@@ -17,7 +17,7 @@ from microtome.io.errors import ImageError
 from microtome.io.section_boxes import Box, write_boxes
 from microtome.io.slides import Reference
 from microtome.slides import sections, tissue
-from microtome.study.survey.content import called_class
+from microtome.study.survey.kinds.slides import called_class
 from microtome.study.survey.labels import Labels
 from microtome.study.survey.pictures import Picture
 

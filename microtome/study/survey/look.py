@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from microtome.study.headers import data_files
 from microtome.study.survey import labels as label_contents
 from microtome.study.survey import pictures as picture_headers
 from microtome.study.survey.folder import Listing, Note, sort_out
@@ -68,6 +69,8 @@ def look(images: Path, labels: Path | None = None) -> Looked:
     kind = picture_headers.kind_of(kept, has_unlabelled=bool(seen.ignore), is_series=neighbours_are_alike)
     notes = [*listing.left_out, *pairs.left_out, *left]
     notes += [(one.path, "without a label") for one in every if one not in kept]
+    belonging = {file for one in every for file in data_files(one.path)}
+    notes = [note for note in notes if note[0] not in belonging]
     groups = find_groups(kept, kind, listing.image_root)
     return Looked(listing, kind, tuple(kept), len(every) - len(kept), seen, groups, tuple(notes))
 
