@@ -14,8 +14,7 @@ help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: .venv/run  ## run every study on phantoms and write results/demo/reports/bcc+melanoma+membranes+nuclei+rcm/report.html
-	$(SNAKEMAKE) --quiet rules host --config scale=demo "studies=[membranes,nuclei,melanoma,bcc,rcm]"
-	@echo "The report: $(CURDIR)/results/demo/reports/bcc+melanoma+membranes+nuclei+rcm/report.html"
+	$(SNAKEMAKE) --config scale=demo "studies=[membranes,nuclei,melanoma,bcc,rcm]"
 
 test: .venv/dev  ## run the test suite
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup

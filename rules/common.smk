@@ -98,10 +98,14 @@ def begin():
         require_writable(Path(at.root))
     except OSError as error:
         raise WorkflowError(" ".join([f"{error}.", *remedy(error)])) from None
+    if WATCH:
+        WATCH.begin(planned_jobs(), is_local=workflow.local_exec)
 
 
 def end():
-    """Say which tables and figures could not be made, with the exit status of a failure."""
+    """Say what is done, and which tables and figures could not be made, with the exit status of a failure."""
+    if WATCH:
+        WATCH.end(is_complete=True)
     if told := failures.told(at, PLANS, FAILED):
         raise WorkflowError(told)
 

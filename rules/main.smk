@@ -17,6 +17,7 @@ report: "../report/workflow.rst"
 
 
 include: "common.smk"
+include: "progress.smk"
 include: "inputs.smk"
 include: "modalities.smk"
 include: "data.smk"
@@ -45,6 +46,10 @@ onstart:
 
 onsuccess:
     end()
+
+
+onerror:
+    WATCH and WATCH.end(is_complete=False)
 
 
 rule tables:

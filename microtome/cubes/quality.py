@@ -18,6 +18,8 @@ NOTABLE = 0.01
 """Share of a band from which on a warning is given."""
 LOWEST_PEAK = 0.01
 """A cube whose largest value is below is no transmittance."""
+DARKER = "pixels below 0 (darker than the dark reference)"
+"""What noise does, too, where little light comes through: no warning of the job, but told with the others."""
 COUNTS = ("invalid", "saturated", "clipped", "darker", "blank_saturated")
 EXPOSED = ("raw", "dark", "blank")
 """Recordings whose exposure the report always names."""
@@ -74,7 +76,7 @@ class Quality:
 def summarize(
     cube: Cube, bands: Sequence[BandQuality], references: References, limits: Limits, spectra: Sequence[str]
 ) -> Quality:
-    """The quality of a calibration, from what each band met; warnings stand in the log, too.
+    """The quality of a calibration, from what each band met; all warnings stand in the log, too.
 
     Raises:
         CalibrationError: More than half of all pixels have no light in the blank.
@@ -93,7 +95,7 @@ def summarize(
         warnings=(*references.warnings, *_warnings(cube, bands, shares, limits)),
     )
     for text in quality.warnings:
-        logger.warning("%s: %s", cube.path, text)
+        logger.log(logging.INFO if text.startswith(DARKER) else logging.WARNING, "%s: %s", cube.path, text)
     return quality
 
 
@@ -102,7 +104,7 @@ def _warnings(
 ) -> list[str]:
     texts = {
         "invalid": f"pixels without light in the blank{_ignoring(cube)}, filled from their neighbours",
-        "darker": "pixels below 0 (darker than the dark reference)",
+        "darker": DARKER,
         "blank_saturated": "pixels of the blank saturated, so that ratios are biased high",
     }
     least = {"invalid": NOTABLE, "darker": NOTABLE, "blank_saturated": 0.0}

@@ -130,4 +130,4 @@ def _report(model: nn.Module) -> None:
     kinds = tuple(set(FOLDS.values()))
     left = [name for name, part in model.named_modules() if isinstance(part, kinds)]
     if left:
-        logger.warning("%d batch normalisations are not folded: %s", len(left), ", ".join(left))
+        logger.info("%d batch normalisations are not folded: %s", len(left), ", ".join(left))

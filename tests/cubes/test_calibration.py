@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Calibration against known transmittance, against a reference pixel by pixel, and with faulty recordings."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -160,6 +161,21 @@ def test_values_that_are_not_finite_are_invalid_pixels():
     around = truth.truth[0, 2:5, 2:5].ravel()
     assert found.transmittance[0, 3, 3] == pytest.approx(np.median(np.delete(around, 4)), abs=ROUNDING)
     assert np.isfinite(found.quality.spectra["raw"]).all()
+
+
+LEVELS = (logging.INFO, logging.WARNING)
+
+
+def test_what_noise_does_too_is_told_without_alarm(caplog):
+    """Pixels darker than the dark stand in the log; what is to be mended is a warning."""
+    truth = record()
+    raw, blank = truth.raw.copy(), truth.blank.copy()
+    raw[1, :5], blank[1, :5] = 50, 50
+    with caplog.at_level(logging.INFO):
+        calibrate(raw, truth.dark, blank)
+    told = {level: [one.message for one in caplog.records if one.levelno == level] for level in LEVELS}
+    assert ["darker than the dark reference" in text for text in told[logging.INFO]] == [True]
+    assert any("pixels without light in the blank" in text for text in told[logging.WARNING])
 
 
 def test_a_dark_reference_brighter_than_the_raw_counts():

@@ -53,7 +53,7 @@ class Traceable(nn.Module):
 def test_folding_is_exact(network, shape, left, caplog):
     network, images = trained(network), torch.randn(shape)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         optimized = inference.optimize_for_inference(network, sample=images)
     with torch.inference_mode():
         expected, found = network(images), optimized(images)

@@ -100,12 +100,12 @@ class Lab:
         return self.workspace.root / RESULTS
 
     def start(self, *more: str) -> Started:
-        """Give the command."""
+        """Give the command; Snakemake tells of each job."""
         self.started += 1
         log = self.workspace.root / f"snakemake-{self.started}.log"
         with log.open("w", encoding="utf-8") as file:
             process = subprocess.Popen(
-                self.workspace.command(*self.arguments, *more),
+                self.workspace.command(*self.arguments, *more, "--verbose"),
                 cwd=self.workspace.root,
                 env=environment_of(),
                 stdin=subprocess.DEVNULL,

@@ -107,7 +107,7 @@ def test_a_rule_by_hand(tmp_path: Path) -> None:
     clone = make_workspace(tmp_path / "clone")
     shutil.copy2(REPOSITORY / "config/config.yaml", clone.root / "config/config.yaml")
     printed = _shell(command, clone.root)
-    assert printed.count("Finished jobid") == 1
+    assert printed.count("The job is done, in ") == 1
     assert (clone.root / "results/demo/membranes/splits/main.tsv").is_file()
 
 
