@@ -16,7 +16,9 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^    .*\n)+", re.MULTILINE)
 LINK = re.compile(r"!?\[(?:[^\[\]]|!?\[[^\]]*\]\([^)]*\))*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
-COMMAND = re.compile(r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/bin/)?(snakemake|make|python -m (?:microtome|benchmarks)) ")
+COMMAND = re.compile(
+    r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/bin/)?(snakemake|make|python -m (?:microtome|benchmarks)) "
+)
 """A line that calls the workflow, after what may stand before it: a prompt, variables, the folder of `.venv`."""
 
 
@@ -83,7 +85,10 @@ def pages() -> tuple[Page, ...]:
         paths = [REPOSITORY / name for name in listed.split("\0") if name]
     else:  # an unpacked archive
         folders = ("docs", "config", "tests", "benchmarks")
-        paths = [*REPOSITORY.glob("*.md"), *(path for one in folders for path in (REPOSITORY / one).rglob("*.md"))]
+        paths = [
+            *REPOSITORY.glob("*.md"),
+            *(path for one in folders for path in (REPOSITORY / one).rglob("*.md")),
+        ]
     return tuple(Page(path, path.read_text(encoding="utf-8")) for path in sorted(paths) if path.is_file())
 
 

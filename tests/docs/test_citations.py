@@ -16,8 +16,8 @@ def dois(text):
     """DOIs of a text, without the bracket that closes a remark around one.
 
     Example:
-        >>> dois("(doi:10.1016/0167-8655(96)00066-8), (doi:10.1109/3DV.2016.79)")
-        {'10.1016/0167-8655(96)00066-8', '10.1109/3dv.2016.79'}
+        >>> sorted(dois("(doi:10.1016/0167-8655(96)00066-8), (doi:10.1109/3DV.2016.79)"))
+        ['10.1016/0167-8655(96)00066-8', '10.1109/3dv.2016.79']
     """
     found = (one.lower() for one in DOI.findall(text))
     return {one[:-1] if one.count(")") > one.count("(") else one for one in found}

@@ -38,7 +38,7 @@ def of_snakemake():
 def options(arguments):
     """Those before `--`, without the values of `--config`."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    return [word.partition("=")[0] for word in arguments[:end] if re.match(r"--?[a-z]", word)]
+    return [word.partition("=")[0] for word in arguments[:end] if re.match(r"--?[a-z][^ ]*$", word)]
 
 
 def pairs(arguments):
@@ -98,9 +98,9 @@ def _study(name):
 def test_targets_exist(page, command):
     arguments = words(command)[1:]
     targets = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
-    assert all(
-        name in RULES or name.startswith("results/") or VALUES.fullmatch(name) for name in targets
-    ), targets
+    assert all(name in RULES or name.startswith("results/") or VALUES.fullmatch(name) for name in targets), (
+        targets
+    )
 
 
 @of("make")

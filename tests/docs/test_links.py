@@ -9,10 +9,12 @@ from tests.docs.pages import Page, pages, slug
 from tests.workflow.workspace import REPOSITORY
 
 PAGES = pages()
-NAMED = re.compile(r"`((?:\.ci|config|docs|microtome|rules|scripts|tests|envs|slurm|profiles|containers)/[\w./-]+)`")
+NAMED = re.compile(
+    r"`((?:\.ci|config|docs|microtome|rules|scripts|tests|envs|slurm|profiles|containers)/[\w./-]+)`"
+)
 """Paths of the repository in code."""
 OF_USERS = frozenset({"config/config.yaml"})
-THEIRS = re.compile(r"(?:^|[/_])(?:mine|look|skin|NAME)\b")
+THEIRS = re.compile(r"(?:^|[/_])(?:mine|look|skin|NAME|my_\w+)\b")
 """Files that pages let readers write."""
 INDEX = REPOSITORY / "docs/README.md"
 each_page = pytest.mark.parametrize("page", PAGES, ids=str)
@@ -61,7 +63,7 @@ def test_files_that_are_named_are_there(page):
 
 
 def _there(name):
-    """In the repository, in the package (contributors name its rooms without it), or in a project's plugins."""
+    """In the repository, or in the package, whose rooms contributors name without it."""
     return any((REPOSITORY / start / name).exists() for start in (".", "microtome"))
 
 

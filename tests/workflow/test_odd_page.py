@@ -37,7 +37,7 @@ def _delete(root: Path, names: tuple[str, ...]) -> None:
 DELETED = {
     "a run and the report": ((RUN, REPORT), OF_THE_RUN),
     "figures and the report": ((f"{MINI}/figures", REPORT), "draw {curves,panel} \n report_page"),
-    "one table and the report": ((f"{MINI}/tables/loss.tsv", REPORT), "tabulate loss \n report_page"),
+    "tables and the report": ((f"{MINI}/tables", REPORT), "tabulate {comparison,layers,loss} \n report_page"),
     "a run, not the report": ((RUN,), ""),
     "a study, not the report": ((MINI,), ""),
     "images and the report": ((f"{MINI}/images", REPORT), "report_page"),
