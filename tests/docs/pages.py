@@ -19,7 +19,7 @@ HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 COMMAND = re.compile(
     r"^(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\S*/bin/)?(snakemake|make|python -m (?:microtome|benchmarks)) "
 )
-"""A line that calls the workflow, after what may stand before it: a prompt, variables, the folder of `.venv`."""
+"""A line that calls the workflow; a prompt, variables and the folder of `.venv` may stand before it."""
 
 
 @dataclass(frozen=True)
