@@ -13,6 +13,7 @@ from microtome.config.checks_products import check_products
 from microtome.config.checks_splits import check_splits, unused
 from microtome.config.checks_training import check_training
 from microtome.config.evaluated import EVERY_CLASS
+from microtome.config.headline import check_report
 from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
@@ -25,9 +26,9 @@ NAME_TEXT = "letters, digits, '-' and '_', as it becomes part of file names"
 TAKEN = ("benchmarks", "models", "reports", "workflow")
 """Folders beside those of the studies, in the results of a scale and in a report's folder."""
 OWNERS = {"phantom": "phantom", "dataset": "public"} | dict.fromkeys(
-    ("root", "origin", "allow_outside"), "files"
+    ("root", "origin", "allow_outside", "citation", "licence"), "files"
 )
-"""Options of `data` that only one source has."""
+"""Options of `data` that only one source has; files that are a public data set may name it, too."""
 UNLABELLED = "unlabelled"
 """What tables of the data call pixels without a label."""
 MOST_CLASSES = 255
@@ -42,6 +43,7 @@ def check_study(study: Study, places: Places) -> list[Fault]:
     faults += [fault for name in study.runs for fault in _check_lender(study, name, places)]
     faults += [fault for name in study.runs for fault in _check_pooled(study, name, places)]
     faults += [*check_products(study, places), *_unknown_measures(study, places)]
+    faults += check_report(study, places)
     return list(dict.fromkeys(faults))
 
 
@@ -65,7 +67,7 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
     if data.source != "phantom" and data.samples is None:
         expected = f"a sample sheet (TSV), as data.source is '{data.source}'"
         yield Fault(places(("data", "samples")), "nothing", expected)
-    if data.source == "public" and data.dataset is None:
+    if (data.source == "public" and data.dataset is None) or _is_named(data):
         yield from check_dataset(data, places)
     for count in _all_channels(study):
         expected = f"{count}, the in_channels of every network; or change these in `defaults`"
@@ -77,7 +79,7 @@ def _check_data(study: Study, places: Places) -> Iterator[Fault]:
 
 def check_dataset(data: Data, places: Places) -> list[Fault]:
     """Look the public data set of a study up in the table of data sets."""
-    if data.source != "public":
+    if data.source != "public" and not _is_named(data):
         return []
     try:
         known = _datasets(project.table(project.DATASETS, places.path))
@@ -88,6 +90,11 @@ def check_dataset(data: Data, places: Places) -> list[Fault]:
     found = "nothing" if data.dataset is None else f"'{data.dataset}'"
     expected = f"{nearest(data.dataset or '', known)}, as listed in {project.DATASETS}"
     return [Fault(places(("data", "dataset")), found, expected)]
+
+
+def _is_named(data: Data) -> bool:
+    """Whether files say which public data set they are."""
+    return data.source == "files" and data.origin == "public" and data.dataset is not None
 
 
 @cache
@@ -104,6 +111,8 @@ def _unused_data(study: Study, places: Places) -> Iterator[Fault]:
     for option, source in OWNERS.items():
         node = places.tree.get("data", option)
         if source == study.data.source or node is None or node.content is None:
+            continue
+        if option == "dataset" and _is_named(study.data):
             continue
         if node.written[:1] == ("scales",) or chosen[:1] != ("scales",):
             yield unused(places, ("data", option), ("source", source, study.data.source))

@@ -79,7 +79,27 @@ def measured(family: str) -> list[tuple[str, str]]:
 
 def is_of(metric: str, family: str) -> bool:
     """Whether a metric is one of a family's, whose names may have fields."""
-    patterns = (re.sub(r"\\\{\w+\\\}", ".+", re.escape(name)) for name, _ in measured(family))
+    return _fits(metric, (name for name, _ in measured(family)))
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether less of a metric is better, as its family says.
+
+    Example:
+        >>> lower_is_better("pixel_error"), lower_is_better("loss_dice"), lower_is_better("v_rand")
+        (True, True, False)
+    """
+    return any(_fits(metric, constants(name).get("LOWER_IS_BETTER", ())) for name in entry_names(FAMILIES))
+
+
+def can_be_pooled(metric: str) -> bool:
+    """Whether a metric of an image also follows from the counts of many images together."""
+    return any(_fits(metric, constants(name).get("POOLED", ())) for name in entry_names(FAMILIES))
+
+
+def _fits(metric: str, names: Iterable[str]) -> bool:
+    """Whether a metric is one of some names, which may have fields."""
+    patterns = (re.sub(r"\\\{\w+\\\}", ".+", re.escape(name)) for name in names)
     return any(re.fullmatch(pattern, metric) for pattern in patterns)
 
 

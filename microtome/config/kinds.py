@@ -12,6 +12,7 @@ say what it is made of and which options hold names that can be checked before a
 - `METRIC_OPTIONS = {"metric": "class_name"}`: options that name a metric, and the option of its class, or "".
 - `COLUMN_OPTIONS`, `CLASS_OPTIONS`, `RUN_OPTIONS`, `SAMPLE_OPTIONS`, `STAIN_OPTIONS`, `PUBLISHED_OPTIONS`:
   options that hold columns of metrics, classes, runs, samples, stain normalizations, a published table.
+- `EXPLAINS = True`: it shows how a method works, whatever the results; the report shows it after them.
 """
 
 import ast

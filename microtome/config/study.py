@@ -20,6 +20,7 @@ from microtome.config import modalities
 from microtome.config.entries import union
 from microtome.config.phantoms import Part
 from microtome.config.phantoms.em import EMPhantomData
+from microtome.config.report import Report
 from microtome.config.run import Run
 from microtome.config.section import Probability, Section, assume, option, refuse
 from microtome.files import unfit_for_files
@@ -73,7 +74,13 @@ class Data(Section):
     origin: Literal["own", "public"] = option(
         "own", "files: `public` if they are a public data set; then published values may stand beside"
     )
-    dataset: str | None = option(None, "public: entry of config/datasets.yaml")
+    dataset: str | None = option(
+        None,
+        "public: entry of config/datasets.yaml; files that are such a data set (`origin: public`): which one "
+        "it is, for the references",
+    )
+    citation: str = option("", "files: whom to cite for the data, as the report shows it")
+    licence: str = option("", "files: terms of use of the data, likewise")
     group_by: Literal["patient", "block", "volume", "sample"] = option(
         "patient", "column whose value never sits in two parts of a split"
     )
@@ -231,6 +238,7 @@ class _Study(Section):
     evaluate: Evaluate = option(Evaluate(), "what is measured")
     tables: dict[str, Entry] = option({}, "table name: its kind and options")
     figures: dict[str, Entry] = option({}, "figure name: its kind and options")
+    report: Report = option(Report(), "what the overview of the report shows")
 
     @property
     def named_splits(self) -> dict[str, Split]:

@@ -38,8 +38,11 @@ MOST_PACKED = 50
 """How much larger than packed a file may be; weights hardly shrink, tables to a tenth."""
 SMALL = MEBI
 """Bytes up to which a file may be packed as tightly as it is."""
-NOT_PACKED = dict.fromkeys(("tables", "figures", "external", "patches", "split", "splits", "paper"), True) | {
-    "data": {"samples", "root", "allow_outside", "phantom", "batch_size", "group_by", "origin", "dataset"},
+NOT_PACKED = dict.fromkeys(
+    ("tables", "figures", "report", "external", "patches", "split", "splits", "paper"), True
+) | {
+    "data": {"samples", "root", "allow_outside", "phantom", "batch_size", "group_by", "origin", "dataset"}
+    | {"citation", "licence"},
     "evaluate": {"rank_by", "parts"},
     "runs": {"__all__": {"splits"}},
 }

@@ -3,28 +3,84 @@
 
 import csv
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from microtome.report.inputs import RuleUsage
+from microtome.report.inputs import Jobs, RuleUsage
 
 SECONDS = "s"
 MEMORY = "max_rss"
+FETCH = "fetch_"
+ASKED_BESIDES = frozenset({"apply_run", "apply_model", "evaluate_applied", "evaluate_model", "export_run"})
+"""Rules whose jobs are asked for one by one, and make nothing that the report shows."""
+RUN_PARTS = 3
+"""Split, run and seed."""
 Job = tuple[float | None, float | None]
 """Wall seconds and peak resident memory in MiB, each None where it is not known."""
 
 
-def read_benchmarks(folder: Path, *, studies: Collection[str] = ()) -> tuple[RuleUsage, ...]:
-    """Add up all benchmark files below a folder: one entry per rule, the longest total first.
+def read_benchmarks(folder: Path, studies: Mapping[str, Jobs | None]) -> tuple[RuleUsage, ...]:
+    """Add up the benchmark files of the jobs of some studies: one entry per rule, the longest total first.
 
-    Files are ``{rule}/….tsv``, ``{rule}.tsv`` or ``{study}/{rule}/….tsv``, of the names in `studies`.
+    Files of other studies and of jobs that there are no more (of a removed run, a renamed table) stay on disk
+    and do not count.
+
+    Args:
+        folder: The folder of benchmark files: ``{rule}/{study}/….tsv``, ``{rule}/{study}.tsv``,
+            ``{rule}.tsv``, or ``{study}/{rule}/….tsv``.
+        studies: The jobs of each study, by its name; None: all that are its.
     """
     jobs: dict[str, list[Job]] = {}
     for path in sorted(folder.rglob("*.tsv")):
-        jobs.setdefault(rule_of(path.relative_to(folder), studies), []).append(_read_job(path))
+        place = path.relative_to(folder)
+        if is_shown(place, studies):
+            jobs.setdefault(rule_of(place, studies), []).append(_read_job(path))
     usages = [_usage(rule, found) for rule, found in jobs.items()]
     return tuple(sorted(usages, key=lambda usage: (-usage.total_seconds, usage.rule)))
+
+
+def is_shown(path: Path, studies: Mapping[str, Jobs | None]) -> bool:
+    """Whether a benchmark file is that of a job of one of the studies.
+
+    Example:
+        >>> jobs = Jobs(runs=frozenset({("main", "unet", "0")}), batches={"test": 1})
+        >>> [is_shown(Path("predict/s/main", run, "0/test-0.tsv"), {"s": jobs}) for run in ("unet", "gone")]
+        [True, False]
+    """
+    parts = path.with_suffix("").parts
+    places = [number for number, part in enumerate(parts[:2]) if part in studies]
+    if not places:
+        return _is_common(parts, studies)
+    at = places[-1]
+    rule, rest, jobs = (
+        parts[0 if at else 1] if len(parts) > 1 else "",
+        parts[max(at, 1) + 1 :],
+        studies[parts[at]],
+    )
+    return rule not in ASKED_BESIDES and (jobs is None or _is_of(rule, rest, jobs))
+
+
+def _is_common(parts: Sequence[str], studies: Mapping[str, Jobs | None]) -> bool:
+    """Whether a job without a study fetches a data set that one of them shows, or jobs are not known."""
+    known = [jobs for jobs in studies.values() if jobs is not None]
+    fetched = {f"{FETCH}{jobs.dataset}" for jobs in known if jobs.dataset}
+    return len(parts) == 1 and (parts[0] in fetched or len(known) < len(studies))
+
+
+def _is_of(rule: str, rest: Sequence[str], jobs: Jobs) -> bool:
+    """Whether what a path names beside rule and study is all the study's."""
+    if rule in jobs.names:
+        return len(rest) == 1 and rest[0] in jobs.names[rule]
+    of_run = tuple(rest[:RUN_PARTS])
+    if of_run in jobs.runs:
+        return all(_is_batch(name, jobs) for name in rest[RUN_PARTS:])
+    return all(_is_batch(name, jobs) or name in jobs.names.get("", ()) for name in rest)
+
+
+def _is_batch(name: str, jobs: Jobs) -> bool:
+    stem, _, number = name.rpartition("-")
+    return number.isdecimal() and int(number) < jobs.batches.get(stem, 0)
 
 
 def rule_of(path: Path, studies: Collection[str] = ()) -> str:

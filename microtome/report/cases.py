@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from microtome.config.colors import class_of_interest
 from microtome.formats import number
 from microtome.io import views
 from microtome.report.inputs import CaseInput, CaseRow, Picture, RunInput, StudyMeta
@@ -25,13 +26,17 @@ from microtome.report.thumbnails import (
 
 RUN_KEYS = ["run", "split", "seed"]
 DETAIL_KEYS = ["sample", *RUN_KEYS]
+LIGHTEST = np.uint8(255)
 NO_FILE = "not produced: no such file"
+OBJECT_ERRORS = "Errors: objects found are green, missed ones blue, and those that are not there vermillion."
 BINARY = 2
 """Classes of which one map tells both."""
 
 
 def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
     """Rank the images of a study by its metric, class, part and direction.
+
+    A study without runs has none.
 
     Returns:
         One row per image with its mean by run (over the seeds and splits that hold it), the image with the
@@ -45,7 +50,7 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
     empty = CaseInput(*of, meta.case_group, colors=meta.colors)
     chosen = frame[frame["metric"] == metric].dropna(subset="value") if len(frame) else frame
     if chosen.empty:
-        return replace(empty, problem=_why_empty(frame, metric, meta))
+        return replace(empty, problem=_why_empty(frame, metric, meta) if meta.runs or runs else "")
     means = chosen.pivot_table(index="sample", columns="run", values="value", aggfunc="mean")
     by_run = means.mean().sort_values(ascending=not meta.higher_is_better, kind="stable")
     by_sample = means.mean(axis=1).sort_values(ascending=meta.higher_is_better, kind="stable")
@@ -110,7 +115,8 @@ Files = Mapping[str, Path]
 class Sources:
     """Files of one study by sample: images, targets, true objects if any; by run the folders of its seeds.
 
-    `activations` are those behind each run's maps, `colors` those of the classes, in order.
+    `activations` are those behind each run's maps, `colors` those of the classes, in order; `of` is the place
+    of the class that the study is about.
     """
 
     images: Files
@@ -119,6 +125,8 @@ class Sources:
     runs: Mapping[str, tuple[Path, ...]]
     activations: Mapping[str, str]
     colors: tuple[str, ...] = ()
+
+    of: int = 1
 
     @property
     def typed(self) -> bool:
@@ -144,10 +152,32 @@ def add_pictures(
             run.expected.name: run.card.get("activation", "") for run in runs if run.card is not None
         },
         colors=tuple(cases.colors.values()),
+        of=_place_of_interest(list(cases.colors)),
     )
     first = [replace(row, pictures=_pictures(row, cases, sources)) for row in cases.rows[:most]]
     shown = cases.colors if sources.typed or not sources.objects else {}
-    return replace(cases, rows=(*first, *cases.rows[most:]), colors=shown, objects=bool(sources.objects))
+    told = {"colors": shown, "objects": bool(sources.objects), "legend": _legend(cases, sources)}
+    return replace(cases, rows=(*first, *cases.rows[most:]), **told)
+
+
+def _place_of_interest(classes: Sequence[str]) -> int:
+    """The place of the class that a study is about; 1 where no classes are told."""
+    return classes.index(class_of_interest(classes)) if classes else 1
+
+
+def _legend(cases: CaseInput, sources: Sources) -> str:
+    """What the maps and the errors of a study show."""
+    classes = list(cases.colors)
+    is_binary = len(classes) <= BINARY
+    of = classes[sources.of] if sources.of < len(classes) else ""
+    maps = f"Maps: the probability of {of}, from black (0) to white (1)." if is_binary and of else ""
+    if sources.objects:
+        errors = OBJECT_ERRORS
+    elif is_binary:
+        errors = f"Errors: wrongly taken for {of} is vermillion, missed {of} blue." if of else ""
+    else:
+        errors = "Errors: a wrong pixel has the colour of the class that was given."
+    return " ".join(filter(None, (maps or "Maps: the likeliest class." * (not is_binary), errors)))
 
 
 def index(folder: Path, *, below: str = "") -> dict[str, Path]:
@@ -198,8 +228,10 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     predictions = _merged([index(folder / "predictions") for folder in folders])
     segmentations = _merged([index(folder / "segmentations") for folder in folders])
     objects = _merged([index(folder / "segmentations", below=views.INSTANCES) for folder in folders])
-    errors = _errors_against(sources.targets.get(sample), partial(show_errors, colors=sources.colors))
-    probable = partial(_show_output, colors=sources.colors, activation=sources.activations.get(run, ""))
+    compare = partial(show_errors, colors=sources.colors, of=sources.of)
+    errors = _errors_against(sources.targets.get(sample), compare)
+    activation = sources.activations.get(run, "")
+    probable = partial(_show_output, colors=sources.colors, activation=activation, of=sources.of)
     if sample in objects and sample in sources.objects:
         segmentations, errors = objects, _errors_against(sources.objects[sample], show_object_errors)
     return [
@@ -208,12 +240,19 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     ]
 
 
-def _show_output(maps: np.ndarray, *, colors: Sequence[str], activation: str) -> np.ndarray:
-    """The likeliest class of softmax maps, of two the second one's probability; of sigmoid maps the first."""
+def _show_output(maps: np.ndarray, *, colors: Sequence[str], activation: str, of: int) -> np.ndarray:
+    """The likeliest class of softmax maps; of two classes the probability of the class at place `of`.
+
+    Of sigmoid maps the first is that of the second class (of objects: their mask), and so is the last of two
+    softmax maps.
+    """
     planes = maps[None] if maps.ndim == 2 else maps
     if activation == "sigmoid":
-        return show_probability(planes[0], colors)
-    return show_probability(planes[1] if activation and len(planes) == BINARY else planes, colors)
+        shown = show_probability(planes[0], colors)
+    else:
+        shown = show_probability(planes[1] if activation and len(planes) == BINARY else planes, colors)
+    is_binary = len(colors) <= BINARY and (activation == "sigmoid" or len(planes) <= BINARY)
+    return LIGHTEST - shown if is_binary and of == 0 else shown
 
 
 def _merged(files: Sequence[Files]) -> dict[str, Path]:

@@ -3,14 +3,25 @@
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from microtome.files import digest_of_options
 from microtome.io.failures import Failure, read_failures
 from microtome.provenance import environment
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import add_pictures, rank
-from microtome.report.inputs import PartCount, ReportInputs, RunInput, SplitInput, StudyInputs, StudyMeta
+from microtome.report.inputs import (
+    PartCount,
+    ProductInput,
+    ReportInputs,
+    RunInput,
+    SplitInput,
+    StudyInputs,
+    StudyMeta,
+    TableInput,
+)
 from microtome.report.limits import CASE_BYTES, CASE_PICTURES, FIGURE_BYTES, THUMBNAIL_BYTES
 from microtome.report.products import (
     FIGURE_FORMATS,
@@ -21,8 +32,12 @@ from microtome.report.products import (
     read_table,
 )
 from microtome.report.runs import read_runs, unexpected_runs
+from microtome.report.settings import changed
+from microtome.report.verdict import judge, plural
 
 PICTURES_PER_CASE = 6
+KINDS_OF_DATA = {"phantom": "simulated ", "public": "public "}
+Product = TypeVar("Product", bound=ProductInput)
 RECORDING = ("images", "tissue", "sections", "targets")
 """Folders of a study whose batches may hold records of samples that could not be read, in their order."""
 NO_BENCHMARKS = "not produced: benchmarks/ holds no benchmark file, so time and memory per rule are unknown"
@@ -56,7 +71,7 @@ def collect(
     folder = Path(results_folder)
     _check(folder, studies)
     scale = folder.name
-    rules = read_benchmarks(folder / "benchmarks", studies=[study.name for study in studies])
+    rules = read_benchmarks(folder / "benchmarks", {study.name: study.jobs for study in studies})
     return ReportInputs(
         scale=scale,
         studies=_read_studies(folder, studies),
@@ -91,21 +106,67 @@ def _read_studies(folder: Path, studies: Sequence[StudyMeta]) -> tuple[StudyInpu
 def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> StudyInputs:
     """Read one study."""
     folder = root / meta.name
-    runs = read_runs(folder, meta.runs, root=root)
-    tables = product_names(folder / "tables", meta.tables, TABLE_FORMATS)
+    runs = tuple(
+        replace(run, changed=changed(run.card)) if run.card else run
+        for run in read_runs(folder, meta.runs, root=root)
+    )
+    splits = read_splits(folder, meta.splits, group_by=meta.group_by, root=root)
+    verdict = judge(runs, meta, read_units(folder / "samples.tsv", meta.group_by))
     return StudyInputs(
         meta=meta,
         runs=runs,
-        tables=tuple(read_table(folder / "tables", name, meta.tables, root=root) for name in tables),
-        figures=tuple(
-            read_figure(folder / "figures", name, meta.figures, root=root, budget=budget)
-            for name in _figures(folder, meta)
+        tables=_grouped(_tables(folder, meta, root), meta, "tables"),
+        figures=_grouped(
+            [
+                read_figure(folder / "figures", name, meta.figures, root=root, budget=budget)
+                for name in _figures(folder, meta)
+            ],
+            meta,
+            "figures",
         ),
-        splits=read_splits(folder, meta.splits, group_by=meta.group_by, root=root),
+        splits=splits,
         cases=add_pictures(rank(runs, meta), folder, runs, most=cases),
         problems=_study_problems(folder, runs),
         unread=read_unread(folder),
+        verdict=verdict.sentence,
+        main_number=verdict.number,
+        what=describe(meta, splits),
+        main_table=meta.main_table,
+        main_figure=meta.main_figure,
+        samples_are=meta.samples_are,
     )
+
+
+def _tables(folder: Path, meta: StudyMeta, root: Path) -> list[TableInput]:
+    names = product_names(folder / "tables", meta.tables, TABLE_FORMATS)
+    return [read_table(folder / "tables", name, meta.tables, root=root) for name in names]
+
+
+def _grouped(products: Sequence[Product], meta: StudyMeta, section: str) -> tuple[Product, ...]:
+    """Say which tables or figures explain a method."""
+    return tuple(
+        replace(one, group="explanations") if (section, one.name) in meta.explanations else one
+        for one in products
+    )
+
+
+def describe(meta: StudyMeta, splits: Sequence[SplitInput]) -> str:
+    """What the data are and what is looked for: the study's own sentence, and how many samples there are.
+
+    Example:
+        >>> meta = StudyMeta("s", "S", "phantom", what="Cells are told from membranes", samples_are="slices")
+        >>> describe(meta, [SplitInput("main", (PartCount("train", 6, 3), PartCount("test", 1, 1)))])
+        'Cells are told from membranes. 7 simulated slices: 6 train, 1 test.'
+    """
+    own = f"{meta.what.strip().removesuffix('.')}. " if meta.what.strip() else ""
+    kind = KINDS_OF_DATA.get(meta.data_source, "")
+    counted = [split for split in splits if split.parts]
+    if not counted:
+        return own.strip()
+    total = plural(sum(part.samples for part in counted[0].parts), f"{kind}{meta.samples_are}")
+    if len(counted) > 1 or len(counted[0].parts) == 1:
+        return f"{own}{total}."
+    return f"{own}{total}: {', '.join(f'{part.samples:,} {part.part}' for part in counted[0].parts)}."
 
 
 def read_unread(folder: Path) -> tuple[Failure, ...]:

@@ -14,15 +14,25 @@ from microtome.io.failures import Failure as UnreadSample
 from microtome.provenance.sidecars import Failure
 
 Status = Literal["missing", "incomplete", "done"]
+ACTIVATE = "source .venv/bin/activate"
 STATUS_ORDER: tuple[Status, ...] = ("missing", "incomplete", "done")
 
 
 @dataclass(frozen=True)
 class Citation:
-    """A reference in words, and where to read it if anywhere: a plain link, never loaded by the page."""
+    """A reference in words, and where to read it if anywhere: plain links, never loaded by the page.
+
+    Attributes:
+        text: Authors, year, title, journal; or what a data set is.
+        url: Its address.
+        more: Further addresses, where several publications stand for one data set.
+        licence: Terms of use, of data.
+    """
 
     text: str
     url: str = ""
+    more: tuple[str, ...] = ()
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,24 @@ class ExpectedRun:
 
 
 @dataclass(frozen=True)
+class Jobs:
+    """The jobs of a study that the page shows, by what the paths of their benchmark files name.
+
+    Attributes:
+        runs: Split, run and seed of those that are evaluated or trained.
+        batches: Batches by what their names begin with, and how many there are: ``train-0``, ``train-1``, …
+        names: Other names in such paths (splits, stain normalizations, segmentations of other tools), and by
+            rule (``tabulate``, ``draw``) the tables and the figures.
+        dataset: The public data set that it fetches; empty: none.
+    """
+
+    runs: frozenset[tuple[str, str, str]] = frozenset()
+    batches: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
 class StudyMeta:
     """What a study is and what it should have produced."""
 
@@ -66,6 +94,18 @@ class StudyMeta:
     colors: Mapping[str, str] = field(default_factory=dict)  # colour (``#rrggbb``) by class, in order
     follows_paper: bool = True  # whether there are published values
     citations: tuple[Citation, ...] = ()  # the paper, if any, and the data sets
+    what: str = ""  # what the data show and what is looked for, one sentence
+    samples_are: str = "images"  # what samples are called, in the plural
+    unit: str = "sample"  # what no split divides: patient, block, volume, or the sample itself
+    main_table: str = ""  # name of the table that the overview shows
+    main_figure: str = ""  # likewise of the figure
+    metric: str = ""  # of the verdict; empty: `case_metric`
+    pooled: bool = False  # whether it is taken of all samples together
+    mean_classes: tuple[str, ...] = ()  # classes that macro means are over; empty: all
+    compared: tuple[str, ...] = ()  # runs of the verdict; empty: all
+    compared_splits: tuple[str, ...] = ()  # their splits; empty: `case_splits`
+    explanations: tuple[tuple[str, str], ...] = ()  # section (``"figures"``) and name of those of the group
+    jobs: Jobs | None = None  # its jobs, whose time and memory are shown; None: all that ran
     not_shown: tuple[tuple[str, str], ...] = ()  # figures of the paper that are not made: number, reason
     remarks: tuple[str, ...] = ()  # what is to be known of the paper's numbers
 
@@ -115,6 +155,7 @@ class ProductInput:
     problems: tuple[str, ...] = ()
     failed: Failure | None = None  # why it could not be made
     expected: bool = True
+    group: Literal["results", "explanations"] = "results"  # explanations of a method are folded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +189,7 @@ class RunInput:
     metrics: pd.DataFrame | None = None
     links: tuple[Link, ...] = ()
     problems: tuple[str, ...] = ()
+    changed: tuple[tuple[str, str], ...] = ()  # settings that are not the defaults: dotted key, value
 
     @property
     def status(self) -> Status:
@@ -204,6 +246,7 @@ class CaseInput:
     detail_total: int = 0  # rows of the detail in all
     colors: Mapping[str, str] = field(default_factory=dict)  # by class, of maps of classes
     objects: bool = False  # whether errors are shown of objects
+    legend: str = ""  # what maps and errors show, in sentences
     problem: str = ""  # why there is nothing to show
 
 
@@ -235,6 +278,12 @@ class StudyInputs:
     cases: CaseInput
     problems: tuple[str, ...] = ()
     unread: tuple[UnreadSample, ...] = ()  # samples that could not be read, which are left out everywhere
+    what: str = ""  # data and task in one sentence
+    verdict: str = ""  # what came out, with its uncertainty, in one sentence
+    main_number: tuple[str, str] = ("", "")  # what it is, and the number as printed
+    main_table: str = ""  # name of the table that the overview shows; empty: the first with results
+    main_figure: str = ""  # likewise the figure
+    samples_are: str = "images"  # what its samples are called, in the plural
 
     @property
     def newest(self) -> str:
@@ -263,6 +312,12 @@ class ReportInputs:
     git: Mapping[str, Any] | None
     command: str
     problems: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What to type, line by line in any shell, in the folder of the workflow, to make the same again."""
+        checkout = (f"git checkout {self.git['commit']}",) if self.git else ()
+        return (*checkout, ACTIVATE, self.command)
 
     @property
     def newest(self) -> str:

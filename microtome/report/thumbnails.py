@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from microtome.config.colors import neutral_color, rgb_bytes
+from microtome.config.colors import FALSE_NEGATIVE, FALSE_POSITIVE, neutral_color, rgb_bytes
 from microtome.io import views
 from microtome.io.slides import open_reference
 from microtome.metrics.contingency import contingency
@@ -31,8 +31,8 @@ COLOURS = (
 """Colours of objects in turn, told apart without red-green vision (after Okabe and Ito)."""
 IGNORE_COLOUR = (150, 150, 150)
 RIGHT_COLOUR = (225, 228, 232)
-WRONG_COLOUR = (208, 48, 62)
-MATCHED_COLOUR, EXTRA_COLOUR, MISSED_COLOUR = (0, 158, 115), WRONG_COLOUR, (0, 114, 178)
+WRONG_COLOUR, MISSED_COLOUR = rgb_bytes(FALSE_POSITIVE), rgb_bytes(FALSE_NEGATIVE)
+MATCHED_COLOUR, EXTRA_COLOUR = (0, 158, 115), WRONG_COLOUR
 """Objects found rightly, found where there is none, and missed."""
 PERCENTILES = (1.0, 99.0)
 SUM_TOLERANCE = 0.02
@@ -134,10 +134,14 @@ def show_probability(probability: np.ndarray, colors: Sequence[str] = ()) -> np.
     return np.repeat((grey * 255).round().astype(np.uint8)[..., None], RGB_CHANNELS, axis=-1)
 
 
-def show_errors(segmentation: np.ndarray, truth: np.ndarray, colors: Sequence[str] = ()) -> np.ndarray:
-    """Colour the pixels whose class is wrong red, right ones light, unlabelled ones grey.
+def show_errors(
+    segmentation: np.ndarray, truth: np.ndarray, colors: Sequence[str] = (), *, of: int = 1
+) -> np.ndarray:
+    """Colour the pixels whose class is wrong; unlabelled ones are grey.
 
-    Of more than two classes (`colors`) a wrong pixel has the colour of the class that it was given.
+    Of two classes, those wrongly taken for class `of` are vermillion and those of it that are missed blue;
+    right ones keep the colours of their classes. Of more than two classes (`colors`) a wrong pixel has the
+    colour of the class that it was given, and right ones are light.
 
     Of integer classes (H, W), `IGNORE` where not labelled, (H, W, 3) uint8.
 
@@ -149,15 +153,17 @@ def show_errors(segmentation: np.ndarray, truth: np.ndarray, colors: Sequence[st
             f"segmentation {segmentation.shape} and truth {truth.shape}; expected two label maps of one shape"
         )
         raise ValueError(msg)
-    every = len(colors) > 2
-    mistakes = show_labels(segmentation, colors) if every else WRONG_COLOUR
-    right = rgb_bytes(neutral_color(colors)) if every else RIGHT_COLOUR
-    wrong = np.where((segmentation != truth)[..., None], mistakes, right)
-    return np.where((truth == IGNORE)[..., None], IGNORE_COLOUR, wrong).astype(np.uint8)
+    if len(colors) > 2:
+        mistakes, right = show_labels(segmentation, colors), rgb_bytes(neutral_color(colors))
+    else:
+        mistakes = np.where((segmentation == of)[..., None], WRONG_COLOUR, MISSED_COLOUR)
+        right = show_labels(truth, colors) if colors else RIGHT_COLOUR
+    shown = np.where((segmentation != truth)[..., None], mistakes, right)
+    return np.where((truth == IGNORE)[..., None], IGNORE_COLOUR, shown).astype(np.uint8)
 
 
 def show_object_errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Colour objects by outcome: matched (IoU above 0.5) green, found where there is none red, missed blue.
+    """Colour objects by outcome: matched (IoU above 0.5) green, found in vain vermillion, missed blue.
 
     Of integer ids (H, W), (H, W, 3) uint8.
 
@@ -166,7 +172,7 @@ def show_object_errors(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
     Example:
         >>> show_object_errors(np.array([[5, 0]]), np.array([[0, 7]])).tolist()
-        [[[208, 48, 62], [0, 114, 178]]]
+        [[[213, 94, 0], [0, 114, 178]]]
     """
     table = contingency(truth, found)
     pairs = table.ious > MATCH_IOU

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Write the report of a set of studies."""
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,21 @@ from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_file
 from microtome.provenance import code
+from microtome.report import references
 from microtome.report.collect import collect
-from microtome.report.inputs import Citation, ExpectedRun, StudyMeta
+from microtome.report.inputs import Citation, ExpectedRun, Jobs, StudyMeta
 from microtome.report.page import build_report
+from microtome.workflow.paths import PROFILE
 
 Options = Mapping[str, Any]
+CORES = "--cores 2"
+"""What the command says where there is no profile."""
 NUMBER = re.compile(r"\d+")
+SAME = (
+    *("title", "what", "samples_are", "unit", "main_table", "main_figure"),
+    *("metric", "higher_is_better", "pooled"),
+)
+"""Options of a study that are called as the page's input calls them."""
 REASONS = {
     "X": "a picture of others or a screenshot",
     "S": "a drawing of the paper's text alone",
@@ -39,9 +50,20 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
     studies = [_meta(name, study, known, catalogue) for name, study in options["studies"].items()]
     results = page.parents[2]
     _link(page.parent, options["studies"])
-    text = build_report(collect(results, studies, command=options["command"], repository=code.ROOT))
+    command = with_profile(options["command"], os.environ.get(PROFILE, ""))
+    text = build_report(collect(results, studies, command=command, repository=code.ROOT))
     with finished_file(page) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def with_profile(command: str, profile: str) -> str:
+    """The command that makes the results, with the profile that it was given, if any.
+
+    Example:
+        >>> with_profile("snakemake --cores 2 --config scale=demo studies=a,b", "profiles/slurm")
+        'snakemake --profile profiles/slurm --config scale=demo studies=a,b'
+    """
+    return command.replace(CORES, f"--profile {shlex.quote(profile)}", 1) if profile else command
 
 
 def _link(folder: Path, studies: Iterable[str]) -> None:
@@ -81,28 +103,47 @@ def not_shown(
 
 
 def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMeta:
-    labels, papers = study["labels"], known["papers"]
-    of_paper = known.get("figures", {}).get(study["paper"], {})
-    runs = [ExpectedRun(run, split, seed, labels.get(run, run)) for split, run, seed in study["evaluated"]]
-    citations = [Citation(papers[study["paper"]]["title"])] if study["paper"] else []
-    if study["dataset"]:
-        entry = load_catalogue(catalogue)[study["dataset"]]
-        citations += [Citation(entry.citation, f"https://doi.org/{entry.doi[0]}" if entry.doi else "")]
+    labels, of_paper = study["labels"], known.get("figures", {}).get(study["paper"], {})
+    followed = known["papers"][study["paper"]] if study["paper"] else {}
+    same = {key: study[key] for key in SAME}
     return StudyMeta(
         name=name,
-        title=study["title"],
         data_source=study["data_kind"],
-        runs=tuple(runs),
+        runs=tuple(
+            ExpectedRun(run, split, seed, labels.get(run, run)) for split, run, seed in study["evaluated"]
+        ),
         tables=dict(study["tables"]),
         figures=dict(study["figures"]),
         splits=tuple(study["splits"]),
         group_by="unit",
         case_metric=study["case_metric"],
+        case_part=study["part"],
         case_group=study.get("case_group", ""),
         case_splits=tuple(study.get("case_splits", ())),
         colors=class_colors(study["classes"], study["colors"]),
         follows_paper=bool(study["paper"]),
-        citations=tuple(citations),
-        remarks=tuple(papers[study["paper"]].get("remarks", ())) if study["paper"] else (),
+        citations=tuple(_citations(study, followed, catalogue)),
+        remarks=tuple(followed.get("remarks", ())),
         not_shown=tuple(not_shown(dict(study["figures"]), of_paper)),
+        mean_classes=tuple(study["mean_classes"]),
+        compared=tuple(study["compared"]),
+        compared_splits=tuple(study["compared_splits"]),
+        explanations=tuple((section, name) for section, name in study["explanations"]),
+        jobs=_jobs(study["jobs"], study["dataset"] or ""),
+        **same,
     )
+
+
+def _citations(study: Options, followed: Options, catalogue: Path) -> Iterator[Citation]:
+    """The paper, then the data."""
+    if followed:
+        yield references.paper(followed)
+    if study["dataset"]:
+        yield references.public_data(load_catalogue(catalogue)[study["dataset"]])
+    yield from references.own_data(study["cited"])
+
+
+def _jobs(told: Options, dataset: str) -> Jobs:
+    runs = frozenset((split, run, str(seed)) for split, run, seed in told["runs"])
+    names = {rule: frozenset(names) for rule, names in told["names"].items()}
+    return Jobs(runs, dict(told["batches"]), names, dataset)

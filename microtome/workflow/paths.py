@@ -9,6 +9,8 @@ from pathlib import Path
 
 from microtome.faults import Fault, raise_faults
 
+PROFILE = "MICROTOME_PROFILE"
+"""Environment variable: the name of Snakemake's profile, which the report tells; no result depends on it."""
 LONGEST_SET = 80
 """Characters of the joined names of studies, at most."""
 
@@ -122,6 +124,11 @@ def set_name(studies: Iterable[str]) -> str:
 
 def _pattern(rule: str, wildcards: tuple[str, ...]) -> str:
     return "/".join([rule, *(f"{{{name}}}" for name in wildcards)])
+
+
+def remember_profile(name: str | None) -> None:
+    """Tell jobs, which inherit the environment, the profile that Snakemake was given; None: none."""
+    os.environ[PROFILE] = name or ""
 
 
 def make_importable(root: Path) -> None:

@@ -85,7 +85,7 @@ def test_an_unknown_metric_is_said():
 def test_benchmarks_add_up(tmp_path):
     tree.write_benchmarks(tmp_path)
     (tmp_path / "report.tsv").write_text("s\tmax_rss\n")
-    usages = {usage.rule: usage for usage in read_benchmarks(tmp_path, studies=["membranes"])}
+    usages = {usage.rule: usage for usage in read_benchmarks(tmp_path, {"membranes": None})}
     assert usages["train"].total_seconds == pytest.approx(174.0)
     assert (usages["train"].jobs, usages["train"].max_seconds, usages["train"].peak_mb) == (2, 90.75, 640.0)
     assert usages["split"].peak_mb is None

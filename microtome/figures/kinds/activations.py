@@ -10,6 +10,7 @@ from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, sty
 from microtome.figures.result import FigureResult
 from microtome.tables.kinds.activations import ACTIVATIONS
 
+EXPLAINS = True
 HEIGHT = 1.75
 POINTS = 241
 LABELS = {"softmax": r"$u_1 - u_2$"}

@@ -22,6 +22,7 @@ from microtome.figures.result import FigureResult
 from microtome.networks import build, parameter_count
 from microtome.tables.kinds.layers import has_layer_table, layers_of
 
+EXPLAINS = True
 NEEDS = frozenset({"trained"})
 NEEDS_WHEN = {("network", None): {"runs"}, ("scores", True): {"runs", "slides", "patches", "calls"}}
 SAMPLE_OPTIONS = ("sample",)

@@ -19,6 +19,7 @@ from microtome.io import images
 from microtome.io.envi import Cube, open_cube
 from microtome.provenance.runs import RunRecord
 
+EXPLAINS = True
 NEEDS = frozenset({"bands", "cubes", "images", "names", "runs", "trained"})
 SAMPLE_OPTIONS = ("sample",)
 SHEETS = 3

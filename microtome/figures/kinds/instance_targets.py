@@ -24,6 +24,7 @@ from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 
+EXPLAINS = True
 NEEDS = frozenset({"images", "instances"})
 USES = frozenset({"groups"})
 SAMPLE_OPTIONS = ("samples",)

@@ -11,6 +11,7 @@ from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.style import DOUBLE_COLUMN, TEXT, new_figure, styled
 from microtome.figures.result import FigureResult
 
+EXPLAINS = True
 NEEDS = frozenset({"names", "runs", "trained"})
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "distributions": ("bce", "cross_entropy", "weighted_cross_entropy", "focal", "softmax_focal"),

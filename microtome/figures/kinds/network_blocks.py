@@ -21,6 +21,7 @@ from microtome.figures.result import FigureResult
 from microtome.networks._blocks import hooked
 from microtome.networks._resnet import Stage
 
+EXPLAINS = True
 NEEDS = frozenset({"runs", "trained"})
 SIZE = 64
 """Side of the image that is followed through the network, pixels."""

@@ -17,6 +17,7 @@ from microtome.figures.result import FigureResult
 from microtome.io.images import as_channels_first
 from microtome.io.raster import ArraySource, read_mirrored
 
+EXPLAINS = True
 NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)
 TILE_SHARE, CONTEXT_SHARE = 4, 8

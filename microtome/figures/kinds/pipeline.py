@@ -20,6 +20,7 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.training.augment import augment
 
+EXPLAINS = True
 NEEDS = frozenset({"images", "method", "names", "runs", "trained"})
 USES = frozenset({"stains"})
 SAMPLE_OPTIONS = ("sample",)

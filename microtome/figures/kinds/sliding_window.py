@@ -18,6 +18,7 @@ from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.networks import windows
 
+EXPLAINS = True
 NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)
 WINDOW = 95

@@ -16,6 +16,7 @@ from microtome.figures.parts.colors import BLUE
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 
+EXPLAINS = True
 IMAGE = ((0, 1, 7, 5), (5, 5, 6, 6), (5, 3, 3, 0), (1, 1, 1, 2))
 KERNELS = {
     "convolution": ((1, 0, 1), (1, 2, 0), (3, 0, 1)),

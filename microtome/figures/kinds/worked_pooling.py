@@ -14,6 +14,7 @@ from microtome.figures.parts.panels import read_image, show_image
 from microtome.figures.parts.style import DOUBLE_COLUMN, letter, new_figure, styled
 from microtome.figures.result import FigureResult
 
+EXPLAINS = True
 NEEDS_WHEN = {("example", "image"): {"images"}}
 SAMPLE_OPTIONS = ("sample",)
 FEATURE_MAP = ((12, 20, 30, 0), (8, 12, 2, 0), (34, 70, 37, 4), (112, 100, 25, 12))

@@ -11,6 +11,7 @@ from microtome.figures.parts.cells import TINTS, Grid, draw_rows
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
 
+EXPLAINS = True
 FEATURE_MAP = ((15, -10, 25, 100), (18, -110, 25, 100), (20, -15, 25, -10), (101, 75, 18, 23))
 
 

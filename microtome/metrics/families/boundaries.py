@@ -31,6 +31,7 @@ OF_IMAGE = (
     "pixel_error_logit",
     "border_dice_logit",
 )
+LOWER_IS_BETTER = ("pixel_error", "pixel_error_best", "pixel_error_logit")
 LOGIT = 0.5
 """Threshold on the logit that published code takes where it means the probability; p > 0.622."""
 CLASSES = 2

@@ -13,6 +13,7 @@ from microtome.config.losses import activation_of
 from microtome.metrics.families._context import Context, Measure
 
 OF_IMAGE = ("loss_{loss}",)
+LOWER_IS_BETTER = ("loss_{loss}",)
 EPSILON = 1e-7
 
 

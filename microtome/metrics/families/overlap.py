@@ -32,6 +32,8 @@ OF_IMAGE = (
     "accuracy",
 )
 """The first sorts images where a study does not say by what: accuracy is that of the largest class."""
+LOWER_IS_BETTER = ("false_positive_rate",)
+POOLED = ("mean_dice", "mean_iou", "mean_sensitivity", "mean_precision", "mean_f{beta}", "accuracy")
 COUNTS = "pixels@{class}"
 """What all others follow from, so that they can be pooled over the pixels of many images."""
 

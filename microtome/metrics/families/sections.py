@@ -14,6 +14,8 @@ from microtome.metrics.overlap import EVERY_CLASS
 
 NEEDS = frozenset({"slides"})
 OF_IMAGE = ("section_accuracy", "sections_tp", "sections_fp", "sections_fn", "sections_tn")
+LOWER_IS_BETTER = ("sections_fp", "sections_fn")
+POOLED = ("section_accuracy",)
 
 
 def measure(labelled: pd.DataFrame, positive: str) -> list[Measure]:

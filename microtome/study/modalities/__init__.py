@@ -33,6 +33,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `take_files(files, study, runs, is_rendered) -> Taken`: which files of a folder are images of its, where
   trained runs are applied to new images; `is_rendered`: whether the pictures of training were made from them.
 * `check_new_images(study, samples)`: faults of these images, when it is known what they are.
+* `samples_are(study) -> str | None`: what the samples of a study are called, in the plural; None: images.
 * `is_rendered(plan) -> bool`: whether the pictures of a study are made from other files of its.
 """
 

@@ -49,6 +49,11 @@ RGB = 3
 FLOAT32 = 4
 
 
+def samples_are(study: Study) -> str | None:
+    """What the report calls the samples."""
+    return "cubes" if study.cubes is not None else None
+
+
 def fill_cells(cells: Mapping[str, str]) -> Mapping[str, str]:
     """A cube that stands in column `image` is the sample's cube."""
     alone = is_envi(cells.get("image", "")) and not cells.get("cube")

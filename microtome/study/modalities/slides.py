@@ -51,6 +51,11 @@ def replaces(study: Study) -> frozenset[str]:
     return RULES if study.slides is not None else frozenset()
 
 
+def samples_are(study: Study) -> str | None:
+    """What the report calls the samples."""
+    return "slides" if study.slides is not None else None
+
+
 def data_files(path: Path) -> list[Path]:
     """The further files of a slide that has several: the series of a DICOM slide, the folder of an MRXS."""
     if path.suffix.lower() not in SEVERAL_FILES and not path.is_dir():

@@ -10,6 +10,7 @@ import pandas as pd
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
 
+EXPLAINS = True
 POINTS = {"at_minus_1": -1.0, "at_0": 0.0, "at_1": 1.0}
 SOFTMAX_NOTE = "Softmax: the values are those of the first of two units, the second being 0."
 

@@ -15,6 +15,7 @@ from microtome.tables.parts.published import heading, published_table
 if TYPE_CHECKING:
     from torch import nn
 
+EXPLAINS = True
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_NETWORK = {"name": "ciresan"}
 

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """State strings of tables, figures, the report and the RO-Crate."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 from microtome.config import entries, kinds
+from microtome.config.checks_products import runs_shown
+from microtome.config.headline import explanations, headline
 from microtome.config.stain import StainNormalization
-from microtome.config.study import Entry
+from microtome.config.study import Entry, Study
 from microtome.provenance import code
 from microtome.registry import entry_names
+from microtome.study import modalities
 from microtome.study.modalities import cubes
 from microtome.study.plan import StudyPlan
 from microtome.workflow.needs import Shown
@@ -162,17 +166,70 @@ def _shown(plan: StudyPlan) -> dict[str, Any]:
     study = plan.study
     (group, splits), *others = plan.split_groups.items()
     cases = {"case_group": group, "case_splits": splits} if others else {}
-    return cases | {
-        "title": study.title,
-        "paper": study.paper,
-        "data_kind": plan.data_kind,
-        "dataset": study.data.dataset if study.data.source == "public" else None,
-        "tables": [[name, entry.title] for name, entry in study.tables.items()],
-        "figures": [[name, entry.title] for name, entry in study.figures.items()],
-        "labels": plan.labels(),
-        "evaluated": plan.evaluated(),
-        "splits": list(plan.splits),
-        "classes": plan.classes,
-        "colors": study.data.colors,
-        "case_metric": study.evaluate.rank_by,
+    return (
+        cases
+        | _headline(plan)
+        | {
+            "title": study.title,
+            "paper": study.paper,
+            "data_kind": plan.data_kind,
+            "dataset": study.data.dataset if plan.data_kind == "public" else None,
+            "cited": {"citation": study.data.citation, "licence": study.data.licence},
+            "jobs": _jobs(plan),
+            "tables": [[name, entry.title] for name, entry in study.tables.items()],
+            "figures": [[name, entry.title] for name, entry in study.figures.items()],
+            "labels": plan.labels(),
+            "evaluated": plan.evaluated(),
+            "splits": list(plan.splits),
+            "classes": plan.classes,
+            "colors": study.data.colors,
+            "case_metric": study.evaluate.rank_by,
+        }
+    )
+
+
+def _headline(plan: StudyPlan) -> dict[str, Any]:
+    """What stands for a study in the overview, and what its verdict is about."""
+    study, found = plan.study, headline(plan.study)
+    entry = study.tables.get(found.table)
+    kind = kinds.find("tables", entry.kind) if entry else None
+    compared = runs_shown(study, kind, entry) if entry and kind else []
+    splits = plan.split_groups.get(entry.split, ()) if entry else ()
+    return {
+        "what": study.report.what,
+        "samples_are": study.report.samples or next(filter(None, _samples_are(study)), "images"),
+        "unit": study.data.group_by,
+        "main_table": found.table,
+        "main_figure": found.figure,
+        "metric": found.metric,
+        "higher_is_better": found.higher_is_better,
+        "part": found.part,
+        "pooled": study.report.pooled,
+        "mean_classes": study.evaluate.mean_classes,
+        "compared": [run for run in compared if run in study.runs],
+        "compared_splits": splits,
+        "explanations": [
+            [section, name]
+            for section in kinds.MAKERS
+            for name in explanations(getattr(study, section), section)
+        ],
+    }
+
+
+def _samples_are(study: Study) -> Iterator[str | None]:
+    """What each modality calls the samples of a study."""
+    return (name(study) for name in modalities.ask("samples_are"))
+
+
+def _jobs(plan: StudyPlan) -> dict[str, Any]:
+    """The jobs of a study, by what the paths of their benchmark files name."""
+    study = plan.study
+    trained = {
+        (split, name, each) for split, run, seed in plan.evaluated() for name, each in plan.trained(run, seed)
+    }
+    named = {*plan.splits, *study.stains, *study.external}
+    return {
+        "runs": sorted(trained | set(plan.evaluated())),
+        "batches": Counter(name.rpartition("-")[0] for name in plan.batches),
+        "names": {"": sorted(named), "tabulate": list(study.tables), "draw": list(study.figures)},
     }

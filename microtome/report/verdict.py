@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The verdict on a study: which run is best by its metric, and whether that can be told from its samples."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from microtome.metrics.names import metric_name
+from microtome.metrics.paired import exchange_test, interval, least_p
+from microtome.metrics.summary import CONFIDENCE, holm
+from microtome.report.inputs import RunInput, StudyMeta
+from microtome.report.scored import Scored, UnscoredError, scored
+
+ALPHA = 1 - CONFIDENCE
+LOOKS = "No runs: this study only looks at its data."
+SMALLEST_P = 0.001
+DIGITS = 3
+PLAIN = (0.01, 1000.0)
+"""Sizes that are printed with `DIGITS` decimals."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence, and the main number: what it is, and its text (both empty where there is none)."""
+
+    sentence: str
+    number: tuple[str, str] = ("", "")
+
+
+def judge(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) -> Verdict:
+    """Say which run is best, with the uncertainty of its score, and whether others are told apart from it.
+
+    Groups of samples (patients) are drawn for the interval, and exchanged between runs for the tests: of the
+    best run against every other, corrected by Holm's procedure, as the same samples chose which is best.
+    Where there are too few groups for any such test to succeed, there is no claim.
+
+    Args:
+        runs: Runs of the study, read.
+        meta: The study: metric, part, splits and runs that are compared.
+        units: Group by sample; a sample that is not there is a group of its own.
+
+    Returns:
+        The sentence says why where there is no number.
+    """
+    if not meta.runs:
+        return Verdict(LOOKS)
+    try:
+        told = _Told(scored(runs, meta, units), meta)
+    except UnscoredError as error:
+        return Verdict(f"No verdict: {error}.")
+    return Verdict(told.sentence, told.number)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Scores of runs in words."""
+
+    found: Scored
+    meta: StudyMeta
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The runs, the best first."""
+        return self.found.ranked(higher_is_better=self.meta.higher_is_better)
+
+    @property
+    def number(self) -> tuple[str, str]:
+        """What the main number is, and the number with its interval."""
+        best = self.ranked[0]
+        ends = f" [{self._ends}]" if self._ends else ""
+        return f"{self._metric}, {self.found.names[best]}", shown(self.found.scores[best]) + ends
+
+    @property
+    def sentence(self) -> str:
+        """The verdict."""
+        best, *others = self.ranked
+        if not others:
+            return f"{self._name(best)}: {self._metric} {self._value(best)} ({self._spread})."
+        if least_p(self.found.groups) * len(others) >= ALPHA:
+            inside = f" ({self._interval})" if self._ends else ""
+            few = f"{self._samples} cannot tell {len(others) + 1} runs apart, whatever their scores"
+            return f"No claim: {self._best(best)}{inside}, but {few}."
+        return self._compared(best, others)
+
+    def _compared(self, best: str, others: Sequence[str]) -> str:
+        """What the tests of the best run against every other say."""
+        totals, score = self.found.totals, self.found.score
+        p_values = holm([exchange_test(totals[best], totals[other], score) for other in others])
+        same = [(other, p) for other, p in zip(others, p_values, strict=True) if p >= ALPHA]
+        if not same:
+            every = f"all {len(others)} others" if len(others) > 1 else self._name(others[0])
+            value = f"{self._metric} {self._value(best)} ({self._spread})"
+            return f"{self._name(best)} is best: {value}, told apart from {every} ({_p(max(p_values))})."
+        (near, p), *more = same
+        beside = f"{self._name(near)} ({self._value(near)}, {_p(p)})"
+        rest = f", nor from {len(more)} more" if more else ""
+        return f"{self._best(best)} ({self._spread}), but is not told apart from {beside}{rest}."
+
+    def _best(self, run: str) -> str:
+        return f"{self._name(run)} has the best {self._metric}, {self._value(run)}"
+
+    def _name(self, run: str) -> str:
+        return f"“{self.found.names[run]}”"
+
+    def _value(self, run: str) -> str:
+        return shown(self.found.scores[run])
+
+    @property
+    def _metric(self) -> str:
+        return metric_name(self.meta.metric or self.meta.case_metric)
+
+    @cached_property
+    def _ends(self) -> str:
+        """The interval of the best run; empty of so few groups that no test of two runs could succeed."""
+        if least_p(self.found.groups) >= ALPHA:
+            return ""
+        low, high = interval(self.found.totals[self.ranked[0]], self.found.score)
+        return "" if math.isnan(low) else f"{shown(low)} to {shown(high)}"
+
+    @property
+    def _interval(self) -> str:
+        return f"95 % interval {self._ends}" if self._ends else "too few for an interval"
+
+    @property
+    def _spread(self) -> str:
+        """The interval, and of what."""
+        parts = (self._interval, self._samples) if self._ends else (self._samples, self._interval)
+        return ", ".join(parts)
+
+    @property
+    def _samples(self) -> str:
+        """How many samples and groups there are."""
+        samples = plural(self.found.samples, self.meta.samples_are)
+        if self.meta.unit == "sample":
+            return samples
+        return f"{samples} of {plural(self.found.groups, f'{self.meta.unit}s')}"
+
+
+def shown(value: float) -> str:
+    """A score as text.
+
+    Example:
+        >>> shown(0.91249), shown(0.00012)
+        ('0.912', '0.00012')
+    """
+    return f"{value:.{DIGITS}f}" if value == 0 or PLAIN[0] <= abs(value) < PLAIN[1] else f"{value:.{DIGITS}g}"
+
+
+def _p(value: float) -> str:
+    return f"p < {SMALLEST_P}" if value < SMALLEST_P else f"p = {value:.2g}"
+
+
+def plural(count: int, names: str) -> str:
+    """A number of things, named in the plural.
+
+    Example:
+        >>> plural(1, "slices"), plural(2000, "images")
+        ('1 slice', '2,000 images')
+    """
+    return f"{count:,} {names.removesuffix('s') if count == 1 else names}"

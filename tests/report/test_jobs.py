@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""What the page says of how it was made: its own jobs alone, commands to paste, settings, references."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from microtome.config.project import DATASETS, PUBLISHED
+from microtome.config.yaml import read_values
+from microtome.datasets.catalogue import load_catalogue
+from microtome.report import references
+from microtome.report.benchmarks import read_benchmarks
+from microtome.report.inputs import Jobs, ReportInputs
+from microtome.report.settings import changed
+from tests.report import tree
+
+HERE = Path(__file__).parents[2]
+JOBS = Jobs(
+    runs=frozenset({("main", "unet", "0"), ("main", "unet", "1")}),
+    batches={"train": 2, "test": 1},
+    names={"": frozenset({"main", "spcn"}), "tabulate": frozenset({"scores"}), "draw": frozenset({"curves"})},
+    dataset="isbi2012_em",
+)
+SHOWN = (
+    *(
+        "simulate/s",
+        "write_sheet/s",
+        "split/s/main",
+        "import_images/s/train-1",
+        "normalize_stain/s/spcn/test-0",
+    ),
+    *("train/s/main/unet/1", "predict/s/main/unet/0/test-0", "tabulate/s/scores", "draw/s/curves"),
+    "fetch_isbi2012_em",
+)
+LEFT = (
+    *("train/s/main/gone/0", "train/s/main/unet/2", "predict/s/main/unet/0/test-1", "import_images/s/val-0"),
+    *("tabulate/s/curves", "draw/s/scores", "split/s/other", "train/t/main/unet/0", "simulate/t"),
+    *("fetch_monuseg2018", "export_run/s/main/unet/0", "apply_run/s/main/unet/0/new"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for path in (*SHOWN, *LEFT):
+        tree.write_tsv(tmp_path / f"{path}.tsv", ["s", "max_rss"], [[2.0, 100.0]])
+    return tmp_path
+
+
+def test_jobs_of_other_studies_and_of_what_was_removed_do_not_count(folder):
+    usages = {usage.rule: usage.jobs for usage in read_benchmarks(folder, {"s": JOBS})}
+    assert usages == {path.partition("/")[0]: 1 for path in SHOWN}
+
+
+def test_a_study_of_which_no_jobs_are_told_shows_all_of_its_own(folder):
+    usages = {usage.rule: usage.jobs for usage in read_benchmarks(folder, {"s": None})}
+    assert usages["train"] == 3
+    assert usages["tabulate"] == 2
+    assert sum(usage.jobs for usage in read_benchmarks(folder, {"s": JOBS, "t": JOBS})) == len(SHOWN) + 2
+
+
+def inputs(git, command="snakemake -c2 --config scale=demo studies=a,b"):
+    return ReportInputs("demo", (), (), {}, {}, git, command)
+
+
+def test_commands_are_lines_that_a_shell_takes_as_they_are():
+    lines = inputs({"commit": "abc123", "dirty": False}).commands
+    assert lines == (
+        "git checkout abc123",
+        "source .venv/bin/activate",
+        "snakemake -c2 --config scale=demo studies=a,b",
+    )
+    assert inputs(None).commands == lines[1:]
+    for line in lines:
+        assert not set(line) & set("#[]*?~!(){}<>|;&$`")
+        assert shlex.join(shlex.split(line)) == line
+
+
+def test_settings_that_are_the_defaults_are_not_among_the_changes():
+    card = {
+        "network": {"name": "unet", "options": {"width": 8, "variant": "tutorial", "in_channels": 1}},
+        "loss": {"name": "focal", "gamma": 3.0, "activation": "sigmoid"},
+        "training": {
+            "training": {"epochs": 7, "optimizer": {"name": "adam", "lr": 0.001}},
+            "sampler": {"kind": "patches", "crop": 96},
+            "augment": {"horizontal_flip": 0.0, "rotate90": 0.75},
+        },
+    }
+    found = dict(changed(card))
+    assert found["network.width"] == "8"
+    assert found["loss.gamma"] == "3.0"
+    assert found["training.epochs"] == "7"
+    assert found["sampler.crop"] == "96"
+    assert found["augment.rotate90"] == "0.75"
+    assert not {"augment.horizontal_flip", "network.in_channels", "loss.name", "sampler.kind"} & set(found)
+
+
+def test_a_network_that_is_not_known_here_shows_all_of_its_settings():
+    card = {
+        "network": {"name": "of_a_plugin", "options": {"width": 64}},
+        "training": {"input": {"scale": 255.0}},
+    }
+    assert changed(card) == (("network.width", "64"),)
+    assert changed({"network": {"name": "ensemble", "members": ["a"]}}) == ()
+
+
+def test_papers_have_authors_and_an_address_where_one_is_known():
+    papers = read_values(HERE / PUBLISHED)["papers"]
+    found = {name: references.paper(told) for name, told in papers.items()}
+    for name, citation in found.items():
+        assert papers[name]["title"] in citation.text
+        assert citation.text.startswith(papers[name]["authors"][0])
+        assert citation.text.endswith(".")
+    dois = [citation.url for citation in found.values() if citation.url.startswith(references.DOI)]
+    assert len(dois) == 3
+    assert found["p4_unet_isbi"].text == (
+        "Kim S (2020). U-Net's Excellence and Optimal Loss Function in Medical Segmentation. MSc thesis, "
+        "Department of Computer Science, Royal Holloway, University of London."
+    )
+
+
+def test_public_data_are_cited_with_their_licence():
+    for entry in load_catalogue(HERE / DATASETS).values():
+        citation = references.public_data(entry)
+        assert entry.citation in citation.text
+        assert citation.licence == entry.licence
+        assert citation.url.startswith("https://")
+        assert len(citation.more) == max(len(entry.doi) - 1, 0)
+
+
+def test_own_data_are_cited_as_the_study_says():
+    assert references.own_data({"citation": "", "licence": ""}) == ()
+    (citation,) = references.own_data({"citation": "Doe J (2024). Slides.", "licence": "CC BY 4.0"})
+    assert (citation.text, citation.licence) == ("Doe J (2024). Slides.", "CC BY 4.0")
+    (terms,) = references.own_data({"licence": "internal"})
+    assert terms.licence == "internal"
