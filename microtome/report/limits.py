@@ -27,3 +27,12 @@ CASE_ROWS = 100
 CASE_PICTURES = 6
 DETAIL_ROWS = 200
 RUN_DETAILS = 60
+
+PREVIEW_WIDTH = 960
+"""Width of the overview's figures, pixels; they are shown at half of it or less, or at their own width."""
+
+PREVIEW_BYTES = 80_000
+"""A figure of the overview, before base64; one figure a study."""
+
+PREVIEW_ROWS = 12
+"""Rows of the overview's tables; all are in the study's view."""

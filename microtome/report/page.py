@@ -12,23 +12,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from microtome import formats
-from microtome.report.inputs import (
-    STATUS_ORDER,
-    CaseInput,
-    FigureInput,
-    ReportInputs,
-    StudyInputs,
-    TableInput,
-)
-from microtome.report.limits import CASE_ROWS, DETAIL_ROWS, PAGE_BYTES, RUN_DETAILS, TABLE_ROWS
+from microtome.report import arrange
+from microtome.report.addresses import home, slug
+from microtome.report.inputs import STATUS_ORDER, CaseInput, ReportInputs, StudyInputs
+from microtome.report.limits import CASE_ROWS, DETAIL_ROWS, PAGE_BYTES, PREVIEW_ROWS, RUN_DETAILS, TABLE_ROWS
 from microtome.report.runs import flatten
+from microtome.report.thumbnails import preview
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "page.html.j2"
-NOT_IN_ADDRESS = re.compile(r"[^A-Za-z0-9]+")
 WEB = ("https://", "http://")
+FOREIGN = re.compile(r"<script|<style|\s([a-z]+:)?(href|src|on[a-z]+)\s*=", re.IGNORECASE)
+"""What no formula needs, and no page should take from a file."""
 SHADES = 5
-DATA = "TSV"
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +54,7 @@ def totals(inputs: ReportInputs) -> dict[str, Any]:
         "runs": {
             status: sum(count_status(study)[status] for study in inputs.studies) for status in STATUS_ORDER
         },
-        "products_made": sum(1 for item in products if item.expected and is_made(item)),
+        "products_made": sum(1 for item in products if item.expected and arrange.is_made(item)),
         "products_asked": sum(1 for item in products if item.expected),
         "jobs": sum(rule.jobs for rule in inputs.rules),
         "seconds": sum(rule.total_seconds for rule in inputs.rules),
@@ -70,33 +66,6 @@ def totals(inputs: ReportInputs) -> dict[str, Any]:
 def count_status(study: StudyInputs) -> dict[str, int]:
     """Count the runs of a study by how far they got."""
     return {status: sum(1 for run in study.runs if run.status == status) for status in STATUS_ORDER}
-
-
-def is_made(product: TableInput | FigureInput) -> bool:
-    """Whether a table has rows, or a figure a file."""
-    return (
-        bool(product.rows) if hasattr(product, "rows") else any(link.text != "TSV" for link in product.links)
-    )
-
-
-def missing(study: StudyInputs) -> list[tuple[str, str]]:
-    """List what a study asks for and has not got: its title, and where the page gives the reason."""
-    home = slug("study", study.meta.name)
-    absent = [run.expected for run in study.runs if run.status == "missing"]
-    runs = [(f"{run.name} (split {run.split}, seed {run.seed})", slug(home, "Runs")) for run in absent]
-    tables = [(item.title, slug(home, "table", item.name)) for item in study.tables if not is_made(item)]
-    figures = [(item.title, slug(home, "figure", item.name)) for item in study.figures if not is_made(item)]
-    return runs + tables + figures
-
-
-def slug(*parts: object) -> str:
-    """Make an address inside the page.
-
-    Example:
-        >>> slug("membranes", "table 2: <b>")
-        'membranes-table-2-b'
-    """
-    return "-".join(NOT_IN_ADDRESS.sub("-", str(part)).strip("-").lower() for part in parts)
 
 
 def shade(cases: CaseInput, value: float | None) -> int:
@@ -114,8 +83,25 @@ def is_web(address: str) -> bool:
     return address.startswith(WEB)
 
 
+def formula(mathml: str) -> Markup:
+    """A formula in MathML as it stands; empty if it is none, or holds more than a formula.
+
+    Example:
+        >>> str(formula("<math><mi>x</mi></math>")), str(formula('<math href="javascript:x"></math>'))
+        ('<math><mi>x</mi></math>', '')
+    """
+    is_one = mathml.startswith("<math") and mathml.endswith("</math>")
+    return Markup(mathml if is_one and not FOREIGN.search(mathml) else "")
+
+
 def _limits() -> Mapping[str, int]:
-    return {"tables": TABLE_ROWS, "cases": CASE_ROWS, "detail": DETAIL_ROWS, "cards": RUN_DETAILS}
+    return {
+        "tables": TABLE_ROWS,
+        "preview": PREVIEW_ROWS,
+        "cases": CASE_ROWS,
+        "detail": DETAIL_ROWS,
+        "cards": RUN_DETAILS,
+    }
 
 
 @cache
@@ -131,13 +117,22 @@ def _environment() -> Environment:
     filters = (formats.number, formats.duration, formats.size, formats.mebibytes, formats.digest)
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
-    environment.tests["made"] = is_made
+    environment.filters.update(of_group=arrange.of_group, short=arrange.short_title, formula=formula)
+    environment.filters.update(singular=arrange.singular)
+    environment.tests["made"] = arrange.is_made
     environment.globals.update(
-        count_status=count_status, is_web=is_web, missing=missing, shade=shade, slug=slug, inline=_inline
+        arrange=arrange,
+        count_status=count_status,
+        home=home,
+        is_web=is_web,
+        preview=preview,
+        shade=shade,
+        slug=slug,
+        inline=_inline,
     )
     return environment
 
 
-def _inline(name: str) -> Markup:
-    """The text of a template file of our own, as it stands."""
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+def _inline(*names: str) -> Markup:
+    """The text of template files of our own, as it stands."""
+    return Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names))

@@ -15,7 +15,14 @@ from microtome.io.slides import open_reference
 from microtome.metrics.contingency import contingency
 from microtome.metrics.instances import MATCH_IOU
 from microtome.report.inputs import Picture
-from microtome.report.limits import FIGURE_WIDTHS, SOURCE_PIXELS, THUMBNAIL, THUMBNAIL_BYTES
+from microtome.report.limits import (
+    FIGURE_WIDTHS,
+    PREVIEW_BYTES,
+    PREVIEW_WIDTH,
+    SOURCE_PIXELS,
+    THUMBNAIL,
+    THUMBNAIL_BYTES,
+)
 
 IGNORE = 255
 COLOURS = (
@@ -206,6 +213,17 @@ def encode_figure(image: Image.Image, *, label: str, alt: str, budget: int) -> P
                 return Picture(label=label, alt=alt, webp=webp, width=smaller.width, height=smaller.height)
     problem = f"too large to embed in {budget:,} bytes; open the file"
     return Picture(label=label, alt=alt, problem=problem)
+
+
+def preview(picture: Picture) -> Picture:
+    """Make the smaller copy of an embedded figure that the overview shows; the same if it is small enough."""
+    if len(picture.webp) <= PREVIEW_BYTES:
+        return picture
+    with Image.open(io.BytesIO(picture.webp)) as image:
+        width = min(PREVIEW_WIDTH, image.width)
+        height = max(1, round(image.height * width / image.width))
+        small = image.resize((width, height), Image.Resampling.LANCZOS)
+    return encode_figure(small, label=picture.label, alt=picture.alt, budget=PREVIEW_BYTES)
 
 
 def _candidates(image: Image.Image) -> Iterator[Image.Image]:

@@ -54,7 +54,10 @@ def test_what_could_not_be_read_comes_before_everything_else(results):
     assert "s <b>: raw/s.svs, tile (3, 4): found a tile cut short, expected a whole tile" in page.words
     assert "what a later stage says" not in page.words
     place = page.words.index(said)
-    assert place < page.words.index("Not produced:") < page.words.index("Table 1: running time")
+    later = [page.words.index(text, place) for text in ("Not produced:", "Table 1: running time")]
+    assert later == sorted(later)
+    table = page.words.index("Table 1: running time")
+    assert page.words.index("1 image could not be read.") < table, "the overview says it first, too"
     assert f"{tree.META.title}: 1 image could not be read." in page.words
 
 

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""What stands where: what the overview shows of a study, what its view shows first, what is folded."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from microtome.formats import number
+from microtome.report.addresses import home, slug
+from microtome.report.inputs import FigureInput, ProductInput, StudyInputs, TableInput
+
+SAMPLE_PATH = "sample_path"
+"""Name of the figure of one sample on its way through the workflow, the first in a study's view."""
+RESULTS, EXPLANATIONS = "results", "explanations"
+DATA = "TSV"
+LONGEST_WORDS = 26
+"""A column of texts is not made wider for longer ones, which take a second line."""
+SPACE = 2
+"""What stands between two columns, in characters."""
+
+Product = TypeVar("Product", bound=ProductInput)
+
+
+def is_made(product: ProductInput) -> bool:
+    """Whether a table has rows, or a figure a file."""
+    if isinstance(product, TableInput):
+        return bool(product.rows)
+    return any(link.text != DATA for link in product.links)
+
+
+def of_group(products: Iterable[Product], group: str) -> list[Product]:
+    """The tables or figures of a group, `results` or `explanations`, without the way of a sample."""
+    return [item for item in products if item.group == group and item.name != SAMPLE_PATH]
+
+
+def sample_path(study: StudyInputs) -> FigureInput | None:
+    """The figure of a sample's way through the workflow, if the study asks for it or has it."""
+    return next((figure for figure in study.figures if figure.name == SAMPLE_PATH), None)
+
+
+def main_table(study: StudyInputs) -> TableInput | None:
+    """The table that the overview shows: the one that is named, else the first result; None: none is made."""
+    return _main(study.tables, study.main_table)
+
+
+def main_figure(study: StudyInputs) -> FigureInput | None:
+    """The figure that the overview shows, as `main_table` the table; it has a picture."""
+    return _main([one for one in study.figures if one.picture and one.picture.webp], study.main_figure)
+
+
+def _main(products: Iterable[Product], name: str) -> Product | None:
+    made = [item for item in products if is_made(item)]
+    named = [item for item in made if item.name == name]
+    return next(iter([*named, *of_group(made, RESULTS)]), None)
+
+
+def main_number(study: StudyInputs) -> tuple[str, str]:
+    """What the overview's number of a study is, and the number; of a study that tells none its best mean."""
+    if any(study.main_number) or not study.cases.runs:
+        return study.main_number
+    return f"best mean {study.cases.metric}, {study.cases.runs[0]}", number(study.cases.run_means[0])
+
+
+def sections(study: StudyInputs) -> dict[str, str]:
+    """Sections of a study's view, in order: the name that addresses each, and its heading."""
+    products = [*study.tables, *study.figures]
+    there = {
+        "Sample": ("One sample on its way", sample_path(study)),
+        "Tables": ("Tables", of_group(study.tables, RESULTS) or not study.figures),
+        "Figures": ("Figures", of_group(study.figures, RESULTS)),
+        "Explanations": ("How the methods work", of_group(products, EXPLANATIONS)),
+        "Worst cases": ("Worst cases first", study.runs),
+        "Runs": ("Runs", study.runs),
+        "Splits": ("Splits", study.splits or study.runs),
+        "Notes": ("Notes on the paper", study.meta.remarks or study.meta.not_shown),
+        "References": ("References", study.meta.citations),
+    }
+    return {name: heading for name, (heading, shown) in there.items() if shown}
+
+
+def missing(study: StudyInputs) -> list[tuple[str, str]]:
+    """List what a study asks for and has not got: its title, and where the page gives the reason."""
+    place = home(study.meta.name)
+    absent = [run.expected for run in study.runs if run.status == "missing"]
+    runs = [(f"{run.name} (split {run.split}, seed {run.seed})", slug(place, "Runs")) for run in absent]
+    tables = [(item.title, slug(place, "table", item.name)) for item in study.tables if not is_made(item)]
+    figures = [(item.title, slug(place, "figure", item.name)) for item in study.figures if not is_made(item)]
+    return runs + tables + figures
+
+
+def short_title(title: str) -> str:
+    """The name in front of the colon of a study's title, or the title.
+
+    Example:
+        >>> short_title("Membranes: six losses"), short_title("Nuclei")
+        ('Membranes', 'Nuclei')
+    """
+    return title.partition(":")[0].strip() or title
+
+
+def characters(table: TableInput) -> int:
+    """Estimate how wide a table is, in characters, from which the page sets the size of its letters.
+
+    Example:
+        >>> from microtome.report.inputs import Cell
+        >>> header = (Cell("Model"), Cell("Dice score", "number"))
+        >>> row = (Cell("U-Net"), Cell("0.91 ± 0.02", "number"))
+        >>> characters(TableInput(name="t", title="T", header=header, rows=(row,)))
+        20
+    """
+    columns = zip(table.header, zip(*table.rows, strict=True), strict=True) if table.rows else ()
+    return sum(_widest(heading.text, [max(cell.text, cell.small, key=len) for cell in cells]) + SPACE for heading, cells in columns)
+
+
+def _widest(heading: str, texts: Iterable[str]) -> int:
+    """Characters of a column: the longest word of its heading, or its longest text."""
+    words = max(map(len, heading.split()), default=0)
+    return max(words, min(max(map(len, texts), default=0), LONGEST_WORDS))
+
+
+def singular(plural: str) -> str:
+    """One of what a study calls its samples.
+
+    Example:
+        >>> singular("images"), singular("biopsies")
+        ('image', 'biopsy')
+    """
+    return f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")
