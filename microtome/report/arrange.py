@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from microtome.formats import number
 from microtome.report.addresses import home, slug
-from microtome.report.inputs import FigureInput, ProductInput, StudyInputs, TableInput
+from microtome.report.inputs import Cell, FigureInput, ProductInput, StudyInputs, TableInput
 
 SAMPLE_PATH = "sample_path"
 """Name of the figure of one sample on its way through the workflow, the first in a study's view."""
@@ -108,13 +108,17 @@ def characters(table: TableInput) -> int:
         20
     """
     columns = zip(table.header, zip(*table.rows, strict=True), strict=True) if table.rows else ()
-    return sum(_widest(heading.text, [max(cell.text, cell.small, key=len) for cell in cells]) + SPACE for heading, cells in columns)
+    widths = (_widest(heading, cells) for heading, cells in columns)
+    return sum(width + SPACE for width in widths)
 
 
-def _widest(heading: str, texts: Iterable[str]) -> int:
+def _widest(heading: Cell, cells: Iterable[Cell]) -> int:
     """Characters of a column: the longest word of its heading, or its longest text."""
-    words = max(map(len, heading.split()), default=0)
-    return max(words, min(max(map(len, texts), default=0), LONGEST_WORDS))
+    if heading.kind == "mark":
+        return 1
+    words = max(map(len, heading.text.split()), default=0)
+    texts = (max(len(cell.text), len(cell.small)) for cell in cells)
+    return max(words, min(max(texts, default=0), LONGEST_WORDS))
 
 
 def singular(plural: str) -> str:

@@ -2,7 +2,6 @@
 """Writing the report: one HTML page that needs no other file, no network and no script."""
 
 import logging
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,8 +21,6 @@ from microtome.report.thumbnails import preview
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "page.html.j2"
 WEB = ("https://", "http://")
-FOREIGN = re.compile(r"<script|<style|\s([a-z]+:)?(href|src|on[a-z]+)\s*=", re.IGNORECASE)
-"""What no formula needs, and no page should take from a file."""
 SHADES = 5
 
 log = logging.getLogger(__name__)
@@ -83,17 +80,6 @@ def is_web(address: str) -> bool:
     return address.startswith(WEB)
 
 
-def formula(mathml: str) -> Markup:
-    """A formula in MathML as it stands; empty if it is none, or holds more than a formula.
-
-    Example:
-        >>> str(formula("<math><mi>x</mi></math>")), str(formula('<math href="javascript:x"></math>'))
-        ('<math><mi>x</mi></math>', '')
-    """
-    is_one = mathml.startswith("<math") and mathml.endswith("</math>")
-    return Markup(mathml if is_one and not FOREIGN.search(mathml) else "")
-
-
 def _limits() -> Mapping[str, int]:
     return {
         "tables": TABLE_ROWS,
@@ -117,7 +103,7 @@ def _environment() -> Environment:
     filters = (formats.number, formats.duration, formats.size, formats.mebibytes, formats.digest)
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
-    environment.filters.update(of_group=arrange.of_group, short=arrange.short_title, formula=formula)
+    environment.filters.update(of_group=arrange.of_group, short=arrange.short_title)
     environment.filters.update(singular=arrange.singular)
     environment.tests["made"] = arrange.is_made
     environment.globals.update(

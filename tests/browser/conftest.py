@@ -17,6 +17,9 @@ from tests.report import tree
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MATHML = '<math xmlns="http://www.w3.org/1998/Math/MathML"><mfrac><mi>a</mi><mi>b</mi></mfrac></math>'
+LARGE = (
+    "<svg xmlns='http://www.w3.org/2000/svg' width='4000' height='2000'><rect width='9' height='9'/></svg>"
+)
 WORDS = "a caption that is long enough to take several lines on a page of any width, as captions do " * 3
 
 
@@ -48,7 +51,13 @@ def _wide() -> TableInput:
     )
     groups = (("", 1), ("Here", 7), ("Published", 7))
     return TableInput(
-        name="wide", title="A wide table", caption=WORDS, header=header, groups=groups, rows=rows, total_rows=40
+        name="wide",
+        title="A wide table",
+        caption=WORDS,
+        header=header,
+        groups=groups,
+        rows=rows,
+        total_rows=40,
     )
 
 
@@ -71,8 +80,7 @@ def _inputs(folder: Path) -> ReportInputs:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page, in a folder that has the files beside it."""
     folder = tree.make(tmp_path_factory.mktemp("browser"))
-    large = '<svg xmlns="http://www.w3.org/2000/svg" width="4000" height="2000"><rect width="9" height="9"/></svg>'
-    (folder / tree.META.name / "figures/figure_1.svg").write_text(large, encoding="utf-8")
+    (folder / tree.META.name / "figures/figure_1.svg").write_text(LARGE, encoding="utf-8")
     page = folder / "report.html"
     page.write_text(build_report(_inputs(folder)), encoding="utf-8")
     return page

@@ -96,9 +96,9 @@ def test_the_search_finds_titles_and_captions_and_leads_back(reader: Reader) -> 
     reader.page.keyboard.press("/")
     reader.page.keyboard.type("epoch loss")
     reader.sees("#index")
-    reader.page.locator("#found", has_text="2 tables and figures have “epoch loss”").wait_for()
+    reader.page.locator("#found", has_text="3 tables and figures have “epoch loss”").wait_for()
     found = reader.page.locator("#index li:visible")
-    assert found.count() == 2
+    assert found.count() == 3
     assert "Validation loss by epoch." in found.first.inner_text()
     search.fill("nothing of the kind")
     reader.page.locator("#found", has_text="No tables and figures").wait_for()

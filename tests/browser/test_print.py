@@ -73,7 +73,9 @@ def test_no_heading_stands_at_the_end_of_a_page_and_none_is_half_empty(
 ) -> None:
     paper, pages = printed(reader, tmp_path)
     reader.page.emulate_media(media="screen")
-    headings = reader.page.evaluate("[...document.querySelectorAll('h2, h3, h4')].map((one) => one.innerText)")
+    headings = reader.page.evaluate(
+        "[...document.querySelectorAll('h2, h3, h4')].map((one) => one.innerText)"
+    )
     headings = {" ".join(text.replace("¶", "").split("\n")[0].split()) for text in headings}
     chapters = ("Membranes in electron microscopy", "Gaze: looks only")
     used = lowest_ink(paper, tmp_path)

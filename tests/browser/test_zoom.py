@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Enlarged pictures: the file beside the page at full size, moved and resized by wheel, fingers, keys, buttons."""
+"""Enlarged pictures: the file beside the page at full size, moved and resized by wheel, fingers and keys."""
 
 import pytest
 

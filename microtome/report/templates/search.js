@@ -26,13 +26,18 @@ addEventListener("DOMContentLoaded", () => {
     found.textContent = words.length ? `${count || "No"} ${count === 1 ? "table or figure has" : "tables and figures have"} “${words.join(" ")}”.` : all;
   };
 
+  /* As a link does, but the field keeps the focus. */
+  const go = (address) => {
+    history.pushState(null, "", address);
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  };
   const search = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     if (words.length && location.hash !== "#index") {
       before = location.hash || "#overview";
-      location.hash = "#index";
+      go("#index");
     } else if (!words.length && before) {
-      location.hash = before;
+      go(before);
       before = null;
     }
     filter(words);
