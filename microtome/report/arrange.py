@@ -4,7 +4,6 @@
 from collections.abc import Iterable
 from typing import TypeVar
 
-from microtome.formats import number
 from microtome.report.addresses import home, slug
 from microtome.report.inputs import Cell, FigureInput, ProductInput, StudyInputs, TableInput
 
@@ -51,13 +50,6 @@ def _main(products: Iterable[Product], name: str) -> Product | None:
     made = [item for item in products if is_made(item)]
     named = [item for item in made if item.name == name]
     return next(iter([*named, *of_group(made, RESULTS)]), None)
-
-
-def main_number(study: StudyInputs) -> tuple[str, str]:
-    """What the overview's number of a study is, and the number; of a study that tells none its best mean."""
-    if any(study.main_number) or not study.cases.runs:
-        return study.main_number
-    return f"best mean {study.cases.metric}, {study.cases.runs[0]}", number(study.cases.run_means[0])
 
 
 def sections(study: StudyInputs) -> dict[str, str]:

@@ -154,4 +154,4 @@ def test_a_study_that_only_looks_has_no_red(reader: Reader) -> None:
     assert reader.page.locator("#gaze .problem, #gaze .failed").count() == 0
     first = reader.page.locator("#gaze article.product").first
     assert first.get_attribute("id") == "gaze.figure.sample-path"
-    assert reader.page.locator("#gaze").get_by_text("Runs").count() == 0
+    assert reader.page.locator("#gaze h3", has_text="Runs").count() == 0
