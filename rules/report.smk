@@ -31,7 +31,7 @@ rule report_page:
         at.log(f"report_page/{set_name(PLANS)}"),
     conda:
         "../envs/report.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=grow(2000),
         runtime=lasting(30),

@@ -8,4 +8,5 @@ from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     published, catalogue = Path(snakemake.input.published), Path(snakemake.input.catalogue)
-    write_report(options, Path(snakemake.output.page), published=published, catalogue=catalogue)
+    page = Path(snakemake.output.page)
+    write_report(options, page, published=published, catalogue=catalogue, threads=snakemake.threads)

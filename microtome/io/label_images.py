@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from microtome.io import images
 from microtome.io.errors import ImageError
@@ -56,6 +55,8 @@ def _no_mask(path: Path, labels: NDArray[np.int32]) -> NDArray[np.int32]:
     if found.size != 1:
         return labels
     value = int(found[0])
+    from scipy import ndimage  # slow to import, and most studies have no objects
+
     _, pieces = ndimage.label(labels > 0, EVERY_NEIGHBOUR)
     if pieces == 1 and value not in (np.iinfo(np.uint8).max, np.iinfo(np.uint16).max):
         return labels

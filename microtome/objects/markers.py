@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Labels = "NDArray[np.integer]"
 Element = Literal["octagon", "disk"]
@@ -70,6 +69,8 @@ def survivors(labels: Labels, rows: list[int]) -> NDArray[np.bool_]:
         >>> survivors(square, half_widths(1, "disk")).astype(int)[1:4, 1:4].tolist()
         [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
     """
+    from scipy import ndimage  # slow to import, and most studies have no objects
+
     width = max(rows)
     element = np.array([np.abs(np.arange(-width, width + 1)) <= half for half in rows])
     least, most = (
@@ -167,6 +168,8 @@ def between(labels: Labels, gap: int = 1) -> NDArray[np.bool_]:
         >>> between(np.array([[1, 1, 1, 2, 2, 0, 3]])).tolist()
         [[False, False, True, True, False, False, False]]
     """
+    from scipy import ndimage  # slow to import, and most studies have no objects
+
     _check_labels(labels)
     size = 2 * gap + 1
     above = ndimage.maximum_filter(labels, size, mode="nearest")
@@ -226,6 +229,8 @@ def centres(labels: Labels) -> NDArray[np.int64]:
 
 def _deepest(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[int, int]:
     """The pixel of an object that is farthest from its border; the image's edge is a border."""
+    from scipy import ndimage  # slow to import, and most studies have no objects
+
     top, left = int(rows.min()) - 1, int(columns.min()) - 1
     box = np.zeros((int(rows.max()) - top + 2, int(columns.max()) - left + 2), bool)
     box[rows - top, columns - left] = True

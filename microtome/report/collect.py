@@ -3,7 +3,9 @@
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,6 +51,7 @@ def collect(
     *,
     command: str | None = None,
     repository: Path | str = ".",
+    threads: int = 1,
 ) -> ReportInputs:
     """Read what the results folder of a scale holds.
 
@@ -60,6 +63,7 @@ def collect(
         studies: The studies, in order, and what each should have produced.
         command: Command that makes these results; None: Snakemake at this scale.
         repository: Folder of the workflow, whose git commit is shown.
+        threads: So many studies are read at once: most of the time goes into their pictures.
 
     Returns:
         Everything the page shows; what is missing carries its reason.
@@ -74,7 +78,7 @@ def collect(
     rules = read_benchmarks(folder / "benchmarks", {study.name: study.jobs for study in studies})
     return ReportInputs(
         scale=scale,
-        studies=_read_studies(folder, studies),
+        studies=_read_studies(folder, studies, threads),
         rules=rules,
         versions=environment.versions(),
         machine=environment.machine(),
@@ -94,13 +98,14 @@ def _check(folder: Path, studies: Sequence[StudyMeta]) -> None:
         raise ValueError(msg)
 
 
-def _read_studies(folder: Path, studies: Sequence[StudyMeta]) -> tuple[StudyInputs, ...]:
+def _read_studies(folder: Path, studies: Sequence[StudyMeta], threads: int) -> tuple[StudyInputs, ...]:
     """Read the studies, sharing what the pictures may take among them."""
     counts = [len(_figures(folder / study.name, study)) for study in studies]
     budget = FIGURE_BYTES // max(sum(counts), 1)
     affordable = CASE_BYTES // (len(studies) * PICTURES_PER_CASE * THUMBNAIL_BYTES)
     cases = max(1, min(CASE_PICTURES, affordable))
-    return tuple(_read_study(folder, study, budget=budget, cases=cases) for study in studies)
+    with ThreadPoolExecutor(threads) as pool:
+        return tuple(pool.map(partial(_read_study, folder, budget=budget, cases=cases), studies))
 
 
 def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> StudyInputs:

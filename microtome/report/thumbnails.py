@@ -196,8 +196,9 @@ def encode_thumbnail(rgb: np.ndarray, *, label: str, alt: str) -> Picture:
     """Shrink a picture, (H, W, 3) uint8, to `THUMBNAIL` (none is enlarged) and encode it."""
     image = Image.fromarray(np.ascontiguousarray(rgb))
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    encodings = [_webp(image, quality=quality) for quality in THUMBNAIL_QUALITIES]
-    webp = next((encoding for encoding in encodings if len(encoding) <= THUMBNAIL_BYTES), encodings[-1])
+    for quality in THUMBNAIL_QUALITIES:  # the last is small enough, or as small as can be
+        if len(webp := _webp(image, quality=quality)) <= THUMBNAIL_BYTES:
+            break
     return Picture(label=label, alt=alt, webp=webp, width=image.width, height=image.height)
 
 

@@ -36,7 +36,7 @@ REASONS = {
 """Why a figure of a paper is not made, by its kind in the table of published values."""
 
 
-def write_report(options: Options, page: Path, *, published: Path, catalogue: Path) -> None:
+def write_report(options: Options, page: Path, *, published: Path, catalogue: Path, threads: int = 1) -> None:
     """Collect what the results folder holds and write the page.
 
     Args:
@@ -45,13 +45,15 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
             study, so that the page's links hold in it, and in a copy that follows links (`zip -r`, `cp -rL`).
         published: Published values, which name the papers.
         catalogue: The data set table, which names what to cite.
+        threads: Studies that are read at once.
     """
     known = read_values(published)
     studies = [_meta(name, study, known, catalogue) for name, study in options["studies"].items()]
     results = page.parents[2]
     _link(page.parent, options["studies"])
     command = with_profile(options["command"], os.environ.get(PROFILE, ""))
-    text = build_report(collect(results, studies, command=command, repository=code.ROOT))
+    found = collect(results, studies, command=command, repository=code.ROOT, threads=threads)
+    text = build_report(found)
     with finished_file(page) as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -14,7 +14,6 @@ from microtome.files import finished_folder
 from microtome.io import images, views
 from microtome.io.raster import EVERY, Raster
 from microtome.objects.types import class_map, vote_of_maps
-from microtome.objects.watershed import separate, separate_tiled
 
 Options = Mapping[str, Any]
 
@@ -84,6 +83,8 @@ def _write_objects(path: Path, options: Options, folder: Path) -> None:
 
 def _objects(source: Raster, settings: Watershed, scratch: Path) -> np.ndarray:
     """Object numbers (H, W); with tiles, a file in `scratch`."""
+    from microtome.objects.watershed import separate, separate_tiled  # slow to import: most runs find classes
+
     if settings.tile is not None:
         return separate_tiled(source, settings, scratch=scratch)
     mask, *marker = source.read(0, 0, *source.shape[1:])

@@ -56,6 +56,13 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert all("href" not in attributes for tag, attributes, _ in page.tags if tag != "a")
 
 
+def test_the_inputs_are_the_same_however_many_studies_are_read_at_once(results):
+    studies = [replace(tree.META, name=f"study-{number}", title=f"S{number}") for number in range(3)]
+    for study in studies:
+        shutil.copytree(results / tree.META.name, results / study.name)
+    assert collect(results, studies, threads=3).studies == collect(results, studies).studies
+
+
 def test_classes_have_a_legend_in_their_colours(inputs, page):
     names = {f"colour of {name}": color for name, color in tree.META.colors.items()}
     assert [drawing["aria-label"] for drawing in page.all("svg") if drawing["aria-label"] in names] == [

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Sparse matrices that blur or resample a flattened square window; see `windows`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 UNIFORM_SHARE = 0.5
 """Part of the window's half side that non-uniform sampling leaves at full resolution."""
@@ -67,6 +73,8 @@ def _stretch(distance: np.ndarray, half: int, raw_half: int) -> np.ndarray:
 
 def _sparse(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> csr_array:
     """Sparse matrix without zeros, rows normalised to the sum 1; repeated entries add up."""
+    from scipy.sparse import csr_array  # slow to import, and most networks see whole patches
+
     used = weight > 0
     row, column, weight = row[used], column[used], weight[used]
     weight = weight / np.bincount(row, weight, minlength=shape[0])[row]
