@@ -112,7 +112,7 @@ def test_papers_have_authors_and_an_address_where_one_is_known():
         assert citation.text.startswith(papers[name]["authors"][0])
         assert citation.text.endswith(".")
     dois = [citation.url for citation in found.values() if citation.url.startswith(references.DOI)]
-    assert len(dois) == 3
+    assert len(dois) == 4
     assert found["p4_unet_isbi"].text == (
         "Kim S (2020). U-Net's Excellence and Optimal Loss Function in Medical Segmentation. MSc thesis, "
         "Department of Computer Science, Royal Holloway, University of London."

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The verdict on a study: numbers by hand and by NumPy, and what may not be claimed."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,10 @@ import pandas as pd
 import pytest
 
 from microtome.metrics.overlap import confusion_matrix, one_against_rest, score
+from microtome.report.collect import collect
 from microtome.report.inputs import ExpectedRun, RunInput, StudyMeta
 from microtome.report.verdict import LOOKS, judge
+from tests.report import tree
 
 RUNS = {"a": "U-Net", "b": "SegNet", "c": "FCN"}
 META = StudyMeta(
@@ -176,3 +179,35 @@ def test_pooled_calls_are_those_of_all_sections():
     run = RunInput(META.runs[0], card={}, metrics=frame)
     meta = replace(META, runs=META.runs[:1], case_metric="section_accuracy", pooled=True)
     assert judge([run], meta, {}).number == ("accuracy of sections, U-Net", "0.900")
+
+
+def test_a_study_that_only_looks_has_no_faults(tmp_path):
+    """No run, no split to learn from: nothing is missing."""
+    folder = tree.make(tmp_path)
+    for name in ("runs", "splits"):
+        shutil.rmtree(folder / tree.META.name / name)
+    meta = replace(tree.META, runs=(), splits=(), tables={"table_1": "T"}, figures={"figure_1": "F"})
+    (study,) = collect(folder, [replace(meta, samples_are="slices")]).studies
+    assert (study.verdict, study.main_number) == (LOOKS, ("", ""))
+    assert (study.problems, study.cases.problem, study.cases.rows, study.runs) == ((), "", (), ())
+    assert [item.problems for item in (*study.tables, *study.figures) if item.expected] == [(), ()]
+
+
+def test_what_stands_for_a_study_is_told_with_its_groups(tmp_path):
+    folder = tree.make(tmp_path)
+    meta = replace(
+        tree.META,
+        what="Cells are told from gaps.",
+        samples_are="slices",
+        unit="block",
+        main_table="table_2",
+        main_figure="figure_1",
+        explanations=(("figures", "figure_1"), ("tables", "table_9")),
+    )
+    (study,) = collect(folder, [meta]).studies
+    assert study.what == "Cells are told from gaps. 6 simulated slices: 2 train, 1 val, 3 test."
+    assert {figure.name: figure.group for figure in study.figures}["figure_1"] == "explanations"
+    assert {table.group for table in study.tables} == {"results"}
+    assert "3 slices of 2 blocks cannot tell 4 runs apart" in study.verdict
+    assert (study.main_table, study.main_figure, study.samples_are) == ("table_2", "figure_1", "slices")
+    assert any(key == "network.width" for run in study.runs for key, _ in run.changed)
