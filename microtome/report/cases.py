@@ -12,6 +12,7 @@ import pandas as pd
 from microtome.config.colors import class_of_interest
 from microtome.formats import number
 from microtome.io import views
+from microtome.metrics.names import metric_name
 from microtome.report.inputs import CaseInput, CaseRow, Picture, RunInput, StudyMeta
 from microtome.report.limits import CASE_PICTURES, CASE_ROWS, DETAIL_ROWS
 from microtome.report.thumbnails import (
@@ -47,15 +48,17 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
     frame = _all_metrics(runs, meta)
     metric = meta.case_metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
     of = (metric, meta.case_class, meta.case_part, meta.higher_is_better)
-    empty = CaseInput(*of, meta.case_group, colors=meta.colors)
+    called = {"metric_name": metric_name(metric) if metric else ""}
+    empty = CaseInput(*of, meta.case_group, colors=meta.colors, **called)
     chosen = frame[frame["metric"] == metric].dropna(subset="value") if len(frame) else frame
     if chosen.empty:
         return replace(empty, problem=_why_empty(frame, metric, meta) if meta.runs or runs else "")
     means = chosen.pivot_table(index="sample", columns="run", values="value", aggfunc="mean")
     by_run = means.mean().sort_values(ascending=not meta.higher_is_better, kind="stable")
     by_sample = means.mean(axis=1).sort_values(ascending=meta.higher_is_better, kind="stable")
-    detail = _detail(frame, metric, ascending=meta.higher_is_better)
     labels = {run.expected.run: run.expected.name for run in runs}
+    named = frame.assign(run=frame["run"].map(lambda name: labels.get(name, name)))
+    detail = _detail(named, metric, ascending=meta.higher_is_better)
     return replace(
         empty,
         runs=tuple(labels[name] for name in by_run.index),
@@ -105,7 +108,7 @@ def _detail(frame: pd.DataFrame, metric: str, *, ascending: bool) -> tuple[tuple
     rows = ordered[[*DETAIL_KEYS, *names]].itertuples(index=False, name=None)
     keys = len(DETAIL_KEYS)
     body = [(*map(str, row[:keys]), *(number(value) for value in row[keys:])) for row in rows]
-    return ((*DETAIL_KEYS, *names), *body)
+    return ((*DETAIL_KEYS, *map(metric_name, names)), *body)
 
 
 Files = Mapping[str, Path]

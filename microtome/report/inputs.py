@@ -247,6 +247,7 @@ class CaseInput:
     colors: Mapping[str, str] = field(default_factory=dict)  # by class, of maps of classes
     objects: bool = False  # whether errors are shown of objects
     legend: str = ""  # what maps and errors show, in sentences
+    metric_name: str = ""  # what the metric is called in print
     problem: str = ""  # why there is nothing to show
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the page says of how it was made: its own jobs alone, commands to paste, settings, references."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from microtome.config.project import DATASETS, PUBLISHED
 from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.report import references
-from microtome.report.benchmarks import read_benchmarks
+from microtome.report.benchmarks import ASKED_BESIDES, FETCH, is_shown, read_benchmarks
 from microtome.report.inputs import Jobs, ReportInputs
 from microtome.report.settings import changed
 from tests.report import tree
@@ -57,6 +58,29 @@ def test_a_study_of_which_no_jobs_are_told_shows_all_of_its_own(folder):
     assert usages["train"] == 3
     assert usages["tabulate"] == 2
     assert sum(usage.jobs for usage in read_benchmarks(folder, {"s": JOBS, "t": JOBS})) == len(SHOWN) + 2
+
+
+def benchmarks_of_rules():
+    """Rule and wildcards of every benchmark file that the workflow writes."""
+    for path in sorted((HERE / "rules").glob("*.smk")):
+        for found in re.findall(r"at\.times\(([^)]*)\)", path.read_text(encoding="utf-8")):
+            rule, *wildcards = re.findall(r'"([^"]+)"', found)
+            if not rule.startswith(FETCH):
+                yield rule, wildcards
+
+
+def test_the_files_of_all_rules_are_understood():
+    names = {"study": "s", "split": "main", "run": "unet", "seed": "0", "batch": "test-0", "stain": "spcn"}
+    found = dict(benchmarks_of_rules())
+    assert {"train", "predict", "draw", "fit_stain", "cut_bands", "call_sections"} <= set(found)
+    for rule, wildcards in found.items():
+        named = {
+            "name": {"tabulate": "scores", "draw": "curves"}.get(rule, ""),
+            "external": "spcn",
+            "model": "m",
+        }
+        path = Path(rule, *((names | named | {"folder": "new"})[wildcard] for wildcard in wildcards))
+        assert is_shown(path.with_name(f"{path.name}.tsv"), {"s": JOBS}) == (rule not in ASKED_BESIDES), rule
 
 
 def inputs(git, command="snakemake -c2 --config scale=demo studies=a,b"):
