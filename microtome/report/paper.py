@@ -84,7 +84,7 @@ def _section(heading: str, items: Sequence[Item], shown: Callable[[Item], str]) 
     """A section of the document; none without items."""
     if not items:
         return
-    yield rf"\section*{{{heading}}}"
+    yield rf"\section*{{{heading}}}\suppressfloats[t]"
     for number, item in enumerate(items, start=1):
         yield _missing(item) if item.problem else shown(item)
         if number % TABLES_AT_ONCE == 0:
@@ -106,7 +106,7 @@ def _figure(item: Item) -> str:
     said = f"{title} ({number} of the study)" if number else title
     caption = f"{said.rstrip('.')}. {item.caption}".strip()
     lines = (
-        r"\begin{figure}[tp]",
+        r"\begin{figure}[htbp]",
         r"  \centering",
         rf"  \shown{{figures/{item.name}.pdf}}",
         rf"  \caption{{{breakable(escape_latex(caption))}}}\label{{fig:{item.name}}}",

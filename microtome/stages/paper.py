@@ -15,8 +15,8 @@ from microtome.report.paper import Item, paper_text
 
 TEX = "pdflatex"
 OPTIONS = ("-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "-file-line-error")
-RUNS = 2
-"""Labels and long tables take their widths from the run before."""
+RUNS, AGAIN = 5, ("Rerun LaTeX", "Rerun to get")
+"""Long tables take their widths, and references their numbers, from the run before; at most so many runs."""
 INSTALL = (
     "install a TeX (Debian and Ubuntu: apt-get install texlive-latex-recommended lmodern; macOS: MacTeX), or "
     "set the document elsewhere: it needs the folders tables and figures beside it"
@@ -58,7 +58,9 @@ def typeset(document: Path, target: Path) -> None:
         raise ValueError(msg)
     with tempfile.TemporaryDirectory(prefix="typeset-") as folder:
         for _ in range(RUNS):
-            _run(document, Path(folder))
+            said = _run(document, Path(folder))
+            if not any(words in said for words in AGAIN):
+                break
         with finished_file(target) as partial:
             shutil.copyfile(Path(folder, document.with_suffix(".pdf").name), partial)
 
@@ -74,8 +76,8 @@ def _item(name: str, title: str, path: Path, kind: type[Sidecar]) -> Item:
     return Item(name, sidecar.title or title, caption=sidecar.caption, problem=problem)
 
 
-def _run(document: Path, folder: Path) -> None:
-    """Run TeX once; its own files go into `folder`.
+def _run(document: Path, folder: Path) -> str:
+    """Run TeX once; its own files go into `folder`. What it says.
 
     Raises:
         ValueError: It fails.
@@ -89,11 +91,13 @@ def _run(document: Path, folder: Path) -> None:
         capture_output=True,
         check=False,
     )
+    output = done.stdout.decode("utf-8", "replace")
     if done.returncode:
-        said = "\n".join(_errors(done.stdout.decode("utf-8", "replace").splitlines()))
+        said = "\n".join(_errors(output.splitlines()))
         remedy = "mend the table or figure named there, or install what is missing"
         msg = f"{TEX} cannot set {document}:\n{said}\n{remedy}"
         raise ValueError(msg)
+    return output
 
 
 def _errors(lines: Sequence[str]) -> Sequence[str]:

@@ -16,11 +16,12 @@ OVERFULL = re.compile(r"Overfull \\hbox \((\d+(?:\.\d+)?)pt too wide\)")
 TALL = re.compile(r"(?:Overfull \\vbox \(|Float too large for page by )(\d+(?:\.\d+)?)pt")
 
 
-def set_text(folder, body, *, preamble=PREAMBLE):
-    """Set a document in a folder; the log."""
+def set_text(folder, body, *, preamble=PREAMBLE, runs=3):
+    """Set a document in a folder, long tables in several runs; the log of the last."""
     (folder / "text.tex").write_text(f"{preamble}{body}\n\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "text.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    for _ in range(runs):
+        done = subprocess.run(command, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     log = (folder / "text.log").read_text(encoding="latin-1")
     assert done.returncode == 0, "\n".join(line for line in log.splitlines() if line.startswith(("!", "l.")))
     return log

@@ -75,7 +75,8 @@ def tabulate(
             if group is None or any(group in _in_part(record, part) for record in row.records)
         ]
     )
-    printed = [Column("group", heading, kind="text"), LABEL, *(metric.column for metric in metrics)]
+    run = replace(LABEL, once=True)
+    printed = [Column("group", heading, kind="text"), run, *(metric.column for metric in metrics)]
     note = note_of(inputs, NOTE.format(kind="sample" if ddof else "population"))
     return Table(frame, (*printed, COUNT, DATA), title, note, inputs.data_kinds)
 

@@ -2,6 +2,7 @@
 """Confusion matrix: which class the pixels of each true class were predicted as, over all images together."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import pandas as pd
@@ -52,7 +53,7 @@ def tabulate(
     )
     kind, form = ("pixels", ",.0f") if normalize == "none" else ("share", ".3f")
     columns = (
-        LABEL,
+        replace(LABEL, once=True),
         Column("truth", "True class", kind="text"),
         *(Column(f"{kind}_{name}", name, format=form, group="Predicted class") for name in inputs.classes),
         Column("pixels", "Pixels", format=",.0f"),

@@ -2,6 +2,7 @@
 """Panoptic quality of each class of objects, in the two ways of averaging that are published."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def tabulate(
     classes = inputs.classes[1:]
     found = [one for row in select_rows(inputs.runs, rows) for one in _rows(row, classes, part)]
     columns = (
-        LABEL,
+        replace(LABEL, once=True),
         Column("class", "Class", kind="text"),
         Column("truth_objects", "True", format=",.0f"),
         Column("predicted_objects", "Found", format=",.0f"),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from microtome.tables.frame import Column, Table
-from microtome.tables.parts.render import format_cell
+from microtome.tables.parts.render import MISSING, format_cell
 
 
 def condense(table: Table) -> Table:
@@ -22,7 +22,7 @@ def condense(table: Table) -> Table:
         >>> columns = (Column("name", "Run", kind="text"), Column("n", "n", format=".0f", once=True))
         >>> table = condense(Table(pd.DataFrame({"name": ["a", "b"], "n": [4, 4]}), columns, "Scores"))
         >>> [column.key for column in table.columns], table.note
-        (['name'], 'In all rows: n 4.')
+        (['name'], 'Alike in all rows: n 4.')
     """
     said = {column.key: texts[0] for column in table.columns if len(texts := _texts(table, column)) == 1}
     kept = tuple(column for column in table.columns if column.key not in said)
@@ -33,14 +33,18 @@ def condense(table: Table) -> Table:
 
 
 def _texts(table: Table, column: Column) -> list[str]:
-    """The different cells of a column that may be said once; none of any other."""
+    """The different cells of a column that may be said once; none of any other.
+
+    Rows without a value do not count: those of published values have none.
+    """
     rows = table.frame.to_dict("records") if column.once else []
-    return list(dict.fromkeys(format_cell(row, column) for row in rows))
+    texts = dict.fromkeys(format_cell(row, column) for row in rows)
+    return [text for text in texts if text not in ("", MISSING)]
 
 
 def _sentence(columns: Sequence[Column], said: dict[str, str]) -> str:
     told = [f"{_name(column)} {said[column.key]}" for column in columns if column.key in said]
-    return f"In all rows: {', '.join(told)}."
+    return f"Alike in all rows: {', '.join(told)}."
 
 
 def _name(column: Column) -> str:

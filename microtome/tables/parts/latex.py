@@ -27,6 +27,8 @@ PACKAGES |= {
 """What a table needs, by what is found in it."""
 TYPE = rf"\fontsize{{8}}{{9.6}}\selectfont\setlength{{\tabcolsep}}{{{GAP / 2:g}pt}}"
 SMALL = r"\fontsize{6}{7}\selectfont"
+NOTE_SHARE = 0.9
+"""Of the width that a long table is taken for: the width of its note, which is not to widen it."""
 
 
 def to_latex(table: Table, *, label: str = "") -> str:
@@ -72,8 +74,7 @@ def _table(table: Table, layout: Layout, *, label: str, part: tuple[int, int]) -
 
 
 def _float(layout: Layout, caption: str, note: str) -> Iterator[str]:
-    place = "[htbp]" if layout.place == "table" else "[tp]"
-    yield rf"\begin{{{layout.place}}}{place}"
+    yield rf"\begin{{{layout.place}}}[htbp]"
     yield r"  \centering"
     yield f"  {caption}"
     yield rf"  {{{TYPE}"
@@ -102,12 +103,20 @@ def _long(layout: Layout, caption: str, note: str) -> Iterator[str]:
         yield from _head(layout.grid)
         yield rf"    \midrule{end}"
     yield r"    \bottomrule\endfoot"
+    yield rf"    \bottomrule{_last_row(layout.grid, note)}\endlastfoot"
     yield from _body(layout.grid)
     yield r"  \end{longtable}}"
-    if note:
-        yield rf"{{\footnotesize\raggedright {breakable(note)}\par}}"
     if is_turned:
         yield r"\end{landscape}"
+
+
+def _last_row(grid: Grid, note: str) -> str:
+    """The note below a long table, which stays with its last rows."""
+    if not note:
+        return ""
+    place = rf"@{{}}>{{\raggedright\arraybackslash}}p{{{NOTE_SHARE * grid.width:.1f}pt}}@{{}}"
+    text = rf"\rule{{0pt}}{{12pt}}\footnotesize {breakable(note)}"
+    return rf"\multicolumn{{{len(grid.columns)}}}{{{place}}}{{{text}}}"
 
 
 def _alignment(grid: Grid) -> str:
