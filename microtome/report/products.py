@@ -10,18 +10,15 @@ import pandas as pd
 from PIL import Image
 
 from microtome.provenance.sidecars import FigureSidecar, Sidecar, TableSidecar
-from microtome.report.formulas import mathml_of
-from microtome.report.inputs import Cell, FigureInput, Link, Picture, TableInput
+from microtome.report.inputs import FigureInput, Link, Picture, TableInput
 from microtome.report.limits import TABLE_ROWS
+from microtome.report.table_cells import TableCells, cells_of_table
 from microtome.report.thumbnails import encode_figure
 from microtome.tables.frame import Column
-from microtome.tables.parts.headings import Spans, headings, spans
-from microtome.tables.parts.render import parse_tsv, printed, without_interval
 
 TABLE_FORMATS = ("tsv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")
 Described = TypeVar("Described", bound=Sidecar)
-Cells = tuple[Cell, ...]
 
 
 def product_names(folder: Path, titles: Mapping[str, str], formats: Sequence[str]) -> list[str]:
@@ -47,67 +44,35 @@ def read_table(folder: Path, name: str, titles: Mapping[str, str], *, root: Path
     if sidecar.failed:
         title = sidecar.title or titles.get(name) or name
         return TableInput(name=name, title=title, failed=sidecar.failed, expected=name in titles)
-    header, rows, groups, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
+    cells, problem = _read_cells(folder / f"{name}.tsv", sidecar.columns)
     return TableInput(
         name=name,
         title=sidecar.title or titles.get(name) or name,
-        header=header,
-        rows=rows[:TABLE_ROWS],
-        total_rows=len(rows),
+        header=cells.header,
+        rows=cells.rows[:TABLE_ROWS],
+        total_rows=len(cells.rows),
         caption=sidecar.caption,
         note=sidecar.note,
         units="" if sidecar.columns else sidecar.units_text,
-        groups=groups,
+        groups=cells.groups,
         links=links_to(_files(folder, name, TABLE_FORMATS), root=root),
         problems=tuple(filter(None, (problem,))) or problems,
         expected=name in titles,
     )
 
 
-def _read_cells(path: Path, columns: Sequence[Column]) -> tuple[Cells, tuple[Cells, ...], Spans, str]:
-    """Headings and rows of a table, as in its Markdown, and what spans headings; or why there are none."""
+def _read_cells(path: Path, columns: Sequence[Column]) -> tuple[TableCells, str]:
+    """The cells of a table, or the reason if there are none."""
     nothing = f"not shown: tables/{path.name} has no rows; see the log of its rule"
     try:
-        frame, shown = cells_of(path.read_text(encoding="utf-8"), columns)
+        found = cells_of_table(path.read_text(encoding="utf-8"), columns)
     except FileNotFoundError:
-        return (), (), (), f"not produced: tables/{path.name} does not exist; see the log of its rule"
+        return TableCells(), f"not produced: tables/{path.name} does not exist; see the log of its rule"
     except pd.errors.EmptyDataError:
-        return (), (), (), nothing
+        return TableCells(), nothing
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return (), (), (), f"not shown: tables/{path.name} cannot be read ({error}); run its rule again"
-    if frame.empty:
-        return (), (), (), nothing
-    header = tuple(Cell(text, c.kind) for text, c in zip(headings(shown), shown, strict=True))
-    rows = (zip(row, shown, strict=True) for row in printed(frame, shown))
-    return header, tuple(tuple(_cell(*cell, c) for cell, c in row) for row in rows), spans(shown), ""
-
-
-def _cell(text: str, best: bool, column: Column) -> Cell:
-    """One cell as the page shows it: formulas as MathML, intervals behind the value."""
-    if column.kind == "math":
-        return Cell(text, "math", mathml=mathml_of(text))
-    value, interval = without_interval(text) if column.kind == "number" else (text, "")
-    return Cell(value, column.kind, best, small=interval)
-
-
-def cells_of(text: str, columns: Sequence[Column]) -> tuple[pd.DataFrame, Sequence[Column]]:
-    r"""Read the frame of a table, and what to print of it: all as it stands where no sidecar tells columns.
-
-    Raises:
-        KeyError: The file lacks a column.
-        ValueError: It is no table.
-
-    Example:
-        >>> frame, shown = cells_of("# caption\na\tb\nx\t1.50\n", ())
-        >>> frame.loc[0, "b"], [column.label for column in shown]
-        ('1.50', ['a', 'b'])
-    """
-    if columns:
-        texts = [column.key for column in columns if column.kind != "number"]
-        frame = parse_tsv(text, names=texts)
-        return frame.assign(**{key: frame[key].replace("", None) for key in texts}), columns
-    frame = parse_tsv(text, names=None)
-    return frame, [Column(name, name, kind="text") for name in frame.columns]
+        return TableCells(), f"not shown: tables/{path.name} cannot be read ({error}); run its rule again"
+    return found, "" if found.rows else nothing
 
 
 def read_figure(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from microtome.provenance import tsv
-from microtome.report.products import cells_of
+from microtome.report.table_cells import cells_of
 from microtome.tables.frame import Column
 from tests.workflow.workspace import REPOSITORY
 

@@ -17,7 +17,7 @@ from microtome.report import thumbnails
 from microtome.report.benchmarks import read_benchmarks
 from microtome.report.cases import rank
 from microtome.report.inputs import ExpectedRun, RunInput, StudyMeta
-from microtome.report.products import cells_of
+from microtome.report.table_cells import cells_of
 from microtome.tables.frame import Column, Table
 from microtome.tables.parts.render import printed
 from microtome.tables.parts.save import describe

@@ -181,7 +181,7 @@ def test_one_phantom_among_public_runs_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("source", "text"), [("public", "| Mean, published (ISBI 2012) |"), ("own", "other data; not comparable")]
+    ("source", "text"), [("public", "| published (ISBI 2012): Mean |"), ("own", "other data; not comparable")]
 )
 def test_other_sources(source, text):
     table = tables.tabulate("loss", inputs(own_loss("bce", "bce", source)), published="table_3_loss")

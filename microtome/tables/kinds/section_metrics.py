@@ -97,7 +97,7 @@ def tabulate(
             for row, one, beta in zip(chosen, found, betas, strict=True)
         ]
     )
-    shown = [*CHOSEN.values()] * thresholds + columns
+    shown = [*CHOSEN.values()] * thresholds + columns + [*ERRORS]
     frame, printed = _beside(frame, inputs, chosen, shown, published)
     effect = _effect([row.label for row in chosen], found) if thresholds else ""
     said = (_note(found, interval=interval), effect, left_out(found), remark_of(inputs, published))
@@ -105,7 +105,6 @@ def tabulate(
     columns = (
         LABEL,
         *printed,
-        *ERRORS,
         COUNT,
         Column("units", _units(found), format=",.0f", once=True),
         DATA,

@@ -89,4 +89,4 @@ def _row(row: Row) -> dict[str, object]:
 
 def _device(card: Mapping[str, object]) -> str:
     device, threads = str(card.get("device", "unknown")), card.get("threads")
-    return f"{device}, {threads} threads" if device == "cpu" and threads else device
+    return f"{device}, {threads} thread{'s' * (threads != 1)}" if device == "cpu" and threads else device

@@ -20,13 +20,13 @@ def heading(column: Column) -> str:
 
 
 def full_heading(column: Column) -> str:
-    """The same where there can be no spans: with the group behind.
+    """The same where there can be no spans: with the group before it.
 
     Example:
         >>> full_heading(Column("aji", "AJI", group="published (MoNuSeg 2018)"))
-        'AJI, published (MoNuSeg 2018)'
+        'published (MoNuSeg 2018): AJI'
     """
-    label = f"{column.label}, {column.group}" if column.group else column.label
+    label = f"{column.group}: {column.label}" if column.group else column.label
     return f"{label} ({column.unit})" if column.unit else label
 
 

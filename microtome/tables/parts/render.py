@@ -104,6 +104,18 @@ def without_interval(text: str) -> tuple[str, str]:
     return (value, f"[{ends}") if bracket and ends.endswith("]") else (text, "")
 
 
+def without_spread(text: str) -> tuple[str, str]:
+    """Take a printed number apart: the value, and its spread and interval, empty if none.
+
+    Example:
+        >>> without_spread("0.912 ± 0.010 [0.900, 0.924]"), without_spread("0.9")
+        (('0.912', '± 0.010 [0.900, 0.924]'), ('0.9', ''))
+    """
+    value, interval = without_interval(text)
+    value, sign, spread = value.partition(" ±")
+    return value, " ".join(filter(None, (f"{sign.strip()}{spread}", interval)))
+
+
 def _best(frame: pd.DataFrame, column: Column) -> list[bool]:
     """Mark the best values of a column, among the rows that it compares."""
     if not column.within:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Formulas of tables as MathML, which stands in the page as it is."""
+"""Cells of tables on the page: formulas as MathML, spans, and what stands in small type."""
 
 from xml.etree import ElementTree
 
@@ -7,7 +7,9 @@ import pytest
 
 from microtome.report.formulas import mathml_of
 from microtome.report.products import read_table
+from microtome.report.table_cells import cells_of_table
 from microtome.tables import tabulate
+from microtome.tables.frame import Column
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.activations import ACTIVATIONS
 from microtome.tables.parts.save import save_table
@@ -52,3 +54,15 @@ def test_the_page_gets_formulas_spans_and_intervals(tmp_path):
     assert table.groups[-1] == ("Value at u", 3)
     assert table.rows[0][1].mathml.startswith("<math")
     assert table.rows[0][0].mathml == ""
+
+
+def test_spreads_go_below_the_values_of_a_table_that_would_be_wider_than_a_window():
+    def cells(count):
+        keys = [f"v{number}" for number in range(count)]
+        values = dict.fromkeys(keys, 0.5) | {f"{key}_sd": 0.1 for key in keys}
+        values |= {f"{key}_ci_low": 0.4 for key in keys} | {f"{key}_ci_high": 0.6 for key in keys}
+        text = "\n".join("\t".join(map(str, row)) for row in (values, values.values()))
+        return cells_of_table(f"{text}\n", [Column(key, key) for key in keys]).rows[0]
+
+    assert [(cell.text, cell.small) for cell in cells(3)] == [("0.500 ± 0.100", "[0.400, 0.600]")] * 3
+    assert [(cell.text, cell.small) for cell in cells(12)] == [("0.500", "± 0.100 [0.400, 0.600]")] * 12
