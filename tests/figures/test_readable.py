@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Figures of mosaics as they are read: no text is cut off or lies over another, widths are a journal's."""
+"""Figures as they are read: no text is cut off or lies over another, widths are a journal's."""
 
 from itertools import combinations
 
@@ -25,6 +25,18 @@ KINDS = {
     **{f"{n} scales": ("architecture", {"network": NETWORK | {"scales": n}, "size": 256}) for n in (1, 2, 3)},
     "inner skips": ("architecture", {"network": NETWORK | {"inner_skips": True}, "size": 256}),
 }
+OTHERS = {
+    "outputs of six": ("study", "run_grid", {"runs": ["bce", "dice", "dicebce", "focal", "iou", "tversky"]}),
+    "differences": ("study", "run_grid", {"runs": ["bce", "dice"], "shows": "differences"}),
+    "difference": ("study", "difference_map", {"run": "bce"}),
+    "one sample": ("study", "sample_panel", {"run": "bce", "mpp": 0.004}),
+    "doubt": ("study", "uncertainty", {"count": 2}),
+    "columns": ("study", "ensemble_columns", {"runs": ["mcdnn", "n4", "bce"]}),
+    "window network": ("study", "architecture", {"network": {"name": "ciresan", "maps": 8}}),
+    "cube": ("melanoma", "cube_pipeline", {"run": "hypernet_ce"}),
+    "panels of cubes": ("melanoma", "melanoma_panels", {}),
+}
+"""Kinds of other studies, by name: the study, the kind and its options."""
 TOUCH = 1.5
 """Pixels by which texts may meet."""
 
@@ -65,6 +77,12 @@ def check(figure):
 def test_nothing_is_cut_off_or_covered(name, mosaics):
     kind, options = KINDS[name]
     check(figures.draw(kind, mosaics, **options).figure)
+
+
+@pytest.mark.parametrize("name", list(OTHERS))
+def test_nothing_is_cut_off_or_covered_elsewhere(name, request):
+    of, kind, options = OTHERS[name]
+    check(figures.draw(kind, request.getfixturevalue(of), **options).figure)
 
 
 def record(run, classes):

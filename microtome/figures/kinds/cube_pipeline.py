@@ -113,7 +113,7 @@ def _results(inputs: FigureInputs, record: RunRecord, sources: SampleSources) ->
             "picture",
             (inputs.positive_class,),
             (painted,),
-            below="white",
+            below="in white",
             arrow="most likely",
             under_arrow="class",
         ),

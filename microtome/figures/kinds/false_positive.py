@@ -24,8 +24,8 @@ SAMPLE_OPTIONS = ("sample",)
 SIDE = 500.0
 EIGHT = np.ones((3, 3), bool)
 WIDTH = 1.2
-AROUND = 0.6
-"""Height of titles and of the colour bar, inches."""
+AROUND = 0.7
+"""Height of titles, and of the legend and the colour bar, inches."""
 
 
 @styled

@@ -18,6 +18,8 @@ from microtome.provenance.runs import RunRecord
 
 NEEDS = frozenset({"history", "runs"})
 TERMS = ("mdsc", "tv")
+NAMES = {"mdsc": "MDSC", "tv": "total variation"}
+"""How people write the terms of a loss."""
 COLUMNS = 3
 PANEL, LINE, AXIS, LEGEND = 1.6, 0.12, 0.6, 0.25
 """Height of a panel, of a further line of its title, width of its axis, and height of the legend, inches."""
@@ -128,7 +130,11 @@ def _dashes(coarser: int) -> str:
 
 def _handles(data: pd.DataFrame, terms: Sequence[str]) -> list[Line2D]:
     """The terms by colour, the levels by dashes, the finest first, and the epoch that was chosen."""
-    found = [Line2D([], [], color=_color(terms, one), label=one) for one in terms if one in set(data["term"])]
+    found = [
+        Line2D([], [], color=_color(terms, one), label=NAMES.get(one, one))
+        for one in terms
+        if one in set(data["term"])
+    ]
     count = int(data["level"].max()) + 1
     for coarser in range(count if count > 1 else 0):
         between = "middle level" if count == WITH_MIDDLE else f"{coarser} levels coarser"
@@ -145,7 +151,9 @@ def _caption(data: pd.DataFrame, labels: Mapping[str, str], terms: Sequence[str]
         ratios = {run: _ratios(best, term, first, run) for run in labels}
         listed = "; ".join(f"{labels[run]} {', '.join(values)}" for run, values in ratios.items() if values)
         if listed:
-            said.append(f"{term} in parts of {first} in the chosen epoch (coarse to fine): {listed}.")
+            named, whole = NAMES.get(term, term), NAMES.get(first, first)
+            named = f"{named[:1].upper()}{named[1:]} in parts of {whole}"
+            said.append(f"{named} in the chosen epoch (coarse to fine): {listed}.")
     return " ".join(said)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, needed
 from microtome.figures.kinds.overlap_tile import coverage
-from microtome.figures.parts.colors import BLUE, VERMILLION
+from microtome.figures.parts.colors import BLUE, OF_INTEREST, OF_REST, VERMILLION
 from microtome.figures.parts.panels import IGNORE, check_same_size, draw_frame, read_image, show_image
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import DOUBLE_COLUMN, new_figure, styled
@@ -23,7 +23,6 @@ NEEDS = frozenset({"images"})
 SAMPLE_OPTIONS = ("sample",)
 WINDOW = 95
 PER_CLASS = 2
-COLORS = (VERMILLION, BLUE)
 STEPS = 4
 """Windows of a row that are drawn."""
 TITLE = 0.3
@@ -68,7 +67,7 @@ def draw(
     check_same_size(name, image=gray, label=label)
     chosen = inputs.classes[:2]
     places = {kind: _places(label, inputs.class_id(kind), seed, name) for kind in chosen}
-    figure = _draw_training(gray, label, places, window, inputs.data_kind)
+    figure = _draw_training(inputs, gray, label, places, window)
     rows = [(kind, *place) for kind, found in places.items() for place in found.tolist()]
     data = pd.DataFrame(rows, columns=["class", "row", "column"]).assign(sample=name, window=window)
     caption = (
@@ -90,24 +89,30 @@ def _places(label: NDArray, value: int, seed: int, sample: str) -> NDArray[np.in
 
 
 def _draw_training(
-    gray: NDArray, label: NDArray, places: dict[str, NDArray], window: int, data_kind: str
+    inputs: FigureInputs, gray: NDArray, label: NDArray, places: dict[str, NDArray], window: int
 ) -> Figure:
+    tones = {name: OF_INTEREST if name == inputs.shown_class else OF_REST for name in places}
     count = sum(map(len, places.values()))
     side = DOUBLE_COLUMN / (3 + count / 2)
-    figure = new_figure(DOUBLE_COLUMN, side * gray.shape[0] / gray.shape[1] + 2 * TITLE, data_kind=data_kind)
+    figure = new_figure(
+        DOUBLE_COLUMN, side * gray.shape[0] / gray.shape[1] + 2 * TITLE, data_kind=inputs.data_kind
+    )
     grid = figure.add_gridspec(2, 2 + count // 2, width_ratios=[2, 2, *[1] * (count // 2)])
     pictures = {"slice": gray, "label": np.where(label == IGNORE, 0.5, label / max(int(label.max()), 1))}
     for column, (title, picture) in enumerate(pictures.items()):
         axes = figure.add_subplot(grid[:, column])
         show_image(axes, picture)
         axes.set_title(title, loc="center")
-        for color, centres in zip(COLORS, places.values(), strict=True):
+        for kind, centres in places.items():
             for row, place in centres.tolist():
                 edge = window // 2 + 0.5
-                draw_frame(axes, place - edge, row - edge, window, window, edgecolor=color, linewidth=0.9)
+                draw_frame(
+                    axes, place - edge, row - edge, window, window, edgecolor=tones[kind], linewidth=0.9
+                )
         axes.set(xlim=(-0.5, gray.shape[1] - 0.5), ylim=(gray.shape[0] - 0.5, -0.5))
     padded = torch.from_numpy(windows.mirror(gray[None].astype(np.float32), window))
-    for row, (color, (kind, centres)) in enumerate(zip(COLORS, places.items(), strict=True)):
+    for row, (kind, centres) in enumerate(places.items()):
+        color = tones[kind]
         cut = windows.extract_windows(padded, torch.from_numpy(centres), window)[:, 0].numpy()
         for column, picture in enumerate(cut):
             axes = figure.add_subplot(grid[row, 2 + column])

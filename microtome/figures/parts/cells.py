@@ -93,7 +93,15 @@ def _draw_row(axes: Axes, row: list[Grid], top: float, height: float, title: str
     left = GAP
     for grid in row:
         if grid.lead:
-            axes.text(left + LEAD_ROOM / 2, middle, grid.lead, ha="center", va="center", fontsize=TEXT)
+            axes.text(
+                left + LEAD_ROOM / 2,
+                middle,
+                grid.lead,
+                ha="center",
+                va="center",
+                fontsize=TEXT,
+                weight="bold",
+            )
         left += _lead_width(grid)
         draw_grid(axes, grid, left, middle - grid.values.shape[0] / 2)
         center = left + grid.values.shape[1] / 2

@@ -16,7 +16,7 @@ SHEETS, SHEET_SHIFT = 3, 0.045
 STEP = 1.16
 DENSE_WIDTH = 0.12
 TEXT = SMALL
-ABOVE, BELOW = 0.42, 0.52
+ABOVE, BELOW = 0.5, 0.56
 FACES = {
     "input": "#CDEBDF",
     "convolutional": "#CFE3F3",

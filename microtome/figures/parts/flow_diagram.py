@@ -19,7 +19,8 @@ SIDE = 0.92
 """Side of a picture; all lengths are in inches at the full width."""
 LESSER = 0.78
 """Side of each of two pictures above each other."""
-GAP = 0.55
+GAP, LETTER = 0.46, 0.057
+"""Between two pictures at least, and of a letter of what stands there, inches in print."""
 SHEET = 0.07
 NETWORK_WIDTH = 0.94
 SPACE = 0.34
@@ -72,15 +73,16 @@ def draw_flow(stages: Sequence[Stage], *, data_kind: str) -> Figure:
     tall = 2 * LESSER + SPACE if has_pair else SIDE + 2 * SHEET
     has_detour = any(stage.shape == "stack" for stage in stages)
     foot = max(FOOT, DETOUR + FOOT - tall / 2) if has_detour else TEXT_FOOT
-    width = sum(stage.width for stage in stages) + GAP * (len(stages) - 1) + 2 * MARGIN
-    height = HEAD + tall + foot
-    scale = DOUBLE_COLUMN / width
+    gaps = [_gap(stage) for stage in stages[1:]]
+    drawn = sum(stage.width for stage in stages) + 2 * MARGIN
+    scale = (DOUBLE_COLUMN - sum(gaps)) / drawn
+    width, height = DOUBLE_COLUMN / scale, HEAD + tall + foot
     figure = new_figure(DOUBLE_COLUMN, height * scale, data_kind=data_kind)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, height * scale / figure.get_figheight()))
     axes.set_axis_off()
     middle = HEAD + tall / 2
-    places = _places(stages)
+    places = _places(stages, [gap / scale for gap in gaps])
     for stage, left in zip(stages, places, strict=True):
         _draw_stage(axes, stage, left, middle, scale)
     for (before, start), (after, end) in pairwise(zip(stages, places, strict=True)):
@@ -106,10 +108,16 @@ def tell_flow(stages: Sequence[Stage], *, run: str, sample: str) -> tuple[pd.Dat
     return pd.DataFrame(rows, columns=["step", "by", "detail", "pictures", "sample", "run"]), told
 
 
-def _places(stages: Sequence[Stage]) -> list[float]:
+def _gap(stage: Stage) -> float:
+    """Room before a stage for the arrow that leads to it and its text, inches."""
+    lines = f"{stage.arrow}\n{stage.under_arrow}".splitlines()
+    return max(GAP, *(len(line) * LETTER for line in lines))
+
+
+def _places(stages: Sequence[Stage], gaps: Sequence[float]) -> list[float]:
     places = [MARGIN]
-    for stage in stages[:-1]:
-        places.append(places[-1] + stage.width + GAP)
+    for stage, gap in zip(stages, gaps, strict=False):
+        places.append(places[-1] + stage.width + gap)
     return places
 
 

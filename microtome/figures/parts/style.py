@@ -29,6 +29,8 @@ TAG_HEIGHT = 0.17
 EDGE = 0.03
 INCHES_PER_LETTER = 0.068
 """Width of a letter of a panel's title, rather too much."""
+JOINED = "\u00a0"
+"""A space that no line ends at."""
 PHANTOM_TAG = "phantom data"
 HASH_SALT = "microtome"
 PLACES = 6
@@ -181,7 +183,9 @@ def wrapped(text: str, inches: float) -> str:
         >>> wrapped("ResNet34-UNet + Linear", 1.0).splitlines()
         ['ResNet34-UNet', '+ Linear']
     """
-    return textwrap.fill(text, max(int(inches / INCHES_PER_LETTER), 1), break_on_hyphens=False)
+    joined = text.replace("+ ", f"+{JOINED}")
+    lines = textwrap.fill(joined, max(int(inches / INCHES_PER_LETTER), 1), break_on_hyphens=False)
+    return lines.replace(JOINED, " ")
 
 
 def letter(axes: Axes, name: str, title: str = "", **style: float) -> None:
