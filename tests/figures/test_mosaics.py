@@ -220,9 +220,19 @@ def test_terms_of_each_level_are_those_of_the_history(mosaics):
     assert len(result.figure.axes[0].lines) == 2 * 3 * 2 + 1, "folds, levels, terms; and the chosen epoch"
     chosen = first.history.set_index("epoch").loc[9]
     ratios = ", ".join(f"{chosen[f'level_{k}_tv'] / chosen[f'level_{k}_mdsc']:.2g}" for k in range(3))
-    assert f"Total variation in parts of MDSC in the chosen epoch (coarse to fine): MED-Net {ratios};" in result.caption
+    assert (
+        f"Total variation in parts of MDSC in the chosen epoch (coarse to fine): MED-Net {ratios};"
+        in result.caption
+    )
     legend = [text.get_text() for text in result.figure.legends[0].get_texts()]
-    assert legend == ["mdsc", "tv", "finest level", "middle level", "coarsest level", "chosen epoch"]
+    assert legend == [
+        "MDSC",
+        "total variation",
+        "finest level",
+        "middle level",
+        "coarsest level",
+        "chosen epoch",
+    ]
 
 
 def test_runs_without_the_terms_are_left_out_or_refused(mosaics, study):
