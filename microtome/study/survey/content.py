@@ -8,6 +8,7 @@ from microtome.study.survey.draft import Draft
 from microtome.study.survey.kinds import images, objects, slides
 from microtome.study.survey.kinds.parts import RGB, Options
 
+PATH: Mapping[str, Any] = {"kind": "sample_path", "title": "One sample, step by step"}
 LOOKING: Mapping[str, Mapping[str, Any]] = {
     "cubes": {
         "spectra": {"kind": "spectra", "title": "Spectra and choice of bands"},
@@ -25,7 +26,7 @@ def content(draft: Draft) -> Options:
     classes = list(labels.classes) or ["tissue"]
     are_numbered = list(labels.classes.values()) == list(range(len(labels.classes)))
     is_rgb = looked.kind in ("cubes", "slides")
-    looking = LOOKING.get(looked.kind, {})
+    looking = {"sample_path": PATH, **LOOKING.get(looked.kind, {})}
     shared = {
         "channels": RGB if is_rgb else looked.pictures[0].channels,
         "classes": classes if are_numbered else dict(labels.classes),

@@ -42,14 +42,15 @@ SEGMENT: Mapping[str, Any] = {"kind": "watershed", "mask_threshold": 0.5, "dilat
 
 def content(draft: Draft, classes: Sequence[str]) -> Options:
     """A study of objects of one class, or of several."""
-    s, channels, named = draft.settings, draft.looked.pictures[0].channels, ", ".join(classes[1:])
+    s, channels, named = draft.settings, draft.looked.pictures[0].channels, classes[1].capitalize()
     several = len(classes) > BINARY
+    heading = "Objects" if several or named == "Object" else named
     network: Options = {"name": "unet", "width": s.width, "in_channels": channels}
     tables = {
         "scores": SCORES,
         **({"types": TYPES} if several else {}),
-        "data": {"kind": "instance_data", "title": "Images and objects", "objects": named},
-        "sizes": {"kind": "morphometry", "title": "Size and shape", "runs": "all", "objects": named},
+        "data": {"kind": "instance_data", "title": "Images and objects", "objects": heading},
+        "sizes": {"kind": "morphometry", "title": "Size and shape", "runs": "all", "objects": heading},
         "time": TIME,
     }
     return {
