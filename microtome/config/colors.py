@@ -77,6 +77,16 @@ def class_of_interest(names: Sequence[str]) -> str:
     return next((name for name in names if not is_rest(name)), names[0])
 
 
+def bright_class(palette: Mapping[str, str]) -> str:
+    """Of classes with these colours the lightest: of two, the probability of this one is shown bright.
+
+    Example:
+        >>> bright_class(class_colors(["membrane", "cell"])), bright_class(class_colors(["tumor", "normal"]))
+        ('cell', 'tumor')
+    """
+    return max(palette, key=lambda name: sum(rgb_bytes(palette[name])))
+
+
 def neutral_color(colors: Iterable[str]) -> str:
     """Choose what is shown where no class is meant (a right pixel among errors), unlike all classes' colours.
 

@@ -197,7 +197,10 @@ def _draw_difference(
     axes: Sequence[Axes], index: int, inputs: FigureInputs, one: Found, label: NDArray, of: str
 ) -> None:
     show_difference(axes[index], inputs, one.output, label, of)
-    axes[index].set_xlabel(f"Dice {one.dice:.3f}")
+    every = classes.shows_every_class(inputs, of)
+    axes[index].set_xlabel(
+        f"{'mean Dice' if every else f'Dice of {of or inputs.shown_class}'} {one.dice:.3f}"
+    )
 
 
 def _rows(
