@@ -115,7 +115,6 @@ def _slide(way: Way, boxes: Sequence[Box], chosen: Box) -> Step:
     def over(axes: Axes) -> None:
         for box in boxes:
             draw_box(axes, box, styles.get(box.label, styles[""]), text=str(box.section))
-        ways.with_bar(way.whole)(axes)
 
     count = f"{len(boxes)} section{'s' * (len(boxes) != 1)}; number {chosen.section} is followed"
     told = f"{ways.tell_size(way.whole)}, {count}"
@@ -149,6 +148,7 @@ def _call(way: Way, section: slides.View, place: Place) -> list[Step]:
         slides.show(axes, section, slides.read_picture(section, PIXELS))
         heat = called.probability(pixels=PIXELS, most=True)
         slides.outline(axes, heat, level=threshold, **REGION)
+        ways.with_bar(section)(axes)
 
     told = f"{called.said} (outlined: p ≥ {threshold:.2f}; called from {least:,.0f} µm² on); "
     told += f"labelled {place.row['label'] or 'nothing'}"
