@@ -14,11 +14,11 @@ from microtome.phantoms.he.tissue import EPITHELIAL, LYMPHOCYTE, STROMAL, Layout
 
 LEVELS = {EPITHELIAL: 1.25, STROMAL: 1.30, LYMPHOCYTE: 1.85}  # haematoxylin of a nucleus
 LEVEL_SPREAD = 0.24  # of its logarithm
-CLUMPS = (4.5, 2.3)  # wavelengths of the chromatin, pixels
+CLUMPS = (5.5, 2.6)  # wavelengths of the chromatin, pixels
 CLUMPED, CLUMPED_MORE = 0.22, 0.30  # contrast of the chromatin: of dark nuclei, and more in vesicular ones
 PALING = 0.55  # of the middle of a vesicular nucleus
 RIM, RIM_WIDTH = 0.45, 1.1
-NUCLEOLI, NUCLEOLUS, NUCLEOLUS_RADIUS = 1.3, 0.8, 1.5  # expected number, haematoxylin, pixels
+NUCLEOLI, NUCLEOLUS, NUCLEOLUS_RADIUS = 1.3, 0.8, 1.9  # expected number, haematoxylin, pixels
 SHARED = 0.7  # of its haematoxylin that a nucleus adds where another one is
 SOFT_SHARE, SOFT_BLUR = 0.12, 1.8  # nuclei out of focus at difficulty 1, and their blur in pixels
 EOSIN_IN_NUCLEUS = 0.5
@@ -28,8 +28,9 @@ FIBRE, STREAKS = 0.55, 0.45  # eosin of the stroma, and contrast of its fibres
 CLEFTS, CLEFT_EDGE = 1.7, 5.0
 LUMEN_EDGE = 1.2  # pixels
 DEBRIS = 0.05  # eosin in lumens
-RED_CELL, RED_CELL_RADIUS, RED_CELLS = 1.5, 6.5, 2.0  # eosin, pixels, expected bunches on 10**5 pixels
-BUNCH, BUNCH_SPREAD = 5, 11.0  # red cells of a bunch, and pixels between them
+RED_CELL, RED_CELL_RADIUS, RED_CELLS = 1.5, 11.0, 1.5  # eosin, pixels, expected bunches on 10**5 pixels
+RED_CELL_BOX = 14  # half the side of a square that holds one, pixels
+BUNCH, BUNCH_SPREAD = 4, 18.0  # red cells of a bunch, and pixels between them
 SMEARS, SMEAR, SMEAR_BLUR = 3.5, 0.65, 4.5  # haematoxylin that is no nucleus, on 10**4 pixels
 SPECKS, SPECK = 1.0, 0.9
 THICKNESS = 0.10  # spread of the section's thickness
@@ -152,8 +153,8 @@ def _red_cells(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.f
         middle = rng.uniform(0, shape)
         for _ in range(1 + rng.poisson(BUNCH)):
             place = middle + BUNCH_SPREAD * rng.standard_normal(2)
-            low = np.clip(place - 10, 0, shape).astype(int)
-            high = np.clip(place + 11, 0, shape).astype(int)
+            low = np.clip(place - RED_CELL_BOX, 0, shape).astype(int)
+            high = np.clip(place + RED_CELL_BOX + 1, 0, shape).astype(int)
             y, x = np.mgrid[low[0] : high[0], low[1] : high[1]]
             depth = RED_CELL_RADIUS * rng.uniform(0.85, 1.1) - np.hypot(
                 y + 0.5 - place[0], x + 0.5 - place[1]

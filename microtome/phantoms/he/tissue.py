@@ -14,11 +14,11 @@ from scipy import ndimage
 
 from microtome.phantoms._noise import smooth_noise
 
-MARGIN = 24  # the field is grown this much larger than the tile, so that its border is like its middle
+MARGIN = 32  # the field is grown this much larger than the tile, so that its border is like its middle
 EPITHELIAL, STROMAL, LYMPHOCYTE = range(3)
 STROMAL_COVERAGE = 0.12  # of the stroma, by nuclei
-STROMAL_SHAPE = (13.0, 0.18, 2.6)  # diameter, its spread (logarithm), aspect
-LYMPHOCYTE_SHAPE = (14.5, 0.08, 1.08)
+STROMAL_SHAPE = (17.0, 0.18, 2.6)  # diameter, its spread (logarithm), aspect
+LYMPHOCYTE_SHAPE = (19.0, 0.08, 1.08)
 ASPECT_SPREAD = 0.12
 LOBES = np.arange(2, 6)  # angular frequencies by which an outline leaves the ellipse
 TRIES = 12
@@ -57,21 +57,22 @@ def _organ(
 
 
 ORGANS = {
-    "breast": _organ((22, 0.17, 1.25, 0.05), (0.36, 0.45, 0.06, 0.25, 90), (0.40, 0.55, 0.10, 0.15)),
-    "kidney": _organ((18, 0.12, 1.10, 0.04), (0.19, 0.20, 0.08, 0.20, 110), (0.25, 0.45, 0.75, 0.03)),
-    "liver": _organ((25, 0.14, 1.08, 0.03), (0.26, 0.12, 0.05, 0.10, 130), (0.60, 0.90, 0.05, 0.10)),
+    "breast": _organ((25, 0.17, 1.25, 0.05), (0.36, 0.45, 0.06, 0.25, 120), (0.40, 0.55, 0.10, 0.15)),
+    "kidney": _organ((20, 0.12, 1.10, 0.04), (0.19, 0.20, 0.08, 0.20, 130), (0.25, 0.45, 0.75, 0.03)),
+    "liver": _organ((29, 0.14, 1.08, 0.03), (0.26, 0.12, 0.05, 0.10, 150), (0.60, 0.90, 0.05, 0.10)),
     "prostate": _organ(
-        (22, 0.10, 1.12, 0.03), (0.36, 0.40, 0.14, 0.10, 85), (0.75, 0.50, 0.30, 0.10), polar=True
+        (28, 0.10, 1.12, 0.03), (0.36, 0.40, 0.14, 0.10, 110), (0.75, 0.50, 0.30, 0.10), polar=True
     ),
-    "bladder": _organ((24, 0.20, 1.30, 0.06), (0.38, 0.25, 0.10, 0.20, 120), (0.35, 0.60, 0.05, 0.25)),
+    "bladder": _organ((26, 0.20, 1.30, 0.06), (0.38, 0.25, 0.10, 0.20, 140), (0.35, 0.60, 0.05, 0.25)),
     "colon": _organ(
-        (22, 0.14, 1.80, 0.04), (0.44, 0.30, 0.13, 0.30, 100), (0.30, 0.50, 0.10, 0.28), polar=True
+        (32, 0.14, 1.80, 0.04), (0.44, 0.30, 0.13, 0.30, 130), (0.30, 0.50, 0.10, 0.28), polar=True
     ),
-    "stomach": _organ((18, 0.12, 1.10, 0.05), (0.46, 0.20, 0.20, 0.30, 90), (0.05, 0.40, 0.05, 0.22)),
-    "lung": _organ((24, 0.20, 1.25, 0.06), (0.32, 0.35, 0.16, 0.30, 100), (0.50, 0.55, 0.10, 0.15)),
-    "brain": _organ((19, 0.20, 1.20, 0.04), (0.15, 0.10, 0.03, 0.20, 150), (0.45, 0.50, 0.10, 0.05)),
+    "stomach": _organ((20, 0.12, 1.10, 0.05), (0.46, 0.20, 0.20, 0.30, 100), (0.05, 0.40, 0.05, 0.22)),
+    "lung": _organ((26, 0.20, 1.25, 0.06), (0.32, 0.35, 0.16, 0.30, 120), (0.50, 0.55, 0.10, 0.15)),
+    "brain": _organ((22, 0.20, 1.20, 0.04), (0.15, 0.10, 0.03, 0.20, 165), (0.45, 0.50, 0.10, 0.05)),
 }
-"""By eye from MoNuSeg 2018 and textbooks; sizes are medians of its labels, held to 18 to 25 pixels."""
+"""By eye from MoNuSeg 2018 and textbooks; sizes so that medians of all whole nuclei are near those of its labels:
+16 to 29 pixels across (diameter of a circle of the same area), 4 to 7 µm."""
 
 
 @dataclass(frozen=True, eq=False)
