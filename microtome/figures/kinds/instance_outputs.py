@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from microtome.figures.inputs import FigureInputs, SampleSources, file_of, needed
@@ -17,6 +18,7 @@ from microtome.figures.parts.panels import (
     read_image,
     scale_bar,
     show_image,
+    show_probability,
 )
 from microtome.figures.parts.pictures import common_aspect, picture_grid, write_row_label, write_titles
 from microtome.figures.parts.samples import choose_samples, data_sentence
@@ -30,6 +32,7 @@ USES = frozenset({"groups", "method"})
 SAMPLE_OPTIONS = ("samples",)
 SHOWN = ("image", "predictions", "segmented")
 CROP = 300
+PREDICTED = "predicted "
 
 
 @styled
@@ -43,7 +46,7 @@ def draw(
     crop: int = CROP,
     mpp: float | None = None,
 ) -> FigureResult:
-    """Draw image, predicted mask and marker (probabilities, 0 black to 1 white) and found objects of samples.
+    """Draw image, predicted mask and marker (probabilities, 0 dark to 1 bright) and found objects of samples.
 
     Args:
         inputs: Run records and files of the samples.
@@ -72,7 +75,7 @@ def draw(
     write_titles(panels[0], list(loaded[0]))
     for axes, (name, sources), arrays, window in zip(panels, chosen, loaded, windows, strict=True):
         for panel, (what, array) in zip(axes, arrays.items(), strict=True):
-            show_image(panel, colour_labels(window.of(array)) if what == "objects" else window.of(array))
+            _show(panel, what, window.of(array))
         if missing.get(name):
             mark_unreached(axes[1 + outputs_of(record).index(marker_output(outputs_of(record)))])
         write_row_label(axes[0], inputs, name)
@@ -100,18 +103,26 @@ def _load(name: str, sources: SampleSources, record: RunRecord) -> dict[str, NDA
         msg = f"run {record.run!r} has {found}; predict again"
         raise ValueError(msg)
     arrays = {"image": read_image(needed(sources, "image", name))}
-    arrays |= {f"predicted {output}": channel for output, channel in zip(outputs, maps, strict=True)}
+    arrays |= {f"{PREDICTED}{output}": channel for output, channel in zip(outputs, maps, strict=True)}
     arrays["objects"] = read_labels(file_of(sources.segmented, record.run, sample=name, what="objects found"))
     check_same_size(name, **arrays)
     return arrays
 
 
+def _show(axes: Axes, what: str, array: NDArray) -> None:
+    """The picture, a probability, or the objects, by their title."""
+    if what.startswith(PREDICTED):
+        show_probability(axes, array)
+    else:
+        show_image(axes, colour_labels(array) if what == "objects" else array)
+
+
 def _row(inputs: FigureInputs, record: RunRecord, name: str, arrays: dict[str, NDArray]) -> dict[str, object]:
     found = np.unique(arrays["objects"][arrays["objects"] > 0]).size
     means = {
-        f"mean_{what.removeprefix('predicted ').replace(' ', '_')}": float(array.mean(dtype=np.float64))
+        f"mean_{what.removeprefix(PREDICTED).replace(' ', '_')}": float(array.mean(dtype=np.float64))
         for what, array in arrays.items()
-        if what.startswith("predicted ")
+        if what.startswith(PREDICTED)
     }
     head = {"run": record.run, "sample": name, "group": inputs.groups.get(name, "")}
     return {**head, "objects": int(found), **means}
@@ -128,7 +139,7 @@ def _caption(
     said = "".join(f" In {name} {text}." for name, text in missing.items())
     part = f" Shown: at most the {crop}×{crop} pixels with most of the objects." if crop else ""
     return (
-        f"{', '.join(data['sample'])} by {record.label}: image, {', '.join(outputs)} (probability, black 0, "
-        f"white 1), and the {int(data['objects'].sum())} objects found from them (colours tell them "
+        f"{', '.join(data['sample'])} by {record.label}: image, {', '.join(outputs)} (probability, dark 0, "
+        f"bright 1), and the {int(data['objects'].sum())} objects found from them (colours tell them "
         f"apart and mean nothing else).{said}{part} {data_sentence(inputs.data_kind)}"
     )

@@ -21,9 +21,10 @@ from microtome.figures.parts.samples import (
     rank_samples,
     score_of,
 )
-from microtome.figures.parts.style import styled
+from microtome.figures.parts.style import SMALL, styled
 from microtome.figures.result import FigureResult
 from microtome.metrics.instances import aji
+from microtome.metrics.names import metric_name
 from microtome.provenance.runs import RunRecord
 
 NEEDS = frozenset({"images", "instances", "runs"})
@@ -34,11 +35,10 @@ SHOWN = ("image", "instances", "segmented")
 TITLES = ("image", "truth", "found")
 AJI = "aji"
 COUNT, CROP = 3, 400
-NAMES = {"aji": "AJI", "aji_plus": "AJI+", "pq": "PQ"}
 Arrays = tuple[NDArray, NDArray, NDArray]
 """Image, true and found objects."""
 BOX = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": "#D9D9D9", "linewidth": 0.4}
-BADGE = {"ha": "right", "va": "top", "fontsize": 6, "bbox": BOX}
+BADGE = {"ha": "right", "va": "top", "fontsize": SMALL, "bbox": BOX}
 
 
 @styled
@@ -94,7 +94,7 @@ def draw(
         rows.append(_row(inputs, record, name, arrays, outcomes, metric))
         _draw_row(axes, arrays, outcomes, window)
         write_row_label(axes[0], inputs, name)
-        score = f"{NAMES.get(metric, metric)} {rows[-1][metric]:.2f}"
+        score = f"{metric_name(metric)} {rows[-1][metric]:.2f}"
         axes[2].text(0.97, 0.965, score, transform=axes[2].transAxes, **BADGE)
         scale_bar(axes[0], window.width, pixel_size(sources.image, mpp))
     data = pd.DataFrame(rows)
@@ -153,7 +153,7 @@ def _caption(
     windows: Sequence[objects.Window],
     crop: int,
 ) -> str:
-    shown = NAMES.get(metric, metric)
+    shown = metric_name(metric)
     scores = "; ".join(
         f"{row['group'] + ', ' if row['group'] else ''}{row['sample']}: {row[metric]:.3f}"
         for row in data.to_dict("records")

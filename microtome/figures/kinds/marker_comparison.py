@@ -14,9 +14,9 @@ from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts import objects, panels
 from microtome.figures.parts.colors import SKY, YELLOW
 from microtome.figures.parts.markers_reached import mark_unreached, segment_of, unreached
-from microtome.figures.parts.pictures import LABEL_SIZE, common_aspect, picture_grid, write_titles
+from microtome.figures.parts.pictures import common_aspect, picture_grid, write_titles
 from microtome.figures.parts.samples import data_sentence, score_of
-from microtome.figures.parts.style import styled
+from microtome.figures.parts.style import TEXT, styled
 from microtome.figures.result import FigureResult
 from microtome.io import images
 from microtome.metrics.instances import aji
@@ -98,7 +98,7 @@ def draw(
     write_titles(grid[0], titles)
     for axes, side in zip(grid, sides, strict=True):
         _draw_row(axes, image, truth, side, window)
-        axes[0].set_ylabel(MARKERS[side.what], fontsize=LABEL_SIZE + 0.5)
+        axes[0].set_ylabel(MARKERS[side.what], fontsize=TEXT)
     panels.scale_bar(grid[0, 0], window.width, panels.pixel_size(sources.image, mpp))
     data = pd.DataFrame([_row(side, truth, name) for side in sides])
     return FigureResult(figure, data, _caption(inputs, data, sides, window, truth))
@@ -140,7 +140,7 @@ def _draw_row(
             panel.set_axis_off()
             panel.text(0.5, 0.5, "no run", ha="center", va="center", transform=panel.transAxes)
         return
-    artist = panels.show_image(axes[2], window.of(side.predicted))
+    artist = panels.show_probability(axes[2], window.of(side.predicted))
     if side.missing:
         mark_unreached(axes[2])
     if side.what == list(MARKERS)[-1]:

@@ -13,7 +13,7 @@ from microtome.figures.inputs import FigureInputs, SampleSources, needed
 from microtome.figures.parts.flow_diagram import Stage, draw_flow, tell_flow
 from microtome.figures.parts.markers_reached import unreached
 from microtome.figures.parts.objects import Window, colour_labels, densest_window, read_labels
-from microtome.figures.parts.panels import outputs_of, read_image, read_output
+from microtome.figures.parts.panels import heat_picture, outputs_of, read_image, read_output
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import styled
 from microtome.figures.result import FigureResult
@@ -165,7 +165,9 @@ def _augmentation(settings: Mapping[str, Any]) -> str:
 def _outputs(outputs: Sequence[str], sources: SampleSources, run: str, window: Window) -> Stage:
     names = list(outputs) or ["mask"]
     path = sources.predictions.get(run)
-    pictures = [None if path is None else window.of(read_output(path, names, name)) for name in names]
+    pictures = [
+        None if path is None else heat_picture(window.of(read_output(path, names, name))) for name in names
+    ]
     shape = "pair" if len(names) == 2 else "picture"
     return Stage(shape, tuple(name.replace("_", " ") for name in names), tuple(pictures))
 

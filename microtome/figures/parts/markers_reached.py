@@ -11,12 +11,13 @@ from microtome.config.prediction import Watershed
 from microtome.figures.inputs import FigureInputs
 from microtome.figures.parts.colors import LIGHT
 from microtome.figures.parts.panels import outputs_of, read_output
+from microtome.figures.parts.style import SMALL
 from microtome.objects.watershed.steps import first_step
 from microtome.provenance.runs import RunRecord
 
 MARKER = "marker"
 BOX = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": LIGHT, "linewidth": 0.4}
-BADGE = {"ha": "center", "va": "bottom", "fontsize": 6, "bbox": BOX}
+BADGE = {"ha": "center", "va": "bottom", "fontsize": SMALL, "bbox": BOX}
 
 
 def marker_output(outputs: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from matplotlib.patches import FancyArrowPatch
 
 from microtome.figures.parts.classes import legend_size
 from microtome.figures.parts.colors import INK
-from microtome.figures.parts.style import DOUBLE_COLUMN, EDGE, letter, new_figure
+from microtome.figures.parts.style import DOUBLE_COLUMN, EDGE, SMALL, TEXT, letter, new_figure
 
 WIDEST, LEAST = 6, 4
 """Pictures in a row: at most, and so many as one is at least divided into."""
@@ -29,8 +29,6 @@ FLATTEST, TALLEST = 0.35, 1.3
 """Height of a picture in parts of its width, at least and at most."""
 TOGETHER = re.compile(r"(?<=\d) (?=µm|nm|%|×)|(?<=[×≥>]) (?=\d)")
 """Spaces at which no line is broken."""
-TEXT, HEAD = 6.0, 7.0
-"""Size of the lines and of the titles, points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +99,7 @@ def draw_steps(steps: Sequence[Step], *, data_kind: str, handles: Sequence[Artis
             if not step.aside and (place or row is not rows[0]):
                 _draw_arrow(figure, left - (GAP if place else ENTRY), left, row.middle, total)
     if handles:
-        style = {"columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0, "fontsize": TEXT}
+        style = {"columnspacing": 1.4, "handlelength": 1.0, "handleheight": 1.0}
         figure.legend(handles=handles, loc="lower center", ncols=legend[0], **style)
     return figure
 
@@ -143,8 +141,8 @@ def _draw_step(
     corner = left + (cell - width) / 2, total - row.middle - height / 2
     axes = figure.add_axes((corner[0] / wide, corner[1] / high, width / wide, height / high))
     step.show(axes)
-    letter(axes, name, step.title, fontsize=HEAD)
-    style = {"ha": "center", "va": "top", "fontsize": TEXT, "linespacing": 1.2}
+    letter(axes, name, step.title, fontsize=TEXT)
+    style = {"ha": "center", "va": "top", "fontsize": SMALL, "linespacing": 1.2}
     said = "\n".join(_lines(step.told, cell))
     figure.text((left + cell / 2) / wide, (corner[1] - BELOW) / high, said, **style)
 

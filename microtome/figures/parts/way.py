@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from microtome.figures.inputs import FigureInputs, SampleSources
 from microtome.figures.parts import panels, window_frames
 from microtome.figures.parts import slide_views as slides
+from microtome.figures.parts.colors import HEAT
 from microtome.figures.parts.map_layers import read_probability
 from microtome.figures.parts.objects import colour_labels, densest_window
 from microtome.figures.parts.steps import Step
@@ -140,31 +141,30 @@ def window_steps(
     ]
 
 
-def output_steps(way: Way, view: slides.View, *, whole: bool, colors: str = "gray") -> list[Step]:
+def output_steps(way: Way, view: slides.View, *, whole: bool) -> list[Step]:
     """The probability of the class, and that of markers where the network has such an output.
 
     Args:
         way: The sample and the run.
         view: What is shown.
         whole: Whether the network sees the image at once, which is then said.
-        colors: Colour map.
     """
     if way.record is None or way.maps is None:
         return []
     network = way.inputs.name_of("network", str(way.record.card.get("network", {}).get("name", "")))
     at_once = ", the whole image at once" if whole else ""
     told = f"of {way.class_name} (bright) by {network or way.record.label}{at_once}"
-    steps = [_probability("probability", way, view, "", told, colors)]
+    steps = [_probability("probability", way, view, "", told)]
     for name in way.outputs[1:]:
-        steps.append(_probability(name.replace("_", " "), way, view, name, "probability (bright)", colors))
+        steps.append(_probability(name.replace("_", " "), way, view, name, "probability (bright)"))
     return steps
 
 
-def _probability(title: str, way: Way, view: slides.View, name: str, told: str, colors: str) -> Step:
+def _probability(title: str, way: Way, view: slides.View, name: str, told: str) -> Step:
     layer = way.probability(view, name)
 
     def show(axes: Axes) -> None:
-        slides.show(axes, view, layer, cmap=colors, vmin=0, vmax=1)
+        slides.show(axes, view, layer, cmap=HEAT, vmin=0, vmax=1)
 
     return Step(title, show, 1 / view.aspect, told)
 

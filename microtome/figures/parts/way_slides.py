@@ -15,7 +15,7 @@ from microtome.figures.parts import way as ways
 from microtome.figures.parts import window_frames
 from microtome.figures.parts.boxes import draw_box, label_styles
 from microtome.figures.parts.called_sections import Called
-from microtome.figures.parts.colors import BLUE, HEAT, VERMILLION
+from microtome.figures.parts.colors import BLUE, VERMILLION
 from microtome.figures.parts.objects import fade
 from microtome.figures.parts.steps import Step
 from microtome.figures.parts.way import PIXELS, Way
@@ -92,7 +92,7 @@ def slide_steps(way: Way, place: Place) -> list[Step]:
     predict = way.settings.get("predict")
     windows = window_frames.over_section(section, boxes, predict, tissue) if predict else None
     steps += ways.window_steps(way, section, seen, windows)
-    steps += ways.output_steps(way, section, whole=False, colors=HEAT)
+    steps += ways.output_steps(way, section, whole=False)
     return [*steps, *_call(way, section, place)]
 
 
