@@ -71,7 +71,7 @@ ORGANS = {
     "lung": _organ((26, 0.20, 1.25, 0.06), (0.32, 0.35, 0.16, 0.30, 120), (0.50, 0.55, 0.10, 0.15)),
     "brain": _organ((22, 0.20, 1.20, 0.04), (0.15, 0.10, 0.03, 0.20, 165), (0.45, 0.50, 0.10, 0.05)),
 }
-"""By eye from MoNuSeg 2018 and textbooks; sizes so that the medians of whole nuclei are near those of its labels:
+"""By eye from MoNuSeg 2018 and textbooks; sizes so that medians of whole nuclei are near those of its labels,
 18 to 29 pixels across (diameter of a circle of the same area), 4.5 to 7 µm."""
 
 
