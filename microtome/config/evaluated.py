@@ -92,6 +92,19 @@ def lower_is_better(metric: str) -> bool:
     return any(_fits(metric, constants(name).get("LOWER_IS_BETTER", ())) for name in entry_names(FAMILIES))
 
 
+def leading(metrics: Iterable[str]) -> str:
+    """The one of some metrics of images that their family names first, of the family of the first of them.
+
+    Example:
+        >>> leading(["v_rand@0", "pixel_error", "v_rand"]), leading(["of_a_plugin"]), leading([])
+        ('v_rand', 'of_a_plugin', '')
+    """
+    there = list(dict.fromkeys(metrics))
+    families = [family for family in entry_names(FAMILIES) if there and is_of(there[0], family)]
+    named = (name for family in families for name in constants(family).get("OF_IMAGE", ()))
+    return next((name for name in named if name in there), there[0] if there else "")
+
+
 def can_be_pooled(metric: str) -> bool:
     """Whether a metric of an image also follows from the counts of many images together."""
     return any(_fits(metric, constants(name).get("POOLED", ())) for name in entry_names(FAMILIES))

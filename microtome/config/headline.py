@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What stands for a study in the overview of the report: one metric, one table, one figure."""
+"""What stands for a study in the overview of the report: one table, one figure, of one part."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from microtome.config import kinds
 from microtome.config.evaluated import (
     EVERY_CLASS,
     can_be_pooled,
-    lower_is_better,
     metrics_of,
     nearest_metric,
 )
@@ -29,15 +28,11 @@ class Headline:
     """What stands for a study; empty names where it has none.
 
     Attributes:
-        metric: The metric of its verdict, of class `all`.
-        higher_is_better: Whether more of it is better.
         table: Name of the table.
         figure: Name of the figure.
         part: The part of the split whose samples count.
     """
 
-    metric: str = ""
-    higher_is_better: bool = True
     table: str = ""
     figure: str = ""
     part: str = TEST
@@ -62,7 +57,7 @@ def headline(study: Study) -> Headline:
     options = study.tables[table].options if table in study.tables else {}
     parts = study.evaluate.parts
     part = options.get("part") or (TEST if TEST in parts or not parts else parts[0])
-    return Headline(metric, not lower_is_better(metric), table, figure, part)
+    return Headline(table, figure, part)
 
 
 def explanations(entries: Mapping[str, Entry], section: str) -> list[str]:
@@ -81,6 +76,7 @@ def _explains(section: str, kind: str) -> bool:
 
 
 def _first_metric(study: Study) -> str:
+    """What a study is measured by that does not say it: the first that its first family of metrics names."""
     known = metrics_of(study)
     return next((name for name, of in known.items() if EVERY_CLASS in of and "{" not in name), "")
 

@@ -5,9 +5,11 @@ import csv
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from microtome.report.inputs import Jobs, RuleUsage
+from microtome.io import views
+from microtome.report.inputs import Jobs, RuleUsage, RunInput
 
 SECONDS = "s"
 MEMORY = "max_rss"
@@ -44,7 +46,7 @@ def is_shown(path: Path, studies: Mapping[str, Jobs | None]) -> bool:
     """Whether a benchmark file is that of a job of one of the studies.
 
     Example:
-        >>> jobs = Jobs(runs=frozenset({("main", "unet", "0")}), batches={"test": 1})
+        >>> jobs = Jobs(runs=frozenset({("main", "unet", "0")}), batches=frozenset({"test-0"}))
         >>> [is_shown(Path("predict/s/main", run, "0/test-0.tsv"), {"s": jobs}) for run in ("unet", "gone")]
         [True, False]
     """
@@ -74,13 +76,27 @@ def _is_of(rule: str, rest: Sequence[str], jobs: Jobs) -> bool:
         return len(rest) == 1 and rest[0] in jobs.names[rule]
     of_run = tuple(rest[:RUN_PARTS])
     if of_run in jobs.runs:
-        return all(_is_batch(name, jobs) for name in rest[RUN_PARTS:])
-    return all(_is_batch(name, jobs) or name in jobs.names.get("", ()) for name in rest)
+        return jobs.batches.issuperset(rest[RUN_PARTS:])
+    return (jobs.batches | jobs.names.get("", frozenset())).issuperset(rest)
 
 
-def _is_batch(name: str, jobs: Jobs) -> bool:
-    stem, _, number = name.rpartition("-")
-    return number.isdecimal() and int(number) < jobs.batches.get(stem, 0)
+def complete(jobs: Jobs, folder: Path, runs: Sequence[RunInput], samples: Collection[str]) -> Jobs:
+    """Add to the jobs of a study what its results tell: the runs behind ensembles, and the batches.
+
+    Args:
+        jobs: What the study file tells.
+        folder: Folder of the study; a batch has a folder of images there, also where it is none any more.
+        runs: Its runs, read; the card of an ensemble names the runs that were trained for it.
+        samples: All samples; a batch that holds others is none any more. Without any, all batches count.
+    """
+    trained = {
+        (run.expected.split, one["run"], str(one["seed"]))
+        for run in runs
+        for one in ((run.card or {}).get("network") or {}).get("trained") or ()
+    }
+    batches = (path for path in folder.glob("images/*") if path.is_dir())
+    present = (path.name for path in batches if not samples or set(samples) >= set(views.samples(path)))
+    return replace(jobs, runs=jobs.runs | trained, batches=jobs.batches | frozenset(present))
 
 
 def rule_of(path: Path, studies: Collection[str] = ()) -> str:

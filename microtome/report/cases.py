@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from microtome.config.colors import class_of_interest
+from microtome.config.evaluated import leading, lower_is_better
 from microtome.formats import number
 from microtome.io import views
 from microtome.metrics.names import metric_name
@@ -46,7 +47,8 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
     """
     runs = [run for run in runs if run.expected.split in (meta.case_splits or [run.expected.split])]
     frame = _all_metrics(runs, meta)
-    metric = meta.case_metric or (str(frame["metric"].iloc[0]) if len(frame) else "")
+    metric = meta.case_metric or (leading(frame["metric"]) if len(frame) else "")
+    meta = replace(meta, higher_is_better=meta.higher_is_better and not lower_is_better(metric))
     of = (metric, meta.case_class, meta.case_part, meta.higher_is_better)
     called = {"metric_name": metric_name(metric) if metric else ""}
     empty = CaseInput(*of, meta.case_group, colors=meta.colors, **called)

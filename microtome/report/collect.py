@@ -12,7 +12,7 @@ from typing import TypeVar
 from microtome.files import digest_of_options
 from microtome.io.failures import Failure, read_failures
 from microtome.provenance import environment
-from microtome.report.benchmarks import read_benchmarks
+from microtome.report.benchmarks import complete, read_benchmarks
 from microtome.report.cases import add_pictures, rank
 from microtome.report.inputs import (
     PartCount,
@@ -116,9 +116,11 @@ def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> Stud
         for run in read_runs(folder, meta.runs, root=root)
     )
     splits = read_splits(folder, meta.splits, group_by=meta.group_by, root=root)
-    verdict = judge(runs, meta, read_units(folder / "samples.tsv", meta.group_by))
+    units = read_units(folder / "samples.tsv", meta.group_by)
+    verdict = judge(runs, meta, units)
+    jobs = complete(meta.jobs, folder, runs, units) if meta.jobs else None
     return StudyInputs(
-        meta=meta,
+        meta=replace(meta, jobs=jobs),
         runs=runs,
         tables=_grouped(_tables(folder, meta, root), meta, "tables"),
         figures=_grouped(

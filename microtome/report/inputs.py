@@ -61,14 +61,14 @@ class Jobs:
 
     Attributes:
         runs: Split, run and seed of those that are evaluated or trained.
-        batches: Batches by what their names begin with, and how many there are: ``train-0``, ``train-1``, …
+        batches: Names of the batches.
         names: Other names in such paths (splits, stain normalizations, segmentations of other tools), and by
             rule (``tabulate``, ``draw``) the tables and the figures.
         dataset: The public data set that it fetches; empty: none.
     """
 
     runs: frozenset[tuple[str, str, str]] = frozenset()
-    batches: Mapping[str, int] = field(default_factory=dict)
+    batches: frozenset[str] = frozenset()
     names: Mapping[str, frozenset[str]] = field(default_factory=dict)
     dataset: str = ""
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What runs scored on the samples that all of them hold, added up by the groups that belong together."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from microtome.config.evaluated import leading
 from microtome.metrics.names import metric_name
 from microtome.metrics.overlap import COUNTS, EVERY_CLASS, MEAN, class_scores
 from microtome.metrics.paired import Score, mean_of
@@ -35,12 +36,14 @@ class Scored:
         score: What follows from totals.
         samples: Samples that all runs hold.
         names: Printed name by run.
+        metric: What was scored.
     """
 
     totals: Mapping[str, Values]
     score: Score
     samples: int
     names: Mapping[str, str]
+    metric: str
 
     @property
     def groups(self) -> int:
@@ -66,11 +69,13 @@ def scored(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) 
     Raises:
         UnscoredError: No run has the metric, or there is no sample that all of them have it of.
     """
-    metric = meta.metric or meta.case_metric
-    tables = {run: _samples(found, metric, meta) for run, found in _compared(runs, meta).items()}
+    frames = _compared(runs, meta)
+    metric = meta.metric or meta.case_metric or _leading(frames.values())
+    tables = {run: _samples(found, metric, meta) for run, found in frames.items()}
     tables = {run: table for run, table in tables.items() if len(table)}
     if not tables:
-        msg = f"no run has a value of {metric_name(metric)} in the part {meta.case_part}"
+        what = f"a value of {metric_name(metric)}" if metric else "metrics"
+        msg = f"no run has {what} in the part {meta.case_part}"
         raise UnscoredError(msg)
     shared = sorted(set.intersection(*(set(table.index) for table in tables.values())))
     if not shared:
@@ -79,12 +84,17 @@ def scored(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) 
     of = pd.Index([units.get(sample) or sample for _, sample in shared])
     totals = {run: _by_group(table.loc[shared], of) for run, table in tables.items()}
     names = {run.expected.run: run.expected.name for run in runs}
-    found = Scored(totals, _score(metric, meta), len({sample for _, sample in shared}), names)
+    found = Scored(totals, _score(metric, meta), len({sample for _, sample in shared}), names, metric)
     defined = {run: total for run, total in totals.items() if not np.isnan(found.scores[run])}
     if not defined:
         msg = f"{metric_name(metric)} is not defined for any run"
         raise UnscoredError(msg)
-    return Scored(defined, found.score, found.samples, names)
+    return replace(found, totals=defined)
+
+
+def _leading(frames: Iterable[pd.DataFrame]) -> str:
+    """The metric of a study that does not say one."""
+    return leading(name for frame in frames for name in frame.loc[frame["class"] == EVERY_CLASS, "metric"])
 
 
 def _compared(runs: Sequence[RunInput], meta: StudyMeta) -> dict[str, pd.DataFrame]:

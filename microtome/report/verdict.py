@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from microtome.config.evaluated import lower_is_better
 from microtome.metrics.names import metric_name
 from microtome.metrics.paired import exchange_test, interval, least_p
 from microtome.metrics.summary import CONFIDENCE, holm
@@ -62,7 +63,8 @@ class _Told:
     @cached_property
     def ranked(self) -> list[str]:
         """The runs, the best first."""
-        return self.found.ranked(higher_is_better=self.meta.higher_is_better)
+        is_high = self.meta.higher_is_better and not lower_is_better(self.found.metric)
+        return self.found.ranked(higher_is_better=is_high)
 
     @property
     def number(self) -> tuple[str, str]:
@@ -108,7 +110,7 @@ class _Told:
 
     @property
     def _metric(self) -> str:
-        return metric_name(self.meta.metric or self.meta.case_metric)
+        return metric_name(self.found.metric)
 
     @cached_property
     def _ends(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.config.colors import class_colors
+from microtome.config.evaluated import lower_is_better
 from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_file
@@ -25,7 +26,7 @@ CORES = "--cores 2"
 NUMBER = re.compile(r"\d+")
 SAME = (
     *("title", "what", "samples_are", "unit", "main_table", "main_figure"),
-    *("metric", "higher_is_better", "pooled"),
+    *("metric", "pooled"),
 )
 """Options of a study that are called as the page's input calls them."""
 REASONS = {
@@ -131,7 +132,8 @@ def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMe
         compared=tuple(study["compared"]),
         compared_splits=tuple(study["compared_splits"]),
         explanations=tuple((section, name) for section, name in study["explanations"]),
-        jobs=_jobs(study["jobs"], study["dataset"] or ""),
+        jobs=_jobs(study),
+        higher_is_better=not lower_is_better(study["metric"]),
         **same,
     )
 
@@ -145,7 +147,10 @@ def _citations(study: Options, followed: Options, catalogue: Path) -> Iterator[C
     yield from references.own_data(study["cited"])
 
 
-def _jobs(told: Options, dataset: str) -> Jobs:
-    runs = frozenset((split, run, str(seed)) for split, run, seed in told["runs"])
-    names = {rule: frozenset(names) for rule, names in told["names"].items()}
-    return Jobs(runs, dict(told["batches"]), names, dataset)
+def _jobs(study: Options) -> Jobs:
+    """The jobs of a study, as far as its options tell them; `collect` adds what the results tell."""
+    runs = frozenset((split, run, str(seed)) for split, run, seed in study["evaluated"])
+    products = {"tabulate": "tables", "draw": "figures"}
+    names = {rule: frozenset(name for name, _ in study[key]) for rule, key in products.items()}
+    others = frozenset([*study["named"], *study["splits"]])
+    return Jobs(runs, names={"": others, **names}, dataset=study["dataset"] or "")

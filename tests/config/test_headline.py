@@ -41,7 +41,6 @@ def test_shipped_studies_show_results(name, scale):
     assert found.table in results(study.tables, "tables")
     assert found.figure in results(study.figures, "figures")
     assert study.report.what
-    assert found.metric
 
 
 def test_kinds_that_explain_a_method_are_told_from_results():
@@ -71,14 +70,14 @@ def ranked(tmp_path, report):
 
 def test_by_rule_it_is_the_first_table_of_the_metric_and_the_first_result(tmp_path):
     found = ranked(tmp_path, {})
-    assert (found.table, found.figure, found.metric, found.part) == ("scores", "curves", "mean_dice", "test")
+    assert (found.table, found.figure, found.part) == ("scores", "curves", "test")
     assert ranked(tmp_path, {"metric": "accuracy"}).table == "first"
     assert ranked(tmp_path, {"metric": "mean_iou"}).table == "time"
 
 
 def test_what_the_file_says_goes_before_the_rule(tmp_path):
     found = ranked(tmp_path, {"table": "time", "figure": "relu", "metric": "accuracy", "pooled": True})
-    assert (found.table, found.figure, found.metric) == ("time", "relu", "accuracy")
+    assert (found.table, found.figure) == ("time", "relu")
 
 
 @mark.parametrize("name", MISTAKES)

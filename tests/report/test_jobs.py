@@ -5,21 +5,22 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from microtome.config.project import DATASETS, PUBLISHED
 from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.report import references
-from microtome.report.benchmarks import ASKED_BESIDES, FETCH, is_shown, read_benchmarks
-from microtome.report.inputs import Jobs, ReportInputs
+from microtome.report.benchmarks import ASKED_BESIDES, FETCH, complete, is_shown, read_benchmarks
+from microtome.report.inputs import ExpectedRun, Jobs, ReportInputs, RunInput
 from microtome.report.settings import changed
 from tests.report import tree
 
 HERE = Path(__file__).parents[2]
 JOBS = Jobs(
     runs=frozenset({("main", "unet", "0"), ("main", "unet", "1")}),
-    batches={"train": 2, "test": 1},
+    batches=frozenset({"train-0", "train-1", "test-0"}),
     names={"": frozenset({"main", "spcn"}), "tabulate": frozenset({"scores"}), "draw": frozenset({"curves"})},
     dataset="isbi2012_em",
 )
@@ -81,6 +82,19 @@ def test_the_files_of_all_rules_are_understood():
         }
         path = Path(rule, *((names | named | {"folder": "new"})[wildcard] for wildcard in wildcards))
         assert is_shown(path.with_name(f"{path.name}.tsv"), {"s": JOBS}) == (rule not in ASKED_BESIDES), rule
+
+
+def test_runs_behind_ensembles_and_batches_are_told_by_the_results(tmp_path):
+    folder = tree.make(tmp_path) / tree.META.name
+    samples = ["a", "b"]
+    for batch, names in {"train-0": samples, "test-3": ["gone"]}.items():
+        for name in names:
+            tree.write_tiff(folder / f"images/{batch}/{name}.tif", np.zeros((4, 4), np.uint8))
+    card = {"network": {"name": "ensemble", "trained": [{"run": "unet", "seed": 2}]}}
+    run = RunInput(ExpectedRun("mean", "main", 0), card)
+    found = complete(Jobs(runs=frozenset({("main", "mean", "0")})), folder, [run], samples)
+    assert found.runs == {("main", "mean", "0"), ("main", "unet", "2")}
+    assert found.batches == {"train-0"}
 
 
 def inputs(git, command="snakemake -c2 --config scale=demo studies=a,b"):

@@ -190,6 +190,8 @@ def test_the_table_above_has_every_option_of_a_run() -> None:
                 "root",
                 "allow_outside",
                 "dataset",
+                "citation",
+                "licence",
                 "origin",
                 "group_by",
                 "channels",

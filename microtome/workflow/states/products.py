@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """State strings of tables, figures, the report and the RO-Crate."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
@@ -175,7 +174,7 @@ def _shown(plan: StudyPlan) -> dict[str, Any]:
             "data_kind": plan.data_kind,
             "dataset": study.data.dataset if plan.data_kind == "public" else None,
             "cited": {"citation": study.data.citation, "licence": study.data.licence},
-            "jobs": _jobs(plan),
+            "named": sorted({*study.stains, *study.external}),
             "tables": [[name, entry.title] for name, entry in study.tables.items()],
             "figures": [[name, entry.title] for name, entry in study.figures.items()],
             "labels": plan.labels(),
@@ -201,11 +200,10 @@ def _headline(plan: StudyPlan) -> dict[str, Any]:
         "unit": study.data.group_by,
         "main_table": found.table,
         "main_figure": found.figure,
-        "metric": found.metric,
-        "higher_is_better": found.higher_is_better,
+        "metric": study.report.metric or study.evaluate.rank_by,
         "part": found.part,
         "pooled": study.report.pooled,
-        "mean_classes": study.evaluate.mean_classes,
+        "mean_classes": study.evaluate.mean_classes if study.report.pooled else (),
         "compared": [run for run in compared if run in study.runs],
         "compared_splits": splits,
         "explanations": [
@@ -219,17 +217,3 @@ def _headline(plan: StudyPlan) -> dict[str, Any]:
 def _samples_are(study: Study) -> Iterator[str | None]:
     """What each modality calls the samples of a study."""
     return (name(study) for name in modalities.ask("samples_are"))
-
-
-def _jobs(plan: StudyPlan) -> dict[str, Any]:
-    """The jobs of a study, by what the paths of their benchmark files name."""
-    study = plan.study
-    trained = {
-        (split, name, each) for split, run, seed in plan.evaluated() for name, each in plan.trained(run, seed)
-    }
-    named = {*plan.splits, *study.stains, *study.external}
-    return {
-        "runs": sorted(trained | set(plan.evaluated())),
-        "batches": Counter(name.rpartition("-")[0] for name in plan.batches),
-        "names": {"": sorted(named), "tabulate": list(study.tables), "draw": list(study.figures)},
-    }
