@@ -13,6 +13,8 @@ RESULTS, EXPLANATIONS = "results", "explanations"
 DATA = "TSV"
 LONGEST_WORDS = 26
 """A column of texts is not made wider for longer ones, which take a second line."""
+ARROW, SMALL = 3, 0.85
+"""Characters of the arrow beside a heading, and the size of small type."""
 SPACE = 2
 """What stands between two columns, in characters."""
 
@@ -97,19 +99,19 @@ def characters(table: TableInput) -> int:
         >>> header = (Cell("Model"), Cell("Dice score", "number"))
         >>> row = (Cell("U-Net"), Cell("0.91 ± 0.02", "number"))
         >>> characters(TableInput(name="t", title="T", header=header, rows=(row,)))
-        20
+        23
     """
     columns = zip(table.header, zip(*table.rows, strict=True), strict=True) if table.rows else ()
     widths = (_widest(heading, cells) for heading, cells in columns)
-    return sum(width + SPACE for width in widths)
+    return round(sum(width + SPACE for width in widths))
 
 
-def _widest(heading: Cell, cells: Iterable[Cell]) -> int:
+def _widest(heading: Cell, cells: Iterable[Cell]) -> float:
     """Characters of a column: the longest word of its heading, or its longest text."""
     if heading.kind == "mark":
         return 1
-    words = max(map(len, heading.text.split()), default=0)
-    texts = (max(len(cell.text), len(cell.small)) for cell in cells)
+    words = max(map(len, heading.text.split()), default=0) + ARROW
+    texts = (max(len(cell.text), *(SMALL * len(part) for part in cell.small.split(" "))) for cell in cells)
     return max(words, min(max(texts, default=0), LONGEST_WORDS))
 
 

@@ -9,13 +9,14 @@ import pandas as pd
 from microtome.report.formulas import mathml_of
 from microtome.report.inputs import Cell
 from microtome.tables.frame import Column
-from microtome.tables.parts.headings import Spans, headings, spans
+from microtome.tables.parts.headings import Spans, headings, shortened, spans
 from microtome.tables.parts.render import parse_tsv, printed, without_interval, without_spread
 
 WIDE = 115
 """Letters that a table may be wide, with the room between columns, beside the contents of the page."""
 BETWEEN, LONGEST_LINE, MARK = 3, 26, 2
 """Letters of room for a column, of a text before it is broken into lines, and of a column of check marks."""
+NO_BREAK = "\N{NO-BREAK SPACE}"
 Texts = Sequence[Sequence[tuple[str, bool]]]
 
 
@@ -31,7 +32,8 @@ class TableCells:
 def cells_of_table(text: str, columns: Sequence[Column]) -> TableCells:
     r"""Lay the cells of a table out.
 
-    Intervals stand in small type below their values; where the table would be too wide, so do spreads.
+    Intervals stand in small type below their values; where the table would be too wide, so do spreads, and
+    headings are the short ones.
 
     Args:
         text: The table as TSV.
@@ -49,8 +51,9 @@ def cells_of_table(text: str, columns: Sequence[Column]) -> TableCells:
     frame, shown = cells_of(text, columns)
     if frame.empty:
         return TableCells()
-    texts, heads = printed(frame, shown), headings(shown)
-    parts = without_interval if _letters(texts, heads, shown, without_interval) <= WIDE else without_spread
+    texts, heads, parts = printed(frame, shown), headings(shown), without_interval
+    if _letters(texts, heads, shown, parts) > WIDE:
+        heads, parts = headings(shortened(shown)), without_spread
     header = tuple(Cell(head, column.kind) for head, column in zip(heads, shown, strict=True))
     rows = tuple(
         tuple(_cell(*cell, column, parts) for cell, column in zip(row, shown, strict=True)) for row in texts
@@ -83,7 +86,8 @@ def _cell(text: str, best: bool, column: Column, parts: Callable[[str], tuple[st
     if column.kind == "math":
         return Cell(text, "math", mathml=mathml_of(text))
     value, small = parts(text) if column.kind == "number" else (text, "")
-    return Cell(value, column.kind, best, small=small)
+    unbroken = small.replace("± ", f"±{NO_BREAK}").replace(", ", f",{NO_BREAK}")
+    return Cell(value, column.kind, best, small=unbroken)
 
 
 def _letters(

@@ -64,5 +64,5 @@ def test_spreads_go_below_the_values_of_a_table_that_would_be_wider_than_a_windo
         text = "\n".join("\t".join(map(str, row)) for row in (values, values.values()))
         return cells_of_table(f"{text}\n", [Column(key, key) for key in keys]).rows[0]
 
-    assert [(cell.text, cell.small) for cell in cells(3)] == [("0.500 ± 0.100", "[0.400, 0.600]")] * 3
-    assert [(cell.text, cell.small) for cell in cells(12)] == [("0.500", "± 0.100 [0.400, 0.600]")] * 12
+    assert [(cell.text, cell.small) for cell in cells(3)] == [("0.500 ± 0.100", "[0.400,\xa00.600]")] * 3
+    assert [(cell.text, cell.small) for cell in cells(12)] == [("0.500", "±\xa00.100 [0.400,\xa00.600]")] * 12

@@ -55,6 +55,7 @@ class MetricColumn:
         format: Format specification.
         unit: Unit, for the heading.
         published: Column of the published table; by default the metric's name; None: none is published.
+        group: What stands above it and its neighbours of the same group; empty: nothing.
     """
 
     metric: str
@@ -66,6 +67,7 @@ class MetricColumn:
     format: str = ".3f"
     unit: str = ""
     published: str | None = ""
+    group: str = ""
 
     @property
     def key(self) -> str:
@@ -77,7 +79,8 @@ class MetricColumn:
     def column(self) -> Column:
         """How it is printed."""
         label = self.label or metric_name(self.metric, self.class_name) + (", pooled" if self.pooled else "")
-        return Column(self.key, label, unit=self.unit, better=self.better, format=self.format)
+        how = {"unit": self.unit, "better": self.better, "format": self.format, "group": self.group}
+        return Column(self.key, label, **how)
 
     def of_each(self, classes: Sequence[str], *, has_mean: bool) -> Iterator["MetricColumn"]:
         """One column for each class and, of metrics that have one, for the macro mean."""

@@ -153,7 +153,7 @@ def _published(cells: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
 def _columns(inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
     _check_names(inputs.classes)
     best = {"better": "high", "within": "block"}
-    columns = [Column("rate", "Rate", kind="text")]
+    columns = [Column("rate", "Rate", kind="text", once=True)]
     columns += [Column("group", groups, kind="text")] * bool(groups) + [LABEL]
     columns += [Column("source", "Source", kind="text")] * bool(published)
     columns += [Column(f"{OF_CLASS}{name}", name, **best) for name in inputs.classes]

@@ -32,9 +32,10 @@ F_BETA = "f_beta"
 DECIMALS = 3
 DEFAULT_RATES = ("accuracy", "sensitivity", "specificity", F_BETA)
 CHOSEN = {
-    "threshold": Column("threshold", "Threshold, p ≥", format=".2f"),
-    "least_area": Column("least_area", "Least area", unit="µm²", format=",.0f"),
+    "threshold": Column("threshold", "Threshold, p ≥", short="p ≥", format=".2f"),
+    "least_area": Column("least_area", "Least area", unit="µm²", short="Area", format=",.0f"),
 }
+SHORT = {"accuracy": "Acc.", "sensitivity": "Sens.", "specificity": "Spec.", "precision": "Prec."}
 PRINTED = {"threshold": "prediction_threshold", "least_area": "tumor_area_threshold_um2"}
 """What published tables call the chosen thresholds."""
 ERRORS = (
@@ -121,7 +122,7 @@ def _column(rate: str, betas: Sequence[float], accuracy_decimals: int) -> Column
     weight = f"{betas[0]:g}" if len(set(betas)) == 1 else "β"
     label = f"F{weight}" if rate == F_BETA else rate.capitalize()
     decimals = accuracy_decimals if rate == "accuracy" else DECIMALS
-    return Column(rate, label, better="high", format=f".{decimals}f")
+    return Column(rate, label, short=SHORT.get(rate, ""), better="high", format=f".{decimals}f")
 
 
 def _rates(

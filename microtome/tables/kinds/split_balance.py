@@ -39,17 +39,21 @@ def tabulate(inputs: Inputs, *, title: str = "Balance of the splits", within: fl
     found = pixels.parts_by_split(inputs)
     rows = [row for name, part_of in found.items() for row in _rows(inputs, counts, name, part_of)]
     frame = pd.DataFrame(rows).assign(data=" + ".join(inputs.data_kinds))
+    share = {"unit": "%", "format": ".1f", "group": "Share"}
     columns = [
         Column("split", "Split", kind="text"),
         Column("part", "Part", kind="text"),
         Column("images", "Images", format=WHOLE),
         *[Column("units", inputs.unit_name.capitalize(), format=WHOLE)] * (inputs.unit_name != "images"),
         Column("mpx", "Labelled", unit="Mpx", format=",.2f"),
-        *(
-            Column(f"{OF_CLASS}{name}", name, unit="%", format=".1f", group="Share")
-            for name in inputs.classes
+        *(Column(f"{OF_CLASS}{name}", name, **share) for name in inputs.classes),
+        Column(
+            "difference",
+            "Largest difference from training",
+            short="From training",
+            unit="points",
+            format=".2f",
         ),
-        Column("difference", "Largest difference from training", unit="points", format=".2f"),
     ]
     return Table(frame, tuple(columns), title, note_of(inputs, _note(frame, within)), inputs.data_kinds)
 

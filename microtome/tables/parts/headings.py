@@ -2,6 +2,7 @@
 """What stands above the columns of a table: headings, and spans over neighbours of one group."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from microtome.provenance.sidecars import Column
@@ -28,6 +29,17 @@ def full_heading(column: Column) -> str:
     """
     label = f"{column.group}: {column.label}" if column.group else column.label
     return f"{label} ({column.unit})" if column.unit else label
+
+
+def shortened(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns with the headings that they have where there is little room.
+
+    Example:
+        >>> columns = Column("a", "Sensitivity", short="Sens."), Column("b", "B")
+        >>> [column.label for column in shortened(columns)]
+        ['Sens.', 'B']
+    """
+    return tuple(replace(column, label=column.short or column.label) for column in columns)
 
 
 def spans(columns: Sequence[Column], named: Callable[[str], str] = lambda group: group) -> Spans:

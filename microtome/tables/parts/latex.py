@@ -5,12 +5,11 @@ Why no `Styler.to_latex`: it writes cells as they come, so a table is as wide as
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import accumulate
 
 from microtome.provenance.sidecars import Column
 from microtome.tables.frame import Table
-from microtome.tables.parts.headings import headings, spans
+from microtome.tables.parts.headings import headings, shortened, spans
 from microtome.tables.parts.latex_layout import GAP, Grid, Layout, lay_out, lines_of, short_group
 from microtome.tables.parts.latex_text import breakable, escape_latex
 from microtome.tables.parts.render import printed, without_interval
@@ -44,8 +43,7 @@ def to_latex(table: Table, *, label: str = "") -> str:
         The text, ending in a line break; a comment at its head names the packages that it needs. A table that
         is wider than a page is long is several floats, the first with the label.
     """
-    columns = tuple(replace(column, label=column.short or column.label) for column in table.columns)
-    grid = Grid(columns, tuple(printed(table.frame, table.columns)))
+    grid = Grid(shortened(table.columns), tuple(printed(table.frame, table.columns)))
     layouts = lay_out(grid)
     texts = [
         _table(table, layout, label=label if number == 1 else "", part=(number, len(layouts)))
