@@ -19,19 +19,19 @@ SIDE = 0.92
 """Side of a picture; all lengths are in inches at the full width."""
 LESSER = 0.78
 """Side of each of two pictures above each other."""
-GAP, LETTER = 0.46, 0.057
-"""Between two pictures at least, and of a letter of what stands there, inches in print."""
+GAP, LETTER, BESIDE = 0.46, 0.057, 0.09
+"""Between two pictures at least, of a letter of what stands there, and beside it, inches in print."""
 SHEET = 0.07
 NETWORK_WIDTH = 0.94
 SPACE = 0.34
 """Between two pictures above each other."""
 MARGIN = 0.06
 HEAD, FOOT = 0.2, 0.1
-TEXT_FOOT = 0.34
+TEXT_FOOT = 0.42
 """Room for the lines below the pictures, where nothing else is below them."""
 DETOUR = 0.98
 """From the middle of the row to the way around the augmentation."""
-DETOUR_INSET = 0.11
+DETOUR_INSET = 0.05
 FACES = ("#CFE3F3", "#CDEBDF")
 EDGE = "#3B6E91"
 
@@ -111,7 +111,7 @@ def tell_flow(stages: Sequence[Stage], *, run: str, sample: str) -> tuple[pd.Dat
 def _gap(stage: Stage) -> float:
     """Room before a stage for the arrow that leads to it and its text, inches."""
     lines = f"{stage.arrow}\n{stage.under_arrow}".splitlines()
-    return max(GAP, *(len(line) * LETTER for line in lines))
+    return max(GAP, *(len(line) * LETTER + BESIDE for line in lines))
 
 
 def _places(stages: Sequence[Stage], gaps: Sequence[float]) -> list[float]:
