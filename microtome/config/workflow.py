@@ -83,13 +83,16 @@ class Workflow(Section):
     )
     results: str = option("results", "folder of everything computed")
     resources: str = option("resources", "folder of fetched data sets")
-    study: Text | None = option(None, "`apply`, `evaluate_folder`, `export_model`: the study of the run")
+    study: Text | None = option(
+        None, "`apply`, `evaluate_folder`, `export_model`: the study of the run; `new_study`: its name"
+    )
     run: Text | None = option(None, "likewise: the run")
     seed: int = option(0, "likewise: its seed", ge=0)
     split: Text = option("main", "likewise: the split it was trained on")
     images: Text | None = option(
         None,
-        "`apply`, `evaluate_folder`: a folder of new images of any format that the study reads, or one",
+        "`apply`, `evaluate_folder`: a folder of new images of any format that the study reads, or one; "
+        "`new_study`: the folder of its images",
     )
     name: str | None = option(
         None,
@@ -107,7 +110,8 @@ class Workflow(Section):
     )
     labels: Text | None = option(
         None,
-        "`evaluate_folder`: folder with a label of each image's name: PNG, TIFF, NRRD, MATLAB, XML, GeoJSON",
+        "`evaluate_folder`: folder with a label of each image's name: PNG, TIFF, NRRD, MATLAB, XML, GeoJSON; "
+        "`new_study`: the folder of its labels, if they have one",
     )
     export: Text | None = option(None, "`export_model`: the folder that gets the packed model")
     offline: bool = option(False, "never download")

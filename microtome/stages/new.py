@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from microtome.config.load import STUDY_FOLDER
+from microtome.config.project import WORKFLOW
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError, Fault, raise_faults
 from microtome.files import finished_file
@@ -150,12 +151,14 @@ def report(made: Made) -> str:
 
 
 def _next(draft: Draft) -> list[str]:
-    name = draft.name
+    """The commands that come next, each with what it does; in a project elsewhere they name the workflow."""
+    elsewhere = "" if Path.cwd() == WORKFLOW else f" -s {shlex.quote(str(WORKFLOW / 'Snakefile'))}"
+    command, study = f"snakemake{elsewhere}", f"--config studies={draft.name}"
     steps = [
-        (f"snakemake -n --config studies={name}", "checks everything, runs nothing"),
-        (f"snakemake --cores 2 --config studies={name}", "scale demo: minutes, to see that all goes through"),
+        (f"{command} -n {study}", "checks everything, runs nothing"),
+        (f"{command} --cores 2 {study}", "scale demo: minutes, to see that all goes through"),
     ]
     if draft.is_trained:
-        steps.append((f"snakemake --cores 2 --config studies={name} scale=full", "as in the file"))
+        steps.append((f"{command} --cores 2 {study} scale=full", "as in the file"))
     width = max(len(command) for command, _ in steps)
     return [f"  {command:<{width}}  # {what}" for command, what in steps]

@@ -10,7 +10,9 @@ import yaml
 from PIL import Image
 
 from microtome.__main__ import main
+from microtome.config.project import WORKFLOW
 from microtome.config.workflow import Workflow
+from microtome.io.envi import write_cube
 from microtome.stages.new import Made, asked_study, new_study, report
 from microtome.study.load import load_plans
 from microtome.study.survey.settings import Machine
@@ -192,6 +194,7 @@ def test_slides_get_sections_called_by_their_annotations(tmp_path):
     labels = [feature["properties"]["classification"]["name"] for feature in boxes["features"]]
     assert labels == ["Tumor", "background"]
     assert study()["slides"] == {"mpp": 2}
+    assert "config/samples/mine/sections/" in [one.option for one in made.draft.questions]
     assert {row["part"] for row in rows()} == {"train", "val", "test"}
 
 
@@ -200,6 +203,52 @@ def test_slides_without_a_pixel_size_are_for_a_person_to_settle(tmp_path):
     assert made.faults
     assert all("mpp" in fault.where or "sections" in fault.where for fault in made.faults)
     assert "data.mpp" in report(made)
+
+
+def write_cubes(root, count, *, top, labelled=True, blank=False):
+    """Cubes of twenty bands, as bright as `top`, and their labels."""
+    rng = np.random.default_rng(0)
+    (root / "labels").mkdir(parents=True)
+    for number in range(count):
+        write_cube(root / f"c{number}.hdr", (rng.random((20, SIDE, SIDE)) * top).astype(np.uint16))
+        if labelled:
+            write(root / f"labels/c{number}.png", np.eye(SIDE, dtype=np.uint8))
+    if blank:
+        write_cube(root / "blank.hdr", np.full((20, SIDE, SIDE), top, np.uint16))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("top", "blank", "cubes"),
+    [
+        (10_500, False, {"calibrated": True, "scale": 10_000}),
+        (98, False, {"calibrated": True, "scale": 100}),
+        (4000, True, {"full_scale": 4095}),
+        (60_000, True, {"full_scale": 65_535}),
+    ],
+)
+def test_cubes_are_counts_where_they_have_a_blank(tmp_path, top, blank, cubes):
+    make(write_cubes(tmp_path / "c", 12, top=top, blank=blank))
+    found = study()
+    assert found["cubes"] == {**cubes, "bands": {"method": "window", "width": 16}}
+    assert found["defaults"]["view"] == "bands"
+    assert found["defaults"]["network"]["in_channels"] == 16
+    assert len(rows()) == 12
+    assert plans()["demo"].study.runs["unet"].network.in_channels == 16
+
+
+def test_objects_of_several_classes_vote_by_softmax(tmp_path):
+    root = write_tiles(tmp_path / "d", 10)
+    for path in list((root / "masks").iterdir()):
+        squares = {"Tumor": [(5, 5, 20)], "Immune": [(40, 40, 20), (5, 50, 9)]}
+        write_annotations(root / f"masks/{path.stem}.geojson", squares)
+        text = (root / f"masks/{path.stem}.geojson").read_text(encoding="utf-8")
+        (root / f"masks/{path.stem}.geojson").write_text(text.replace("annotation", "cell"), encoding="utf-8")
+        path.unlink()
+    make(root)
+    assert study()["data"]["classes"] == ["background", "Immune", "Tumor"]
+    run = plans()["full"].study.runs["objects"]
+    assert (run.activation, run.segment.markers, run.outputs) == ("softmax", "distance", ("separated_mask",))
 
 
 def test_nothing_is_replaced(tmp_path):
@@ -239,7 +288,8 @@ def test_the_command_says_what_it_found(tmp_path, capsys):
     said = capsys.readouterr().out
     for line in ("12 images, 80 x 80 pixels, RGB, uint8, PNG", "values 0, 255", "config/studies/mine.yaml"):
         assert line in said
-    assert "snakemake --cores 2 --config studies=mine scale=full" in said
+    snakemake = f"snakemake -s {WORKFLOW}/Snakefile --cores 2 --config studies=mine scale=full"
+    assert snakemake in said, "the project lies elsewhere"
 
 
 def test_the_command_says_what_is_wrong(tmp_path):

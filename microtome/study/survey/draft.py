@@ -108,6 +108,10 @@ def decide(name: str, looked: Looked, machine: Machine) -> Draft:
 
 
 def _kind_questions(looked: Looked) -> Iterator[Question]:
+    if looked.boxes:
+        text = "whether the boxes of sections and their classes are right: tissue that lies together, called "
+        text += "by the outlines in it; QuPath opens and corrects them"
+        yield Question(text, f"{next(iter(looked.boxes.values())).parent.as_posix()}/")
     if not looked.is_labelled:
         text = "no label was found, so that the study only looks at the images; with labels, make it anew"
         yield Question(text, "--labels FOLDER")
