@@ -75,10 +75,11 @@ def collect(
     folder = Path(results_folder)
     _check(folder, studies)
     scale = folder.name
-    rules = read_benchmarks(folder / "benchmarks", {study.name: study.jobs for study in studies})
+    found = _read_studies(folder, studies, threads)
+    rules = read_benchmarks(folder / "benchmarks", {study.meta.name: study.meta.jobs for study in found})
     return ReportInputs(
         scale=scale,
-        studies=_read_studies(folder, studies, threads),
+        studies=found,
         rules=rules,
         versions=environment.versions(),
         machine=environment.machine(),

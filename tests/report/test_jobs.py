@@ -3,6 +3,8 @@
 
 import re
 import shlex
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.report import references
 from microtome.report.benchmarks import ASKED_BESIDES, FETCH, complete, is_shown, read_benchmarks
+from microtome.report.collect import collect
 from microtome.report.inputs import ExpectedRun, Jobs, ReportInputs, RunInput
 from microtome.report.settings import changed
 from tests.report import tree
@@ -95,6 +98,17 @@ def test_runs_behind_ensembles_and_batches_are_told_by_the_results(tmp_path):
     found = complete(Jobs(runs=frozenset({("main", "mean", "0")})), folder, [run], samples)
     assert found.runs == {("main", "mean", "0"), ("main", "unet", "2")}
     assert found.batches == {"train-0"}
+
+
+def test_the_page_counts_jobs_by_batch(tmp_path):
+    folder = tree.make(tmp_path)
+    shutil.rmtree(folder / "benchmarks")
+    for batch in ("0", "gone-1"):
+        place = f"benchmarks/predict/{tree.META.name}/main/unet_bce/0/{batch}.tsv"
+        tree.write_tsv(folder / place, ["s", "max_rss"], [[2.0, 100.0]])
+    jobs = Jobs(runs=frozenset({("main", "unet_bce", "0")}))
+    (rule,) = collect(folder, [replace(tree.META, jobs=jobs)]).rules
+    assert (rule.rule, rule.jobs, rule.total_seconds) == ("predict", 1, 2.0)
 
 
 def inputs(git, command="snakemake -c2 --config scale=demo studies=a,b"):
