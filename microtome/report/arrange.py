@@ -11,6 +11,10 @@ SAMPLE_PATH = "sample_path"
 """Name of the figure of one sample on its way through the workflow, the first in a study's view."""
 RESULTS, EXPLANATIONS = "results", "explanations"
 DATA = "TSV"
+FITS = 120
+"""Characters that a window of 1280 pixels has room for beside the side bar, at the usual size."""
+PHANTOM = "(phantom data)"
+"""What tables of phantoms say behind their title; the page says it of a whole study."""
 LONGEST_WORDS = 26
 """A column of texts is not made wider for longer ones, which take a second line."""
 ARROW, SMALL = 3, 0.85
@@ -92,7 +96,7 @@ def short_title(title: str) -> str:
 
 
 def characters(table: TableInput) -> int:
-    """Estimate how wide a table is, in characters, from which the page sets the size of its letters.
+    """Estimate how wide a table is shown, in characters, from which the page sets the size of its letters.
 
     Example:
         >>> from microtome.report.inputs import Cell
@@ -101,6 +105,15 @@ def characters(table: TableInput) -> int:
         >>> characters(TableInput(name="t", title="T", header=header, rows=(row,)))
         23
     """
+    return _width(table, stacked=is_stacked(table))
+
+
+def is_stacked(table: TableInput) -> bool:
+    """Whether a table is so wide that spreads stand below their means in place of beside them."""
+    return _width(table, stacked=False) > FITS
+
+
+def _width(table: TableInput, *, stacked: bool) -> int:
     columns = zip(table.header, zip(*table.rows, strict=True), strict=True) if table.rows else ()
     widths = (_widest(heading, cells) for heading, cells in columns)
     return round(sum(width + SPACE for width in widths))
@@ -115,6 +128,11 @@ def _widest(heading: Cell, cells: Iterable[Cell]) -> float:
     return max(words, min(max(texts, default=0), LONGEST_WORDS))
 
 
+def _lines(cell: Cell, *, stacked: bool) -> tuple[str, ...]:
+    """The lines of a cell."""
+    return (*(split_spread(cell.text) if stacked else (cell.text,)), cell.small)
+
+
 def singular(plural: str) -> str:
     """One of what a study calls its samples.
 
@@ -123,3 +141,38 @@ def singular(plural: str) -> str:
         ('image', 'biopsy')
     """
     return f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")
+
+
+def caption(product: ProductInput) -> str:
+    """What a caption says beyond the title that stands above it, and beyond the mark of phantom data.
+
+    Example:
+        >>> item = TableInput(name="t", title="Table 1: time", caption="Table 1: time (phantom data)")
+        >>> caption(item), caption(TableInput(name="t", title="Time", caption="Timed once."))
+        ('', 'Timed once.')
+    """
+    if not product.caption.startswith(product.title):
+        return product.caption
+    return product.caption.removeprefix(product.title).removesuffix(PHANTOM).strip(" .:")
+
+
+def split_interval(text: str) -> tuple[str, str]:
+    """A number and the interval that follows it.
+
+    Example:
+        >>> split_interval("0.87 [0.69 to 1.00]"), split_interval("12")
+        (('0.87', '[0.69 to 1.00]'), ('12', ''))
+    """
+    number, _, interval = text.partition(" [")
+    return number, f"[{interval}" if interval else ""
+
+
+def split_spread(text: str) -> tuple[str, str]:
+    """A mean and the spread that follows it.
+
+    Example:
+        >>> split_spread("0.87 ± 0.02"), split_spread("12")
+        (('0.87', '± 0.02'), ('12', ''))
+    """
+    mean, sign, spread = text.partition(" ± ")
+    return mean, f"{sign.strip()} {spread}" if sign else ""

@@ -120,7 +120,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded WebP picture, its size in pixels, and in words (`alt`) what it shows."""
+    """An embedded WebP picture, its size in pixels, and in words (`alt`) what it shows.
+
+    `millimetres` is the width that a figure was drawn for; 0 is not known.
+    """
 
     label: str
     alt: str
@@ -128,6 +131,7 @@ class Picture:
     width: int = 0
     height: int = 0
     problem: str = ""
+    millimetres: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 """Reading the tables and figures of a study, with their sidecars."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from microtome.tables.frame import Column
 
 TABLE_FORMATS = ("tsv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png", "tsv")
+MILLIMETRES = 25.4
+"""In an inch."""
 Described = TypeVar("Described", bound=Sidecar)
 
 
@@ -114,9 +117,16 @@ def _read_picture(path: Path, *, label: str, alt: str, budget: int) -> Picture:
     """Read and encode a figure's PNG; without a picture, and saying why, if that fails."""
     try:
         with Image.open(path) as image:
-            return encode_figure(image, label=label, alt=alt, budget=budget)
+            picture = encode_figure(image, label=label, alt=alt, budget=budget)
+            return replace(picture, millimetres=_millimetres(image))
     except FileNotFoundError:
         problem = f"not produced: figures/{path.name} does not exist; see the log of its rule"
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         problem = f"not shown: figures/{path.name} cannot be read ({error}); run its rule again"
     return Picture(label=label, alt=alt, problem=problem)
+
+
+def _millimetres(image: Image.Image) -> int:
+    """Width that a picture was drawn for, from its resolution; 0 where it tells none."""
+    dots = float(image.info.get("dpi", (0, 0))[0])
+    return round(image.width / dots * MILLIMETRES) if dots > 0 else 0

@@ -3,6 +3,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -224,7 +225,8 @@ def preview(picture: Picture) -> Picture:
         width = min(PREVIEW_WIDTH, image.width)
         height = max(1, round(image.height * width / image.width))
         small = image.resize((width, height), Image.Resampling.LANCZOS)
-    return encode_figure(small, label=picture.label, alt=picture.alt, budget=PREVIEW_BYTES)
+    made = encode_figure(small, label=picture.label, alt=picture.alt, budget=PREVIEW_BYTES)
+    return replace(made, millimetres=picture.millimetres)
 
 
 def _candidates(image: Image.Image) -> Iterator[Image.Image]:
