@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What stands where: what the overview shows of a study, what its view shows first, what is folded."""
 
+import re
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ RESULTS, EXPLANATIONS = "results", "explanations"
 DATA = "TSV"
 FITS = 120
 """Characters that a window of 1280 pixels has room for beside the side bar, at the usual size."""
+BEFORE_SPREAD = re.compile(r" (?=±|\[)")
 PHANTOM = "(phantom data)"
 """What tables of phantoms say behind their title; the page says it of a whole study."""
 LONGEST_WORDS = 26
@@ -130,7 +132,7 @@ def _widest(heading: Cell, cells: Iterable[Cell]) -> float:
 
 def _lines(cell: Cell, *, stacked: bool) -> tuple[str, ...]:
     """The lines of a cell."""
-    return (*(split_spread(cell.text) if stacked else (cell.text,)), cell.small)
+    return (*lines(cell.text), *lines(cell.small)) if stacked else (cell.text, cell.small)
 
 
 def singular(plural: str) -> str:
@@ -167,12 +169,11 @@ def split_interval(text: str) -> tuple[str, str]:
     return number, f"[{interval}" if interval else ""
 
 
-def split_spread(text: str) -> tuple[str, str]:
-    """A mean and the spread that follows it.
+def lines(text: str) -> list[str]:
+    """A mean, its spread and its interval, one below the other.
 
     Example:
-        >>> split_spread("0.87 ± 0.02"), split_spread("12")
-        (('0.87', '± 0.02'), ('12', ''))
+        >>> lines("0.87 ± 0.02 [0.69, 1.00]"), lines("12")
+        (['0.87', '± 0.02', '[0.69, 1.00]'], ['12'])
     """
-    mean, sign, spread = text.partition(" ± ")
-    return mean, f"{sign.strip()} {spread}" if sign else ""
+    return BEFORE_SPREAD.split(text)
