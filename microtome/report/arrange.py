@@ -146,16 +146,15 @@ def singular(plural: str) -> str:
 
 
 def caption(product: ProductInput) -> str:
-    """What a caption says beyond the title that stands above it, and beyond the mark of phantom data.
+    """The caption, empty if it only says the title again, which stands above it.
 
     Example:
         >>> item = TableInput(name="t", title="Table 1: time", caption="Table 1: time (phantom data)")
         >>> caption(item), caption(TableInput(name="t", title="Time", caption="Timed once."))
         ('', 'Timed once.')
     """
-    if not product.caption.startswith(product.title):
-        return product.caption
-    return product.caption.removeprefix(product.title).removesuffix(PHANTOM).strip(" .:")
+    again = (product.title, f"{product.title} {PHANTOM}")
+    return "" if product.caption in again else product.caption
 
 
 def split_interval(text: str) -> tuple[str, str]:

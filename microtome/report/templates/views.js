@@ -26,8 +26,9 @@ addEventListener("DOMContentLoaded", () => {
   /* The last of the headings above the upper third is the one that is read; at the end of a view it is the last. */
   const mark = () => {
     let [here] = links.find(([, place]) => place === current) ?? [null];
+    const isAtTop = scrollY < 40;
     const inside = links.filter(([, place]) => place !== current && current.contains(place));
-    for (const [link, place] of inside) if (place.getBoundingClientRect().top < innerHeight / 3) here = link;
+    for (const [link, place] of isAtTop ? [] : inside) if (place.getBoundingClientRect().top < innerHeight / 3) here = link;
     const atEnd = scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
     if (atEnd && inside.length) [here] = inside.at(-1);
     for (const [link] of links) {
