@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What stands where: what the overview shows of a study, what its view shows first, what is folded."""
 
-import re
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -12,15 +11,12 @@ SAMPLE_PATH = "sample_path"
 """Name of the figure of one sample on its way through the workflow, the first in a study's view."""
 RESULTS, EXPLANATIONS = "results", "explanations"
 DATA = "TSV"
-FITS = 120
-"""Characters that a window of 1280 pixels has room for beside the side bar, at the usual size."""
-BEFORE_SPREAD = re.compile(r" (?=±|\[)")
 PHANTOM = "(phantom data)"
 """What tables of phantoms say behind their title; the page says it of a whole study."""
 LONGEST_WORDS = 26
 """A column of texts is not made wider for longer ones, which take a second line."""
-ARROW, SMALL = 3, 0.85
-"""Characters of the arrow beside a heading, and the size of small type."""
+MARK, SMALL = 2, 0.85
+"""Characters of a column of check marks, and the size of small type."""
 SPACE = 2
 """What stands between two columns, in characters."""
 
@@ -105,17 +101,8 @@ def characters(table: TableInput) -> int:
         >>> header = (Cell("Model"), Cell("Dice score", "number"))
         >>> row = (Cell("U-Net"), Cell("0.91 ± 0.02", "number"))
         >>> characters(TableInput(name="t", title="T", header=header, rows=(row,)))
-        23
+        20
     """
-    return _width(table, stacked=is_stacked(table))
-
-
-def is_stacked(table: TableInput) -> bool:
-    """Whether a table is so wide that spreads stand below their means in place of beside them."""
-    return _width(table, stacked=False) > FITS
-
-
-def _width(table: TableInput, *, stacked: bool) -> int:
     columns = zip(table.header, zip(*table.rows, strict=True), strict=True) if table.rows else ()
     widths = (_widest(heading, cells) for heading, cells in columns)
     return round(sum(width + SPACE for width in widths))
@@ -124,15 +111,10 @@ def _width(table: TableInput, *, stacked: bool) -> int:
 def _widest(heading: Cell, cells: Iterable[Cell]) -> float:
     """Characters of a column: the longest word of its heading, or its longest text."""
     if heading.kind == "mark":
-        return 1
-    words = max(map(len, heading.text.split()), default=0) + ARROW
+        return MARK
+    words = max(map(len, heading.text.split()), default=0)
     texts = (max(len(cell.text), *(SMALL * len(part) for part in cell.small.split(" "))) for cell in cells)
     return max(words, min(max(texts, default=0), LONGEST_WORDS))
-
-
-def _lines(cell: Cell, *, stacked: bool) -> tuple[str, ...]:
-    """The lines of a cell."""
-    return (*lines(cell.text), *lines(cell.small)) if stacked else (cell.text, cell.small)
 
 
 def singular(plural: str) -> str:
@@ -166,13 +148,3 @@ def split_interval(text: str) -> tuple[str, str]:
     """
     number, _, interval = text.partition(" [")
     return number, f"[{interval}" if interval else ""
-
-
-def lines(text: str) -> list[str]:
-    """A mean, its spread and its interval, one below the other.
-
-    Example:
-        >>> lines("0.87 ± 0.02 [0.69, 1.00]"), lines("12")
-        (['0.87', '± 0.02', '[0.69, 1.00]'], ['12'])
-    """
-    return BEFORE_SPREAD.split(text)
