@@ -31,6 +31,7 @@ TARGETS = (
     OBJECTS,
     f"results/demo/he/stains/{PEER}/images/test-0",
     "results/demo/mini/runs/main/mean/seed-0/uncertainty/test-0",
+    "results/demo/mini/paper.tex",
 )
 OF_CUBES = ("results/demo/cubes/bands/main/images/test-0", "results/demo/cubes/bands/main/raw/test-0")
 OF_SLIDES = tuple(f"results/demo/{SLIDES}/runs/main/{run}/seed-0/metrics.tsv" for run in ("deep", "coarse"))
@@ -47,6 +48,7 @@ ONLY_APPLIED = (
 )
 NOT_RUN = {
     "fetch_{key}": "downloads",
+    "typeset": "starts the TeX of the system, which is in no environment",
     "score_external": "measures segmentations of another tool as `evaluate` does",
 }
 """Rules that these studies have no job of, and why."""
