@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from microtome.config.colors import class_of_interest
+from microtome.config.colors import bright_class, class_of_interest
 from microtome.config.evaluated import leading, lower_is_better
 from microtome.formats import number
 from microtome.io import views
@@ -121,7 +121,8 @@ class Sources:
     """Files of one study by sample: images, targets, true objects if any; by run the folders of its seeds.
 
     `activations` are those behind each run's maps, `colors` those of the classes, in order; `of` is the place
-    of the class that the study is about.
+    of the class that the study is about, `bright` that of the class whose probability is shown: of two the
+    one that is white in the truth beside it.
     """
 
     images: Files
@@ -132,6 +133,7 @@ class Sources:
     colors: tuple[str, ...] = ()
 
     of: int = 1
+    bright: int = 1
 
     @property
     def typed(self) -> bool:
@@ -158,6 +160,7 @@ def add_pictures(
         },
         colors=tuple(cases.colors.values()),
         of=_place_of_interest(list(cases.colors)),
+        bright=list(cases.colors).index(bright_class(cases.colors)) if cases.colors else 1,
     )
     first = [replace(row, pictures=_pictures(row, cases, sources)) for row in cases.rows[:most]]
     shown = cases.colors if sources.typed or not sources.objects else {}
@@ -175,7 +178,8 @@ def _legend(cases: CaseInput, sources: Sources) -> str:
     classes = list(cases.colors)
     is_binary = len(classes) <= BINARY
     of = classes[sources.of] if sources.of < len(classes) else ""
-    maps = f"Maps: the probability of {of}, from black (0) to white (1)." if is_binary and of else ""
+    bright = classes[sources.bright] if sources.bright < len(classes) else ""
+    maps = f"Maps: the probability of {bright}, from black (0) to white (1)." if is_binary and bright else ""
     if sources.objects:
         errors = OBJECT_ERRORS
     elif is_binary:
@@ -236,7 +240,7 @@ def _outputs(role: str, run: str, sample: str, sources: Sources) -> list[Picture
     compare = partial(show_errors, colors=sources.colors, of=sources.of)
     errors = _errors_against(sources.targets.get(sample), compare)
     activation = sources.activations.get(run, "")
-    probable = partial(_show_output, colors=sources.colors, activation=activation, of=sources.of)
+    probable = partial(_show_output, colors=sources.colors, activation=activation, of=sources.bright)
     if sample in objects and sample in sources.objects:
         segmentations, errors = objects, _errors_against(sources.objects[sample], show_object_errors)
     return [
