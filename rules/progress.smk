@@ -7,15 +7,23 @@ from microtome.workflow.progress.jobs import Planned, TRAININGS
 from microtome.workflow.progress.reasons import difference
 from microtome.workflow.progress.watch import attach
 
+LOOKED_AT = {".html": "The report", ".pdf": "The appendix"}
+"""What a person opens first, by the suffix of the file."""
+
 
 def to_look_at():
-    """What a person looks at first, as far as it is asked for and there."""
-    asked = any(at.page in job.output for job in workflow.dag.jobs)
-    return (
-        [f"The report: {Path(at.page).absolute()}"]
-        if asked and Path(at.page).is_file()
-        else []
-    )
+    """What a person looks at first, as far as it is asked for and there: a line each."""
+    made = [
+        Path(file)
+        for job in workflow.dag.jobs
+        if job.rule.name in ("report_page", "typeset")
+        for file in job.output
+    ]
+    return [
+        f"{LOOKED_AT[file.suffix]}: {file.absolute()}"
+        for file in sorted(made)
+        if file.suffix in LOOKED_AT and file.is_file()
+    ]
 
 
 def planned_jobs():

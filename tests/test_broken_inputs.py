@@ -215,6 +215,7 @@ def test_broken_input_is_named_before_training(name: str, sound: Workspace, tmp_
     assert message_of(output, case) in PAGE.read_text(encoding="utf-8")
     if case.job:
         assert f"rule {case.job}:" in output or f"Error in rule {case.job}" in output
+        assert f"    log: logs/demo/{case.job}/" in output.partition("  failed: ")[2], "said at the end"
     else:
         assert "Traceback" not in output
         assert not (workspace.root / "results").exists()

@@ -72,6 +72,8 @@ def test_others_and_the_report_are_made_and_only_what_failed_runs_again(
     failed = workspace.run("-c2", check=False)
     assert failed.returncode == 1
     assert "2 of the tables and figures could not be made" in failed.stderr
+    assert f"The report: {workspace.root / HOME}/report.html\n" in failed.stderr
+    assert "Finished jobid" not in failed.stderr, "a line stands for those of single jobs"
     assert "Traceback" not in failed.stderr.partition("could not be made.")[2]
     page = Page(workspace.read(f"{HOME}/report.html"))
     assert boxes(workspace) == 2
