@@ -42,7 +42,10 @@ def once_for_each_job(update_input_sizes):
         asked = self.__dict__.setdefault("asked", set())
         new = [job for job in jobs if job not in asked]
         amount = len(self._input_sizes) + sum(len(job.input) for job in new)
-        await update_input_sizes(self, jobs if amount > MOST_SIZES else new)
+        if amount > MOST_SIZES:
+            asked.clear()
+            new = jobs
+        await update_input_sizes(self, new)
         asked.update(new)
 
     return found
