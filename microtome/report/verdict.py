@@ -70,7 +70,7 @@ class _Told:
     def number(self) -> tuple[str, str]:
         """What the main number is, and the number with its interval."""
         best = self.ranked[0]
-        ends = f" [{self._ends}]" if self._ends else ""
+        ends = f" [{self._ends.replace(' to ', ', ')}]" if self._ends else ""
         return f"{self._metric}, {self.found.names[best]}", shown(self.found.scores[best]) + ends
 
     @property
