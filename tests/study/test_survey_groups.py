@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from microtome.study.survey.division import divide, divide_mixed, shown
+from microtome.study.survey.division import divide, divide_mixed, keep_parts, shown, told_parts
 from microtome.study.survey.groups import Groups, find_groups
 from microtome.study.survey.pictures import Picture
 
@@ -35,6 +35,16 @@ def pictures(*names, page=False):
         (["x_patient-3_1", "x_patient-4_1"], "patient", ["patient-3", "patient-4"]),
         (["A_1", "A_2", "B_1", "C_1"], "patient", ["A", "B", "C"]),
         (["u/1", "u/2", "v/3", "w/4"], "patient", ["u", "v", "w"]),
+        (["P1/s1/a", "P1/s2/b", "P2/s1/c", "P3/s1/d"], "patient", ["P1", "P2", "P3"]),
+        (["u/s1/a", "u/s2/b", "v/s1/c", "w/s1/d"], "patient", ["u", "v", "w"]),
+        (
+            ["clinic/u/a", "clinic/u/b", "clinic/v/c", "clinic/w/d"],
+            "patient",
+            ["clinic-u", "clinic-v", "clinic-w"],
+        ),
+        (["P01_1", "p1_2", "P 1_3", "P2_1", "control"], "patient", ["P01", "P2", "control"]),
+        (["train/a", "train/b", "val/c", "test/d"], "sample", ["train-a", "train-b", "val-c", "test-d"]),
+        (["train_1", "train_2", "val_1", "test_1"], "sample", ["train_1", "train_2", "val_1", "test_1"]),
         (["one", "two", "three"], "sample", ["one", "two", "three"]),
         (["1", "2", "3"], "sample", ["1", "2", "3"]),
     ],
@@ -43,6 +53,34 @@ def test_patients_are_read_from_names(names, column, groups):
     found = find_groups(pictures(*names), "tiles", ROOT)
     assert (found.column, found.names) == (column, groups)
     assert found.questions, "a person confirms it"
+
+
+def test_slices_in_several_folders_are_in_blocks_of_each():
+    found = find_groups(pictures("test/8", "test/9", "train/0", "train/1"), "stack", ROOT)
+    assert found.of["test-9"] != found.of["train-0"]
+
+
+def test_parts_that_folders_tell_are_kept():
+    found = pictures("train/a", "train/b", "val/c", "test set/d")
+    told = told_parts(found, ROOT)
+    assert list(told.values()) == ["train", "train", "val", "test"]
+    assert keep_parts(find_groups(found, "tiles", ROOT), told).parts == told
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["test/a", "test/b"], ["train/a", "other/b"], ["val/a", "test/b"], ["a", "b"], ["trainer/a", "test/b"]],
+)
+def test_parts_are_those_of_every_image_or_none(names):
+    assert told_parts(pictures(*names), ROOT) == {}
+
+
+def test_a_part_that_is_not_told_is_drawn_from_training_by_patient():
+    names = [*(f"train/P{n}_{each}" for n in range(8) for each in "ab"), "test/P8_a"]
+    groups = find_groups(pictures(*names), "tiles", ROOT)
+    parts = keep_parts(groups, told_parts(pictures(*names), ROOT)).parts
+    assert Counter(parts.values()) == {"train": 14, "val": 2, "test": 1}
+    assert len({groups.of[name] for name, part in parts.items() if part == "val"}) == 1
 
 
 def test_slices_are_in_blocks_of_neighbours():

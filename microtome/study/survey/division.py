@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 from typing import Literal
 
-from microtome.study.sample import Parts
+from microtome.study.sample import PARTS, Parts
+from microtome.study.survey import words
 from microtome.study.survey.groups import Groups
+from microtome.study.survey.pictures import Picture
 
 FEW = 10
 """Groups below which each is tested once, in folds."""
@@ -69,6 +72,54 @@ def divide(groups: Groups, *, is_labelled: bool, in_folds: bool = True) -> Divis
     said = " / ".join(f"{count} {part}" for part, count in sizes.items())
     whole = "images" if groups.column == "sample" else f"{groups.column}s"
     return Division("random", sizes=sizes, said=f"{said} {whole}, drawn at random (seed 0)")
+
+
+def told_parts(pictures: Sequence[Picture], root: Path) -> Parts:
+    """The parts that folders, or beginnings of names, tell; empty unless they tell one of every image.
+
+    Args:
+        pictures: The images.
+        root: The folder that they lie in.
+    """
+    found: Parts = {}
+    for one in pictures:
+        said = [*words.inside(one.path, root), next(iter(words.tokens(one.path.stem)), "")]
+        told = (words.PARTS[token] for name in said for token in words.tokens(name) if token in words.PARTS)
+        if part := next(told, None):
+            found[one.sample] = part
+    is_told = len(found) == len(pictures) and len(set(found.values())) > 1 and "train" in found.values()
+    return found if is_told else {}
+
+
+def keep_parts(groups: Groups, told: Parts) -> Division:
+    """Keep the parts that were told; one that is missing is drawn among the groups of training.
+
+    Args:
+        groups: What belongs together.
+        told: Sample to its part.
+
+    Example:
+        >>> told = {"a": "train", "b": "train", "c": "train", "d": "test"}
+        >>> found = keep_parts(Groups("sample", {n: n for n in told}, "", ""), told)
+        >>> sorted(found.parts.values()), found.said[-20:]
+        (['test', 'train', 'train', 'val'], 'val drawn from train')
+    """
+    missing = [part for part in PARTS if part not in told.values()]
+    learnt = list(dict.fromkeys(group for sample, group in groups.of.items() if told[sample] == "train"))
+    if len(learnt) <= len(missing):
+        return Division("none", said="none: nothing is trained")
+    count = max(1, round({"val": VAL, "test": TEST}.get("".join(missing), 0) * len(learnt)))
+    drawn = random.Random(0).sample(learnt, count) if missing else []
+    parts = {
+        sample: missing[0] if told[sample] == "train" and group in drawn else told[sample]
+        for sample, group in groups.of.items()
+    }
+    counts = Counter(parts.values())
+    said = " / ".join(f"{counts[part]} {part}" for part in PARTS)
+    said = f"{said} images, as told by folders or names (column `part`)"
+    return Division(
+        "column", parts=parts, said=said + (f"; {missing[0]} drawn from train" if missing else "")
+    )
 
 
 def divide_mixed(groups: Groups, mixed: Collection[str]) -> Division:

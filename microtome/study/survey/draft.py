@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from microtome.study.survey.division import Division, divide, divide_mixed, shown
+from microtome.study.survey.division import Division, divide, divide_mixed, keep_parts, shown, told_parts
 from microtome.study.survey.groups import Groups
 from microtome.study.survey.look import Looked
 from microtome.study.survey.open_questions import Question
@@ -74,8 +74,13 @@ def decide(name: str, looked: Looked, machine: Machine) -> Draft:
     """
     groups, pictures = looked.groups, looked.pictures
     is_called = looked.kind == "slides" and looked.is_labelled and len(groups.names) >= LEAST
+    told = told_parts(pictures, looked.listing.image_root) if looked.is_labelled else {}
     division = (
-        divide_mixed(groups, looked.mixed) if is_called else divide(groups, is_labelled=looked.is_labelled)
+        keep_parts(groups, told)
+        if told
+        else divide_mixed(groups, looked.mixed)
+        if is_called
+        else divide(groups, is_labelled=looked.is_labelled)
     )
     samples = shown(groups, division)
     of_demo = replace(groups, of={sample: groups.of[sample] for sample in samples})

@@ -75,7 +75,8 @@ def find_groups(pictures: Sequence[Picture], kind: Kind, root: Path) -> Groups:
     """
     if kind == "stack":
         return _blocks(pictures)
-    for found in (_patients(pictures), _positions(pictures), _prefixes(pictures), _folders(pictures, root)):
+    chosen = _patients(pictures, root), _positions(pictures), _prefixes(pictures), _folders(pictures, root)
+    for found in chosen:
         if found is not None:
             return found
     question = Question(
@@ -92,11 +93,12 @@ def find_groups(pictures: Sequence[Picture], kind: Kind, root: Path) -> Groups:
 
 
 def _blocks(pictures: Sequence[Picture]) -> Groups:
-    """Stretches of slices, of each file by itself."""
-    files = list(dict.fromkeys(one.path for one in pictures)) if pictures[0].page is not None else [None]
+    """Stretches of slices, of each file by itself, or of each folder of slices."""
+    of_file = [one.path if one.page is not None else one.path.parent for one in pictures]
+    files = list(dict.fromkeys(of_file))
     of: dict[str, str] = {}
     for number, file in enumerate(files):
-        slices = [one for one in pictures if file is None or one.path == file]
+        slices = [one for one, its in zip(pictures, of_file, strict=True) if its == file]
         mark = f"{PLACES[number % len(PLACES)]}" if len(files) > 1 else "b"
         of |= {one.sample: f"{mark}{place // BLOCK}" for place, one in enumerate(slices)}
     count = len(set(of.values()))
@@ -104,17 +106,48 @@ def _blocks(pictures: Sequence[Picture]) -> Groups:
     return Groups("block", of, said, f"{said}: neighbours are alike", is_in_order=True)
 
 
-def _patients(pictures: Sequence[Picture]) -> Groups | None:
-    """Patients by a known way of writing them, in all names."""
+def _patients(pictures: Sequence[Picture], root: Path) -> Groups | None:
+    """Patients by a known way of writing them, in folders and names of most images; others are by themselves.
+
+    `P01` and `p1` are one patient, called as it is written first.
+    """
     for written, pattern in PATIENTS:
-        found = {one.sample: match[1] for one in pictures if (match := pattern.search(one.sample))}
-        if len(found) == len(pictures) and len(set(found.values())) > 1:
-            example = pictures[0].sample
-            said = f"{len(set(found.values()))}, from {written} in the names ({found[example]} of {example})"
-            question = Question(f"whether these are the patients: {said}", "column `patient` of the sheet")
-            comment = f"{said}; correct column `patient` if not"
-            return Groups("patient", found, said, comment, questions=(question,))
+        found = {
+            one.sample: match[1]
+            for one in pictures
+            if (match := pattern.search(" ".join((*words.inside(one.path, root), one.sample))))
+        }
+        first: dict[str, str] = {}
+        for text in found.values():
+            first.setdefault(_alike(text), text)
+        if len(found) * 2 > len(pictures) and len(first) > 1:
+            of = {
+                one.sample: first[_alike(found[one.sample])] if one.sample in found else one.sample
+                for one in pictures
+            }
+            example, patient = next(iter(found.items()))
+            return _as_patients(
+                of, f"{written} in names or folders ({patient} of {example})", len(pictures) - len(found)
+            )
     return None
+
+
+def _alike(text: str) -> str:
+    """A patient's name as it is compared: `Patient 03` and `patient_3` are one.
+
+    Example:
+        >>> _alike("Patient 03") == _alike("patient_3") != _alike("patient_30")
+        True
+    """
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", re.sub(r"[_\-. ]", "", text.casefold()))
+
+
+def _as_patients(of: Mapping[str, str], source: str, alone: int = 0) -> Groups:
+    """Groups that seem to be patients, so many images aside that are by themselves."""
+    said = f"{len(set(of.values()))}, from {source}"
+    said += f"; {alone} image{'s' * (alone > 1)} without it, each by itself" if alone else ""
+    question = Question(f"whether these are the patients: {said}", "column `patient` of the sheet")
+    return Groups("patient", of, said, f"{said}; correct column `patient` if not", questions=(question,))
 
 
 def _prefixes(pictures: Sequence[Picture]) -> Groups | None:
@@ -122,23 +155,27 @@ def _prefixes(pictures: Sequence[Picture]) -> Groups | None:
     found = {one.sample: re.sub(r"[_\-. ]+[a-zA-Z]*\d+$", "", one.sample) for one in pictures}
     counts = Counter(found.values())
     is_shared = max(counts.values()) > 1 and all(found[one.sample] != one.sample for one in pictures)
-    if not is_shared or len(counts) < max(FEWEST, len(pictures) / LARGEST):
+    are_parts = all(set(words.tokens(name)) <= words.PARTS.keys() for name in counts)
+    if not is_shared or are_parts or len(counts) < max(FEWEST, len(pictures) / LARGEST):
         return None
     example = pictures[0].sample
-    said = f"{len(counts)}, from the beginnings of the names ({found[example]} of {example})"
-    question = Question(f"whether these are the patients: {said}", "column `patient` of the sheet")
-    return Groups("patient", found, said, f"{said}; correct column `patient` if not", questions=(question,))
+    return _as_patients(found, f"the beginnings of the names ({found[example]} of {example})")
 
 
 def _folders(pictures: Sequence[Picture], root: Path) -> Groups | None:
-    """Folders that several images lie in."""
-    places = {one.sample: "-".join(words.place(words.inside(one.path, root))) for one in pictures}
-    count = len(set(places.values()))
-    if not FEWEST <= count < len(pictures) or not all(places.values()):
-        return None
-    said = f"{count}, from the folders ({places[pictures[0].sample]}, …)"
-    question = Question(f"whether these are the patients: {said}", "column `patient` of the sheet")
-    return Groups("patient", places, said, f"{said}; correct column `patient` if not", questions=(question,))
+    """The outermost folders of which there are enough; those in them may be several slides of a patient."""
+    inside = {one.sample: _named_folders(one, root) for one in pictures}
+    for depth in range(1, 1 + min(map(len, inside.values()))):
+        places = {sample: "-".join(folders[:depth]) for sample, folders in inside.items()}
+        if FEWEST <= len(set(places.values())) < len(pictures):
+            return _as_patients(places, f"the folders ({places[pictures[0].sample]}, …)")
+    return None
+
+
+def _named_folders(one: Picture, root: Path) -> list[str]:
+    """The folders of an image that say more than that images, or those of a part, are in them."""
+    places = words.place(words.inside(one.path, root))
+    return [name for name in places if not set(words.tokens(name)) <= words.PARTS.keys()]
 
 
 def _positions(pictures: Sequence[Picture]) -> Groups | None:

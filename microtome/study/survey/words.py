@@ -2,32 +2,40 @@
 """Words in the names of files and folders that say what they hold, and names without them."""
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 LABEL_WORDS = frozenset(
     {"label", "labels", "mask", "masks", "annotation", "annotations", "gt", "groundtruth", "truth", "seg"}
     | {"segmentation", "segmentations", "target", "targets", "outlines", "geojson", "xml", "manual"}
+    | {"anno", "annot", "lbl", "msk", "labelstr", "labelsts"}
 )
 """In the name of a label, or of a folder of labels."""
 IMAGE_WORDS = frozenset(
     {"image", "images", "img", "imgs", "raw", "orig", "original", "picture", "pictures", "tissue"}
-    | {"slide", "slides", "scan", "scans", "tile", "tiles"}
+    | {"slide", "slides", "scan", "scans", "tile", "tiles", "imagestr", "imagests"}
 )
 """In the name of an image, or of a folder of images."""
 FILLERS = frozenset({"ground", "instance", "instances"})
 """Before a word of labels: `ground_truth`, `instance_labels`."""
+PARTS: Mapping[str, str] = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+"""In the name of a folder, or at the beginning of a file's: the part of a split that images are in."""
 SEPARATORS = re.compile(r"[_\-. ]+")
 
 
 def tokens(name: str) -> list[str]:
-    """The parts of a name, in small letters.
+    """The parts of a name, in small letters; accents are written in one way, whatever a file system does.
 
     Example:
         >>> tokens("Tissue Images-01_mask")
         ['tissue', 'images', '01', 'mask']
     """
-    return [token for token in SEPARATORS.split(name.lower()) if token]
+    return [token for token in SEPARATORS.split(unicodedata.normalize("NFC", name).lower()) if token]
 
 
 def is_label_name(stem: str) -> bool:
