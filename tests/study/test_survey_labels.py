@@ -52,6 +52,40 @@ def test_numbers_of_objects_are_known_by_their_pieces(tmp_path):
     assert look_into(save(tmp_path, squares(*range(1, 12)), squares(*range(5, 19)))).form == "objects"
 
 
+def test_few_objects_are_known_by_their_count_that_differs(tmp_path):
+    labels = [squares(*range(1, count + 1)).astype(np.uint8) for count in (3, 1, 5, 2)]
+    found = look_into(save(tmp_path, *labels, squares(0).astype(np.uint8)))
+    assert found.form == "objects"
+    assert [one.option for one in found.questions] == ["targets.kind"], "they may be classes"
+
+
+def test_many_objects_are_beyond_doubt(tmp_path):
+    assert not look_into(save(tmp_path, squares(*range(1, 41)))).questions
+
+
+@pytest.mark.parametrize(
+    "labels", [[(1, 2, 3), (1, 2, 3)], [(1,), (1, 3)], [(1,), (1, 2)], [(1, 1, 1, 2, 3), (1, 2)]]
+)
+def test_values_that_are_the_same_in_all_images_are_classes(tmp_path, labels):
+    assert look_into(save(tmp_path, *(squares(*one).astype(np.uint8) for one in labels))).form == "values"
+
+
+def test_it_is_asked_whether_single_pieces_are_objects(tmp_path):
+    options = [one.option for one in look_into(save(tmp_path, squares(1, 2, 3).astype(np.uint8))).questions]
+    assert options == ["data.classes", "targets.kind: instances"]
+
+
+def test_masks_of_one_class_with_two_values_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"found 0 and 255 in 1 labels, 0 and 1 in 2 \(0.png, …\)"):
+        look_into(save(tmp_path, *(np.array([[0, value]], np.uint8) for value in (1, 1, 255))))
+
+
+def test_grey_masks_among_coloured_ones_are_refused(tmp_path):
+    colours = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(ValueError, match=r"1\.png: found 1 of the labels in grey and 2 in colours"):
+        look_into(save(tmp_path, colours, np.zeros((4, 4), np.uint8), colours))
+
+
 def test_a_mask_of_many_pieces_is_a_class(tmp_path):
     found = look_into(save(tmp_path, squares(*[1, 2] * 9).astype(np.uint8)))
     assert (found.form, len(found.classes)) == ("values", 3)
@@ -118,6 +152,12 @@ def test_regions_have_the_names_of_their_outlines(tmp_path):
     assert (found.outside, found.is_unnamed_skipped) == ("background", True)
 
 
+def test_names_that_files_cannot_have_stay_apart(tmp_path):
+    found = look_into(geojson(tmp_path / "a.geojson", ["腫瘍", "腫瘍", "間質", "Tumor", "tumor "]))
+    assert len(found.classes) == 4, "background, two of the Japanese names, one of Tumor in two writings"
+    assert dict(found.names) == {"腫瘍": "region", "間質": "region-2", "tumor ": "Tumor"}
+
+
 def test_where_the_rest_is_drawn_what_is_outside_has_no_label(tmp_path):
     found = look_into(geojson(tmp_path / "a.geojson", ["Tumor", "Normal"]))
     assert (list(found.classes), found.outside) == (["Normal", "Tumor"], None)
@@ -131,12 +171,20 @@ def test_where_the_rest_is_drawn_what_is_outside_has_no_label(tmp_path):
         (["Tumor"] * 20, "annotation", True, "regions"),
         (["Tumor"] * 5, "annotation", False, "regions"),
         (["a", "b"], "cell", False, "outlined objects"),
+        (["a", "b"] * 20, "annotation", False, "outlined objects"),
+        (["a", "b"] * 10, "annotation", False, "regions"),
     ],
 )
 def test_outlines_are_objects_or_regions(tmp_path, names, kind, are_regions, form):
     found = look_into(geojson(tmp_path / "a.geojson", names, kind), are_regions=are_regions)
     assert found.form == form
     assert next(iter(found.classes)) == "background"
+
+
+@pytest.mark.parametrize(("count", "kind", "asked"), [(20, "annotation", True), (20, "cell", False)])
+def test_it_is_asked_whether_many_outlines_are_objects(tmp_path, count, kind, asked):
+    found = look_into(geojson(tmp_path / "a.geojson", ["Nucleus"] * count, kind))
+    assert ("targets.kind" in [one.option for one in found.questions]) == asked
 
 
 def test_objects_of_several_classes_keep_them(tmp_path):

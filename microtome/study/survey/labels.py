@@ -25,6 +25,8 @@ MOST_CLASSES = 32
 """Values or colours that can be classes; more are objects, or no labels."""
 FEWEST_OBJECTS = 8
 """Different values of an image from which on they may number objects."""
+FEWEST_CLASSES = 3
+"""Values from which on it is asked whether they number objects."""
 PIECES = 1.5
 """Connected pieces of a value, on average, below which each value is one object."""
 NO_LABEL = 255
@@ -92,9 +94,19 @@ def look_into(labels: Sequence[tuple[Path, int | None]], *, are_regions: bool = 
         msg = f"{lossy}: found a label as JPEG, whose compression changes values; expected PNG or TIFF, "
         msg += "exported again from where it was drawn"
         raise ValueError(msg)
-    if any(header.channels in COLOURED for _, header in headers):
+    coloured = [path for path, header in headers if header.channels in COLOURED]
+    if coloured:
+        _refuse_grey([path for path, _ in headers if path not in coloured], coloured)
         return _of_colours(chosen)
     return _of_values(chosen)
+
+
+def _refuse_grey(grey: Sequence[Path], coloured: Sequence[Path]) -> None:
+    """Labels of which some are in colours and others are not."""
+    if grey:
+        msg = f"{grey[0]}: found {len(grey)} of the labels in grey and {len(coloured)} in colours "
+        msg += f"({coloured[0].name}, …); expected all of one kind; save them alike"
+        raise ValueError(msg)
 
 
 def _of_colours(files: Sequence[tuple[Path, int | None]]) -> Labels:
@@ -108,7 +120,8 @@ def _of_colours(files: Sequence[tuple[Path, int | None]]) -> Labels:
         )
         if len(counts) > MOST_CLASSES:
             msg = f"{path}: found {len(counts)} colours; expected one for each of at most {MOST_CLASSES} "
-            msg += "classes: a mask that was smoothed, resized or saved as JPEG; export it again"
+            msg += "classes: a mask that was smoothed, resized or saved as JPEG; export it again. Objects in "
+            msg += "colours are to be numbered instead, in grey of 16 bits"
             raise ValueError(msg)
     colors = [f"#{value:06x}" for value, _ in counts.most_common()]
     first = next((color for color in (BLACK, WHITE) if color in colors), None)
@@ -138,22 +151,43 @@ def _color_names(colors: Sequence[str], background: str | None) -> dict[str, str
     return found
 
 
+@dataclass(frozen=True)
+class _Values:
+    """The values of a label.
+
+    Attributes:
+        path: The file.
+        found: The values.
+        pieces: Connected pieces of all values but 0.
+    """
+
+    path: Path
+    found: tuple[int, ...]
+    pieces: int
+
+    @property
+    def numbers(self) -> list[int]:
+        """The values but 0."""
+        return [value for value in self.found if value]
+
+    @property
+    def are_single(self) -> bool:
+        """Whether each value but 0 is one connected piece, or nearly so."""
+        return self.pieces < PIECES * len(self.numbers)
+
+
 def _of_values(files: Sequence[tuple[Path, int | None]]) -> Labels:
     """Values of classes, or numbers of objects."""
-    seen: Counter[int] = Counter()
-    are_objects = 0
-    for path, page in files:
-        values = images.read(path, page=page, palette="index")
-        found, counts = _whole(path, values)
-        seen.update(dict(zip(found, counts, strict=True)))
-        are_objects += _numbers_objects(values, found)
-    if are_objects * 2 > len(files):
+    seen = [_values(path, images.read(path, page=page, palette="index")) for path, page in files]
+    values = sorted({value for one in seen for value in one.found})
+    if _number_many(seen) or _count_objects(seen):
+        asked = Question("whether each value is an object, as it seems, and no class", "targets.kind")
         return Labels(
             form="objects",
             classes={BACKGROUND: 0, "object": 1},
             said="a number for each object (0: background)",
+            questions=(asked,) if len(values) <= MOST_CLASSES else (),
         )
-    values = sorted(seen)
     if len(values) > MOST_CLASSES:
         msg = f"{files[0][0]}: found {len(values)} values in the labels; expected one for each of at most "
         msg += f"{MOST_CLASSES} classes, or a number of its own for each object, in one piece"
@@ -161,28 +195,52 @@ def _of_values(files: Sequence[tuple[Path, int | None]]) -> Labels:
     if len(values) == 1:
         msg = f"{files[0][0]}: found the value {values[0]} alone in all labels; expected two classes or more"
         raise ValueError(msg)
-    return _of_classes(values)
+    _refuse_two_whites(seen, values)
+    return _of_classes(
+        values, are_single=len(values) > FEWEST_CLASSES and all(one.are_single for one in seen)
+    )
 
 
-def _whole(path: Path, values: NDArray) -> tuple[list[int], list[int]]:
-    """The values of a label and how often they occur."""
-    found, counts = np.unique(values, return_counts=True)
+def _values(path: Path, values: NDArray) -> _Values:
+    found = _whole(path, values)
+    pieces = int(components(values.astype(np.int64), connectivity=2, background=0).max())
+    return _Values(path, tuple(found), pieces)
+
+
+def _number_many(seen: Sequence[_Values]) -> bool:
+    """Whether most labels have many values, each in one piece."""
+    many = [one for one in seen if len(one.numbers) >= FEWEST_OBJECTS and one.are_single]
+    return len(many) * 2 > len(seen)
+
+
+def _count_objects(seen: Sequence[_Values]) -> bool:
+    """Whether values count what is in each image: from 1 on without a gap, not to the same number in all."""
+    highest = {len(one.numbers) for one in seen}
+    counted = all(
+        one.numbers == list(range(1, len(one.numbers) + 1)) and one.are_single for one in seen if one.numbers
+    )
+    return counted and len(highest - {0}) > 1 and max(highest) >= FEWEST_CLASSES
+
+
+def _refuse_two_whites(seen: Sequence[_Values], values: Sequence[int]) -> None:
+    """Masks of which some say 1 and others 255."""
+    ones, whites = ([one.path for one in seen if value in one.found] for value in (1, NO_LABEL))
+    if list(values) == [0, 1, NO_LABEL] and not set(ones) & set(whites):
+        msg = f"{whites[0]}: found 0 and 255 in {len(whites)} labels, 0 and 1 in {len(ones)} "
+        msg += f"({ones[0].name}, …); expected one value for a class in all of them; save them alike"
+        raise ValueError(msg)
+
+
+def _whole(path: Path, values: NDArray) -> list[int]:
+    """The values of a label."""
+    found = np.unique(values)
     if (found != np.rint(found)).any() or found.min() < 0:
         msg = f"{path}: found values such as {found[0]:g} in a label; expected whole numbers from 0"
         raise ValueError(msg)
-    return [int(value) for value in found], counts.tolist()
+    return [int(value) for value in found]
 
 
-def _numbers_objects(values: NDArray, found: Sequence[int]) -> bool:
-    """Whether each value but 0 is one connected piece, or nearly so, of many values."""
-    numbers = [value for value in found if value]
-    if len(numbers) < FEWEST_OBJECTS:
-        return False
-    pieces = int(components(values.astype(np.int64), connectivity=2, background=0).max())
-    return pieces < PIECES * len(numbers)
-
-
-def _of_classes(values: Sequence[int]) -> Labels:
+def _of_classes(values: Sequence[int], *, are_single: bool) -> Labels:
     ignored = _apart(values)
     kept = [value for value in values if value not in ignored]
     names = [BACKGROUND if value == 0 else f"class_{value}" for value in kept]
@@ -193,6 +251,9 @@ def _of_classes(values: Sequence[int]) -> Labels:
     if ignored:
         text = f"whether {ignored[0]} means 'not labelled', as it seems: it stands apart from {listed}"
         asked.append(Question(text, "data.ignore, else data.classes"))
+    if are_single:
+        text = "whether the values are classes, as it seems, or number objects: each is in one piece"
+        asked.append(Question(text, "targets.kind: instances"))
     said = f"values {listed}" + (f", and {ignored[0]} where nothing is labelled" if ignored else "")
     classes = dict(zip(names, kept, strict=True))
     return Labels(form="values", classes=classes, ignore=ignored, said=said, questions=tuple(asked))

@@ -17,6 +17,11 @@ MANY = 15
 BACKGROUND = "background"
 REST = re.compile(r"normal|healthy|benign|other|rest|background|non[ _-]?tumou?r", re.IGNORECASE)
 """Names of what a class is told apart from."""
+OBJECT_QUESTION = Question("whether each outline is an object, as it seems, and not a region", "targets.kind")
+REGION_QUESTION = Question(
+    "whether outlines are regions of classes, as it seems, or each is an object, as they are many",
+    "targets.kind: instances",
+)
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,36 @@ def read_outlines(files: Sequence[Path], *, are_regions: bool = False) -> Names:
         raise ValueError(msg)
     named = [name for name, _ in counts.most_common() if name and not name.endswith(IGNORED_ENDING)]
     mean = counts.total() / len(files)
-    are_objects = not are_regions and (bool(OBJECTS & types) or (len(named) < 2 and mean >= MANY))
-    classes = {name: plain_name(name.strip(), "region") for name in named}
-    return _objects(counts, classes) if are_objects else _regions(counts, classes)
+    are_typed = bool(OBJECTS & types)
+    are_objects = not are_regions and (are_typed or mean >= MANY * max(1, len(named)))
+    classes = _classes(named)
+    if are_objects:
+        return _objects(counts, classes, asked=() if are_typed else (OBJECT_QUESTION,))
+    return _regions(counts, classes, asked=(REGION_QUESTION,) if mean >= MANY and not are_regions else ())
 
 
-def _objects(counts: Counter[str], classes: Mapping[str, str]) -> Names:
+def _classes(names: Sequence[str]) -> dict[str, str]:
+    """Each name to a class that can be part of a file name; `tumor` and `Tumor` are one, other names are not.
+
+    Example:
+        >>> _classes(["Nest: +", "nest: +", "Nest (+)", "間質", "腫瘍"])
+        {'Nest: +': 'Nest', 'nest: +': 'Nest', 'Nest (+)': 'Nest-2', '間質': 'region', '腫瘍': 'region-2'}
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        folded = name.strip().casefold()
+        if folded not in found:
+            plain = plain_name(name.strip(), "region")
+            numbered = (plain, *(f"{plain}-{number}" for number in range(2, len(names) + 2)))
+            taken = {one.casefold() for one in found.values()}
+            found[folded] = next(one for one in numbered if one.casefold() not in taken)
+    return {name: found[name.strip().casefold()] for name in names}
+
+
+def _objects(counts: Counter[str], classes: Mapping[str, str], asked: tuple[Question, ...]) -> Names:
     """Objects of one class, or of several where most have a name."""
-    several = len(classes) > 1
     listed = [*dict.fromkeys(classes.values())] if classes else ["object"]
+    several = len(listed) > 1
     return Names(
         classes=(BACKGROUND, *listed),
         meanings={name: one for name, one in classes.items() if name != one} if several else {},
@@ -83,11 +109,11 @@ def _objects(counts: Counter[str], classes: Mapping[str, str]) -> Names:
         skip=(),
         is_unnamed_skipped=several and "" in counts,
         said=f"outlines of {counts.total():,} objects ({', '.join(listed)})",
-        questions=(),
+        questions=asked,
     )
 
 
-def _regions(counts: Counter[str], classes: Mapping[str, str]) -> Names:
+def _regions(counts: Counter[str], classes: Mapping[str, str], asked: tuple[Question, ...]) -> Names:
     """Regions of classes; what none covers is another class, unless one of them is the rest already."""
     meanings = {**classes} or {"": "region"}
     rest = next((name for name in meanings.values() if REST.fullmatch(name)), None)
@@ -104,7 +130,7 @@ def _regions(counts: Counter[str], classes: Mapping[str, str]) -> Names:
         skip=(),
         is_unnamed_skipped="" in counts and bool(classes),
         said=said,
-        questions=(_outside_question(None if is_rest_drawn else BACKGROUND),),
+        questions=(_outside_question(None if is_rest_drawn else BACKGROUND), *asked),
     )
 
 
