@@ -181,8 +181,8 @@ CASE = Case(
     ],
     note=(
         "error: at three pixels, against the weighted mean of all windows in float64; maps are stored as "
-        "bytes, as the study does, which alone is an error of 0.002; MONAI raises weights below 0.001 to that, "
-        "at whichever number of windows at once is fastest here; one run each takes half an hour on two cores "
-        "(--repeats 1)"
+        "bytes, as the study does, which alone is an error of 0.002; MONAI raises weights below 0.001 to "
+        "that, at whichever number of windows at once is fastest here; one run each takes half an hour on "
+        "two cores (--repeats 1)"
     ),
 )
