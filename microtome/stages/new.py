@@ -24,6 +24,8 @@ from microtome.study.survey.settings import Machine
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 RESERVED = frozenset({"benchmarks", "reports", "workflow"})
+NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "nan", "inf", "infinity"})
+"""Words that are read as something else than text where a study is asked for."""
 SCALES = ("demo", "full")
 
 
@@ -89,9 +91,10 @@ def asked_study(name: str | None, images: str | None, labels: str | None) -> str
 
 
 def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name) or name in RESERVED:
-        expected = "letters, digits, '-' and '_', as it becomes a file name"
-        msg = f"found the name '{name}'; expected {expected}, and none of {', '.join(sorted(RESERVED))}"
+    refused = RESERVED | NO_TEXT
+    if not NAME.fullmatch(name) or name.casefold() in refused:
+        expected = "a letter, then letters, digits, '-' and '_', as it becomes a file name"
+        msg = f"found the name '{name}'; expected {expected}, and none of {', '.join(sorted(refused))}"
         raise ValueError(msg)
 
 

@@ -114,6 +114,72 @@ def test_a_stack_of_pages_is_divided_in_stretches(tmp_path):
     assert [row["block"] for row in rows()][:4] == ["b0", "b0", "b0", "b1"]
 
 
+def test_pages_without_a_label_are_left_out(tmp_path):
+    pages = np.random.default_rng(0).integers(0, 256, (12, SIDE, SIDE), dtype=np.uint8)
+    (tmp_path / "d").mkdir()
+    tifffile.imwrite(tmp_path / "d/volume.tif", pages)
+    tifffile.imwrite(tmp_path / "d/volume_labels.tif", (pages[:10] > 99).astype(np.uint8) * 255)
+    made = make(tmp_path / "d")
+    assert [row["page"] for row in rows()] == [str(page) for page in range(10)]
+    assert "10 of 12 have one" in report(made)
+    assert "volume.tif: 2 pages without a label" in report(made)
+
+
+def test_a_label_of_one_page_is_not_that_of_a_stack(tmp_path):
+    pages = np.random.default_rng(0).integers(0, 256, (12, SIDE, SIDE), dtype=np.uint8)
+    (tmp_path / "d").mkdir()
+    tifffile.imwrite(tmp_path / "d/volume.tif", pages)
+    tifffile.imwrite(tmp_path / "d/volume_labels.tif", pages[0] // 128)
+    said = report(make(tmp_path / "d"))
+    assert "volume_labels.tif: a single page, where its image has 12" in said
+    assert "none of 1 labels was found to be of an image" in said
+
+
+def test_parts_of_folders_are_those_of_the_study(tmp_path):
+    for part, count in (("train", 8), ("val", 2), ("test", 3)):
+        write_tiles(tmp_path / "d" / part, count)
+    make(tmp_path / "d")
+    assert [row["part"] for row in rows()] == ["test"] * 3 + ["train"] * 8 + ["val"] * 2
+    assert plans()["full"].splits["main"] == {row["sample"]: row["part"] for row in rows()}
+
+
+def test_labels_of_no_image_are_said(tmp_path):
+    root = write_tiles(tmp_path / "d", 4)
+    for path in sorted((root / "masks").iterdir()):
+        for name in ("tumor", "stroma"):
+            (root / f"masks/{path.stem}_{name}.png").write_bytes(path.read_bytes())
+        path.unlink()
+    assert "none of 8 labels was found to be of an image by its name (0.png and 0_stroma.png, …)" in report(
+        make(root)
+    )
+
+
+def test_pixels_of_several_sizes_are_asked_about(tmp_path):
+    root = write_tiles(tmp_path / "d", 4)
+    for number, path in enumerate(sorted((root / "images").iterdir())):
+        pixels = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+        per_um = 2 if number % 2 else 4
+        tifffile.imwrite(
+            path.with_suffix(".tif"),
+            pixels,
+            imagej=True,
+            resolution=(per_um, per_um),
+            metadata={"unit": "um"},
+        )
+        path.unlink()
+    said = report(make(root))
+    assert "pixel size 0.25 to 0.5 µm, as the files say" in said
+    assert "whether pixels are of 0.25 to 0.5 µm" in said
+
+
+def test_names_that_become_alike_stay_apart(tmp_path):
+    names = ("a.png", "a.bmp", "a-2.png", "A 2.png")
+    for name in names:
+        write(tmp_path / "d/images" / name, np.zeros((SIDE, SIDE, 3), np.uint8))
+    made = make(tmp_path / "d/images")
+    assert len({row["sample"].casefold() for row in rows()}) == len(made.draft.looked.pictures) == 4
+
+
 def test_numbered_slices_are_a_stack_by_their_likeness(tmp_path):
     rng = np.random.default_rng(0)
     volume = rng.normal(size=(14, 10, 10)).cumsum(axis=0)
@@ -260,7 +326,7 @@ def test_nothing_is_replaced(tmp_path):
     assert Path("config/studies/mine.yaml").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["reports", "a b", "../a", ""])
+@pytest.mark.parametrize("name", ["reports", "a b", "../a", "", "nan", "No", "TRUE", "7a"])
 def test_names_become_files(tmp_path, name):
     with pytest.raises(ValueError, match="found the name"):
         new_study(name, tmp_path)

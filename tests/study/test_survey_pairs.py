@@ -45,6 +45,24 @@ def paired(listing):
         (["a.png", "a.xml", "a_mask.png"], {"a.png": "a_mask.png"}),
         (["masks.png", "a.png"], {}),
         (["x/1.png", "y/1.png", "labels/1.png"], {}),
+        (
+            [
+                "imagesTr/c_001_0000.png",
+                "imagesTr/c_002_0000.png",
+                "labelsTr/c_001.png",
+                "labelsTr/c_002.png",
+            ],
+            {
+                "imagesTr/c_001_0000.png": "labelsTr/c_001.png",
+                "imagesTr/c_002_0000.png": "labelsTr/c_002.png",
+            },
+        ),
+        (["imagesTr/c_0000.png", "imagesTr/c_0001.png", "labelsTr/c.png"], {}),
+        (["i/a_HE.png", "masks/a.png"], {"i/a_HE.png": "masks/a.png"}),
+        (["a.png", "a_anno.bmp"], {"a.png": "a_anno.bmp"}),
+        (["s1.png", "s1_2_mask.png"], {}),
+        (["s1_2.png", "s1_mask.png"], {}),
+        (["gru\u0308n.png", "gr\u00fcn_mask.png"], {"gru\u0308n.png": "gr\u00fcn_mask.png"}),
     ],
 )
 def test_labels_are_found_by_their_names(tmp_path, names, expected):
@@ -75,6 +93,11 @@ def test_a_folder_of_labels_inside_that_of_images_holds_no_images(tmp_path):
     assert [path.name for path in listing.images] == ["a.png"]
     assert paired(listing) == {"a.png": "a.png"}
     assert listing.root == root
+
+
+def test_images_inside_the_folder_of_labels_are_no_labels(tmp_path):
+    root = folder_of(tmp_path, ["pictures/z.png", "z.png"])
+    assert paired(sort_out(root / "pictures", root)) == {"z.png": "z.png"}
 
 
 def test_what_is_left_out_is_said(tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from microtome.study.newcomers import SIZES_APART
 from microtome.study.survey.division import Division, divide, divide_mixed, keep_parts, shown, told_parts
 from microtome.study.survey.groups import Groups
 from microtome.study.survey.look import Looked
@@ -118,12 +119,29 @@ def _kind_questions(looked: Looked) -> Iterator[Question]:
         text += "by the outlines in it; QuPath opens and corrects them"
         yield Question(text, f"{next(iter(looked.boxes.values())).parent.as_posix()}/")
     if not looked.is_labelled:
-        text = "no label was found, so that the study only looks at the images; with labels, make it anew"
-        yield Question(text, "--labels FOLDER")
+        yield Question(*_unlabelled(looked))
+
+
+def _unlabelled(looked: Looked) -> tuple[str, str]:
+    """What is said where no image has a label, and where that is settled."""
+    labels, then = looked.listing.labels, "so that the study only looks at the images"
+    if not labels:
+        return f"no label was found, {then}; with labels, make it anew", "--labels FOLDER"
+    text = f"none of {len(labels)} labels was found to be of an image by its name "
+    text += f"({looked.listing.images[0].name} and {labels[0].name}, …), {then}; "
+    return f"{text}expected one for each, such as a.png and a_mask.png, then make it anew", "names of files"
 
 
 def _mpp_questions(looked: Looked) -> Iterator[Question]:
     lacking = [one for one in looked.pictures if not one.mpp]
+    sizes = [one.mpp for one in looked.pictures if one.mpp]
+    if looked.kind not in ("cubes", "slides") and sizes and max(sizes) > SIZES_APART * min(sizes):
+        text = (
+            f"whether pixels are of {min(sizes):.4g} to {max(sizes):.4g} µm, as the files say: networks see "
+        )
+        yield Question(
+            f"{text}images as they are, tissue in several sizes; resample them if so", "the images"
+        )
     if looked.kind == "cubes" or not lacking:
         return
     which = (

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which files of a folder are images, and which are labels."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +74,12 @@ def sort_out(images: Path, labels: Path | None = None) -> Listing:
     label_root = labels.absolute() if labels is not None else root
     files = list(_files(root))
     apart = label_root != root
-    of_images = [path for path in files if not (apart and path.is_relative_to(label_root))]
+    is_inside = apart and label_root.is_relative_to(root)
+    of_images = [path for path in files if not (is_inside and path.is_relative_to(label_root))]
     named = set() if apart else _labels_among(of_images, root)
     found = Listing(
         tuple(path for path in of_images if not (_is_strange(path) or path in named)),
-        tuple(sorted(named)) if not apart else tuple(_of_endings(label_root)),
+        tuple(sorted(named)) if not apart else tuple(_of_endings(label_root, of_images)),
         root,
         label_root,
         tuple((path, _why(path)) for path in of_images if _is_strange(path) and path not in named),
@@ -98,8 +99,11 @@ def _files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _of_endings(root: Path) -> list[Path]:
-    return [path for path in _files(root) if path.suffix.lower() in LABELS and not unfit_for_files(str(path))]
+def _of_endings(root: Path, images: Collection[Path]) -> list[Path]:
+    """The files that may be labels; images that lie among them are none."""
+    taken = set(images)
+    fit = (path for path in _files(root) if path not in taken and not unfit_for_files(str(path)))
+    return [path for path in fit if path.suffix.lower() in LABELS]
 
 
 def _labels_among(files: Sequence[Path], root: Path) -> set[Path]:

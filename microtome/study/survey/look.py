@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Look at a folder: which images there are, of what kind, with which labels, and what belongs together."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,11 +69,19 @@ def look(images: Path, labels: Path | None = None) -> Looked:
     )
     kind = picture_headers.kind_of(kept, has_unlabelled=bool(seen.ignore), is_series=neighbours_are_alike)
     notes = [*listing.left_out, *pairs.left_out, *left]
-    notes += [(one.path, "without a label") for one in every if one not in kept]
+    notes += _without_label([one for one in every if one not in kept])
     belonging = {file for one in every for file in data_files(one.path)}
     notes = [note for note in notes if note[0] not in belonging]
     groups = find_groups(kept, kind, listing.image_root)
     return Looked(listing, kind, tuple(kept), len(every) - len(kept), seen, groups, tuple(notes))
+
+
+def _without_label(pictures: Sequence[Picture]) -> list[Note]:
+    """Files, or pages of files, that have no label where others have one."""
+    counts = Counter(one.path for one in pictures)
+    is_page = {one.path: one.page is not None for one in pictures}
+    pages = {path: f"{count} page{'s' * (count > 1)} " * is_page[path] for path, count in counts.items()}
+    return [(path, f"{pages[path]}without a label") for path in counts]
 
 
 def with_boxes(looked: Looked, boxes: Mapping[str, Path], mixed: Sequence[str]) -> Looked:

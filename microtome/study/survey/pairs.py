@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Which label belongs to which image, by names and folders."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +33,8 @@ def pair(listing: Listing) -> Pairs:
 
     A label has the name of its image, words such as `mask` and `img` aside, in the corresponding folder
     (`train/images`, `train/labels`); else the only such name of all; else the only name that goes on from
-    that of the image (`a` and `a_cells`).
+    that of the image (`a` and `a_cells`), or that the image's name goes on from (`a_0000` and `a`); but `a_2`
+    is another image than `a`.
 
     Example:
         >>> root = Path("/d")
@@ -45,7 +46,7 @@ def pair(listing: Listing) -> Pairs:
     images = {path: _key(path, listing.image_root) for path in listing.images}
     labels = {path: _key(path, listing.label_root) for path in sorted(listing.labels, key=_rank)}
     found: dict[Path, Path] = {}
-    for match in (_in_one_place, _of_one_name, _of_longer_name):
+    for match in (_in_one_place, _of_one_name, _of_longer_name, _of_shorter_name):
         taken = set(found.values())
         rest = {image: key for image, key in images.items() if image not in found}
         found |= match(rest, {label: key for label, key in labels.items() if label not in taken})
@@ -94,13 +95,31 @@ def _of_one_name(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict
 
 def _of_longer_name(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:
     """The only label whose name goes on from that of an image, whose name no other image goes on from."""
-    names, there = _grouped(_names(images)), _grouped(_names(labels))
-    goes_on, labelled = _beginnings(names), _beginnings(there)
-    return {
-        files[0]: there[labelled[name][0]][0]
-        for name, files in names.items()
-        if len(files) == 1 and len(labelled.get(name, ())) == 1 and name not in goes_on
-    }
+    return dict(_going_on(_names(images), _names(labels)))
+
+
+def _of_shorter_name(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:
+    """The only label from whose name that of a single image goes on."""
+    return {image: label for label, image in _going_on(_names(labels), _names(images))}
+
+
+def _going_on(shorter: Mapping[Path, str], longer: Mapping[Path, str]) -> Iterator[tuple[Path, Path]]:
+    """Files of a name from which one file of the others goes on, and this file."""
+    names, there = _grouped(shorter), _grouped(longer)
+    goes_on, going_on = _beginnings(names), _beginnings(there)
+    for name, files in names.items():
+        found = going_on.get(name, ())
+        if (
+            len(files) == len(found) == 1
+            and name not in goes_on
+            and not _is_counted(found[0][len(name) + 1 :])
+        ):
+            yield files[0], there[found[0]][0]
+
+
+def _is_counted(rest: str) -> bool:
+    """Whether what a name goes on with is a number other than 0, so that it is that of another image."""
+    return rest.isdigit() and int(rest) > 0
 
 
 def _names(keys: Mapping[Path, Key]) -> dict[Path, str]:

@@ -3,7 +3,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -103,7 +103,20 @@ def _images(listing: Listing, pairs: Pairs, left: list[Note]) -> Iterator[Pictur
             left.append((path, f"cannot be read ({reason(error, path.as_posix())})"))
             continue
         belonging |= {Path(file) for file in slides.data_files(path)} if pictures[0].is_slide else set()
+        yield from _of_pages(pictures, left)
+
+
+def _of_pages(pictures: Sequence[Picture], left: list[Note]) -> Iterator[Picture]:
+    """The pages of a stack with those of its label; pages that it lacks have none."""
+    label = pictures[0].label
+    if pictures[0].page is None or label is None or label.suffix.lower() in OUTLINES:
         yield from pictures
+        return
+    header = header_of(label.as_posix())
+    pages = header.pictures if header.is_stack else ()
+    if not pages:
+        left.append((label, f"a single page, where its image has {len(pictures)}"))
+    yield from (one if one.page in pages else replace(one, label=None) for one in pictures)
 
 
 def _pictures(path: Path, name: str, label: Path | None) -> Iterator[Picture]:
@@ -197,13 +210,15 @@ def _sample_names(files: Sequence[Path], root: Path) -> dict[Path, str]:
     """A name of its own for each file: its own, where several have it with the folders before it."""
     plain = {path: plain_name(path.stem.removesuffix(".ome"), "image") for path in files}
     counts = Counter(name.casefold() for name in plain.values())
-    found, used = {}, Counter()
+    found: dict[Path, str] = {}
+    used = {name.casefold() for name in plain.values() if counts[name.casefold()] == 1}
     for path, name in plain.items():
         if counts[name.casefold()] > 1:
             name = plain_name("-".join((*words.place(words.inside(path, root)), name)), name)
-        used[name.casefold()] += 1
-        again = used[name.casefold()]
-        found[path] = name if again == 1 else f"{name}-{again}"
+            numbered = (name, *(f"{name}-{again}" for again in range(2, len(plain) + 2)))
+            name = next(one for one in numbered if one.casefold() not in used)
+            used.add(name.casefold())
+        found[path] = name
     return found
 
 

@@ -207,7 +207,7 @@ def found_lines(draft: Draft) -> list[tuple[str, str]]:
     ]
     if looked.is_labelled:
         lines.append(("classes", ", ".join(labels.classes)))
-    lines.append(("pixel size", f"{draft.mpp:g} µm, as the files say" if draft.mpp else "not in the files"))
+    lines.append(("pixel size", _pixel_size(looked.pictures)))
     if looked.is_labelled:
         lines.append(("groups" if looked.groups.column != "patient" else "patients", looked.groups.said))
     lines.append(("split", draft.division.said))
@@ -217,6 +217,16 @@ def found_lines(draft: Draft) -> list[tuple[str, str]]:
         sides = f"windows of {s.window} pixels, " * (looked.kind != "slides")
         lines.append(("network", f"U-Net, width {s.width}, {sides}{s.batch} a step, {s.epochs} epochs"))
     return lines
+
+
+def _pixel_size(pictures: Sequence[Picture]) -> str:
+    """What the files say of their pixels."""
+    found = sorted({f"{one.mpp:.4g}": one.mpp for one in pictures if one.mpp}.values())
+    if not found:
+        return "not in the files"
+    told = f"{found[0]:.4g}" if len(found) == 1 else f"{found[0]:.4g} to {found[-1]:.4g}"
+    count = sum(bool(one.mpp) for one in pictures)
+    return f"{told} µm, as {f'{count} of ' * (count < len(pictures))}the files say"
 
 
 def _sizes(pictures: Sequence[Picture]) -> str:
