@@ -86,8 +86,15 @@ def make_study(options: argparse.Namespace) -> None:
     try:
         made = new_study(options.name, options.images, options.labels)
     except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_told(error)}")
     print(report(made), end="")
+
+
+def _told(error: OSError | ValueError) -> str:
+    """The message of an error; of one of the system with the file that it is about."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: found '{error.strerror}'; expected a place to read from, or to write to"
+    return str(error)
 
 
 def trace_files(options: argparse.Namespace) -> None:

@@ -317,6 +317,49 @@ def test_objects_of_several_classes_vote_by_softmax(tmp_path):
     assert (run.activation, run.segment.markers, run.outputs) == ("softmax", "distance", ("separated_mask",))
 
 
+def test_the_camera_is_that_of_the_blank_too(tmp_path):
+    root = write_cubes(tmp_path / "c", 12, top=900)
+    write_cube(root / "blank.hdr", np.full((20, SIDE, SIDE), 3900, np.uint16))
+    said = report(make(root))
+    assert study()["cubes"]["full_scale"] == 4095
+    assert "blank.img" not in said, "it belongs to a header that is used"
+
+
+def test_headers_that_are_of_no_cube_leave_pictures_alone(tmp_path):
+    root = write_tiles(tmp_path / "d", 4)
+    (root / "images/light.hdr").write_bytes(b"#?RADIANCE\n")
+    made = make(root)
+    assert made.draft.looked.kind == "tiles"
+    assert "light.hdr: cannot be read" in report(made)
+
+
+@pytest.mark.parametrize("names", [(), ("notes.txt",), ("z.png",)])
+def test_a_folder_without_a_label_of_an_image_is_refused(tmp_path, names):
+    root = write_tiles(tmp_path / "d", 4)
+    (tmp_path / "labels").mkdir()
+    for name in names:
+        (tmp_path / "labels" / name).write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"--labels: found no label of an image in .*; images are 0.png, …"):
+        new_study("mine", root / "images", tmp_path / "labels", machine=SMALL)
+    assert not Path("config").exists()
+
+
+def test_a_name_that_begins_with_a_blank_is_kept(tmp_path):
+    for number in range(4):
+        write(tmp_path / f"d/ {number}.png", np.zeros((SIDE, SIDE, 3), np.uint8))
+    make(tmp_path / "d")
+    assert rows()[0]["image"] == "./ 0.png"
+
+
+def test_a_project_that_cannot_be_written_is_said_by_name(tmp_path, monkeypatch):
+    write_tiles(tmp_path / "d", 4)
+    Path("config").write_bytes(b"")
+    with pytest.raises(
+        SystemExit, match=r"error: config/.*: found 'Not a directory'; expected a place to read from"
+    ):
+        main(["new", "mine", "--images", str(tmp_path / "d")])
+
+
 def test_nothing_is_replaced(tmp_path):
     root = write_tiles(tmp_path / "d", 4)
     make(root)
@@ -366,3 +409,11 @@ def test_the_command_says_what_is_wrong(tmp_path):
 def test_the_target_asks_for_its_options():
     with pytest.raises(ValueError, match="--config images: found nothing; expected the folder of its images"):
         asked_study("mine", None, None)
+
+
+def test_too_few_images_of_training_are_asked_for(tmp_path):
+    for part, count in (("train", 1), ("test", 5)):
+        write_tiles(tmp_path / "d" / part, count)
+    made = make(tmp_path / "d")
+    assert study()["split"] == {"kind": "none"}
+    assert "more images: 6 samples cannot be divided" in report(made)

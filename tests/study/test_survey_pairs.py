@@ -59,6 +59,12 @@ def paired(listing):
         ),
         (["imagesTr/c_0000.png", "imagesTr/c_0001.png", "labelsTr/c.png"], {}),
         (["i/a_HE.png", "masks/a.png"], {"i/a_HE.png": "masks/a.png"}),
+        (
+            ["images/img_1.png", "images/scan_1.png", "masks/scan_1.png"],
+            {"images/scan_1.png": "masks/scan_1.png"},
+        ),
+        (["images/img_1.png", "images/scan_1.png", "masks/1.png"], {}),
+        (["images/a.png", "images/a.tif", "masks/a.png"], {"images/a.png": "masks/a.png"}),
         (["a.png", "a_anno.bmp"], {"a.png": "a_anno.bmp"}),
         (["s1.png", "s1_2_mask.png"], {}),
         (["s1_2.png", "s1_mask.png"], {}),
@@ -122,6 +128,14 @@ def test_a_name_that_jobs_cannot_use_is_left_out(tmp_path):
 def test_a_folder_without_images_is_refused(tmp_path, names, said):
     with pytest.raises(ValueError, match=said):
         sort_out(folder_of(tmp_path, names))
+
+
+def test_images_that_are_called_like_labels_are_said(tmp_path):
+    root = folder_of(tmp_path, ["target_1.png", "target_2.png"])
+    with pytest.raises(
+        ValueError, match=r"found no image in .*; 2 seem to be labels by their names \(target_1.png"
+    ):
+        sort_out(root)
 
 
 def test_no_folder_is_refused(tmp_path):

@@ -97,7 +97,7 @@ def decide(name: str, looked: Looked, machine: Machine) -> Draft:
         *_cube_questions(cubes),
     ]
     asked += groups.questions if looked.is_labelled else ()
-    asked += _split_questions(looked, groups)
+    asked += _split_questions(looked, groups, division)
     return Draft(
         name=name,
         looked=looked,
@@ -153,8 +153,8 @@ def _mpp_questions(looked: Looked) -> Iterator[Question]:
     yield Question(f"the pixel size: {which} not say it; {needed}", "data.mpp, or column `mpp` of the sheet")
 
 
-def _split_questions(looked: Looked, groups: Groups) -> Iterator[Question]:
-    if looked.is_labelled and len(groups.names) < LEAST:
+def _split_questions(looked: Looked, groups: Groups, division: Division) -> Iterator[Question]:
+    if looked.is_labelled and division.kind == "none":
         found = f"{len(groups.names)} {groups.column}{'s' * (len(groups.names) > 1)}"
         text = f"more images: {found} cannot be divided into train, val and test, so nothing is trained"
         yield Question(text, "the sheet, then split and runs")

@@ -87,6 +87,9 @@ def sort_out(images: Path, labels: Path | None = None) -> Listing:
     if not found.images:
         listed = ", ".join(sorted({path.suffix or path.name for path in files})[:8]) or "nothing"
         msg = f"--images: found no image in '{images}' ({listed}); expected {', '.join(sorted(PICTURES))}, …"
+        if found.labels and not apart:
+            msg += f"; {len(found.labels)} seem to be labels by their names ({found.labels[0].name}, …): "
+            msg += "rename images, or put labels into a folder of their own (--labels)"
         raise ValueError(msg)
     return found
 

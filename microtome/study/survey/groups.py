@@ -19,13 +19,14 @@ PATIENTS = (
     (
         "a word such as patient, case or P, with a number",
         re.compile(
-            r"(?:^|[_\-. ])((?:patient|patid|pat|case|subject|subj|sub|donor|animal|mouse|pt|p)[_\- ]?\d+)"
-            r"(?=$|[_\-. ])",
+            r"(?:(?:^|[_\-. /])"
+            r"((?:patient|patid|pat|case|subject|subj|sub|donor|animal|mouse|pt|(?-i:P))[_\- ]?\d+)"
+            r"|(?:^|/)(p[_\- ]?\d+))(?=$|[_\-. /])",
             re.IGNORECASE,
         ),
     ),
 )
-"""How patients are written in names, and in words."""
+"""How patients are written in names, and in words; a small `p` within a name may be a place, or a page."""
 POSITION = re.compile(
     r"(?:^|[_\-. ])(?:(\d+)x(\d+)|x[=\-]?(\d+)[_\- ]*y[=\-]?(\d+))(?=$|[_\-. ])", re.IGNORECASE
 )
@@ -113,9 +114,9 @@ def _patients(pictures: Sequence[Picture], root: Path) -> Groups | None:
     """
     for written, pattern in PATIENTS:
         found = {
-            one.sample: match[1]
+            one.sample: match[match.lastindex or 0]
             for one in pictures
-            if (match := pattern.search(" ".join((*words.inside(one.path, root), one.sample))))
+            if (match := pattern.search("/".join((*words.inside(one.path, root), one.sample))))
         }
         first: dict[str, str] = {}
         for text in found.values():

@@ -57,23 +57,38 @@ def look(images: Path, labels: Path | None = None) -> Looked:
         labels: Folder of the labels, if they have one.
 
     Raises:
-        ValueError: There is no image, or labels cannot be labels; says what was found.
+        ValueError: There is no image, or labels are of none or cannot be labels; says what was found.
     """
     listing = sort_out(images, labels)
     pairs = pair(listing)
     every, left = picture_headers.look_at(listing, pairs)
     labelled = [one for one in every if one.label is not None]
+    if labels is not None and not labelled:
+        msg = f"--labels: found no label of an image in '{labels}' ({_first_names(listing)}); "
+        msg += "expected one for each image, such as a.png and a_mask.png, or masks/a.png"
+        raise ValueError(msg)
     kept = labelled or every
     seen = label_contents.look_into(
         [(one.label, one.page) for one in labelled], are_regions=_are_slides(kept)
     )
     kind = picture_headers.kind_of(kept, has_unlabelled=bool(seen.ignore), is_series=neighbours_are_alike)
     notes = [*listing.left_out, *pairs.left_out, *left]
-    notes += _without_label([one for one in every if one not in kept])
-    belonging = {file for one in every for file in data_files(one.path)}
+    notes += _without_label([one for one in every if one.label is None] if labelled else [])
+    used = {path for one in every for path in (one.path, *(one.more or {}).values())}
+    belonging = {file for path in used for file in data_files(path)}
     notes = [note for note in notes if note[0] not in belonging]
     groups = find_groups(kept, kind, listing.image_root)
     return Looked(listing, kind, tuple(kept), len(every) - len(kept), seen, groups, tuple(notes))
+
+
+def _first_names(listing: Listing) -> str:
+    """The first image and the first label, of several."""
+    there = (
+        f"{len(listing.labels)} files, {listing.labels[0].name}, …"
+        if listing.labels
+        else "nothing that could be one"
+    )
+    return f"{there}; images are {listing.images[0].name}, …"
 
 
 def _without_label(pictures: Sequence[Picture]) -> list[Note]:

@@ -31,10 +31,10 @@ class Pairs:
 def pair(listing: Listing) -> Pairs:
     """Find the label of each image.
 
-    A label has the name of its image, words such as `mask` and `img` aside, in the corresponding folder
-    (`train/images`, `train/labels`); else the only such name of all; else the only name that goes on from
-    that of the image (`a` and `a_cells`), or that the image's name goes on from (`a_0000` and `a`); but `a_2`
-    is another image than `a`.
+    A label has the name of its image, words such as `mask` aside, in the corresponding folder
+    (`train/images`, `train/labels`); else words such as `img` aside, too; else the only such name of all;
+    else the only name that goes on from that of the image (`a` and `a_cells`), or that the name of the image
+    goes on from (`a_0000` and `a`); but `a_2` is another image than `a`.
 
     Example:
         >>> root = Path("/d")
@@ -45,7 +45,7 @@ def pair(listing: Listing) -> Pairs:
     """
     images = {path: _key(path, listing.image_root) for path in listing.images}
     labels = {path: _key(path, listing.label_root) for path in sorted(listing.labels, key=_rank)}
-    found: dict[Path, Path] = {}
+    found = _of_same_name(listing)
     for match in (_in_one_place, _of_one_name, _of_longer_name, _of_shorter_name):
         taken = set(found.values())
         rest = {image: key for image, key in images.items() if image not in found}
@@ -76,10 +76,29 @@ def _grouped(keys: Mapping[Path, T]) -> dict[T, list[Path]]:
     return groups
 
 
+def _of_same_name(listing: Listing) -> dict[Path, Path]:
+    """Images and labels of one name, words of images with it (`scan_1`), in corresponding folders."""
+    images = _grouped({path: _whole_key(path, listing.image_root) for path in listing.images})
+    ranked = sorted(listing.labels, key=_rank)
+    labels = _grouped({path: _whole_key(path, listing.label_root, words.LABEL_WORDS) for path in ranked})
+    return {files[0]: labels[key][0] for key, files in images.items() if key in labels}
+
+
+def _whole_key(path: Path, root: Path, without: Collection[str] = ()) -> Key:
+    found = words.tokens(path.stem.removesuffix(".ome"))
+    rest = [token for token in found if token not in without]
+    rest = [token for token in rest if token not in words.FILLERS] if len(rest) < len(found) else rest
+    return words.place(words.inside(path, root)), "_".join(rest)
+
+
 def _in_one_place(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:
-    """Images and labels of one name in corresponding folders."""
+    """Images and labels of one name in corresponding folders, where it is that of one image."""
     there = _grouped(labels)
-    return {files[0]: there[key][0] for key, files in _grouped(images).items() if key in there}
+    return {
+        files[0]: there[key][0]
+        for key, files in _grouped(images).items()
+        if key in there and len({path.stem.casefold() for path in files}) == 1
+    }
 
 
 def _of_one_name(images: Mapping[Path, Key], labels: Mapping[Path, Key]) -> dict[Path, Path]:

@@ -78,11 +78,11 @@ def look_at(listing: Listing, pairs: Pairs) -> tuple[list[Picture], list[Note]]:
     """
     cubes = [path for path in listing.images if is_envi(path.name)]
     left: list[Note] = []
-    if cubes:
-        found = list(_cubes(cubes, listing, pairs, left))
-    else:
-        found = list(_images(listing, pairs, left))
-        found, others = _alike(found)
+    found = list(_cubes(cubes, listing, pairs, left)) if cubes else []
+    pictures = tuple(path for path in listing.images if path not in cubes)
+    if not found and pictures:
+        left = [(path, why) for path, why in left if path in cubes]
+        found, others = _alike(list(_images(replace(listing, images=pictures), pairs, left)))
         left += others
     if not found:
         told = "; ".join(f"{path.name}: {why}" for path, why in left[:3])
@@ -203,7 +203,8 @@ def _alike(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Note]]:
     others = [one for one in pictures if (one.channels, one.dtype) != (channels, dtype)]
     expected = f"where most have {channels} of {dtype}"
     left = [(one.path, f"{one.channels} channels of {one.dtype}, {expected}") for one in others]
-    return [one for one in pictures if one not in others], list(dict.fromkeys(left))
+    kept = [one for one in pictures if (one.channels, one.dtype) == (channels, dtype)]
+    return kept, list(dict.fromkeys(left))
 
 
 def _sample_names(files: Sequence[Path], root: Path) -> dict[Path, str]:

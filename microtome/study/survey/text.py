@@ -28,7 +28,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "mosaics": ("image that is labelled in part", "images that are labelled in part"),
     "tiles": ("image", "images"),
 }
-COLOURS = {1: "grey", 3: "RGB", 4: "RGBA"}
+COLOURS = {1: "grey", 3: "RGB"}
 SCHEMA = Path("config/schema/study.schema.json")
 
 
@@ -189,7 +189,9 @@ def _row(draft: Draft, one: Picture, project: Path) -> dict[str, str]:
 
 
 def _path(path: Path, root: Path) -> str:
-    return Path(os.path.relpath(path, root)).as_posix()
+    """A path from a folder; one that begins with a blank is told from a cell with a blank before it."""
+    text = Path(os.path.relpath(path, root)).as_posix()
+    return f"./{text}" if text[0].isspace() else text
 
 
 def found_lines(draft: Draft) -> list[tuple[str, str]]:

@@ -3,12 +3,14 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io import images
 from microtome.io.envi import open_cube
+from microtome.study.modalities.cubes import is_envi
 from microtome.study.survey.pictures import Picture
 
 MOST_FILES = 5
@@ -41,19 +43,26 @@ def largest(pictures: Sequence[Picture]) -> float:
 
 
 def full_scale(pictures: Sequence[Picture]) -> float:
-    """The largest value of the camera that recorded raw cubes."""
-    found = max(float(_sampled(one).max()) for one in pictures[:MOST_FILES])
+    """The largest value of the camera that recorded raw cubes and their references."""
+    some = pictures[:MOST_FILES]
+    paths = dict.fromkeys(path for one in some for path in (one.path, *_references(one)))
+    found = max(float(_sampled(path).max()) for path in paths)
     return float(next((most for most in DEPTHS if found <= most), found))
 
 
 def transmittance_of_one(pictures: Sequence[Picture]) -> float:
     """The value that stands for a transmittance of 1 in calibrated cubes, as their bright parts suggest."""
-    found = float(np.median([np.percentile(_sampled(one), BRIGHT) for one in pictures[:MOST_FILES]]))
+    found = float(np.median([np.percentile(_sampled(one.path), BRIGHT) for one in pictures[:MOST_FILES]]))
     return float(min(SCALES, key=lambda scale: abs(math.log(max(found, 1e-9) / scale))))
 
 
-def _sampled(one: Picture) -> NDArray[np.float64]:
+def _references(one: Picture) -> list[Path]:
+    """The cubes that belong to a cube; a picture of it is none."""
+    return [path for path in (one.more or {}).values() if is_envi(path.name)]
+
+
+def _sampled(path: Path) -> NDArray[np.float64]:
     """Some bands of a cube, some pixels of them."""
-    cube = open_cube(one.path)
+    cube = open_cube(path)
     bands = [cube.read_band(band)[::EVERY, ::EVERY] for band in range(0, cube.bands, EVERY)]
     return np.nan_to_num(np.asarray(bands, np.float64))
