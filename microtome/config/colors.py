@@ -78,13 +78,19 @@ def class_of_interest(names: Sequence[str]) -> str:
 
 
 def bright_class(palette: Mapping[str, str]) -> str:
-    """Of classes with these colours the lightest: of two, the probability of this one is shown bright.
+    """Of two classes with these colours the one whose probability is shown, bright where it is high.
+
+    That is the one that a study is about where their names say which is the rest, whatever their colours,
+    else the lighter one, as in the labels beside it.
 
     Example:
         >>> bright_class(class_colors(["membrane", "cell"])), bright_class(class_colors(["tumor", "normal"]))
         ('cell', 'tumor')
+        >>> bright_class({"normal": "#FFFFFF", "tumor": "#AA0000"})
+        'tumor'
     """
-    return max(palette, key=lambda name: sum(rgb_bytes(palette[name])))
+    named = [name for name in palette if not is_rest(name)]
+    return named[0] if len(named) == 1 else max(palette, key=lambda name: sum(rgb_bytes(palette[name])))
 
 
 def neutral_color(colors: Iterable[str]) -> str:

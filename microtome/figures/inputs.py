@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from microtome.config.colors import class_colors, class_of_interest
+from microtome.config.colors import bright_class, class_colors, class_of_interest
 from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
@@ -23,6 +23,8 @@ TARGET_FOLDERS = {
     "full": views.FULL,
 }
 """Folder beside a target, by what it holds of the same sample."""
+PAIR = 2
+"""Classes of which one map tells both."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,6 @@ class FigureInputs(Inputs):
 
     Attributes:
         sources: Files by sample.
-        positive: Name of the class whose probability a network with one output predicts; the last by default.
         settings: Parts of the study that schematic drawings tell of: ``stains`` (by name) and ``runs`` (by
             name: ``stain``, ``outputs``, ``sampler``, ``augment``, ``network``, ``loss``, ``segment``), as
             in the study file.
@@ -77,7 +78,6 @@ class FigureInputs(Inputs):
     """
 
     sources: Mapping[str, SampleSources] = field(default_factory=dict)
-    positive: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     stain_targets: Mapping[str, Path] = field(default_factory=dict)
     cubes: Mapping[str, Path] = field(default_factory=dict)
@@ -85,9 +85,14 @@ class FigureInputs(Inputs):
     bands: Path | None = None
 
     @property
-    def positive_class(self) -> str:
+    def output_class(self) -> str:
         """The class whose probability a network with one output predicts."""
-        return self.positive or self.classes[-1]
+        return self.classes[-1]
+
+    @property
+    def positive_class(self) -> str:
+        """The class whose probability is shown where none is named: of two the bright one, else the last."""
+        return bright_class(self.palette) if len(self.classes) == PAIR else self.classes[-1]
 
     @property
     def shown_class(self) -> str:
@@ -102,7 +107,7 @@ class FigureInputs(Inputs):
     @property
     def is_plain(self) -> bool:
         """Whether there are two classes, shown in black and white, which captions name."""
-        return len(self.classes) <= 2 and not self.colors
+        return len(self.classes) <= PAIR and not self.colors
 
     def class_id(self, name: str) -> int:
         """Give the id of a class.

@@ -157,3 +157,15 @@ def test_a_study_with_colours_of_its_own_keeps_them(study):
     told = entries(figure)
     assert told["membrane"] == pytest.approx(to_rgb("#552200"))
     assert any(text.startswith("true positive  ") for text in told)
+
+
+@pytest.mark.parametrize("kind", ["sample_panel", "run_grid", "melanoma_panels"])
+def test_the_class_of_interest_is_shown_whichever_comes_last(kind, tiny):
+    """A map with one channel is of the last class, here of the rest."""
+    inputs = replace(tiny(label=LABEL, probability=PROBABILITY), classes=("tumor", "normal"))
+    assert (inputs.output_class, inputs.positive_class) == ("normal", "tumor")
+    result = figures.draw(kind, inputs)
+    assert "probability of tumor" in result.caption
+    expected = heat_picture(1 - np.asarray(PROBABILITY))
+    shown = [pixels(axes) for axes in result.figure.axes if len(axes.images) == 1]
+    assert any(one.shape == expected.shape and np.allclose(one, expected, atol=1e-2) for one in shown)

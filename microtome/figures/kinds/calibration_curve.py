@@ -63,11 +63,11 @@ def draw(
     data = _bins(sum(counts[1:], counts[0]), calibration)
     figure = new_figure(SINGLE_COLUMN, HEIGHT, data_kind=inputs.data_kind)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-    _draw_curve(top, data, calibration, inputs.positive_class)
-    _draw_counts(bottom, data, inputs.positive_class)
+    _draw_curve(top, data, calibration, inputs.output_class)
+    _draw_counts(bottom, data, inputs.output_class)
     terms = ", ".join(f"{value:.3f}" for value in calibration.coefficients)
     caption = (
-        f"Calibration of {record.label}: frequency of {inputs.positive_class} among the pixels of "
+        f"Calibration of {record.label}: frequency of {inputs.output_class} among the pixels of "
         f"{len(names)} sample(s) against the value predicted for them, and the monotone polynomial fitted to "
         f"{calibration.pixels:,} held-out pixels (coefficients of 1, x, x², x³: {terms}; weighted root mean "
         f"square residual {calibration.residual:.3f}). Below: pixels per bin."
@@ -82,10 +82,10 @@ def _first_calibrated(inputs: FigureInputs) -> RunRecord:
 
 def _count(inputs: FigureInputs, name: str, sources: SampleSources, run: str, bins: int) -> Histogram:
     path = file_of(sources.raw_predictions, run, sample=name, what="prediction from before calibration")
-    probability = read_probability(path, inputs)
+    probability = read_probability(path, inputs, inputs.output_class)
     label = images.read(needed(sources, "target", name))
     check_same_size(name, prediction=probability, label=label)
-    positive = inputs.class_id(inputs.positive_class)
+    positive = inputs.class_id(inputs.output_class)
     return histogram(probability, label == positive, bins, valid=label != IGNORE)
 
 

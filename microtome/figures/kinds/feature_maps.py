@@ -208,7 +208,7 @@ def _draw_blocks(
         small = shrink(stretched(one.values), SIDE)
         middle.append(Shown(small, one.label, one.size, halved, PATHS[part.path], HEAT, part.added))
     first = Shown(shrink(picture, SIDE), "input", "", 0, "down")
-    last = Shown(shrink(output, SIDE), f"p({inputs.positive_class})", "0 dark, 1 bright", 0, "up", HEAT)
+    last = Shown(shrink(output, SIDE), f"p({inputs.output_class})", "0 dark, 1 bright", 0, "up", HEAT)
     return draw_blocks([first, *middle, last], data_kind=inputs.data_kind)
 
 
@@ -246,7 +246,7 @@ def _caption(
     what = {
         FIRST: f"{some} of the first layer of {name}, after the activation",
         BLOCKS: f"The network of {name} with one feature map of each block, the one that varies most, and "
-        f"the probability of {inputs.positive_class}",
+        f"the probability of {inputs.output_class}",
     }
     lead = what.get(layers if isinstance(layers, str) else "", f"Feature maps of layers of {name}")
     has_depth = any(len(one.shape) == RGB + 1 for one in shown)

@@ -159,7 +159,7 @@ def _by_class(inputs: FigureInputs, record: RunRecord, values: NDArray, path: Pa
     found = values[:1] if outputs and outputs[0] in panels.MASKS else values
     if len(found) == 1 and len(inputs.classes) == classes.TWO:
         pair = (1 - found[0], found[0])
-        return np.stack(pair if inputs.class_id(inputs.positive_class) else pair[::-1])
+        return np.stack(pair if inputs.class_id(inputs.output_class) else pair[::-1])
     if len(found) != len(inputs.classes):
         msg = f"{path} has {len(found)} channels; expected one for each of {list(inputs.classes)}"
         raise ValueError(msg)

@@ -32,7 +32,7 @@ def read_probability(
         inputs: Names of the classes.
         name: The class, or one of the outputs.
         outputs: what the channels are, where they are no classes (``mask``, ``shape_marker``, …); the
-            positive class is then the mask.
+            last class is then the mask.
         pixels: Of the longer side, about.
 
     Raises:
@@ -56,11 +56,11 @@ def _channel(path: Path, inputs: FigureInputs, name: str, outputs: Sequence[str]
     if name in outputs and count == len(outputs):
         return list(outputs).index(name), False
     if set(MASKS) & set(outputs[:1]) and name in inputs.classes:
-        return 0, name != inputs.positive_class
+        return 0, name != inputs.output_class
     if count == len(inputs.classes) and name in inputs.classes:
         return inputs.class_id(name), False
-    if count == 1 and name in inputs.classes and (name == inputs.positive_class or len(inputs.classes) == 2):
-        return 0, name != inputs.positive_class
+    if count == 1 and name in inputs.classes and (name == inputs.output_class or len(inputs.classes) == 2):
+        return 0, name != inputs.output_class
     found = f"{path} has {count} channel(s){f' called {list(named)}' if named else ''}"
     msg = f"{found}; expected one of {name!r}, one for each of {list(inputs.classes)}, or of the outputs "
     msg += f"{list(outputs)}; predict again"

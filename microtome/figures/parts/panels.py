@@ -71,12 +71,12 @@ def read_probability(
     """Read the probability of one class.
 
     Args:
-        path: Probability map with one channel (probability of the positive class; the complement is that of
+        path: Probability map with one channel (probability of the last class; the complement is that of
             the other of two classes), one channel per class, or one per output.
         inputs: Names of the classes.
         name: The class; empty for the positive class.
         outputs: What the channels are, where they are no classes (``mask``, ``shape_marker``, …; see
-            `outputs_of`); the positive class is then the mask.
+            `outputs_of`); the last class is then the mask.
 
     Returns:
         (H, W) probabilities.
@@ -91,11 +91,11 @@ def read_probability(
         array = _output(array, path, outputs, outputs[0])
     if array.ndim == 3 and array.shape[-1] == len(inputs.classes):
         return array[..., channel]
-    if array.ndim != 2 or (chosen != inputs.positive_class and len(inputs.classes) != 2):
+    if array.ndim != 2 or (chosen != inputs.output_class and len(inputs.classes) != 2):
         expected = f"one channel, or one for each of {list(inputs.classes)}"
         msg = f"{path} has shape {array.shape}; expected {expected}"
         raise ValueError(msg)
-    return array if chosen == inputs.positive_class else 1 - array
+    return array if chosen == inputs.output_class else 1 - array
 
 
 def read_output(path: str | Path, outputs: Sequence[str], name: str) -> NDArray[np.float32]:

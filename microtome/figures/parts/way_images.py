@@ -91,7 +91,7 @@ def _results(way: Way, view: slides.View) -> list[Step]:
         return []
     threshold = segment.get("threshold")
     by = "the most probable class" if segment.get("kind") == "argmax" else ""
-    by = f"{way.class_name} where p > {threshold:g}" if threshold is not None else by
+    by = f"{way.inputs.output_class} where p > {threshold:g}" if threshold is not None else by
     return [ways.classes_step("classes", classes, way, view, by)]
 
 

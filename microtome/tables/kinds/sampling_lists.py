@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from microtome.config.colors import class_of_interest
 from microtome.config.sampling import Lists, WindowList
 from microtome.tables.frame import Column, Table
 from microtome.tables.inputs import Inputs
@@ -44,7 +45,7 @@ def tabulate(
         title: Caption.
         sampler: The run whose lists these are; the first that has some by default.
         positive: Class whose pixels the unbalance compares with those of all others; by default
-            the one that the run calls, else the last.
+            the one that the run calls, else the one that the study is about.
         published: Published table with columns ``before`` and ``after``, shown beside.
         published_rows: List name to the row of the published table; by default they are of one name.
 
@@ -57,7 +58,7 @@ def tabulate(
     """
     run, options = _options(inputs, sampler)
     index = _index(inputs)
-    chosen = positive or inputs.calls.get(run, {}).get("class") or inputs.classes[-1]
+    chosen = positive or inputs.calls.get(run, {}).get("class") or class_of_interest(inputs.classes)
     lists = WindowLists.collect(index, options)
     frame = pd.DataFrame([*_rows(lists, options), *_sums(lists, index, chosen, inputs.classes)])
     columns = [Column(side, side.capitalize(), format=",.5g") for side in SIDES]
