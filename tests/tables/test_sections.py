@@ -53,6 +53,8 @@ def test_intervals_resample_patients(tmp_path):
     assert (row["accuracy_ci_low"], row["accuracy_ci_high"]) == interval(counts, "accuracy")
     assert [column.label for column in table.columns if column.key == "units"] == ["Patients"]
     assert "resampling patients" in table.note
+    assert (row["specificity_ci_low"], row["specificity_ci_high"]) == (1, 1)
+    assert "An interval without width is of a rate that is 0 or 1" in table.note
 
 
 def test_unlabelled_sections_and_failed_slides_do_not_count_and_are_told(tmp_path):

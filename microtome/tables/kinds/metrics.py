@@ -143,8 +143,9 @@ def tabulate(
         ]
     )
     frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
-    brackets = "In brackets: 95 % bootstrap interval of the mean." if interval else ""
-    said = (_spread_note(over, ddof), brackets, note_of_columns(metrics, inputs))
+    brackets = f"In brackets: 95 % bootstrap interval of the mean, resampling {over}s." if interval else ""
+    spread_note = f"n: number of {over}s." if all(one.pooled for one in metrics) else _spread_note(over, ddof)
+    said = (spread_note, brackets, note_of_columns(metrics, inputs))
     note = note_of(inputs, *said, published=published)
     return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
 

@@ -42,6 +42,7 @@ ERRORS = (
     Column("fp", "FP", format=".4g", better="low"),
     Column("fn", "FN", format=".4g", better="low"),
 )
+NO_WIDTH = "An interval without width is of a rate that is 0 or 1 in these sections; of more it need not be."
 COUNT = Column("n", "Sections", format=",.0f", once=True)
 
 
@@ -101,7 +102,9 @@ def tabulate(
     shown = [*CHOSEN.values()] * thresholds + columns + [*ERRORS]
     frame, printed = _beside(frame, inputs, chosen, shown, published)
     effect = _effect([row.label for row in chosen], found) if thresholds else ""
-    said = (_note(found, interval=interval), effect, left_out(found), remark_of(inputs, published))
+    drawn = [(frame[rate + LOW_SUFFIX], frame[rate + HIGH_SUFFIX]) for rate in rates if interval]
+    flat = NO_WIDTH * any((low == high).any() for low, high in drawn)
+    said = (_note(found, interval=interval), flat, effect, left_out(found), remark_of(inputs, published))
     note = note_of(inputs, *said, published=published)
     columns = (
         LABEL,
