@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What stands where: what the overview shows of a study, what its view shows first, what is folded."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from microtome.report.addresses import home, slug
@@ -73,14 +74,29 @@ def sections(study: StudyInputs) -> dict[str, str]:
     return {name: heading for name, (heading, shown) in there.items() if shown}
 
 
+def count(products: Iterable[ProductInput]) -> str:
+    """How many tables or figures are there of those that a study asks for, as text.
+
+    Example:
+        >>> count([FigureInput(name="f", title="F"), FigureInput(name="old", title="O", expected=False)])
+        '0 of 1'
+    """
+    asked = [item for item in products if item.expected]
+    return f"{sum(map(is_made, asked))} of {len(asked)}"
+
+
 def missing(study: StudyInputs) -> list[tuple[str, str]]:
     """List what a study asks for and has not got: its title, and where the page gives the reason."""
     place = home(study.meta.name)
     absent = [run.expected for run in study.runs if run.status == "missing"]
     runs = [(f"{run.name} (split {run.split}, seed {run.seed})", slug(place, "Runs")) for run in absent]
-    tables = [(item.title, slug(place, "table", item.name)) for item in study.tables if not is_made(item)]
-    figures = [(item.title, slug(place, "figure", item.name)) for item in study.figures if not is_made(item)]
-    return runs + tables + figures
+    products = [
+        (item.title, slug(place, kind, item.name))
+        for kind, items in (("table", study.tables), ("figure", study.figures))
+        for item in items
+        if item.expected and not is_made(item)
+    ]
+    return runs + products
 
 
 def short_title(title: str) -> str:
@@ -91,6 +107,31 @@ def short_title(title: str) -> str:
         ('Membranes', 'Nuclei')
     """
     return title.partition(":")[0].strip() or title
+
+
+def titles(studies: Iterable[StudyInputs]) -> dict[str, str]:
+    """The titles of studies by their names: where several have the same, with the name.
+
+    Example:
+        >>> distinct({"a": "Cells", "b": "Cells", "c": "Skin"})
+        {'a': 'Cells (a)', 'b': 'Cells (b)', 'c': 'Skin'}
+    """
+    return distinct({study.meta.name: study.meta.title for study in studies})
+
+
+def short_titles(studies: Iterable[StudyInputs]) -> dict[str, str]:
+    """What studies are called where there is little room: no two alike, as of `titles`."""
+    whole = {study.meta.name: study.meta.title for study in studies}
+    uses = Counter(map(short_title, whole.values()))
+    return distinct(
+        {name: short if uses[short := short_title(title)] == 1 else title for name, title in whole.items()}
+    )
+
+
+def distinct(texts: Mapping[str, str]) -> dict[str, str]:
+    """Add their names to those of some texts that are not the only ones of their kind."""
+    uses = Counter(texts.values())
+    return {name: text if uses[text] == 1 else f"{text} ({name})" for name, text in texts.items()}
 
 
 def characters(table: TableInput) -> int:

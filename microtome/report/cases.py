@@ -48,19 +48,19 @@ def rank(runs: Sequence[RunInput], meta: StudyMeta) -> CaseInput:
     runs = [run for run in runs if run.expected.split in (meta.case_splits or [run.expected.split])]
     frame = _all_metrics(runs, meta)
     metric = meta.case_metric or (leading(frame["metric"]) if len(frame) else "")
-    meta = replace(meta, higher_is_better=meta.higher_is_better and not lower_is_better(metric))
-    of = (metric, meta.case_class, meta.case_part, meta.higher_is_better)
+    is_high = not lower_is_better(metric)
+    of = (metric, meta.case_class, meta.case_part, is_high)
     called = {"metric_name": metric_name(metric) if metric else ""}
     empty = CaseInput(*of, meta.case_group, colors=meta.colors, **called)
     chosen = frame[frame["metric"] == metric].dropna(subset="value") if len(frame) else frame
     if chosen.empty:
         return replace(empty, problem=_why_empty(frame, metric, meta) if meta.runs or runs else "")
     means = chosen.pivot_table(index="sample", columns="run", values="value", aggfunc="mean")
-    by_run = means.mean().sort_values(ascending=not meta.higher_is_better, kind="stable")
-    by_sample = means.mean(axis=1).sort_values(ascending=meta.higher_is_better, kind="stable")
+    by_run = means.mean().sort_values(ascending=not is_high, kind="stable")
+    by_sample = means.mean(axis=1).sort_values(ascending=is_high, kind="stable")
     labels = {run.expected.run: run.expected.name for run in runs}
     named = frame.assign(run=frame["run"].map(lambda name: labels.get(name, name)))
-    detail = _detail(named, metric, ascending=meta.higher_is_better)
+    detail = _detail(named, metric, ascending=is_high)
     return replace(
         empty,
         runs=tuple(labels[name] for name in by_run.index),

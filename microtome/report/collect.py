@@ -137,6 +137,7 @@ def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> Stud
         problems=_study_problems(folder, runs),
         unread=read_unread(folder),
         verdict=verdict.sentence,
+        verdict_note=verdict.note,
         main_number=verdict.number,
         what=describe(meta, splits),
         main_table=meta.main_table,

@@ -90,7 +90,6 @@ class StudyMeta:
     case_part: str = "test"  # part whose images are shown
     case_group: str = ""  # of several ways to divide the samples the one whose images are shown
     case_splits: tuple[str, ...] = ()  # its splits, several of folds; empty: all
-    higher_is_better: bool = True  # whether a larger value of that metric is better
     colors: Mapping[str, str] = field(default_factory=dict)  # colour (``#rrggbb``) by class, in order
     follows_paper: bool = True  # whether there are published values
     citations: tuple[Citation, ...] = ()  # the paper, if any, and the data sets
@@ -285,6 +284,7 @@ class StudyInputs:
     unread: tuple[UnreadSample, ...] = ()  # samples that could not be read, which are left out everywhere
     what: str = ""  # data and task in one sentence
     verdict: str = ""  # what came out, with its uncertainty, in one sentence
+    verdict_note: str = ""  # how its number, interval and tests were made
     main_number: tuple[str, str] = ("", "")  # what it is, and the number as printed
     main_table: str = ""  # name of the table that the overview shows; empty: the first with results
     main_figure: str = ""  # likewise the figure

@@ -31,7 +31,8 @@ def build_report(inputs: ReportInputs) -> str:
 
     Smaller than `limits.PAGE_BYTES` for what `collect` reads; the same for the same inputs.
     """
-    page = render(PAGE, report=inputs, limits=_limits(), totals=totals(inputs))
+    called = {"titles": arrange.titles(inputs.studies), "short": arrange.short_titles(inputs.studies)}
+    page = render(PAGE, report=inputs, limits=_limits(), totals=totals(inputs), **called)
     count = len(page.encode("utf-8"))
     if count >= PAGE_BYTES:
         log.warning("the report has %s bytes, more than %s; report fewer studies at once", count, PAGE_BYTES)
@@ -103,7 +104,7 @@ def _environment() -> Environment:
     filters = (formats.number, formats.duration, formats.size, formats.mebibytes, formats.digest)
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
-    environment.filters.update(of_group=arrange.of_group, short=arrange.short_title)
+    environment.filters.update(of_group=arrange.of_group)
     environment.filters.update(singular=arrange.singular)
     environment.tests["made"] = arrange.is_made
     environment.globals.update(

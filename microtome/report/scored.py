@@ -37,6 +37,9 @@ class Scored:
         samples: Samples that all runs hold.
         names: Printed name by run.
         metric: What was scored.
+        splits: Splits that are scored apart, of which the score is the mean.
+        lacking: Samples that count for nothing, as not all runs have a value of them.
+        without: Runs that were to be compared, and have no value.
     """
 
     totals: Mapping[str, Values]
@@ -44,6 +47,9 @@ class Scored:
     samples: int
     names: Mapping[str, str]
     metric: str
+    splits: int = 1
+    lacking: int = 0
+    without: tuple[str, ...] = ()
 
     @property
     def groups(self) -> int:
@@ -77,19 +83,25 @@ def scored(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) 
         what = f"a value of {metric_name(metric)}" if metric else "metrics"
         msg = f"no run has {what} in the part {meta.case_part}"
         raise UnscoredError(msg)
-    shared = sorted(set.intersection(*(set(table.index) for table in tables.values())))
+    indices = [set(table.index) for table in tables.values()]
+    shared = sorted(set.intersection(*indices))
     if not shared:
         msg = f"no {meta.samples_are} of the part {meta.case_part} are common to all runs"
         raise UnscoredError(msg)
-    of = pd.Index([units.get(sample) or sample for _, sample in shared])
-    totals = {run: _by_group(table.loc[shared], of) for run, table in tables.items()}
+    of = [units.get(sample) or sample for _, sample in shared]
+    apart = [split if _is_apart(metric, meta) else "" for split, _ in shared]
+    totals = {run: _by_group(table.loc[shared], of, apart) for run, table in tables.items()}
     names = {run.expected.run: run.expected.name for run in runs}
-    found = Scored(totals, _score(metric, meta), len({sample for _, sample in shared}), names, metric)
+    score, samples = _score(metric, meta, len(set(apart))), len({sample for _, sample in shared})
+    found = Scored(totals, score, samples, names, metric, splits=len(set(apart)))
     defined = {run: total for run, total in totals.items() if not np.isnan(found.scores[run])}
     if not defined:
         msg = f"{metric_name(metric)} is not defined for any run"
         raise UnscoredError(msg)
-    return replace(found, totals=defined)
+    lacking = {sample for _, sample in set.union(*indices)} - {sample for _, sample in shared}
+    asked = dict.fromkeys(run.expected.run for run in runs if _is_asked(run, meta))
+    without = tuple(run for run in asked if run not in defined)
+    return replace(found, totals=defined, lacking=len(lacking), without=without)
 
 
 def _leading(frames: Iterable[pd.DataFrame]) -> str:
@@ -99,17 +111,22 @@ def _leading(frames: Iterable[pd.DataFrame]) -> str:
 
 def _compared(runs: Sequence[RunInput], meta: StudyMeta) -> dict[str, pd.DataFrame]:
     """The metrics of each run that is compared, of all its seeds and splits."""
-    splits = meta.compared_splits or meta.case_splits
     found: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
-        is_asked = not meta.compared or run.expected.run in meta.compared
-        if is_asked and run.metrics is not None and (not splits or run.expected.split in splits):
+        if run.metrics is not None and _is_asked(run, meta):
             of_part = run.metrics[run.metrics["part"] == meta.case_part]
             given = {"split": run.expected.split, "seed": run.expected.seed}
             found.setdefault(run.expected.run, []).append(of_part.assign(**given))
     order = {name: number for number, name in enumerate(meta.compared)}
     names = sorted(found, key=lambda name: order.get(name, len(order)))
     return {name: pd.concat(found[name], ignore_index=True) for name in names}
+
+
+def _is_asked(run: RunInput, meta: StudyMeta) -> bool:
+    """Whether a run is one of those that are compared."""
+    splits = meta.compared_splits or meta.case_splits
+    is_named = not meta.compared or run.expected.run in meta.compared
+    return is_named and (not splits or run.expected.split in splits)
 
 
 def _samples(frame: pd.DataFrame, metric: str, meta: StudyMeta) -> pd.DataFrame:
@@ -133,16 +150,31 @@ def _counts(frame: pd.DataFrame, metric: str, classes: Sequence[str]) -> pd.Data
     return wide.reindex(columns=pd.MultiIndex.from_tuples(columns)).dropna()
 
 
-def _by_group(table: pd.DataFrame, groups: pd.Index) -> Values:
-    return table.groupby(np.asarray(groups)).sum().to_numpy(float)
+def _is_apart(metric: str, meta: StudyMeta) -> bool:
+    """Whether each split is scored by itself, and the mean taken: pixels are in tables, sections are not."""
+    return meta.pooled and not metric.startswith(SECTION)
 
 
-def _score(metric: str, meta: StudyMeta) -> Score:
+def _by_group(table: pd.DataFrame, groups: Sequence[str], apart: Sequence[str]) -> Values:
+    """Totals of each group, (groups, S x K): K for each of the S different texts of `apart`, in turn."""
+    (names, group), (parts, part) = (np.unique(of, return_inverse=True) for of in (groups, apart))
+    totals = np.zeros((len(names), len(parts), table.shape[1]))
+    np.add.at(totals, (group, part), table.to_numpy(float))
+    return totals.reshape(len(names), -1)
+
+
+def _score(metric: str, meta: StudyMeta, splits: int) -> Score:
     if not meta.pooled:
         return mean_of
     if metric.startswith(SECTION):
         return _share_right
-    return partial(_of_pixels, metric=metric, classes=tuple(meta.colors), mean_classes=meta.mean_classes)
+    of = partial(_of_pixels, metric=metric, classes=tuple(meta.colors), mean_classes=meta.mean_classes)
+    return partial(_over_splits, score=of, splits=splits)
+
+
+def _over_splits(totals: Values, *, score: Score, splits: int) -> Values:
+    """The mean over splits of the score of each, of totals (..., S x K)."""
+    return _mean_of_defined(score(totals.reshape(*totals.shape[:-1], splits, -1)))
 
 
 def _share_right(totals: Values) -> Values:
@@ -162,5 +194,10 @@ def _of_pixels(totals: Values, *, metric: str, classes: Sequence[str], mean_clas
     frame = pd.DataFrame(counts.reshape(-1, len(COUNTS)), columns=list(COUNTS))
     of_class = class_scores(frame, metric.removeprefix(MEAN)).to_numpy(float).reshape(hits.shape)
     chosen = of_class[..., np.isin(classes, mean_classes or classes)]
-    defined = ~np.isnan(chosen)
-    return mean_of(np.stack([np.where(defined, chosen, 0).sum(axis=-1), defined.sum(axis=-1)], axis=-1))
+    return _mean_of_defined(chosen)
+
+
+def _mean_of_defined(values: Values) -> Values:
+    """The mean over the last axis of what is a number; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    return mean_of(np.stack([np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1)], axis=-1))

@@ -10,6 +10,7 @@ from microtome.config.evaluated import lower_is_better
 from microtome.metrics.names import metric_name
 from microtome.metrics.paired import exchange_test, interval, least_p
 from microtome.metrics.summary import CONFIDENCE, holm
+from microtome.report.arrange import singular
 from microtome.report.inputs import RunInput, StudyMeta
 from microtome.report.scored import Scored, UnscoredError, scored
 
@@ -23,10 +24,14 @@ PLAIN = (0.01, 1000.0)
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence, and the main number: what it is, and its text (both empty where there is none)."""
+    """One sentence, the main number: what it is, and its text (both empty where there is none), and how.
+
+    `note` says how number, interval and tests were made.
+    """
 
     sentence: str
     number: tuple[str, str] = ("", "")
+    note: str = ""
 
 
 def judge(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) -> Verdict:
@@ -50,7 +55,7 @@ def judge(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) -
         told = _Told(scored(runs, meta, units), meta)
     except UnscoredError as error:
         return Verdict(f"No verdict: {error}.")
-    return Verdict(told.sentence, told.number)
+    return Verdict(told.sentence + told.left_out, told.number, told.note)
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,7 @@ class _Told:
     @cached_property
     def ranked(self) -> list[str]:
         """The runs, the best first."""
-        is_high = self.meta.higher_is_better and not lower_is_better(self.found.metric)
-        return self.found.ranked(higher_is_better=is_high)
+        return self.found.ranked(higher_is_better=not lower_is_better(self.found.metric))
 
     @property
     def number(self) -> tuple[str, str]:
@@ -79,11 +83,43 @@ class _Told:
         best, *others = self.ranked
         if not others:
             return f"{self._name(best)}: {self._metric} {self._value(best)} ({self._spread})."
-        if least_p(self.found.groups) * len(others) >= ALPHA:
+        if not self._is_able:
             inside = f" ({self._interval})" if self._ends else ""
             few = f"{self._samples} cannot tell {len(others) + 1} runs apart, whatever their scores"
             return f"No claim: {self._best(best)}{inside}, but {few}."
         return self._compared(best, others)
+
+    @property
+    def left_out(self) -> str:
+        """What does not count, as it has no value; empty if all does."""
+        parts = []
+        if self.found.lacking:
+            parts.append(f"{plural(self.found.lacking, self.meta.samples_are)} of which a run has no value")
+        if self.found.without:
+            parts.append(f"{', '.join(map(self._name, self.found.without))}, without any value")
+        return f" Left out: {'; '.join(parts)}." if parts else ""
+
+    @property
+    def note(self) -> str:
+        """How the number, its interval and the tests were made."""
+        alike = self.meta.samples_are if self.meta.unit == "sample" else f"{self.meta.unit}s"
+        of = "of all {} together" if self.meta.pooled else "the mean over {}"
+        of = "the mean over splits of all {} of each together" if self.found.splits > 1 else of
+        told = [f"The number is {of.format(self.meta.samples_are)}, seeds averaged first."]
+        if self._ends:
+            told.append(f"Interval: percentile bootstrap that draws {alike} with replacement.")
+        if others := len(self.ranked) - 1 if self._is_able else 0:
+            told.append(
+                f"Tests: two-sided, exchanging {alike} between two runs; p corrected by Holm’s method over "
+                f"{plural(others, 'comparisons')} with the best run. Tables of tests compare every two runs, "
+                f"{self.meta.samples_are} one by one, and may differ."
+            )
+        return " ".join(told)
+
+    @property
+    def _is_able(self) -> bool:
+        """Whether any test of the best run against the others can succeed."""
+        return least_p(self.found.groups) * (len(self.ranked) - 1) < ALPHA
 
     def _compared(self, best: str, others: Sequence[str]) -> str:
         """What the tests of the best run against every other say."""
@@ -91,7 +127,7 @@ class _Told:
         p_values = holm([exchange_test(totals[best], totals[other], score) for other in others])
         same = [(other, p) for other, p in zip(others, p_values, strict=True) if p >= ALPHA]
         if not same:
-            every = f"all {len(others)} others" if len(others) > 1 else self._name(others[0])
+            every = f"the {len(others)} others" if len(others) > 1 else self._name(others[0])
             value = f"{self._metric} {self._value(best)} ({self._spread})"
             return f"{self._name(best)} is best: {value}, told apart from {every} ({_p(max(p_values))})."
         (near, p), *more = same
@@ -114,15 +150,18 @@ class _Told:
 
     @cached_property
     def _ends(self) -> str:
-        """The interval of the best run; empty of so few groups that no test of two runs could succeed."""
+        """The interval of the best run; empty where it has no width, or no test of two runs could succeed."""
         if least_p(self.found.groups) >= ALPHA:
             return ""
         low, high = interval(self.found.totals[self.ranked[0]], self.found.score)
-        return "" if math.isnan(low) else f"{shown(low)} to {shown(high)}"
+        return "" if math.isnan(low) or math.isclose(low, high) else f"{shown(low)} to {shown(high)}"
 
     @property
     def _interval(self) -> str:
-        return f"95 % interval {self._ends}" if self._ends else "too few for an interval"
+        if self._ends:
+            return f"95 % interval {self._ends}"
+        is_few = least_p(self.found.groups) >= ALPHA
+        return "too few for an interval" if is_few else "too much alike for an interval"
 
     @property
     def _spread(self) -> str:
@@ -157,7 +196,7 @@ def plural(count: int, names: str) -> str:
     """A number of things, named in the plural.
 
     Example:
-        >>> plural(1, "slices"), plural(2000, "images")
-        ('1 slice', '2,000 images')
+        >>> plural(1, "biopsies"), plural(2000, "images")
+        ('1 biopsy', '2,000 images')
     """
-    return f"{count:,} {names.removesuffix('s') if count == 1 else names}"
+    return f"{count:,} {singular(names) if count == 1 else names}"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from microtome.config.colors import class_colors
-from microtome.config.evaluated import lower_is_better
 from microtome.config.yaml import read_values
 from microtome.datasets.catalogue import load_catalogue
 from microtome.files import finished_file
@@ -133,7 +132,6 @@ def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMe
         compared_splits=tuple(study["compared_splits"]),
         explanations=tuple((section, name) for section, name in study["explanations"]),
         jobs=_jobs(study),
-        higher_is_better=not lower_is_better(study["metric"]),
         **same,
     )
 

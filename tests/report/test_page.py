@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from microtome.report.arrange import short_titles
 from microtome.report.collect import collect
 from microtome.report.limits import PAGE_BYTES
 from microtome.report.page import build_report
@@ -293,3 +294,23 @@ def test_studies_are_named_once(tmp_path, studies):
 
 def test_no_path_of_this_machine_is_shown(inputs):
     assert str(Path(inputs[1]).parent) not in build_report(inputs[0])
+
+
+def test_studies_of_one_title_are_told_apart(results):
+    shutil.copytree(results / tree.META.name, results / "again")
+    page = Page(build_report(collect(results, [tree.META, replace(tree.META, name="again")])))
+    for name in (tree.META.name, "again"):
+        assert page.words.count(f"{tree.META.title} ({name})") >= 4  # contents, card, overview, its view
+    alike = {"a": "Skin: layers", "b": "Skin: cells", "c": "Eye: cells"}
+    studies = [replace(tree.META, name=name, title=title) for name, title in alike.items()]
+    for name in alike:
+        shutil.copytree(results / tree.META.name, results / name)
+    short = short_titles(collect(results, studies).studies)
+    assert short == {"a": "Skin: layers", "b": "Skin: cells", "c": "Eye"}
+
+
+def test_what_the_study_does_not_ask_for_is_neither_counted_nor_missing(results):
+    (results / tree.META.name / "tables/old.json").write_text('{"caption": "Old."}', encoding="utf-8")
+    page = built(results)
+    assert "2 of 3 tables" in page.words
+    assert "old" not in page.words.partition("Not produced:")[2].partition(".")[0]

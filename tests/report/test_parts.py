@@ -50,8 +50,9 @@ def test_images_are_ranked_by_the_mean_over_seeds_and_runs():
 
 
 def test_lower_is_better_turns_the_ranking_round():
-    runs = [run_with({"x": 0.1, "y": 0.9}), run_with({"x": 0.2, "y": 0.3}, name="b")]
-    found = rank(runs, replace(META, higher_is_better=False))
+    error = {"metric": "pixel_error"}
+    runs = [run_with({"x": 0.1, "y": 0.9}, **error), run_with({"x": 0.2, "y": 0.3}, name="b", **error)]
+    found = rank(runs, META)
     assert [row.sample for row in found.rows] == ["y", "x"]
     assert found.runs == ("b", "a")
     assert found.detail[1][0] == "y"

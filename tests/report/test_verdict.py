@@ -52,7 +52,7 @@ def test_a_clear_winner_is_told_apart_from_all_others():
     mean = np.mean(list(values(12, 0.9).values()))
     assert found.sentence.startswith(f"“SegNet” is best: V_Rand {mean:.3f} (95 % interval ")
     assert "12 slices of 12 patients" in found.sentence
-    assert found.sentence.endswith("told apart from all 2 others (p < 0.001).")
+    assert found.sentence.endswith("told apart from the 2 others (p < 0.001).")
     label, text = found.number
     assert label == "V_Rand, SegNet"
     assert text.startswith(f"{mean:.3f} [")
@@ -95,7 +95,7 @@ def test_patients_are_drawn_not_images():
 
 def test_a_metric_of_which_less_is_better():
     runs = [run_of("a", values(12, 0.1), "pixel_error"), run_of("b", values(12, 0.4), "pixel_error")]
-    meta = replace(META, runs=META.runs[:2], case_metric="pixel_error", higher_is_better=False)
+    meta = replace(META, runs=META.runs[:2], case_metric="pixel_error")
     assert judge(runs, meta, own(12)).sentence.startswith("“U-Net” is best: pixel error 0.1")
 
 
@@ -121,6 +121,30 @@ def test_why_there_is_no_verdict_is_said():
     assert "No verdict" in judge([nothing], META, {}).sentence
     apart = [run_of("a", {"x0": 0.5}), run_of("b", {"x1": 0.5})]
     assert "no slices of the part test are common to all runs" in judge(apart, META, {}).sentence
+
+
+def test_what_does_not_count_is_said():
+    """A run that diverged has no value; an image that one run lacks counts for none."""
+    diverged = run_of("c", dict.fromkeys(own(12), float("nan")))
+    short = {name: value for name, value in values(12, 0.9).items() if name != "x3"}
+    found = judge([run_of("a", values(12, 0.8)), run_of("b", short), diverged], META, own(12))
+    assert "11 slices of 11 patients" in found.sentence
+    assert found.sentence.endswith(
+        " Left out: 1 slice of which a run has no value; “FCN”, without any value."
+    )
+    alone = judge([run_of("a", values(12, 0.8)), RunInput(META.runs[1])], META, own(12)).sentence
+    assert alone.endswith("Left out: “SegNet”, without any value.")
+
+
+def test_how_number_interval_and_tests_were_made_is_said():
+    runs = [run_of("a", values(12, 0.8)), run_of("b", values(12, 0.9))]
+    note = judge(runs, META, own(12)).note
+    assert note.startswith("The number is the mean over slices, seeds averaged first. Interval: ")
+    assert "draws patients with replacement" in note
+    assert "exchanging patients between two runs; p corrected by Holm’s method over 1 comparison" in note
+    few = judge([run_of("a", values(3, 0.8)), run_of("b", values(3, 0.9))], META, own(3)).note
+    assert few == "The number is the mean over slices, seeds averaged first."
+    assert judge([], replace(META, runs=()), {}).note == ""
 
 
 def test_a_run_alone_has_an_interval_and_no_rival():
@@ -167,6 +191,24 @@ def test_a_pooled_metric_is_that_of_all_pixels_together(metric, mean_classes):
     counts = one_against_rest(confusion_matrix(*together, classes=classes))
     expected = score(counts, metric, mean_classes=mean_classes)
     assert judge([pixels("a", pairs, classes)], meta, {}).number[1] == f"{expected:.3f}"
+
+
+def test_pooled_pixels_of_several_splits_are_those_of_each_split():
+    """As in tables of pooled rates: the mean over folds, however many pixels each has."""
+    rng, classes = np.random.default_rng(1), ["a", "b"]
+    folds = {"f0": rng.integers(0, 2, (2, 40)), "f1": rng.integers(0, 2, (2, 400))}
+    frames = [
+        pixels("a", {fold: tuple(pair)}, classes).metrics.assign(split=fold) for fold, pair in folds.items()
+    ]
+    runs = [
+        RunInput(ExpectedRun("a", fold, 0, "U-Net"), card={}, metrics=frame)
+        for fold, frame in zip(folds, frames, strict=True)
+    ]
+    given = {"case_metric": "accuracy", "pooled": True, "colors": dict.fromkeys(classes, "#000000")}
+    expected = np.mean([(truth == found).mean() for truth, found in folds.values()])
+    found = judge(runs, replace(META, runs=META.runs[:1], **given), {})
+    assert found.number[1] == f"{expected:.3f}"
+    assert "the mean over splits of all slices of each together" in found.note
 
 
 def test_pooled_calls_are_those_of_all_sections():
