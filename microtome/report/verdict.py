@@ -105,7 +105,9 @@ class _Told:
         alike = self.meta.samples_are if self.meta.unit == "sample" else f"{self.meta.unit}s"
         of = "of all {} together" if self.meta.pooled else "the mean over {}"
         of = "the mean over splits of all {} of each together" if self.found.splits > 1 else of
-        told = [f"The number is {of.format(self.meta.samples_are)}, seeds averaged first."]
+        told = [f"The number is {of.format(self.meta.samples_are)}{self._where}, seeds averaged first."]
+        if least_p(self.found.groups) >= ALPHA:
+            told.append(f"No interval is drawn of so few {alike} ({self.found.groups}).")
         if self._ends:
             told.append(f"Interval: percentile bootstrap that draws {alike} with replacement.")
         if others := len(self.ranked) - 1 if self._is_able else 0:
@@ -115,6 +117,14 @@ class _Told:
                 f"{self.meta.samples_are} one by one, and may differ."
             )
         return " ".join(told)
+
+    @property
+    def _where(self) -> str:
+        """The splits that count, where a study divides its samples in several ways."""
+        used = self.meta.compared_splits or self.meta.case_splits
+        if not used or set(used) >= set(self.meta.splits):
+            return ""
+        return f" of the split{'s' * (len(used) > 1)} {', '.join(f'“{name}”' for name in used)}"
 
     @property
     def _is_able(self) -> bool:

@@ -79,11 +79,22 @@ def _model(
         "format": FORMAT,
         **{key: options[key] for key in ("run", "split", "seed", "plugins", "study", "rendered")},
         "scale": first["scale"],
-        "version": f"Microtome, commit {first.get('git_commit') or 'unknown'}",
+        "version": f"Microtome, commit {_commit(first)}",
         "expected": expected,
         "files": {name: sha256_of_bytes(data) for name, data in sorted(content.items())},
     }
     return (json.dumps(model, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _commit(card: Mapping[str, Any]) -> str:
+    """The commit that a run was trained with, and whether there were changes.
+
+    Example:
+        >>> _commit({"git_commit": {"commit": "0a1b", "dirty": True}}), _commit({"git_commit": None})
+        ('0a1b with changes', 'unknown')
+    """
+    git = card.get("git_commit")
+    return git["commit"] + (" with changes" if git["dirty"] else "") if git else "unknown"
 
 
 def _folders(members: Sequence[Path]) -> dict[str, Path]:

@@ -192,6 +192,7 @@ def test_splits_time_and_environment_are_shown(page):
         "main test 3 2",
         "train 2 2 min 54 s 1 min 31 s 640.0 MiB",
         "snakemake --cores 2",
+        "0123456789 with changes",
     ):
         assert text in page.words
 

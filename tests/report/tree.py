@@ -123,7 +123,7 @@ def card(run, seed, network, **more):
         "started": "2026-03-01T10:00:00+00:00",
         "finished": f"2026-03-01T10:0{seed}:30+00:00",
         "digests": {"config": "c" * 64, "data": "d" * 64, "code": "e" * 64, "weights": f"{seed}abc" * 16},
-        "git_commit": "0123456789abcdef0123456789abcdef01234567",
+        "git_commit": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": True},
         "versions": {"torch": "2.13.0", "numpy": "2.4.6"},
         "resumed": seed,
         **more,

@@ -54,7 +54,8 @@ def test_intervals_resample_patients(tmp_path):
     assert [column.label for column in table.columns if column.key == "units"] == ["Patients"]
     assert "resampling patients" in table.note
     assert (row["specificity_ci_low"], row["specificity_ci_high"]) == (1, 1)
-    assert "An interval without width is of a rate that is 0 or 1" in table.note
+    assert "An interval without width is of values that are all alike here" in table.note
+    assert "Intervals of so few patients (3) are too narrow." in table.note
 
 
 def test_unlabelled_sections_and_failed_slides_do_not_count_and_are_told(tmp_path):

@@ -60,10 +60,12 @@ def tabulate(
     ours = [Column(rate, rate_name(rate), better="high") for rate in rates]
     head = short_heading(inputs)
     beside = [published_column(one, f"published_{one.key}", head) for one in ours if published]
+    spreads = frame[[f"{one.key}{SD_SUFFIX}" for one in (*ours, *beside)]]
+    has_spread = bool(spreads.notna().any(axis=None))
     over = f"the classes {', '.join(inputs.mean_classes)}" if inputs.mean_classes else "all classes"
     said = (
-        f"Mean over {over} of what the pixels of all images of a split give, averaged over splits; ±: the "
-        "mean over classes of each class's own sd over splits.",
+        f"Mean over {over} of what the pixels of all images of a split give, averaged over splits.",
+        "±: the mean over classes of each class's own sd over splits." * has_spread,
         _claimed(inputs, claims, rates) if claims else "",
         remark_of(inputs, published),
     )

@@ -14,7 +14,7 @@ from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.confusion import pool, pooled_score
-from microtome.tables.parts.numbers import Unit, summarize, values_of
+from microtome.tables.parts.numbers import Unit, summarize, told_of_intervals, values_of
 from microtome.tables.parts.published import (
     PUBLISHED,
     add_published,
@@ -143,7 +143,7 @@ def tabulate(
         ]
     )
     frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
-    brackets = f"In brackets: 95 % bootstrap interval of the mean, resampling {over}s." if interval else ""
+    brackets = _told_of_brackets(frame, [one.key for one in metrics], over) if interval else ""
     spread_note = f"n: number of {over}s." if all(one.pooled for one in metrics) else _spread_note(over, ddof)
     said = (spread_note, brackets, note_of_columns(metrics, inputs))
     note = note_of(inputs, *said, published=published)
@@ -265,6 +265,14 @@ def read_column(column: str | Mapping[str, Any]) -> MetricColumn:
         msg = f"column {column} is not understood; a column is a metric's name or a mapping with {keys}"
         raise ValueError(msg)
     return MetricColumn(**entries)
+
+
+def _told_of_brackets(frame: pd.DataFrame, keys: Sequence[str], over: Unit) -> str:
+    """What the intervals in brackets are."""
+    there = [key for key in keys if key + LOW_SUFFIX in frame]
+    ends = [(frame[key + LOW_SUFFIX], frame[key + HIGH_SUFFIX]) for key in there]
+    about = told_of_intervals(int(frame["n"].max()), f"{over}s", ends)
+    return f"In brackets: 95 % bootstrap interval of the mean, resampling {over}s. {about}".strip()
 
 
 def _spread_note(over: Unit, ddof: int) -> str:

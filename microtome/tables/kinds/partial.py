@@ -17,6 +17,7 @@ from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.parts import pixels
+from microtome.tables.parts.numbers import told_of_intervals
 from microtome.tables.parts.pixels import PER_CENT
 from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval
 from microtome.tables.parts.published import note_of
@@ -96,12 +97,14 @@ def tabulate(
         Column("images", "Images", format=",.0f", once=True),
         DATA,
     )
+    low, high = f"average{LOW_SUFFIX}", f"average{HIGH_SUFFIX}"
     whose = "labels that are complete" if truth == COMPLETE else "the labels"
     said = (
         f"{rate_name(rate)} of the pixels of all images of a split together, against {whose}. "
         f"{every:.1f} % of the pixels of training images are labelled; what a run does "
         "not learn is left out of its loss, or counts as a class.",
         f"In brackets: 95 % bootstrap interval, resampling {inputs.unit_name}, each whole.",
+        told_of_intervals(learners[0].counts.units, inputs.unit_name, [(frame[low], frame[high])]),
         *_comparisons(learners, rate, seed),
     )
     return Table(frame, columns, title, note_of(inputs, *said), inputs.data_kinds)

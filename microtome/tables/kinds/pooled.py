@@ -14,7 +14,7 @@ from microtome.metrics.names import rate_name
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
-from microtome.tables.parts.numbers import check_groups, group_names
+from microtome.tables.parts.numbers import check_groups, group_names, told_of_intervals
 from microtome.tables.parts.pooling import COMPLETE, Counted, Rates, counted
 from microtome.tables.parts.published import note_of, remark_of, short_heading
 from microtome.tables.parts.published_classes import AVERAGE, DERIVED, class_cells
@@ -90,7 +90,8 @@ def tabulate(
     ]
     frame = pd.DataFrame(found)
     columns = _columns(inputs, group_heading if by_group else "", published)
-    said = (_told(inputs, counts, truth, interval=interval), DERIVED * bool(published))
+    about = _about_intervals(inputs, frame, counts) if interval else ""
+    said = (_told(inputs, counts, truth, interval=interval), about, DERIVED * bool(published))
     note = note_of(inputs, *said, remark_of(inputs, published), published=published)
     return Table(frame, columns, title, note, inputs.data_kinds)
 
@@ -162,6 +163,13 @@ def _columns(inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
     columns += [Column("images", "Images", **whole)]
     columns += [Column("units", inputs.unit_name.capitalize(), **whole)] * (inputs.unit_name != "images")
     return (*columns, Column("splits", "Splits", **whole), DATA)
+
+
+def _about_intervals(inputs: Inputs, frame: pd.DataFrame, counts: Sequence[Counted]) -> str:
+    """What is to be known of the intervals: those of ours, as what is published has none."""
+    keys = [*(f"{OF_CLASS}{name}" for name in inputs.classes), AVERAGE]
+    ends = [(frame[f"{key}{LOW_SUFFIX}"], frame[f"{key}{HIGH_SUFFIX}"]) for key in keys]
+    return told_of_intervals(counts[0].units, inputs.unit_name, ends)
 
 
 def _told(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bool) -> str:

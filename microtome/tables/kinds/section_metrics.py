@@ -14,6 +14,7 @@ from microtome.metrics import sections
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts.numbers import told_of_intervals
 from microtome.tables.parts.published import (
     add_published,
     note_of,
@@ -42,7 +43,6 @@ ERRORS = (
     Column("fp", "FP", format=".4g", better="low"),
     Column("fn", "FN", format=".4g", better="low"),
 )
-NO_WIDTH = "An interval without width is of a rate that is 0 or 1 in these sections; of more it need not be."
 COUNT = Column("n", "Sections", format=",.0f", once=True)
 
 
@@ -102,9 +102,9 @@ def tabulate(
     shown = [*CHOSEN.values()] * thresholds + columns + [*ERRORS]
     frame, printed = _beside(frame, inputs, chosen, shown, published)
     effect = _effect([row.label for row in chosen], found) if thresholds else ""
-    drawn = [(frame[rate + LOW_SUFFIX], frame[rate + HIGH_SUFFIX]) for rate in rates if interval]
-    flat = NO_WIDTH * any((low == high).any() for low, high in drawn)
-    said = (_note(found, interval=interval), flat, effect, left_out(found), remark_of(inputs, published))
+    ends = [(frame[rate + LOW_SUFFIX], frame[rate + HIGH_SUFFIX]) for rate in rates if interval]
+    about = told_of_intervals(len(found[0].counts), _units(found).lower(), ends) if interval else ""
+    said = (_note(found, interval=interval), about, effect, left_out(found), remark_of(inputs, published))
     note = note_of(inputs, *said, published=published)
     columns = (
         LABEL,

@@ -15,6 +15,9 @@ ALL_GROUPS, NO_GROUP = "all", "none"
 QUOTE = '; quote names that look like numbers or nothing: groups: ["01"]'
 UNITS = {"image": ("split", "sample"), "seed": ("seed",), "split": ("split",)}
 Unit = Literal["image", "seed", "split"]
+FEWEST = 6
+"""Units from which on a two-sided test can reach 5 % at all (2 / 2⁶ is 3 %)."""
+NO_WIDTH = "An interval without width is of values that are all alike here; of more they need not be."
 
 
 def values_of(
@@ -55,6 +58,24 @@ def summarize(
         raise ValueError(msg)
     units = values.groupby(list(UNITS[over]), sort=False)["value"].mean().to_numpy()
     return statistics(units, ddof=ddof, seed=seed if interval else None)
+
+
+def told_of_intervals(count: int, names: str, ends: Iterable[tuple[pd.Series, pd.Series]]) -> str:
+    """What is to be known of intervals that are drawn from few units, or that have no width; empty if nothing.
+
+    Args:
+        count: Units that are drawn.
+        names: What they are called, in the plural.
+        ends: Lower and upper ends of all intervals.
+
+    Example:
+        >>> ends = [(pd.Series([0.1]), pd.Series([0.4]))]
+        >>> told_of_intervals(4, "images", ends), told_of_intervals(12, "images", ends)
+        ('Intervals of so few images (4) are too narrow.', '')
+    """
+    few = f"Intervals of so few {names} ({count}) are too narrow." if 1 < count < FEWEST else ""
+    flat = NO_WIDTH if any((low == high).any() for low, high in ends) else ""
+    return " ".join(filter(None, (few, flat)))
 
 
 def groups_of(runs: Sequence[RunRecord]) -> dict[str, str]:
