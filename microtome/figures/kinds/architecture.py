@@ -123,7 +123,8 @@ def _nested(name: str, traced: TracedNested) -> FigureResult:
     sizes = [f"{scale.steps[scale.bottleneck].size}²" for scale in traced.scales]
     caption = (
         f"The network {name} as built, for an image of {finest.steps[0].size}×{finest.steps[0].size} pixels: "
-        f"{len(traced.scales)} subnetwork(s), coarse to fine, with bottlenecks of {', '.join(sizes)} pixels; "
+        f"{len(traced.scales)} subnetwork{'s' * (len(traced.scales) != 1)}, coarse to fine, "
+        f"with bottlenecks of {', '.join(sizes)} pixels; "
         f"{traced.parameters:,} parameters."
     )
     if len(traced.scales) > 1:

@@ -68,7 +68,8 @@ def draw(
     terms = ", ".join(f"{value:.3f}" for value in calibration.coefficients)
     caption = (
         f"Calibration of {record.label}: frequency of {inputs.output_class} among the pixels of "
-        f"{len(names)} sample(s) against the value predicted for them, and the monotone polynomial fitted to "
+        f"{len(names)} sample{'s' * (len(names) != 1)} against the value predicted for them, "
+        "and the monotone polynomial fitted to "
         f"{calibration.pixels:,} held-out pixels (coefficients of 1, x, x², x³: {terms}; weighted root mean "
         f"square residual {calibration.residual:.3f}). Below: pixels per bin."
     )

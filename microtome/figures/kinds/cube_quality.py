@@ -170,10 +170,10 @@ def _draw_faults(axes: Axes, data: pd.DataFrame) -> None:
 def _caption(report: Mapping[str, Any], data: pd.DataFrame, kind: str) -> str:
     bands, height, width = report["shape"]
     worst = {name: data[name].max() for name in FAULTS if data[name].max() > 0}
-    found = "; ".join(f"{FAULTS[name][0]} up to {share:.2%} of a band" for name, share in worst.items())
+    found = "; ".join(f"{FAULTS[name][0]} up to {100 * share:.2f} % of a band" for name, share in worst.items())
     notes = f" Notes: {'; '.join(report['warnings'])}." if report.get("warnings") else ""
     return (
-        f"Cube {report['sample']}, {bands} bands of {height}x{width} pixels: (a) picture, (b) mean spectra "
+        f"Cube {report['sample']}, {bands} bands of {height}×{width} pixels: (a) picture, (b) mean spectra "
         f"of the recordings, (c) mean transmittance, (d) share of pixels at fault by band: {found or 'none'}."
         f"{notes} {data_sentence(kind)}"
     )

@@ -169,6 +169,7 @@ def _caption(
     found = "; ".join(f"{label} {area:.4f}" for label, area in areas.items())
     return (
         f"Receiver operating characteristic of {positive} over {truth.size:,} pixels of {len(names)} test "
-        f"image(s) together, {truth.mean():.1%} of them {positive}; dots: threshold {THRESHOLD:g}. Area "
+        f"image{'s' * (len(names) != 1)} together, "
+        f"{truth.mean():.1%} of them {positive}; dots: threshold {THRESHOLD:g}. Area "
         f"under the curve: {found}. {data_sentence(inputs.data_kind)}"
     ).replace("%", " %")

@@ -157,7 +157,8 @@ def _prediction(inputs: FigureInputs, gray: NDArray, name: str, window: int) -> 
     caption = (
         f"Sample {name} by a sliding window (drawn with larger steps): one of {window}×{window} pixels at "
         f"each of {counts.size:,} pixels, from left to right and top to bottom. Two neighbours share "
-        f"{(window - 1) / window:.1%} of their pixels, and a pixel is processed {counts.mean():,.0f} times "
+        f"{100 * (window - 1) / window:.1f} % of their pixels, "
+        f"and a pixel is processed {counts.mean():,.0f} times "
         f"on average. {data_sentence(inputs.data_kind)}"
     )
     return FigureResult(figure, data, caption)
