@@ -103,8 +103,7 @@ def test_the_figure_has_a_row_of_data_for_each_step():
     result = figures.draw("architecture", FigureInputs(), network=MEDNET, size=256)
     assert result.data["reduction"].value_counts().to_dict() == {4: 8, 2: 11, 1: 14}
     assert (
-        "3 subnetworks, coarse to fine, with bottlenecks of 16², 16², 16² pixels; 6,088,408"
-        in result.caption
+        "3 subnetworks, coarse to fine, with bottlenecks of 16², 16², 16² pixels; 6,088,408" in result.caption
     )
 
 

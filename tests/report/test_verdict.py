@@ -143,7 +143,8 @@ def test_how_number_interval_and_tests_were_made_is_said():
     assert "draws patients with replacement" in note
     assert "exchanging patients between two runs; p corrected by Holm’s method over 1 comparison" in note
     few = judge([run_of("a", values(3, 0.8)), run_of("b", values(3, 0.9))], META, own(3)).note
-    assert few == "The number is the mean over slices, seeds averaged first. No interval is drawn of so few patients (3)."
+    number = "The number is the mean over slices, seeds averaged first."
+    assert few == f"{number} No interval is drawn of so few patients (3)."
     split = replace(META, splits=("main", "clinics"), compared_splits=("main",))
     assert "the mean over slices of the split “main”, seeds" in judge(runs, split, own(12)).note
     assert judge([], replace(META, runs=()), {}).note == ""

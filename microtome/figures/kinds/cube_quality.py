@@ -170,7 +170,9 @@ def _draw_faults(axes: Axes, data: pd.DataFrame) -> None:
 def _caption(report: Mapping[str, Any], data: pd.DataFrame, kind: str) -> str:
     bands, height, width = report["shape"]
     worst = {name: data[name].max() for name in FAULTS if data[name].max() > 0}
-    found = "; ".join(f"{FAULTS[name][0]} up to {100 * share:.2f} % of a band" for name, share in worst.items())
+    found = "; ".join(
+        f"{FAULTS[name][0]} up to {100 * share:.2f} % of a band" for name, share in worst.items()
+    )
     notes = f" Notes: {'; '.join(report['warnings'])}." if report.get("warnings") else ""
     return (
         f"Cube {report['sample']}, {bands} bands of {height}×{width} pixels: (a) picture, (b) mean spectra "

@@ -61,7 +61,7 @@ def summarize(
 
 
 def told_of_intervals(count: int, names: str, ends: Iterable[tuple[pd.Series, pd.Series]]) -> str:
-    """What is to be known of intervals that are drawn from few units, or that have no width; empty if nothing.
+    """What is to be known of intervals that are drawn from few units, or have no width; empty if nothing.
 
     Args:
         count: Units that are drawn.
