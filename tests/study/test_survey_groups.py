@@ -127,6 +127,15 @@ def test_stretches_are_parts_and_no_group_is_in_two():
     assert Counter(found.parts.values()) == {"train": 15, "val": 3, "test": 6}
 
 
+def test_stretches_of_unlike_size_train_on_most():
+    sizes = (8, 12, 1, 2, 2, 1)
+    of = {f"{group}-{n}": f"g{group}" for group, size in enumerate(sizes) for n in range(size)}
+    found = divide(Groups("block", of, "", "", is_in_order=True), is_labelled=True)
+    counts = Counter(found.parts.values())
+    assert counts["train"] == 20
+    assert min(counts["val"], counts["test"]) > 0
+
+
 @pytest.mark.parametrize("count", [3, 4, 6, 20])
 def test_parts_that_choose_and_test_have_both_classes(count):
     groups = of_groups(count)

@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -160,8 +160,19 @@ def _in_stretches(groups: Groups) -> Parts:
     """
     names, counts = groups.names, Counter(groups.of.values())
     until = [0, *accumulate(counts[name] for name in names)]
-    second = _nearest(until, (1 - TEST) * until[-1], range(2, len(names)))
-    first = _nearest(until, (1 - TEST - VAL) * until[-1], range(1, second))
+    total = until[-1]
+
+    def error(cuts: tuple[int, int]) -> float:
+        """How far the parts are from the shares that they should have, in images."""
+        ends = 0, until[cuts[0]], until[cuts[1]], total
+        wanted = 1 - VAL - TEST, VAL, TEST
+        return sum(
+            abs(high - low - share * total) for (low, high), share in zip(pairwise(ends), wanted, strict=True)
+        )
+
+    seconds = range(2, len(names))
+    pairs = ((_nearest(until, (1 - TEST - VAL) * total, range(1, second)), second) for second in seconds)
+    first, second = min(pairs, key=error)
     listed = ["train"] * first + ["val"] * (second - first) + ["test"] * (len(names) - second)
     of_group = dict(zip(names, listed, strict=True))
     return {sample: of_group[group] for sample, group in groups.of.items()}

@@ -128,7 +128,7 @@ def _patients(pictures: Sequence[Picture], root: Path) -> Groups | None:
             }
             example, patient = next(iter(found.items()))
             return _as_patients(
-                of, f"{written} in names or folders ({patient} of {example})", len(pictures) - len(found)
+                of, f"{written} in the names ({patient} of {example})", len(pictures) - len(found)
             )
     return None
 
