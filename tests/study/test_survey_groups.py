@@ -127,12 +127,12 @@ def test_stretches_are_parts_and_no_group_is_in_two():
     assert Counter(found.parts.values()) == {"train": 15, "val": 3, "test": 6}
 
 
-def test_stretches_of_unlike_size_train_on_most():
-    sizes = (8, 12, 1, 2, 2, 1)
+@pytest.mark.parametrize("sizes", [(8, 12, 1, 2, 2, 1), (2, 2, 2, 2, 12, 6), (6, 12, 2, 2, 2, 2)])
+def test_stretches_of_unlike_size_train_on_most(sizes):
     of = {f"{group}-{n}": f"g{group}" for group, size in enumerate(sizes) for n in range(size)}
     found = divide(Groups("block", of, "", "", is_in_order=True), is_labelled=True)
     counts = Counter(found.parts.values())
-    assert counts["train"] == 20
+    assert counts["train"] >= 18
     assert min(counts["val"], counts["test"]) > 0
 
 

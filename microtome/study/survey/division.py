@@ -151,7 +151,7 @@ def _sizes(count: int) -> dict[str, int]:
 
 
 def _in_stretches(groups: Groups) -> Parts:
-    """Neighbouring groups in one part, training first, such that images are shared out as well as they can.
+    """Neighbouring groups in one part, training at the end from which images are shared out best, else first.
 
     Example:
         >>> of = {"a": "g0", "b": "g1", "c": "g1", "d": "g1", "e": "g2", "f": "g3"}
@@ -159,23 +159,32 @@ def _in_stretches(groups: Groups) -> Parts:
         'ttttvt'
     """
     names, counts = groups.names, Counter(groups.of.values())
-    until = [0, *accumulate(counts[name] for name in names)]
-    total = until[-1]
+    sizes = [counts[name] for name in names]
+    (error, cuts), (other, turned) = _best_cuts(sizes), _best_cuts(sizes[::-1])
+    first, second = cuts if error <= other else turned
+    listed = ["train"] * first + ["val"] * (second - first) + ["test"] * (len(names) - second)
+    ordered = names if error <= other else names[::-1]
+    of_group = dict(zip(ordered, listed, strict=True))
+    return {sample: of_group[group] for sample, group in groups.of.items()}
+
+
+def _best_cuts(sizes: Sequence[int]) -> tuple[float, tuple[int, int]]:
+    """How far off the best shares are, in images; the groups before val and before test for them.
+
+    Example:
+        >>> _best_cuts([2, 2, 2, 2, 12, 6])[1], _best_cuts([6, 12, 2, 2, 2, 2])[1]
+        ((4, 5), (2, 3))
+    """
+    until = [0, *accumulate(sizes)]
+    total, wanted = until[-1], (1 - VAL - TEST, VAL, TEST)
 
     def error(cuts: tuple[int, int]) -> float:
-        """How far the parts are from the shares that they should have, in images."""
-        ends = 0, until[cuts[0]], until[cuts[1]], total
-        wanted = 1 - VAL - TEST, VAL, TEST
-        return sum(
-            abs(high - low - share * total) for (low, high), share in zip(pairwise(ends), wanted, strict=True)
-        )
+        ends = pairwise((0, until[cuts[0]], until[cuts[1]], total))
+        return sum(abs(high - low - share * total) for (low, high), share in zip(ends, wanted, strict=True))
 
-    seconds = range(2, len(names))
-    pairs = ((_nearest(until, (1 - TEST - VAL) * total, range(1, second)), second) for second in seconds)
-    first, second = min(pairs, key=error)
-    listed = ["train"] * first + ["val"] * (second - first) + ["test"] * (len(names) - second)
-    of_group = dict(zip(names, listed, strict=True))
-    return {sample: of_group[group] for sample, group in groups.of.items()}
+    pairs = ((_nearest(until, wanted[0] * total, range(1, end)), end) for end in range(2, len(sizes)))
+    best = min(pairs, key=error)
+    return error(best), best
 
 
 def _nearest(until: Sequence[int], wanted: float, cuts: Sequence[int]) -> int:
