@@ -11,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from microtome import formats
-from microtome.config import entries
 from microtome.report import arrange
 from microtome.report.addresses import home, slug
 from microtome.report.inputs import STATUS_ORDER, CaseInput, ReportInputs, StudyInputs
@@ -77,16 +76,6 @@ def shade(cases: CaseInput, value: float | None) -> int:
     return min(int(good * SHADES), SHADES - 1)
 
 
-def called(name: str | None, kind: str) -> str | None:
-    """What a loss or a network is called in print; as it is named where it is not known here.
-
-    Example:
-        >>> called("softmax_focal", "losses"), called("ensemble", "networks")
-        ('focal, softmax', 'ensemble')
-    """
-    return entries.labels(f"microtome.config.{kind}").get(name or "", name)
-
-
 def is_web(address: str) -> bool:
     """Whether an address may be linked: only the web, no script."""
     return address.startswith(WEB)
@@ -116,7 +105,7 @@ def _environment() -> Environment:
     environment.filters.update({function.__name__: function for function in filters})
     environment.filters.update(moment=formats.moment, data_uri=formats.data_uri, slug=slug, flatten=flatten)
     environment.filters.update(of_group=arrange.of_group)
-    environment.filters.update(singular=arrange.singular, called=called)
+    environment.filters.update(singular=arrange.singular)
     environment.tests["made"] = arrange.is_made
     environment.globals.update(
         arrange=arrange,

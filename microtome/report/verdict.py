@@ -114,7 +114,7 @@ class _Told:
             told.append(
                 f"Tests: two-sided, exchanging {alike} between two runs; p corrected by Holm’s method over "
                 f"{plural(others, 'comparisons')} with the best run. Tables of tests compare every two runs, "
-                f"{self.meta.samples_are} one by one, and may differ."
+                "each image or section by itself, and may differ."
             )
         return " ".join(told)
 
