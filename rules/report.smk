@@ -1,9 +1,9 @@
 # The report of the studies that run, in a folder of its own for each set of studies; and a look at the machine.
-from microtome.workflow.paths import remember_profile
+from microtome.workflow.paths import remember_profiles
 
-# Jobs inherit the name of the profile, by which the report tells the command that makes it; no result depends on it.
+# Jobs inherit the names of profiles, by which the report tells the command that makes it; no result depends on it.
 if workflow.is_main_process:
-    remember_profile(get_argument_parser().parse_known_args(sys.argv[1:])[0].profile)
+    remember_profiles(get_argument_parser().parse_known_args(sys.argv[1:])[0].profile)
 
 
 rule report_page:

@@ -34,7 +34,6 @@ from microtome.report.products import (
     read_table,
 )
 from microtome.report.runs import read_runs, unexpected_runs
-from microtome.report.settings import changed
 from microtome.report.verdict import judge, plural
 
 PICTURES_PER_CASE = 6
@@ -112,10 +111,7 @@ def _read_studies(folder: Path, studies: Sequence[StudyMeta], threads: int) -> t
 def _read_study(root: Path, meta: StudyMeta, *, budget: int, cases: int) -> StudyInputs:
     """Read one study."""
     folder = root / meta.name
-    runs = tuple(
-        replace(run, changed=changed(run.card)) if run.card else run
-        for run in read_runs(folder, meta.runs, root=root)
-    )
+    runs = read_runs(folder, meta.runs, root=root)
     splits = read_splits(folder, meta.splits, group_by=meta.group_by, root=root)
     units = read_units(folder / "samples.tsv", meta.group_by)
     verdict = judge(runs, meta, units)

@@ -43,6 +43,7 @@ class ExpectedRun:
     split: str
     seed: int
     label: str = ""
+    changed: tuple[tuple[str, str], ...] = ()  # settings that are not the defaults: dotted key, value
 
     @property
     def folder(self) -> str:
@@ -192,7 +193,6 @@ class RunInput:
     metrics: pd.DataFrame | None = None
     links: tuple[Link, ...] = ()
     problems: tuple[str, ...] = ()
-    changed: tuple[tuple[str, str], ...] = ()  # settings that are not the defaults: dotted key, value
 
     @property
     def status(self) -> Status:

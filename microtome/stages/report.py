@@ -3,7 +3,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from microtome.report import references
 from microtome.report.collect import collect
 from microtome.report.inputs import Citation, ExpectedRun, Jobs, StudyMeta
 from microtome.report.page import build_report
+from microtome.report.runs import flatten
 from microtome.workflow.paths import PROFILE
 
 Options = Mapping[str, Any]
@@ -48,7 +48,10 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
         threads: Studies that are read at once.
     """
     known = read_values(published)
-    studies = [_meta(name, study, known, catalogue) for name, study in options["studies"].items()]
+    studies = [
+        _meta(name, study, options["cards"][name], known, catalogue)
+        for name, study in options["studies"].items()
+    ]
     results = page.parents[2]
     _link(page.parent, options["studies"])
     command = with_profile(options["command"], os.environ.get(PROFILE, ""))
@@ -59,13 +62,13 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
 
 
 def with_profile(command: str, profile: str) -> str:
-    """The command that makes the results, with the profile that it was given, if any.
+    """The command that makes the results, with the profiles that it was given (quoted), if any.
 
     Example:
         >>> with_profile("snakemake --cores 2 --config scale=demo studies=a,b", "profiles/slurm")
         'snakemake --profile profiles/slurm --config scale=demo studies=a,b'
     """
-    return command.replace(CORES, f"--profile {shlex.quote(profile)}", 1) if profile else command
+    return command.replace(CORES, f"--profile {profile}", 1) if profile else command
 
 
 def _link(folder: Path, studies: Iterable[str]) -> None:
@@ -104,7 +107,12 @@ def not_shown(
     ]
 
 
-def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMeta:
+def _settings(cards: Options, run: str) -> tuple[tuple[str, str], ...]:
+    """The settings of a run that are not the defaults, as printed; none of one without a training."""
+    return tuple(flatten(dict(cards.get(run, ()))))
+
+
+def _meta(name: str, study: Options, cards: Options, known: Options, catalogue: Path) -> StudyMeta:
     labels, of_paper = study["labels"], known.get("figures", {}).get(study["paper"], {})
     followed = known["papers"][study["paper"]] if study["paper"] else {}
     same = {key: study[key] for key in SAME}
@@ -112,7 +120,8 @@ def _meta(name: str, study: Options, known: Options, catalogue: Path) -> StudyMe
         name=name,
         data_source=study["data_kind"],
         runs=tuple(
-            ExpectedRun(run, split, seed, labels.get(run, run)) for split, run, seed in study["evaluated"]
+            ExpectedRun(run, split, seed, labels.get(run, run), _settings(cards, run))
+            for split, run, seed in study["evaluated"]
         ),
         tables=dict(study["tables"]),
         figures=dict(study["figures"]),

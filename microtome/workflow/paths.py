@@ -3,7 +3,8 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,9 +127,9 @@ def _pattern(rule: str, wildcards: tuple[str, ...]) -> str:
     return "/".join([rule, *(f"{{{name}}}" for name in wildcards)])
 
 
-def remember_profile(name: str | None) -> None:
-    """Tell jobs, which inherit the environment, the profile that Snakemake was given; None: none."""
-    os.environ[PROFILE] = name or ""
+def remember_profiles(names: Sequence[str] | None) -> None:
+    """Tell jobs, which inherit the environment, the profiles that Snakemake was given, quoted for a shell."""
+    os.environ[PROFILE] = shlex.join(name for name in names or () if name != "none")
 
 
 def make_importable(root: Path) -> None:

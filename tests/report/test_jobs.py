@@ -17,7 +17,6 @@ from microtome.report import references
 from microtome.report.benchmarks import ASKED_BESIDES, FETCH, complete, is_shown, read_benchmarks
 from microtome.report.collect import collect
 from microtome.report.inputs import ExpectedRun, Jobs, ReportInputs, RunInput
-from microtome.report.settings import changed
 from tests.report import tree
 
 HERE = Path(__file__).parents[2]
@@ -126,34 +125,6 @@ def test_commands_are_lines_that_a_shell_takes_as_they_are():
     for line in lines:
         assert not set(line) & set("#[]*?~!(){}<>|;&$`")
         assert shlex.join(shlex.split(line)) == line
-
-
-def test_settings_that_are_the_defaults_are_not_among_the_changes():
-    card = {
-        "network": {"name": "unet", "options": {"width": 8, "variant": "tutorial", "in_channels": 1}},
-        "loss": {"name": "focal", "gamma": 3.0, "activation": "sigmoid"},
-        "training": {
-            "training": {"epochs": 7, "optimizer": {"name": "adam", "lr": 0.001}},
-            "sampler": {"kind": "patches", "crop": 96},
-            "augment": {"horizontal_flip": 0.0, "rotate90": 0.75},
-        },
-    }
-    found = dict(changed(card))
-    assert found["network.width"] == "8"
-    assert found["loss.gamma"] == "3.0"
-    assert found["training.epochs"] == "7"
-    assert found["sampler.crop"] == "96"
-    assert found["augment.rotate90"] == "0.75"
-    assert not {"augment.horizontal_flip", "network.in_channels", "loss.name", "sampler.kind"} & set(found)
-
-
-def test_a_network_that_is_not_known_here_shows_all_of_its_settings():
-    card = {
-        "network": {"name": "of_a_plugin", "options": {"width": 64}},
-        "training": {"input": {"scale": 255.0}},
-    }
-    assert changed(card) == (("network.width", "64"),)
-    assert changed({"network": {"name": "ensemble", "members": ["a"]}}) == ()
 
 
 def test_papers_have_authors_and_an_address_where_one_is_known():

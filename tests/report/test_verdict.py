@@ -255,4 +255,3 @@ def test_what_stands_for_a_study_is_told_with_its_groups(tmp_path):
     assert {table.group for table in study.tables} == {"results"}
     assert "3 slices of 2 blocks cannot tell 4 runs apart" in study.verdict
     assert (study.main_table, study.main_figure, study.samples_are) == ("table_2", "figure_1", "slices")
-    assert any(key == "network.width" for run in study.runs for key, _ in run.changed)

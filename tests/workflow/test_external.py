@@ -53,8 +53,10 @@ def test_beside_a_run(tmp_path):
     assert table.loc["tool", "accuracy"] == pytest.approx(np.mean(list(accuracy.values())))
     assert table.loc["tool", "n"] == len(TESTED)
     test = pd.read_csv(tmp_path / tables[1], sep="\t").loc[0]
-    assert (test["label_b"], test["n"]) == ("Their tool", len(TESTED))
-    assert test["mean_a"] == pytest.approx(table.loc["dice", "accuracy"])
+    assert test["n_tool"] == len(TESTED)
+    assert test["mean"] == pytest.approx(table.loc["dice", "accuracy"])
+    both = table.loc["dice", "accuracy"] - table.loc["tool", "accuracy"]
+    assert test["difference_tool"] == pytest.approx(both)
 
 
 @pytest.fixture

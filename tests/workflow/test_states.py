@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel
 
+from microtome.config.changed import SECTIONS
 from microtome.config.modalities.objects import Targets
 from microtome.config.phantoms.em import EMPhantomData
 from microtome.config.phantoms.he import HEPhantomData
@@ -137,12 +138,16 @@ def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> set[str]:
 
 
 def _expected(keys: str, jobs: str) -> frozenset[str]:
-    """A package to be used elsewhere holds all options of its runs, and what applies and measures them."""
-    section, run, *_ = f"{keys}__".split("__")
+    """A package to be used elsewhere holds all options of its runs, and what applies and measures them.
+
+    The page shows the settings of methods and trainings that are not the defaults.
+    """
+    section, run, field, *_ = f"{keys}____".split("__")
     ensembles = {"dice": ["mean"], "tversky": ["mean"], "marked": ["both"]}
     names = [run, *ensembles.get(run, [])] if section == "runs" else []
     used = {job.split()[1] for job in listed(jobs) if job.split()[0] in ("apply", "evaluate_applied")}
-    return listed(jobs) | {f"export_run {name}" for name in {*names, *used}}
+    shown = {"report_page"} if field in SECTIONS and f"train {run}" in listed(jobs) else set()
+    return listed(jobs) | {f"export_run {name}" for name in {*names, *used}} | shown
 
 
 @pytest.mark.parametrize("keys", OPTIONS)

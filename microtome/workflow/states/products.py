@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 from microtome.config import entries, kinds
+from microtome.config.changed import changed
 from microtome.config.checks_products import runs_shown
 from microtome.config.headline import explanations, headline
 from microtome.config.stain import StainNormalization
@@ -132,10 +133,16 @@ TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
 
 
 def report(plans: Mapping[str, StudyPlan]) -> str:
-    """State of `report_page`: the title and paper of each study, and the names of what is shown."""
+    """State of `report_page`: the title and paper of each study, settings, and the names of what is shown."""
     templates = sorted((code.ROOT / "microtome/report/templates").glob("*"))
     files = [path.relative_to(code.ROOT).as_posix() for path in templates if path.is_file()]
-    return state_of("report_page", _results(plans), files=files)
+    cards = {name: _cards(plan) for name, plan in plans.items()}
+    return state_of("report_page", _results(plans) | {"cards": cards}, files=files)
+
+
+def _cards(plan: StudyPlan) -> dict[str, Any]:
+    """The settings of each training that are not the defaults."""
+    return {run: changed(one) for run, one in plan.study.runs.items() if one.is_trained}
 
 
 def paper(plan: StudyPlan) -> str:
