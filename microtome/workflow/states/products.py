@@ -93,6 +93,19 @@ def names() -> dict[str, dict[str, str]]:
     }
 
 
+def _names(shown: Shown) -> dict[str, dict[str, str]]:
+    """The names that a table or a figure may print.
+
+    A table names the losses of its runs; one that does not tell of trainings also those that are measured.
+    """
+    found, study = names(), shown.plan.study
+    if shown.section == "figures":
+        return found
+    used = {run.loss.name for name in shown.runs if (run := study.runs[name]).loss}
+    used |= set() if "trained" in shown.takes else set(study.evaluate.losses)
+    return found | {"loss": {name: text for name, text in found["loss"].items() if name in used}}
+
+
 def _calls(shown: Shown) -> dict[str, Any]:
     """How the runs call sections."""
     found = {name: shown.plan.study.runs[name].calls for name in shown.runs}
@@ -127,7 +140,7 @@ TOLD: Mapping[str, Callable[[Shown], dict[str, Any]]] = {
     "sampling_lists": _samplers,
     "method": _method,
     "way": _way,
-    "names": lambda _: {"names": names()},
+    "names": lambda shown: {"names": _names(shown)},
 }
 """Needs that are options, not files: what lies outside the results, or follows from the study alone."""
 
