@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
 """The metrics that a study evaluates, by what families of metrics say of themselves; none is imported."""
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microtome.config import kinds
-from microtome.config.study import Study
 from microtome.faults import nearest
 from microtome.registry import entry_file, entry_names
+
+if TYPE_CHECKING:  # pages ask for the direction of metrics, and depend on no option of a study
+    from microtome.config.study import Study
 
 FAMILIES = "microtome.metrics.families"
 EVERY_CLASS = "all"

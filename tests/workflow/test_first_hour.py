@@ -53,7 +53,7 @@ FOLDERS = {
 EXPECTED = {
     "skin": ("20 images", "drawn in 5 colours", "one slide, cut into"),
     "em": ("54 slices of a stack", "24 of 54 have one; values 0, 255", "8 blocks of 3 slices"),
-    "nuclei": ("6 images", "a number for each object", "6, from TCGA-XX-XXXX in names or folders"),
+    "nuclei": ("6 images", "a number for each object", "6, from TCGA-XX-XXXX in the names"),
     "cube": ("1 hyperspectral cube", "40 bands", "no label was found"),
     "slides": ("6 whole slides", f"outlines: {TUMOUR}", "1 µm, as the files say"),
 }
