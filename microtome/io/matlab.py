@@ -94,8 +94,10 @@ def _variables(path: Path) -> dict[str, tuple[int, ...]]:
     _check_types(path)
     known = {name: shape for name, shape, kind in _guarded(path, "whosmat") if kind in MAT_NUMBERS}
     values, most = sum(map(math.prod, known.values())), path.stat().st_size * LARGEST_RATIO
-    if values > most:
-        found = f"a damaged file ({values} numbers in {path.stat().st_size} bytes)"
+    negative = [side for shape in known.values() for side in shape if side < 0]
+    if negative or values > most:
+        said = f"a side of {negative[0]}" if negative else f"{values} numbers in {path.stat().st_size} bytes"
+        found = f"a damaged file ({said})"
         raise CubeError(path, found, "a MATLAB file", "copy it again")
     return known
 

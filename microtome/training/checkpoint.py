@@ -181,6 +181,7 @@ def restore(
         _check_tensors("loss", checkpoint.loss, loss.state_dict())
     _check_real(checkpoint.optimizer, model)
     try:
+        _check_numbers(checkpoint.optimizer)
         optimizer.load_state_dict(checkpoint.optimizer)
     except (ValueError, KeyError, TypeError) as error:
         msg = f"the checkpoint is of another optimizer ({error})"
@@ -246,6 +247,18 @@ def _check_real(optimizer: Mapping[str, Any], model: torch.nn.Module) -> None:
     if is_complex and not any(parameter.is_complex() for parameter in model.parameters()):
         msg = "the checkpoint's optimizer has complex tensors, and the model has none"
         raise CheckpointError(msg)
+
+
+def _check_numbers(optimizer: Mapping[str, Any]) -> None:
+    """Refuse a state of parameters that no group names, which PyTorch would keep beside the model's own.
+
+    Raises:
+        ValueError: There is one.
+    """
+    named = {number for group in optimizer["param_groups"] for number in group["params"]}
+    if more := [number for number in optimizer["state"] if number not in named]:
+        msg = f"it has a state of parameter {more[0]}, which none of its groups names"
+        raise ValueError(msg)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -69,6 +69,15 @@ def test_a_type_of_values_that_is_none_is_refused(packed, kind, folder):
         open_cube(write(folder, wrong))
 
 
+def test_a_side_below_zero_is_refused(folder):
+    """SciPy 1.17 tells it, and reads another."""
+    plain = made({"cube": CUBE}, False)
+    sides = struct.pack("<III", 3, 4, 5)
+    assert plain.count(sides) == 1
+    with raises(CubeError, match="a side of -2147483645"):
+        open_cube(write(folder, plain.replace(sides, struct.pack("<iII", -2147483645, 4, 5))))
+
+
 @fuzzed
 @given(content=edited(FILES, WORDS))
 def test_a_file_is_read_or_refused(content, folder):

@@ -176,7 +176,7 @@ def test_a_warning_names_the_reason_in_one_line(written, caplog):
     assert len(caplog.messages[0].splitlines()) == 1
 
 
-@pytest.mark.parametrize("change", ["shape", "missing", "another", "type", "groups", "complex"])
+@pytest.mark.parametrize("change", ["shape", "missing", "another", "type", "groups", "complex", "stranger"])
 def test_a_checkpoint_of_another_model_or_optimizer_is_refused_and_changes_nothing(change):
     model, optimizer = trained(torch.optim.Adam, lr=0.1)
     weights = dict(model.state_dict())
@@ -195,6 +195,8 @@ def test_a_checkpoint_of_another_model_or_optimizer_is_refused_and_changes_nothi
     elif change == "complex":
         first = state["state"][0]
         state["state"][0] = first | {"exp_avg": first["exp_avg"].to(torch.complex64)}
+    elif change == "stranger":
+        state["state"][99] = {}
     other, fresh = trained(torch.optim.Adam, lr=0.1)
     before = {name: value.clone() for name, value in other.state_dict().items()}
     found = Checkpoint("key", 3, weights, dict(model.state_dict()), state, ())
