@@ -7,63 +7,28 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
-from PIL import Image
 
-from microtome.__main__ import main
-from microtome.config.project import WORKFLOW
-from microtome.config.workflow import Workflow
 from microtome.io.envi import write_cube
-from microtome.stages.new import Made, asked_study, new_study, report
-from microtome.study.load import load_plans
-from microtome.study.survey.settings import Machine
+from microtome.stages.new import new_study, report
 from tests.slide_files import GLASS, stained, write_annotations, write_slide
-
-SMALL, GPU = Machine(2, 8 * 2**30), Machine(16, 64 * 2**30, "H200", 140 * 2**30)
-SIDE = 80
+from tests.stages.new_studies import (
+    GPU,
+    SIDE,
+    SMALL,
+    empty_project,
+    make,
+    plans,
+    rows,
+    study,
+    write,
+    write_tiles,
+)
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     """An empty folder that is the project."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def write(path, array):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
-
-
-def write_tiles(root, count, *, shape=(SIDE, SIDE, 3), values=(0, 255), name="{}", dtype=np.uint8):
-    """Images and labels by value, in `images` and `masks`."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        label = np.asarray(values, np.uint8)[rng.integers(0, len(values), (4, 4))].repeat(SIDE // 4, 0)
-        write(root / f"images/{name.format(number)}.png", rng.integers(0, 256, shape).astype(dtype))
-        write(root / f"masks/{name.format(number)}.png", label.repeat(SIDE // 4, 1))
-    return root
-
-
-def study(name="mine"):
-    return yaml.safe_load(Path(f"config/studies/{name}.yaml").read_text(encoding="utf-8"))
-
-
-def rows(name="mine"):
-    head, *lines = Path(f"config/samples/{name}.tsv").read_text(encoding="utf-8").splitlines()
-    return [dict(zip(head.split("\t"), line.split("\t"), strict=True)) for line in lines]
-
-
-def make(root, machine=SMALL) -> Made:
-    made = new_study("mine", root, machine=machine)
-    assert made.faults == ()
-    return made
-
-
-def plans():
-    """The plans of the study at both scales: it is one that the workflow takes."""
-    return {scale: load_plans(Workflow(scale=scale, studies=("mine",)))["mine"] for scale in ("demo", "full")}
+    return empty_project(tmp_path, monkeypatch)
 
 
 def test_tiles_with_masks(tmp_path):
@@ -331,89 +296,3 @@ def test_headers_that_are_of_no_cube_leave_pictures_alone(tmp_path):
     made = make(root)
     assert made.draft.looked.kind == "tiles"
     assert "light.hdr: cannot be read" in report(made)
-
-
-@pytest.mark.parametrize("names", [(), ("notes.txt",), ("z.png",)])
-def test_a_folder_without_a_label_of_an_image_is_refused(tmp_path, names):
-    root = write_tiles(tmp_path / "d", 4)
-    (tmp_path / "labels").mkdir()
-    for name in names:
-        (tmp_path / "labels" / name).write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"--labels: found no label of an image in .*; images are 0.png, …"):
-        new_study("mine", root / "images", tmp_path / "labels", machine=SMALL)
-    assert not Path("config").exists()
-
-
-def test_a_name_that_begins_with_a_blank_is_kept(tmp_path):
-    for number in range(4):
-        write(tmp_path / f"d/ {number}.png", np.zeros((SIDE, SIDE, 3), np.uint8))
-    make(tmp_path / "d")
-    assert rows()[0]["image"] == "./ 0.png"
-
-
-def test_a_project_that_cannot_be_written_is_said_by_name(tmp_path, monkeypatch):
-    write_tiles(tmp_path / "d", 4)
-    Path("config").write_bytes(b"")
-    with pytest.raises(
-        SystemExit, match=r"error: config/.*: found 'Not a directory'; expected a place to read from"
-    ):
-        main(["new", "mine", "--images", str(tmp_path / "d")])
-
-
-def test_nothing_is_replaced(tmp_path):
-    root = write_tiles(tmp_path / "d", 4)
-    make(root)
-    before = Path("config/studies/mine.yaml").read_bytes()
-    with pytest.raises(FileExistsError, match=r"config/studies/mine.yaml.*there already"):
-        new_study("mine", root / "images", machine=SMALL)
-    assert Path("config/studies/mine.yaml").read_bytes() == before
-
-
-@pytest.mark.parametrize("name", ["reports", "a b", "../a", "", "nan", "No", "TRUE", "7a"])
-def test_names_become_files(tmp_path, name):
-    with pytest.raises(ValueError, match="found the name"):
-        new_study(name, tmp_path)
-
-
-def test_the_same_folder_gives_the_same_study(tmp_path):
-    root = write_tiles(tmp_path / "d", 12)
-    texts = []
-    for _ in range(2):
-        made = make(root)
-        texts.append([path.read_bytes() for path in made.files])
-        for path in made.files:
-            path.unlink()
-    assert texts[0] == texts[1]
-
-
-def test_paths_in_the_project_start_from_it(project):
-    make(write_tiles(project / "data/mine", 12))
-    assert study()["data"]["root"] == "data/mine"
-
-
-def test_the_command_says_what_it_found(tmp_path, capsys):
-    root = write_tiles(tmp_path / "d", 12)
-    main(["new", "mine", "--images", str(root / "images"), "--labels", str(root / "masks")])
-    said = capsys.readouterr().out
-    for line in ("12 images, 80 x 80 pixels, RGB, uint8, PNG", "values 0, 255", "config/studies/mine.yaml"):
-        assert line in said
-    snakemake = f"snakemake -s {WORKFLOW}/Snakefile --cores 2 --config studies=mine scale=full"
-    assert snakemake in said, "the project lies elsewhere"
-
-
-def test_the_command_says_what_is_wrong(tmp_path):
-    with pytest.raises(SystemExit, match=r"error: --images: found '.*nowhere', which is no folder"):
-        main(["new", "mine", "--images", str(tmp_path / "nowhere")])
-
-
-def test_the_target_asks_for_its_options():
-    with pytest.raises(ValueError, match="--config images: found nothing; expected the folder of its images"):
-        asked_study("mine", None, None)
-
-
-def test_too_few_images_of_training_are_asked_for(tmp_path):
-    for part, count in (("train", 1), ("test", 5)):
-        write_tiles(tmp_path / "d" / part, count)
-    made = make(tmp_path / "d")
-    assert study()["split"] == {"kind": "none"}
-    assert "more images: 6 samples cannot be divided" in report(made)
