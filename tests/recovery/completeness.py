@@ -12,8 +12,10 @@ import pandas as pd
 import tifffile
 from PIL import Image
 from safetensors import safe_open
+from scipy.io import loadmat
 
 from microtome.io.envi import open_cube
+from microtome.io.nrrd import open_plane
 
 MINUTES = "benchmarks"
 """Folder of the times that Snakemake takes; it writes them itself, and again if it was killed meanwhile."""
@@ -123,9 +125,16 @@ def _slide(path: Path) -> None:
         slide.get_thumbnail((64, 64))
 
 
+def _plane(path: Path) -> None:
+    plane = open_plane(path)
+    plane.read(0, 0, *plane.shape[1:])
+
+
 CHECKS: dict[str, Callable[[Path], object]] = {
     ".safetensors": _tensors,
     ".tif": lambda path: tifffile.imread(path),
+    ".nrrd": _plane,
+    ".mat": loadmat,
     ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     ".slide": lambda path: json.loads(path.read_text(encoding="utf-8")),
     ".svs": _slide,
