@@ -58,6 +58,16 @@ def machine_memory() -> float:
     return found if found > 0 else math.inf
 
 
+def device_memory(device: torch.device) -> int:
+    """Bytes of memory of a GPU; 0 for what has no memory of its own.
+
+    Example:
+        >>> device_memory(torch.device("cpu"))
+        0
+    """
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
+
+
 def require_devices(device: torch.device, name: str, count: int) -> None:
     """Make sure that each of several processes finds a device of its own.
 

@@ -20,6 +20,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         device=snakemake.config.get("device", "auto"),
         threads=snakemake.threads,
         readers=snakemake.config.get("threads", {}).get("read", 1),
+        on_gpu=snakemake.config.get("memory", {}).get("on_gpu"),
         processes=processes,
         images_mb=held_mb(snakemake.resources.get("mem_mb"), processes),
         code=json.loads(snakemake.params.state)["code"],

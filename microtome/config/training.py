@@ -9,6 +9,8 @@ from microtome.config.section import OfClass, Section, option, with_class
 
 HELD_IMAGE = 512 * 2**20
 """Bytes; larger images are never held in memory while a network is trained."""
+ON_GPU = 0.25
+"""Share of a GPU's memory that images may take, unless the workflow says otherwise."""
 
 
 class Optimizer(Section):

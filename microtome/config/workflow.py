@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PositiveFloat, PositiveInt, field_validator
 
-from microtome.config.section import Section, option
+from microtome.config.section import Probability, Section, option
+from microtome.config.training import ON_GPU
 
 WHOLE = ("full", "paper")
 """Two words for one scale: the study file as it stands. A study that follows a paper may say `paper`."""
@@ -36,6 +37,11 @@ class Memory(Section):
         32000,
         "MB of images that each process of a training job asks for and holds, at most; the others are read "
         "by windows, which takes longer",
+    )
+    on_gpu: Probability = option(
+        ON_GPU,
+        "share of a GPU's memory that the images of a training job may take; if all of them fit, they lie "
+        "there, and batches are cut there; 0: they stay on the host",
     )
 
 

@@ -54,6 +54,7 @@ def train_run(
     processes: int = 1,
     images_mb: float | None = None,
     readers: int = 1,
+    on_gpu: float | None = None,
 ) -> None:
     """Train a run and write `model.safetensors`, `history.tsv` and `card.json`, or in place of the first and
     the last the folder `kept`, if `training.select.keep` is a number.
@@ -76,6 +77,7 @@ def train_run(
             with the same result. None: no limit. All
             processes together hold half of the machine's memory at most.
         readers: Threads that read windows, of all processes together; results do not depend on it.
+        on_gpu: Share of a GPU's memory that images may take, see `read_images`; None: the default.
 
     Raises:
         ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice;
@@ -93,7 +95,7 @@ def train_run(
     if processes <= 1:
         with repeatable(threads):
             settings = {"device": device, "digests": digests, "images_mb": images_mb, "readers": readers}
-            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, **settings)
+            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, on_gpu=on_gpu, **settings)
         return
     _require_shares(options, processes)
     require_devices(choose_device(device), device, processes)
@@ -108,6 +110,7 @@ def train_run(
             "digests": digests,
             "images_mb": images_mb,
             "readers": max(1, readers // processes),
+            "on_gpu": on_gpu,
         },
         "threads": share,
     }
@@ -136,13 +139,15 @@ def _train_in(
     digests: dict[str, str],
     images_mb: float | None,
     readers: int,
+    on_gpu: float | None,
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads() * team.size
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
-    images = read_images(options, files, images_mb, team.size)
+    where = choose_device(device)
+    images = read_images(options, files, images_mb, team.size, where, on_gpu)
     loss = counted_loss(options, files, images)
     settings = Training.model_validate(options["training"])
     trainer = Trainer(
@@ -150,7 +155,7 @@ def _train_in(
         _loss(options, loss, model),
         _task(options, model),
         settings,
-        choose_device(device),
+        where,
         options["seed"],
         team,
         criterion_of(settings, _told_apart(options)),

@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from microtome.class_maps import class_counts, inverse_frequency
 from microtome.config.augment import Augment
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.sampling import Lists, Window
-from microtome.config.training import Learn
-from microtome.devices import machine_memory
+from microtome.config.training import ON_GPU, Learn
+from microtome.devices import device_memory, machine_memory
 from microtome.files import DIGEST
 from microtome.io import views
 from microtome.io.images import open_source
@@ -27,14 +27,17 @@ from microtome.io.raster import Raster, StackedSource
 from microtome.io.views import find_sample
 from microtome.networks.windows import WindowTransform, input_window
 from microtome.training.batches import BalancedWindowBatches, BatchSource, ListBatches, PatchBatches
+from microtome.training.buffers import Buffers
 from microtome.training.labelled import ALONE, Labelled, Memory, Surroundings
 from microtome.training.labelled import Window as PatchWindow
 from microtome.training.partial_labels import learn_part, shares_learnt
 from microtome.training.patches import FRACTION
+from microtome.training.resident import Resident, bytes_of
 from microtome.training.window_lists import WindowLists
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
+CPU = torch.device("cpu")
 MB = 2**20
 STRIP = 4096
 """Rows of a target that are read at once to count its classes."""
@@ -48,18 +51,19 @@ class TrainingFiles:
     images: tuple[Path, ...]  # folders of images
     targets: tuple[Path, ...]  # folders of targets
 
-    def labelled(self, sample: str, outputs: Sequence[str], memory: Memory) -> Labelled:
-        """The image and the target of a sample, one map for each output of the network."""
-        maps = [memory.hold(opened(path)) for path in self.target_files(sample, outputs)]
+    def labelled(self, sample: str, outputs: Sequence[str], memory: Memory | None = None) -> Labelled:
+        """The image and the target of a sample, one map for each output of the network; held if asked for."""
+        maps = [opened(path) for path in self.target_files(sample, outputs)]
         target = maps[0] if len(maps) == 1 else StackedSource(tuple(maps))
         path = find_sample(self.images, sample)
-        image = memory.hold(opened(path))
+        image = opened(path)
         if image.shape[1:] != target.shape[1:]:
             sizes = [f"{height} x {width} pixels" for _, height, width in (image.shape, target.shape)]
             found = f"an image of {sizes[0]} ({path}) and a target of {sizes[1]}"
             msg = f"sample {sample}: found {found}, expected one size; register the label, or turn its axes"
             raise ValueError(msg)
-        return Labelled(image, target)
+        found = Labelled(image, target)
+        return found if memory is None else found.held(memory)
 
     def target_files(self, sample: str, outputs: Sequence[str]) -> list[Path]:
         """The target of each output: the class map for the mask, the folder of the kind for markers."""
@@ -83,19 +87,62 @@ def opened(path: Path) -> Raster:
     return open_source(path, cache_bytes=0)
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingImages(Mapping[str, Labelled]):
+    """Images with their labels by sample, and where batches of them are made.
+
+    Attributes:
+        every: Sample name to image and labels.
+        buffers: Where batches lie.
+        resident: All of them on the GPU, where batches are cut; None: they are on the host.
+    """
+
+    every: Mapping[str, Labelled]
+    buffers: Buffers
+    resident: Resident | None = None
+
+    def __getitem__(self, sample: str) -> Labelled:
+        return self.every[sample]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.every)
+
+    def __len__(self) -> int:
+        return len(self.every)
+
+
 def read_images(
-    options: Options, files: TrainingFiles, images_mb: float | None, processes: int
-) -> dict[str, Labelled]:
-    """All images with the labels that they are learnt or validated by, in memory as far as they may be."""
+    options: Options,
+    files: TrainingFiles,
+    images_mb: float | None,
+    processes: int,
+    device: torch.device = CPU,
+    on_gpu: float | None = None,
+) -> TrainingImages:
+    """All images with the labels that they are learnt or validated by, in memory as far as they may be.
+
+    Args:
+        options: The rule's options.
+        files: Where they are.
+        images_mb: MB that this process holds in the host's memory, at most; None: no limit.
+        processes: All processes together hold half of the machine's memory at most.
+        device: Where the network is trained; if it is a GPU, batches lie where it copies from.
+        on_gpu: Share of a GPU's memory that images may take; None: `ON_GPU`. If all fit, they lie there, and
+            the host holds their labels alone.
+    """
     allowed = math.inf if images_mb is None else images_mb * MB
     memory = Memory(min(allowed, machine_memory() / 2 / processes))
     names = dict.fromkeys([*options["parts"]["train"], *options["parts"]["val"]])
-    images = {name: files.labelled(name, options["outputs"], memory) for name in names}
+    room = (ON_GPU if on_gpu is None else on_gpu) * device_memory(device)
+    fits = room > 0 and bytes_of(files.labelled(name, options["outputs"]) for name in names) <= room
+    images = {name: files.labelled(name, options["outputs"]).held(memory, pixels=not fits) for name in names}
     logger.info("%.0f MB of images are held in memory", memory.held / MB)
     if memory.by_window:
         logger.info("%d images and targets are read by window, which takes longer", memory.by_window)
     learnt = {name: images[name] for name in options["parts"]["train"]}
-    return images | learn_part(learnt, _learn(options), options["classes"])
+    images |= learn_part(learnt, _learn(options), options["classes"])
+    buffers = Buffers(pinned=device.type == "cuda")
+    return TrainingImages(images, buffers, Resident.collect(images, device) if fits else None)
 
 
 def learnt_labels(options: Options, images: Mapping[str, Labelled]) -> dict[str, Any]:
@@ -142,7 +189,7 @@ def _class_counts(label: Raster, count: int) -> np.ndarray:
 def batches(
     options: Options,
     files: TrainingFiles,
-    every: Mapping[str, Labelled],
+    every: TrainingImages,
     part: str,
     model: torch.nn.Module,
     readers: int = 1,
@@ -152,10 +199,11 @@ def batches(
     holdout, training = sampler.get("holdout", 0), part == "train"
     names = [*options["parts"]["train"], *options["parts"]["val"]] if holdout else options["parts"][part]
     images = {name: every[name] for name in names}
+    made = {"buffers": every.buffers, "resident": every.resident}
     if sampler["kind"] == "balanced_windows":
         window = input_window(model.window, window_transform(options))
         count = sampler["per_epoch" if training else "validation"]
-        return BalancedWindowBatches(images, window, count, size, seed, fixed=not training)
+        return BalancedWindowBatches(images, window, count, size, seed, fixed=not training, **made)
     index = files.index(names)
     windows = places(index)
     if not windows:
@@ -164,19 +212,19 @@ def batches(
         raise ValueError(msg)
     if sampler["kind"] == "lists":
         if not training:
-            return PatchBatches(images, windows, size, seed=seed, shuffle=False, readers=readers)
+            return PatchBatches(images, windows, size, seed=seed, shuffle=False, readers=readers, **made)
         options_of_lists = Lists.model_validate(sampler)
         lists = WindowLists.collect(index, options_of_lists)
         crop = options_of_lists.crop
         around = _surroundings(options, index, crop)
-        return ListBatches(images, windows, lists, size, crop, seed, readers, around)
+        return ListBatches(images, windows, lists, size, crop, seed, readers, around, **made)
     crop = sampler["crop"] if training or sampler.get("validate_crops") else None
     repeats = sampler["repeats"] if training else 1
     share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
     copies = sampler["copies"] if training or holdout else None
     around = _surroundings(options, index, crop) if training or copies else ALONE
     drawn = {"shuffle": training, "copies": copies, "share": share, "readers": readers, "around": around}
-    return PatchBatches(images, windows, size, crop, repeats, seed, **drawn)
+    return PatchBatches(images, windows, size, crop, repeats, seed, **drawn, **made)
 
 
 def _surroundings(options: Options, index: pd.DataFrame, crop: int | None) -> Surroundings:

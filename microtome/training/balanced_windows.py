@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Labelled pixels of several images by class, and the windows around them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -9,8 +9,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.io.raster import Raster, read_mirrored
+from microtome.io.raster import ArraySource, Raster, read_mirrored
 from microtome.networks.windows import mirror
+from microtome.training.batch import Drawn
+from microtome.training.cutting import channels_first
 
 LEAST_CLASSES = 2
 LARGEST_SHORT = np.iinfo(np.uint32).max
@@ -22,44 +24,31 @@ class LabelledPixels:
 
     Attributes:
         names: Sample names.
-        images: Each image (C, H + window - 1, W + window - 1), mirrored at its borders; or a raster (C, H, W)
-            that is read by windows.
         labels: (pixels,) class of each pixel.
         starts: (images + 1,) number of the first pixel of each image, and of all pixels.
         widths: (images,) columns of each image.
         by_class: Numbers of the pixels of each class, in ascending order, without unlabelled pixels.
-        window: Side of the windows.
     """
 
     names: tuple[str, ...]
-    images: tuple[NDArray | Raster, ...]
     labels: NDArray[np.integer]
     starts: NDArray[np.int64]
     widths: NDArray[np.int64]
     by_class: tuple[NDArray[np.integer], ...]
-    window: int
 
     @classmethod
-    def collect(
-        cls,
-        names: Sequence[str],
-        images: Sequence[tuple[NDArray | Raster, NDArray]],
-        *,
-        window: int,
-        ignore: int,
-    ) -> Self:
+    def collect(cls, names: Sequence[str], maps: Sequence[NDArray], *, ignore: int) -> Self:
         """Lay out images.
 
         Args:
             names: Sample names.
-            images: Image (C, H, W), or a raster that is to be read by windows, and label (H, W) of each.
-            window: Side of the windows, odd.
+            maps: Label map (H, W) of each.
             ignore: Label of unlabelled pixels.
 
         Raises:
-            ValueError: The labels hold fewer than two classes, or the window is even.
+            ValueError: The labels hold fewer than two classes.
         """
-        labels = np.concatenate([label.ravel() for _, label in images])
+        labels = np.concatenate([label.ravel() for label in maps])
         classes = [value for value in np.unique(labels) if value != ignore]
         if len(classes) < LEAST_CLASSES:
             msg = (
@@ -70,15 +59,31 @@ class LabelledPixels:
         number = np.uint32 if labels.size <= LARGEST_SHORT else np.int64
         return cls(
             names=tuple(names),
-            images=tuple(
-                mirror(image, window) if isinstance(image, np.ndarray) else image for image, _ in images
-            ),
             labels=labels,
-            starts=np.cumsum([0, *(label.size for _, label in images)]),
-            widths=np.array([label.shape[1] for _, label in images]),
+            starts=np.cumsum([0, *(label.size for label in maps)]),
+            widths=np.array([label.shape[1] for label in maps]),
             by_class=tuple(np.flatnonzero(labels == value).astype(number) for value in classes),
-            window=window,
         )
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Sample name to its place."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    def places(
+        self, pixels: NDArray[np.int64]
+    ) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.int64]]:
+        """Samples, rows and columns of pixels."""
+        image = np.searchsorted(self.starts, pixels, side="right") - 1
+        rows, columns = np.divmod(pixels - self.starts[image], self.widths[image])
+        return tuple(self.names[place] for place in image.tolist()), rows, columns
+
+    def classes(
+        self, samples: Sequence[str], rows: NDArray[np.int64], columns: NDArray[np.int64]
+    ) -> NDArray[np.integer]:
+        """The class of pixels, (N,)."""
+        image = np.array([self.numbers[name] for name in samples])
+        return self.labels[self.starts[image] + rows * self.widths[image] + columns]
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Draw `count` pixels with replacement, equally many of each class, in random order."""
@@ -122,17 +127,41 @@ class LabelledPixels:
         ]
         return generator.permutation(np.concatenate(drawn).astype(np.int64))
 
-    def windows(self, pixels: NDArray[np.int64]) -> list[tuple[NDArray, NDArray, str]]:
-        """The window (C, window, window) around each pixel, the pixel's class (1, 1, 1), and its sample."""
-        image = np.searchsorted(self.starts, pixels, side="right") - 1
-        rows, columns = np.divmod(pixels - self.starts[image], self.widths[image])
-        labels = self.labels[pixels].reshape(-1, 1, 1, 1)
-        places = zip(image.tolist(), rows.tolist(), columns.tolist(), labels, strict=True)
-        return [(self._window(i, y, x), label, self.names[i]) for i, y, x, label in places]
 
-    def _window(self, number: int, row: int, column: int) -> NDArray:
-        """The window (C, window, window) around a pixel of an image."""
-        image, side = self.images[number], self.window
-        if isinstance(image, np.ndarray):
-            return image[:, row : row + side, column : column + side]
-        return read_mirrored(image, row - side // 2, column - side // 2, side, side)
+@dataclass(frozen=True, eq=False)
+class MirroredImages:
+    """Images whose every pixel has a whole window around it.
+
+    Attributes:
+        images: Sample name to image in memory, (C, H + window - 1, W + window - 1), mirrored at its borders;
+            or to a raster (C, H, W) that is read by windows.
+        window: Side of the windows, odd.
+    """
+
+    images: Mapping[str, NDArray | Raster]
+    window: int
+
+    @classmethod
+    def of(cls, images: Mapping[str, Raster], window: int) -> Self:
+        """Those in memory are mirrored once.
+
+        Raises:
+            ValueError: The window is even.
+        """
+        every = {
+            name: mirror(channels_first(one.array), window) if isinstance(one, ArraySource) else one
+            for name, one in images.items()
+        }
+        return cls(every, window)
+
+    def copy(self, drawn: Drawn, out: NDArray) -> None:
+        """Copy the windows of a batch to `out`, (N, C, window, window)."""
+        half, side = self.window // 2, self.window
+        places = zip(drawn.samples, drawn.rows.tolist(), drawn.columns.tolist(), strict=True)
+        for into, (name, row, column) in zip(out, places, strict=True):
+            image = self.images[name]
+            if isinstance(image, np.ndarray):  # the corner of a window is as far inside as the mirror is wide
+                y, x = row + half, column + half
+                into[...] = image[:, y : y + side, x : x + side]
+            else:
+                into[...] = read_mirrored(image, row, column, side, side)

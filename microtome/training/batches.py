@@ -4,19 +4,34 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from microtome.class_maps import IGNORE
 from microtome.io.raster import ArraySource, Raster
-from microtome.training.balanced_windows import LabelledPixels
+from microtome.training.balanced_windows import LabelledPixels, MirroredImages
+from microtome.training.batch import Batch, BatchSource, Drawn
+from microtome.training.buffers import Buffers
+from microtome.training.cutting import Cutter, channels_first
 from microtome.training.labelled import ALONE, Labelled, Surroundings, Window
+from microtome.training.resident import Resident
 from microtome.training.window_lists import WindowLists
+
+__all__ = [
+    "BalancedWindowBatches",
+    "Batch",
+    "BatchSource",
+    "Drawn",
+    "ListBatches",
+    "PatchBatches",
+    "ahead",
+    "epoch_seed",
+]
 
 AHEAD = 2
 """Batches made ahead."""
@@ -24,39 +39,6 @@ Item = TypeVar("Item")
 END = object()
 HOLDOUT, COPY = 1, 2
 """Keys that keep the draws of the held-out share and of fixed copies apart from those of epochs."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Windows of images with their labels.
-
-    Attributes:
-        images: (N, C, H, W) float32, pixel values as stored.
-        labels: (N, T, H, W) int64 class indices, `IGNORE` where unlabelled, one map for each output of the
-            network; (N, 1, 1, 1) if only the class of the central pixel is asked for.
-        samples: Names of the samples the windows come from.
-        draws: Where the windows are fixed copies: the seed of each one's augmentation, None for a window as
-            it is; empty where every epoch augments anew.
-        margin: Pixels at each side that belong to the surroundings of a window, not to itself.
-    """
-
-    images: Tensor
-    labels: Tensor
-    samples: tuple[str, ...]
-    draws: tuple[int | None, ...] = ()
-    margin: int = 0
-
-
-class BatchSource(Protocol):
-    """What the training loop draws from."""
-
-    def __len__(self) -> int:
-        """Batches of an epoch."""
-        ...
-
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch, the same at every call with the same number."""
-        ...
 
 
 def epoch_seed(seed: int, *keys: int) -> int:
@@ -69,8 +51,27 @@ def epoch_seed(seed: int, *keys: int) -> int:
     return int(np.random.SeedSequence([seed, *keys]).generate_state(1, np.uint32)[0])
 
 
+class _Windows:
+    """What sources of windows of a patch index have in common: how they are read."""
+
+    @cached_property
+    def cutter(self) -> Cutter:
+        """Cuts windows on the host."""
+        return Cutter(self.images, self.around, self.buffers, self.readers)
+
+    def read(self, drawn: Drawn) -> Batch:
+        """Read the windows of a batch, cut where the images lie."""
+        if self.resident:
+            return self.resident.cut(drawn, self.around)
+        return self.cutter.cut(drawn)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        return map(self.read, self.drawn(number))
+
+
 @dataclass(frozen=True)
-class PatchBatches:
+class PatchBatches(_Windows):
     """The windows of a patch index, each `repeats` times an epoch, in a new order.
 
     Attributes:
@@ -85,6 +86,8 @@ class PatchBatches:
         share: Which of all windows and copies are drawn, as a range of their random order, 0 to 1.
         readers: Threads that read the windows of a batch.
         around: What is read beyond each window.
+        buffers: Where batches lie.
+        resident: The images on a device, where batches are cut; None: on the host.
     """
 
     images: Mapping[str, Labelled]
@@ -98,6 +101,8 @@ class PatchBatches:
     share: tuple[float, float] = (0.0, 1.0)
     readers: int = 1
     around: Surroundings = ALONE
+    buffers: Buffers = field(default_factory=Buffers, repr=False, compare=False)
+    resident: Resident | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -132,18 +137,19 @@ class PatchBatches:
             raise ValueError(msg)
         return every[np.sort(order[first:last])]
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch."""
+    def drawn(self, number: int) -> Iterator[Drawn]:
+        """Which windows the batches of an epoch hold."""
         generator = np.random.default_rng([self.seed, number])
         order = np.tile(np.arange(len(self.items)), self.repeats)
         if self.shuffle:
             order = generator.permutation(order)
-        for start in range(0, len(order), self.batch_size):
-            chosen = self.items[order[start : start + self.batch_size]]
-            places = [self._draw(int(window), generator) for window, _ in chosen]
-            batch = _read(self.images, places, self.readers, self.around)
-            draws = (epoch_seed(self.seed, COPY, int(w), int(copy)) if copy else None for w, copy in chosen)
-            yield batch if self.copies is None else replace(batch, draws=tuple(draws))
+        for place, chosen in enumerate(_split(self.items[order], self.batch_size)):
+            windows = [self._draw(window, generator) for window, _ in chosen.tolist()]
+            yield Drawn.of(place, windows, () if self.copies is None else self._seeds(chosen))
+
+    def _seeds(self, chosen: NDArray[np.int64]) -> list[int | None]:
+        """The seed of each window's augmentation; none for those that are no copy."""
+        return [epoch_seed(self.seed, COPY, *one) if one[1] else None for one in chosen.tolist()]
 
     def _draw(self, number: int, generator: np.random.Generator) -> Window:
         """One window, cropped."""
@@ -151,7 +157,7 @@ class PatchBatches:
 
 
 @dataclass(frozen=True)
-class ListBatches:
+class ListBatches(_Windows):
     """Windows drawn from lists, anew each epoch and in a new order.
 
     Attributes:
@@ -163,6 +169,8 @@ class ListBatches:
         seed: Of draws, order and crops.
         readers: Threads that read the windows of a batch.
         around: What is read beyond each window.
+        buffers: Where batches lie.
+        resident: The images on a device, where batches are cut; None: on the host.
     """
 
     images: Mapping[str, Labelled]
@@ -173,6 +181,8 @@ class ListBatches:
     seed: int = 0
     readers: int = 1
     around: Surroundings = ALONE
+    buffers: Buffers = field(default_factory=Buffers, repr=False, compare=False)
+    resident: Resident | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check that every window can be drawn.
@@ -186,14 +196,13 @@ class ListBatches:
         """Batches of an epoch."""
         return -(-len(self.lists) // self.batch_size)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch."""
+    def drawn(self, number: int) -> Iterator[Drawn]:
+        """Which windows the batches of an epoch hold."""
         generator = np.random.default_rng([self.seed, number])
         order = self.lists.draw(generator)
-        for start in range(0, len(order), self.batch_size):
-            chosen = [self.windows[place] for place in order[start : start + self.batch_size].tolist()]
-            places = [_cropped(window, self.crop, generator) for window in chosen]
-            yield _read(self.images, places, self.readers, self.around)
+        for place, chosen in enumerate(_split(order, self.batch_size)):
+            windows = [_cropped(self.windows[window], self.crop, generator) for window in chosen.tolist()]
+            yield Drawn.of(place, windows)
 
 
 @dataclass(frozen=True)
@@ -211,6 +220,8 @@ class BalancedWindowBatches:
         batch_size: Windows of a batch.
         seed: Of the draw.
         fixed: True draws the same windows every epoch (validation).
+        buffers: Where batches lie.
+        resident: The images on a device, where batches are cut; None: on the host.
     """
 
     images: Mapping[str, Labelled]
@@ -219,6 +230,8 @@ class BalancedWindowBatches:
     batch_size: int
     seed: int = 0
     fixed: bool = False
+    buffers: Buffers = field(default_factory=Buffers, repr=False, compare=False)
+    resident: Resident | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -233,16 +246,43 @@ class BalancedWindowBatches:
             ValueError: The labels hold fewer than two classes, or `size` is even.
         """
         names = sorted(self.images)
-        whole = [_whole(self.images[name]) for name in names]
-        return LabelledPixels.collect(names, whole, window=self.size, ignore=IGNORE)
+        maps = [_map(self.images[name].label) for name in names]
+        return LabelledPixels.collect(names, maps, ignore=IGNORE)
+
+    @cached_property
+    def mirrored(self) -> MirroredImages:
+        """The images with whole windows around all pixels."""
+        return MirroredImages.of({name: one.image for name, one in self.images.items()}, self.size)
+
+    @cached_property
+    def cutter(self) -> Cutter:
+        """Channels and types of the images and labels."""
+        return Cutter(self.images)
+
+    def drawn(self, number: int) -> Iterator[Drawn]:
+        """Which windows the batches of an epoch hold."""
+        generator = np.random.default_rng([self.seed, 0 if self.fixed else number + 1])
+        pixels, count, half = self.pixels, self.per_epoch, self.size // 2
+        chosen = pixels.draw_all(generator) if count is None else pixels.draw(count, generator)
+        for place, some in enumerate(_split(chosen, self.batch_size)):
+            samples, rows, columns = pixels.places(some)
+            yield Drawn(place, samples, rows - half, columns - half, self.size)
+
+    def read(self, drawn: Drawn) -> Batch:
+        """The windows of a batch; the label of each is the class of its centre, (N, 1, 1, 1)."""
+        half, (channels, _), (dtype, of_labels) = self.size // 2, self.cutter.channels, self.cutter.types
+        classes = self.pixels.classes(drawn.samples, drawn.rows + half, drawn.columns + half)
+        classes = classes.astype(of_labels).reshape(-1, 1, 1, 1)
+        if self.resident:
+            images, labels = self.resident.pixels(drawn), self.resident.send(classes)
+            return Batch(images, labels, drawn.samples, known=True)
+        images = self.buffers.empty((len(drawn), channels, self.size, self.size), dtype)
+        self.mirrored.copy(drawn, images.numpy())
+        return Batch(images, torch.from_numpy(classes), drawn.samples, known=True)
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch; the label of a window is the class of its centre, (N, 1, 1, 1)."""
-        generator = np.random.default_rng([self.seed, 0 if self.fixed else number + 1])
-        pixels, count = self.pixels, self.per_epoch
-        drawn = pixels.draw_all(generator) if count is None else pixels.draw(count, generator)
-        for start in range(0, len(drawn), self.batch_size):
-            yield _stack(self.pixels.windows(drawn[start : start + self.batch_size]))
+        """The batches of an epoch."""
+        return map(self.read, self.drawn(number))
 
 
 def ahead(items: Iterator[Item], *, enabled: bool = True) -> Iterator[Item]:
@@ -291,29 +331,14 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "(none)"
 
 
-def _whole(labelled: Labelled) -> tuple[np.ndarray | Raster, np.ndarray]:
-    """The image, (C, H, W) in full where it is held in memory, and the label (H, W) in full."""
-    image, (_, height, width) = labelled.image, labelled.image.shape
-    held = image.read(0, 0, height, width) if isinstance(image, ArraySource) else image
-    return held, labelled.label.read(0, 0, height, width)[0]
+def _map(label: Raster) -> NDArray:
+    """The first label map in full, (H, W)."""
+    if isinstance(label, ArraySource):
+        return channels_first(label.array)[0]
+    _, height, width = label.shape
+    return label.read(0, 0, height, width)[0]
 
 
-def _read(
-    images: Mapping[str, Labelled], windows: Sequence[Window], readers: int, around: Surroundings
-) -> Batch:
-    """A batch of windows, in their order, whichever of the threads reads which."""
-
-    def read(window: Window) -> tuple[np.ndarray, np.ndarray, str]:
-        return around.read(images[window[0]], window)
-
-    if readers <= 1:
-        return replace(_stack(list(map(read, windows))), margin=around.margin)
-    with ThreadPoolExecutor(max_workers=readers, thread_name_prefix="read") as pool:
-        return replace(_stack(list(pool.map(read, windows))), margin=around.margin)
-
-
-def _stack(windows: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> Batch:
-    """Make a batch of windows."""
-    images = torch.from_numpy(np.stack([image for image, _, _ in windows], dtype=np.float32))
-    labels = torch.from_numpy(np.stack([label for _, label, _ in windows], dtype=np.int64))
-    return Batch(images, labels, tuple(name for _, _, name in windows))
+def _split(order: NDArray, size: int) -> Iterator[NDArray]:
+    """Neighbours in an order, so many at a time; the last may be fewer."""
+    return (order[start : start + size] for start in range(0, len(order), size))

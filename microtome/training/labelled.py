@@ -2,17 +2,19 @@
 """An image with its labels, by windows and what surrounds them, in memory where there is room."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.class_maps import IGNORE
 from microtome.config.training import HELD_IMAGE
-from microtome.io.raster import ArraySource, Raster, read_mirrored
+from microtome.io.raster import ArraySource, Raster, StackedSource
 
 Window = tuple[str, int, int, int]
 """Sample, y, x of the upper left corner, and side of a window, pixels."""
+PROBE = 4096
+"""Values that are looked at first."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,12 @@ class Labelled:
     image: Raster
     label: Raster
 
-    def window(
-        self, y: int, x: int, height: int, width: int, *, mirrors_labels: bool = True
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Read a window of both; what lies outside the image is mirrored, or has no label."""
-        image = read_mirrored(self.image, y, x, height, width)
-        label = read_mirrored(self.label, y, x, height, width)
-        if mirrors_labels:
-            return image, label
-        _, rows, columns = self.label.shape
-        inside = _inside(y, height, rows)[:, None] & _inside(x, width, columns)
-        return image, np.where(inside, label, IGNORE)
+    def held(self, memory: "Memory", *, pixels: bool = True) -> Self:
+        """With what there is room for in memory: its labels, then, if they are asked for, its pixels."""
+        maps = self.label.sources if isinstance(self.label, StackedSource) else (self.label,)
+        held = tuple(memory.hold(one) for one in maps)
+        label = StackedSource(held) if len(held) > 1 else held[0]
+        return replace(self, image=memory.hold(self.image) if pixels else self.image, label=label)
 
 
 @dataclass(frozen=True)
@@ -47,13 +44,6 @@ class Surroundings:
 
     margin: int = 0
     mirrors_labels: bool = True
-
-    def read(self, labelled: Labelled, window: Window) -> tuple[np.ndarray, np.ndarray, str]:
-        """Pixels, labels and sample of a window and its margin."""
-        sample, y, x, size = window
-        side = size + 2 * self.margin
-        corner = y - self.margin, x - self.margin
-        return *labelled.window(*corner, side, side, mirrors_labels=self.mirrors_labels), sample
 
 
 ALONE = Surroundings()
@@ -89,12 +79,25 @@ class Memory:
         if size > min(HELD_IMAGE, self.left):
             self.by_window += 1
             return source
-        self.left -= size
-        self.held += size
-        return ArraySource(source.read(0, 0, height, width))
+        array = narrowest(source.read(0, 0, height, width))
+        self.left -= array.nbytes
+        self.held += array.nbytes
+        return ArraySource(array)
 
 
-def _inside(start: int, count: int, length: int) -> NDArray[np.bool_]:
-    """Which of so many places from `start` on are among the first `length`."""
-    places = np.arange(start, start + count)
-    return (places >= 0) & (places < length)
+def narrowest(array: NDArray) -> NDArray:
+    """An array in C order, and with half the bytes where float16 says the same (whole numbers up to 2048).
+
+    Example:
+        >>> narrowest(np.array([1.0, np.nan], np.float32)).dtype, narrowest(np.array([0.1], np.float32)).dtype
+        (dtype('float16'), dtype('float32'))
+    """
+    array = np.ascontiguousarray(array)
+    if array.dtype != np.float32 or not _is_half(array.ravel()[:PROBE]) or not _is_half(array):
+        return array
+    return array.astype(np.float16)
+
+
+def _is_half(array: NDArray[np.float32]) -> bool:
+    with np.errstate(over="ignore"):
+        return np.array_equal(array, array.astype(np.float16), equal_nan=True)

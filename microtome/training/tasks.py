@@ -51,7 +51,7 @@ def _augmented(
     batch: Batch, settings: Input, augmentation: Augment, seed: int | None, *, by_class: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Augment the pixels in 0..1, resize and normalise them; `by_class`, labels are resized as numbers."""
-    images, labels = batch.images / settings.scale, batch.labels
+    images, labels = batch.images.float() / settings.scale, batch.labels.long()
     if batch.draws:
         images, labels = _fixed_copies(images, labels, augmentation, batch)
     elif seed is not None:
@@ -150,7 +150,7 @@ class WindowTask:
         """Targets are int64 (N,)."""
         unused = torch.zeros(1, dtype=torch.uint8).expand(len(batch.images), 1, *batch.images.shape[2:])
         inputs, _ = _augmented(replace(batch, labels=unused), self.settings, self.augmentation, seed)
-        labels = batch.labels[:, 0, 0, 0]
+        labels = batch.labels[:, 0, 0, 0].long()
         return Prepared(transform_windows(inputs, self.window, self.transform), labels, labels != IGNORE)
 
 

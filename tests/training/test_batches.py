@@ -59,8 +59,8 @@ def test_each_window_is_drawn_equally_often_and_crops_lie_inside(repeats, batch_
     origins = Counter()
     for batch in found:
         assert batch.images.shape[1:] == batch.labels.shape[1:] == (1, side, side)
-        assert (batch.images.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
-        assert torch.equal(batch.labels, batch.images.long() % 3)
+        assert (batch.images.dtype, batch.labels.dtype) == (torch.uint16, torch.uint8)
+        assert torch.equal(batch.labels.long(), batch.images.long() % 3)
         for name, (k, y, x) in zip(batch.samples, place(batch.images), strict=True):
             assert name == f"s{k}"
             inside = [
@@ -364,7 +364,7 @@ def test_labels_of_several_maps_are_cut_alike():
     )
     assert batch.labels.shape == (2, 2, 6, 6)
     for channel, divisor in enumerate((3, 5)):
-        assert torch.equal(batch.labels[:, channel], batch.images[:, 0].long() % divisor)
+        assert torch.equal(batch.labels[:, channel].long(), batch.images[:, 0].long() % divisor)
 
 
 @pytest.mark.parametrize("readers", [2, 5])
