@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Training losses: one file each, built by name; the folder is the registry.
 
-Every loss is called as `loss(logits, target, valid=None)` and returns a scalar.
+Every loss is called as `loss(logits, target, valid=None)` and returns a scalar. Without `valid` all entries
+are valid; in the softmax family, all whose class is not `IGNORE`.
 
 * Sigmoid family (`bce`, `bce_dice`, `dicebce`, and by default `dice`, `iou`, `tversky`, `focal`): logits
   (N, C, *S), target of the same shape with values 0 and 1, `valid` bool broadcastable to it.
@@ -13,8 +14,9 @@ Entries that `valid` excludes have no influence on value or gradient, whatever t
 batch without any valid entry has loss 0 and gradient 0. `mdsc_tv` is the exception: its total variation is of
 all pixels unless an option says otherwise. Half-precision input is computed in float32.
 
-A loss may have a method `logged() -> dict[str, float]`: what the history of training has beside the loss, of
-the last batch.
+A loss may have a method `logged() -> dict[str, Tensor]`: what the history of training has beside the loss, of
+the last batch, scalars without gradient. They stay where they are, as reading a number waits for the device;
+for the same reason no size and no branch of a loss depends on the numbers in a tensor.
 """
 
 from typing import TYPE_CHECKING, Any

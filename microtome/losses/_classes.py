@@ -81,8 +81,20 @@ class ClassLoss(nn.Module):
 
 def of_each_class(given: Labelled) -> torch.Tensor:
     """Whether an entry is labelled and of the class, (N, K, *S) bool."""
-    truth = functional.one_hot(given.classes, given.logits.shape[1]).movedim(-1, 1).bool()
-    return truth & given.mask.unsqueeze(1)
+    return indicators(given.classes, given.logits.shape[1]) & given.mask.unsqueeze(1)
+
+
+def indicators(classes: torch.Tensor, count: int) -> torch.Tensor:
+    """Whether an entry is of a class, (N, K, *S) bool, of class numbers (N, *S) int64 below `count`, K.
+
+    What `one_hot` gives, which first waits for the numbers, to look at them.
+
+    Example:
+        >>> indicators(torch.tensor([[0, 2]]), 3).int().tolist()
+        [[[1, 0], [0, 0], [0, 1]]]
+    """
+    found = torch.zeros((*classes.shape, count), dtype=torch.bool, device=classes.device)
+    return found.scatter_(-1, classes.unsqueeze(-1), True).movedim(-1, 1)
 
 
 def entropies(given: Labelled) -> torch.Tensor:
@@ -96,7 +108,7 @@ def focal_entropies(given: Labelled, gamma: float) -> torch.Tensor:
 
     1 - p is taken from the logits of the other classes, so that it is exact where p is nearly 1.
     """
-    truth = functional.one_hot(given.classes, given.logits.shape[1]).movedim(-1, 1).bool()
+    truth = indicators(given.classes, given.logits.shape[1])
     others = given.logits.masked_fill(truth, -torch.inf).logsumexp(1) - given.logits.logsumexp(1)
     return torch.exp(gamma * others) * entropies(given)
 

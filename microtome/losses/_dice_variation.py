@@ -54,9 +54,9 @@ class DiceVariationLoss(nn.Module):
         self.terms["tv"] = term.detach()
         return dice + term
 
-    def logged(self) -> dict[str, float]:
+    def logged(self) -> dict[str, torch.Tensor]:
         """Both terms of the last batch, the total variation with its weight."""
-        return {name: float(value) for name, value in self.terms.items()}
+        return dict(self.terms)
 
 
 def mdsc(given: Labelled, *, epsilon: float, complements: bool = True) -> torch.Tensor:

@@ -32,7 +32,7 @@ class CompoundLoss(nn.Module):
         """Weight α of the cross entropy in the last batch; None before the first."""
         return self.entropy.alpha
 
-    def logged(self) -> dict[str, float]:
+    def logged(self) -> dict[str, torch.Tensor]:
         """What the history of training has beside the loss: α of the last batch."""
         return self.entropy.logged()
 

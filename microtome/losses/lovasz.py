@@ -5,7 +5,10 @@ import torch
 from torch import nn
 
 from microtome.config.losses.lovasz import Lovasz
-from microtome.losses._classes import Labelled, labelled
+from microtome.losses._classes import Labelled, labelled, of_each_class
+
+BEHIND = -1.0
+"""Below every error, so that it is sorted to the end."""
 
 
 class LovaszLoss(nn.Module):
@@ -37,14 +40,21 @@ def lovasz_softmax(given: Labelled, *, include_background: bool = True) -> torch
     Returns:
         A scalar; 0 if nothing is labelled.
     """
-    probabilities = given.logits.softmax(1).movedim(1, -1)[given.mask]
-    truth = nn.functional.one_hot(given.classes[given.mask], given.logits.shape[1]).bool()
-    errors, order = torch.where(truth, 1 - probabilities, probabilities).sort(dim=0, descending=True)
+    truth, probabilities = _of_pixels(of_each_class(given)), _of_pixels(given.logits.softmax(1))
+    errors = torch.where(truth, 1 - probabilities, probabilities)
+    # what is not labelled goes behind all that is, where no pixel of a class is left and nothing is added
+    errors = errors.masked_fill(~given.mask.flatten().unsqueeze(1), BEHIND)
+    errors, order = errors.sort(dim=0, descending=True)
     losses = (errors * jaccard_gradient(truth.gather(0, order), errors.dtype)).sum(0)
     present = truth.any(0).to(losses.dtype)
     if not include_background:
         losses, present = losses[1:], present[1:]
     return (losses * present).sum() / present.sum().clamp_min(1)
+
+
+def _of_pixels(maps: torch.Tensor) -> torch.Tensor:
+    """Maps (N, K, *S) as (M, K), the pixels of a class next to each other in memory."""
+    return maps.movedim(1, 0).flatten(1).T
 
 
 def jaccard_gradient(truth: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:

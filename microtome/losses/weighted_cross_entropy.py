@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from microtome.config.losses.weighted_cross_entropy import WeightedCrossEntropy
-from microtome.losses._classes import Labelled, labelled, of_each_class
+from microtome.losses._classes import Labelled, indicators, labelled, of_each_class
 
 
 class WeightedCrossEntropyLoss(nn.Module):
@@ -57,12 +57,12 @@ class WeightedCrossEntropyLoss(nn.Module):
         weighted = weights[given.classes] * weight * entropy
         return weighted.sum() / weight.sum().clamp_min(1)
 
-    def logged(self) -> dict[str, float]:
+    def logged(self) -> dict[str, torch.Tensor]:
         """What the history of training has beside the loss: α of the last batch."""
         if self.alpha is None or not self.alpha.ndim:
-            return {} if self.alpha is None else {"alpha": float(self.alpha)}
+            return {} if self.alpha is None else {"alpha": self.alpha}
         first = self.positive != "all"
-        return {f"alpha_{number}": value for number, value in enumerate(self.alpha.tolist(), first)}
+        return {f"alpha_{number}": value for number, value in enumerate(self.alpha.unbind(), first)}
 
     def _positive(self, classes: int) -> slice:
         """The classes whose weight follows their errors."""
@@ -75,8 +75,7 @@ class WeightedCrossEntropyLoss(nn.Module):
         """(FN + FP + 1) / (FP + 1) of each class in the batch, at most `largest`: (K,)."""
         truth, mask = of_each_class(given), given.mask.unsqueeze(1)
         if self.counts == "hard":
-            found = functional.one_hot(given.logits.argmax(1), given.logits.shape[1])
-            predicted = found.movedim(-1, 1).to(given.logits.dtype)
+            predicted = indicators(given.logits.argmax(1), given.logits.shape[1]).to(given.logits.dtype)
         else:
             predicted = given.logits.softmax(1)
         axes = [axis for axis in range(truth.ndim) if axis != 1]
@@ -99,7 +98,7 @@ class WeightedCrossEntropyLoss(nn.Module):
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
         """Take the running means of as many classes as were trained on."""
         if self.momentum and f"{prefix}smoothed" in state:
-            self.smoothed = torch.empty_like(state[f"{prefix}smoothed"])
+            self.smoothed = torch.empty_like(state[f"{prefix}smoothed"], device=self.smoothed.device)
         super()._load_from_state_dict(state, prefix, *others)
 
 

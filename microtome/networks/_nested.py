@@ -16,10 +16,12 @@ from torch.nn import functional
 
 from microtome.networks._blocks import pad_to_multiple, require_images
 from microtome.networks._spans import Area
+from microtome.networks._upsampling import Upsampling, upsampled
 
-# both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
+# these look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
 fx.wrap("pad_to_multiple")
+fx.wrap("upsampled")
 
 FACTOR = 2
 """Size of an image over that of the next coarser one."""
@@ -61,9 +63,7 @@ class Gate(nn.Module):
     ) -> None:
         super().__init__()
         self.form, self.project = form, nn.Conv2d(coarse.bottleneck, fine.bottleneck, 1)
-        scale = FACTOR * coarse.multiple / fine.multiple
-        same = nn.Identity()
-        self.resize = same if scale == 1 else nn.Upsample(scale_factor=scale, mode="bilinear")
+        self.resize = _resize(FACTOR * coarse.multiple, fine.multiple)
 
     def forward(self, fine: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """The finer bottleneck, multiplied."""
@@ -71,6 +71,13 @@ class Gate(nn.Module):
         if self.form == "product":
             return fine * factor
         return fine * (factor.sigmoid() + (1 if self.form == "residual" else 0))
+
+
+def _resize(times: int, over: int) -> nn.Module:
+    """A layer that changes the resolution by a fraction."""
+    if times % over:
+        return nn.Upsample(scale_factor=times / over, mode="bilinear")
+    return nn.Identity() if times == over else Upsampling(times // over)
 
 
 class Nested(nn.Module):
@@ -271,7 +278,7 @@ def _coarser(images: torch.Tensor, reduction: int, how: Literal["average", "near
 def _prior(logits: torch.Tensor, *, detach: bool) -> torch.Tensor:
     """Probabilities of the classes at the next finer resolution."""
     probabilities = (logits.detach() if detach else logits).softmax(1)
-    return functional.interpolate(probabilities, scale_factor=float(FACTOR), mode="bilinear")
+    return upsampled(probabilities, FACTOR)
 
 
 def _require_channels(subnetworks: Sequence[Subnetwork], classes: int) -> None:

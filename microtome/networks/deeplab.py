@@ -11,6 +11,7 @@ from torch import fx, nn
 
 from microtome.config.networks.deeplab import DeepLab as Options
 from microtome.networks._blocks import he_normal, pad_to_multiple, require_images
+from microtome.networks._upsampling import Upsampling
 from microtome.networks._vgg import FACTOR, stages, widths
 
 # both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
@@ -34,7 +35,7 @@ class DeepLab(nn.Module):
         self.pools = nn.ModuleList(nn.MaxPool2d(3, stride, padding=1) for stride in STRIDES)
         before = widths(options.width)[-1]
         self.branches = nn.ModuleList(_branch(options, before, rate) for rate in options.rates)
-        self.up = nn.Upsample(scale_factor=MULTIPLE, mode="bilinear", align_corners=False)
+        self.up = Upsampling(MULTIPLE)
         he_normal(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -19,17 +19,18 @@ from pathlib import Path
 
 import torch
 from torch import fx, nn
-from torch.nn import functional
 
 from microtome.config.networks.dsunet import BLOCKS
 from microtome.config.networks.dsunet import DSUNet as Options
 from microtome.networks import _pretrained
 from microtome.networks._blocks import LEAST_CHANNELS, conv_bn_relu, pad_to_multiple, require_images
 from microtome.networks._resnet import LAYOUTS, STEM_KERNEL, STRIDE, ResNet
+from microtome.networks._upsampling import Upsampling, upsampled
 
-# both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
+# these look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
 fx.wrap("pad_to_multiple")
+fx.wrap("upsampled")
 
 MULTIPLE = 32
 REDUCTIONS = (16, 8, 4, 2, 1)
@@ -85,7 +86,7 @@ class DSUNet(nn.Module):
         self.in_channels = options.in_channels
         self.encoder = _encoder(options)
         *skips, before = self.encoder.channels
-        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        self.up = Upsampling(2)
         self.decoder, channels = nn.ModuleList(), _decoder_channels(options, self.encoder.channels)
         for skip, after in zip([*reversed(skips), 0], channels, strict=True):
             chain = conv_bn_relu(before + skip, after, bias=False), conv_bn_relu(after, after, bias=False)
@@ -160,8 +161,7 @@ class DSUNet(nn.Module):
         """The weighted sum of the logits, up-sampled to the resolution of the last."""
         total = self.merge[-1] * scores[-1]
         for level, reduction in enumerate(self.reductions[:-1]):
-            size = {"scale_factor": float(reduction), "mode": "bilinear", "align_corners": False}
-            total = total + self.merge[level] * functional.interpolate(scores[level], **size)
+            total = total + self.merge[level] * upsampled(scores[level], reduction)
         return total
 
 

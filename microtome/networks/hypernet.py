@@ -29,6 +29,7 @@ from microtome.networks._blocks3d import (
     bn_conv_relu,
     bn_conv_relu_chain,
 )
+from microtome.networks._upsampling import Upsampling
 
 # looks at sizes in Python, which the tracer of `microtome.inference.fold_batch_norm` cannot
 fx.wrap("as_volumes")
@@ -162,8 +163,9 @@ def _down(options: Options, width: int) -> nn.Sequential:
 
 def _up(options: Options, width: int) -> nn.Sequential:
     """Twice the resolution, half the channels."""
+    linear = options.upsampling == "trilinear"
     return nn.Sequential(
-        nn.Upsample(scale_factor=STRIDE, mode=options.upsampling),
+        Upsampling(STRIDE, volumes=True) if linear else nn.Upsample(scale_factor=STRIDE, mode="nearest"),
         bn_conv_relu(width * STRIDE, width, options.up_kernel, dilation=_plain(options)),
     )
 

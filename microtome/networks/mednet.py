@@ -19,6 +19,7 @@ from microtome.networks._blocks import he_normal
 from microtome.networks._nested import FACTOR, Nested
 from microtome.networks._resnet import BasicBlock, Stage
 from microtome.networks._spans import Area
+from microtome.networks._upsampling import Upsampling
 
 REACH = 2
 """Pixels that a residual block sees beyond each side of what it computes: one for each 3×3 convolution."""
@@ -87,11 +88,11 @@ class ResidualSubnetwork(nn.Module):
                 skip = skips.pop()
                 features = torch.cat([features, inputs[block].cut(skip, Area.whole(skip))], dim=1)
             features = _narrowing(stage, features, inputs[block], outputs[block])
-            swaps = block == last and isinstance(up, nn.Upsample)
+            swaps = block == last and isinstance(up, Upsampling)
             features = up(head(features)) if swaps else up(features)
             wanted = area if block == last else inputs[block + 1]
             features = wanted.cut(features, outputs[block].doubled)
-        return features if isinstance(self.up[-1], nn.Upsample) else head(features)
+        return features if isinstance(self.up[-1], Upsampling) else head(features)
 
     def _areas(self, area: Area, size: tuple[int, int]) -> tuple[list[Area], list[Area]]:
         """What is needed of the output and of the input of each block of the decoder for an area."""
@@ -121,7 +122,7 @@ def _upsampling(kind: str, channels: int) -> nn.Module:
     """A layer that doubles the resolution."""
     if kind == "transposed":
         return nn.ConvTranspose2d(channels, channels, FACTOR, stride=FACTOR)
-    return nn.Upsample(scale_factor=FACTOR, mode="bilinear", align_corners=False)
+    return Upsampling(FACTOR)
 
 
 def build(options: Options) -> Nested:

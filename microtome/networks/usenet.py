@@ -20,6 +20,7 @@ from microtome.config.networks.usenet import USENet as Options
 from microtome.networks import _pretrained
 from microtome.networks._blocks import LEAST_CHANNELS, conv_bn_relu_chain, pad_to_multiple, require_images
 from microtome.networks._resnet import LAYOUTS, ResNet
+from microtome.networks._upsampling import Upsampling
 
 # both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
 fx.wrap("require_images")
@@ -42,7 +43,7 @@ class USENet(nn.Module):
         self.in_channels, width = options.in_channels, options.width
         self.encoder = ResNet(LAYOUTS[options.encoder], width=width, in_channels=self.in_channels)
         *skips, before = self.encoder.channels
-        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        self.up = Upsampling(2, align_corners=True)
         self.decoder = nn.ModuleList()
         for factor, skip in zip(DECODER, [*reversed(skips), 0], strict=True):
             after = max(int(factor * width), min(LEAST_CHANNELS, width))

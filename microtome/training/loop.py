@@ -296,7 +296,7 @@ def _train(
             value = _update(trainer, optimizer, step)
         mean.add(value, len(step.batch.samples))
         for name, other in getattr(trainer.loss, "logged", dict)().items():
-            others[name].add(other, len(step.batch.samples))
+            others[name].add(float(other), len(step.batch.samples))
     return mean.value, {name: other.value for name, other in others.items()}
 
 

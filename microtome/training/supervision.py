@@ -44,22 +44,22 @@ class LevelLosses(nn.Module):
         self.losses = nn.ModuleList(copy.deepcopy(loss) for _ in self.reductions)
         self.values: tuple[Tensor, ...] = ()
 
-    def forward(self, outputs: Sequence[Tensor], target: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, outputs: Sequence[Tensor], target: Tensor, valid: Tensor | None = None) -> Tensor:
         """Scalar loss.
 
         Args:
             outputs: Logits of each level, (N, K, ceil(H / r), ceil(W / r)).
             target: (N, H, W) class numbers, or (N, T, H, W) with values 0 and 1.
-            valid: bool, as the target: where a label is known.
+            valid: bool, as the target: where a label is known; None: everywhere.
         """
         values = [
-            loss(logits, *reduced(target, valid, reduction, how=self.how))
+            loss(logits, *reduced(target, valid, reduction, how=self.how, classes=logits.shape[1]))
             for loss, logits, reduction in zip(self.losses, outputs, self.reductions, strict=True)
         ]
         self.values = tuple(value.detach() for value in values)
         return sum(weight * value for weight, value in zip(self.weights, values, strict=True))
 
-    def logged(self) -> dict[str, float]:
+    def logged(self) -> dict[str, Tensor]:
         """Of the last batch, the loss of each level without its weight, and what the levels' losses log.
 
         Levels are numbered coarse to fine, from 0: `level_0_loss`, `level_0_mdsc`. What the finest one logs,
@@ -68,42 +68,51 @@ class LevelLosses(nn.Module):
         found = {}
         for number, (loss, value) in enumerate(zip(self.losses, self.values, strict=False)):
             own = getattr(loss, "logged", dict)()
-            named = {"loss": float(value)} | own
+            named = {"loss": value} | own
             found |= {f"level_{number}_{name}": one for name, one in named.items()}
         return getattr(self.losses[-1], "logged", dict)() | found
 
 
 def reduced(
-    target: Tensor, valid: Tensor, reduction: int, *, how: Literal["nearest", "majority"]
-) -> tuple[Tensor, Tensor]:
+    target: Tensor,
+    valid: Tensor | None,
+    reduction: int,
+    *,
+    how: Literal["nearest", "majority"],
+    classes: int,
+) -> tuple[Tensor, Tensor | None]:
     """Labels at a coarser resolution, and where they are known.
 
     An image that `reduction` does not divide goes on without labels at the bottom and the right.
 
     Args:
         target: (N, H, W) integer class numbers, or (N, T, H, W) floating, values 0 and 1.
-        valid: bool, of the same shape.
+        valid: bool, of the same shape; None: every label is known.
         reduction: Pixels of the side of a cell.
         how: `nearest`: of the pixel at (r // 2, r // 2) of a cell, which is in its centre (PyTorch's
             "nearest-exact"); `majority`: the most frequent of its labelled pixels, of several the last class.
+        classes: K, above all class numbers.
 
     Returns:
-        Both, (…, ceil(H / r), ceil(W / r)); a class that is not known is `IGNORE`.
+        Both, (…, ceil(H / r), ceil(W / r)); a class that is not known is `IGNORE`. The second is
+        None if all are known.
 
     Example:
         >>> labels = torch.tensor([[[0, 0, 2], [1, 1, 2]]])
-        >>> reduced(labels, labels >= 0, 2, how="majority")[0].tolist()
+        >>> reduced(labels, labels >= 0, 2, how="majority", classes=3)[0].tolist()
         [[[1, 2]]]
     """
     if reduction == 1:
         return target, valid
-    target, valid = (_padded(values, reduction) for values in (target, valid))
+    if valid is None and (how == "majority" or any(side % reduction for side in target.shape[-2:])):
+        valid = torch.ones_like(target, dtype=torch.bool)
+    target, valid = (values if values is None else _padded(values, reduction) for values in (target, valid))
     if how == "nearest":
         centre = (..., slice(reduction // 2, None, reduction), slice(reduction // 2, None, reduction))
-        return target[centre], valid[centre]
+        return target[centre], None if valid is None else valid[centre]
     if target.is_floating_point():
         return _majority_of_two(target, valid, reduction)
-    return _majority_of_classes(target, valid, reduction)
+    return _majority_of_classes(target, valid, reduction, classes)
 
 
 def _padded(values: Tensor, multiple: int) -> Tensor:
@@ -124,14 +133,15 @@ def _majority_of_two(target: Tensor, valid: Tensor, reduction: int) -> tuple[Ten
     return (2 * ones >= known).to(target.dtype), known > 0
 
 
-def _majority_of_classes(target: Tensor, valid: Tensor, reduction: int) -> tuple[Tensor, Tensor]:
+def _majority_of_classes(
+    target: Tensor, valid: Tensor, reduction: int, classes: int
+) -> tuple[Tensor, Tensor]:
     """The most frequent class of the labelled pixels of a cell, class by class to save memory."""
     most, found = None, None
-    classes = int(target.masked_fill(~valid, 0).max()) + 1
     for number in range(classes):
         share = _share((valid & (target == number))[:, None], reduction)[:, 0]
         if most is None:
             most, found = share, torch.zeros_like(share, dtype=target.dtype)
-        found = torch.where(share >= most, number, found)
+        found = found.masked_fill(share >= most, number)
         most = torch.maximum(share, most)
-    return torch.where(most > 0, found, IGNORE), most > 0
+    return found.masked_fill(most == 0, IGNORE), most > 0

@@ -61,7 +61,8 @@ def computed(case, team=SOLO, windows=WINDOWS):
     value = trainer.loss_on(Prepared(logits, target, valid))
     value.backward()
     gradient = logits.grad if team.size == 1 else team.total(logits.grad)
-    return {"value": value.item(), "terms": loss.logged(), "gradient": gradient.tolist()}
+    terms = {name: term.item() for name, term in loss.logged().items()}
+    return {"value": value.item(), "terms": terms, "gradient": gradient.tolist()}
 
 
 def work(request, rank, size):

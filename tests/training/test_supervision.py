@@ -51,7 +51,7 @@ def cells(values, side):
 @pytest.mark.parametrize("side", CELLS)
 def test_the_majority_of_classes_is_that_of_a_count(side):
     target, valid = classes_case(side)
-    found, known = reduced(target, valid, side, how="majority")
+    found, known = reduced(target, valid, side, how="majority", classes=3)
     assert tuple(found.shape) == (2, *(-(-length // side) for length in SIZE))
     for image in range(2):
         for (y, x), pixels in cells(target[image], side):
@@ -64,7 +64,7 @@ def test_the_majority_of_classes_is_that_of_a_count(side):
 @pytest.mark.parametrize("side", CELLS)
 def test_the_majority_of_a_map_is_half_of_its_labelled_pixels(side):
     target, valid = maps_case(side)
-    found, known = reduced(target, valid, side, how="majority")
+    found, known = reduced(target, valid, side, how="majority", classes=3)
     assert found.dtype == target.dtype
     for image in range(2):
         for output in range(2):
@@ -79,7 +79,7 @@ def test_the_majority_of_a_map_is_half_of_its_labelled_pixels(side):
 def test_the_nearest_label_is_that_of_pytorch(side):
     """Where the side divides the image, PyTorch's `nearest-exact` takes the same pixel."""
     target = torch.from_numpy(np.random.default_rng(side).integers(0, 5, (2, 24, 40)))
-    found, known = reduced(target, torch.ones_like(target, dtype=torch.bool), side, how="nearest")
+    found, known = reduced(target, torch.ones_like(target, dtype=torch.bool), side, how="nearest", classes=5)
     wanted = functional.interpolate(target[:, None].double(), scale_factor=1 / side, mode="nearest-exact")
     assert torch.equal(found, wanted[:, 0].long())
     assert known.all()
@@ -87,9 +87,9 @@ def test_the_nearest_label_is_that_of_pytorch(side):
 
 def test_beyond_the_image_nothing_is_labelled():
     target = torch.ones(1, 5, 5, dtype=torch.long)
-    _, known = reduced(target, target > 0, 4, how="nearest")
+    _, known = reduced(target, target > 0, 4, how="nearest", classes=5)
     assert known[0].tolist() == [[True, False], [False, False]]
-    found, known = reduced(target, target > 0, 4, how="majority")
+    found, known = reduced(target, target > 0, 4, how="majority", classes=2)
     assert known.all()
     assert (found == 1).all()
 
@@ -118,7 +118,7 @@ def test_the_loss_is_the_weighted_sum_over_levels(loss, how):
     wanted = 0
     outputs = zip(train.model.levels(given.inputs), train.model.reductions, weights, strict=True)
     for logits, side, weight in outputs:
-        labels = reduced(given.target, given.valid, side, how=how)
+        labels = reduced(given.target, given.valid, side, how=how, classes=logits.shape[1])
         wanted += weight * alone(logits, *labels)
     assert train.loss_on(given).item() == pytest.approx(wanted.item(), rel=1e-6)
     unweighted = trainer(loss, Supervision(levels="all", weights=(1, 1, 1), targets=how)).loss_on(given)
@@ -144,7 +144,7 @@ def test_a_loss_remembers_the_batches_of_its_own_level():
     train.loss_on(given)
     for number, one in enumerate(train.loss.losses):
         alone = losses.build("weighted_cross_entropy", momentum=0.5)
-        labels = reduced(given.target, given.valid, train.model.reductions[number], how="nearest")
+        labels = reduced(given.target, given.valid, train.model.reductions[number], how="nearest", classes=5)
         alone(train.model.levels(given.inputs)[number], *labels)
         assert one.smoothed.item() == alone.smoothed.item()
     assert train.loss.logged().items() > train.loss.losses[-1].logged().items()
