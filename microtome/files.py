@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -195,6 +195,31 @@ def finished_file(path: Path, *, is_shared: bool = False) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def located(folder: Path | str, files: Iterable[Path | str]) -> Path:
+    """Where a job has the files below a folder, which without a shared file system are copies elsewhere.
+
+    Args:
+        folder: The folder as the options name it.
+        files: Inputs or outputs of the job, as it has them. The first in the folder, or it itself, tells.
+
+    Returns:
+        Its place; the folder itself where no file tells another.
+
+    Example:
+        >>> located("results/raw", [".snakemake/storage/s3/bucket/results/raw/a.tif"]).as_posix()
+        '.snakemake/storage/s3/bucket/results/raw'
+        >>> located("data/mine", ["data/mine/a.tif"]).as_posix(), located("/data", ["x/y.tif"]).as_posix()
+        ('data/mine', '/data')
+    """
+    wanted = PurePosixPath(folder).parts
+    for file in files:
+        parts = PurePosixPath(file).parts
+        for end in range(len(parts), len(wanted) - 1, -1):
+            if wanted and parts[end - len(wanted) : end] == wanted:
+                return Path(*parts[:end])
+    return Path(folder)
 
 
 def require_writable(folder: Path) -> None:

@@ -40,7 +40,7 @@ rule apply_run:
 use rule apply_run as apply_model with:
     input:
         images=new_files,
-        archive=lambda wildcards: [OPTIONS.model] if OPTIONS.model else [],
+        archive=lambda wildcards: own([OPTIONS.model]) if OPTIONS.model else [],
     output:
         folder=directory(at.model("applied/{folder}")),
     log:
@@ -91,6 +91,10 @@ use rule evaluate_applied as evaluate_model with:
         "{wildcards.model}: evaluate it on the images in {wildcards.folder}"
 
 
+PACKED = f"{OPTIONS.export or 'exports'}/{{study}}-{{run}}-{{split}}-seed{{seed}}.zip"
+"""The archive of a run; `rules.export_run.output` names a job's copy of it, where files lie in a store."""
+
+
 rule export_run:
     input:
         weights=lambda wildcards: applied_files(wildcards, "model.safetensors"),
@@ -101,7 +105,7 @@ rule export_run:
         bands=applied_bands,
         metrics=at.run("metrics.tsv"),
     output:
-        archive=f"{OPTIONS.export or 'exports'}/{{study}}-{{run}}-{{split}}-seed{{seed}}.zip",
+        archive=PACKED,
     log:
         at.log("export_run", "study", "split", "run", "seed"),
     benchmark:
@@ -168,4 +172,4 @@ rule evaluate_folder:
 
 rule export_model:
     input:
-        lambda wildcards: packed_for(rules.export_run.output.archive),
+        lambda wildcards: packed_for(PACKED),

@@ -73,18 +73,51 @@ def members_of(name):
     return inputs
 
 
-def raw_files(column):
-    """An input function: the files of a batch, or the phantom's folder."""
+def raw_files(*columns):
+    """An input function: the files of a batch in some columns of the sheet, or the phantom's folder."""
+
+    def inputs(wildcards):
+        return given(plan(wildcards), wildcards.batch, *columns)
+
+    return inputs
+
+
+def given(found, batch, *columns):
+    """What is given of a batch: the user's own files, those of a public data set, or the phantom's folder."""
+    if found.data_kind == "phantom":
+        return [str(found.root)]
+    return whose(
+        found, [file for column in columns for file in found.files(batch, column)]
+    )
+
+
+def referred(*parts):
+    """An input function: files that the images of a batch, or of all of these parts, refer to and do not hold.
+
+    Only where jobs have nothing but copies of their inputs; the user's own lie where every job finds them.
+    """
 
     def inputs(wildcards):
         found = plan(wildcards)
-        return (
-            [str(found.root)]
-            if found.data_kind == "phantom"
-            else found.files(wildcards.batch, column)
-        )
+        batches = [] if parts else [wildcards.batch]
+        for part in parts:
+            batches += found.batches_of(wildcards.split, part)
+        return of_references(found, batches)
 
     return inputs
+
+
+def of_references(found, batches):
+    """The files that the images of these batches refer to, where they are inputs (`referred`)."""
+    is_whole = "import_images" not in modalities.replaced(found.study)
+    if not IS_STORED or is_whole or found.study.data.source == "files":
+        return []
+    return sorted({file for batch in batches for file in given(found, batch, "image")})
+
+
+def whose(found, files):
+    """Files that are given of a study, marked where they are the user's own."""
+    return own(files) if found.study.data.source == "files" else files
 
 
 def pictures(wildcards):
@@ -101,7 +134,7 @@ def outlined_images(wildcards):
     """The images whose sizes are those of outlines; a phantom's lie in its folder."""
     found = plan(wildcards)
     drawn = found.has_outlines and found.data_kind != "phantom"
-    return found.files(wildcards.batch, "image") if drawn else []
+    return given(found, wildcards.batch, "image") if drawn else []
 
 
 def borrowed(name):

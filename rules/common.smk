@@ -15,6 +15,7 @@ sys.path.insert(0, str(CLONE))
 
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
+from snakemake.io import local, sourcecache_entry
 from snakemake.logging import logger
 
 import microtome.workflow.states.applied
@@ -71,9 +72,11 @@ except (ConfigurationError, OSError) as error:
 
 at = Layout(OPTIONS.results, OPTIONS.place, tuple(PLANS))
 FAILED = failures.counts(at, PLANS)
+IS_STORED = workflow.storage_settings.default_storage_provider is not None
+"""Whether files lie in a store (`--default-storage-provider`), and each job has copies of its own."""
 # A table or a figure that cannot be made does not stop the report where `end` can say so at the end; Snakemake asks
-# that of the outermost workflow alone.
-FAILS_ALONE = workflow.modifier.is_main_snakefile()
+# that of the outermost workflow alone, which does not see what a job elsewhere leaves beside its outputs.
+FAILS_ALONE = workflow.modifier.is_main_snakefile() and not IS_STORED
 
 if OPTIONS.container:
 
@@ -95,7 +98,8 @@ def begin():
             f"is no {command} on this machine: run on the login node of the cluster, or leave the profile out."
         )
     try:
-        require_writable(Path(at.root))
+        if not IS_STORED:
+            require_writable(Path(at.root))
     except OSError as error:
         raise WorkflowError(" ".join([f"{error}.", *remedy(error)])) from None
     if WATCH:
@@ -144,8 +148,14 @@ def served(rule):
 
 
 def shipped(name):
-    """A file of the project; where it has none of that name, the workflow's."""
-    return project.find(name).as_posix()
+    """A file of the project; where it has none of that name, the workflow's. It goes with the sources to each job."""
+    path = project.find(name).as_posix()
+    return sourcecache_entry(path, path)
+
+
+def own(paths):
+    """The user's own files, which no store has; where there is one, jobs that read them run on this machine."""
+    return local(paths) if IS_STORED else paths
 
 
 def plan(wildcards):

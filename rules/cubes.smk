@@ -3,7 +3,7 @@
 
 rule calibrate:
     input:
-        files=cube_files(*modalities.cubes.COLUMNS),
+        files=raw_files(*modalities.cubes.COLUMNS),
     output:
         folder=directory(at.study("cubes/{batch}")),
     log:
@@ -99,7 +99,7 @@ rule cut_bands:
 rule cut_raw:
     input:
         bands=at.study("bands/{split}/bands.tsv"),
-        files=cube_files("cube"),
+        files=raw_files("cube"),
     output:
         folder=directory(at.study("bands/{split}/raw/{batch}")),
     log:

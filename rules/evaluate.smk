@@ -33,10 +33,12 @@ rule evaluate:
 # Segmentations of other tools (`external`), against the targets of the study.
 rule score_external:
     input:
-        predictions=lambda wildcards: list(
-            plan(wildcards).external_files(wildcards.external).values()
+        predictions=lambda wildcards: own(
+            list(plan(wildcards).external_files(wildcards.external).values())
         ),
-        values=lambda wildcards: plan(wildcards).external_values(wildcards.external),
+        values=lambda wildcards: own(
+            plan(wildcards).external_values(wildcards.external)
+        ),
         targets=evaluated_targets,
     output:
         metrics=at.study("external/{external}/metrics.tsv"),

@@ -6,7 +6,14 @@ def entry_files(section):
     """An input function: what a table or a figure is made of, as its kind declares, by the name of the input."""
 
     def inputs(wildcards):
-        return needs.files(plan(wildcards), at, section, wildcards.name)
+        found = plan(wildcards)
+        recorded = needs.given(found, section, wildcards.name)
+        made = needs.files(found, at, section, wildcards.name)
+        made |= {name: whose(found, files) for name, files in recorded.items()}
+        shown = (
+            of_references(found, found.evaluated_batches) if "images" in made else []
+        )
+        return made | ({"referred": shown} if shown else {})
 
     return inputs
 
@@ -70,12 +77,12 @@ def look_at_what_is_asked():
 
 def new_files(wildcards):
     """The files of the images that a run is applied to."""
-    return asked("images").newcomers.files
+    return own(asked("images").newcomers.files)
 
 
 def new_labels(wildcards):
     """The files of their labels."""
-    return asked("images", "labels").label_files
+    return own(asked("images", "labels").label_files)
 
 
 def applied_files(wildcards, name):

@@ -16,20 +16,6 @@ def scored_batches(wildcards):
     )
 
 
-def cube_files(*columns):
-    """An input function: the raw cubes and references of a batch, or the phantom's folder."""
-
-    def inputs(wildcards):
-        found = plan(wildcards)
-        if found.data_kind == "phantom":
-            return [str(found.root)]
-        return [
-            file for column in columns for file in found.files(wildcards.batch, column)
-        ]
-
-    return inputs
-
-
 def environment(otherwise, stains):
     """The environment of a job: StainTools has packages that nothing else needs."""
 
@@ -46,7 +32,7 @@ def stain_source(wildcards):
     found = plan(wildcards)
     outside = modalities.stains.fitted_on(found, wildcards.stain)
     if outside:
-        return outside
+        return own(outside)
     _, sample = modalities.stains.of_folder(found, wildcards.stain)
     return at.study("images/{batch}").format(
         study=wildcards.study, batch=found.batch_of[sample]

@@ -14,16 +14,24 @@ LOOKED_AT = {".html": "The report", ".pdf": "The appendix"}
 def to_look_at():
     """What a person looks at first, as far as it is asked for and there: a line each."""
     made = [
-        Path(file)
+        file
         for job in workflow.dag.jobs
         if job.rule.name in ("report_page", "typeset")
         for file in job.output
     ]
+    found = [(Path(file).suffix, place_of(file)) for file in sorted(made)]
     return [
-        f"{LOOKED_AT[file.suffix]}: {file.absolute()}"
-        for file in sorted(made)
-        if file.suffix in LOOKED_AT and file.is_file()
+        f"{LOOKED_AT[suffix]}: {place}"
+        for suffix, place in found
+        if suffix in LOOKED_AT and place
     ]
+
+
+def place_of(file):
+    """Where a person finds a file: in the store, if there is one; nowhere if it is not made yet."""
+    if file.is_storage:
+        return file.storage_object.print_query if file.storage_object.exists() else ""
+    return str(Path(file).absolute()) if Path(file).is_file() else ""
 
 
 def planned_jobs():

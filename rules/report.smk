@@ -1,4 +1,5 @@
 # The report of the studies that run, in a folder of its own for each set of studies; and a look at the machine.
+from microtome.workflow import reported
 from microtome.workflow.paths import remember_profiles
 
 # Jobs inherit the names of profiles, by which the report tells the command that makes it; no result depends on it.
@@ -8,23 +9,14 @@ if workflow.is_main_process:
 
 rule report_page:
     input:
-        tables=all_of("tables"),
-        figures=all_of("figures"),
-        sheets=[at.study("samples.tsv").format(study=study) for study in PLANS],
-        splits=[
-            at.study(f"splits/{split}.tsv").format(study=study)
-            for study in PLANS
-            for split in PLANS[study].splits
+        **reported.files(PLANS, at, pictures=IS_STORED),
+        referred=[
+            file
+            for found in PLANS.values()
+            for file in of_references(found, found.evaluated_batches)
         ],
         published=shipped(project.PUBLISHED),
         catalogue=shipped(project.DATASETS),
-        metrics=[
-            expand(
-                at.run("metrics.tsv"), study=study, split=split, run=run, seed=seed
-            )[0]
-            for study, found in PLANS.items()
-            for split, run, seed in found.evaluated()
-        ],
     output:
         page=report(at.page, category="report", caption="../report/html.rst"),
     log:
@@ -46,16 +38,8 @@ rule report_page:
 # The same results as an RO-Crate: what every file is and what made it from what. Written after the report.
 rule crate:
     input:
+        **reported.files(PLANS, at, pictures=False),
         page=at.page,
-        tables=all_of("tables"),
-        figures=all_of("figures"),
-        sheets=rules.report_page.input.sheets,
-        splits=rules.report_page.input.splits,
-        metrics=rules.report_page.input.metrics,
-        cards=[
-            path.replace("metrics.tsv", "card.json")
-            for path in rules.report_page.input.metrics
-        ],
         published=shipped(project.PUBLISHED),
         catalogue=shipped(project.DATASETS),
     output:

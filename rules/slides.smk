@@ -32,6 +32,7 @@ rule reference_slides:
 rule find_tissue:
     input:
         images=at.study("images/{batch}"),
+        referred=referred(),
     output:
         folder=directory(at.study("tissue/{batch}")),
     log:

@@ -3,6 +3,7 @@ rule predict_kept:
     input:
         kept=at.run("kept"),
         images=at.study("images/{batch}"),
+        referred=referred(),
         tissue=at.study("tissue/{batch}"),
         sections=at.study("sections/{batch}"),
     output:
@@ -95,6 +96,7 @@ rule predict_slides:
     input:
         weights=at.run("model.safetensors"),
         images=at.study("images/{batch}"),
+        referred=referred(),
         tissue=at.study("tissue/{batch}"),
         sections=at.study("sections/{batch}"),
     output:

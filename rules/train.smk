@@ -2,6 +2,7 @@
 rule train:
     input:
         images=seen_images("train", "val"),
+        referred=referred("train", "val"),
         targets=folders("targets", "train", "val"),
         patches=lambda wildcards: [
             f"{path}.parquet" for path in folders("patches", "train", "val")(wildcards)

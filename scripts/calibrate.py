@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from microtome.files import located
 from microtome.stages.cubes import calibrate_cubes
 from microtome.workflow.job import job
 
@@ -10,6 +11,6 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
     calibrate_cubes(
         options["cubes"],
         options["samples"],
-        Path(options["root"]),
+        located(options["root"], snakemake.input),
         Path(snakemake.output.folder),
     )

@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from microtome.files import located
 from microtome.stages.cubes import cut_raw_batch
 from microtome.workflow.job import job
 
@@ -10,7 +11,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
     cut_raw_batch(
         options["cubes"],
         options["samples"],
-        Path(options["root"]),
+        located(options["root"], snakemake.input),
         Path(snakemake.input.bands),
         Path(snakemake.output.folder),
     )

@@ -3,8 +3,10 @@
 
 from pathlib import Path
 
+from microtome.files import located
 from microtome.stages.images import fetch_dataset
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
-    fetch_dataset(options, Path(snakemake.config.get("resources", "resources")), snakemake.config)
+    folder = Path(snakemake.config.get("resources", "resources"), options["name"])
+    fetch_dataset(options, located(folder, snakemake.output), snakemake.config)

@@ -3,13 +3,14 @@
 
 from pathlib import Path
 
+from microtome.files import located
 from microtome.stages.images import import_images
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:
     import_images(
         options["samples"],
-        Path(options["root"]),
+        located(options["root"], snakemake.input),
         Path(snakemake.output.folder),
         rendered=next(map(Path, snakemake.input.pictures), None),
         dtype=options.get("dtype"),

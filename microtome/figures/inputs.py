@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from microtome.config.colors import bright_class, class_colors, class_of_interest
+from microtome.files import located
 from microtome.io import views
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
@@ -221,6 +222,7 @@ def gather(inputs: Inputs, options: Mapping[str, Any]) -> FigureInputs:
     stains: dict[str, list[Path]] = {}
     for path in inputs.found("stains", f"*{views.IMAGE}"):
         stains.setdefault(path.parents[2].name, []).append(path)
+    recorded = inputs.files.get("raw_cubes", ())
     pictures = inputs.found("images", f"*{views.IMAGE}"), inputs.found("targets", f"*{views.IMAGE}")
     return FigureInputs(
         **{item.name: getattr(inputs, item.name) for item in fields(inputs)},
@@ -228,9 +230,17 @@ def gather(inputs: Inputs, options: Mapping[str, Any]) -> FigureInputs:
         settings=options.get("settings") or {},
         stain_targets={path.parent.name: path for path in inputs.files.get("stain_targets", ())},
         cubes={path.stem: path for path in inputs.found("cubes", "*.hdr")},
-        raw_cubes={name: Path(path) for name, path in options.get("raw_cubes", {}).items()},
+        raw_cubes={name: _place(Path(path), recorded) for name, path in options.get("raw_cubes", {}).items()},
         bands=next(iter(inputs.files.get("bands", ())), None),
     )
+
+
+def _place(path: Path, files: Sequence[Path]) -> Path:
+    """Where a job has a file that is one of its inputs, or lies in one."""
+    for folder in (path, *path.parents):
+        if (place := located(folder, files)) != folder:
+            return place / path.relative_to(folder)
+    return path
 
 
 def find_sources(

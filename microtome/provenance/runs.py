@@ -28,7 +28,7 @@ class RunRecord:
         split: Name of the split.
         card: The run's card (``card.json``).
         history: One row per epoch (`HISTORY_COLUMNS`; losses without unit, seconds per epoch), or None
-            for an ensemble, which is not trained.
+            for an ensemble, which is not trained, and where it was not read.
         metrics: Tidy metrics (`METRICS_COLUMNS`), one row per image, class and metric.
         folder: Folder the record was read from.
     """
@@ -58,13 +58,16 @@ class RunRecord:
         return float(sum(self.card["seconds"].values()))
 
 
-def load_run(folder: str | Path, *, labels: Mapping[str, str] | None = None) -> RunRecord:
+def load_run(
+    folder: str | Path, *, labels: Mapping[str, str] | None = None, with_history: bool = True
+) -> RunRecord:
     """Read the record of one run.
 
     Args:
         folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble,
             ``history.tsv``.
         labels: Name to print by run name; the run's own where none is given.
+        with_history: Whether the history is read.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -73,20 +76,22 @@ def load_run(folder: str | Path, *, labels: Mapping[str, str] | None = None) -> 
     folder = Path(folder)
     card = read_card(folder / CARD_NAME)
     is_ensemble = card["network"].get("name") == ENSEMBLE
-    history = None if is_ensemble else read_history(folder / HISTORY_NAME)
+    history = read_history(folder / HISTORY_NAME) if with_history and not is_ensemble else None
     metrics = read_metrics(folder / METRICS_NAME)
     _check_same_run(card, metrics, folder)
     run, label = card["run"], (labels or {}).get(card["run"], card["run"])
     return RunRecord(run, label, int(card["seed"]), card["split"], card, history, metrics, folder)
 
 
-def load_runs(folders: Iterable[str | Path], *, labels: Mapping[str, str] | None = None) -> list[RunRecord]:
+def load_runs(
+    folders: Iterable[str | Path], *, labels: Mapping[str, str] | None = None, with_history: bool = True
+) -> list[RunRecord]:
     """Read several runs, in the order given; see `load_run`.
 
     Raises:
         ValueError: No folder is given, or two folders hold the same run, split and seed.
     """
-    records = [load_run(folder, labels=labels) for folder in folders]
+    records = [load_run(folder, labels=labels, with_history=with_history) for folder in folders]
     if not records:
         msg = "no run folders were given; name at least one run of the study"
         raise ValueError(msg)

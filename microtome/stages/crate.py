@@ -23,6 +23,7 @@ from microtome.files import finished_folder, sha256_of_file, write_json
 from microtome.provenance import cards, code, environment, trace
 from microtome.provenance.section_calls import SECTIONS_NAME, SELECTION_NAME
 from microtome.provenance.sidecars import Sidecar
+from microtome.report.links import link_studies
 
 Options = Mapping[str, Any]
 COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requirements.txt", "LICENSE")
@@ -122,7 +123,8 @@ def write_crate(
         FileNotFoundError: A result, or the Snakefile, is missing.
         ValueError: A result cannot be read, or two things have the same identifier.
     """
-    crate = Results(metadata.parent)  # where the report has put links to the folders of its studies
+    link_studies(metadata.parent, options["studies"])
+    crate = Results(metadata.parent)
     crate.metadata.extra_contexts.append(RUN_TERMS)
     _copy(workflow, tuple(options["studies"]))
     crate.thing(MIT, "CreativeWork", name="MIT License", identifier="MIT")

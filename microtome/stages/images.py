@@ -110,14 +110,14 @@ def _raster(path: Path, page: int | None, dtype: str | None, value_range: Range)
     return source if is_fit else ArraySource(_pixels(path, page, dtype, value_range))
 
 
-def fetch_dataset(options: Mapping[str, Any], resources: Path, config: Mapping[str, Any]) -> None:
-    """Bring a data set (`options`: its entry of the table) to the resources folder and verify each file.
+def fetch_dataset(options: Mapping[str, Any], folder: Path, config: Mapping[str, Any]) -> None:
+    """Bring a data set (`options`: its entry of the table) to a folder of its own and verify each file.
 
     Of the workflow's configuration, `mirror` and `offline` are looked at.
     """
     entry = DatasetEntry.model_validate(options)
     mirror, offline = mirror_folder(config.get("mirror")), bool(config.get("offline"))
-    fetch(entry, resources / entry.name, mirror=mirror, offline=offline)
+    fetch(entry, folder, mirror=mirror, offline=offline)
 
 
 def simulate(options: Mapping[str, Any], folder: Path) -> None:

@@ -16,6 +16,8 @@ from microtome.tables.parts.numbers import groups_of
 from microtome.workflow.paths import failure_count
 
 Options = Mapping[str, Any]
+UNTOLD = frozenset({"raw_cubes", "referred"})
+"""Inputs without a digest in the record: gigabytes, of which what was made of them is told."""
 
 
 def by_name(inputs: Any) -> dict[str, list[Path]]:
@@ -58,7 +60,8 @@ def make(
         code: Digest of the code behind the rule, for the same.
     """
     folders = [card.parent for card in files.get("cards", ())]
-    runs = load_runs(folders, labels=options["labels"]) if folders else []
+    learnt = "histories" in files
+    runs = load_runs(folders, labels=options["labels"], with_history=learnt) if folders else []
     for path in files.get("external", ()):
         name, rows = path.parent.name, read_metrics(path)
         told = {"data_source": options["data_kind"], "label": options["labels"][name]}
@@ -84,7 +87,7 @@ def make(
     kind = options["kind"]
     chosen = dict(options["options"]) | _given(options, kinds.find(section, kind).options)
     result = kinds.make(section, kind, gather(inputs, options), chosen)
-    read = [path for paths in files.values() for path in paths]
+    read = [path for name, paths in files.items() if name not in UNTOLD for path in paths]
     origin = record(options, script=script, code=code, runs=runs, inputs=read, home=stem.parent)
     save(result, stem, title=options["title"], provenance=origin)
 

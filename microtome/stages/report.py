@@ -3,7 +3,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from microtome.provenance import code
 from microtome.report import references
 from microtome.report.collect import collect
 from microtome.report.inputs import Citation, ExpectedRun, Jobs, StudyMeta
+from microtome.report.links import link_studies
 from microtome.report.page import build_report
 from microtome.report.runs import flatten
 from microtome.workflow.paths import PROFILE
@@ -53,7 +54,7 @@ def write_report(options: Options, page: Path, *, published: Path, catalogue: Pa
         for name, study in options["studies"].items()
     ]
     results = page.parents[2]
-    _link(page.parent, options["studies"])
+    link_studies(page.parent, options["studies"])
     command = with_profile(options["command"], os.environ.get(PROFILE, ""))
     found = collect(results, studies, command=command, repository=code.ROOT, threads=threads)
     text = build_report(found)
@@ -69,15 +70,6 @@ def with_profile(command: str, profile: str) -> str:
         'snakemake --profile profiles/slurm --config scale=demo studies=a,b'
     """
     return command.replace(CORES, f"--profile {profile}", 1) if profile else command
-
-
-def _link(folder: Path, studies: Iterable[str]) -> None:
-    """Let the folder of a report lead to those of its studies, which lie beside all reports."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in studies:
-        link = folder / name
-        if not link.is_symlink():
-            link.symlink_to(Path("../..", name), target_is_directory=True)
 
 
 def not_shown(

@@ -8,6 +8,7 @@ function of what is shown. The kind that declares it finds the paths in `Inputs.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 
 from microtome.config import kinds
 from microtome.config.checks_products import runs_shown
@@ -15,6 +16,8 @@ from microtome.config.checks_splits import splits_shown
 from microtome.config.load import STUDY_FOLDER
 from microtome.config.study import Entry
 from microtome.faults import Fault, nearest, raise_faults
+from microtome.study.headers import data_files
+from microtome.study.modalities.cubes import raw_cubes
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import FULL
 from microtome.workflow.paths import Layout
@@ -80,6 +83,14 @@ class Shown:
             batches = self.plan.batches_of(split, *self.plan.study.evaluate.parts)
             for batch in batches if "{batch}" in name else ("",):
                 yield f"{folder}/{name.format(batch=batch)}"
+
+    def raw_cubes(self) -> list[str]:
+        """The cubes as they were recorded; a phantom's lie in its folder."""
+        cubes = raw_cubes(self.plan) if self.plan.study.cubes else {}
+        if self.plan.data_kind == "phantom":
+            return [self.plan.root.as_posix()] * bool(cubes)
+        paths = [Path(path) for path in cubes.values()]
+        return [file.as_posix() for path in paths for file in (path, *data_files(path))]
 
     def maps(self) -> Iterator[str]:
         """Predictions and segmentations of the runs, and what explains them."""
@@ -188,6 +199,20 @@ FILES: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
 }
 """Need to the inputs of the rule, in the study's folder. Those without files ask something of runs or of the
 study (`microtome.config.checks_products`), or options (`microtome.workflow.states.products`)."""
+
+
+GIVEN: Mapping[str, Mapping[str, Callable[[Shown], Iterable[str]]]] = {
+    "cubes": {"raw_cubes": Shown.raw_cubes}
+}
+"""Need to those inputs of the rule that no rule of the workflow made from images."""
+
+
+def given(plan: StudyPlan, section: str, name: str) -> dict[str, list[str]]:
+    """The files as they were recorded that a table or a figure shows, by the name of the input."""
+    shown = Shown(plan, section, name)
+    asked = [GIVEN[need] for need in sorted(shown.takes & set(GIVEN))]
+    found = {key: list(paths(shown)) for one in asked for key, paths in one.items()}
+    return {key: paths for key, paths in found.items() if paths}
 
 
 def files(plan: StudyPlan, at: Layout, section: str, name: str) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 """References to slides: small files that say which image of which slide is meant."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+import os
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -77,8 +78,9 @@ class Reference:
         return _laid(values | {"wanted": mpp, "tolerance": tolerance})
 
     def write(self, path: Path) -> None:
-        """Write the reference to a file of its own, JSON."""
-        write_json(path, {**asdict(self), "path": self.path.as_posix()})
+        """Write the reference to a file of its own, JSON, with the slide as seen from there."""
+        place = self.path if self.path.is_absolute() else Path(os.path.relpath(self.path, path.parent))
+        write_json(path, {**asdict(self), "path": place.as_posix()})
 
 
 def describe(
@@ -155,6 +157,7 @@ def read_reference(path: Path | str) -> Reference:
     try:
         found = _ADAPTER.validate_json(path.read_bytes(), strict=True)
         _check(found)
+        found = replace(found, path=Path(os.path.normpath(path.parent / found.path)))
     except (OSError, ValueError) as error:
         told = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
         remedy = "delete it; the workflow makes it anew"
