@@ -41,7 +41,8 @@ def zoomed_classes(labels: Tensor, zoom: float) -> Tensor:
         [[[[0, 7]]]]
     """
     size = [max(1, round(side * zoom)) for side in labels.shape[2:]]
-    return functional.interpolate(labels.double(), size, mode="nearest-exact").to(labels.dtype)
+    numbers = labels if labels.dtype == torch.uint8 else labels.double()
+    return functional.interpolate(numbers, size, mode="nearest-exact").to(labels.dtype)
 
 
 def restored(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
@@ -58,4 +59,9 @@ def restored(maps: np.ndarray, size: Sequence[int]) -> np.ndarray:
 
 
 def _resized(images: Tensor, size: list[int]) -> Tensor:
-    return functional.interpolate(images, size, mode="bilinear", align_corners=False)
+    """`torch.nn.functional.interpolate` as it is where no kernel need be deterministic.
+
+    On GPUs that function leaves its kernel for four slow gathers where kernels have to be deterministic, for
+    the sake of gradients, which nobody asks for here.
+    """
+    return torch.ops.aten.upsample_bilinear2d.default(images, size, align_corners=False)

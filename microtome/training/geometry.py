@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Random affine maps of a batch, each by the name of its option in `config.augment`."""
+"""Random affine maps of a batch, each by the name of its option in `config.augment`.
+
+What is random is drawn on the CPU, a few numbers an image; where each pixel comes from follows from them on
+the device of the images.
+"""
 
 from __future__ import annotations
 
@@ -35,32 +39,59 @@ class Placed(NamedTuple):
         shift = torch.einsum("nij,nj->ni", other.forward, self.shift) + other.shift
         return Placed(other.forward @ self.forward, shift)
 
-    def sources(self, size: torch.Size) -> Tensor:
-        """From which position (row, column) each pixel of an image comes, (N, H, W, 2)."""
-        inverse = torch.linalg.inv(self.forward)
-        centre = (torch.tensor(size, dtype=torch.float32) - 1) / 2
-        rows, columns = (torch.arange(length, dtype=torch.float32) for length in size)
-        grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), 2) - centre
-        return torch.einsum("nij,hwnj->nhwi", inverse, grid[:, :, None] - self.shift) + centre
+    @property
+    def backward(self) -> tuple[Tensor, Tensor]:
+        """What `sources` takes, made on the CPU: to invert a matrix, a GPU would keep the host waiting."""
+        return torch.linalg.inv(self.forward), self.shift
+
+
+def sources(inverse: Tensor, shift: Tensor, size: torch.Size) -> tuple[Tensor, Tensor]:
+    """From which position each pixel of an image comes, on the device of the map.
+
+    Args:
+        inverse: (N, 2, 2), from the centre of the image, pixels.
+        shift: (N, 2), subtracted before.
+        size: Rows and columns, (H, W).
+
+    Returns:
+        Rows and columns, each (N, H, W) float32.
+
+    Example:
+        >>> inverse, shift = unmoved(1).backward
+        >>> [position.tolist() for position in sources(inverse, shift, torch.Size([1, 2]))]
+        [[[[0.0, 0.0]]], [[[0.0, 1.0]]]]
+    """
+    centres = [(length - 1) / 2 for length in size]
+    rows, columns = (
+        torch.arange(length, dtype=inverse.dtype, device=inverse.device) - centre
+        for length, centre in zip(size, centres, strict=True)
+    )
+    rows = rows[:, None] - shift[:, 0, None, None]
+    columns = columns[None] - shift[:, 1, None, None]
+    weights = inverse[..., None, None]
+    return tuple(
+        weights[:, axis, 0] * rows + weights[:, axis, 1] * columns + centre
+        for axis, centre in enumerate(centres)
+    )
 
 
 def unmoved(count: int) -> Placed:
     """Each pixel of `count` images where it is.
 
     Example:
-        >>> unmoved(1).sources(torch.Size([1, 2])).tolist()
-        [[[[0.0, 0.0], [0.0, 1.0]]]]
+        >>> unmoved(1).then(unmoved(1)).shift.tolist()
+        [[0.0, 0.0]]
     """
     return _about_centre(torch.eye(2).expand(count, 2, 2))
 
 
-def affine(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Tensor:
-    """Source positions (N, H, W, 2) as (row, column) under shear, rotation, scale and translation."""
+def affine(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Placed:
+    """Shear, then rotation, scale and translation."""
     rotation = _rotation(count, settings, generator)
     scale = _scale(count, settings, generator)
     along_x, along_y = _shears(count, settings, generator)
     shift = _shift(count, size, settings, generator)
-    return Placed(rotation @ along_x @ along_y * scale, shift).sources(size)
+    return Placed(rotation @ along_x @ along_y * scale, shift)
 
 
 def quarter_turns(count: int, settings: Augment, generator: Generator) -> Tensor:

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: MIT
 """Random changes of the intensities of a batch, each by the name of its option in `config.augment`.
 
-Every change takes images (N, C, H, W), the options, a generator and the range of the batch, and returns new
-images.
+Every change draws numbers on the CPU, for images of a shape, and applies them to images (N, C, H, W) on the
+device where these lie.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from microtome.config.augment import INTENSITIES, Augment
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from microtome.config.augment import Augment
+
+Shape = tuple[int, int, int, int]
+Numbers = tuple[Tensor, ...]
 BLUR_REACH = 3.0  # kernel half width in standard deviations
 SMALLEST_BLUR = 1e-3
 HED = ((0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78))  # Ruifrok and Johnston 2001
@@ -27,29 +30,23 @@ DARKEST = 1 / 255
 
 
 class Range(NamedTuple):
-    """What intensities are cut to."""
+    """What intensities are cut to, (N, 1, 1, 1) or (1, 1, 1, 1)."""
 
-    low: float
-    high: float
+    low: Tensor
+    high: Tensor
 
 
-def range_of(images: Tensor) -> Range:
-    """0 to 1, or what the images have if that is wider.
+def range_of(images: Tensor, *, alone: bool = False) -> Range:
+    """0 to 1, or what the images have if that is wider: all of them together, or each `alone`.
 
     Example:
-        >>> range_of(torch.tensor([0.5, 2.0]))
-        Range(low=0.0, high=2.0)
+        >>> [float(end) for end in range_of(torch.tensor([0.5, 2.0]).view(2, 1, 1, 1))]
+        [0.0, 2.0]
+        >>> range_of(torch.tensor([0.5, 2.0]).view(2, 1, 1, 1), alone=True).high.flatten().tolist()
+        [1.0, 2.0]
     """
-    return Range(min(0.0, float(images.min())), max(1.0, float(images.max())))
-
-
-def change_intensity(images: Tensor, settings: Augment, generator: Generator) -> Tensor:
-    """Change all that the settings ask for, in the order of image formation, and cut to the range."""
-    bounds = range_of(images)
-    for name in INTENSITIES:
-        if settings.takes(name):
-            images = CHANGES[name](images, settings, generator, bounds)
-    return clipped(images, settings, bounds)
+    low, high = torch.aminmax(images.flatten(1), dim=1) if alone else torch.aminmax(images)
+    return Range(low.clamp(max=0).view(-1, 1, 1, 1), high.clamp(min=1).view(-1, 1, 1, 1))
 
 
 def clipped(images: Tensor, settings: Augment, bounds: Range) -> Tensor:
@@ -64,103 +61,159 @@ def uniform(generator: Generator, shape: tuple[int, ...], low: float, high: floa
     return torch.rand(shape, generator=generator) * (high - low) + low
 
 
-def _factor(images: Tensor, strength: float, generator: Generator) -> Tensor:
+class Change(NamedTuple):
+    """A change of intensities.
+
+    Attributes:
+        draw: From the shape of the images, the options and a generator: tensors whose first axis is the
+            images, on the CPU.
+        apply: From images, their range and these tensors, on the same device: new images.
+    """
+
+    draw: Callable[[Shape, Augment, Generator], Numbers]
+    apply: Callable[..., Tensor]
+
+
+def _factors(shape: Shape, settings: Augment, generator: Generator, *, option: str) -> Numbers:
     """A number for each image, (N, 1, 1, 1), in plus or minus."""
-    return uniform(generator, (len(images), 1, 1, 1), -strength, strength).to(images)
+    strength = getattr(settings, option)
+    return (uniform(generator, (shape[0], 1, 1, 1), -strength, strength),)
 
 
-def _blurred(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
-    sigma = uniform(generator, (len(images),), 0, settings.blur_sigma).clamp(min=SMALLEST_BLUR)
-    return blur(images, sigma.to(images))
+def _noises(shape: Shape, settings: Augment, generator: Generator, *, option: str) -> Numbers:
+    """A standard deviation for each image, (N, 1, 1, 1), and normal noise for each pixel."""
+    amount = uniform(generator, (shape[0], 1, 1, 1), 0, getattr(settings, option))
+    return amount, torch.randn(shape, generator=generator)
 
 
-def _stained(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
-    return change_stain(images, settings.stain, generator)
+def _widths(shape: Shape, settings: Augment, generator: Generator) -> Numbers:
+    """The weights of a Gaussian for each image."""
+    sigma = uniform(generator, shape[:1], 0, settings.blur_sigma).clamp(min=SMALLEST_BLUR)
+    return gaussians(sigma, shape[2:])
 
 
-def _contrasted(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
+def _stains(shape: Shape, settings: Augment, generator: Generator) -> Numbers:
+    """For each image a matrix of densities of RGB (3, 3), and what is added to them (3,)."""
+    if shape[1] != len(HED):
+        msg = f"augment.stain needs RGB images, found {shape[1]} channels; set it to 0."
+        raise ValueError(msg)
+    return stain_changes(shape[0], settings.stain, generator)
+
+
+def _blurred(images: Tensor, _: Range, rows: Tensor, columns: Tensor) -> Tensor:
+    return blurred(images, rows, columns)
+
+
+def _stained(images: Tensor, _: Range, mixing: Tensor, shift: Tensor) -> Tensor:
+    return restained(images, mixing, shift)
+
+
+def _contrasted(images: Tensor, _: Range, factor: Tensor) -> Tensor:
     mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * (1 + _factor(images, settings.contrast, generator)) + mean
+    return (images - mean).mul_(1 + factor).add_(mean)
 
 
-def _brightened(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
-    return images * (1 + _factor(images, settings.brightness, generator))
+def _brightened(images: Tensor, _: Range, factor: Tensor) -> Tensor:
+    return images * (1 + factor)
 
 
-def _shifted(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
-    return images + _factor(images, settings.intensity_shift, generator)
+def _shifted(images: Tensor, _: Range, shift: Tensor) -> Tensor:
+    return images + shift
 
 
-def _curved(images: Tensor, settings: Augment, generator: Generator, bounds: Range) -> Tensor:
+def _curved(images: Tensor, bounds: Range, logarithm: Tensor) -> Tensor:
     low, span = bounds.low, bounds.high - bounds.low
-    exponent = _factor(images, settings.gamma, generator).exp()
-    return ((images - low).clamp(min=0) / span) ** exponent * span + low
+    share = (images - low).clamp_(min=0).div_(span)
+    return share.pow_(logarithm.exp()).mul_(span).add_(low)
 
 
-def _noise(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Normal noise, of a standard deviation drawn for each image."""
-    amount = uniform(generator, (len(images), 1, 1, 1), 0, strength).to(images)
-    return torch.randn(images.shape, generator=generator).to(images) * amount
+def _speckled(images: Tensor, _: Range, amount: Tensor, noise: Tensor) -> Tensor:
+    return (noise * amount).add_(1).mul_(images)
 
 
-def _speckled(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
-    return images * (1 + _noise(images, settings.speckle, generator))
+def _noisy(images: Tensor, _: Range, amount: Tensor, noise: Tensor) -> Tensor:
+    return (noise * amount).add_(images)
 
 
-def _noisy(images: Tensor, settings: Augment, generator: Generator, _: Range) -> Tensor:
-    return images + _noise(images, settings.gaussian_noise, generator)
-
-
-CHANGES: dict[str, Callable[[Tensor, Augment, Generator, Range], Tensor]] = {
-    "blur_sigma": _blurred,
-    "stain": _stained,
-    "contrast": _contrasted,
-    "brightness": _brightened,
-    "intensity_shift": _shifted,
-    "gamma": _curved,
-    "speckle": _speckled,
-    "gaussian_noise": _noisy,
+CHANGES: dict[str, Change] = {
+    "blur_sigma": Change(_widths, _blurred),
+    "stain": Change(_stains, _stained),
+    "contrast": Change(partial(_factors, option="contrast"), _contrasted),
+    "brightness": Change(partial(_factors, option="brightness"), _brightened),
+    "intensity_shift": Change(partial(_factors, option="intensity_shift"), _shifted),
+    "gamma": Change(partial(_factors, option="gamma"), _curved),
+    "speckle": Change(partial(_noises, option="speckle"), _speckled),
+    "gaussian_noise": Change(partial(_noises, option="gaussian_noise"), _noisy),
 }
 
 
-def change_stain(images: Tensor, strength: float, generator: Generator) -> Tensor:
-    """Scale and shift the densities of haematoxylin, eosin and the rest, image by image.
+def stain_changes(count: int, strength: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Draw scales and shifts of the densities of haematoxylin, eosin and the rest, image by image.
 
-    Raises:
-        ValueError: The images are not RGB.
+    Returns:
+        (count, 3, 3), from densities of RGB to new ones, and (count, 3), what is added to these.
+
+    Example:
+        >>> mixing, shift = stain_changes(1, 0.0, Generator())
+        >>> torch.allclose(mixing[0], torch.eye(3), atol=1e-6), shift.tolist()
+        (True, [[0.0, 0.0, 0.0]])
     """
-    if images.shape[1] != len(HED):
-        msg = f"augment.stain needs RGB images, found {images.shape[1]} channels; set it to 0."
-        raise ValueError(msg)
-    vectors = torch.tensor(HED, dtype=images.dtype)
+    vectors = torch.tensor(HED)
     vectors = vectors / vectors.norm(dim=1, keepdim=True)
-    shape = (len(images), len(HED))
+    shape = (count, len(HED))
     factor = 1 + uniform(generator, shape, -strength, strength)
     shift = uniform(generator, shape, -strength, strength) * STAIN_SHIFT
-    mixing = torch.einsum("ij,nj,jk->nik", torch.linalg.inv(vectors), factor, vectors).to(images)
-    density = torch.einsum("nchw,nck->nkhw", -images.clamp(min=DARKEST).log(), mixing)
-    return (-(density + (shift @ vectors)[:, :, None, None].to(images))).exp()
+    return torch.einsum("ij,nj,jk->nik", torch.linalg.inv(vectors), factor, vectors), shift @ vectors
 
 
-def blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image with its own standard deviation, mirrored at the outermost pixels.
+def restained(images: Tensor, mixing: Tensor, shift: Tensor) -> Tensor:
+    """Change the densities of RGB images (N, 3, H, W) as `stain_changes` drew, each image by its own."""
+    density = torch.einsum("nchw,nck->nkhw", images.clamp(min=DARKEST).log_().neg_(), mixing)
+    return density.add_(shift[:, :, None, None]).neg_().exp_()
 
-    Neither torch nor SciPy has a Gaussian of one width an image; the taps are summed by axis.
+
+def gaussians(sigma: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """The weights of Gaussians of one width an image.
 
     Args:
-        images: (N, C, H, W).
-        sigma: (N,), pixels.
+        sigma: (N,), pixels, on the CPU.
+        size: Rows and columns of the images: no weight reaches beyond what is mirrored.
+
+    Returns:
+        Along rows and along columns, each (N, 2·reach + 1); each image's sum to 1.
+
+    Example:
+        >>> [weights.shape for weights in gaussians(torch.tensor([1.0, 0.5]), (20, 2))]
+        [torch.Size([2, 7]), torch.Size([2, 3])]
     """
     longest = math.ceil(BLUR_REACH * float(sigma.max()))
-    for axis, order in ((3, (1, 0)), (2, (0, 1))):
-        length = images.shape[axis]
-        reach = min(longest, length - 1)
-        steps = torch.arange(-reach, reach + 1, dtype=sigma.dtype, device=sigma.device)
-        taps = (-(steps**2) / (2 * sigma[:, None] ** 2)).exp()
-        taps = (taps / taps.sum(1, keepdim=True)).to(images)
-        sides = [reach * side for side in order for _ in range(2)]
-        padded = functional.pad(images, sides, mode="reflect")
+    return tuple(_gaussian(sigma, min(longest, length - 1)) for length in size)
+
+
+def _gaussian(sigma: Tensor, reach: int) -> Tensor:
+    steps = torch.arange(-reach, reach + 1, dtype=sigma.dtype)
+    weights = (-(steps**2) / (2 * sigma[:, None] ** 2)).exp()
+    return weights / weights.sum(1, keepdim=True)
+
+
+def blurred(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Blur each image with weights of its own, mirrored at the outermost pixels.
+
+    Neither torch nor SciPy has a Gaussian of one width an image; the weighted images are summed by axis. A
+    convolution by groups would be one call, but on GPUs may round to ten bits.
+
+    Args:
+        images: (N, C, H, W) floating point.
+        rows: (N, 2·reach + 1) weights along rows, of which there are more than `reach`; see `gaussians`.
+        columns: Likewise along columns.
+
+    Returns:
+        New images of the same shape and type.
+    """
+    for axis, order, weights in ((3, (1, 0), columns), (2, (0, 1), rows)):
+        length, reach = images.shape[axis], weights.shape[1] // 2
+        padded = functional.pad(images, [reach * side for side in order for _ in range(2)], mode="reflect")
         images = torch.zeros_like(images)
-        for tap in range(taps.shape[1]):
-            images.addcmul_(padded.narrow(axis, tap, length), taps[:, tap].view(-1, 1, 1, 1))
+        for tap, weight in enumerate(weights.to(images.dtype).view(*weights.shape, 1, 1, 1).unbind(1)):
+            images.addcmul_(padded.narrow(axis, tap, length), weight)
     return images

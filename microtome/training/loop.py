@@ -340,10 +340,11 @@ def _steps(trainer: Trainer, batches: BatchSource, *, epoch: int | None = None) 
     def make() -> Iterator[_Step]:
         for number, batch in enumerate(batches.epoch(epoch or 0)):
             seed = None if epoch is None else epoch_seed(trainer.seed, epoch, number)
-            yield _Step(batch, trainer.task.prepare(batch, seed=seed), f"{name}, step {number + 1}")
+            prepared = trainer.task.prepare(batch, trainer.task.draw(batch, seed=seed))
+            yield _Step(batch, prepared, f"{name}, step {number + 1}")
 
     for step in ahead(make(), enabled=trainer.device.type == "cuda"):
-        if bool(step.prepared.valid.any()):
+        if step.prepared.valid is None or bool(step.prepared.valid.any()):
             yield step
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tasks: from a batch of windows to what a network and its loss take."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -12,8 +12,11 @@ from microtome.config.augment import Augment
 from microtome.config.sampling import Input
 from microtome.inference.resize import zoomed, zoomed_classes
 from microtome.networks.windows import WindowTransform, transform_windows
-from microtome.training.augment import augment, round_targets, without
+from microtome.training.augment import changed, without
 from microtome.training.batches import Batch
+from microtome.training.draws import Draws, draw, draw_copies
+from microtome.training.resampling import require_masks, round_targets
+from microtome.training.turns import turned
 
 CENTRE_MOVING = ("translate", "elastic_alpha")
 """Augmentations after which another pixel is in the centre."""
@@ -26,19 +29,35 @@ class Prepared:
     Attributes:
         inputs: (N, C, H, W) float32, normalised.
         target: As the loss takes it.
-        valid: bool, where a label is known.
+        valid: bool, where a label is known; None: everywhere.
     """
 
     inputs: Tensor
     target: Tensor
-    valid: Tensor
+    valid: Tensor | None
 
 
 class Task(Protocol):
     """Turns batches into network inputs and targets."""
 
-    def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
-        """Prepare a batch; with a seed it is augmented."""
+    def draw(self, batch: Batch, *, seed: int | None) -> Draws | None:
+        """Draw all that is random in a batch, and check it: on the CPU, where the batch was read.
+
+        Args:
+            batch: As it was read.
+            seed: Of its augmentation, where it has no draws of its own; None: it is not augmented.
+
+        Returns:
+            What `prepare` takes, to be moved with the batch; None if nothing is changed.
+
+        Raises:
+            ValueError: The batch does not fit the augmentation, or labels of more than 0 and 1 would be
+                interpolated.
+        """
+        ...
+
+    def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
+        """Prepare a batch on the device where it lies, without letting the host wait for it."""
         ...
 
 
@@ -47,38 +66,55 @@ def normalize(images: Tensor, settings: Input) -> Tensor:
     return (images / settings.scale).sub_(settings.mean).div_(settings.std)
 
 
-def _augmented(
-    batch: Batch, settings: Input, augmentation: Augment, seed: int | None, *, by_class: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Augment the pixels in 0..1, resize and normalise them; `by_class`, labels are resized as numbers."""
-    images, labels = batch.images.float() / settings.scale, batch.labels.long()
+def _drawn(batch: Batch, augmentation: Augment, seed: int | None) -> Draws | None:
+    """The draws of a batch: of the fixed copies that it holds, or of all its windows."""
+    shape, margin = tuple(batch.images.shape), batch.margin
     if batch.draws:
-        images, labels = _fixed_copies(images, labels, augmentation, batch)
-    elif seed is not None:
-        images, labels = augment(images, labels, augmentation, seed=seed, margin=batch.margin)
-    else:
-        images, labels = without(images, batch.margin), without(labels, batch.margin)
-    if settings.zoom != 1:
-        images = zoomed(images, settings.zoom)
-        if by_class:
-            labels = zoomed_classes(labels, settings.zoom)
-        else:
-            labels = round_targets(zoomed(labels.float(), settings.zoom), augmentation.target_rounding)
-    return normalize(images * settings.scale, settings), labels
+        return draw_copies(shape, augmentation, seeds=batch.draws, margin=margin)
+    return None if seed is None else draw(shape, augmentation, seed=seed, margin=margin)
 
 
-def _fixed_copies(
-    images: Tensor, labels: Tensor, augmentation: Augment, batch: Batch
-) -> tuple[Tensor, Tensor]:
-    """Augment each window with a seed of its own, those without one not at all."""
-    margin = batch.margin
-    pairs = [
-        (without(image, margin), without(label, margin))
-        if seed is None
-        else augment(image, label, augmentation, seed=seed, margin=margin)
-        for image, label, seed in zip(images.split(1), labels.split(1), batch.draws, strict=True)
-    ]
-    return torch.cat([image for image, _ in pairs]), torch.cat([label for _, label in pairs])
+def _changed(
+    batch: Batch, labels: Tensor | None, settings: Input, augmentation: Augment, draws: Draws | None
+) -> tuple[Tensor, Tensor | None]:
+    """Images scaled to 0..1 and resized, and labels, both augmented.
+
+    What moves whole pixels is done to pixels as they are stored.
+    """
+    draws, images = draws or Draws(), batch.images
+    images, labels = turned(images, draws.turns), None if labels is None else turned(labels, draws.turns)
+    images, labels = changed(
+        _scaled(images, settings.scale), labels, augmentation, draws, margin=batch.margin
+    )
+    return zoomed(images, settings.zoom) if settings.zoom != 1 else images, labels
+
+
+def _scaled(images: Tensor, scale: float) -> Tensor:
+    """Pixels as stored over `scale`, float32, in one pass where PyTorch divides pixels of their type."""
+    direct = images.dtype in (torch.uint8, torch.float32)
+    return (images if direct else images.float()) / scale
+
+
+def _inputs(images: Tensor, settings: Input) -> Tensor:
+    """Images in 0..1 as the network takes them."""
+    pixels = images * settings.scale
+    return pixels.div_(settings.scale).sub_(settings.mean).div_(settings.std)
+
+
+def _interpolates_labels(draws: Draws | None, augmentation: Augment) -> bool:
+    return draws is not None and draws.warps and augmentation.target_rounding != "nearest"
+
+
+def _require_masks(batch: Batch) -> None:
+    """Make sure that labels can be interpolated; labels that a device holds were looked at before."""
+    if batch.labels.device.type == "cpu":
+        require_masks(batch.labels)
+
+
+def _valid(batch: Batch, labels: Tensor, augmentation: Augment, draws: Draws | None) -> Tensor | None:
+    """Where a label is known; None if it is certain that all are, without a look at them."""
+    fills = draws is not None and draws.warps and augmentation.target_fill == "ignore"
+    return None if batch.known and not fills else labels != IGNORE
 
 
 @dataclass(frozen=True)
@@ -89,10 +125,21 @@ class BinaryTask:
     augmentation: Augment
     positive: int = 1
 
-    def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
+    def draw(self, batch: Batch, *, seed: int | None) -> Draws | None:
+        """See `Task.draw`."""
+        draws = _drawn(batch, self.augmentation, seed)
+        if self.settings.zoom != 1 or _interpolates_labels(draws, self.augmentation):
+            _require_masks(batch)
+        return draws
+
+    def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
         """Targets are float (N, T, H, W)."""
-        inputs, labels = _augmented(batch, self.settings, self.augmentation, seed)
-        return Prepared(inputs, (labels == self.positive).float(), labels != IGNORE)
+        images, labels = _changed(batch, batch.labels, self.settings, self.augmentation, draws)
+        if self.settings.zoom != 1:
+            rounding = self.augmentation.target_rounding
+            labels = round_targets(zoomed(labels.float(), self.settings.zoom), rounding).to(labels.dtype)
+        valid = _valid(batch, labels, self.augmentation, draws)
+        return Prepared(_inputs(images, self.settings), (labels == self.positive).float(), valid)
 
 
 @dataclass(frozen=True)
@@ -102,8 +149,8 @@ class SoftmaxTask:
     settings: Input
     augmentation: Augment
 
-    def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
-        """Targets are int64 (N, H, W).
+    def draw(self, batch: Batch, *, seed: int | None) -> Draws | None:
+        """See `Task.draw`.
 
         Raises:
             ValueError: There is more than one map of labels.
@@ -112,9 +159,18 @@ class SoftmaxTask:
             expected = "one: a softmax output says which class a pixel is of; set outputs to [mask]"
             msg = f"found {batch.labels.shape[1]} label maps, expected {expected}"
             raise ValueError(msg)
-        inputs, labels = _augmented(batch, self.settings, self.augmentation, seed, by_class=True)
-        classes = labels[:, 0].long()
-        return Prepared(inputs, classes, classes != IGNORE)
+        draws = _drawn(batch, self.augmentation, seed)
+        if _interpolates_labels(draws, self.augmentation):
+            _require_masks(batch)
+        return draws
+
+    def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
+        """Targets are int64 (N, H, W)."""
+        images, labels = _changed(batch, batch.labels, self.settings, self.augmentation, draws)
+        if self.settings.zoom != 1:
+            labels = zoomed_classes(labels, self.settings.zoom)
+        valid = _valid(batch, labels[:, 0], self.augmentation, draws)
+        return Prepared(_inputs(images, self.settings), labels[:, 0].long(), valid)
 
 
 @dataclass(frozen=True)
@@ -146,16 +202,21 @@ class WindowTask:
             msg = f"{found}, whose class is the window's label; {remedy}"
             raise ValueError(msg)
 
-    def prepare(self, batch: Batch, *, seed: int | None) -> Prepared:
+    def draw(self, batch: Batch, *, seed: int | None) -> Draws | None:
+        """See `Task.draw`."""
+        return _drawn(batch, self.augmentation, seed)
+
+    def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
         """Targets are int64 (N,)."""
-        unused = torch.zeros(1, dtype=torch.uint8).expand(len(batch.images), 1, *batch.images.shape[2:])
-        inputs, _ = _augmented(replace(batch, labels=unused), self.settings, self.augmentation, seed)
-        labels = batch.labels[:, 0, 0, 0].long()
-        return Prepared(transform_windows(inputs, self.window, self.transform), labels, labels != IGNORE)
+        images, _ = _changed(batch, None, self.settings, self.augmentation, draws)
+        inputs = transform_windows(_inputs(images, self.settings), self.window, self.transform)
+        labels = batch.labels[:, 0, 0, 0]
+        return Prepared(inputs, labels.long(), None if batch.known else labels != IGNORE)
 
 
 def to_device(prepared: Prepared, device: torch.device, *, channels_last: bool) -> Prepared:
     """Move to the device, in the memory format of the network."""
     layout = torch.channels_last if channels_last and prepared.inputs.dim() == 4 else torch.contiguous_format
     inputs = prepared.inputs.to(device, non_blocking=True, memory_format=layout)
-    return Prepared(inputs, prepared.target.to(device), prepared.valid.to(device))
+    valid = None if prepared.valid is None else prepared.valid.to(device)
+    return Prepared(inputs, prepared.target.to(device), valid)

@@ -57,7 +57,7 @@ def scaled(values):
     """As in training."""
     labels = torch.zeros(len(values), 1, *values.shape[2:], dtype=torch.int64)
     task = BinaryTask(Input(**folders.options("unet")["input"]), Augment())
-    return task.prepare(Batch(values, labels, ("s",) * len(values)), seed=None).inputs
+    return task.prepare(Batch(values, labels, ("s",) * len(values)), None).inputs
 
 
 def test_unet_whole_image_is_the_network_on_the_scaled_image(root, runs, tmp_path):
@@ -82,7 +82,7 @@ def test_window_networks_give_each_pixel_what_its_window_gives(root, runs, run):
     task = WindowTask(Input(scale=255, mean=0.5, std=0.5), Augment(), transform, model.window)
     labels = torch.zeros(4, 1, 1, 1, dtype=torch.int64)
     with torch.no_grad():
-        expected = model(task.prepare(Batch(cut, labels, ("s",) * 4), seed=None).inputs).softmax(1)[:, 1]
+        expected = model(task.prepare(Batch(cut, labels, ("s",) * 4), None).inputs).softmax(1)[:, 1]
     found = read_map(runs[run] / "predictions/s3.tif")[0][centres[:, 0], centres[:, 1]]
     assert np.allclose(found, expected, atol=1e-5)
 

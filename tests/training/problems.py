@@ -90,6 +90,11 @@ def trainer(*, model=None, loss="bce", seed=0, augmentation=FLIPS, **settings):
     )
 
 
+def prepared(task, batch, *, seed):
+    """A batch as training prepares it."""
+    return task.prepare(batch, task.draw(batch, seed=seed))
+
+
 def parts():
     """Training and validation batches."""
     images = samples()

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from microtome.config.augment import Augment
-from microtome.training import augment as module
-from microtome.training import intensity
-from microtome.training.augment import augment, round_targets
+from microtome.training import draws, intensity
+from microtome.training.augment import augment
 from microtome.training.intensity import HED
+from microtome.training.resampling import require_masks, round_targets
 
 GEOMETRY = {
     "horizontal_flip": {"horizontal_flip": 0.5},
@@ -194,7 +194,8 @@ def test_settings_out_of_range_are_named(options, match):
 @pytest.mark.parametrize("size", [(33, 20), (1, 7)])
 def test_blur_is_that_of_scipy(sigma, size):
     images = torch.rand(2, 3, *size, dtype=torch.float64)
-    found = intensity.blur(images, torch.tensor([sigma, sigma / 2]).clamp(min=0.001).double())
+    widths = torch.tensor([sigma, sigma / 2]).clamp(min=0.001).double()
+    found = intensity.blurred(images, *intensity.gaussians(widths, size))
     reach = [min(math.ceil(3 * sigma), length - 1) for length in size]
     for image, blurred, width in zip(images, found, (sigma, max(sigma / 2, 0.001)), strict=True):
         expected = ndimage.gaussian_filter(image.numpy(), width, axes=(1, 2), radius=reach, mode="mirror")
@@ -246,13 +247,13 @@ def test_flips_and_turns_are_those_of_the_whole_batch_bit_for_bit(seed, chances,
 
 def shifted_by(monkeypatch, rows, columns):
     """Let every warp sample so many pixels below and to the right."""
-    positions = module.affine
+    affine = draws.affine
 
     def moved(count, size, settings, generator):
-        none = Augment()
-        return positions(count, size, none, generator) + torch.tensor([rows, columns])
+        placed = affine(count, size, Augment(), generator)
+        return placed._replace(shift=placed.shift - torch.tensor([rows, columns]))
 
-    monkeypatch.setattr(module, "affine", moved)
+    monkeypatch.setattr(draws, "affine", moved)
 
 
 def square(low=6, high=14, size=20):
@@ -311,7 +312,7 @@ def test_targets_that_cannot_be_interpolated_are_refused():
         with pytest.raises(ValueError, match=r"found targets with values from 0 to 25.*, expected 0 and 1"):
             augment(labels.float(), labels, Augment(**WARPS, target_rounding=rounding), seed=0)
     with pytest.raises(ValueError, match="values from -1 to 1"):
-        round_targets(torch.tensor([-1.0, 1.0]), "round")
+        require_masks(torch.tensor([-1.0, 1.0]))
     assert round_targets(torch.zeros(0, 1, 2, 2), "floor").shape == (0, 1, 2, 2)
 
 
@@ -368,7 +369,8 @@ def test_densities_of_stains_are_scaled_and_shifted_as_drawn(seed, strength):
 def test_no_strength_leaves_stains_alone():
     images = stained_image(2)
     assert augment(images, images, Augment(stain=0.0), seed=0)[0] is images
-    assert torch.allclose(intensity.change_stain(images, 0.0, torch.Generator()), images, atol=1e-6)
+    drawn = intensity.stain_changes(2, 0.0, torch.Generator())
+    assert torch.allclose(intensity.restained(images, *drawn), images, atol=1e-6)
 
 
 def test_black_and_white_stay_finite_and_within_range():

@@ -20,6 +20,7 @@ from microtome.training.batches import PatchBatches
 from microtome.training.geometry import MOVES, unmoved
 from microtome.training.labelled import Labelled, Surroundings
 from microtome.training.tasks import SoftmaxTask
+from tests.training.problems import prepared
 
 PAPER = {
     "rotation": 180.0,
@@ -243,8 +244,8 @@ def test_tasks_cut_the_surroundings_off(copies, seed):
     around = Surroundings(chosen.reach(16))
     source = PatchBatches(placed(), [("a", 20, 16, 16)], 4, copies=copies, around=around)
     (batch,) = source.epoch(0)
-    prepared = SoftmaxTask(Input(scale=1, mean=0, std=1), chosen).prepare(batch, seed=seed)
-    assert prepared.inputs.shape[-2:] == prepared.target.shape[-2:] == (16, 16)
+    found = prepared(SoftmaxTask(Input(scale=1, mean=0, std=1), chosen), batch, seed=seed)
+    assert found.inputs.shape[-2:] == found.target.shape[-2:] == (16, 16)
     if copies is None and seed is None:
-        assert float(prepared.inputs[0, 0, 0, 0]) == 20_016
-    assert math.isclose(float(prepared.inputs[0, 0].mean()), 27_523.5, rel_tol=1e-4)
+        assert float(found.inputs[0, 0, 0, 0]) == 20_016
+    assert math.isclose(float(found.inputs[0, 0].mean()), 27_523.5, rel_tol=1e-4)

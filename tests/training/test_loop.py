@@ -16,7 +16,7 @@ from microtome.training import loop
 from microtome.training.batches import Batch, PatchBatches, ahead
 from microtome.training.labelled import Labelled
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
-from tests.training.problems import CPU, network, parts, patches, samples, trainer
+from tests.training.problems import CPU, network, parts, patches, prepared, samples, trainer
 
 
 def same(first, second):
@@ -24,7 +24,7 @@ def same(first, second):
 
 
 def loss_of(trainer, batch, *, seed):
-    return trainer.loss_on(trainer.task.prepare(batch, seed=seed))
+    return trainer.loss_on(prepared(trainer.task, batch, seed=seed))
 
 
 def script(monkeypatch, values):
@@ -293,9 +293,12 @@ def test_augmentation_is_new_in_each_step_and_epoch():
     seen = []
 
     class Watching:
-        def prepare(self, batch, *, seed):
+        def draw(self, batch, *, seed):
             seen.append(seed)
-            return trainer().task.prepare(batch, seed=seed)
+            return trainer().task.draw(batch, seed=seed)
+
+        def prepare(self, batch, draws):
+            return trainer().task.prepare(batch, draws)
 
     base = trainer(epochs=2)
     fit(Trainer(base.model, base.loss, Watching(), base.settings, CPU), *parts())
@@ -317,7 +320,10 @@ def test_softmax_losses_take_class_numbers():
     flat = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
 
     class Centre:
-        def prepare(self, batch, *, seed):
+        def draw(self, batch, *, seed):
+            return None
+
+        def prepare(self, batch, draws):
             return loop.Prepared(batch.images, batch.labels[:, 0, 0, 0], torch.ones(2, dtype=torch.bool))
 
     chosen = Trainer(flat, losses.build("cross_entropy"), Centre(), base.settings, CPU)

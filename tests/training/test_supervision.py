@@ -106,7 +106,7 @@ def trainer(loss, settings=None, **options):
 
 
 def batch(train):
-    return train.task.prepare(next(iter(problems.parts()[0].epoch(0))), seed=None)
+    return problems.prepared(train.task, next(iter(problems.parts()[0].epoch(0))), seed=None)
 
 
 @pytest.mark.parametrize("loss", ["softmax_focal", "cross_entropy", "ce_dice", "lovasz", "bce", "dice"])

@@ -11,6 +11,7 @@ from microtome.networks.windows import WindowTransform, transform_windows
 from microtome.training.augment import augment
 from microtome.training.batches import Batch
 from microtome.training.tasks import BinaryTask, SoftmaxTask, WindowTask, normalize, to_device
+from tests.training.problems import prepared
 
 FLIPS = Augment(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.75)
 SETTINGS = Input(scale=200.0, mean=0.3, std=0.7)
@@ -25,7 +26,7 @@ def batch(count=6, size=9, one_label=False, seed=0):
 
 
 def test_pixels_are_scaled_as_the_settings_say():
-    found = BinaryTask(SETTINGS, FLIPS).prepare(batch(), seed=None)
+    found = prepared(BinaryTask(SETTINGS, FLIPS), batch(), seed=None)
     expected = (batch().images.double() / 200 - 0.3) / 0.7
     assert torch.allclose(found.inputs.double(), expected, atol=1e-6)
     pixels = batch().images
@@ -35,14 +36,14 @@ def test_pixels_are_scaled_as_the_settings_say():
 
 def test_binary_targets_and_validity():
     given = batch()
-    found = BinaryTask(SETTINGS, FLIPS, positive=2).prepare(given, seed=None)
+    found = prepared(BinaryTask(SETTINGS, FLIPS, positive=2), given, seed=None)
     assert torch.equal(found.target, (given.labels == 2).float())
     assert torch.equal(found.valid, given.labels != 255)
 
 
 def test_images_and_targets_share_their_geometry_and_the_batch_stays():
     given, before = batch(), batch()
-    found = BinaryTask(SETTINGS, FLIPS).prepare(given, seed=5)
+    found = prepared(BinaryTask(SETTINGS, FLIPS), given, seed=5)
     images, labels = augment(before.images / 200, before.labels, FLIPS, seed=5)
     assert torch.allclose(found.inputs, (images - 0.3) / 0.7, atol=1e-6)
     assert torch.equal(found.valid, labels != 255)
@@ -53,11 +54,11 @@ def test_images_and_targets_share_their_geometry_and_the_batch_stays():
 
 def test_softmax_targets_are_classes_and_share_the_geometry():
     given = batch()
-    found = SoftmaxTask(SETTINGS, FLIPS).prepare(given, seed=None)
+    found = prepared(SoftmaxTask(SETTINGS, FLIPS), given, seed=None)
     assert found.target.dtype == torch.int64
     assert torch.equal(found.target, given.labels[:, 0])
     assert torch.equal(found.valid, given.labels[:, 0] != 255)
-    turned, binary = (kind(SETTINGS, FLIPS).prepare(given, seed=5) for kind in (SoftmaxTask, BinaryTask))
+    turned, binary = (prepared(kind(SETTINGS, FLIPS), given, seed=5) for kind in (SoftmaxTask, BinaryTask))
     assert torch.equal(turned.inputs, binary.inputs)
     assert torch.equal((turned.target == 1).float(), binary.target[:, 0])
     assert not torch.equal(turned.target, found.target)
@@ -67,13 +68,13 @@ def test_softmax_outputs_have_one_map_of_labels():
     given = batch()
     two = Batch(given.images, given.labels.expand(-1, 2, -1, -1), given.samples)
     with pytest.raises(ValueError, match=r"found 2 label maps, expected one.*outputs to \[mask\]"):
-        SoftmaxTask(SETTINGS, FLIPS).prepare(two, seed=None)
+        prepared(SoftmaxTask(SETTINGS, FLIPS), two, seed=None)
 
 
 @pytest.mark.parametrize("transform", [WindowTransform(), WindowTransform(foveate=True, nonuniform=True)])
 def test_windows_keep_their_label(transform):
     given = batch(size=13 if transform.nonuniform else 9, one_label=True)
-    found = WindowTask(SETTINGS, FLIPS, transform, 9).prepare(given, seed=5)
+    found = prepared(WindowTask(SETTINGS, FLIPS, transform, 9), given, seed=5)
     images, _ = augment(given.images / 200, given.images, FLIPS, seed=5)
     expected = transform_windows((images - 0.3) / 0.7, 9, transform)
     assert found.inputs.shape == (6, 1, 9, 9)
@@ -86,7 +87,7 @@ def test_the_centre_stays_in_the_centre():
     turning = Augment(horizontal_flip=0.5, rotate90=0.75, rotation=30, scale=(0.8, 1.2), shear=0.2)
     given = Batch(torch.zeros(6, 1, 9, 9), torch.ones(6, 1, 1, 1, dtype=torch.int64), tuple("abcdef"))
     given.images[:, :, 4, 4] = 255
-    found = WindowTask(Input(), turning, WindowTransform(), 9).prepare(given, seed=3).inputs
+    found = prepared(WindowTask(Input(), turning, WindowTransform(), 9), given, seed=3).inputs
     assert torch.allclose(found[:, 0, 4, 4], torch.ones(6), atol=1e-4)
 
 
@@ -97,13 +98,13 @@ def test_augmentations_that_move_the_centre_are_refused(moving):
 
 
 def test_memory_format():
-    found = BinaryTask(SETTINGS, FLIPS).prepare(batch(), seed=None)
+    found = prepared(BinaryTask(SETTINGS, FLIPS), batch(), seed=None)
     doubled = found.inputs.expand(-1, 3, -1, -1).contiguous()
-    prepared = type(found)(doubled, found.target, found.valid)
-    last = to_device(prepared, torch.device("cpu"), channels_last=True).inputs
+    ready = type(found)(doubled, found.target, found.valid)
+    last = to_device(ready, torch.device("cpu"), channels_last=True).inputs
     assert last.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(last, doubled)
-    assert to_device(prepared, torch.device("cpu"), channels_last=False).inputs.is_contiguous()
+    assert to_device(ready, torch.device("cpu"), channels_last=False).inputs.is_contiguous()
     volume = type(found)(torch.zeros(1, 2, 3, 4, 5), found.target, found.valid)
     assert to_device(volume, torch.device("cpu"), channels_last=True).inputs.is_contiguous()
 
@@ -119,7 +120,7 @@ def labelled(maps=2, count=3, size=24, draws=()):
 
 def test_two_maps_give_two_targets():
     given = labelled()
-    found = BinaryTask(Input(), Augment()).prepare(given, seed=None)
+    found = prepared(BinaryTask(Input(), Augment()), given, seed=None)
     assert found.target.shape == (3, 2, 24, 24)
     assert found.target.dtype == torch.float32
     assert torch.equal(found.target, given.labels.float())
@@ -128,18 +129,18 @@ def test_two_maps_give_two_targets():
 
 def test_the_maps_of_a_window_share_its_geometry():
     turning = Augment(horizontal_flip=0.5, rotation=180, translate=0.2, target_rounding="round")
-    both = BinaryTask(Input(), turning).prepare(labelled(), seed=7).target
+    both = prepared(BinaryTask(Input(), turning), labelled(), seed=7).target
     for number in range(2):
         given = labelled()
         alone = Batch(given.images, given.labels[:, number : number + 1], given.samples)
-        found = BinaryTask(Input(), turning).prepare(alone, seed=7).target
+        found = prepared(BinaryTask(Input(), turning), alone, seed=7).target
         assert torch.equal(found[:, 0], both[:, number])
 
 
 @pytest.mark.parametrize(("size", "zoom", "expected"), [(125, 0.992, 124), (24, 0.5, 12), (24, 1.5, 36)])
 def test_zoom_changes_the_size_of_images_and_targets(size, zoom, expected):
     """1000 pixels become 992 as 125 become 124."""
-    found = BinaryTask(Input(zoom=zoom), Augment()).prepare(labelled(size=size), seed=None)
+    found = prepared(BinaryTask(Input(zoom=zoom), Augment()), labelled(size=size), seed=None)
     assert found.inputs.shape == (3, 3, expected, expected)
     assert found.target.shape == found.valid.shape == (3, 2, expected, expected)
     assert set(found.target.unique().tolist()) == {0.0, 1.0}
@@ -148,7 +149,7 @@ def test_zoom_changes_the_size_of_images_and_targets(size, zoom, expected):
 @pytest.mark.parametrize("rounding", ["nearest", "floor", "round"])
 def test_zoomed_targets_are_rounded_as_the_settings_say(rounding):
     settings, given = Input(zoom=0.75, mean=0.2, std=0.4), labelled()
-    found = BinaryTask(settings, Augment(target_rounding=rounding)).prepare(given, seed=None)
+    found = prepared(BinaryTask(settings, Augment(target_rounding=rounding)), given, seed=None)
     soft = torch.nn.functional.interpolate(
         given.labels.float(), (18, 18), mode="bilinear", align_corners=False
     )
@@ -165,7 +166,7 @@ def test_zoomed_classes_are_those_of_the_nearest_pixels(zoom):
     given = batch(size=24)
     given.labels[:] = torch.randint(0, 5, given.labels.shape, generator=torch.Generator().manual_seed(1))
     given.labels[:, :, 3:9, 4:12] = 255
-    found = SoftmaxTask(Input(zoom=zoom), Augment()).prepare(given, seed=None)
+    found = prepared(SoftmaxTask(Input(zoom=zoom), Augment()), given, seed=None)
     side = round(24 * zoom)
     assert (
         found.target.shape == (len(given.images), side, side) == (len(found.inputs), *found.inputs.shape[2:])
@@ -177,7 +178,7 @@ def test_zoomed_classes_are_those_of_the_nearest_pixels(zoom):
 
 def test_zoom_refuses_pixels_that_are_not_labelled():
     with pytest.raises(ValueError, match="interpolate only masks without ignored pixels"):
-        BinaryTask(Input(zoom=0.5), Augment()).prepare(batch(size=8), seed=None)
+        prepared(BinaryTask(Input(zoom=0.5), Augment()), batch(size=8), seed=None)
 
 
 EVERYTHING = Augment(horizontal_flip=0.5, rotation=40, brightness=0.3, stain=0.1)
@@ -185,8 +186,8 @@ EVERYTHING = Augment(horizontal_flip=0.5, rotation=40, brightness=0.3, stain=0.1
 
 def test_fixed_copies_are_augmented_by_their_own_draw_and_originals_not_at_all():
     given = labelled(draws=(None, 11, 12))
-    found = BinaryTask(Input(), EVERYTHING).prepare(given, seed=5)
-    plain = BinaryTask(Input(), Augment()).prepare(labelled(), seed=None)
+    found = prepared(BinaryTask(Input(), EVERYTHING), given, seed=5)
+    plain = prepared(BinaryTask(Input(), Augment()), labelled(), seed=None)
     assert torch.allclose(found.inputs[0], plain.inputs[0])
     assert torch.equal(found.target[0], plain.target[0])
     for number, seed in ((1, 11), (2, 12)):
@@ -201,20 +202,20 @@ def test_fixed_copies_are_augmented_by_their_own_draw_and_originals_not_at_all()
 def test_fixed_copies_depend_on_nothing_else(seed):
     """Not on the epoch, not on whether they train or validate, not on their neighbours in the batch."""
     task = BinaryTask(Input(), EVERYTHING)
-    found = task.prepare(labelled(draws=(3, 4, 5)), seed=seed)
-    again = task.prepare(labelled(draws=(3, 4, 5)), seed=1)
+    found = prepared(task, labelled(draws=(3, 4, 5)), seed=seed)
+    again = prepared(task, labelled(draws=(3, 4, 5)), seed=1)
     assert torch.equal(found.inputs, again.inputs)
     given = labelled(draws=(3, 4, 5))
     alone = Batch(given.images[1:2], given.labels[1:2], ("b",), (4,))
-    assert torch.allclose(task.prepare(alone, seed=seed).inputs[0], found.inputs[1], atol=1e-6)
+    assert torch.allclose(prepared(task, alone, seed=seed).inputs[0], found.inputs[1], atol=1e-6)
 
 
 def test_windows_without_draws_are_augmented_by_the_seed():
     task = BinaryTask(Input(), EVERYTHING)
-    first, second = (task.prepare(labelled(), seed=seed).inputs for seed in (1, 2))
+    first, second = (prepared(task, labelled(), seed=seed).inputs for seed in (1, 2))
     assert not torch.equal(first, second)
 
 
 def test_networks_of_windows_take_the_centre_of_the_first_map():
-    found = WindowTask(Input(), FLIPS, WindowTransform(), 9).prepare(batch(one_label=True), seed=1)
+    found = prepared(WindowTask(Input(), FLIPS, WindowTransform(), 9), batch(one_label=True), seed=1)
     assert torch.equal(found.target, batch(one_label=True).labels[:, 0, 0, 0])

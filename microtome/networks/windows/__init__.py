@@ -297,8 +297,9 @@ def _matrix(
     with torch.inference_mode(False):  # kept for later calls, which may need gradients
         indices = torch.from_numpy(np.stack([entries.row, entries.col]))
         weights = torch.from_numpy(entries.data).to(dtype)
-        kept = torch.sparse_coo_tensor(indices, weights, entries.shape, check_invariants=True)
-        return kept.to(device).coalesce()
+        kept = torch.sparse_coo_tensor(indices, weights, entries.shape, check_invariants=True).coalesce()
+        # of both, the rows of CSR alone are summed in one order on a GPU
+        return kept.to_sparse_csr().to(device) if device.type == "cuda" else kept.to(device)
 
 
 def _require_odd(size: int) -> None:
