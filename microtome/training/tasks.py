@@ -12,7 +12,7 @@ from microtome.config.augment import Augment
 from microtome.config.sampling import Input
 from microtome.inference.resize import zoomed, zoomed_classes
 from microtome.networks.windows import WindowTransform, transform_windows
-from microtome.training.augment import changed, without
+from microtome.training.augment import changed
 from microtome.training.batches import Batch
 from microtome.training.draws import Draws, draw, draw_copies
 from microtome.training.resampling import require_masks, round_targets
@@ -111,12 +111,6 @@ def _require_masks(batch: Batch) -> None:
         require_masks(batch.labels)
 
 
-def _valid(batch: Batch, labels: Tensor, augmentation: Augment, draws: Draws | None) -> Tensor | None:
-    """Where a label is known; None if it is certain that all are, without a look at them."""
-    fills = draws is not None and draws.warps and augmentation.target_fill == "ignore"
-    return None if batch.known and not fills else labels != IGNORE
-
-
 @dataclass(frozen=True)
 class BinaryTask:
     """Sigmoid outputs, each of the class `positive` against the rest: a mask, or a mask and a marker."""
@@ -138,8 +132,7 @@ class BinaryTask:
         if self.settings.zoom != 1:
             rounding = self.augmentation.target_rounding
             labels = round_targets(zoomed(labels.float(), self.settings.zoom), rounding).to(labels.dtype)
-        valid = _valid(batch, labels, self.augmentation, draws)
-        return Prepared(_inputs(images, self.settings), (labels == self.positive).float(), valid)
+        return Prepared(_inputs(images, self.settings), (labels == self.positive).float(), labels != IGNORE)
 
 
 @dataclass(frozen=True)
@@ -169,8 +162,8 @@ class SoftmaxTask:
         images, labels = _changed(batch, batch.labels, self.settings, self.augmentation, draws)
         if self.settings.zoom != 1:
             labels = zoomed_classes(labels, self.settings.zoom)
-        valid = _valid(batch, labels[:, 0], self.augmentation, draws)
-        return Prepared(_inputs(images, self.settings), labels[:, 0].long(), valid)
+        classes = labels[:, 0].long()
+        return Prepared(_inputs(images, self.settings), classes, classes != IGNORE)
 
 
 @dataclass(frozen=True)
@@ -211,7 +204,7 @@ class WindowTask:
         images, _ = _changed(batch, None, self.settings, self.augmentation, draws)
         inputs = transform_windows(_inputs(images, self.settings), self.window, self.transform)
         labels = batch.labels[:, 0, 0, 0]
-        return Prepared(inputs, labels.long(), None if batch.known else labels != IGNORE)
+        return Prepared(inputs, labels.long(), labels != IGNORE)
 
 
 def to_device(prepared: Prepared, device: torch.device, *, channels_last: bool) -> Prepared:

@@ -24,7 +24,10 @@ INTENSITY = {
     "speckle": 0.2,
     "gaussian_noise": 0.1,
 }
-LISTED = ("intensity_shift", "rotation", "gamma", "horizontal_flip", "scale", "speckle", "stain", "blur_sigma")
+LISTED = (
+    *("intensity_shift", "rotation", "gamma", "horizontal_flip"),
+    *("scale", "speckle", "stain", "blur_sigma"),
+)
 FLOOR = {"border": "zero", "target_rounding": "floor"}
 
 
