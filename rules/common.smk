@@ -33,7 +33,7 @@ from microtome.study.load import load_plans, sheet_faults
 from microtome.study.newcomers import stamps
 from microtome.workflow import failures, needs, states
 from microtome.workflow.memory import training_mb
-from microtome.workflow.resources import gpu_request, growing
+from microtome.workflow.resources import count_gpus, gpu_request, growing
 from microtome.workflow.asked import NEEDED, ask, check_unasked
 from microtome.workflow.job import remedy
 from microtome.workflow.paths import Layout, check_moved, make_importable, set_name

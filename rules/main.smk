@@ -17,6 +17,7 @@ report: "../report/workflow.rst"
 
 
 include: "common.smk"
+include: "gpus.smk"
 include: "progress.smk"
 include: "inputs.smk"
 include: "modalities.smk"

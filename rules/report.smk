@@ -104,3 +104,23 @@ rule new_study:
         "make a study of the images in {params.images}"
     script:
         "../scripts/new_study.py"
+
+
+# Before trainings queue: does a job that asks for GPUs get some that compute, and how fast? It makes no file, so it
+# runs whenever it is asked for.
+rule gpu_check:
+    log:
+        "logs/gpu_check.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        **on_gpu(OPTIONS.gpus),
+        mem_mb=grow(4000),
+        runtime=lasting(15),
+    params:
+        gpus=count_gpus(on_gpu(OPTIONS.gpus)),
+    message:
+        "look at the GPUs that a job gets: logs/gpu_check.log"
+    script:
+        "../scripts/gpu_check.py"

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from microtome.stages.apply import Trained, apply_run, unpacked
 from microtome.workflow.job import job
+from microtome.workflow.resources import count_gpus
 
 found, folder = snakemake.input, Path(snakemake.output.folder)
 names = ("archive", "weights", "stains", "bands")
 archive, members, stains, bands = ([*map(Path, found.get(name, []))] for name in names)
+gpus = count_gpus(snakemake.resources)
 files = Trained([path.parent for path in members], stains, bands)
 
 with (
-    job(snakemake.params.state, snakemake.log[0]) as options,
+    job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options,
     unpacked(options, archive[0], folder) if archive else nullcontext(files) as trained,
 ):
     device, threads = snakemake.config.get("device", "auto"), snakemake.threads

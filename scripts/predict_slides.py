@@ -6,8 +6,10 @@ from pathlib import Path
 
 from microtome.stages.slides.predict import predict_slides
 from microtome.workflow.job import job
+from microtome.workflow.resources import count_gpus
 
-with job(snakemake.params.state, snakemake.log[0]) as options:
+gpus = count_gpus(snakemake.resources)
+with job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options:
     predict_slides(
         options,
         Path(snakemake.input.weights),

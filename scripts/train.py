@@ -8,8 +8,9 @@ from microtome.stages.train import TrainingFiles, train_run
 from microtome.workflow.job import job
 from microtome.workflow.resources import count_gpus, held_mb
 
-processes = count_gpus(snakemake.resources) or snakemake.config.get("gpus", 1)
-with job(snakemake.params.state, snakemake.log[0]) as options:
+gpus = count_gpus(snakemake.resources)
+processes = gpus or snakemake.config.get("gpus", 1)
+with job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options:
     folder = Path(snakemake.output.history).parent
     files = ([Path(path) for path in snakemake.input[name]] for name in ("patches", "images", "targets"))
     train_run(

@@ -18,9 +18,9 @@ DIRECTIVES = ("log", "benchmark", "threads", "resources", "message", "conda", "p
 RESOURCES = ("mem_mb", "runtime")
 OTHER_ACTIONS = ("shell", "run", "wrapper", "notebook", "cwl", "template_engine")
 WITHOUT_BENCHMARK = frozenset(
-    {"report_page", "crate", "doctor", "plan", "apply", "evaluate_folder", "new_study"}
+    {"report_page", "crate", "doctor", "plan", "apply", "evaluate_folder", "new_study", "gpu_check"}
 )
-WITHOUT_STATE = frozenset({"doctor", "plan", "new_study"})
+WITHOUT_STATE = frozenset({"doctor", "plan", "new_study", "gpu_check"})
 OWN = frozenset({"output", "log", "benchmark"})
 """What a rule made from another must not inherit."""
 LONGEST = {"Snakefile": 45, "rules": 200, "scripts": 30}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A check of the machine before work starts: processor, GPU, memory, disk, packages, git."""
+"""A check of the machine before work starts: processor, GPU, training, memory, disk, packages, git."""
 
 import importlib
 import os
@@ -28,6 +28,7 @@ SLOW_WRITING = 50 * 2**20
 WRITE_BYTES = 32 * 2**20
 CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 MATRIX = 64
+TRAINING_STEPS = 10
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
 
 
@@ -56,6 +57,7 @@ def examine(*, results: Path, root: Path = Path()) -> tuple[Finding, ...]:
     probes: dict[str, Iterator[Finding]] = {
         "cpu": probe_cpu(),
         "gpu": probe_gpu(),
+        "training": probe_training(),
         "memory": probe_memory(),
         "disk": probe_disk(results),
         "packages": probe_packages(root / "requirements.txt"),
@@ -144,6 +146,50 @@ def _try_device(torch: Any, device: str, name: str) -> Finding:
         is_right, found = False, f"{name} does not compute: {error}"
     remedy = "update the driver, or set device: cpu"
     return _judge("gpu", device, found, remedy, is_wrong=not is_right, status="fail")
+
+
+def probe_training() -> Iterator[Finding]:
+    """Train the largest published network for a few steps on each CUDA device; nothing without one."""
+    torch = importlib.import_module("torch")
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        yield _train_on(torch, f"cuda:{number}")
+
+
+def _train_on(torch: Any, device: str) -> Finding:
+    """Ten training steps of USE-Net as published, and the memory that is left beside them."""
+    pace = importlib.import_module("microtome.training.pace")
+    free, total = torch.cuda.mem_get_info(torch.device(device))
+    batch = " x ".join(map(str, pace.LARGEST.batch))
+    try:
+        found = pace.measure(pace.LARGEST, torch.device(device), steps=TRAINING_STEPS)
+    except torch.OutOfMemoryError:
+        text = f"a batch of {batch} of USE-Net does not fit into {size(free)} free of {size(total)}"
+        remedy = "end what else uses the GPU; or lower training.batch_size or sampler.crop of such a study"
+        return Finding("training", device, text, "warn", remedy)
+    text = (
+        f"USE-Net, batches of {batch}, {found.precision}: {1 / found.seconds:.2g} steps/s, forward pass "
+        f"{found.forward / found.seconds:.0%} of a step; {size(free - found.peak_bytes)} of {size(total)} "
+        "free beside it"
+    )
+    return Finding("training", device, text)
+
+
+def check_gpus(count: int) -> tuple[Finding, ...]:
+    """Look at the GPUs alone, as a training job of `count` of them would find them.
+
+    A driver without a card, a build of torch for CPUs, or fewer cards than asked for is a failure here.
+    """
+    findings = [*_kept("gpu", probe_gpu()), *_kept("training", probe_training())]
+    there = sum(finding.item.startswith("cuda:") for finding in findings if finding.topic == "gpu")
+    seen = f"{there}; CUDA_VISIBLE_DEVICES is {os.environ.get('CUDA_VISIBLE_DEVICES', 'not set')}"
+    remedy = "ask for them (resources: gpu), set `gpus` in config/config.yaml to what is there, or look at "
+    remedy += "`scontrol show job`"
+    last = _judge("gpu", f"{count} asked for", seen, remedy, is_wrong=there < count, status="fail")
+    return (
+        *(one for one in findings if one.topic == "gpu"),
+        last,
+        *(f for f in findings if f.topic != "gpu"),
+    )
 
 
 def probe_memory() -> Iterator[Finding]:

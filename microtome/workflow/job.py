@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from microtome.workflow.gpus import held
+
 logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -31,7 +33,9 @@ SHORT_WRITE = re.compile(r"No space left on device|\d+ requested and \d+ written
 
 
 @contextmanager
-def job(state: str, log: str, *, instead: Callable[[str], None] | None = None) -> Iterator[dict[str, Any]]:
+def job(
+    state: str, log: str, *, gpus: int = 0, instead: Callable[[str], None] | None = None
+) -> Iterator[dict[str, Any]]:
     """Run a job: log to a file, and turn an expected error into one clear message.
 
     If a process of the same job still runs, left over by a killed workflow, it is waited for.
@@ -39,6 +43,7 @@ def job(state: str, log: str, *, instead: Callable[[str], None] | None = None) -
     Args:
         state: The rule's canonical string (`microtome.provenance.code.state`).
         log: The log file. Warnings and errors also go to standard error.
+        gpus: How many it asked for; it gets its own of those of the machine (`microtome.workflow.gpus`).
         instead: Called with the message of an error, to write something in the place of what cannot be made;
             then the job has not failed. What another machine or attempt may mend (a full disk, too little
             memory) fails the job all the same.
@@ -60,7 +65,8 @@ def job(state: str, log: str, *, instead: Callable[[str], None] | None = None) -
     logging.getLogger("microtome").setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     try:
-        with turn(Path(log).with_name(f".{Path(log).name}.lock")):  # the log itself is deleted before a job
+        # the log itself is deleted before a job
+        with turn(Path(log).with_name(f".{Path(log).name}.lock")), held(gpus):
             yield json.loads(state)["options"]
     except Exception as error:
         logger.info("traceback\n%s", traceback.format_exc())

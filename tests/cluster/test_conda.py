@@ -28,6 +28,7 @@ PEER = "peer"
 TARGETS = (
     "all",
     "doctor",
+    "gpu_check",
     OBJECTS,
     f"results/demo/he/stains/{PEER}/images/test-0",
     "results/demo/mini/runs/main/mean/seed-0/uncertainty/test-0",

@@ -101,6 +101,7 @@ def test_networks_alone_ask_for_gpus(requests: dict[str, Request]) -> None:
         "predict_slides",
         "apply_run",
         "apply_model",
+        "gpu_check",
     }
 
 

@@ -173,3 +173,62 @@ def test_more_threads_than_cores_are_a_warning(monkeypatch):
 def test_without_a_results_folder_its_parent_is_measured(tmp_path):
     assert str(tmp_path) in one(doctor.probe_disk(tmp_path / "new" / "results"), "free").found
     assert not Path(tmp_path / "new").exists()
+
+
+class FakePace:
+    """Stands in for `microtome.training.pace`."""
+
+    LARGEST = SimpleNamespace(batch=(8, 3, 992, 992))
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def measure(self, work, device, *, steps):
+        assert work is self.LARGEST
+        assert steps == 10
+        if self.error:
+            raise self.error
+        return SimpleNamespace(seconds=0.25, forward=0.075, peak_bytes=30 * 2**30, precision="bf16")
+
+
+class NoMemoryError(RuntimeError):
+    pass
+
+
+def with_cuda(monkeypatch, count, error=None):
+    torch = fake_torch(cuda=count > 0)
+    torch.OutOfMemoryError, torch.device = NoMemoryError, lambda name: name
+    torch.cuda.device_count, torch.cuda.mem_get_info = lambda: count, lambda _: (70 * 2**30, 80 * 2**30)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "microtome.training.pace", FakePace(error))
+    gpus = [{"name": "Fast card", "driver": "1.2", "memory_bytes": 2**34}] * count
+    monkeypatch.setattr(environment, "nvidia_gpus", lambda: gpus)
+
+
+def test_the_largest_network_is_trained_on_each_gpu(monkeypatch):
+    with_cuda(monkeypatch, 2)
+    found = list(doctor.probe_training())
+    assert [(finding.item, finding.status) for finding in found] == [("cuda:0", "ok"), ("cuda:1", "ok")]
+    expected = (
+        "batches of 8 x 3 x 992 x 992, bf16: 4 steps/s, forward pass 30% of a step; 40.0 GiB of 80.0 GiB"
+    )
+    assert expected in found[0].found
+
+
+def test_a_gpu_too_small_for_it_is_a_warning(monkeypatch):
+    with_cuda(monkeypatch, 1, NoMemoryError("out of memory"))
+    (found,) = doctor.probe_training()
+    assert found.status == "warn"
+    assert "does not fit into 70.0 GiB free of 80.0 GiB" in found.found
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "status"), [(1, 1, "ok"), (1, 2, "fail"), (0, 1, "fail"), (0, 0, "ok")]
+)
+def test_a_job_is_told_whether_it_has_its_gpus(monkeypatch, there, asked, status):
+    with_cuda(monkeypatch, there)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    found = doctor.check_gpus(asked)
+    assert one(found, f"{asked} asked for").status == status
+    assert one(found, f"{asked} asked for").found == f"{there}; CUDA_VISIBLE_DEVICES is 7"
+    assert sum(finding.topic == "training" for finding in found) == there

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Bare training steps: what is measured, and what is counted in its place."""
+
+import pytest
+import torch
+from torch import nn
+
+from microtome import networks
+from microtome.config.load import read_draft
+from microtome.config.training import Supervision, Training
+from microtome.training import pace
+from microtome.training.pace import LARGEST, Work, count, measure
+from tests.workflow.workspace import REPOSITORY
+
+CPU = torch.device("cpu")
+SMALL = {
+    "unet": Work({"name": "unet", "width": 2}, {"name": "bce"}, (1, 32, 32), Training(batch_size=2)),
+    "windows": Work(
+        {"name": "ciresan", "variant": "w65", "maps": 2, "hidden": 4},
+        {"name": "cross_entropy"},
+        (1, 65, 65),
+        Training(batch_size=3),
+    ),
+    "volumes": Work(
+        {"name": "hypernet", "width": 1, "bands": 8},
+        {"name": "compound"},
+        (8, 16, 16),
+        Training(batch_size=2),
+    ),
+    "levels": Work(
+        {"name": "mednet", "width": 2, "depth": 3, "blocks": 1},
+        {"name": "mdsc_tv"},
+        (1, 32, 32),
+        Training(batch_size=2),
+        Supervision(levels="all"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_every_kind_of_network_is_measured(name, monkeypatch):
+    monkeypatch.setattr(pace, "WARM_UP", 0)
+    before = torch.get_rng_state()
+    found = measure(SMALL[name], CPU, steps=1)
+    assert 0 < found.forward <= found.seconds
+    assert (found.peak_bytes, found.precision) == (0, "fp32")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_steps_are_steps_of_the_optimizer(monkeypatch):
+    """Forward, backward and optimizer, `WARM_UP` + `steps` times, and as often forward alone."""
+    monkeypatch.setattr(pace, "WARM_UP", 2)
+    calls = {"backward": 0, "step": 0}
+
+    def counting(owner, name, key):
+        plain = getattr(owner, name)
+
+        def counted(*arguments, **options):
+            calls[key] += 1
+            return plain(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    counting(torch.Tensor, "backward", "backward")
+    counting(torch.optim.Adam, "step", "step")
+    measure(SMALL["unet"], CPU, steps=3)
+    assert calls == {"backward": 5, "step": 5}
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_operations_are_three_times_those_of_the_forward_pass(name):
+    """Backward has two products for each one, but for the first layer, whose input has no gradient."""
+    work = SMALL[name]
+    with torch.device("meta"):
+        model, inputs = networks.build(**work.network), torch.empty(work.batch)
+    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(inputs)
+    forward = counter.get_total_flops()
+    assert 2 * forward < count(work).flop <= 3 * forward
+
+
+def test_what_is_kept_is_counted_once(monkeypatch):
+    """Two convolutions and a ReLU between them: the input, and the map that both ReLU and the second keep."""
+    layers = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    monkeypatch.setattr(pace.networks, "build", lambda name: layers.to("meta"))
+    found = count(Work({"name": "any"}, {"name": "bce"}, (1, 16, 16), Training(batch_size=3)))
+    assert found.kept_bytes == 3 * 16 * 16 * 4 * (1 + 4)
+    assert found.parameters == 4 * 9 + 4 + 4 + 1
+    assert found.float32_bytes == 16 * found.parameters + found.kept_bytes
+
+
+def test_the_largest_step_is_that_of_the_published_settings(monkeypatch):
+    """USE-Net as `exp_9` of nuclei has it; no run of another study takes more operations a window."""
+    monkeypatch.chdir(REPOSITORY)
+    study = read_draft("nuclei", "paper").study
+    run = study.runs["exp_9"]
+    side = round(study.patches.size * run.input.zoom)
+    assert (3, side, side) == LARGEST.shape
+    assert run.training.batch_size == LARGEST.training.batch_size
+    wanted = {key: run.network.model_dump()[key] for key in LARGEST.network}
+    assert (wanted, run.loss.name) == (LARGEST.network, LARGEST.loss["name"])
