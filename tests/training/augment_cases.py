@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Batches and augmentations whose results are recorded in `data/augmented.npz`."""
+"""Batches and augmentations whose results are recorded in `recorded/augmented.npz`."""
 
 from dataclasses import dataclass
 

@@ -17,7 +17,7 @@ from microtome.training.resampling import resampled
 from microtome.training.turns import turned
 from tests.training.augment_cases import AFFINE, CASES, COUNT, ELASTIC, INTENSITY, TURNS
 
-RECORDED = Path(__file__).parent / "data" / "augmented.npz"
+RECORDED = Path(__file__).parent / "recorded" / "augmented.npz"
 META = torch.device("meta")
 DEPENDS_ON_VALUES = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "unique", "equal")
 """Operators by which the host waits for a device."""
