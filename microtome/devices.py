@@ -3,12 +3,23 @@
 
 import ctypes
 import logging
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from microtome.machine import machine_memory
+
+__all__ = [
+    "choose_device",
+    "device_memory",
+    "machine_memory",
+    "map_large_blocks",
+    "release_memory",
+    "repeatable",
+    "require_devices",
+]
 
 logger = logging.getLogger(__name__)
 MMAP_THRESHOLD = -3
@@ -42,20 +53,6 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(msg)
     logger.info("device: %s", name)
     return torch.device(name)
-
-
-def machine_memory() -> float:
-    """Bytes of memory of this machine; infinite where it does not tell.
-
-    Example:
-        >>> machine_memory() > 2**26
-        True
-    """
-    names = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
-    if not all(name in getattr(os, "sysconf_names", ()) for name in names):
-        return math.inf
-    found = math.prod(os.sysconf(name) for name in names)
-    return found if found > 0 else math.inf
 
 
 def device_memory(device: torch.device) -> int:

@@ -182,7 +182,8 @@ include: "batches.smk"
 
 
 def training_memory(wildcards, attempt):
-    """Memory by the sizes of the images that training holds, growing with each attempt."""
+    """Memory by the images that training holds, its network and its batches, growing with each attempt."""
     job = plan(wildcards), wildcards.split, wildcards.run
-    first = training_mb(*job, images=OPTIONS.memory.images) * OPTIONS.gpus
+    settings = {"on_cpu": trains_on_cpu(), "processes": OPTIONS.gpus}
+    first = training_mb(*job, images=OPTIONS.memory.images, **settings) * OPTIONS.gpus
     return grow(first)(wildcards, attempt)

@@ -35,6 +35,7 @@ include: "report.smk"
 include: "typeset.smk"
 include: "apply.smk"
 include: "plugins.smk"
+include: "limits.smk"
 
 
 if workflow.is_main_process:

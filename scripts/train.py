@@ -4,12 +4,14 @@
 import json
 from pathlib import Path
 
+from microtome.config.training import IMAGES_MB
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.workflow.job import job
 from microtome.workflow.resources import count_gpus, held_mb
 
 gpus = count_gpus(snakemake.resources)
 processes = gpus or snakemake.config.get("gpus", 1)
+images = snakemake.config.get("memory", {}).get("images", IMAGES_MB)
 with job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options:
     folder = Path(snakemake.output.history).parent
     files = ([Path(path) for path in snakemake.input[name]] for name in ("patches", "images", "targets"))
@@ -23,6 +25,6 @@ with job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options:
         readers=snakemake.config.get("threads", {}).get("read", 1),
         on_gpu=snakemake.config.get("memory", {}).get("on_gpu"),
         processes=processes,
-        images_mb=held_mb(snakemake.resources.get("mem_mb"), processes),
+        images_mb=held_mb(snakemake.resources.get("mem_mb"), processes, most=images),
         code=json.loads(snakemake.params.state)["code"],
     )

@@ -11,7 +11,7 @@ from pytest import mark
 from tests.workflow.workspace import REPOSITORY
 
 PACKAGE = REPOSITORY / "microtome"
-GROUND = ("faults", "files", "formats", "devices", "class_maps", "registry")
+GROUND = ("faults", "files", "formats", "devices", "machine", "class_maps", "registry")
 METHODS = ("stain", "cubes", "objects", "slides", "losses")
 MIDDLE = ("networks", "metrics", "inference")
 MAKERS = ("training", "phantoms", "datasets", "provenance")

@@ -11,6 +11,8 @@ HELD_IMAGE = 512 * 2**20
 """Bytes; larger images are never held in memory while a network is trained."""
 ON_GPU = 0.25
 """Share of a GPU's memory that images may take, unless the workflow says otherwise."""
+IMAGES_MB = 32_000
+"""MB of images that each process of a training job holds at most, where nobody says otherwise."""
 
 
 class Optimizer(Section):

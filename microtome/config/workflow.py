@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.section import Probability, Section, option
-from microtome.config.training import ON_GPU
+from microtome.config.training import IMAGES_MB, ON_GPU
 
 WHOLE = ("full", "paper")
 """Two words for one scale: the study file as it stands. A study that follows a paper may say `paper`."""
@@ -34,7 +34,7 @@ class Memory(Section):
     """What jobs may hold in memory; results do not depend on it."""
 
     images: PositiveInt = option(
-        32000,
+        IMAGES_MB,
         "MB of images that each process of a training job asks for and holds, at most; the others are read "
         "by windows, which takes longer",
     )

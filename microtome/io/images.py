@@ -191,11 +191,11 @@ def write(
     *,
     mpp: float | None = None,
     compression: str = "zlib",
-    tile: int = 256,
+    tile: int | None = 256,
     channels: Sequence[str] | None = None,
     labels: bool = False,
 ) -> None:
-    """Write a tiled OME-TIFF, with a pyramid if a side has 4096 pixels or more.
+    """Write an OME-TIFF, tiled as a rule, with a pyramid if a side has 4096 pixels or more.
 
     The file appears under its name only when complete; equal input gives equal bytes. Three channels of
     uint8 or uint16 are stored as RGB, anything else as one page per channel.
@@ -205,7 +205,8 @@ def write(
         array: ``(H, W)`` or ``(C, H, W)``.
         mpp: Pixel size, µm.
         compression: ``zlib``, ``lzw``, ``zstd`` or ``none``.
-        tile: Tile side, pixels, a multiple of 16.
+        tile: Tile side, pixels, a multiple of 16; None: row after row, which without compression is one block
+            that windows of are read from without decoding anything.
         channels: Names of the channels, for viewers.
         labels: The values are labels: smaller pyramid levels pick pixels instead of averaging them
             (always so for 32-bit integers).
@@ -302,7 +303,12 @@ def is_tiff(path: Path) -> bool:
 
 
 def _check_writing(
-    path: Path, array: NDArray, mpp: float | None, compression: str, tile: int, channels: Sequence[str] | None
+    path: Path,
+    array: NDArray,
+    mpp: float | None,
+    compression: str,
+    tile: int | None,
+    channels: Sequence[str] | None,
 ) -> None:
     planes = array.shape[0] if array.ndim == HIGH_DIMENSIONS else 1
     problem = None
@@ -314,7 +320,7 @@ def _check_writing(
         problem = f"found mpp={mpp}, expected a positive number of µm; leave it None if unknown"
     elif compression not in COMPRESSIONS:
         problem = f"found compression={compression!r}, expected one of {', '.join(COMPRESSIONS)}"
-    elif tile < TILE_MULTIPLE or tile % TILE_MULTIPLE:
+    elif tile is not None and (tile < TILE_MULTIPLE or tile % TILE_MULTIPLE):
         problem = f"found tile={tile}, expected a positive multiple of {TILE_MULTIPLE}"
     elif channels is not None and len(channels) != planes:
         problem = f"found {len(channels)} channel names for {planes} channels; give one each"

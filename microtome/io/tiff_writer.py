@@ -32,7 +32,7 @@ def write_ome(
     *,
     mpp: float | None,
     compression: str,
-    tile: int,
+    tile: int | None,
     channels: Sequence[str] | None,
     labels: bool,
 ) -> None:
@@ -41,7 +41,7 @@ def write_ome(
     rgb = array.ndim == HIGH_DIMENSIONS and len(array) == RGB_CHANNELS and array.dtype.name in RGB_TYPES
     levels = list(_levels(array, labels=labels or array.dtype.name in LABEL_TYPES))
     options: dict[str, Any] = {
-        "tile": (tile, tile),
+        "tile": None if tile is None else (tile, tile),
         "compression": None if compression == "none" else compression,
         "photometric": "rgb" if rgb else "minisblack",
         "planarconfig": "contig" if rgb else None,

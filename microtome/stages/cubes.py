@@ -156,7 +156,8 @@ def select_bands(options: Options, tables: Sequence[Path], samples: Sequence[str
 def cut_batch(cubes: Path, table: Path, folder: Path) -> None:
     """Write the bands of calibrated cubes that `select_bands` chose (its table) as images.
 
-    `folder` gets ``{sample}.tif``, (C, H, W) float32 transmittance, channels named by wavelength.
+    `folder` gets ``{sample}.tif``, (C, H, W) float32 transmittance, channels named by wavelength, stored row
+    by row without compression.
 
     Raises:
         BandError: A cube has other bands than the table.
@@ -265,7 +266,9 @@ def _write_bands(path: Path, cube: Cube, table: Path, *, mpp: float | None, scal
         for band, wave in zip(chosen["band"], chosen["wavelength_nm"], strict=True)
     ]
     values = np.stack([_filled(cube.read_band(int(band)).astype(np.float32)) for band in chosen["band"]])
-    images.write(path, values / np.float32(scale), mpp=mpp, channels=names)
+    # As they are and row by row: noise packs badly, and training reads windows of all bands at once.
+    plain = {"compression": "none", "tile": None}
+    images.write(path, values / np.float32(scale), mpp=mpp, channels=names, **plain)
 
 
 def _filled(band: np.ndarray) -> np.ndarray:

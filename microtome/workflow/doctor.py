@@ -18,6 +18,7 @@ from typing import Any, Literal
 import psutil
 
 from microtome.formats import size
+from microtome.machine import CGROUP_LIMITS, machine_memory
 from microtome.provenance import environment
 
 Status = Literal["ok", "warn", "fail"]
@@ -26,7 +27,6 @@ LITTLE_MEMORY, LITTLE_DISK, VERY_LITTLE_DISK = 8 * GIB, 20 * GIB, GIB
 SLOW_WRITING = 50 * 2**20
 """Bytes per second below which writing predictions takes longer than computing them."""
 WRITE_BYTES = 32 * 2**20
-CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 MATRIX = 64
 TRAINING_STEPS = 10
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)", re.MULTILINE)
@@ -195,8 +195,7 @@ def check_gpus(count: int) -> tuple[Finding, ...]:
 def probe_memory() -> Iterator[Finding]:
     """Look at memory, and at its limit in a container or a job of a scheduler."""
     memory = psutil.virtual_memory()
-    texts = [path.read_text().strip() for path in CGROUP_LIMITS if path.is_file()]
-    limit = min([memory.total, *(int(text) for text in texts if text.isdigit())])
+    limit = min(memory.total, machine_memory(CGROUP_LIMITS))
     found = f"{size(limit)} usable, {size(memory.available)} free now"
     remedy = "lower data.batch_size and patches.size, or use a machine with more memory"
     yield _judge("memory", "RAM", found, remedy, is_wrong=limit < LITTLE_MEMORY)

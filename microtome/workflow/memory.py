@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The memory that a training job asks for, by the sizes of the images that it will hold."""
+"""The memory that a training job asks for: by the images it will hold, its network, and its batches."""
 
+import math
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from microtome.config.run import Run
 from microtome.config.training import HELD_IMAGE
 from microtome.study import modalities
 from microtome.study.headers import image_bytes
@@ -13,17 +16,95 @@ from microtome.workflow.resources import BASE_MB
 
 LEAST = 4000
 """MB that each process asks for in any case."""
+LIBRARIES_MB = 2000
+"""What a process takes that has loaded everything, CUDA included, and holds nothing."""
 MOST_HEADERS = 32
 """Images whose headers are looked at; the others are taken to be like these on average."""
 MB = 2**20
 UNKNOWN = 64 * MB
 """Bytes that an image counts whose header is not there yet."""
+FLOAT32 = 4
+STATES, STATES_ON_GPU = 8, 5
+"""Numbers of each weight in host memory: itself and the copies for a checkpoint and of the best epoch; where
+the CPU trains, its gradient and the optimizer's two moments, too."""
+BACKWARD = 1.5
+"""What the backward pass takes beside what the forward pass left for it, in shares of that, with that."""
+BATCHES = 4
+"""Batches that are read, moved or prepared at a time."""
 
 
-def training_mb(plan: StudyPlan, split: str, run: str, *, images: int) -> int:
+@dataclass(frozen=True)
+class TrainingMemory:
+    """MB of one process that trains a run.
+
+    Attributes:
+        fixed: Libraries, network, batches and, where the CPU trains, what the backward pass needs.
+        images: All images and targets of training and validation, as they are held.
+    """
+
+    fixed: int
+    images: int
+
+    def asked(self, images: int) -> int:
+        """What the process asks for if `images` MB are for images at most.
+
+        Example:
+            >>> TrainingMemory(fixed=3000, images=20_000).asked(8000), TrainingMemory(3000, 20).asked(8000)
+            (11000, 4000)
+        """
+        return max(LEAST, self.fixed + min(images, self.images))
+
+
+def training_memory(
+    plan: StudyPlan, split: str, run: str, *, on_cpu: bool = False, processes: int = 1
+) -> TrainingMemory:
+    """What one of the processes that train a run takes.
+
+    Args:
+        plan: The study.
+        split: The split that it is trained on.
+        run: The run.
+        on_cpu: Whether the CPU trains, in whose memory then lies what the backward pass needs.
+        processes: They share each batch.
+    """
+    fixed = fixed_mb(plan, run, on_cpu=on_cpu, processes=processes)
+    return TrainingMemory(fixed, -(-held_bytes(plan, split, run) // MB))
+
+
+def training_mb(
+    plan: StudyPlan, split: str, run: str, *, images: int, on_cpu: bool = False, processes: int = 1
+) -> int:
     """MB for one process that trains a run, of which `images` MB are for images at most."""
-    held = min(images, -(-held_bytes(plan, split, run) // MB))
-    return max(LEAST, BASE_MB + held)
+    return training_memory(plan, split, run, on_cpu=on_cpu, processes=processes).asked(images)
+
+
+@cache
+def fixed_mb(plan: StudyPlan, run: str, *, on_cpu: bool, processes: int) -> int:
+    """MB of a process that trains a run, without images; a network that says no cost counts nothing."""
+    settings = plan.study.runs[run]
+    cost, batch = settings.network.cost, -(-settings.training.batch_size // processes)
+    pixels = batch * _window_side(plan, settings) ** 2
+    values = _read_channels(plan, settings) * BATCHES * pixels
+    if cost is not None:
+        values += cost.parameters * (STATES if on_cpu else STATES_ON_GPU)
+    if cost is not None and on_cpu:
+        values += BACKWARD * cost.values * pixels * settings.input.zoom**2
+    return max(BASE_MB, LIBRARIES_MB + math.ceil(values * FLOAT32 / MB))
+
+
+def _window_side(plan: StudyPlan, settings: Run) -> int:
+    """Pixels of a side of what is read for the network at a time."""
+    if settings.network.WINDOWS:
+        return getattr(settings.network, "side", 0)
+    size = plan.study.patches.size
+    side = min(getattr(settings.sampler, "crop", None) or size, size)
+    return side + 2 * settings.augment.reach(side)
+
+
+def _read_channels(plan: StudyPlan, settings: Run) -> float:
+    """Numbers of each pixel of a batch: image and targets, in the type that the network takes."""
+    channels = getattr(settings.network, "in_channels", plan.study.data.channels)
+    return channels + len(settings.outputs)
 
 
 @cache
@@ -55,14 +136,21 @@ def _sample_bytes(plan: StudyPlan, run: str, name: str) -> int:
 
 def _size(plan: StudyPlan, name: str) -> tuple[int, int] | None:
     """Pixels and bytes of a sample's image; None where they are not known yet."""
-    data = plan.study.data
-    if plan.data_kind != "phantom":
+    data, reader = plan.study.data, modalities.reader(dict(plan.study))
+    if plan.data_kind == "phantom":
+        pixels = _phantom_pixels(plan)
+    else:
         (sample,) = resolve([plan.samples[name]], Path(plan.root))
-        reader = modalities.reader(dict(plan.study))
         if reader is None:
             return image_bytes(sample, data)
         pixels = reader.pixels_seen(plan.study, sample)
-        return None if pixels is None else (pixels, pixels * data.channels)
-    side = getattr(data.phantom, "size", None)
-    pixels = None if side is None else (side // data.downsample) ** 2
     return None if pixels is None else (pixels, pixels * data.channels)
+
+
+def _phantom_pixels(plan: StudyPlan) -> int | None:
+    """Pixels of an image that a phantom gives, at most, as networks see it."""
+    data, reader = plan.study.data, modalities.reader(dict(plan.study))
+    if reader is not None and hasattr(reader, "phantom_pixels"):
+        return reader.phantom_pixels(plan.study)
+    side = getattr(data.phantom, "size", None)
+    return None if side is None else (side // data.downsample) ** 2

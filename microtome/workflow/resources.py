@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a job asks a cluster for: memory and walltime that grow with each attempt, and GPUs."""
 
+import math
 from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -37,14 +38,22 @@ def growing(first: int, *, most: int | None = None) -> Resource:
     return resource
 
 
-def held_mb(mem_mb: float | None, processes: int) -> float | None:
+def held_mb(mem_mb: float | None, processes: int, *, most: float = math.inf) -> float | None:
     """MB of images that each process of a training job with so much memory may hold; None: no limit is known.
 
+    Args:
+        mem_mb: MB of the job; None where nobody says it.
+        processes: Of the job.
+        most: What each may hold however much memory there is (`memory.images`), so that a job which is tried
+            again with more has that to spare.
+
     Example:
-        >>> held_mb(10_000, 2), held_mb(1000, 1), held_mb(None, 1)
-        (2000.0, 0.0, None)
+        >>> held_mb(10_000, 2), held_mb(1000, 1), held_mb(20_000, 1, most=4000), held_mb(None, 1)
+        (2000.0, 0.0, 4000, None)
     """
-    return None if not mem_mb else max(0.0, mem_mb / processes - BASE_MB)
+    allowed = math.inf if not mem_mb else max(0.0, mem_mb / processes - BASE_MB)
+    found = min(allowed, most)
+    return None if found == math.inf else found
 
 
 def gpu_request(count: int, *, device: str, cluster: "Cluster") -> Mapping[str, int | str]:

@@ -226,11 +226,12 @@ def test_missing_files_and_folders_are_named(tmp_path):
     shape=st.tuples(st.integers(1, 5), st.integers(1, 70), st.integers(5, 70)),
     dtype=st.sampled_from(["uint8", "uint16", "uint32", "int32", "float32", "float64"]),
     compression=st.sampled_from(["zlib", "lzw", "zstd", "none"]),
+    tile=st.sampled_from([32, None]),
 )
-def test_written_arrays_come_back(tmp_path_factory, shape, dtype, compression):
+def test_written_arrays_come_back(tmp_path_factory, shape, dtype, compression, tile):
     path = tmp_path_factory.mktemp("w") / "a.tif"
     array = noise(shape, np.dtype(dtype))
-    images.write(path, array, mpp=0.25, compression=compression, tile=32)
+    images.write(path, array, mpp=0.25, compression=compression, tile=tile)
     back = images.as_channels_first(images.read(path))
     np.testing.assert_array_equal(back, array)
     assert back.dtype == array.dtype

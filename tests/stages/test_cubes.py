@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from microtome.cubes import band_selection
 from microtome.cubes.calibration import CalibrationError, calibrate
@@ -164,6 +165,10 @@ def test_images_of_the_chosen_bands(study, tmp_path):
     found = np.moveaxis(images.read(tmp_path / "raw/s2.tif"), -1, 0)
     np.testing.assert_allclose(found, made["s2"].raw[chosen] / 4095, rtol=1e-6)
     assert found.dtype == np.float32
+    for folder in ("cut", "raw"):  # windows are read from them without decoding anything
+        mapped = tifffile.memmap(tmp_path / folder / "s2.tif", mode="r")
+        assert mapped.shape == (WIDTH, 24, 30)
+        np.testing.assert_array_equal(mapped, np.moveaxis(images.read(tmp_path / folder / "s2.tif"), -1, 0))
     short = pd.read_csv(root / "bands.tsv", sep="\t").iloc[:-1]
     short.to_csv(tmp_path / "short.tsv", sep="\t", index=False)
     with pytest.raises(BandError, match="found 12 bands, expected 11 bands"):

@@ -11,10 +11,18 @@ import yaml
 from microtome.config.workflow import Workflow
 from microtome.io import images
 from microtome.study.load import load_plans
-from microtome.workflow.memory import LEAST, UNKNOWN, held_bytes, training_mb
+from microtome.workflow.memory import (
+    LEAST,
+    UNKNOWN,
+    fixed_mb,
+    held_bytes,
+    training_mb,
+    training_memory,
+)
 from microtome.workflow.resources import BASE_MB, held_mb
 from tests.synthetic_cubes import write_envi
 from tests.workflow.test_cube_states import STUDY as CUBES
+from tests.workflow.workspace import REPOSITORY
 
 OWN = {
     "title": "Own",
@@ -119,8 +127,57 @@ def test_images_that_are_not_there_yet_count_too():
 ])  # fmt: skip
 def test_the_request_covers_what_is_held(monkeypatch, held, images, expected):
     monkeypatch.setattr("microtome.workflow.memory.held_bytes", lambda *_: held * 2**20)
+    monkeypatch.setattr("microtome.workflow.memory.fixed_mb", lambda *_, **__: BASE_MB)
     asked = training_mb(None, "main", "net", images=images)
     assert asked == expected
     for processes in (1, 4):
         assert held_mb(asked * processes, processes) >= min(held, images)
         assert held_mb(asked * processes, processes) == asked - BASE_MB
+
+
+PAPER = {
+    "data": CUBES["data"]
+    | {"phantom": {"kind": "cubes", "size": 1024, "images": {"train": 298, "val": 70, "test": 70}}},
+    "patches": {"size": 256, "stride": 192},
+    "defaults": CUBES["defaults"]
+    | {"network": {"name": "hypernet"}, "training": {"batch_size": 8, "epochs": 1}},
+}
+"""Hyper-net as published: 368 cubes to learn from and to validate by, of 16 bands of 1024 x 1024."""
+
+
+def test_a_study_of_full_size_asks_for_its_images_its_network_and_on_a_cpu_for_what_that_keeps():
+    found = plan(CUBES | PAPER)
+    held = 368 * (16 * 4 + 1)  # MB: a pixel of a megapixel is a byte here
+    on_gpu, on_cpu = (training_memory(found, "main", "net", on_cpu=cpu) for cpu in (False, True))
+    assert on_gpu.images == on_cpu.images == held
+    assert training_mb(found, "main", "net", images=4000) == 3000 + 4000
+    kept = 4 * 5652 * 8 * 256**2 / 2**20  # what tests/networks/test_cost.py counts, of a batch
+    assert 1.5 * kept < on_cpu.fixed < 3 * kept
+    half = training_memory(found, "main", "net", on_cpu=True, processes=2)
+    assert half.fixed - 2000 == pytest.approx((on_cpu.fixed - 2000) / 2, rel=0.02)
+    assert training_memory(found, "main", "rgb").images == 368 * 4
+
+
+def test_crops_margins_and_zoom_count_as_the_network_sees_them():
+    def fixed(**changes):
+        content = copy.deepcopy(OWN)
+        content["data"] = CUBES["data"]
+        content["defaults"] |= {"network": {"name": "unet", "in_channels": 3}, "training": {"batch_size": 64}}
+        content["patches"] = {"size": 256, "stride": 256}
+        content["defaults"] |= changes
+        return fixed_mb(plan(content), "net", on_cpu=True, processes=1) - 2000
+
+    whole, crop = fixed(), fixed(sampler={"crop": 128})
+    weights = fixed(training={"batch_size": 1}, sampler={"crop": 1})
+    assert (whole - weights) / (crop - weights) == pytest.approx(4, rel=0.05)
+    assert fixed(augment={"rotation": 180, "margin": True}) > 1.5 * whole
+    assert fixed(input={"zoom": 2}) > 3 * whole
+
+
+def test_slides_of_a_phantom_count_at_the_pixel_size_of_the_study():
+    Path("config/studies/bcc.yaml").write_bytes((REPOSITORY / "config/studies/bcc.yaml").read_bytes())
+    found = load_plans(Workflow(studies=("bcc",), scale="demo"))["bcc"]
+    phantom, mpp = found.study.data.phantom, found.study.slides.mpp
+    names = [name for part in ("train", "val") for name in found.learnt("main", part)]
+    pixels = round(phantom.height * phantom.width / mpp**2)
+    assert held_bytes(found, "main", next(iter(found.study.runs))) == len(names) * pixels * (3 + 1)

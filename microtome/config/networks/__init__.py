@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Options of each network, one file each."""
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, field_validator
@@ -9,6 +10,19 @@ from microtome.config.section import Section, option, refuse
 from microtome.registry import search_path
 
 __path__ = search_path(__name__, __path__)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training a network takes, at most.
+
+    Attributes:
+        parameters: Numbers that are learnt.
+        values: Numbers that the forward pass keeps for the backward pass, for each pixel of a window.
+    """
+
+    parameters: float
+    values: float
 
 
 class NetworkOptions(Section):
@@ -25,6 +39,11 @@ class NetworkOptions(Section):
 
     WINDOWS: ClassVar[bool] = False
     LABEL: ClassVar[str] = ""
+
+    @property
+    def cost(self) -> Cost | None:
+        """What training it takes, by which a job asks for memory; None: nothing is known of it."""
+        return None
 
     @property
     def levels(self) -> int:

@@ -5,8 +5,11 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import NetworkOptions
+from microtome.config.networks import Cost, NetworkOptions
 from microtome.config.section import option
+
+SIDES = {"n4": 95, "w65": 65}
+"""Pixels of a side of the windows of each variant."""
 
 
 class Ciresan(NetworkOptions):
@@ -23,3 +26,15 @@ class Ciresan(NetworkOptions):
     hidden: PositiveInt = option(200, "units of the hidden fully connected layer")
     in_channels: PositiveInt = option(1, "channels of an image; data.channels")
     classes: PositiveInt = option(2, "outputs; the number of data.classes")
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        of_maps, left = (58, 9) if self.variant == "n4" else (51, 16)
+        parameters = self.maps * (of_maps * self.maps + left * self.hidden + 40) + 5 * self.hidden
+        return Cost(parameters, 2.4 * self.maps + self.in_channels + 1)
+
+    @property
+    def side(self) -> int:
+        """Side of a window, pixels."""
+        return SIDES[self.variant]

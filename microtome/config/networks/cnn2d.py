@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import NetworkOptions, Odd
+from microtome.config.networks import Cost, NetworkOptions, Odd
 from microtome.config.section import option
 
 
@@ -20,3 +20,8 @@ class CNN2D(NetworkOptions):
     classes: PositiveInt = option(
         2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        return Cost(2230 * (self.kernel * self.width) ** 2, 39.3 * self.width + self.in_channels)

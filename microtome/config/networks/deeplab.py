@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import Dropout, NetworkOptions
+from microtome.config.networks import Cost, Dropout, NetworkOptions
 from microtome.config.section import option
 
 
@@ -22,3 +22,10 @@ class DeepLab(NetworkOptions):
     classes: PositiveInt = option(
         6, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        branch = 72 * self.width * self.hidden + self.hidden**2
+        kept = 11.2 * self.width + 0.1 * len(self.rates) * self.hidden + self.in_channels + 4
+        return Cost(3650 * self.width**2 + len(self.rates) * branch, kept)

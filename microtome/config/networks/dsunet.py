@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import FiniteFloat, PositiveInt, ValidationInfo, field_validator
 
-from microtome.config.networks import ENCODER_WEIGHTS, EncoderWeights, NetworkOptions
+from microtome.config.networks import ENCODER_WEIGHTS, Cost, EncoderWeights, NetworkOptions
 from microtome.config.section import option, refuse
 
 BLOCKS = 5
@@ -44,6 +44,14 @@ class DSUNet(NetworkOptions):
         2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
     weights: EncoderWeights = ENCODER_WEIGHTS
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        of_weights, of_maps, more = (7700, 7.8, 8) if self.encoder == "original" else (6050, 5.5, 28)
+        skips = self.width if self.decoder == "skips" else 0
+        kept = of_maps * self.width + skips + more + BLOCKS * self.classes + self.in_channels
+        return Cost(of_weights * self.width**2, kept)
 
     @property
     def levels(self) -> int:

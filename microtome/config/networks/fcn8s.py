@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import Dropout, NetworkOptions
+from microtome.config.networks import Cost, Dropout, NetworkOptions
 from microtome.config.section import option
 
 
@@ -21,3 +21,9 @@ class FCN8s(NetworkOptions):
     classes: PositiveInt = option(
         6, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        parameters = 3720 * self.width**2 + 400 * self.width * self.hidden + 2 * self.hidden**2
+        return Cost(parameters, 9.9 * self.width + 0.02 * self.hidden + self.in_channels + 4)

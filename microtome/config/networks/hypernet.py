@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt, ValidationInfo, field_validator
 
-from microtome.config.networks import Odd, VolumeOptions
+from microtome.config.networks import Cost, Odd, VolumeOptions
 from microtome.config.section import option, refuse
 
 
@@ -43,6 +43,23 @@ class HyperNet(VolumeOptions):
     classes: PositiveInt = option(
         2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        last = self.resolutions - 1
+        encoder = list(zip(self.convs, (0, 1, 2, 3, last), strict=True))
+        decoder = list(zip(self.decoder_convs, (3, 2, 1, 0), strict=True))
+        if self.variant == "alldual":
+            encoder += encoder[:3]
+        convolutions = self.kernel**3 * sum(count * 4**level for count, level in encoder + decoder)
+        parameters = (convolutions + 42 * self.up_kernel**3 + 450) * self.width**2
+        if self.resolutions > 4:
+            parameters += (128 * self.up_kernel**3 + 1100) * self.width**2
+        maps = 15.5 + 2 * sum(count / 4**level for count, level in encoder + decoder)
+        if self.variant == "alldual":
+            maps += 6
+        return Cost(parameters, self.bands * (maps * self.width + 4))
 
     @field_validator("resolutions")
     @classmethod

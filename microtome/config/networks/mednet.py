@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt, ValidationInfo, field_validator
 
-from microtome.config.networks import NetworkOptions
+from microtome.config.networks import Cost, NetworkOptions
 from microtome.config.section import option, refuse
 
 
@@ -43,6 +43,14 @@ class MEDNet(NetworkOptions):
     classes: PositiveInt = option(
         6, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        share = (0.75, 0.95, 1.0)[self.scales - 1]
+        parameters = share * 2620 * self.blocks * 4.0 ** (self.depth - 4) * self.width**2
+        kept = (2.9 + 4.4 * self.blocks + self.inner_skips) * self.width * (0.8, 0.96, 1.0)[self.scales - 1]
+        return Cost(parameters, kept + 14 + self.in_channels)
 
     @property
     def levels(self) -> int:

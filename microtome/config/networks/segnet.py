@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import NetworkOptions
+from microtome.config.networks import Cost, NetworkOptions
 from microtome.config.section import option
 
 
@@ -19,3 +19,8 @@ class SegNet(NetworkOptions):
     classes: PositiveInt = option(
         6, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        return Cost(7250 * self.width**2, 17.5 * self.width + self.in_channels + 2)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import NetworkOptions
+from microtome.config.networks import Cost, NetworkOptions
 from microtome.config.section import option
 
 
@@ -29,3 +29,9 @@ class UNet(NetworkOptions):
     )
     in_channels: PositiveInt = option(1, "channels of an image; data.channels")
     out_channels: PositiveInt = option(1, "outputs: of a mask, or by softmax the number of data.classes")
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        of_weights, of_maps = (5750, 19.7) if self.variant == "tutorial" else (7600, 20.7)
+        return Cost(of_weights * self.width**2, of_maps * self.width + self.in_channels)

@@ -5,8 +5,16 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import ENCODER_WEIGHTS, EncoderWeights, NetworkOptions
+from microtome.config.networks import ENCODER_WEIGHTS, Cost, EncoderWeights, NetworkOptions
 from microtome.config.section import option
+
+COSTS = {
+    "resnet18": (3550, 4.7),
+    "resnet34": (6050, 5.5),
+    "resnet50": (8050, 10.0),
+    "seresnet50": (8700, 11.7),
+}
+"""By the encoder: weights by the square of the width, and values of a pixel kept by the width, at most."""
 
 
 class USENet(NetworkOptions):
@@ -30,3 +38,9 @@ class USENet(NetworkOptions):
         2, "outputs: 1 for the mask, 2 for mask and marker, or by softmax the number of data.classes"
     )
     weights: EncoderWeights = ENCODER_WEIGHTS
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        of_weights, of_maps = COSTS[self.encoder]
+        return Cost(of_weights * self.width**2, of_maps * self.width + 32 + self.in_channels)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from microtome.config.networks import Odd, VolumeOptions
+from microtome.config.networks import Cost, Odd, VolumeOptions
 from microtome.config.section import option
 
 
@@ -21,3 +21,8 @@ class VNet(VolumeOptions):
     classes: PositiveInt = option(
         2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
     )
+
+    @property
+    def cost(self) -> Cost:
+        """See `NetworkOptions.cost`."""
+        return Cost(2150 * self.kernel**3 * self.width**2, self.bands * (22.1 * self.width + 3))

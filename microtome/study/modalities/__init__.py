@@ -15,6 +15,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
   neither sheet nor file says one; samples have `mpp` only where the sheet says it.
 * `pixels_seen(study, sample) -> int | None`: beside `SECTION`: pixels of the image that networks see of a
   sample whose paths are resolved; None where no sound header is there.
+* `phantom_pixels(study) -> int | None`: likewise of an image that the study's phantom simulates.
 * `data_files(path) -> list[Path]`: further files that belong to a file.
 * `check_files(sample, where, image)`: faults of the headers of its files; `image` is the image's size.
 * `check_samples(study, samples, sheet)`: faults of rows that do not go with the study file.

@@ -90,6 +90,13 @@ def pixels_seen(study: Study, sample: Sample) -> int | None:
     return own and round(size[0] * size[1] * own[0] * own[1] / study.slides.mpp**2)
 
 
+def phantom_pixels(study: Study) -> int | None:
+    """Pixels of a simulated slide at the pixel size of the study."""
+    phantom = study.data.phantom
+    sides = [getattr(phantom, name, None) for name in ("height", "width")]
+    return None if None in sides else round(sides[0] * sides[1] / study.slides.mpp**2)
+
+
 def _told(mpp: float | None) -> tuple[float, float] | None:
     """A pixel size that sheet or study say, which is one of rows and columns."""
     return None if mpp is None else (mpp, mpp)
