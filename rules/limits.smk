@@ -56,8 +56,8 @@ def rooms():
     if arguments().executor != "slurm":
         return []
     file = getattr(arguments(), "slurm_partition_config", None)
-    named = file if isinstance(file, str | Path) else ""
-    return limits.partitions(Path(named or os.environ["SNAKEMAKE_SLURM_PARTITIONS"]))
+    named = Path(file) if isinstance(file, str | Path) and file else None
+    return limits.partitions(named)
 
 
 def say_what_lacks():

@@ -6,6 +6,7 @@ be older than its cluster.
 """
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from microtome.study.plan import StudyPlan
 from microtome.workflow.gpus import devices
 from microtome.workflow.memory import MB, TrainingMemory, training_memory
 
+FILE = "SNAKEMAKE_SLURM_PARTITIONS"
+"""Environment variable with the file of partitions."""
 NAMED = 3
 """Runs that a message names."""
 SLURM_KEYS = {"max_mem_mb": "memory_mb", "max_gpu": "gpus"}
@@ -75,11 +78,15 @@ def this_machine(allowed: float | None = None) -> Room:
     return Room("this machine", memory, gpus)
 
 
-def partitions(path: Path) -> list[Room]:
+def partitions(path: Path | None) -> list[Room]:
     """The partitions of a file as the SLURM plugin reads it; none where the file names none, or is none.
 
     One without `max_gpu` takes no jobs with GPUs; without `max_mem_mb`, jobs with any memory.
+
+    Args:
+        path: The file; None: the one that the environment names.
     """
+    path = path or Path(os.environ.get(FILE, ""))
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
