@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
 
 CASES = (
+    "training",
     "stitching",
     "unet_prediction",
     "dense_ciresan",
