@@ -26,7 +26,9 @@ def with_memory(monkeypatch, size):
     monkeypatch.setattr(training_data, "device_memory", lambda device: size if device == CPU else 0)
 
 
-@pytest.mark.parametrize(("run", "changes"), [("unet", {}), ("dense", {}), ("unet", {"learn": {"share": 0.5}})])
+@pytest.mark.parametrize(
+    ("run", "changes"), [("unet", {}), ("dense", {}), ("unet", {"learn": {"share": 0.5}})]
+)
 def test_the_network_is_that_of_images_on_the_host(files, tmp_path, monkeypatch, caplog, run, changes):
     caplog.set_level(logging.INFO)
     root = files.images[0].parent
