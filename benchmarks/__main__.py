@@ -132,10 +132,10 @@ def markdown(case: Case, measured: Mapping[str, Measured], lines: Sequence[Mappi
             continue
         low, high = found.range("seconds")
         numbers = (
-            f"{found.median('cpu_seconds'):.2f} | {found.median('peak_mb'):.0f} | {found.median('error'):.1g}"
+            f"{found.median('cpu_seconds'):.3g} | {found.median('peak_mb'):.0f} | {found.median('error'):.1g}"
         )
         seconds = found.median("seconds")
-        text.append(f"| {name} | {seconds:.2f} ({low:.2f} to {high:.2f}) | {numbers} |")
+        text.append(f"| {name} | {seconds:.3g} ({low:.3g} to {high:.3g}) | {numbers} |")
     text += ["", "| comparison | ratio | target | met |", "|---|---|---|---|"]
     for line in lines:
         ratio_text = line["ratio"] or line["note"] or "not measurable"

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Host time of a training batch at paper scale: windows of images in memory, drawn, read and copied."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,10 +17,13 @@ from microtome.training.batches import BalancedWindowBatches, Batch, BatchSource
 from microtome.training.labelled import Labelled
 from microtome.training.reading import in_order
 
+Item = TypeVar("Item")
 READERS = 2
 """Threads that read batches, one for each core."""
 RAW = 95
 """Side of the windows of N4, and of those from which a network of 65 pixels sees non-uniform ones."""
+REPEATS = 10
+"""Times each window is drawn, so that memory is long in use."""
 QUICK = 2
 """Batches with --quick."""
 
@@ -43,7 +48,7 @@ def patches(every: dict[str, Labelled], size: int, batch_size: int) -> PatchBatc
         for y in range(0, one.image.shape[1] - size + 1, size)
         for x in range(0, one.image.shape[2] - size + 1, size)
     ]
-    return PatchBatches(every, windows, batch_size)
+    return PatchBatches(every, windows, batch_size, repeats=REPEATS)
 
 
 def balanced(every: dict[str, Labelled], count: int) -> BalancedWindowBatches:
@@ -53,11 +58,11 @@ def balanced(every: dict[str, Labelled], count: int) -> BalancedWindowBatches:
 
 # Task: its batches, how many of them are timed, and the milliseconds that each may take.
 TASKS: dict[str, tuple[Callable[[int], BatchSource], int, float]] = {
-    "melanoma": (lambda _: patches(images(16, (16, 512, 512), 1, "float32"), 256, 8), 8, 8),
+    "melanoma": (lambda _: patches(images(16, (16, 512, 512), 1, "float32"), 256, 8), 80, 8),
     "membranes, N4": (lambda count: balanced(images(24, (1, 512, 512), 1, "uint8"), count), 400, 1),
     "membranes, 65 px": (lambda count: balanced(images(24, (1, 512, 512), 1, "uint8"), count), 400, 1),
-    "nuclei": (lambda _: patches(images(32, (3, 1000, 1000), 2, "uint8"), 1000, 8), 4, 15),
-    "membranes, U-Net": (lambda _: patches(images(80, (1, 512, 512), 1, "uint8"), 512, 4), 20, 2),
+    "nuclei": (lambda _: patches(images(32, (3, 1000, 1000), 2, "uint8"), 1000, 8), 40, 15),
+    "membranes, U-Net": (lambda _: patches(images(80, (1, 512, 512), 1, "uint8"), 512, 4), 200, 2),
 }
 BEFORE = ", before"
 
@@ -70,11 +75,10 @@ def after(name: str, quick: bool) -> Prepared:
 
     def run() -> Batch:
         calls = (partial(source.read, drawn) for drawn in _some(source, count))
-        *_, last = in_order(calls, threads=READERS)
-        return last
+        return _last(in_order(calls, threads=READERS))
 
     def error(batch: Batch) -> float:
-        *_, drawn = _some(source, count)
+        drawn = _last(_some(source, count))
         pixels, labels = stacked(source, drawn)
         pairs = ((batch.images.float(), pixels), (batch.labels.long(), labels))
         return max(float((found - expected).abs().max()) for found, expected in pairs)
@@ -119,6 +123,11 @@ def _around(one: Labelled, row: int, column: int, size: int) -> tuple[np.ndarray
 @cache
 def _mirrored(image: ArraySource, size: int) -> np.ndarray:
     return mirror(image.array, size)
+
+
+def _last(items: Iterator[Item]) -> Item:
+    """The last of some, each of which is let go before the next."""
+    return deque(items, maxlen=1).pop()
 
 
 def _some(source: BatchSource, count: int) -> Iterator[Drawn]:
