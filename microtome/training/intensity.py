@@ -167,9 +167,14 @@ def stain_changes(count: int, strength: float, generator: Generator) -> tuple[Te
 
 
 def restained(images: Tensor, mixing: Tensor, shift: Tensor) -> Tensor:
-    """Change the densities of RGB images (N, 3, H, W) as `stain_changes` drew, each image by its own."""
-    density = torch.einsum("nchw,nck->nkhw", images.clamp(min=DARKEST).log_().neg_(), mixing)
-    return density.add_(shift[:, :, None, None]).neg_().exp_()
+    """Change the densities of RGB images (N, 3, H, W) as `stain_changes` drew, each image by its own.
+
+    The products are summed one by one: those of matrices a GPU may round to ten bits.
+    """
+    red, green, blue = images.clamp(min=DARKEST).log_().neg_().unbind(1)
+    weights = mixing[..., None, None].unbind(2)
+    mixed = [red * one[:, 0] + green * one[:, 1] + blue * one[:, 2] for one in weights]
+    return torch.stack(mixed, 1).add_(shift[:, :, None, None]).neg_().exp_()
 
 
 def gaussians(sigma: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:

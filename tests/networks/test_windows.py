@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
+from scipy.sparse import csr_array
 
 from microtome import networks
 from microtome.networks.windows import (
@@ -19,6 +20,7 @@ from microtome.networks.windows import (
     predict_by_windows,
     transform_windows,
 )
+from microtome.networks.windows.sparse_matrix import SparseMatrix
 
 FOVEATED, SAMPLED = WindowTransform(foveate=True), WindowTransform(nonuniform=True)
 BOTH = WindowTransform(foveate=True, nonuniform=True)
@@ -302,3 +304,17 @@ def test_prediction_restores_the_mode(training):
 def test_prediction_checks_its_options(option):
     with pytest.raises(ValueError, match=f"{option}=0"):
         predict_by_windows(network(), random_image(2, 2), **{option: 0})
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(1, 9), columns=st.integers(1, 9), wide=st.integers(1, 5), seed=st.integers(0, 99))
+def test_sparse_products_are_those_of_dense_matrices(rows, columns, wide, seed):
+    """Rows without an entry, too; and a device without values knows the shape."""
+    generator = np.random.default_rng(seed)
+    matrix = generator.standard_normal((rows, columns)) * (generator.random((rows, columns)) < 0.4)
+    dense = generator.standard_normal((columns, wide))
+    sparse = SparseMatrix.on(torch.device("cpu"), csr_array(matrix), torch.float64)
+    found = sparse.times(torch.from_numpy(dense))
+    np.testing.assert_allclose(found.numpy(), matrix @ dense, atol=1e-12)
+    there = SparseMatrix.on(torch.device("meta"), csr_array(matrix), torch.float32)
+    assert there.times(torch.empty(columns, wide, device="meta")).shape == found.shape

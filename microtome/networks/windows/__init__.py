@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from microtome.networks.windows.sparse_matrix import SparseMatrix
 from microtome.networks.windows.window_matrices import disk_matrix, sampling_matrix
 
 REACH = 95 / 65
@@ -197,8 +198,8 @@ def transform_windows(windows: torch.Tensor, net_window: int, transform: WindowT
         return windows
     dtype = torch.promote_types(windows.dtype, torch.float32)
     matrix = _matrix(raw, net_window, transform, dtype, windows.device)
-    pixels = windows.to(dtype).flatten(2).flatten(0, 1)
-    return torch.sparse.mm(matrix, pixels.T).T.reshape(*windows.shape[:2], net_window, net_window)
+    pixels = windows.to(dtype).flatten(2).flatten(0, 1).T.contiguous()
+    return matrix.times(pixels).T.reshape(*windows.shape[:2], net_window, net_window)
 
 
 def predict_by_windows(
@@ -285,7 +286,7 @@ def _interpolate(values: np.ndarray, positions: np.ndarray, axis: int) -> np.nda
 @lru_cache(maxsize=MATRICES)
 def _matrix(
     raw: int, size: int, transform: WindowTransform, dtype: torch.dtype, device: torch.device
-) -> torch.Tensor:
+) -> SparseMatrix:
     """Sparse (size², raw²) matrix that turns flattened raw windows into the network's."""
     matrix = None
     if transform.foveate:
@@ -293,13 +294,8 @@ def _matrix(
     if transform.nonuniform:
         sampling = sampling_matrix(raw, size)
         matrix = sampling if matrix is None else sampling @ matrix
-    entries = matrix.tocoo()
     with torch.inference_mode(False):  # kept for later calls, which may need gradients
-        indices = torch.from_numpy(np.stack([entries.row, entries.col]))
-        weights = torch.from_numpy(entries.data).to(dtype)
-        kept = torch.sparse_coo_tensor(indices, weights, entries.shape, check_invariants=True).coalesce()
-        # of both, the rows of CSR alone are summed in one order on a GPU
-        return kept.to_sparse_csr().to(device) if device.type == "cuda" else kept.to(device)
+        return SparseMatrix.on(device, matrix, dtype)
 
 
 def _require_odd(size: int) -> None:
