@@ -7,9 +7,11 @@ from microtome.config.losses import activation_of
 from microtome.config.outputs import TWO
 from microtome.config.run import Run
 from microtome.config.study import Study
+from microtome.config.training import Training
 from microtome.config.yaml import Places
 from microtome.faults import Fault, nearest
 
+DECAY = Training().ema
 WIDEST_MARGIN = 8
 """Sides of a window that is read around it, at each side: 17² times the pixels."""
 
@@ -42,11 +44,16 @@ def _check_levels(name: str, run: Run, places: Places) -> Iterator[Fault]:
 
 def _check_select(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
     """The class that epochs are chosen by has to be one that the network tells apart."""
-    select = run.training.select
-    if select is not None and select.metric == "last":
-        yield from _check_last(name, run, places)
+    select, here = run.training.select, ("runs", name, "training")
+    if run.training.ema != DECAY and (select is None or select.weights != "ema"):
+        expected = f"{DECAY:g} or none, as weights are averaged with select.weights 'ema' alone"
+        yield Fault(places((*here, "ema")), f"{run.training.ema:g}", expected)
+    if select is None:
         return
-    if select is None or select.of is None:
+    if select.metric in ("last", "loss"):
+        yield from _check_uncounted(name, run, places)
+        return
+    if select.of is None:
         return
     classes = list(study.data.classes)
     told = classes if activation_of(run.loss) == "softmax" else classes[:TWO]
@@ -55,13 +62,17 @@ def _check_select(study: Study, name: str, run: Run, places: Places) -> Iterator
         yield Fault(where, f"'{select.of}'", nearest(select.of, told))
 
 
-def _check_last(name: str, run: Run, places: Places) -> Iterator[Fault]:
-    """Where the last epoch is taken, nothing is compared, and none is a reason to stop."""
-    here = ("runs", name, "training")
-    if run.training.select.of is not None:
-        expected = "null, as select.metric 'last' compares no epochs"
-        yield Fault(places((*here, "select", "class")), f"'{run.training.select.of}'", expected)
-    if run.training.patience is not None:
+def _check_uncounted(name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Where no class is counted, none can be named; and where the last epoch is taken, none is a reason to
+    stop.
+    """
+    here, select = ("runs", name, "training"), run.training.select
+    is_last = select.metric == "last"
+    if select.of is not None:
+        why = "'last' compares no epochs" if is_last else "'loss' compares epochs by all classes"
+        expected = f"null, as select.metric {why}"
+        yield Fault(places((*here, "select", "class")), f"'{select.of}'", expected)
+    if is_last and run.training.patience is not None:
         expected = "null, as select.metric 'last' says that no epoch is better than the last one"
         yield Fault(places((*here, "patience")), str(run.training.patience), expected)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Training: labels that are learnt, optimizer, schedule, stopping, precision."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from microtome.config.section import OfClass, Section, option, with_class
 
@@ -36,11 +36,21 @@ class Schedule(Section):
 
 
 class _Select(OfClass):
-    """The best epochs by a metric of a class, counted over all pixels that validate, or the last ones."""
+    """The best epochs by a metric of a class, counted over all pixels that validate, or the last ones.
 
-    metric: Literal["iou", "dice", "last"] = option(
+    One word says it for most: `best`, the epoch of the least validation loss; `last`, the last epoch; `ema`,
+    the averaged weights after the last epoch.
+    """
+
+    metric: Literal["iou", "dice", "loss", "last"] = option(
         "iou",
-        "what is counted, of the class against the others, at 0.5; last: nothing, later epochs are better",
+        "what is counted, of the class against the others, at 0.5; loss: the validation loss, where less is "
+        "better; last: nothing, later epochs are better",
+    )
+    weights: Literal["trained", "ema"] = option(
+        "trained",
+        "what is validated and becomes the model. trained: the weights as a step leaves them; ema: their "
+        "exponential moving average over all steps, see training.ema",
     )
     keep: PositiveInt | None = option(
         None,
@@ -51,6 +61,24 @@ class _Select(OfClass):
 Select = with_class(
     _Select, "the class that epochs are chosen by; null: the mean over the classes", needed=False
 )
+
+WORDS: dict[str, dict[str, str] | None] = {
+    "best": None,
+    "last": {"metric": "last"},
+    "ema": {"metric": "last", "weights": "ema"},
+}
+"""Words for the usual ways to choose."""
+
+
+def _in_full(value: Any) -> Any:
+    """The options that a word stands for."""
+    return WORDS[value] if isinstance(value, str) and value in WORDS else value
+
+
+Selected = Annotated[
+    Select | None,
+    BeforeValidator(_in_full, json_schema_input_type=Select | Literal[tuple(WORDS)] | None),
+]
 
 
 class Supervision(Section):
@@ -104,4 +132,20 @@ class Training(Section):
     precision: Literal["auto", "fp32", "bf16"] = option("auto", "auto: bf16 on a GPU, fp32 on a CPU")
     channels_last: bool = option(True, "memory layout; faster on most machines")
     validate_every: PositiveInt = option(1, "epochs between two validations")
-    select: Select | None = option(None, "which epoch is the best; null: that of the least validation loss")
+    select: Selected = option(
+        None,
+        "which epoch is the best, in a word or in full; null and best: that of the least validation loss",
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] = option(
+        0.999,
+        "select.weights ema: how much of the average each step leaves, at most (less in the first steps); "
+        "running statistics of batch normalisation are averaged likewise",
+    )
+    compile: bool = option(
+        False, "the network is compiled by torch.compile before the first step; for long trainings on GPUs"
+    )
+    deterministic: bool = option(
+        True,
+        "on a GPU, kernels that give the same weights each time; false: those that are measured to be the "
+        "fastest there. CPUs always repeat themselves",
+    )

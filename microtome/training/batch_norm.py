@@ -101,13 +101,12 @@ class SyncedBatchNorm(nn.Module):
         """Mean and variance (biased) of each channel in all processes, and how many values they are of."""
         wide = values.to(torch.promote_types(values.dtype, torch.float32))
         var, mean = torch.var_mean(wide, _axes(values), correction=0)
-        each = values[:1, 0].numel()
-        counts = torch.tensor(self.team.counts, dtype=mean.dtype, device=mean.device) * each
-        count = sum(self.team.counts) * each
-        parts = torch.stack(self.team.gather(torch.stack([mean, var])))  # (processes, 2, channels)
-        means, shares = parts[:, 0], (counts / count).unsqueeze(1)
-        mean = (shares * means).sum(0)
-        return mean, (shares * (parts[:, 1] + (means - mean).square())).sum(0), count
+        count = sum(self.team.counts) * values[:1, 0].numel()
+        shares = [windows / sum(self.team.counts) for windows in self.team.counts]  # numbers of the host
+        parts = self.team.gather(torch.stack([mean, var]))  # (2, channels) of each process
+        mean = sum(share * part[0] for share, part in zip(shares, parts, strict=True))
+        spread = [part[1] + (part[0] - mean).square() for part in parts]
+        return mean, sum(share * one for share, one in zip(shares, spread, strict=True)), count
 
 
 def synchronize(model: nn.Module, team: Team) -> None:

@@ -22,13 +22,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from microtome.files import finished_file
+from microtome.training.averaging import AveragedWeights
 
 logger = logging.getLogger(__name__)
-FORMAT = 3
+FORMAT = 4
 CHECKSUM_DIGITS = 64
-PARTS = ("model", "best", "loss")
+PARTS = ("model", "best", "loss", "averaged")
 """Fields of a checkpoint that are tensors by name; those of the optimizer are sorted out."""
-TOLD = ("key", "epoch", "history", "resumed", "started")
+TOLD = ("key", "epoch", "history", "resumed", "started", "averaged_steps")
+HOW = ("foreach", "fused", "capturable")
+"""Options of an optimizer that say how it computes on a device, not what."""
 LONGEST_REASON = 200
 """Characters of a library's error that a warning repeats."""
 
@@ -61,6 +64,7 @@ class _Meta(BaseModel):
     history: list[dict[str, float | None]]
     resumed: int = Field(ge=0, le=10**9)
     started: str
+    averaged_steps: NonNegativeInt
     kept: dict[str, str] = {}
 
 
@@ -79,6 +83,8 @@ class Checkpoint:
         started: When the run first started, ISO 8601.
         loss: State of the loss, where it has one.
         kept: Files of the weights of other epochs that are kept, and their digests; see `training.kept`.
+        averaged: Weights averaged over the steps, where they are; see `training.averaging`.
+        averaged_steps: How many steps are in them.
     """
 
     key: str
@@ -91,6 +97,8 @@ class Checkpoint:
     started: str = ""
     loss: dict[str, Tensor] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    averaged: dict[str, Tensor] = field(default_factory=dict)
+    averaged_steps: int = 0
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
@@ -101,11 +109,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     slots, scalars = _split_optimizer(checkpoint.optimizer)
     parts = {part: getattr(checkpoint, part) for part in PARTS} | {"optimizer": slots}
-    copies = {
-        f"{part}/{name}": value.detach().cpu().contiguous().clone()
-        for part, tensors in parts.items()
-        for name, value in tensors.items()
-    }
+    copies = _apart(
+        {f"{part}/{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
+    )
     told = {name: getattr(checkpoint, name) for name in TOLD}
     told |= {"kept": checkpoint.kept} if checkpoint.kept else {}
     text = json.dumps({"format": FORMAT, "optimizer": scalars} | told)
@@ -163,14 +169,18 @@ def restore(
     checkpoint: Checkpoint,
     *,
     loss: torch.nn.Module | None = None,
+    averaged: AveragedWeights | None = None,
 ) -> None:
     """Load a checkpoint into a model and its optimizer; tensors take the memory format of the parameters.
+
+    The optimizer goes on to compute as it was built here (fused, by lists), whatever wrote the checkpoint.
 
     Args:
         model: Changed in place, as are the others.
         optimizer: Of the model's parameters.
         checkpoint: What `load` found.
         loss: The loss, if it has a state.
+        averaged: The average of the weights, if there is one.
 
     Raises:
         CheckpointError: It is of another model, loss or kind of optimizer; the model is not changed then.
@@ -179,19 +189,23 @@ def restore(
         _check_tensors(kind, found, model.state_dict())
     if loss is not None and checkpoint.loss:
         _check_tensors("loss", checkpoint.loss, loss.state_dict())
+    if averaged is not None:
+        _check_tensors("average", checkpoint.averaged, averaged.state)
     _check_real(checkpoint.optimizer, model)
     try:
         _check_numbers(checkpoint.optimizer)
-        optimizer.load_state_dict(checkpoint.optimizer)
+        optimizer.load_state_dict(_as_built(checkpoint.optimizer, optimizer))
     except (ValueError, KeyError, TypeError) as error:
         msg = f"the checkpoint is of another optimizer ({error})"
         raise CheckpointError(msg) from error
     model.load_state_dict(checkpoint.model)
     if loss is not None and checkpoint.loss:
         loss.load_state_dict(checkpoint.loss)
+    if averaged is not None:
+        averaged.restore(checkpoint.averaged, checkpoint.averaged_steps)
     for parameter, slots in optimizer.state.items():
         for name, value in slots.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
+            if name != "step" and isinstance(value, Tensor) and value.shape == parameter.shape:
                 slots[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
@@ -259,6 +273,29 @@ def _check_numbers(optimizer: Mapping[str, Any]) -> None:
     if more := [number for number in optimizer["state"] if number not in named]:
         msg = f"it has a state of parameter {more[0]}, which none of its groups names"
         raise ValueError(msg)
+
+
+def _as_built(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """An optimizer's state whose groups say how to compute as those of the optimizer do.
+
+    Raises:
+        ValueError: It has another number of groups.
+    """
+    pairs = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    groups = [group | {key: own[key] for key in HOW if key in own} for group, own in pairs]
+    return {**state, "param_groups": groups}
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors on the CPU of which no two share memory, as the format asks for."""
+    found: dict[str, Tensor] = {}
+    seen = set()
+    for name, value in tensors.items():
+        plain = value.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        found[name] = plain.clone() if place in seen else plain
+        seen.add(place)
+    return found
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

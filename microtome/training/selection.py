@@ -25,22 +25,27 @@ class ConfusionCounts:
     def __init__(self, classes: int, device: torch.device) -> None:
         self.table = torch.zeros((classes, classes), dtype=torch.int64, device=device)
 
-    def add(self, logits: Tensor, target: Tensor, valid: Tensor) -> None:
-        """Count a batch.
+    def add(self, logits: Tensor, target: Tensor, valid: Tensor | None) -> None:
+        """Count a batch; no number is read from the device.
 
         Args:
             logits: (N, K, *S) of classes, of which the largest is predicted; or (N, T, *S), of which the
                 first, where it is above 0, says the second class.
             target: (N, *S) class numbers, or (N, T, *S) with values 0 and 1.
-            valid: bool, as the target.
+            valid: bool, as the target; None: all pixels are labelled.
         """
         classes = len(self.table)
         if target.is_floating_point():
-            predicted, target, valid = logits[:, 0] > 0, target[:, 0], valid[:, 0]
+            predicted, target = logits[:, 0] > 0, target[:, 0]
+            valid = None if valid is None else valid[:, 0]
         else:
             predicted = logits.argmax(1)
-        pairs = target[valid].long() * classes + predicted[valid].long()
-        self.table += torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        pairs = target.long() * classes + predicted.long()
+        if valid is not None:
+            pairs = torch.where(valid, pairs, classes**2)  # a place of their own, which is left out
+        counts = self.table.new_zeros(classes**2 + 1)
+        counts.scatter_add_(0, pairs.flatten(), counts.new_ones(1).expand(pairs.numel()))
+        self.table += counts[:-1].reshape(classes, classes)
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,14 @@ class Criterion:
         class_name: The class whose metric it is; None: the mean over classes that truth or prediction has.
         classes: Names of the classes, in order.
         keep: How many of the best epochs are kept beside the best one; 0: none.
+        averages: Whether epochs are those of the averaged weights.
     """
 
     metric: str | None = None
     class_name: str | None = None
     classes: tuple[str, ...] = ()
     keep: int = 0
+    averages: bool = False
 
     @property
     def column(self) -> str:
@@ -142,4 +149,5 @@ def criterion_of(settings: Training, classes: Sequence[str]) -> Criterion:
     select = settings.select
     if select is None:
         return BY_LOSS
-    return Criterion(select.metric, select.of, tuple(classes), select.keep or 0)
+    metric = None if select.metric == "loss" else select.metric
+    return Criterion(metric, select.of, tuple(classes), select.keep or 0, select.weights == "ema")

@@ -113,13 +113,16 @@ class Interrupted:
     def __len__(self):
         return len(self.batches)
 
-    def epoch(self, number):
-        for position, batch in enumerate(self.batches.epoch(number)):
+    def drawn(self, number):
+        for position, drawn in enumerate(self.batches.drawn(number)):
             if number == self.at and position == len(self) // 2:
                 if self.kill:
                     os.kill(os.getpid(), signal.SIGKILL)
                 raise StoppedError
-            yield batch
+            yield drawn
+
+    def read(self, drawn):
+        return self.batches.read(drawn)
 
 
 def killed(checkpoint: Path, moment: str):

@@ -163,11 +163,14 @@ class Disturbed:
     def __len__(self):
         return len(self.batches)
 
-    def epoch(self, number):
-        for position, batch in enumerate(self.batches.epoch(number)):
+    def drawn(self, number):
+        for position, drawn in enumerate(self.batches.drawn(number)):
             if number == self.at and position == 1:
                 self.act()
-            yield batch
+            yield drawn
+
+    def read(self, drawn):
+        return self.batches.read(drawn)
 
 
 def refuse():

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from microtome.config.training import Training
 from microtome.metrics.overlap import confusion_counts, score
 from microtome.training import checkpoint as checkpoints
-from microtome.training import loop
 from microtome.training.kept import KeptWeights
 from microtome.training.loop import fit
+from microtome.training.processes import SOLO
 from microtome.training.selection import BY_LOSS, ConfusionCounts, Criterion, criterion_of
 from tests.training import problems
 from tests.training.problems import CPU, KEY, Interrupted, StoppedError
@@ -226,7 +226,7 @@ def killed(path, writes):
 
 
 def test_only_the_first_process_writes(tmp_path):
-    team = replace(loop.SOLO, rank=1)
+    team = replace(SOLO, rank=1)
     fit(replace(trainer(epochs=1), team=team), *problems.parts(), checkpoint=tmp_path / "c")
     assert list(tmp_path.iterdir()) == []
 
