@@ -94,7 +94,7 @@ def require_devices(device: torch.device, name: str, count: int) -> None:
 
 
 @contextmanager
-def repeatable(threads: int) -> Iterator[None]:
+def repeatable(threads: int, *, deterministic: bool = True) -> Iterator[None]:
     """Compute with a fixed number of CPU threads and, where PyTorch has them, with deterministic kernels.
 
     Operations that have none warn. Memory is not filled before use, as PyTorch would do for the sake of
@@ -102,19 +102,24 @@ def repeatable(threads: int) -> Iterator[None]:
 
     Args:
         threads: CPU threads of torch; results can differ in the last bit between numbers of threads.
+        deterministic: False: on a GPU, the kernels that are the fastest, convolutions by measuring them;
+            CPUs compute the same all the same.
     """
     # without it, matrix products on CUDA are not deterministic; read when CUDA starts
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     count, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    fill, measures = torch.utils.deterministic.fill_uninitialized_memory, torch.backends.cudnn.benchmark
     torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms would import the compiler
+    # use_deterministic_algorithms would import the compiler
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+    torch.backends.cudnn.benchmark = not deterministic
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.set_num_threads(count)
         torch.set_deterministic_debug_mode(mode)
+        torch.backends.cudnn.benchmark = measures
         torch.utils.deterministic.fill_uninitialized_memory = fill
 
 

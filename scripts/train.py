@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from microtome.config.training import IMAGES_MB
-from microtome.stages.train import TrainingFiles, train_run
+from microtome.stages.train import Timing, TrainingFiles, train_run
 from microtome.workflow.job import job
 from microtome.workflow.resources import count_gpus, held_mb
 
@@ -26,5 +26,6 @@ with job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options:
         on_gpu=snakemake.config.get("memory", {}).get("on_gpu"),
         processes=processes,
         images_mb=held_mb(snakemake.resources.get("mem_mb"), processes, most=images),
+        timing=Timing.of_job(snakemake.config, snakemake.resources),
         code=json.loads(snakemake.params.state)["code"],
     )

@@ -153,8 +153,8 @@ CASES = {
         "A misspelt option",
         edit(STUDY, "epochs:", "epoch:"),
         f"{STUDY}:20 runs.dice.training.epoch: found unknown option 'epoch'; expected 'epochs'? "
-        "(known: batch_size, channels_last, epochs, grad_clip, optimizer, patience, precision, schedule, "
-        "select, validate_every)",
+        "(known: batch_size, channels_last, compile, deterministic, ema, epochs, grad_clip, optimizer, "
+        "patience, precision, schedule, select, validate_every)",
     ),
     "negative": Case(
         "A negative number of epochs",

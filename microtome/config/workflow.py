@@ -3,7 +3,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PositiveFloat, PositiveInt, field_validator
+from pydantic import BeforeValidator, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
 from microtome.config.section import Probability, Section, option
 from microtome.config.training import IMAGES_MB, ON_GPU
@@ -78,6 +78,11 @@ class Workflow(Section):
     )
     threads: Threads = option(Threads(), "CPU threads of one job")
     memory: Memory = option(Memory(), "what jobs may hold in memory")
+    checkpoint_every: NonNegativeFloat = option(
+        60.0,
+        "seconds between two checkpoints of a training, which a killed job goes on from, to the same "
+        "weights; 0: one after each epoch",
+    )
     cluster: Cluster = option(Cluster(), "what differs from cluster to cluster")
     mirror: str | None = option(
         None, "folder that holds public data sets, tried before downloading; default: $MICROTOME_DATA"

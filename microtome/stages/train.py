@@ -3,7 +3,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,14 @@ from microtome.stages.training_data import (
 )
 from microtome.training.kept import KeptWeights
 from microtome.training.launch import Request, launch, serve
-from microtome.training.loop import Trainer, fit
+from microtome.training.loop import fit
 from microtome.training.processes import SOLO, Team, joined
+from microtome.training.saving import AFTER_EACH_EPOCH, Timing
 from microtome.training.selection import criterion_of
+from microtome.training.steps import reads_ahead
 from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import BinaryTask, SoftmaxTask, Task, WindowTask
+from microtome.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
@@ -55,6 +58,7 @@ def train_run(
     images_mb: float | None = None,
     readers: int = 1,
     on_gpu: float | None = None,
+    timing: Timing = AFTER_EACH_EPOCH,
 ) -> None:
     """Train a run and write `model.safetensors`, `history.tsv` and `card.json`, or in place of the first and
     the last the folder `kept`, if `training.select.keep` is a number.
@@ -66,9 +70,9 @@ def train_run(
         options: The rule's options (see `workflow.states`).
         files: What training reads.
         folder: Where the run's files go.
-        checkpoint: Written after each epoch, resumed from, deleted at the end.
+        checkpoint: Written from time to time, resumed from, deleted at the end.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        threads: CPU threads of torch, of all processes together.
+        threads: CPU threads of torch, of all processes together; on GPUs, as many read batches.
         code: Digest of the code behind the rule (`provenance.code`); a checkpoint of other code is not
             resumed.
         processes: Above 1, so many processes share each batch, each with a GPU of its own, or all on the CPU
@@ -78,6 +82,7 @@ def train_run(
             processes together hold half of the machine's memory at most.
         readers: Threads that read windows, of all processes together; results do not depend on it.
         on_gpu: Share of a GPU's memory that images may take, see `read_images`; None: the default.
+        timing: When the checkpoint is written; results do not depend on it.
 
     Raises:
         ValueError: The data or the settings do not fit, the loss became NaN, or the memory does not suffice;
@@ -92,10 +97,11 @@ def train_run(
         checkpoint.unlink(missing_ok=True)
         return
     require_writable(folder)  # rather now than after the first epoch
+    settings = {"device": device, "digests": digests, "images_mb": images_mb, "on_gpu": on_gpu}
     if processes <= 1:
-        with repeatable(threads):
-            settings = {"device": device, "digests": digests, "images_mb": images_mb, "readers": readers}
-            _train_in(SOLO, options, files, folder, checkpoint=checkpoint, on_gpu=on_gpu, **settings)
+        settings |= {"checkpoint": checkpoint, "timing": timing, "readers": readers}
+        with repeatable(threads, deterministic=_is_deterministic(options)):
+            _train_in(SOLO, options, files, folder, **settings)
         return
     _require_shares(options, processes)
     require_devices(choose_device(device), device, processes)
@@ -104,13 +110,11 @@ def train_run(
         "options": options,
         "files": [list(map(str, paths)) for paths in astuple(files)],
         "folder": str(folder),
-        "settings": {
+        "settings": settings
+        | {
             "checkpoint": str(checkpoint),
-            "device": device,
-            "digests": digests,
-            "images_mb": images_mb,
+            "timing": asdict(timing),
             "readers": max(1, readers // processes),
-            "on_gpu": on_gpu,
         },
         "threads": share,
     }
@@ -119,13 +123,15 @@ def train_run(
 
 def _train_one(request: Request, rank: int, size: int) -> None:
     """Be one of the processes of `train_run`."""
-    settings = request["settings"] | {"checkpoint": Path(request["settings"]["checkpoint"])}
+    settings = request["settings"]
+    settings |= {"checkpoint": Path(settings["checkpoint"]), "timing": Timing(**settings["timing"])}
+    options = request["options"]
     files = TrainingFiles(*(tuple(map(Path, paths)) for paths in request["files"]))
     with (
-        repeatable(request["threads"]),
+        repeatable(request["threads"], deterministic=_is_deterministic(options)),
         joined(rank, size, choose_device(settings["device"])) as team,
     ):
-        _train_in(team, request["options"], files, Path(request["folder"]), **settings)
+        _train_in(team, options, files, Path(request["folder"]), **settings)
 
 
 def _train_in(
@@ -140,9 +146,10 @@ def _train_in(
     images_mb: float | None,
     readers: int,
     on_gpu: float | None,
+    timing: Timing,
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
-    threads = torch.get_num_threads() * team.size
+    threads = torch.get_num_threads()
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
@@ -159,13 +166,15 @@ def _train_in(
         options["seed"],
         team,
         criterion_of(settings, _told_apart(options)),
+        max(readers, threads),
     )
-    sources = [batches(options, files, images, part, model, readers) for part in ("train", "val")]
-    result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()))
+    inside = 1 if reads_ahead(where) else readers  # threads that share the windows of one batch
+    sources = [batches(options, files, images, part, model, inside) for part in ("train", "val")]
+    result = fit(trainer, *sources, checkpoint=checkpoint, key="-".join(digests.values()), timing=timing)
     if not team.is_first:
         return
     card = card_of(result, trainer, {**options, "loss": loss}, weights) | {
-        "threads": threads,
+        "threads": threads * team.size,
         "digests": digests,
     }
     card |= seen_in_training(options, files.images) | learnt_labels(options, images)
@@ -180,6 +189,10 @@ def _loss(options: Options, loss: Options, model: torch.nn.Module) -> torch.nn.M
     settings = Supervision.model_validate(options.get("supervision", {}))
     built = losses.build(**loss)
     return built if settings.levels == "final" else LevelLosses(built, model.reductions, settings)
+
+
+def _is_deterministic(options: Options) -> bool:
+    return Training.model_validate(options["training"]).deterministic
 
 
 def _told_apart(options: Options) -> list[str]:

@@ -36,8 +36,9 @@ from microtome.provenance.cards import (
 )
 from microtome.training.checkpoint import write_tensors
 from microtome.training.kept import KeptWeights
-from microtome.training.loop import Fit, Trainer
+from microtome.training.loop import Fit
 from microtome.training.selection import LOSS, Criterion
+from microtome.training.trainer import Trainer
 
 Options = Mapping[str, Any]
 IDENTITY = ("study", "run", "split", "seed", "scale", "data_source", "stain")
@@ -81,12 +82,22 @@ def card_of(result: Fit, trainer: Trainer, options: Options, weights: str) -> di
         },
         "device": str(trainer.device),
         "precision": trainer.precision,
+        "deterministic": trainer.is_repeatable,
+        **_averaging(result, trainer),
         "started": result.started,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "resumed": result.resumed,
         "git_commit": environment.git_state(),
         "versions": environment.versions(),
     }
+
+
+def _averaging(result: Fit, trainer: Trainer) -> dict[str, Any]:
+    """How the weights were averaged over the steps; nothing if they were not."""
+    if not trainer.criterion.averages:
+        return {}
+    decay, steps = trainer.settings.ema, result.averaged_steps
+    return {"averaged": {"decay": decay, "steps": steps, "batch_norm_statistics": "averaged"}}
 
 
 def write_run(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Numbers of a step that the host reads when the next step is under way, so that a device never waits for it."""
+"""Numbers of a step that the host reads when the next one is under way, so that no device waits for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

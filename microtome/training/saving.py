@@ -27,6 +27,8 @@ from microtome.training.checkpoint import Checkpoint
 from microtome.training.kept import KeptWeights
 from microtome.training.selection import Criterion
 
+SECONDS = 60.0
+"""Between two checkpoints, where the workflow does not say."""
 LAST_MINUTE = 60.0
 """Seconds before the end of a walltime from which on each epoch is written."""
 SIGNALLED = 128
@@ -49,6 +51,19 @@ class Timing:
 
     every: float = 0.0
     walltime: float | None = None
+
+    @classmethod
+    def of_job(cls, config: Mapping[str, Any], resources: Any) -> Self:
+        """As the workflow's `checkpoint_every` says, and a job's resource `runtime`, in minutes.
+
+        Example:
+            >>> Timing.of_job({"checkpoint_every": 30}, {"runtime": 2})
+            Timing(every=30, walltime=120)
+            >>> Timing.of_job({}, {})
+            Timing(every=60.0, walltime=None)
+        """
+        minutes = resources.get("runtime", None)
+        return cls(config.get("checkpoint_every", SECONDS), 60 * minutes if minutes else None)
 
 
 AFTER_EACH_EPOCH = Timing()

@@ -4,13 +4,12 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import torch
 
-from microtome.training.draws import Draws
 from microtome.training.batches import Batch, BatchSource, Drawn, epoch_seed
+from microtome.training.draws import Draws
 from microtome.training.late import OnHost, to_host
 from microtome.training.reading import in_order
 from microtome.training.step_errors import explained
@@ -60,16 +59,17 @@ def steps(trainer: Trainer, batches: BatchSource, *, epoch: int | None = None) -
         batches: Where they come from.
         epoch: From 0; None: the batches of validation, which are not augmented.
     """
-    on_device = trainer.device.type != "cpu"
-    calls = _calls(trainer, batches, epoch)
-    if on_device:
-        loaded = in_order(calls, threads=trainer.readers, ahead=AHEAD * trainer.readers)
-    else:
-        loaded = (call() for call in calls)
+    ahead = reads_ahead(trainer.device)
+    loaded = in_order(_calls(trainer, batches, epoch), threads=trainer.readers if ahead else 0)
     prepared = (_prepared(trainer, one) for one in loaded)
-    for step in _pulled(prepared, AHEAD if on_device else 0):
+    for step in _pulled(prepared, AHEAD if ahead else 0):
         if step.labelled is None or step.labelled.read()[0]:
             yield step
+
+
+def reads_ahead(device: torch.device) -> bool:
+    """Whether batches are read by threads while a device computes: on all but CPUs."""
+    return device.type != "cpu"
 
 
 def _calls(trainer: Trainer, batches: BatchSource, epoch: int | None) -> Iterator[Callable[[], _Loaded]]:

@@ -14,6 +14,7 @@ import pytest
 from tests.cluster.lab import PARTITIONS, ClusterJob, Lab, running_lab, wait_until
 from tests.workflow.workspace import (
     EPOCHS,
+    OFTEN,
     DryRunServer,
     Workspace,
     epochs_done,
@@ -104,7 +105,7 @@ def _workspace(root: Path) -> Workspace:
     study["runs"]["tversky"]["training"] = {"epochs": EPOCHS}
     del study["tables"]["layers"], study["figures"]["panel"]
     workspace.write_study("mini", study)
-    workspace.write("config/config.yaml", "scale: demo\nstudies: [mini]\n")
+    workspace.write("config/config.yaml", f"scale: demo\nstudies: [mini]\n{OFTEN}")
     workspace.write("partitions.yaml", PARTITIONS)
     return workspace
 

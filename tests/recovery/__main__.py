@@ -12,7 +12,7 @@ from tests.recovery import scenarios
 from tests.recovery.lab import SCALE, BrokenRecoveryError, Lab, no_process_left
 from tests.recovery.rounds import play
 from tests.recovery.scenarios import Run
-from tests.workflow.workspace import make_workspace
+from tests.workflow.workspace import OFTEN, make_workspace
 
 MINIATURE = "mini"
 
@@ -61,7 +61,7 @@ def _options() -> argparse.Namespace:
 
 def _lab(folder: Path, study: str) -> Lab:
     workspace = make_workspace(folder / "workspace")
-    workspace.write("config/config.yaml", f"scale: demo\nstudies: [{study}]\ndevice: cpu\n")
+    workspace.write("config/config.yaml", f"scale: demo\nstudies: [{study}]\ndevice: cpu\n{OFTEN}")
     return Lab(workspace, folder / "reference")
 
 

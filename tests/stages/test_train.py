@@ -31,6 +31,7 @@ CARD |= {
     "device",
     "threads",
     "precision",
+    "deterministic",
     "started",
     "finished",
 }

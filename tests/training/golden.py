@@ -235,7 +235,11 @@ def cases() -> dict[str, Callable[[Path], Fit]]:
             *sources(images(ignored=True)),
         ),
         "two maps": lambda _: fit(
-            trainer(seeded(lambda: nn.Conv2d(1, 2, 3, padding=1)), losses.build("bce_dice"), BinaryTask(Input(), WARPED)),
+            trainer(
+                seeded(lambda: nn.Conv2d(1, 2, 3, padding=1)),
+                losses.build("bce_dice"),
+                BinaryTask(Input(), WARPED),
+            ),
             *sources(images(ignored=True, maps=2)),
         ),
         "volume": lambda _: fit(

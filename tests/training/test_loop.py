@@ -2,6 +2,7 @@
 """The training loop: learning, bookkeeping, stopping, faults."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,11 +13,22 @@ from torch import nn
 from microtome import losses, networks
 from microtome.config.augment import Augment
 from microtome.io.images import ArraySource
-from microtome.training import loop
-from microtome.training.batches import Batch, PatchBatches, ahead
+from microtome.training import loop, steps
+from microtome.training.batches import Batch, PatchBatches
 from microtome.training.labelled import Labelled
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
-from tests.training.problems import CPU, network, parts, patches, prepared, samples, trainer
+from microtome.training.tasks import Prepared
+from tests.training.problems import (
+    CPU,
+    Interrupted,
+    StoppedError,
+    network,
+    parts,
+    patches,
+    prepared,
+    samples,
+    trainer,
+)
 
 
 def same(first, second):
@@ -173,7 +185,7 @@ def test_channels_last_is_for_images_only():
     assert not trainer(channels_last=False).channels_last
     plain = trainer(channels_last=False)
     for chosen, layout in ((image, torch.channels_last), (plain, torch.contiguous_format)):
-        loop._place(chosen)
+        chosen.place()
         chosen.model.eval()
         assert chosen.model[4].weight.is_contiguous(memory_format=layout)
     batch = next(parts()[0].epoch(0))
@@ -264,29 +276,38 @@ def test_odd_sizes_and_a_last_batch_of_one():
     assert math.isfinite(rows[0]["train_loss"])
 
 
-def test_making_batches_ahead_changes_nothing(monkeypatch):
+@pytest.mark.parametrize("readers", [1, 3])
+def test_making_batches_ahead_changes_nothing(monkeypatch, readers):
+    """As for a device: threads read, and two batches are prepared before the one at hand is computed on."""
     expected = fit(trainer(), *parts())
-    monkeypatch.setattr(loop, "ahead", lambda items, *, enabled: ahead(items, enabled=not enabled))
-    found = fit(trainer(), *parts())
+    monkeypatch.setattr(steps, "reads_ahead", lambda _: True)
+    found = fit(replace(trainer(), readers=readers), *parts())
     assert same(expected.weights, found.weights)
     assert [row["train_loss"] for row in expected.history] == [row["train_loss"] for row in found.history]
 
 
-@pytest.mark.parametrize("enabled", [True, False])
-def test_ahead_keeps_order_and_raises_in_place(enabled):
-    def items():
-        yield from range(5)
-        msg = "the sixth"
-        raise OSError(msg)
+@pytest.mark.parametrize("ahead", [True, False])
+def test_batches_are_prepared_two_ahead_of_a_device_alone(monkeypatch, ahead):
+    monkeypatch.setattr(steps, "reads_ahead", lambda _: ahead)
+    done = []
 
-    found = []
-    with pytest.raises(OSError, match="the sixth"):
-        found.extend(ahead(items(), enabled=enabled))
-    assert found == list(range(5))
-    assert list(ahead(iter([]), enabled=enabled)) == []
-    some = ahead(iter(range(100)), enabled=enabled)
-    assert next(some) == 0
-    some.close()
+    class Watching:
+        def draw(self, batch, *, seed):
+            return None
+
+        def prepare(self, batch, draws):
+            done.append(len(done))
+            return trainer().task.prepare(batch, draws)
+
+    seen = [len(done) for _ in steps.steps(replace(trainer(), task=Watching()), parts()[0], epoch=0)]
+    assert seen == ([3, 3, 3] if ahead else [1, 2, 3])
+
+
+def test_an_error_of_reading_comes_at_its_place(monkeypatch):
+    monkeypatch.setattr(steps, "reads_ahead", lambda _: True)
+    train, validation = parts()
+    with pytest.raises(StoppedError):
+        fit(trainer(), Interrupted(train, at=1), validation)
 
 
 def test_augmentation_is_new_in_each_step_and_epoch():
@@ -324,7 +345,7 @@ def test_softmax_losses_take_class_numbers():
             return None
 
         def prepare(self, batch, draws):
-            return loop.Prepared(batch.images, batch.labels[:, 0, 0, 0], torch.ones(2, dtype=torch.bool))
+            return Prepared(batch.images, batch.labels[:, 0, 0, 0], torch.ones(2, dtype=torch.bool))
 
     chosen = Trainer(flat, losses.build("cross_entropy"), Centre(), base.settings, CPU)
     expected = nn.functional.cross_entropy(flat(batch.images), batch.labels[:, 0, 0, 0])

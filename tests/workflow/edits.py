@@ -82,11 +82,11 @@ def defaults_spelled_out(workspace: Workspace) -> None:
 
 
 def other_machine(workspace: Workspace) -> None:
-    """Another device, other thread counts, more GPUs."""
+    """Another device, other thread counts, more GPUs, fewer checkpoints."""
     workspace.write(
         "config/config.yaml",
         f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: auto\ngpus: 2\n"
-        "threads: {train: 2, predict: 2}\n",
+        "threads: {train: 2, predict: 2}\ncheckpoint_every: 300\n",
     )
 
 

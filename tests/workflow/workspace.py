@@ -35,6 +35,8 @@ SHOWN = ("stain", "run", "batch", "name")
 OWN_PARTS = ("train", "train", "val", "test")
 EPOCHS = 24
 """Epochs of the run that is killed."""
+OFTEN = "checkpoint_every: 0\n"
+"""Of `config/config.yaml`: trainings that are killed write a checkpoint after each epoch."""
 SIZE = 64
 
 Content = dict[str, Any]
@@ -197,7 +199,7 @@ def make_workspace(root: Path) -> Workspace:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, root / name)
     workspace = Workspace(root)
-    workspace.write("config/config.yaml", f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: cpu\n")
+    workspace.write("config/config.yaml", f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: cpu\n{OFTEN}")
     workspace.write_study("mini", mini_study())
     workspace.write_study("own", own_study())
     workspace.write_study("he", he_study())

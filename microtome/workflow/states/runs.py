@@ -8,12 +8,15 @@ from microtome.config.entries import model
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.outputs import LOSSES, TWO, resolved_loss
 from microtome.config.run import Run
+from microtome.config.training import Training
 from microtome.study import modalities
 from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
 from microtome.workflow.states.data import downsample
 
 LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
+LATER = {"select", "ema", "compile", "deterministic"}
+"""Options of training that a run of before does not have."""
 EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
 PREDICTED = ("predict", "input", "window", "network")
 NO_WEIGHTS = {"class_weight": None}
@@ -25,8 +28,7 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
     """State of `train`."""
     settings = plan.study.runs[run]
     options = {field: getattr(settings, field).model_dump(mode="json") for field in LEARNT}
-    if settings.training.select is None:  # chosen by the loss: as it was before there was a choice
-        options["training"].pop("select")
+    options["training"] = _training(settings)
     if not settings.learn.is_all:
         options["learn"] = settings.learn.model_dump(mode="json")
     if settings.supervision.levels != "final":  # else as it was before there was a choice
@@ -38,6 +40,18 @@ def train(plan: StudyPlan, split: str, run: str, seed: int) -> str:
         options |= training(plan.study, settings)
     methods = [network_module(settings), f"microtome.losses.{settings.loss.name}"]
     return state_of("train", options | identity(plan, split, run, seed) | data, methods)
+
+
+def _training(settings: Run) -> dict[str, Any]:
+    """The options of training; those that came later only where they are not what was done before."""
+    training = settings.training
+    options = training.model_dump(mode="json")
+    for name, field in Training.model_fields.items():
+        if name in LATER and getattr(training, name) == field.default:
+            options.pop(name)
+    if training.select is not None and training.select.weights == "trained":
+        options["select"].pop("weights")
+    return options
 
 
 @cache
