@@ -199,7 +199,9 @@ def make_workspace(root: Path) -> Workspace:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, root / name)
     workspace = Workspace(root)
-    workspace.write("config/config.yaml", f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: cpu\n{OFTEN}")
+    workspace.write(
+        "config/config.yaml", f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: cpu\n{OFTEN}"
+    )
     workspace.write_study("mini", mini_study())
     workspace.write_study("own", own_study())
     workspace.write_study("he", he_study())
