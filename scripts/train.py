@@ -14,10 +14,9 @@ processes = gpus or snakemake.config.get("gpus", 1)
 images = snakemake.config.get("memory", {}).get("images", IMAGES_MB)
 with job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options:
     folder = Path(snakemake.output.history).parent
-    files = ([Path(path) for path in snakemake.input[name]] for name in ("patches", "images", "targets"))
     train_run(
         options,
-        TrainingFiles(*map(tuple, files)),
+        TrainingFiles.of(snakemake.input),
         folder,
         checkpoint=folder / "checkpoint.safetensors",
         device=snakemake.config.get("device", "auto"),

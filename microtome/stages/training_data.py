@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,17 @@ class TrainingFiles:
     patches: tuple[Path, ...]  # patch indices (Parquet)
     images: tuple[Path, ...]  # folders of images
     targets: tuple[Path, ...]  # folders of targets
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, Iterable[str]]) -> Self:
+        """The inputs of a job, by these names.
+
+        Example:
+            >>> files = TrainingFiles.of({"patches": ["a.parquet"], "images": ["b"], "targets": ["c"]})
+            >>> files.targets[0].name
+            'c'
+        """
+        return cls(*(tuple(map(Path, inputs[name])) for name in ("patches", "images", "targets")))
 
     def labelled(self, sample: str, outputs: Sequence[str], memory: Memory | None = None) -> Labelled:
         """The image and the target of a sample, one map for each output of the network; held if asked for."""

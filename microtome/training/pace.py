@@ -21,10 +21,10 @@ from microtome.config.entries import model as model_of
 from microtome.config.losses import activation_of
 from microtome.config.sampling import Input
 from microtome.config.training import Supervision, Training
-from microtome.training.loop import Trainer
 from microtome.training.optimizers import build_optimizer
 from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import BinaryTask
+from microtome.training.trainer import Trainer
 
 WARM_UP = 3
 """Steps before those that are measured: kernels are chosen and memory is taken in them."""
@@ -120,7 +120,8 @@ def measure(work: Work, device: torch.device, *, steps: int = 10) -> Pace:
         inputs = inputs.contiguous(memory_format=_layout(trainer))
         target = _target(work, trainer, inputs)
     valid = torch.ones_like(target, dtype=torch.bool)
-    optimizer = build_optimizer(trainer.model.parameters(), work.training.optimizer)
+    fused = device.type == "cuda"
+    optimizer = build_optimizer(trainer.model.parameters(), work.training.optimizer, fused=fused)
 
     def forward() -> Tensor:
         with trainer.autocast:
@@ -177,8 +178,8 @@ def _trainer(work: Work, device: torch.device) -> Trainer:
     built: nn.Module = losses.build(**work.loss)
     if work.supervision.levels == "all":
         built = LevelLosses(built, model.reductions, work.supervision)
-    trainer = Trainer(model, built.to(device), BinaryTask(Input(), Augment()), work.training, device)
-    model.to(memory_format=_layout(trainer))
+    trainer = Trainer(model, built, BinaryTask(Input(), Augment()), work.training, device)
+    trainer.place()
     return trainer
 
 
