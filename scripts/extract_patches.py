@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from microtome.stages.targets import extract_patches
+from microtome.stages.patches import extract_patches
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:

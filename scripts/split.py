@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from microtome.stages.images import write_sheet
+from microtome.stages.sheets import write_sheet
 from microtome.workflow.job import job
 
 with job(snakemake.params.state, snakemake.log[0]) as options:

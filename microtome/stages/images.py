@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from microtome.config.entries import model as options_of
 from microtome.datasets.catalogue import DatasetEntry
 from microtome.datasets.fetch import fetch
-from microtome.files import finished_file, finished_folder, mirror_folder
+from microtome.files import finished_folder, mirror_folder
 from microtome.io import images, views
 from microtome.io.depth import IMPORTED, as_dtype, importable
 from microtome.io.downsample import finite, write_reduced
@@ -140,12 +139,3 @@ def simulate(options: Mapping[str, Any], folder: Path) -> None:
                 path.write_bytes(text if isinstance(text, bytes) else text.encode())
             else:
                 images.write(path, text)
-
-
-def write_sheet(rows: Sequence[Row], path: Path, **same: str) -> None:
-    """Write a TSV of samples, the sheet as the workflow understood it or a split, one row a sample.
-
-    `same` are further columns, whose value is the same in every row, such as the hash of a split.
-    """
-    with finished_file(path) as partial:
-        pd.DataFrame([{**row, **same} for row in rows]).to_csv(partial, sep="\t", index=False)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
 """From labels to what training and evaluation take."""
 
+import csv
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from microtome.class_maps import IGNORE, colour_target, semantic_target
 from microtome.config.features import Features
-from microtome.files import finished_file, finished_folder
+from microtome.files import finished_folder
 from microtome.io import images, views
 from microtome.io.downsample import middle_of_squares, read_reduced, reduced_size
 from microtome.io.envi_header import read_header
@@ -22,7 +22,6 @@ from microtome.objects.markers import some
 from microtome.objects.types import class_map, vote
 from microtome.stages.images import pixel_size
 from microtome.stages.label_counts import check_counts
-from microtome.training.patches import index_patches
 
 logger = logging.getLogger(__name__)
 Row = Mapping[str, Any]
@@ -237,34 +236,7 @@ def write_left_out(left_out: Mapping[str, Mapping[str, int]], path: Path) -> Non
     for row in rows:
         logger.warning("%(sample)s: %(outlines)d outlines are left out (%(reason)s)", row)
     if rows:
-        pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
-
-
-def extract_patches(
-    targets: Path,
-    path: Path,
-    *,
-    classes: Sequence[str],
-    size: int,
-    stride: int,
-    regions: Sequence[str] = (),
-    labelled: float = 0.0,
-) -> None:
-    """Index the windows of every target in a folder as Parquet: `size` pixels a side, `stride` pixels apart.
-
-    `classes` and `regions` are their names in order; windows of which less than the share `labelled` has a
-    label are left out.
-    """
-    options = {"size": size, "stride": stride, "regions": regions, "labelled": labelled}
-    frames = [
-        index_patches(sample, images.read(file), classes, **options, bits=_bits_of(file))
-        for sample, file in views.samples(targets).items()
-    ]
-    with finished_file(path) as partial:
-        pd.concat(frames, ignore_index=True).to_parquet(partial, index=False)
-
-
-def _bits_of(target: Path) -> np.ndarray | None:
-    """The regions beside a target; None of a label that is no outlines."""
-    file = target.parent / views.REGIONS / target.name
-    return images.read(file) if file.is_file() else None
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, list(rows[0]), delimiter="\t", lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)

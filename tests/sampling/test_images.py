@@ -13,7 +13,8 @@ from PIL import Image
 from microtome.config.modalities.objects import Targets
 from microtome.config.sampling import Lists
 from microtome.io import images
-from microtome.stages.targets import extract_patches, rasterize_targets
+from microtome.stages.patches import extract_patches
+from microtome.stages.targets import rasterize_targets
 from tests.config.studies import load_study
 from tests.workflow.workspace import REPOSITORY
 

@@ -13,7 +13,8 @@ from microtome.config.sections import Glass, Proposed
 from microtome.files import write_json
 from microtome.io import slides
 from microtome.phantoms import sheet_rows
-from microtome.stages.images import simulate, write_sheet
+from microtome.stages.images import simulate
+from microtome.stages.sheets import write_sheet
 from microtome.stages.slides.references import reference_slides
 from microtome.stages.slides.sections import find_sections
 from microtome.stages.slides.targets import annotate_slides, index_tissue

@@ -13,10 +13,11 @@ import yaml
 from microtome.config.workflow import Workflow
 from microtome.stages.evaluate import evaluate_run
 from microtome.stages.images import import_images, simulate
+from microtome.stages.patches import extract_patches
 from microtome.stages.predict import predict_batch
 from microtome.stages.segment import segment_batch
 from microtome.stages.stain import fit_stain, normalize_batch
-from microtome.stages.targets import extract_patches, rasterize_targets
+from microtome.stages.targets import rasterize_targets
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.study.load import load_plans
 from microtome.study.plan import StudyPlan

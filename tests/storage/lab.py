@@ -40,7 +40,7 @@ class Site:
         """Run Snakemake with nothing shared; what it says."""
         shared = ("--default-storage-provider", "fs", "--default-storage-prefix", str(self.store))
         done = subprocess.run(
-            self.workspace.command("-c2", *shared, "--shared-fs-usage", "none", *arguments),
+            self.workspace.command("-c2", *arguments, *shared, "--shared-fs-usage", "none"),
             cwd=self.workspace.root,
             env=environment() | {"TMPDIR": str(self.store.parent)},
             capture_output=True,
@@ -70,7 +70,7 @@ def commit(root: Path) -> None:
 
 
 def shrunk(name: str, runs: Collection[str], changes: Mapping[str, Any]) -> Content:
-    """A study that the workflow ships, at its demo scale, with some of its runs and one product of a kind.
+    """A study that the workflow ships, at its demo scale, with some of its runs and what reads other files.
 
     Args:
         name: The study.
@@ -100,21 +100,25 @@ def _kept(runs: Content, names: Collection[str]) -> Content:
 
 
 def _shrunk_run(options: Content, runs: Collection[str]) -> Content:
-    if "members" not in options:
-        return options
-    return options | {"members": [name for name in options["members"] if name in runs]}
+    found = dict(options)
+    if "members" in options:
+        found["members"] = [name for name in options["members"] if name in runs]
+    if "calibration" in options:
+        found["calibration"] = options["calibration"] | {"pooled": []}
+    return found
 
 
 def _products(entries: Content, section: str, runs: Collection[str]) -> Content:
-    """The first table or figure of each kind that reads files, with the runs that stay."""
+    """The first table or figure that is made of the same things, with the runs that stay."""
     found: Content = {}
+    known: set[frozenset[str]] = {frozenset()}
     for name, entry in entries.items():
         shown = entry.get("runs", "all")
         left = shown if shown == "all" else [run for run in shown if run in runs]
         options = {key: value for key, value in entry.items() if key not in ("kind", "title")}
-        reads = kinds.find(section, entry["kind"]).takes(options)
-        is_new = entry["kind"] not in {one["kind"] for one in found.values()}
-        if left and reads and is_new:
+        made_of = kinds.find(section, entry["kind"]).takes(options)
+        if left and made_of not in known:
+            known.add(made_of)
             found[name] = entry | ({"runs": left} if "runs" in entry else {})
     return found
 

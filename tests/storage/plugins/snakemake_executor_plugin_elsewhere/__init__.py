@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""An executor for tests: each job in an empty folder, to which Snakemake brings its sources and inputs.
+"""An executor for tests: each job in an empty folder, with the sources that Snakemake knows, and no more.
 
-So do clouds: what a job needs is fetched, what it makes is stored, and all else that it leaves is lost.
+So do clouds: what a job needs is fetched from the store, what it makes is stored, and all else that it leaves
+is lost. Folders have few names, by which Python finds again what it has compiled.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +22,7 @@ common_settings = CommonSettings(
     implies_no_shared_fs=True,
     job_deploy_sources=True,
     auto_deploy_default_storage_provider=False,
+    can_transfer_local_files=True,
 )
 PAUSE = 0.2
 """Seconds between two looks at the jobs."""
@@ -28,15 +31,27 @@ PAUSE = 0.2
 class Executor(RemoteExecutor):
     """Runs the command of each job in a folder of its own, and shows what a failed one said."""
 
+    def __post_init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="elsewhere-"))
+        self.sources = sorted(self.workflow.dag.get_sources())
+        self.compiled = {"PYTHONPYCACHEPREFIX": str(self.home / "compiled")}
+
     def run_job(self, job: JobExecutorInterface) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="elsewhere-"))
+        folder = next(place for number in range(1000) if not (place := self.home / f"job-{number}").exists())
+        for name in self.sources:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, folder / name)
         said = folder.with_suffix(".log").open("w+")
         process = subprocess.Popen(
-            self.format_job_exec(job), shell=True, cwd=folder, stdout=said, stderr=subprocess.STDOUT
+            self.format_job_exec(job),
+            shell=True,
+            cwd=folder,
+            env=os.environ | self.compiled,
+            stdout=said,
+            stderr=subprocess.STDOUT,
         )
-        self.report_job_submission(
-            SubmittedJobInfo(job, str(process.pid), {"process": process, "said": said})
-        )
+        told = {"process": process, "folder": folder, "said": said}
+        self.report_job_submission(SubmittedJobInfo(job, str(process.pid), told))
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncIterator[SubmittedJobInfo]:
         self.next_seconds_between_status_checks = PAUSE
@@ -44,11 +59,10 @@ class Executor(RemoteExecutor):
             status = info.aux["process"].poll()
             if status is None:
                 yield info
-                continue
-            said = self._end(info)
-            if status:
-                self.report_job_error(info, msg=f"{said}\n")
+            elif status:
+                self.report_job_error(info, msg=f"{self._end(info)}\n")
             else:
+                self._end(info)
                 self.report_job_success(info)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
@@ -57,12 +71,14 @@ class Executor(RemoteExecutor):
             info.aux["process"].wait()
             self._end(info)
 
+    def shutdown(self) -> None:
+        super().shutdown()
+        shutil.rmtree(self.home)
+
     def _end(self, info: SubmittedJobInfo) -> str:
         """Delete what a job leaves; what it said."""
-        said = info.aux["said"]
-        said.seek(0)
-        text = said.read()
-        said.close()
-        Path(said.name).unlink()
-        shutil.rmtree(Path(said.name).with_suffix(""))
+        with info.aux["said"] as said:
+            said.seek(0)
+            text = said.read()
+        shutil.rmtree(info.aux["folder"])
         return text
