@@ -97,8 +97,7 @@ class Batch:
             >>> batch.on(torch.device("meta")).images.dtype
             torch.uint8
         """
-        moved = (values.to(device, non_blocking=True) for values in (self.images, self.labels))
-        return replace(self, **dict(zip(("images", "labels"), moved, strict=True)))
+        return replace(self, images=_sent(self.images, device), labels=_sent(self.labels, device))
 
 
 class BatchSource(Protocol):
@@ -119,6 +118,13 @@ class BatchSource(Protocol):
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch: `read` of each of `drawn`."""
         ...
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Values on a device; page-locked memory alone is PyTorch's until the copy ends, other is used again."""
+    if device.type == "mps" and values.dtype == torch.uint16:  # a type that Metal's back end does not take
+        values = values.int()
+    return values.to(device, non_blocking=values.is_pinned())
 
 
 def _pinned(values: Tensor) -> Tensor:

@@ -194,3 +194,20 @@ def test_pinned_batches_are_pinned_once(monkeypatch):
     assert away.pinned().images.device.type == "meta"
     assert len(pinned) == 2
     assert (away.images.dtype, away.labels.dtype, away.known) == (torch.float32, torch.uint8, True)
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_only_page_locked_memory_is_copied_while_the_host_goes_on(monkeypatch, pinned):
+    """Other memory may hold the next batch before the copy has ended."""
+    asked = []
+    original = torch.Tensor.to
+
+    def to(self, device, *, non_blocking):
+        asked.append(non_blocking)
+        return original(self, device)
+
+    batch = Batch(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.uint8), ("a",))
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda self: pinned)
+    batch.on(torch.device("meta"))
+    assert asked == [pinned, pinned]
