@@ -5,12 +5,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
 import torch
 
 from benchmarks.harness import Case, Comparison, Prepared
+from microtome.io.images import open_source, write
 from microtome.io.raster import ArraySource, StackedSource
 from microtome.networks.windows import mirror
 from microtome.training.batches import BalancedWindowBatches, Batch, BatchSource, Drawn, PatchBatches
@@ -40,6 +43,21 @@ def images(count: int, shape: tuple[int, int, int], maps: int, dtype: str) -> di
     return found
 
 
+def in_files(every: dict[str, Labelled]) -> dict[str, Labelled]:
+    """The same images as bands of cubes are stored, read by window; their labels in memory."""
+    found = {}
+    for name, one in every.items():
+        path = Path(_folder().name) / f"{name}.tif"
+        write(path, one.image.array, compression="none", tile=None)
+        found[name] = Labelled(open_source(path, cache_bytes=0), one.label)
+    return found
+
+
+@cache
+def _folder() -> TemporaryDirectory:
+    return TemporaryDirectory()
+
+
 def patches(every: dict[str, Labelled], size: int, batch_size: int) -> PatchBatches:
     """Windows side by side."""
     windows = [
@@ -59,6 +77,11 @@ def balanced(every: dict[str, Labelled], count: int) -> BalancedWindowBatches:
 # Task: its batches, how many of them are timed, and the milliseconds that each may take.
 TASKS: dict[str, tuple[Callable[[int], BatchSource], int, float]] = {
     "melanoma": (lambda _: patches(images(16, (16, 512, 512), 1, "float32"), 256, 8), 80, 8),
+    "melanoma, by window": (
+        lambda _: patches(in_files(images(16, (16, 512, 512), 1, "float32")), 256, 8),
+        80,
+        8,
+    ),
     "membranes, N4": (lambda count: balanced(images(24, (1, 512, 512), 1, "uint8"), count), 400, 1),
     "membranes, 65 px": (lambda count: balanced(images(24, (1, 512, 512), 1, "uint8"), count), 400, 1),
     "nuclei": (lambda _: patches(images(32, (3, 1000, 1000), 2, "uint8"), 1000, 8), 40, 15),
@@ -143,6 +166,6 @@ CASE = Case(
     | {f"{name}{BEFORE}": partial(before, name) for name in TASKS},
     [Comparison(f"{name}: {TASKS[name][2]} ms", name, TASKS[name][2] / 1000, 1.0) for name in TASKS]
     + [Comparison(f"{name}: before", name, f"{name}{BEFORE}", None) for name in TASKS],
-    note=f"Read by {READERS} threads; before: by one, stacked as float32 and int64. Images lie in memory; "
-    "augmentation is not counted, as it runs on the device.",
+    note=f"Read by {READERS} threads; before: by one, stacked as float32 and int64. Images lie in memory, or "
+    "in files of which the system has copies there; augmentation is not counted, as it runs on the device.",
 )
