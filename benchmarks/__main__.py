@@ -32,6 +32,7 @@ CASES = (
     "slide_statistics",
     "mosaic_downsampling",
     "mosaic_prediction",
+    "training_memory",
 )
 GROUPS = {"slides": "slide_", "mosaics": "mosaic_"}
 """Name of several cases to what theirs begin with."""
