@@ -31,6 +31,8 @@ INSTANCES = "instances"
 """Folder of the maps of objects, beside the class maps."""
 PROFILES = "profiles"
 """Folder of the images' own stain profiles, `{sample}.json`, beside the normalized images."""
+BLOCK = 2**20
+"""Bytes of a file that are read at a time."""
 WHITE = 255
 """What probability 1 is in a map of bytes."""
 
@@ -173,13 +175,16 @@ def read_pixels(path: Path) -> NDArray:
     return source.read(0, 0, *source.shape[1:])
 
 
-def content(path: Path) -> bytes:
-    """What tells two files of samples apart: their bytes; of references to slides all but where these lie.
+def content(path: Path) -> Iterator[bytes]:
+    """What tells two files of samples apart, in blocks: their bytes; of references to slides, not the place.
 
     A reference names its slide by a digest and a size, so no pixel is read.
     """
-    if path.suffix != SLIDE:
-        return path.read_bytes()
-    told = json.loads(path.read_text(encoding="utf-8"))
-    told.pop("path")
-    return json.dumps(told, sort_keys=True).encode()
+    if path.suffix == SLIDE:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        told.pop("path")
+        yield json.dumps(told, sort_keys=True).encode()
+        return
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block

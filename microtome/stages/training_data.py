@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -146,7 +146,9 @@ def read_images(
     names = dict.fromkeys([*options["parts"]["train"], *options["parts"]["val"]])
     room = (ON_GPU if on_gpu is None else on_gpu) * device_memory(device)
     fits = room > 0 and bytes_of(files.labelled(name, options["outputs"]) for name in names) <= room
-    images = {name: files.labelled(name, options["outputs"]).held(memory, pixels=not fits) for name in names}
+    images = {name: files.labelled(name, options["outputs"]).held(memory, pixels=False) for name in names}
+    if not fits:  # all labels first: small as they are, they take the longest to decode
+        images = {name: replace(one, image=memory.hold(one.image)) for name, one in images.items()}
     logger.info("%.0f MB of images are held in memory", memory.held / MB)
     if memory.by_window:
         logger.info("%d images and targets are read by window, which takes longer", memory.by_window)
@@ -258,7 +260,8 @@ def data_digest(options: Options, files: TrainingFiles) -> str:
         names = options["parts"][part]
         for name in names:
             for path in (find_sample(files.images, name), *files.target_files(name, options["outputs"])):
-                digest.update(views.content(path))
+                for block in views.content(path):
+                    digest.update(block)
         index = files.index(names)
         told = index.to_dict("list") if options["sampler"]["kind"] == "lists" else places(index)
         digest.update(json.dumps(told).encode())

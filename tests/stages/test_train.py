@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from microtome import networks
-from microtome.io import images
+from microtome.io import images, views
 from microtome.provenance.cards import read_card
 from microtome.provenance.runs import read_history
 from microtome.stages.train import TrainingFiles, train_run
@@ -177,8 +176,8 @@ def test_what_an_earlier_process_finished_is_not_done_again(root, runs, tmp_path
 def test_images_are_digested_once_a_job(monkeypatch, root, runs, tmp_path):
     """Also where a finished run of other code lies there; the decoder reads them in its own way."""
     shutil.copytree(runs["unet"], tmp_path / "run")
-    read, read_bytes = [], Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or read_bytes(path))
+    read, content = [], views.content
+    monkeypatch.setattr(views, "content", lambda path: read.append(path.name) or content(path))
     folders.train(root, "unet", tmp_path / "run", code="other")
     assert read.count("s0.tif") == 2  # image and target
 
