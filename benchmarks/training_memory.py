@@ -93,12 +93,14 @@ def options(counts: dict[str, int], *, batch: int = BATCH) -> dict[str, Any]:
     }
 
 
-def train(folder: Path, files: TrainingFiles, counts: dict[str, int], images_mb: float | None) -> Path:
+def train(
+    folder: Path, files: TrainingFiles, counts: dict[str, int], images_mb: float | None, *, threads: int = 1
+) -> Path:
     """Train one epoch in a folder."""
     from microtome.stages.train import train_run
 
     run = folder / "run"
-    place = {"checkpoint": run / "checkpoint.safetensors", "device": "cpu", "threads": os.cpu_count() or 1}
+    place = {"checkpoint": run / "checkpoint.safetensors", "device": "cpu", "threads": threads}
     train_run(options(counts), files, run, **place, images_mb=images_mb)
     return run
 
@@ -109,7 +111,8 @@ def prepared(quick: bool) -> Prepared:
 
     def run() -> None:
         try:
-            train(folder, files, counts, QUICK_MB if quick else IMAGES_MB)
+            held = QUICK_MB if quick else IMAGES_MB
+            train(folder, files, counts, held, threads=os.cpu_count() or 1)
         finally:
             shutil.rmtree(folder)
 
