@@ -98,6 +98,10 @@ CASES = {
         | {"order": LISTED, "intensity_clip": "bright"},
         margin=3,
     ),
+    "noise before geometry": Case(
+        {"speckle": 0.2, "blur_sigma": 4.0, "rotation": 30.0, "order": ("speckle", "blur_sigma", "rotation")},
+        margin=3,
+    ),
     "intensities listed": Case(
         {name: INTENSITY[name] for name in ("speckle", "gamma")} | {"order": ("speckle", "gamma")}, margin=3
     ),
