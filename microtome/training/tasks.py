@@ -111,6 +111,12 @@ def _require_masks(batch: Batch) -> None:
         require_masks(batch.labels)
 
 
+def _valid(batch: Batch, labels: Tensor, augmentation: Augment, draws: Draws | None) -> Tensor | None:
+    """Where a label is known; None if it is certain that all are, without a look at them."""
+    fills = draws is not None and draws.warps and augmentation.target_fill == "ignore"
+    return None if batch.known and not fills else labels != IGNORE
+
+
 @dataclass(frozen=True)
 class BinaryTask:
     """Sigmoid outputs, each of the class `positive` against the rest: a mask, or a mask and a marker."""
@@ -132,7 +138,8 @@ class BinaryTask:
         if self.settings.zoom != 1:
             rounding = self.augmentation.target_rounding
             labels = round_targets(zoomed(labels.float(), self.settings.zoom), rounding).to(labels.dtype)
-        return Prepared(_inputs(images, self.settings), (labels == self.positive).float(), labels != IGNORE)
+        valid = _valid(batch, labels, self.augmentation, draws)
+        return Prepared(_inputs(images, self.settings), (labels == self.positive).float(), valid)
 
 
 @dataclass(frozen=True)
@@ -162,8 +169,8 @@ class SoftmaxTask:
         images, labels = _changed(batch, batch.labels, self.settings, self.augmentation, draws)
         if self.settings.zoom != 1:
             labels = zoomed_classes(labels, self.settings.zoom)
-        classes = labels[:, 0].long()
-        return Prepared(_inputs(images, self.settings), classes, classes != IGNORE)
+        valid = _valid(batch, labels[:, 0], self.augmentation, draws)
+        return Prepared(_inputs(images, self.settings), labels[:, 0].long(), valid)
 
 
 @dataclass(frozen=True)
@@ -204,12 +211,4 @@ class WindowTask:
         images, _ = _changed(batch, None, self.settings, self.augmentation, draws)
         inputs = transform_windows(_inputs(images, self.settings), self.window, self.transform)
         labels = batch.labels[:, 0, 0, 0]
-        return Prepared(inputs, labels.long(), labels != IGNORE)
-
-
-def to_device(prepared: Prepared, device: torch.device, *, channels_last: bool) -> Prepared:
-    """Move to the device, in the memory format of the network."""
-    layout = torch.channels_last if channels_last and prepared.inputs.dim() == 4 else torch.contiguous_format
-    inputs = prepared.inputs.to(device, non_blocking=True, memory_format=layout)
-    valid = None if prepared.valid is None else prepared.valid.to(device)
-    return Prepared(inputs, prepared.target.to(device), valid)
+        return Prepared(inputs, labels.long(), None if batch.known else labels != IGNORE)

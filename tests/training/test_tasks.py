@@ -4,14 +4,15 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from microtome.config.augment import Augment
 from microtome.config.sampling import Input
 from microtome.networks.windows import WindowTransform, transform_windows
 from microtome.training.augment import augment
 from microtome.training.batches import Batch
-from microtome.training.tasks import BinaryTask, SoftmaxTask, WindowTask, normalize, to_device
-from tests.training.problems import prepared
+from microtome.training.tasks import BinaryTask, Prepared, SoftmaxTask, WindowTask, normalize
+from tests.training.problems import prepared, trainer
 
 FLIPS = Augment(horizontal_flip=0.5, vertical_flip=0.5, rotate90=0.75)
 SETTINGS = Input(scale=200.0, mean=0.3, std=0.7)
@@ -97,16 +98,60 @@ def test_augmentations_that_move_the_centre_are_refused(moving):
         WindowTask(SETTINGS, Augment(**moving), WindowTransform(), 9)
 
 
+class Seeing(nn.Module):
+    """Keeps what it is given; its weights are of images (4 dimensions) or volumes (5)."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones([1] * dimensions))
+
+    def forward(self, images):
+        self.seen = images
+        return images[:, :1] * self.weight
+
+
 def test_memory_format():
     found = prepared(BinaryTask(SETTINGS, FLIPS), batch(), seed=None)
     doubled = found.inputs.expand(-1, 3, -1, -1).contiguous()
-    ready = type(found)(doubled, found.target, found.valid)
-    last = to_device(ready, torch.device("cpu"), channels_last=True).inputs
-    assert last.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(last, doubled)
-    assert to_device(ready, torch.device("cpu"), channels_last=False).inputs.is_contiguous()
-    volume = type(found)(torch.zeros(1, 2, 3, 4, 5), found.target, found.valid)
-    assert to_device(volume, torch.device("cpu"), channels_last=True).inputs.is_contiguous()
+    volume = torch.rand(1, 2, 3, 4, 5)
+    for inputs, chosen, last in ((doubled, True, True), (doubled, False, False), (volume, True, False)):
+        model = Seeing(inputs.dim())
+        trainer(model=model, channels_last=chosen).outputs_of(Prepared(inputs, found.target, found.valid))
+        assert torch.equal(model.seen, inputs)
+        layout = torch.channels_last if last else torch.contiguous_format
+        assert model.seen.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("kind", [BinaryTask, SoftmaxTask])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("options", "fills"),
+    [
+        ({}, False),
+        ({"rotation": 60.0}, False),
+        ({"horizontal_flip": 1.0, "gamma": 0.1, "target_fill": "ignore"}, False),
+        ({"rotation": 60.0, "target_fill": "ignore"}, True),
+    ],
+)
+def test_where_labels_are_known_is_told_only_if_it_could_be_otherwise(kind, known, options, fills):
+    images, labels = torch.zeros(2, 1, 12, 12, dtype=torch.uint8), torch.ones(2, 1, 12, 12, dtype=torch.uint8)
+    given = Batch(images, labels, ("a", "b"), known=known)
+    found = prepared(kind(Input(), Augment(**options)), given, seed=1)
+    assert (found.valid is None) == (known and not fills)
+    if found.valid is not None:
+        assert bool(found.valid.all()) != fills
+    unchanged = prepared(kind(Input(), Augment(**options)), given, seed=None)
+    assert (unchanged.valid is None) == known
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_labels_of_windows_are_known_whatever_is_done_to_their_pixels(known):
+    options = Augment(rotation=60.0, target_fill="ignore")
+    given = Batch(torch.zeros(2, 1, 9, 9), torch.ones(2, 1, 1, 1, dtype=torch.uint8), ("a", "b"), known=known)
+    found = prepared(WindowTask(Input(), options, WindowTransform(), 9), given, seed=1)
+    assert (found.valid is None) == known
+    assert found.target.tolist() == [1, 1]
+    assert found.target.dtype == torch.int64
 
 
 def labelled(maps=2, count=3, size=24, draws=()):
