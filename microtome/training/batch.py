@@ -73,6 +73,7 @@ class Batch:
         margin: Pixels at each side that belong to the surroundings of a window, not to itself.
         known: Whether it is certain, without a look at the labels, that each of them is one: none is
             `IGNORE`.
+        binary: Whether it is certain, likewise, that each of them is 0 or 1.
     """
 
     images: Tensor
@@ -81,6 +82,7 @@ class Batch:
     draws: tuple[int | None, ...] = ()
     margin: int = 0
     known: bool = field(default=False, kw_only=True)
+    binary: bool = field(default=False, kw_only=True)
 
     def pinned(self) -> Self:
         """In page-locked memory, from which a GPU copies while the host goes on; needs CUDA.

@@ -36,6 +36,7 @@ class Resident:
         starts: (images,) int64, number of the first pixel of each image.
         sizes: (images, 2) int64, rows and columns.
         complete: (images,) bool, whether every pixel has a label in every map.
+        binary: (images,) bool, whether every pixel of every map is 0 or 1.
         buffers: What is sent to the device lies there first.
     """
 
@@ -45,6 +46,7 @@ class Resident:
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
     complete: NDArray[np.bool_]
+    binary: NDArray[np.bool_]
     buffers: Buffers
 
     @classmethod
@@ -67,11 +69,14 @@ class Resident:
                 (one.image, one.label), (pixels, labels), cutter.types, strict=True
             ):
                 _send(source, out[:, start:], dtype)
-        complete = [all(map(all_labelled, _strips(one.label))) for one in images.values()]
+        complete, binary = (
+            np.array([all(map(every, _strips(one.label))) for one in images.values()])
+            for every in (all_labelled, _all_binary)
+        )
         names = {name: place for place, name in enumerate(images)}
         pinned = Buffers(pinned=device.type == "cuda")
         logger.info("%.0f MB of images lie on the device", (pixels.nbytes + labels.nbytes) / 2**20)
-        return cls(pixels, labels, names, starts[:-1], sizes, np.array(complete), pinned)
+        return cls(pixels, labels, names, starts[:-1], sizes, complete, binary, pinned)
 
     def cut(self, drawn: Drawn, around: Surroundings = ALONE) -> Batch:
         """The windows of a batch, on the device; nothing waits for it."""
@@ -80,8 +85,10 @@ class Resident:
         pixels, labels = (_gathered(values, at.index, side) for values in (self.images, self.labels))
         if not around.mirrors_labels:
             labels = torch.where(at.inside, labels, IGNORE)
-        known = self._is_known(drawn, image, around)
-        return Batch(pixels, labels, drawn.samples, drawn.draws, around.margin, known=known)
+        inside = around.mirrors_labels or self._are_inside(drawn, image, around.margin)
+        known, binary = (inside and bool(every[image].all()) for every in (self.complete, self.binary))
+        told = {"known": known, "binary": binary}
+        return Batch(pixels, labels, drawn.samples, drawn.draws, around.margin, **told)
 
     def pixels(self, drawn: Drawn) -> Tensor:
         """The pixels of the windows of a batch, on the device."""
@@ -110,15 +117,11 @@ class Resident:
             index, (_within(rows, height)[:, :, None] & _within(columns, width)[:, None, :])[:, None]
         )
 
-    def _is_known(self, drawn: Drawn, image: NDArray[np.int64], around: Surroundings) -> bool:
-        """Whether the labels of a batch cannot lack one."""
-        if not self.complete[image].all():
-            return False
-        if around.mirrors_labels:
-            return True
-        corner = np.stack([drawn.rows, drawn.columns], 1) - around.margin
-        side = drawn.size + 2 * around.margin
-        return bool(((corner >= 0) & (corner + side <= self.sizes[image])).all())
+    def _are_inside(self, drawn: Drawn, image: NDArray[np.int64], margin: int) -> bool:
+        """Whether no window reaches beyond its image."""
+        corner = np.stack([drawn.rows, drawn.columns], 1) - margin
+        end = corner + drawn.size + 2 * margin
+        return bool(((corner >= 0) & (end <= self.sizes[image])).all())
 
 
 def bytes_of(images: Iterable[Labelled]) -> int:
@@ -147,6 +150,10 @@ def _strips(source: Raster) -> Iterator[NDArray]:
     """An image from top to bottom, some rows at a time."""
     _, height, width = source.shape
     return (source.read(y, 0, min(ROWS, height - y), width) for y in range(0, height, ROWS))
+
+
+def _all_binary(labels: NDArray[np.integer]) -> bool:
+    return int(labels.min()) >= 0 and int(labels.max()) <= 1
 
 
 def _send(source: Raster, out: Tensor, dtype: np.dtype) -> None:

@@ -106,8 +106,8 @@ def _interpolates_labels(draws: Draws | None, augmentation: Augment) -> bool:
 
 
 def _require_masks(batch: Batch) -> None:
-    """Make sure that labels can be interpolated; labels that a device holds were looked at before."""
-    if batch.labels.device.type == "cpu":
+    """Make sure that labels can be interpolated."""
+    if not batch.binary:
         require_masks(batch.labels)
 
 

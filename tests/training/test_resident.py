@@ -7,11 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microtome.config.augment import Augment
+from microtome.config.sampling import Input
 from microtome.io.raster import ArraySource, StackedSource
 from microtome.training import resident as resident_module
 from microtome.training.batches import BalancedWindowBatches, PatchBatches
 from microtome.training.labelled import Labelled, Surroundings
 from microtome.training.resident import Resident, bytes_of
+from microtome.training.tasks import BinaryTask
 from tests.host_syncs import HostSyncs
 
 CPU = torch.device("cpu")
@@ -60,6 +63,7 @@ def test_windows_are_those_cut_on_the_host(dtypes, maps, size, margin, mirrors, 
     for one, other in zip(host.epoch(1), there.epoch(1), strict=True):
         same(one, other)
         assert one.known or not other.known, "labels are known that are not there"
+        assert not other.binary, "there is a third class"
 
 
 @pytest.mark.parametrize("size", [1, 5, 31])
@@ -138,3 +142,34 @@ def test_the_room_is_told_before(dtypes):
     every = images(dtypes, maps=2)
     resident = Resident.collect(every, CPU)
     assert bytes_of(iter(every.values())) == resident.images.nbytes + resident.labels.nbytes
+
+
+@pytest.mark.parametrize("fault", [2, 255])
+def test_labels_that_cannot_be_interpolated_are_refused_as_on_the_host(fault):
+    """Without a look at the device where all labels of an image are 0 and 1."""
+    every = images(maps=2)
+    for number, one in enumerate(every.values()):
+        for source in one.label.sources:
+            source.array[...] %= 2
+        if number == 1:
+            one.label.sources[1].array[0, 0] = fault
+    task = BinaryTask(Input(), Augment(rotation=30, target_rounding="floor"))
+    windows = [("s0", 0, 0, 8), ("s2", 0, 3, 8), ("s1", 2, 0, 8), ("s1", 0, 0, 8)]
+    found = []
+    for resident in (None, Resident.collect(every, CPU)):
+        batches = PatchBatches(every, windows, 1, shuffle=False, resident=resident).epoch(0)
+        with pytest.raises(ValueError, match=f"values from 0 to {fault}, expected 0 and 1"):
+            for batch in batches:
+                with HostSyncs() as watched:
+                    task.draw(batch, seed=1)
+                found.append((resident is None, *batch.samples, bool(watched.found)))
+    assert found == [(True, name, True) for name in ("s0", "s2", "s1")] + [
+        (False, "s0", False),
+        (False, "s2", False),
+        (False, "s1", True),
+    ]
+    binary = PatchBatches(every, windows, 1, shuffle=False, resident=Resident.collect(every, CPU))
+    assert [batch.binary for batch in binary.epoch(0)] == [True, True, False, False]
+    beyond = Surroundings(2, mirrors_labels=False)
+    binary = PatchBatches(every, windows[:1], 1, around=beyond, resident=Resident.collect(every, CPU))
+    assert [batch.binary for batch in binary.epoch(0)] == [False]
