@@ -102,6 +102,7 @@ def begin():
             require_writable(Path(at.root))
     except OSError as error:
         raise WorkflowError(" ".join([f"{error}.", *remedy(error)])) from None
+    prepare_forks()
     if WATCH:
         WATCH.begin(planned_jobs(), is_local=workflow.local_exec)
 

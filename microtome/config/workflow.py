@@ -126,6 +126,11 @@ class Workflow(Section):
     )
     export: Text | None = option(None, "`export_model`: the folder that gets the packed model")
     offline: bool = option(False, "never download")
+    forks: bool = option(
+        True,
+        "on Linux, jobs of one thread on this machine begin at once, as forks of a process that has read "
+        "their libraries; false: each as a program of its own. Results are the same",
+    )
 
     @field_validator("studies", mode="before")
     @classmethod

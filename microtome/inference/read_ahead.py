@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Reading the image ahead of the network, one group of rows of windows at a time, each pixel once.
 
-Slides are decoded by several threads (`readers`), each some columns; what is read does not depend on it.
+Slides are decoded by several threads (`readers`), each some columns; what is read does not depend on it. To a
+GPU pixels go as they are stored, from memory that the system does not move, and become numbers there.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,9 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.inference.grid import Grid
+from microtome.inference.scaling import Scaling
 from microtome.io.raster import Raster, read_mirrored
 
 Normalize = Callable[[NDArray], NDArray]
+CARRIED = tuple(np.dtype(name) for name in ("uint8", "int8", "uint16", "int16", "float16", "float32"))
+"""Types of pixels that go to a GPU as they are."""
 PART = 512
 """Pixels; columns that a thread reads begin at multiples of it, so that few tiles are decoded by two."""
 
@@ -51,7 +55,8 @@ class BandReader:
         source: The image.
         grid: The windows.
         margin: Pixels of context around each window.
-        normalize: Maps (C, h, w) pixels to the values the network takes, pixel by pixel.
+        normalize: Maps (C, h, w) pixels to the values the network takes, pixel by pixel; a `Scaling` does so
+            on the device, if that is no CPU.
         device: Where the bands go.
         readers: Threads that read.
     """
@@ -85,11 +90,11 @@ class BandReader:
         stretches = self.stretches()
         band = torch.empty(0)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead") as pool, self._pool() as each:
-            ahead = pool.submit(self.read, stretches[0], each) if stretches else None
+            ahead = pool.submit(self._fetched, stretches[0], each) if stretches else None
             for position, stretch in enumerate(stretches):
                 fresh = ahead.result()
                 if position + 1 < len(stretches):
-                    ahead = pool.submit(self.read, stretches[position + 1], each)
+                    ahead = pool.submit(self._fetched, stretches[position + 1], each)
                 fresh = self._on_device(fresh)
                 band = torch.cat([band[:, -stretch.kept :], fresh], dim=1) if stretch.kept else fresh
                 yield stretch.group, band
@@ -100,22 +105,29 @@ class BandReader:
             return nullcontext()
         return ThreadPoolExecutor(max_workers=self.readers, thread_name_prefix="read")
 
-    def read(self, stretch: Stretch, pool: Executor | None = None) -> NDArray[np.float32]:
-        """Read and normalise the rows of a stretch: (C, rows, width) float32."""
+    @property
+    def carries_stored(self) -> bool:
+        """Whether pixels go to the device as they are stored."""
+        is_apart = self.device.type != "cpu" and self.source.dtype in CARRIED
+        return is_apart and isinstance(self.normalize, Scaling)
+
+    def read(self, stretch: Stretch, pool: Executor | None = None) -> NDArray:
+        """Read the rows of a stretch: (C, rows, width), float32 and normalised, or as stored."""
         height = stretch.stop - stretch.start
         spans = self._spans(stretch)
         if pool is not None:
             spans = [part for span in spans for part in _parts(*span, self.readers)]
 
-        def pixels(span: tuple[int, int]) -> NDArray[np.float32]:
-            return self.pixels(stretch.start, span[0], height, span[1] - span[0])
+        def pixels(span: tuple[int, int]) -> NDArray:
+            place = stretch.start, span[0], height, span[1] - span[0]
+            return read_mirrored(self.source, *place) if self.carries_stored else self.pixels(*place)
 
         parts = list((map if pool is None else pool.map)(pixels, spans))
         columns = self.grid.columns
         width = columns.starts[-1] + columns.window + self.margin - self.left
         if len(parts) == 1 and parts[0].shape[2] == width:
             return parts[0]
-        band = np.zeros((parts[0].shape[0], height, width), np.float32)
+        band = np.zeros((parts[0].shape[0], height, width), parts[0].dtype)
         for (start, stop), part in zip(spans, parts, strict=True):
             band[:, :, start - self.left : stop - self.left] = part
         return band
@@ -138,11 +150,15 @@ class BandReader:
         using = np.flatnonzero(starts - self.margin < stretch.stop)
         return self.grid.column_spans(using[using >= first], self.margin)
 
-    def _on_device(self, values: NDArray[np.float32]) -> torch.Tensor:
-        tensor = torch.from_numpy(values)
-        if self.device.type == "cuda":
-            return tensor.pin_memory().to(self.device, non_blocking=True)
-        return tensor.to(self.device)
+    def _fetched(self, stretch: Stretch, pool: Executor | None) -> torch.Tensor:
+        """Read a stretch, into memory from which a GPU copies while other things go on."""
+        values = torch.from_numpy(np.require(self.read(stretch, pool), requirements=("C", "W")))
+        return values.pin_memory() if self.device.type == "cuda" else values
+
+    def _on_device(self, values: torch.Tensor) -> torch.Tensor:
+        """The values that the network takes, on the device."""
+        moved = values.to(self.device, non_blocking=True)
+        return self.normalize.of_tensor(moved) if self.carries_stored else moved
 
 
 def _parts(start: int, stop: int, count: int) -> list[tuple[int, int]]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Predict probability maps with a trained run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from microtome.files import digest_of_options, finished_folder, resumable_folder
 from microtome.inference.fold_batch_norm import optimize_for_inference
 from microtome.inference.overlap_tile import predict
 from microtome.inference.resize import restored, zoomed
+from microtome.inference.scaling import Scaling
 from microtome.inference.test_time_views import DIHEDRAL
+from microtome.inference.write_behind import WriteBehind
 from microtome.io import images, views
 from microtome.networks.weights import load_weights
 from microtome.networks.windows import WindowTransform, predict_by_windows
@@ -66,8 +70,8 @@ def predict_batch(
     """
     found = {sample: sha256_of_file(path) for sample, path in views.samples(source).items()}
     key = digest_of_options([options, sha256_of_file(weights), code, found])
-    with repeatable(threads), resumable_folder(folder, key) as partial:
-        _predict_into(partial, ready_model(options, weights, device=device), options, source)
+    with repeatable(threads), resumable_folder(folder, key) as draft:
+        _predict_into(draft, ready_model(options, weights, device=device), options, source)
 
 
 def ready_model(options: Options, weights: Path, *, device: str) -> torch.nn.Module:
@@ -78,20 +82,28 @@ def ready_model(options: Options, weights: Path, *, device: str) -> torch.nn.Mod
 
 def predict_folder(model: torch.nn.Module, options: Options, source: Path, folder: Path) -> None:
     """Predict every image in a folder with a network that is ready, see `predict_batch`."""
-    with finished_folder(folder) as partial:
-        _predict_into(partial, model, options, source)
+    with finished_folder(folder) as draft:
+        _predict_into(draft, model, options, source)
 
 
 def _predict_into(folder: Path, model: torch.nn.Module, options: Options, source: Path) -> None:
-    """Predict the images whose maps are not there yet."""
-    for sample, path in views.samples(source).items():
-        place = views.place(folder, sample)
-        if place.is_file():
-            continue
-        header = images.header(path)
-        size = header.height, header.width
-        with views.of_sample(sample), map_file(place, size, options, mpp=header.mpp) as put:
-            _predict_image(model, path, options, put)
+    """Predict the images whose maps are not there yet; a map is written while the next one is predicted."""
+    with WriteBehind() as behind:
+        for sample, path in views.samples(source).items():
+            place = views.place(folder, sample)
+            if place.is_file():
+                continue
+            with behind.file(partial(_map, sample, path, place, options)) as put, views.of_sample(sample):
+                _predict_image(model, path, options, put)
+
+
+@contextmanager
+def _map(sample: str, image: Path, place: Path, options: Options) -> Iterator[Sink]:
+    """The file of the map of an image."""
+    header = images.header(image)
+    size = header.height, header.width
+    with views.of_sample(sample), map_file(place, size, options, mpp=header.mpp) as put:
+        yield put
 
 
 def _predict_image(model: torch.nn.Module, path: Path, options: Options, put: Sink) -> None:
@@ -107,7 +119,7 @@ def _predict_image(model: torch.nn.Module, path: Path, options: Options, put: Si
             maps = _overlap_tile(model, _zoomed(source, zoom), options, settings, activation=activation)
             put(0, restored(maps, source.shape[1:]))
     elif window.foveate or window.nonuniform:
-        pixels = normalized(source.read(0, 0, *source.shape[1:]), options)
+        pixels = scaling(options)(source.read(0, 0, *source.shape[1:]))
         transform = WindowTransform(foveate=window.foveate, nonuniform=window.nonuniform)
         put(0, predict_by_windows(model, pixels, transform=transform, stride=window.stride)[first:])
     else:
@@ -150,18 +162,14 @@ def _overlap_tile(
         batch=settings.batch_size,
         activation=activation,
         tta=DIHEDRAL if settings.tta else (),
-        normalize=lambda pixels: normalized(pixels, options),
+        normalize=scaling(options),
         margin=margin,
         device=next(model.parameters()).device,
         sink=sink,
     )
 
 
-def normalized(pixels: np.ndarray, options: Options) -> np.ndarray:
-    """Scale pixels as the network takes them."""
+def scaling(options: Options) -> Scaling:
+    """How pixels become the values that the network takes."""
     settings = Input.model_validate(options["input"])
-    values = pixels.astype(np.float32)
-    values /= settings.scale
-    values -= settings.mean
-    values /= settings.std
-    return values
+    return Scaling(settings.scale, settings.mean, settings.std)

@@ -23,7 +23,7 @@ from microtome.io.slides import SlideSource
 from microtome.io.tiff_stream import PyramidWriter
 from microtome.slides.statistics import RegionAreas
 from microtome.slides.windows import Part, Rectangle, TissueInside, grown, merged, on_map
-from microtome.stages.predict import normalized, ready_model
+from microtome.stages.predict import ready_model, scaling
 from microtome.stages.stored_maps import as_stored, channel_names, kept_channels
 
 Options = Mapping[str, Any]
@@ -239,7 +239,7 @@ def _predict_area(
         batch=settings.batch_size,
         activation=predictor.options["activation"],
         tta=DIHEDRAL if settings.tta else (),
-        normalize=lambda pixels: normalized(pixels, predictor.options),
+        normalize=scaling(predictor.options),
         device=predictor.device,
         reduction=reduction,
         wanted=lambda y, x, h, w: inside(Rectangle(place.y + y, place.x + x, h, w)),

@@ -1,0 +1,80 @@
+# Jobs of one thread on this machine are forks of a process that has imported what their scripts import
+# (microtome/workflow/forks): a start takes hundredths of a second in place of one or two. Every other job, and each
+# that comes before the imports are done, is a program of its own as always.
+import atexit
+import sys
+from collections import Counter
+from subprocess import CalledProcessError
+
+from snakemake.benchmark import benchmarked
+from snakemake.script import PythonScript
+
+from microtome.workflow.forks.client import ForkError, Forks, environment_of
+
+ENOUGH = 12
+"""Jobs that make up for the imports."""
+OFTEN = 3
+"""Jobs of a rule that make up for the imports of its script."""
+STARTED = []
+"""The process, once it is started."""
+
+
+def prepare_forks():
+    """Start the process that jobs are forks of, where enough are planned; it imports beside the first of them."""
+    settings = workflow.deployment_settings
+    is_here = workflow.is_main_process and workflow.local_exec
+    if not (OPTIONS.forks and is_here and sys.platform == "linux"):
+        return
+    if settings.deployment_method:  # conda, containers: jobs have another Python
+        return
+    planned = [job for job in workflow.dag.needrun_jobs() if job.rule.script]
+    scripts = Counter(CLONE / "scripts" / Path(job.rule.script).name for job in planned)
+    often = [
+        script for script, jobs in scripts.items() if jobs >= OFTEN and script.is_file()
+    ]
+    if len(planned) >= ENOUGH and often:
+        STARTED.append(Forks(sorted(often), environment_of(planned[0].resources)))
+        atexit.register(STARTED[0].close)
+
+
+def can_be_forked(script):
+    """Whether a script is one of the workflow's own and would run in this very Python, with one thread."""
+    path = script.path.get_path_or_uri(secret_free=True)
+    elsewhere = (
+        script.conda_env,
+        script.container_img,
+        script.env_modules,
+        script.shadow_dir,
+    )
+    is_own = Path(path).resolve().parent == CLONE / "scripts"
+    return (
+        is_own
+        and not any(elsewhere)
+        and script.threads == 1
+        and not script.resources.get("shell_exec")
+    )
+
+
+def begun_at_once(execute_script):
+    """`execute_script`, by a fork where that can be."""
+
+    def found(self, fname, edit=False):
+        if not (STARTED and STARTED[0].is_ready and can_be_forked(self)):
+            return execute_script(self, fname, edit)
+        environment = environment_of(self.resources)
+        try:
+            with STARTED[0].begun(fname, environment) as fork:
+                if self.bench_record is None:
+                    status = fork.wait()
+                else:
+                    with benchmarked(fork.process, self.bench_record):
+                        status = fork.wait()
+        except ForkError:
+            return execute_script(self, fname, edit)
+        if status:
+            raise CalledProcessError(status, f"{sys.executable} {fname}")
+
+    return found
+
+
+remember(PythonScript, "execute_script", begun_at_once)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""Jobs that are forks: each is a program of its own, as one that Snakemake starts; but it begins at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from microtome.workflow.forks.client import ForkError, Forks, environment_of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forks on Linux alone")
+PATIENCE = 120
+"""Seconds to wait on a busy machine."""
+LOOK = """
+import json, os, sys
+from pathlib import Path
+told = {"arguments": sys.argv, "folder": os.getcwd(), "path": sys.path[0], "file": __file__, "name": __name__,
+        "shown": Path("/proc/self/cmdline").read_text().rstrip("\\0").split("\\0"),
+        "said": os.environ.get("SAID"), "new": os.environ.get("NEW"),
+        "open": len(os.listdir("/proc/self/fd")), "imported": "colorsys" in sys.modules}
+Path(sys.argv[0]).with_suffix(".json").write_text(json.dumps(told))
+"""
+TIDY = """
+import atexit, sys, threading, time
+from pathlib import Path
+left = Path(sys.argv[0]).with_suffix(".txt").open("w")
+atexit.register(lambda: left.write("at the end") and left.close())
+threading.Thread(target=lambda: (time.sleep(0.2), left.write("by a thread, "))).start()
+"""
+WAITING = """
+import sys, time
+from pathlib import Path
+Path(sys.argv[0]).with_suffix(".begun").touch()
+time.sleep({seconds})
+Path(sys.argv[0]).with_suffix(".ended").touch()
+"""
+LEARN = """
+import sys
+from pathlib import Path
+import torch
+from microtome.devices import repeatable
+with repeatable(1):
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(2, 4, 3)
+    optimizer = torch.optim.Adam(layer.parameters())
+    for _ in range(3):
+        optimizer.zero_grad()
+        layer(torch.rand(2, 2, 33, 33)).square().mean().backward()
+        optimizer.step()
+learnt = b"".join(values.detach().numpy().tobytes() for values in layer.parameters())
+Path(sys.argv[0]).with_suffix(".numbers").write_bytes(learnt)
+"""
+
+
+def ready(forks: Forks) -> Forks:
+    """Wait until all is imported."""
+    deadline = time.monotonic() + PATIENCE
+    while not forks.is_ready:
+        assert time.monotonic() < deadline, "the process that jobs are forks of does not get ready"
+        time.sleep(0.01)
+    return forks
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory):
+    """A process that has imported one module."""
+    script = tmp_path_factory.mktemp("scripts") / "rule.py"
+    script.write_text("import colorsys\nfrom no.such import module\n")
+    found = ready(Forks([script], environment_of({})))
+    yield found
+    found.close()
+
+
+def written(folder: Path, text: str) -> str:
+    script = folder / "tmp1.rule.py"
+    script.write_text(text)
+    return str(script)
+
+
+def run(forks: Forks, script: str, **environment: str) -> int:
+    with forks.begun(script, environment_of({}) | environment) as fork:
+        return fork.wait()
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} does not come"
+        time.sleep(0.01)
+
+
+def test_a_fork_finds_what_a_program_finds(forks, tmp_path, monkeypatch):
+    script = written(tmp_path, LOOK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAID", "here")
+    subprocess.run([sys.executable, script], check=True, env=environment_of({}) | {"NEW": "1"})
+    expected = json.loads(Path(script).with_suffix(".json").read_text())
+    assert run(forks, script, NEW="1") == 0
+    found = json.loads(Path(script).with_suffix(".json").read_text())
+    assert found.pop("imported")
+    assert not expected.pop("imported")
+    assert found == expected, "neither more open files, nor another environment"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("", 0),
+        ("raise SystemExit", 0),
+        ("raise SystemExit(3)", 3),
+        ("raise SystemExit('a reason')", 1),
+        ("1 / 0", 1),
+        ("import os\nos.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("import os, time\nos.kill(os.getpid(), 2)\ntime.sleep(60)", -signal.SIGINT),
+        ("import os\nos._exit(7)", 7),
+    ],
+)  # fmt: skip
+def test_the_status_of_a_fork_is_that_of_a_program(forks, tmp_path, text, status):
+    script = written(tmp_path, text)
+    assert subprocess.run([sys.executable, script], stderr=subprocess.DEVNULL).returncode == status
+    assert run(forks, script) == status
+
+
+def test_threads_and_what_is_registered_for_the_end_are_waited_for(forks, tmp_path):
+    script = written(tmp_path, TIDY)
+    assert run(forks, script) == 0
+    assert Path(script).with_suffix(".txt").read_text() == "by a thread, at the end"
+
+
+def test_a_fork_can_be_looked_at_until_it_was_waited_for(forks, tmp_path):
+    """So that its time and memory can be measured however quick it is."""
+    with forks.begun(written(tmp_path, ""), environment_of({})) as fork:
+        assert fork.wait() == 0
+        assert psutil.Process(fork.process).status() == psutil.STATUS_ZOMBIE
+    deadline = time.monotonic() + PATIENCE
+    while psutil.pid_exists(fork.process):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_numbers_are_those_of_a_program(tmp_path):
+    script = written(tmp_path, LEARN)
+    environment = environment_of({}) | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, script], check=True, env=environment)
+    expected = Path(script).with_suffix(".numbers").read_bytes()
+    forks = ready(Forks([Path(script)], environment))
+    for _ in range(2):
+        with forks.begun(script, environment) as fork:
+            assert fork.wait() == 0
+        assert Path(script).with_suffix(".numbers").read_bytes() == expected
+    forks.close()
+
+
+def test_where_a_module_starts_a_thread_nothing_is_forked(tmp_path):
+    (tmp_path / "busy.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1,)).start()"
+    )
+    script = written(tmp_path, "import busy")
+    forks = Forks([Path(script)], environment_of({}) | {"PYTHONPATH": str(tmp_path)})
+    forks._listener.join(PATIENCE)
+    assert not forks.is_ready
+    with pytest.raises(ForkError), forks.begun(script, environment_of({})):
+        pass
+    forks.close()
+
+
+def test_jobs_are_killed_with_the_process_that_they_are_forks_of(tmp_path):
+    forks = ready(Forks([], environment_of({})))
+    script = written(tmp_path, WAITING.format(seconds=PATIENCE))
+    with forks.begun(script, environment_of({})) as fork:
+        job = psutil.Process(fork.process)
+        wait_for(Path(script).with_suffix(".begun"))
+        psutil.Process(job.ppid()).kill()
+        assert fork.wait() == -signal.SIGKILL
+        assert psutil.wait_procs([job], timeout=PATIENCE)[1] == []
+    assert not forks.is_ready
+    with pytest.raises(ForkError), forks.begun(script, environment_of({})):
+        pass
+    forks.close()
+
+
+def test_jobs_go_on_when_their_client_is_killed(tmp_path):
+    script = written(tmp_path, WAITING.format(seconds=1))
+    client = (
+        "from microtome.workflow.forks.client import Forks, environment_of\n"
+        "forks = Forks([], environment_of({}))\n"
+        "while not forks.is_ready: pass\n"
+        f"with forks.begun({script!r}, environment_of({{}})) as fork: fork.wait()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, "-c", client], env=environment)
+    wait_for(Path(script).with_suffix(".begun"))
+    below = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    wait_for(Path(script).with_suffix(".ended"))
+    assert len(below) == 2
+    assert psutil.wait_procs(below, timeout=PATIENCE)[1] == [], "nothing is left over"
