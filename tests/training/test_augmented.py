@@ -18,7 +18,8 @@ from tests.host_syncs import HostSyncs
 from tests.training.augment_cases import AFFINE, CASES, COUNT, ELASTIC, INTENSITY, TURNS
 
 RECORDED = Path(__file__).parent / "recorded" / "augmented.npz"
-META = torch.device("meta")
+META, GPU = torch.device("meta"), torch.device("cuda")
+DTYPES = ("uint8", "int8", "uint16", "int16", "float16", "float32", "int64")
 
 
 def batch(case):
@@ -53,7 +54,24 @@ def test_nothing_of_what_is_drawn_and_prepared_needs_the_values_of_a_batch(name)
         assert (one.shape, one.dtype, one.stride()) == (other.shape, other.dtype, other.stride())
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "float16", "float32", "int64"])
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_batches_of_a_gpu_are_those_recorded_and_the_host_does_not_wait():
+    recorded = np.load(RECORDED)
+    for name, case in CASES.items():
+        given, task = batch(case), case.made
+        draws = task.draw(given, seed=case.seed)
+        sent = given.pinned().on(GPU), None if draws is None else draws.pinned().on(GPU)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            found = task.prepare(*sent)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        inputs, target = (values.cpu().numpy() for values in (found.inputs, found.target))
+        np.testing.assert_allclose(inputs, recorded[f"{name}/inputs"], rtol=0, atol=1e-4, err_msg=name)
+        assert np.array_equal(target, recorded[f"{name}/target"]), name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_pixels_change_places_whatever_their_type(dtype):
     values = torch.from_numpy(np.arange(2 * 3 * 16).reshape(2, 3, 4, 4).astype(dtype))
     draws = draw(values.shape, Augment(**TURNS), seed=3)
