@@ -7,7 +7,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # Without cached bytecode every job would compile what it imports again, which triples its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test fuzz recovery lint bench reference doctor clean
+.PHONY: help demo paper test fuzz recovery lint bench gpu reference doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -15,6 +15,13 @@ help:  ## list the commands
 
 demo: .venv/run  ## run every study on phantoms and write results/demo/reports/bcc+melanoma+membranes+nuclei+rcm/report.html
 	$(SNAKEMAKE) --config scale=demo "studies=[membranes,nuclei,melanoma,bcc,rcm]"
+
+# On a GPU where the driver shows one; the profile has the limits of the machine.
+paper: STUDY := nuclei
+paper: PROFILE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo --profile profiles/gpu)
+paper: .venv/run  ## train and report a study as published (STUDY=nuclei), on a GPU if there is one; says the hours first
+	$(BIN)/python -m benchmarks.gpu.hours $(STUDY)
+	$(SNAKEMAKE) $(PROFILE) --config scale=paper studies=$(STUDY)
 
 test: .venv/dev  ## run the test suite
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
@@ -39,6 +46,9 @@ lint: .venv/dev  ## check style
 
 bench: .venv/dev  ## measure ratios against named peers
 	$(BIN)/python -m benchmarks
+
+gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (20 minutes; DRY=1: on the CPU, small)
+	$(BIN)/python -m benchmarks.gpu $(if $(DRY),--dry)
 
 reference: .venv/run  ## regenerate docs/reference and the JSON schema
 	$(BIN)/python -m microtome reference

@@ -156,18 +156,18 @@ def probe_training() -> Iterator[Finding]:
 
 
 def _train_on(torch: Any, device: str) -> Finding:
-    """Ten training steps of USE-Net as published, and the memory that is left beside them."""
+    """Ten training steps of V-net as published, and the memory that is left beside them."""
     pace = importlib.import_module("microtome.training.pace")
     free, total = torch.cuda.mem_get_info(torch.device(device))
     batch = " x ".join(map(str, pace.LARGEST.batch))
     try:
         found = pace.measure(pace.LARGEST, torch.device(device), steps=TRAINING_STEPS)
     except torch.OutOfMemoryError:
-        text = f"a batch of {batch} of USE-Net does not fit into {size(free)} free of {size(total)}"
+        text = f"a batch of {batch} of V-net does not fit into {size(free)} free of {size(total)}"
         remedy = "end what else uses the GPU; or lower training.batch_size or sampler.crop of such a study"
         return Finding("training", device, text, "warn", remedy)
     text = (
-        f"USE-Net, batches of {batch}, {found.precision}: {1 / found.seconds:.2g} steps/s, forward pass "
+        f"V-net, batches of {batch}, {found.precision}: {1 / found.seconds:.2g} steps/s, forward pass "
         f"{found.forward / found.seconds:.0%} of a step; {size(free - found.peak_bytes)} of {size(total)} "
         "free beside it"
     )

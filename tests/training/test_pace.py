@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.gpu.hours import work_of
+from benchmarks.gpu.project import STUDIES
 from microtome import networks
 from microtome.config.load import read_draft
 from microtome.config.training import Supervision, Training
@@ -89,13 +91,16 @@ def test_what_is_kept_is_counted_once(monkeypatch):
     assert found.float32_bytes == 16 * found.parameters + found.kept_bytes
 
 
-def test_the_largest_step_is_that_of_the_published_settings(monkeypatch):
-    """USE-Net as `exp_9` of nuclei has it; no run of another study takes more operations a window."""
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_published_network_is_larger_than_the_largest(name, monkeypatch):
+    """By its weights; the steps of the study that has it are those that are tried."""
     monkeypatch.chdir(REPOSITORY)
-    study = read_draft("nuclei", "paper").study
-    run = study.runs["exp_9"]
-    side = round(study.patches.size * run.input.zoom)
-    assert (3, side, side) == LARGEST.shape
-    assert run.training.batch_size == LARGEST.training.batch_size
-    wanted = {key: run.network.model_dump()[key] for key in LARGEST.network}
-    assert (wanted, run.loss.name) == (LARGEST.network, LARGEST.loss["name"])
+    study = read_draft(name, "paper").study
+    works = [work_of(study, run) for run in study.runs.values() if run.is_trained]
+    with torch.device("meta"):
+        weights = [networks.parameter_count(networks.build(**work.network)) for work in works]
+        most = networks.parameter_count(networks.build(**LARGEST.network))
+    assert max(weights) <= most
+    if name == "melanoma":
+        (same,) = [work for work, number in zip(works, weights, strict=True) if number == most]
+        assert (same.batch, same.loss["name"]) == (LARGEST.batch, LARGEST.loss["name"])

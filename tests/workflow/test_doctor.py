@@ -178,7 +178,7 @@ def test_without_a_results_folder_its_parent_is_measured(tmp_path):
 class FakePace:
     """Stands in for `microtome.training.pace`."""
 
-    LARGEST = SimpleNamespace(batch=(8, 3, 992, 992))
+    LARGEST = SimpleNamespace(batch=(8, 16, 256, 256))
 
     def __init__(self, error=None):
         self.error = error
@@ -210,7 +210,7 @@ def test_the_largest_network_is_trained_on_each_gpu(monkeypatch):
     found = list(doctor.probe_training())
     assert [(finding.item, finding.status) for finding in found] == [("cuda:0", "ok"), ("cuda:1", "ok")]
     expected = (
-        "batches of 8 x 3 x 992 x 992, bf16: 4 steps/s, forward pass 30% of a step; 40.0 GiB of 80.0 GiB"
+        "batches of 8 x 16 x 256 x 256, bf16: 4 steps/s, forward pass 30% of a step; 40.0 GiB of 80.0 GiB"
     )
     assert expected in found[0].found
 
