@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks import design
 from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
 
 CASES = (
+    "machine",
     "training",
     "stitching",
     "unet_prediction",
@@ -56,19 +58,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unknown case {', '.join(sorted(unknown))}; choose out of {', '.join(CASES)}")
     repeats = options.repeats or (1 if options.quick else REPEATS)
     print(machine(options.threads), "\n")
-    lines = []
-    for name in asked or CASES:
+    lines, everything = [], {}
+    for name in with_machine(asked or CASES):
         case = importlib.import_module(f"benchmarks.{name}").CASE
         measured = measure(case, quick=options.quick, threads=options.threads, repeats=repeats)
         found = compare(case, measured, threads=options.threads, quick=options.quick)
         print(markdown(case, measured, found), "\n", flush=True)
         lines += found
+        everything[name] = (case, measured)
+    if not options.quick:
+        print(design.table(everything), "\n")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with options.output.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
     return int(any(line["met"] == "no" for line in lines))
+
+
+def with_machine(names: Sequence[str]) -> list[str]:
+    """The cases, after that of the machine, if any of them has a row in the design.
+
+    Example:
+        >>> with_machine(["watershed"]), with_machine(["dag"])
+        (['watershed'], ['machine', 'dag'])
+    """
+    if not any(row.case in names for row in design.ROWS):
+        return list(names)
+    return ["machine", *(name for name in names if name != "machine")]
 
 
 def expanded(name: str) -> list[str]:

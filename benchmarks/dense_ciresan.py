@@ -71,6 +71,7 @@ CASE = Case(
     variants={"windows": by_windows, "dense": dense},
     comparisons=[
         Comparison("dense evaluation", "dense", "windows", 200.0),
+        Comparison("dense evaluation: exact within 1e-5", "dense", 1e-5, 1.0, "error"),
         Comparison("dense evaluation, CPU time", "dense", "windows", 200.0, "cpu_seconds"),
     ],
     note="windows: extrapolated from 1024 random pixels, in batches of 128; error: at those pixels",

@@ -66,6 +66,8 @@ class Case:
         needs: Variant to the module it needs, or to a function that says why it cannot run here.
         comparisons: Claims about the variants.
         note: What a reader must know.
+        moved: Variant to the bytes that it must read and write in memory or files, at full size.
+        flop: Variant to the operations of its convolutions and products, two per multiply-add, at full size.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Case:
     comparisons: Sequence[Comparison]
     needs: Mapping[str, str | Callable[[], str | None]] = field(default_factory=dict)
     note: str = ""
+    moved: Mapping[str, float] = field(default_factory=dict)
+    flop: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

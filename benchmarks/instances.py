@@ -95,6 +95,7 @@ CASE = Case(
     variants={"hover_net": hover_net, "microtome": microtome, "all_scores": all_scores, "large": large},
     comparisons=[
         Comparison("AJI", "microtome", "hover_net", 200.0),
+        Comparison("AJI: equal within 1e-9", "microtome", 1e-9, 1.0, "error"),
         Comparison("AJI, CPU time", "microtome", "hover_net", 200.0, "cpu_seconds"),
         Comparison("AJI, AJI+ and PQ together", "all_scores", "hover_net", None),
         Comparison("5000², 15,000 nuclei: below 2 GB", "large", MOST_MB, 1.0, "peak_mb"),

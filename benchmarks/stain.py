@@ -161,7 +161,10 @@ def _variants() -> dict[str, Callable[[bool], Prepared]]:
 
 
 def _comparisons() -> list[Comparison]:
-    found = [Comparison("lasso codes of 1 Mpx, closed form over 250 steps of FISTA", "codes", "fista", 50)]
+    found = [
+        Comparison("lasso codes of 1 Mpx, closed form over 250 steps of FISTA", "codes", "fista", 50),
+        Comparison("lasso codes: optimal within 1e-6", "codes", 1e-6, 1.0, "error"),
+    ]
     for side in SIDES:
         for kind in NOISE:
             place, ours = f"{side} {kind}", f"microtome {side} {kind}"
