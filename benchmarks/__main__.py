@@ -16,7 +16,6 @@ from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
 
 CASES = (
     "machine",
-    "training",
     "stitching",
     "unet_prediction",
     "dense_ciresan",
@@ -35,6 +34,7 @@ CASES = (
     "mosaic_downsampling",
     "mosaic_prediction",
     "training_memory",
+    "training",  # last: it loads torch here, and what is started then has this process's peak memory
 )
 GROUPS = {"slides": "slide_", "mosaics": "mosaic_"}
 """Name of several cases to what theirs begin with."""

@@ -56,9 +56,7 @@ ROWS = (
     Row("likewise: memory", "cubes", "calibration, frames, four bands", 1, "≤ 4 bands", "peak_mb"),
     Row("likewise: lines, memory", "cubes", "calibration, lines, four bands", 1, "≤ 4 bands", "peak_mb"),
     Row("PCA of that cube", "cubes", "first component from disk", 10, "≥ 10×"),
-    Row(
-        "likewise: the same component", "cubes", "first component: 1 - |cos|", 1, "to 1e-9", "error"
-    ),
+    Row("likewise: the same component", "cubes", "first component: 1 - |cos|", 1, "to 1e-9", "error"),
     Row("mutual information of 60 bands", "cubes", "mutual information, over", 10, "≥ 10×"),
     Row("likewise: equal", "cubes", "mutual information: equal", 1, "to 1e-9", "error"),
     Row("Ciresan dense evaluation, 512²", "dense_ciresan", "dense evaluation", 200, "≥ 200×"),
