@@ -23,6 +23,7 @@ from benchmarks.gpu.project import ROOT, Training
 from microtome.devices import choose_device, repeatable
 from microtome.stages import train as stage
 from microtome.training.pace import Work, measure
+from microtome.training.saving import Timing
 
 EPOCHS = 3
 """Epochs that are trained; the first, in which kernels are chosen and threads start, is not counted."""
@@ -105,6 +106,7 @@ def trained(request: Mapping[str, Any]) -> Epoch:
     folder.mkdir(parents=True, exist_ok=True)
     seen: dict[str, Any] = {}
     settings = {"checkpoint": folder / "checkpoint.safetensors", "device": request["device"]}
+    settings["timing"] = Timing.of_job({}, {})
     with mock.patch.object(stage, "fit", _watched(stage.fit, seen)):
         stage.train_run(options, files, folder, **settings, threads=request["threads"])
     name = "history.tsv"
@@ -115,7 +117,7 @@ def trained(request: Mapping[str, Any]) -> Epoch:
     peak = torch.cuda.max_memory_allocated(device) if on_gpu else 0
     if on_gpu:
         torch.cuda.empty_cache()
-    with repeatable(request["threads"]):
+    with repeatable(request["threads"], deterministic=work.training.deterministic):
         bare = measure(work, device, steps=BARE_STEPS if on_gpu else 2)
     return Epoch(
         study,

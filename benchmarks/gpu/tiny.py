@@ -76,7 +76,6 @@ def write(folder: Path) -> TrainingFiles:
 def options(run: str, *, epochs: int) -> dict[str, Any]:
     """What `train_run` is told of a run."""
     training = {"epochs": epochs, "batch_size": 4, "optimizer": {"name": "adam", "lr": 0.01}}
-    known = {"checkpoint_every": 1e-3} if "checkpoint_every" in Training.model_fields else {}
     chosen = RUNS[run]
     plain = {"study": "tiny", "run": run, "split": "main", "seed": 0, "scale": "demo", "stain": None}
     data = {"parts": PARTS, "classes": list(CLASSES), "outputs": ["mask"], "data_source": "phantom"}
@@ -85,7 +84,7 @@ def options(run: str, *, epochs: int) -> dict[str, Any]:
     how |= {"sampler": TypeAdapter(Sampler).validate_python(chosen["sampler"])}
     full = {name: section.model_dump(mode="json") for name, section in how.items()}
     activation = {"activation": "softmax" if run == "lists" else "sigmoid"}
-    return plain | data | activation | chosen | full | {"training": training | known}
+    return plain | data | activation | chosen | full | {"training": training}
 
 
 def train(files: TrainingFiles, run: str, folder: Path, *, device: str, **settings: Any) -> None:

@@ -23,7 +23,7 @@ from microtome.config.sampling import Input
 from microtome.config.training import Supervision, Training
 from microtome.training.optimizers import build_optimizer
 from microtome.training.supervision import LevelLosses
-from microtome.training.tasks import BinaryTask
+from microtome.training.tasks import BinaryTask, Prepared
 from microtome.training.trainer import Trainer
 
 WARM_UP = 3
@@ -116,18 +116,12 @@ def measure(work: Work, device: torch.device, *, steps: int = 10) -> Pace:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         trainer = _trainer(work, device)
-        inputs = torch.rand(work.batch, device=device)
-        inputs = inputs.contiguous(memory_format=_layout(trainer))
-        target = _target(work, trainer, inputs)
-    valid = torch.ones_like(target, dtype=torch.bool)
+        prepared = _prepared(work, trainer)
     fused = device.type == "cuda"
     optimizer = build_optimizer(trainer.model.parameters(), work.training.optimizer, fused=fused)
 
     def forward() -> Tensor:
-        with trainer.autocast:
-            found = trainer.model.levels(inputs) if trainer.trains_levels else [trainer.model(inputs)]
-        outputs = [output.float() for output in found]
-        return trainer.loss(outputs if trainer.trains_levels else outputs[-1], target, valid)
+        return trainer.loss_on(prepared)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -183,19 +177,18 @@ def _trainer(work: Work, device: torch.device) -> Trainer:
     return trainer
 
 
-def _layout(trainer: Trainer) -> torch.memory_format:
-    return torch.channels_last if trainer.channels_last else torch.contiguous_format
-
-
-def _target(work: Work, trainer: Trainer, inputs: Tensor) -> Tensor:
-    """A random target of the outputs, as the loss takes it."""
+def _prepared(work: Work, trainer: Trainer) -> Prepared:
+    """Random inputs, and a random target of their outputs as the loss takes it, all of it labelled."""
+    inputs = torch.rand(work.batch, device=trainer.device)
     with torch.no_grad(), trainer.autocast:
         outputs = trainer.model(inputs)
     loss = model_of("microtome.config.losses", work.loss["name"])(**work.loss)
     if activation_of(loss) == "sigmoid":
-        return torch.randint(0, 2, outputs.shape, device=inputs.device).float()
-    places = (len(outputs), *outputs.shape[2:])
-    return torch.randint(0, outputs.shape[1], places, device=inputs.device)
+        target = torch.randint(0, 2, outputs.shape, device=trainer.device).float()
+    else:
+        places = (len(outputs), *outputs.shape[2:])
+        target = torch.randint(0, outputs.shape[1], places, device=trainer.device)
+    return Prepared(inputs, target, None)
 
 
 def _timed(call: Callable[[], object], steps: int, device: torch.device) -> float:
