@@ -152,7 +152,7 @@ def shares(name: str, files: Any, root: Path, device: torch.device) -> str:
     histories = []
     for processes in (1, 2):
         folder = root / f"{name}-{processes}"
-        tiny.train(files, name, folder, device=device.type, processes=processes)
+        tiny.train(files, name, folder, device=device.type, processes=processes, epochs=1)
         histories.append(pd.read_csv(folder / "history.tsv", sep="\t")["train_loss"].to_numpy())
     apart = float(abs(1 - histories[1] / histories[0]).max())
     _require(apart <= TOLERANCE, f"losses of two processes differ from those of one by {apart:.1g}")
