@@ -74,10 +74,10 @@ def _drawn(batch: Batch, augmentation: Augment, seed: int | None) -> Draws | Non
     return None if seed is None else draw(shape, augmentation, seed=seed, margin=margin)
 
 
-def _changed(
+def _augmented(
     batch: Batch, labels: Tensor | None, settings: Input, augmentation: Augment, draws: Draws | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Images scaled to 0..1 and resized, and labels, both augmented.
+    """Augment pixels in 0..1 and labels; the pixels are resized and normalised, too.
 
     What moves whole pixels is done to pixels as they are stored.
     """
@@ -86,19 +86,14 @@ def _changed(
     images, labels = changed(
         _scaled(images, settings.scale), labels, augmentation, draws, margin=batch.margin
     )
-    return zoomed(images, settings.zoom) if settings.zoom != 1 else images, labels
+    images = zoomed(images, settings.zoom) if settings.zoom != 1 else images
+    return normalize(images * settings.scale, settings), labels
 
 
 def _scaled(images: Tensor, scale: float) -> Tensor:
     """Pixels as stored over `scale`, float32, in one pass where PyTorch divides pixels of their type."""
     direct = images.dtype in (torch.uint8, torch.float32)
     return (images if direct else images.float()) / scale
-
-
-def _inputs(images: Tensor, settings: Input) -> Tensor:
-    """Images in 0..1 as the network takes them."""
-    pixels = images * settings.scale
-    return pixels.div_(settings.scale).sub_(settings.mean).div_(settings.std)
 
 
 def _interpolates_labels(draws: Draws | None, augmentation: Augment) -> bool:
@@ -134,12 +129,12 @@ class BinaryTask:
 
     def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
         """Targets are float (N, T, H, W)."""
-        images, labels = _changed(batch, batch.labels, self.settings, self.augmentation, draws)
+        inputs, labels = _augmented(batch, batch.labels, self.settings, self.augmentation, draws)
         if self.settings.zoom != 1:
             rounding = self.augmentation.target_rounding
             labels = round_targets(zoomed(labels.float(), self.settings.zoom), rounding).to(labels.dtype)
         valid = _valid(batch, labels, self.augmentation, draws)
-        return Prepared(_inputs(images, self.settings), (labels == self.positive).float(), valid)
+        return Prepared(inputs, (labels == self.positive).float(), valid)
 
 
 @dataclass(frozen=True)
@@ -166,11 +161,11 @@ class SoftmaxTask:
 
     def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
         """Targets are int64 (N, H, W)."""
-        images, labels = _changed(batch, batch.labels, self.settings, self.augmentation, draws)
+        inputs, labels = _augmented(batch, batch.labels, self.settings, self.augmentation, draws)
         if self.settings.zoom != 1:
             labels = zoomed_classes(labels, self.settings.zoom)
         valid = _valid(batch, labels[:, 0], self.augmentation, draws)
-        return Prepared(_inputs(images, self.settings), labels[:, 0].long(), valid)
+        return Prepared(inputs, labels[:, 0].long(), valid)
 
 
 @dataclass(frozen=True)
@@ -208,7 +203,7 @@ class WindowTask:
 
     def prepare(self, batch: Batch, draws: Draws | None) -> Prepared:
         """Targets are int64 (N,)."""
-        images, _ = _changed(batch, None, self.settings, self.augmentation, draws)
-        inputs = transform_windows(_inputs(images, self.settings), self.window, self.transform)
+        raw, _ = _augmented(batch, None, self.settings, self.augmentation, draws)
+        inputs = transform_windows(raw, self.window, self.transform)
         labels = batch.labels[:, 0, 0, 0]
         return Prepared(inputs, labels.long(), None if batch.known else labels != IGNORE)
