@@ -69,16 +69,18 @@ def test_enough_gpus_or_a_cpu_by_its_name_will_do(machine, monkeypatch):
 
 def state():
     fill = torch.utils.deterministic.fill_uninitialized_memory
-    return torch.get_num_threads(), torch.get_deterministic_debug_mode(), fill
+    measures = torch.backends.cudnn.benchmark
+    return torch.get_num_threads(), torch.get_deterministic_debug_mode(), fill, measures
 
 
+@pytest.mark.parametrize(("deterministic", "during"), [(True, (1, False)), (False, (0, True))])
 @pytest.mark.parametrize("fails", [False, True])
-def test_repeatable_restores_what_it_sets(monkeypatch, fails):
+def test_repeatable_restores_what_it_sets(monkeypatch, fails, deterministic, during):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     before, threads = state(), torch.get_num_threads() + 1
     try:
-        with repeatable(threads):
-            assert state() == (threads, 1, False)
+        with repeatable(threads, deterministic=deterministic):
+            assert state() == (threads, during[0], False, during[1])
             assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
             if fails:
                 raise KeyError

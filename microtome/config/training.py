@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from microtome.config.section import OfClass, Section, option, with_class
+from microtome.config.section import OfClass, Section, option, refuse, with_class
 
 HELD_IMAGE = 512 * 2**20
 """Bytes; larger images are never held in memory while a network is trained."""
@@ -72,7 +72,11 @@ WORDS: dict[str, dict[str, str] | None] = {
 
 def _in_full(value: Any) -> Any:
     """The options that a word stands for."""
-    return WORDS[value] if isinstance(value, str) and value in WORDS else value
+    if not isinstance(value, str):
+        return value
+    if value not in WORDS:
+        refuse(f"{', '.join(repr(word) for word in WORDS)}, or options")
+    return WORDS[value]
 
 
 Selected = Annotated[

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Batches of windows from images, in an order that depends on the seed and the epoch alone."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -29,12 +27,9 @@ __all__ = [
     "Drawn",
     "ListBatches",
     "PatchBatches",
-    "ahead",
     "epoch_seed",
 ]
 
-AHEAD = 2
-"""Batches made ahead."""
 Item = TypeVar("Item")
 END = object()
 HOLDOUT, COPY = 1, 2
@@ -283,27 +278,6 @@ class BalancedWindowBatches:
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch."""
         return map(self.read, self.drawn(number))
-
-
-def ahead(items: Iterator[Item], *, enabled: bool = True) -> Iterator[Item]:
-    """Yield the same items in the same order, made by a thread while the caller works.
-
-    Args:
-        items: Where they come from; an error there is raised here, at its place.
-        enabled: False makes each item when it is asked for.
-
-    Example:
-        >>> list(ahead(iter([1, 2, 3])))
-        [1, 2, 3]
-    """
-    if not enabled:
-        yield from items
-        return
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as pool:
-        waiting = deque(pool.submit(next, items, END) for _ in range(AHEAD))
-        while (item := waiting.popleft().result()) is not END:
-            waiting.append(pool.submit(next, items, END))
-            yield item
 
 
 def _check_windows(images: Mapping[str, Labelled], windows: Sequence[Window]) -> None:

@@ -72,6 +72,19 @@ def test_the_card_names_the_network_and_its_weights(runs):
     networks.build("unet", width=4).load_state_dict(load_file(weights))
 
 
+def test_the_card_says_how_weights_were_averaged(root, runs, tmp_path):
+    training = folders.RUNS["unet"]["training"] | {"select": "ema", "ema": 0.8}
+    folder = folders.train(root, "unet", tmp_path, training=training)
+    card, plain = (read_card(one / "card.json") for one in (folder, runs["unet"]))
+    batches = -(-2 * card["samples"]["train"] // training["batch_size"])  # each window twice
+    steps = card["epochs_run"] * batches
+    assert card["averaged"] == {"decay": 0.8, "steps": steps, "batch_norm_statistics": "averaged"}
+    assert card["deterministic"]
+    assert "averaged" not in plain
+    found, trained = (load_file(one / "model.safetensors") for one in (folder, runs["unet"]))
+    assert any(not torch.equal(found[name], value) for name, value in trained.items())
+
+
 @pytest.mark.parametrize("sample", ["s1", "s2"])
 @pytest.mark.parametrize("shape", [(48, 47), (40, 48), (56, 56)])
 def test_an_image_of_another_size_than_its_target_is_refused(tmp_path, sample, shape):

@@ -12,15 +12,18 @@ from torch import nn
 
 from microtome import losses, networks
 from microtome.config.augment import Augment
+from microtome.config.training import Supervision
 from microtome.io.images import ArraySource
 from microtome.training import loop, steps
 from microtome.training.batches import Batch, PatchBatches
 from microtome.training.labelled import Labelled
 from microtome.training.loop import BatchError, Trainer, TrainingDivergedError, fit, validate
+from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import Prepared
 from tests.training.problems import (
     CPU,
     Interrupted,
+    Levels,
     StoppedError,
     network,
     parts,
@@ -190,6 +193,38 @@ def test_channels_last_is_for_images_only():
         assert chosen.model[4].weight.is_contiguous(memory_format=layout)
     batch = next(parts()[0].epoch(0))
     assert torch.allclose(loss_of(image, batch, seed=0), loss_of(plain, batch, seed=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("device", "layouts"),
+    [
+        ("cuda", {4: torch.channels_last, 5: torch.channels_last_3d}),
+        ("cpu", {4: torch.contiguous_format, 5: torch.contiguous_format}),
+    ],
+)
+def test_volumes_are_channels_last_on_cuda_alone(monkeypatch, device, layouts):
+    """Without a GPU the layouts can be looked at on the CPU."""
+    model = nn.ModuleList([nn.Conv3d(3, 4, 3), nn.Conv2d(3, 4, 3)])
+    chosen = replace(trainer(model=model, precision="fp32"), device=torch.device(device))
+    monkeypatch.setattr(nn.Module, "to", lambda module, *_: module)
+    chosen.place()
+    for weight in (layer.weight for layer in model):
+        assert weight.is_contiguous(memory_format=layouts[weight.dim()])
+
+
+@pytest.mark.parametrize("levels", [True, False])
+def test_the_network_is_compiled_where_that_is_asked_for(monkeypatch, levels):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda compute: compiled.append(compute) or compute)
+    model = Levels(1) if levels else network()
+    base = trainer(model=model, compile=True, epochs=2)
+    built = losses.build("bce")
+    loss = LevelLosses(built, model.reductions, Supervision(levels="all")) if levels else built
+    done = fit(replace(base, loss=loss), *parts())
+    assert compiled == [model.levels if levels else model]
+    assert done.weights.keys() == model.state_dict().keys()
+    fit(trainer(epochs=1), *parts())
+    assert len(compiled) == 1
 
 
 def test_bf16_is_for_the_forward_pass_only():

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from microtome.config.training import Optimizer, Schedule
+from microtome.training import checkpoint as checkpoints
+from microtome.training.checkpoint import Checkpoint
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
+from tests.host_syncs import HostSyncs
 
 
 def factors(epochs, **schedule):
@@ -66,6 +69,44 @@ def test_build(settings, kind, expected):
     optimizer = build_optimizer([torch.nn.Parameter(torch.ones(2))], Optimizer(**settings))
     assert type(optimizer) is kind
     assert {key: optimizer.param_groups[0][key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_fused_steps_are_those_of_the_others_and_read_nothing(name):
+    """Only Adam and AdamW are fused, as only they count steps, which then stay on the device."""
+    settings, ends = Optimizer(name=name, lr=0.1, weight_decay=0.01), []
+    for fused in (True, False):
+        weight = torch.nn.Parameter(torch.linspace(-1, 1, 7))
+        optimizer = build_optimizer([weight], settings, fused=fused)
+        assert bool(optimizer.param_groups[0].get("fused")) == (fused and name != "sgd")
+        with HostSyncs() as waits:
+            for _ in range(3):
+                optimizer.zero_grad()
+                (weight**3).sum().backward()
+                optimizer.step()
+        assert waits.found == [] or not fused
+        ends.append(weight.detach())
+    assert torch.allclose(*ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_checkpoint_is_gone_on_with_as_the_device_computes(tmp_path, fused):
+    """A run that began on a GPU, where Adam is fused, goes on on a CPU as CPUs do; and vice versa."""
+    first, second = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    models = {first: fused, second: not fused}
+    optimizers = [build_optimizer(one.parameters(), Optimizer(), fused=how) for one, how in models.items()]
+    first(torch.ones(1, 3)).sum().backward()
+    optimizers[0].step()
+    weights = first.state_dict()
+    checkpoints.save(tmp_path / "c", Checkpoint("k", 1, weights, weights, optimizers[0].state_dict(), ()))
+    checkpoints.restore(second, optimizers[1], checkpoints.load(tmp_path / "c", "k"))
+    assert bool(optimizers[1].param_groups[0].get("fused")) == (not fused)
+    for model, optimizer in zip(models, optimizers, strict=True):
+        optimizer.zero_grad()
+        model(torch.ones(1, 3)).square().sum().backward()
+        optimizer.step()
+    for one, two in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.allclose(one, two, rtol=1e-6)
 
 
 def test_sgd_with_momentum_follows_its_recurrence():
