@@ -24,9 +24,10 @@ MB = 2**20
 UNKNOWN = 64 * MB
 """Bytes that an image counts whose header is not there yet."""
 FLOAT32 = 4
-STATES, STATES_ON_GPU = 8, 5
-"""Numbers of each weight in host memory: itself and the copies for a checkpoint and of the best epoch; where
-the CPU trains, its gradient and the optimizer's two moments, too."""
+STATES, STATES_ON_GPU = 11, 5
+"""Numbers of each weight in host memory: itself, a copy with the optimizer's two moments for the checkpoint
+that is being written, and the best epoch; where the CPU trains, its gradient, the two moments, and a copy of
+all three for the next checkpoint, too."""
 BACKWARD = 1.5
 """What the backward pass takes beside what the forward pass left for it, in shares of that, with that."""
 BATCHES = 4
