@@ -7,6 +7,7 @@ doi:10.1109/TMI.2020.3024923. References may be full frames, lines, or averages.
 :class:`Quality` says band by band how many pixels were invalid, saturated or clipped.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,8 +23,8 @@ from microtome.cubes.calibration_band import (
     BandQuality,
     Limits,
     at_least,
-    calibrate_band,
 )
+from microtome.cubes.calibration_blocks import calibrate_band
 from microtome.cubes.quality import LOWEST_PEAK, MOSTLY, Quality, listed, summarize
 from microtome.cubes.references import (
     CalibrationError,
@@ -33,6 +34,7 @@ from microtome.cubes.references import (
     open_references,
     reference_cube,
 )
+from microtome.io.band_rows import ArrayRows, Scratch
 from microtome.io.envi import Cube, CubeWriter, cube_of, open_cube
 
 __all__ = [
@@ -195,10 +197,8 @@ def scale_files(
     """
     cube = open_cube(raw)
     scale = scale_of(cube, scale)
-    one = np.ones((1, 1), np.float32)
-    references = References(
-        lambda band: 0 * one, lambda band: np.float32(scale) * one, Exposures(cube.exposure), ()
-    )
+    dark, blank = (ArrayRows(np.full((1, 1), value, np.float32)) for value in (0, scale))
+    references = References(lambda band: dark, lambda band: blank, Exposures(cube.exposure), ())
     limits = Limits(np.inf, 0.0)
     return _to_file(cube, references, limits, Path(target), threads, ("raw", "transmittance"), scale)
 
@@ -288,16 +288,16 @@ def _run(
     spectra: Sequence[str] = SPECTRA,
 ) -> tuple[list[BandQuality], Quality]:
     """Calibrate all bands into a sink, several at a time."""
-    group = GROUP if cube.is_interleaved else 1
+    group, local = GROUP if cube.is_interleaved else 1, threading.local()
 
     def work(start: int) -> list[BandQuality]:
-        stop = min(start + group, cube.bands)
-        found = []
-        for band, raw in zip(range(start, stop), cube.read_bands(start, stop), strict=True):
+        found, stop = [], min(start + group, cube.bands)
+        together = map(ArrayRows, cube.read_bands(start, stop)) if group > 1 else [cube.rows(start)]
+        scratch = local.__dict__.setdefault("scratch", Scratch())
+        for band, of_band in zip(range(start, stop), together, strict=True):
             own = replace(limits, full_scale=cube.value_of(band, limits.full_scale))
-            quality, mask = calibrate_band(
-                raw, references.dark(band), references.blank(band), own, partial(sink, band)
-            )
+            with of_band as raw, references.dark(band) as dark, references.blank(band) as blank:
+                quality, mask = calibrate_band(raw, dark, blank, own, partial(sink, band), scratch)
             if references.recorded_blank is not None:
                 quality = replace(
                     quality, blank_saturated=_saturated(references.recorded_blank, band, limits)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One band of raw counts to transmittance. Used through :mod:`microtome.cubes.calibration`."""
+"""One band of raw counts to transmittance, as a whole. Used through :mod:`microtome.cubes.calibration`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +18,7 @@ HIGHEST = 1.5
 LARGEST_RADIUS = 7
 """Pixels; an invalid pixel without a valid one in 15 x 15 takes the median of the band."""
 BLOCK_PIXELS = 65_536
-"""Pixels that are worked on at a time, so that they stay in the processor's cache."""
-WIDEST_SUM = 2**16
-"""Columns of 16-bit counts whose sum fits into 32 bits."""
+"""Pixels that are written at a time."""
 GATHERED = 2**21
 """Values gathered at a time around invalid pixels."""
 
@@ -54,23 +52,6 @@ class BandQuality:
     transmittance: float  # mean of the result
 
 
-def calibrate_band(
-    raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink
-) -> tuple[BandQuality, NDArray[np.bool_] | None]:
-    """Calibrate a band (H, W); its references are (H, W), (1, W), (H, 1) or (1, 1). The sink gets the rows.
-
-    Returns:
-        The band's quality, and where pixels were invalid; None where none was.
-    """
-    arrays = (raw, dark, blank)
-    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in arrays):
-        bound = max(limits.least_light, LEAST_SHARE * (float(blank.max()) - float(dark.min())))
-        quality = _all_valid(raw, dark, blank, limits, sink, bound)
-        if quality is not None:
-            return quality, None
-    return _with_invalid(raw, dark, blank, limits, sink)
-
-
 def fill_invalid(values: NDArray, valid: NDArray[np.bool_]) -> NDArray:
     """Give the pixels (H, W) that are not valid the median of the valid ones around them.
 
@@ -99,57 +80,16 @@ def fill_invalid(values: NDArray, valid: NDArray[np.bool_]) -> NDArray:
     return filled
 
 
-def _all_valid(
-    raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink, bound: float
-) -> BandQuality | None:
-    """The common case in blocks: blank less dark is above `bound` everywhere; None where it is not.
-
-    As `bound` is at least what validity asks for (no median exceeds the largest value), no pixel is invalid.
-    """
-    height, width = raw.shape
-    step = max(1, BLOCK_PIXELS // width)
-    still = None if max(dark.shape[0], blank.shape[0]) > 1 else _light(blank, dark)
-    sums = {"signal": 0.0, "light": 0.0, "transmittance": 0.0}
-    saturated = clipped = darker = 0
-    highest = float(raw.max())
-    for top in range(0, height, step):
-        rows = slice(top, top + step)
-        some_raw, some_dark, some_blank = raw[rows], _part(dark, rows), _part(blank, rows)
-        light = _light(some_blank, some_dark) if still is None else still
-        if not light.min() > bound:
-            return None
-        signal = np.subtract(some_raw, some_dark, dtype=np.float32)
-        if signal.min() < 0:
-            darker += int(np.count_nonzero(signal < 0))
-        if highest >= limits.full_scale:
-            saturated += int(np.count_nonzero(some_raw >= limits.full_scale))
-        sums["signal"] += float(signal.sum())
-        sums["light"] += float(light.mean()) * signal.size
-        found = np.divide(signal, light, out=signal)
-        clipped += _clip(found)
-        sums["transmittance"] += float(found.sum())
-        sink(top, found)
-    dark_mean = _mean(dark)
-    return BandQuality(
-        pixels=raw.size,
-        invalid=0,
-        saturated=saturated,
-        clipped=clipped,
-        darker=darker,
-        blank_saturated=at_least(blank, limits.full_scale, raw.shape),
-        is_lit=True,
-        highest=highest,
-        raw=sums["signal"] / raw.size + dark_mean,
-        dark=dark_mean,
-        blank=sums["light"] / raw.size + dark_mean,
-        transmittance=sums["transmittance"] / raw.size,
-    )
-
-
-def _with_invalid(
+def calibrate_whole(
     raw: NDArray, dark: NDArray, blank: NDArray, limits: Limits, sink: Sink
 ) -> tuple[BandQuality, NDArray[np.bool_]]:
-    """The whole band at once: some pixels have too little light, or are not finite."""
+    """Calibrate a band (H, W) of which some pixels have too little light, or are not finite.
+
+    Its references are (H, W), (1, W), (H, 1) or (1, 1); the sink gets the rows.
+
+    Returns:
+        The band's quality, and where pixels were invalid.
+    """
     signal = np.subtract(raw, dark, dtype=np.float32)
     light = np.broadcast_to(_light(blank, dark), raw.shape)
     finite = np.isfinite(signal) & np.isfinite(light)
@@ -161,7 +101,7 @@ def _with_invalid(
     np.divide(signal, light, out=ratio, where=valid)
     clipped = int(np.count_nonzero((ratio < 0) | (ratio > HIGHEST)))
     result = fill_invalid(ratio, valid)
-    _clip(result)
+    clip(result)
     step = max(1, BLOCK_PIXELS // raw.shape[1])
     for top in range(0, raw.shape[0], step):
         sink(top, result[top : top + step])
@@ -186,12 +126,7 @@ def _light(blank: NDArray, dark: NDArray) -> NDArray[np.float32]:
     return np.subtract(blank, dark, dtype=np.float32)
 
 
-def _part(reference: NDArray, rows: slice) -> NDArray:
-    """Some rows of a reference; a reference of one row as it is."""
-    return reference if reference.shape[0] == 1 else reference[rows]
-
-
-def _clip(values: NDArray[np.float32]) -> int:
+def clip(values: NDArray[np.float32]) -> int:
     """Clip values to 0..1.5 in place; how many were outside."""
     low, high = values.min() < 0, values.max() > HIGHEST
     if not low and not high:
@@ -207,13 +142,6 @@ def at_least(array: NDArray, limit: float, shape: tuple[int, ...]) -> int:
         return 0
     with np.errstate(invalid="ignore"):
         return int(np.count_nonzero(np.broadcast_to(array >= limit, shape)))
-
-
-def _mean(array: NDArray) -> float:
-    """Mean of finite values; short counts are summed exactly, and faster, as integers."""
-    if array.dtype.kind == "u" and array.dtype.itemsize <= 2 and array.shape[1] <= WIDEST_SUM:
-        return float(array.sum(axis=1, dtype=np.uint32).sum(dtype=np.uint64)) / array.size
-    return float(array.mean(dtype=np.float64))
 
 
 def _finite_mean(array: NDArray) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from microtome.io.band_rows import ArrayRows, Rows
 from microtome.io.envi import Cube, cube_of
 from microtome.io.errors import FileContentError
 
@@ -47,8 +48,8 @@ class Frames:
 class References:
     """References as functions of the band, ready to subtract."""
 
-    dark: Callable[[int], NDArray]
-    blank: Callable[[int], NDArray]
+    dark: Callable[[int], Rows]
+    blank: Callable[[int], Rows]
     exposures: Exposures
     warnings: tuple[str, ...]
     recorded_blank: Cube | None = None  # the file of the blank, where `blank` is not as it was recorded
@@ -76,10 +77,10 @@ def open_references(cube: Cube, frames: Frames, exposures: Exposures, *, scale_e
         warnings.append("no dark reference: 0 is taken, so that dark pixels come out too bright")
     if scale_exposure and unknown:
         warnings.append(f"no exposure in the header of the {' and the '.join(unknown)}: nothing is scaled")
-    zero = np.zeros((1, 1), np.float32)
-    dark = _reader(frames.dark) if frames.dark else lambda band: zero
+    zero = ArrayRows(np.zeros((1, 1), np.float32))
+    dark = _rows(frames.dark) if frames.dark else lambda band: zero
     recorded = None if frames.blank.line is None else frames.blank
-    return References(dark, _reader(frames.blank), exposures, tuple(warnings), recorded)
+    return References(dark, _rows(frames.blank), exposures, tuple(warnings), recorded)
 
 
 def _scaled(cube: Cube, frames: Frames, exposures: Exposures) -> References:
@@ -105,7 +106,8 @@ def _scaled(cube: Cube, frames: Frames, exposures: Exposures) -> References:
             warnings.append(
                 f"the {name} reference was exposed {exposure:g}: its rise above the bias is scaled"
             )
-    return References(dark, blank, exposures, tuple(warnings), frames.blank)
+    found = (lambda band: ArrayRows(dark(band))), (lambda band: ArrayRows(blank(band)))
+    return References(*found, exposures, tuple(warnings), frames.blank)
 
 
 def _dark_of(exposure: float, cube: Cube, frames: Frames, exposures: Exposures) -> Callable[[int], NDArray]:
@@ -139,6 +141,14 @@ def _dark_of(exposure: float, cube: Cube, frames: Frames, exposures: Exposures) 
 def _is_same(one: float | None, two: float | None) -> bool:
     """Whether two exposures are equal; unknown ones count as such."""
     return one is None or two is None or abs(one - two) <= SAME_EXPOSURE * max(one, two)
+
+
+def _rows(reference: Cube) -> Callable[[int], Rows]:
+    """The rows of a band of a reference; one without a full frame is read once."""
+    if 1 not in reference.shape[1:]:
+        return reference.rows
+    whole = reference.read()
+    return lambda band: ArrayRows(whole[band])
 
 
 def _reader(reference: Cube) -> Callable[[int], NDArray]:

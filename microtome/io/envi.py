@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.io import images, matlab
+from microtome.io.band_rows import ArrayRows, FileRows, Rows
 from microtome.io.envi_header import Header, plain_text, read_header
 from microtome.io.envi_values import StatedSource, occurring
 from microtome.io.envi_wavelengths import ordered_nanometres
@@ -62,6 +63,13 @@ class EnviSource:
         if self._mapped is None:
             self._mapped = map_envi(self._header)
         return np.array(self._mapped[channels, y : y + height, x : x + width], dtype=self.dtype, order="C")
+
+    def rows(self, band: int) -> FileRows | None:
+        """The rows of a band where it lies in one piece; None where bands are interleaved."""
+        if self._header.interleave != "bsq":
+            return None
+        place = self._header.offset + band * self.shape[1] * self.shape[2] * self.dtype.itemsize
+        return FileRows(self._header.data, self.shape[1:], self._header.dtype, place)
 
     def _read_bands(self, start: int, stop: int) -> NDArray:
         """Consecutive whole bands of a BSQ file: one read, nothing mapped."""
@@ -163,6 +171,11 @@ class Cube:
             msg = f"{self.path}: asked for bands {start} to {stop}, expected some of 0 to {self.bands}"
             raise IndexError(msg)
         return self.source.read(0, 0, self.height, self.width, slice(start, stop))
+
+    def rows(self, index: int) -> Rows:
+        """The rows of a band, read when they are asked for where the file allows it."""
+        found = self.source.rows(index) if isinstance(self.source, EnviSource) else None
+        return found or ArrayRows(self.read_band(index))
 
     def read(self) -> NDArray:
         """Read everything, (bands, H, W)."""
