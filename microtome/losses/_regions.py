@@ -63,8 +63,8 @@ def mask(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | None 
         raise ValueError(msg)
     dtype = torch.promote_types(logits.dtype, torch.float32)
     logits, target = logits.to(dtype), target.to(dtype)
-    if valid is None:
-        return Masked(logits, target, None)
+    if valid is None:  # in the order that a mask would leave, so that rounding is the same with and without
+        return Masked(logits.contiguous(), target.contiguous(), None)
     valid = expand_valid(valid, logits.shape)
     zero = torch.zeros((), dtype=dtype, device=logits.device)
     return Masked(torch.where(valid, logits, zero), torch.where(valid, target, zero), valid.to(dtype))

@@ -79,6 +79,27 @@ def test_without_a_mask_all_entries_count(name):
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-6, atol=1e-8)
 
 
+def orders(values):
+    """The same logits as layers leave them: maps one by one, channels last, and cut out of larger ones."""
+    for order in (torch.contiguous_format, torch.channels_last):
+        yield values.contiguous(memory_format=order)
+        larger = torch.nn.functional.pad(values, (4, 4, 4, 4)).contiguous(memory_format=order)
+        yield larger[..., 4:-4, 4:-4]
+
+
+@pytest.mark.parametrize("name", [*SIGMOID, *SOFTMAX])
+def test_rounding_is_that_of_a_mask_in_any_order_of_memory(name):
+    """Else a network with normalisation, whose last bits grow to digits, learns other weights."""
+    logits, target, mask = case(name)
+    for values in orders(logits.detach()):
+        found = []
+        for valid in (None, torch.ones_like(mask)):
+            values = values.detach().requires_grad_()
+            value = built(name)(values, target, valid)
+            found.append((value.detach(), *torch.autograd.grad(value, values)))
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("name", ["dice", "cross_entropy", "lovasz"])
 @pytest.mark.parametrize("how", ["nearest", "majority"])
 @pytest.mark.parametrize("ignored", [True, False])
