@@ -14,8 +14,10 @@ from microtome.inference.axis import Axis
 
 GROUP_BATCHES = 4
 """Batches that a group of rows of windows has, at least, so that few of them are smaller than asked for."""
-BLOCK_WINDOWS = 4
-"""Width of a block, in windows: wide ones are added to the ring less often, narrow ones stay in a cache."""
+PILED = 4
+"""Rows of windows whose windows are added up column by column."""
+OVERLAPS = 5
+"""How many windows lie over a row of the image where that pays."""
 
 
 def group_windows(axis: Axis, *, reach: int = 1, most: int | None = None) -> tuple[range, ...]:
@@ -57,33 +59,24 @@ class Grid:
     @cached_property
     def groups(self) -> tuple[range, ...]:
         """Rows of windows that are predicted together: as few as fill some batches, as they cost memory."""
-        return group_windows(self.rows, most=math.ceil(GROUP_BATCHES * self.batch / len(self.columns.starts)))
+        least = math.ceil(GROUP_BATCHES * self.batch / len(self.columns.starts))
+        return group_windows(self.rows, most=max(least, PILED) if self.piles else least)
 
     @cached_property
-    def blocks(self) -> tuple[range, ...]:
-        """Columns of windows that are added up together."""
-        return group_windows(self.columns, reach=BLOCK_WINDOWS)
+    def piles(self) -> bool:
+        """Whether windows overlap so much that those of a column are added up first."""
+        steps = np.diff(self.rows.starts)
+        return len(steps) + 1 >= PILED and OVERLAPS * int(steps.max()) <= self.rows.window
 
     def span(self, group: int) -> tuple[int, int]:
         """First image row of a group of rows of windows and the row behind its last; may lie outside."""
         rows = self.groups[group]
         return self.rows.starts[rows[0]], self.rows.starts[rows[-1]] + self.rows.window
 
-    def block_span(self, block: int) -> tuple[int, int]:
-        """The same for the image columns of a block."""
-        columns = self.blocks[block]
-        return self.columns.starts[columns[0]], self.columns.starts[columns[-1]] + self.columns.window
-
     @cached_property
     def height(self) -> int:
         """Image rows of the highest group."""
         spans = [self.span(group) for group in range(len(self.groups))]
-        return max(stop - start for start, stop in spans)
-
-    @cached_property
-    def width(self) -> int:
-        """Image columns of the widest block."""
-        spans = [self.block_span(block) for block in range(len(self.blocks))]
         return max(stop - start for start, stop in spans)
 
     def boundary(self, group: int) -> int:
@@ -93,9 +86,11 @@ class Grid:
         return self.rows.length if group == len(self.groups) else max(self.span(group)[0], 0)
 
     def members(self, group: int) -> list[tuple[int, int]]:
-        """The wanted windows of a group, (row, column), block by block."""
-        blocks = (product(self.groups[group], block) for block in self.blocks)
-        return [member for block in blocks for member in block if self.mask[member]]
+        """The wanted windows of a group, (row, column): row by row, or column by column to be piled."""
+        rows, columns = self.groups[group], range(len(self.columns.starts))
+        if self.piles:
+            return [(row, column) for column, row in product(columns, rows) if self.mask[row, column]]
+        return [member for member in product(rows, columns) if self.mask[member]]
 
     def batches(self, group: int) -> list[list[tuple[int, int]]]:
         """The wanted windows of a group in batches of about equal size."""
@@ -129,8 +124,9 @@ class Grid:
 
     def surrounded(self, row: int, column: int) -> bool:
         """Whether no window that overlaps this one is left out."""
-        around = self.rows.neighbours(row), self.columns.neighbours(column)
-        return self.complete or bool(self.mask[around].all())
+        if self.complete:
+            return True
+        return bool(self.mask[self.rows.neighbours(row), self.columns.neighbours(column)].all())
 
     def covered(self, first: int, stop: int) -> NDArray[np.bool_]:
         """Which pixels of some image rows lie under a wanted window: (rows, W) bool."""

@@ -3,7 +3,8 @@
 
 Groups arrive from top to bottom. Once a group is complete, the image rows above the next one are final and
 leave the band. So the memory does not depend on the image's height: K · window · width · 4 bytes where the
-image is wide, less than twice that where it is narrow, and a tile of K · window · 5 window · 4 bytes at most.
+image is wide, less than twice that where it is narrow or the overlap large, and a pile of K · window · 2 window
+· 4 bytes at most.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,15 +12,34 @@ from collections.abc import Iterator, Sequence
 import torch
 from numpy.typing import NDArray
 
+from microtome.inference.axis import Axis
 from microtome.inference.grid import Grid
+
+
+class Reach:
+    """Where the windows along one axis count, and how much.
+
+    Attributes:
+        image: Of each window, the image positions that it has a share in.
+        window: The same positions, counted in the part of the window that is seen.
+        weights: Their weights, on the device.
+    """
+
+    def __init__(self, axis: Axis, seen: slice, device: torch.device) -> None:
+        shares = [axis.share(index) for index in range(len(axis.starts))]
+        self.image = [share.image for share in shares]
+        self.window = [moved(share.window, -seen.start) for share in shares]
+        self.weights = [torch.from_numpy(share.values).to(device) for share in shares]
 
 
 class BandStitcher:
     """Weighted mean of overlapping windows.
 
-    Memory traffic is what stitching costs. So the windows of one row and a few columns (a *block*) are added
-    up in a compact *tile* first, with their column weights. Each tile then goes once, with its row weights,
-    to a *ring* of image rows (row y at position y mod height). No map of weights is made.
+    Memory traffic is what stitching costs, and worst where what is added is in many short pieces, as a window
+    is in the *ring* of image rows (row y at position y mod height) that becomes the result. So where windows
+    overlap much, those of one column of a group are added up in a *pile* first, with their row weights: it is
+    as wide as they are, and hence in one piece. Each pile then goes to the ring once, with its column weights.
+    Other windows go there one by one. No map of the sum of weights is made.
 
     Args:
         grid: The windows.
@@ -28,18 +48,15 @@ class BandStitcher:
     """
 
     def __init__(self, grid: Grid, *, example: torch.Tensor, fill: float) -> None:
-        rows, columns = grid.rows, grid.columns
         self.grid, self.fill = grid, fill
         self.classes, self.device = example.shape[1], example.device
-        self.period = min(grid.height, rows.length)
-        self.top, self.left = grid.seen[0].start, grid.seen[1].start
-        self.tile = self._zeros(grid.seen[0].stop - self.top, grid.width)
-        self.ring = self._zeros(self.period, columns.length)
-        self.open: tuple[int, int] | None = None
-        self.block_of = [number for number, block in enumerate(grid.blocks) for _ in block]
-        self.row_shares = [rows.share(index) for index in range(len(rows.starts))]
-        self.row_weights = [self._on_device(share.values)[:, None] for share in self.row_shares]
-        self.across = [self._across(index) for index in range(len(columns.starts))]
+        self.period = min(grid.height, grid.rows.length)
+        self.ring = self._zeros(self.period, grid.columns.length)
+        self.down = Reach(grid.rows, grid.seen[0], self.device)
+        self.across = Reach(grid.columns, grid.seen[1], self.device)
+        self.pile = self._zeros(self.period if grid.piles else 0, grid.seen[1].stop - grid.seen[1].start)
+        self.column: int | None = None
+        self.piled = slice(0, 0)
 
     def add(self, members: Sequence[tuple[int, int]], maps: torch.Tensor) -> None:
         """Add windows of one group; groups must come in order, and windows in the order of the group.
@@ -48,15 +65,14 @@ class BandStitcher:
             members: Row and column of each window.
             maps: (N, K, rows, columns) float32, the part of each window that `Grid.seen` names.
         """
-        for (row, column), values in zip(members, maps.contiguous(), strict=True):
+        maps = maps if maps.stride(-1) == 1 else maps.contiguous()
+        for (row, column), values in zip(members, maps.unbind(), strict=True):
             if not self.grid.surrounded(row, column):
                 self._add_partial(row, column, values)
-                continue
-            if (row, self.block_of[column]) != self.open:
-                self._close_tile()
-                self.open = (row, self.block_of[column])
-            inside, window, weights = self.across[column]
-            self.tile[:, :, inside].addcmul_(values[:, :, window], weights)
+            elif self.grid.piles:
+                self._pile(row, column, values[:, self.down.window[row]])
+            else:
+                self._add_whole(row, column, values)
 
     def finish(self, group: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Close a group.
@@ -65,7 +81,7 @@ class BandStitcher:
             First image row and values (K, rows, width) of image rows that are final now, in order. They are
             parts of the ring and change when the iteration goes on.
         """
-        self._close_tile()
+        self._add_pile()
         first, stop = self.grid.boundary(group), self.grid.boundary(group + 1)
         for ring, part in self._pieces(slice(first, stop)):
             band, start = self.ring[:, ring], first + part.start
@@ -81,35 +97,44 @@ class BandStitcher:
             size = (self.classes, min(self.period, stop - first), self.grid.columns.length)
             yield first, torch.full(size, self.fill, device=self.device)
 
-    def _across(self, column: int) -> tuple[slice, slice, torch.Tensor]:
-        """Columns of the tile and of the map that a window is added to and from, and their weights."""
-        share = self.grid.columns.share(column)
-        left = share.first - self.grid.block_span(self.block_of[column])[0]
-        inside = slice(left, left + len(share.values))
-        return inside, moved(share.window, -self.left), self._on_device(share.values)
+    def _pile(self, row: int, column: int, values: torch.Tensor) -> None:
+        """Add a window, in the rows where it has a share, to those of its column."""
+        image, weights = self.down.image[row], self.down.weights[row][:, None]
+        if column != self.column:
+            self._add_pile()
+            self.column, self.piled = column, image
+            torch.mul(values, weights, out=self.pile[:, : values.shape[1]])
+            return
+        first, stop = self.piled.start, self.piled.stop
+        self.pile[:, stop - first : image.stop - first].zero_()
+        self.pile[:, moved(image, -first)].addcmul_(values, weights)
+        self.piled = slice(first, max(stop, image.stop))
+
+    def _add_pile(self) -> None:
+        """Add the pile to the ring."""
+        if self.column is None:
+            return
+        rows, weights = self.piled.stop - self.piled.start, self.across.weights[self.column]
+        values = self.pile[:, :rows, self.across.window[self.column]]
+        self._add(self.piled, self.across.image[self.column], values, weights.expand(rows, -1))
+        self.column = None
+
+    def _add_whole(self, row: int, column: int, values: torch.Tensor) -> None:
+        """Add a window to the ring."""
+        weights = self.down.weights[row][:, None] * self.across.weights[column]
+        values = values[:, self.down.window[row], self.across.window[column]]
+        self._add(self.down.image[row], self.across.image[column], values, weights)
 
     def _add_partial(self, row: int, column: int, values: torch.Tensor) -> None:
         """Add a window beside a skipped one to the ring."""
         y, x, own = self.grid.partial_weights(row, column)
-        weights = self._on_device(own)
         top, left = self.grid.rows.starts[row], self.grid.columns.starts[column]
-        values = values[:, y.start - top : y.stop - top, x.start - left : x.stop - left]
+        self._add(y, x, values[:, moved(y, -top), moved(x, -left)], self._on_device(own))
+
+    def _add(self, y: slice, x: slice, values: torch.Tensor, weights: torch.Tensor) -> None:
+        """Add values (K, rows, columns), times weights (rows, columns), to the ring."""
         for ring, part in self._pieces(y):
             self.ring[:, ring, x].addcmul_(values[:, part], weights[part])
-
-    def _close_tile(self) -> None:
-        """Add the tile to the ring and empty it."""
-        if self.open is None:
-            return
-        row, block = self.open
-        share, weights = self.row_shares[row], self.row_weights[row]
-        left, right = self.grid.block_span(block)
-        x = slice(max(left, 0), min(right, self.grid.columns.length))
-        tile = self.tile[:, moved(share.window, -self.top), x.start - left : x.stop - left]
-        for ring, part in self._pieces(share.image):
-            self.ring[:, ring, x].addcmul_(tile[:, part], weights[part])
-        self.tile.zero_()
-        self.open = None
 
     def _pieces(self, image: slice) -> Iterator[tuple[slice, slice]]:
         """Split a range of image rows where the ring wraps: (rows of the ring, rows of the range)."""
