@@ -3,8 +3,8 @@
 
 Groups arrive from top to bottom. Once a group is complete, the image rows above the next one are final and
 leave the band. So the memory does not depend on the image's height: K · window · width · 4 bytes where the
-image is wide, less than twice that where it is narrow or the overlap large, and a pile of K · window · 2 window
-· 4 bytes at most.
+image is wide, less than twice that where it is narrow or the overlap large, and then a pile of K · window ·
+2 window · 4 bytes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ class BandStitcher:
     Memory traffic is what stitching costs, and worst where what is added is in many short pieces, as a window
     is in the *ring* of image rows (row y at position y mod height) that becomes the result. So where windows
     overlap much, those of one column of a group are added up in a *pile* first, with their row weights: it is
-    as wide as they are, and hence in one piece. Each pile then goes to the ring once, with its column weights.
+    as wide as they are, and hence in one piece. Each pile then goes to the ring once, with column weights.
     Other windows go there one by one. No map of the sum of weights is made.
 
     Args:
@@ -82,14 +82,22 @@ class BandStitcher:
             parts of the ring and change when the iteration goes on.
         """
         self._add_pile()
-        first, stop = self.grid.boundary(group), self.grid.boundary(group + 1)
-        for ring, part in self._pieces(slice(first, stop)):
-            band, start = self.ring[:, ring], first + part.start
+        for start, ring in self._final(group):
+            band = self.ring[:, ring]
             if not self.grid.complete:
-                covered = self.grid.covered(start, first + part.stop)
+                covered = self.grid.covered(start, start + band.shape[1])
                 band.masked_fill_(self._on_device(~covered), self.fill)
             yield start, band
             band.zero_()
+
+    def _final(self, group: int) -> Iterator[tuple[int, slice]]:
+        """What a group finishes, in parts as high as windows are apart: first image row, rows of the ring."""
+        first, stop = self.grid.boundary(group), self.grid.boundary(group + 1)
+        parts = len(self.grid.groups[group]) if self.grid.piles else 1
+        height = -(-(stop - first) // parts)
+        for start in range(first, stop, max(height, 1)):
+            for ring, part in self._pieces(slice(start, min(start + height, stop))):
+                yield start + part.start, ring
 
     def blank(self, stop: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Yield the image rows before `stop`, under no window, in pieces no larger than the band."""

@@ -193,7 +193,37 @@ def test_stitcher_holds_less_than_two_windows_however_high_the_image():
     grid = inference.grid.Grid(rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=4)
     stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
     assert stitcher.ring.shape == (3, 24, 64)
-    assert stitcher.tile.shape == (3, 16, 64)
+    assert not stitcher.pile.numel()
+
+
+def test_of_windows_that_overlap_much_a_pile_is_held_too():
+    """Four rows of them are done together, each column of them in a pile as wide as one."""
+    rows, columns = (
+        inference.axis.plan_axis(length, 16, overlap=14, border=0, weights="gaussian", sigma=None)
+        for length in (10_000, 64)
+    )
+    grid = inference.grid.Grid(rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=1)
+    stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
+    assert stitcher.ring.shape == (3, 22, 64)
+    assert stitcher.pile.shape == (3, 22, 16)
+
+
+@pytest.mark.parametrize("kind", inference.axis.WEIGHTS)
+@pytest.mark.parametrize("batch", [1, 3, 4, 7])
+@pytest.mark.parametrize("hole", [False, True])
+def test_piles_add_up_to_the_full_accumulation(kind, batch, hole):
+    """Steps are uneven (of 2 and 3 pixels), batches end within piles, and skipped windows beside them."""
+    image = image_of(57, 44)
+    wanted = (lambda y, x, h, w: not (12 <= y < 20 and 9 <= x < 14)) if hole else None
+    options = {"border": 2, "wanted": wanted, "fill": -1.0}
+    found = predict(
+        Ramp().eval(), image, window=(20, 20), overlap=17, weights=kind, batch=batch, activation="none",
+        **options,
+    )  # fmt: skip
+    expected = stitching.stitch(
+        stitching.as_function(Ramp()), image, window=(20, 20), overlap=(17, 17), kind=kind, **options
+    )
+    np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 24), (200, 16)])
