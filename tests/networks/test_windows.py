@@ -282,6 +282,30 @@ def test_stride_interpolates_between_exact_pixels(stride, size):
             np.testing.assert_allclose(coarse[k, y], np.interp(range(size[1]), columns, by_rows), atol=1e-6)
 
 
+class Small(torch.nn.Module):
+    """A network on a device that has no room for more than some windows at a time."""
+
+    def __init__(self, model: torch.nn.Module, room: int) -> None:
+        super().__init__()
+        self.model, self.window, self.room, self.seen = model, model.window, room, []
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(windows))
+        if len(windows) > self.room:
+            raise torch.OutOfMemoryError
+        return self.model(windows)
+
+
+def test_windows_that_do_not_fit_are_taken_by_fewer():
+    model, image = network().eval(), random_image(5, 7)
+    small, expected = Small(model, 9).eval(), predict_by_windows(model, image, transform=BOTH)
+    found = predict_by_windows(small, image, transform=BOTH, batch=4096)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert small.seen[-5:] == [8, 8, 8, 8, 3]
+    with pytest.raises(torch.OutOfMemoryError):
+        predict_by_windows(Small(model, 0).eval(), image)
+
+
 def test_single_output_is_a_sigmoid():
     model, image = network(classes=1).eval(), random_image(3, 4)
     with torch.no_grad():

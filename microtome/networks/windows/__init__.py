@@ -8,7 +8,7 @@ same for every window, so each is one sparse matrix from raw to transformed pixe
 whole batches.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +26,8 @@ REACH = 95 / 65
 STRENGTH, START = 0.08, 8.0
 """Blur radius: 0.08 pixels more for each pixel beyond 8 from the centre."""
 
-BATCH = 64
+BATCH, GPU_BATCH = 64, 4096
+"""Windows at a time: what a CPU computes of few stays in its cache, thousands keep a GPU busy."""
 MATRICES = 16
 """Transforms kept in memory."""
 
@@ -208,7 +209,7 @@ def predict_by_windows(
     *,
     transform: WindowTransform = PLAIN,
     stride: int = 1,
-    batch: int = BATCH,
+    batch: int | None = None,
 ) -> np.ndarray:
     """Classify pixels one window at a time.
 
@@ -224,7 +225,8 @@ def predict_by_windows(
         image: (C, H, W), prepared as in training; borders are mirrored.
         transform: what the network was trained with.
         stride: distance in pixels between classified pixels; 1 classifies all.
-        batch: windows at a time.
+        batch: windows at a time; fewer where they do not fit into the memory of a GPU. None: as many as suit
+            the device.
 
     Returns:
         (K, H, W) float32 probabilities: softmax over the K logits, or the sigmoid if there is only one.
@@ -232,22 +234,40 @@ def predict_by_windows(
     Raises:
         ValueError: `stride` or `batch` below 1, or an image without three axes or without pixels.
     """
+    device = next(model.parameters()).device
+    if batch is None:
+        batch = GPU_BATCH if device.type == "cuda" else BATCH
     for option, value in (("stride", stride), ("batch", batch)):
         if value < 1:
             msg = f"{option}={value} must be at least 1."
             raise ValueError(msg)
     raw = input_window(model.window, transform)
-    device = next(model.parameters()).device
     padded = torch.from_numpy(mirror(image, raw).astype(np.float32)).to(device)
+    views = padded.unfold(1, raw, 1).unfold(2, raw, 1)
     rows, columns = (_grid(size, stride) for size in image.shape[1:])
-    grid = torch.cartesian_prod(torch.from_numpy(rows), torch.from_numpy(columns))
-    values = []
+    grid = torch.cartesian_prod(torch.from_numpy(rows), torch.from_numpy(columns)).to(device)
+
+    def probabilities(centres: torch.Tensor) -> torch.Tensor:
+        windows = views[:, centres[:, 0], centres[:, 1]].transpose(0, 1).contiguous()
+        return _probabilities(model(transform_windows(windows, model.window, transform)))
+
     with _evaluating(model):
-        for centres in grid.split(batch):
-            windows = extract_windows(padded, centres, raw)
-            values.append(_probabilities(model(transform_windows(windows, model.window, transform))))
-    coarse = torch.cat(values).T.reshape(-1, len(rows), len(columns)).numpy()
+        values = _in_batches(probabilities, grid, batch)
+    coarse = values.cpu().T.reshape(-1, len(rows), len(columns)).numpy()
     return _interpolate(_interpolate(coarse, rows, 1), columns, 2)
+
+
+def _in_batches(
+    function: Callable[[torch.Tensor], torch.Tensor], places: torch.Tensor, batch: int
+) -> torch.Tensor:
+    """What a function makes of rows, so many at a time; half as many where they do not fit into a GPU."""
+    while True:
+        try:
+            return torch.cat([function(part) for part in places.split(batch)])
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+            batch //= 2
 
 
 @contextmanager
@@ -264,7 +284,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 def _probabilities(logits: torch.Tensor) -> torch.Tensor:
     logits = logits.float()
-    return (logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)).cpu()
+    return logits.sigmoid() if logits.shape[1] == 1 else logits.softmax(1)
 
 
 def _grid(size: int, stride: int) -> np.ndarray:
