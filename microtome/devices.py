@@ -22,6 +22,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+AMPERE = 8, 0
+"""Compute capability of the first GPUs that have TF32 and bf16."""
 MMAP_THRESHOLD = -3
 """`M_MMAP_THRESHOLD` of mallopt(3)."""
 LARGE_BLOCK = 8 * 2**20
@@ -91,6 +93,27 @@ def require_devices(device: torch.device, name: str, count: int) -> None:
             "`device: cpu` trains with as many processes on the CPU."
         )
         raise ValueError(msg)
+
+
+def number_format(device: torch.device, precision: str) -> str:
+    """What the factors of a network's products are rounded to: TF32 (10 bits) where a GPU does so with fp32.
+
+    Args:
+        device: Where it computes.
+        precision: What was asked for: `fp32`, `bf16`, `fp16`.
+
+    Returns:
+        `precision`, or `tf32`. PyTorch takes TF32 for the convolutions of fp32 networks on GPUs that have it,
+        from Ampere on.
+
+    Example:
+        >>> number_format(torch.device("cpu"), "fp32")
+        'fp32'
+    """
+    if precision != "fp32" or device.type != "cuda" or torch.version.hip:
+        return precision
+    is_rounded = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    return "tf32" if is_rounded and torch.cuda.get_device_capability(device) >= AMPERE else precision
 
 
 @contextmanager

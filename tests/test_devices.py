@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from microtome.devices import choose_device, repeatable, require_devices
+from microtome.devices import choose_device, number_format, repeatable, require_devices
 
 
 @pytest.fixture
@@ -45,6 +45,22 @@ def test_a_device_that_is_not_there_is_refused(machine, name):
         ValueError, match=rf"device '{name}' is not available here \(available: cpu\); set `device: auto`"
     ):
         choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "rounds", "precision", "expected"),
+    [
+        ("cpu", (9, 0), True, "fp32", "fp32"),
+        ("cuda", (9, 0), True, "fp32", "tf32"),
+        ("cuda", (9, 0), False, "fp32", "fp32"),
+        ("cuda", (7, 5), True, "fp32", "fp32"),
+        ("cuda", (9, 0), True, "bf16", "bf16"),
+    ],
+)
+def test_the_format_of_numbers_is_told_as_it_is(monkeypatch, device, capability, rounds, precision, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", rounds)
+    assert number_format(torch.device(device), precision) == expected
 
 
 @pytest.mark.parametrize(("cuda", "mps", "found"), [(True, False, 1), (False, True, 1), (False, False, 0)])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Predict probability maps with a trained run."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,7 @@ import torch
 from microtome import networks
 from microtome.config.prediction import Predict
 from microtome.config.sampling import Input, Window
-from microtome.devices import choose_device, repeatable
+from microtome.devices import choose_device, number_format, repeatable
 from microtome.files import digest_of_options, finished_folder, resumable_folder, sha256_of_file
 from microtome.inference.fold_batch_norm import optimize_for_inference
 from microtome.inference.overlap_tile import predict
@@ -26,6 +27,7 @@ from microtome.networks.weights import load_weights
 from microtome.networks.windows import WindowTransform, predict_by_windows
 from microtome.stages.stored_maps import Sink, map_file
 
+logger = logging.getLogger(__name__)
 Options = Mapping[str, Any]
 CACHED_ROWS = 1024
 """Rows of an image whose tiles stay decoded."""
@@ -76,7 +78,9 @@ def predict_batch(
 
 def ready_model(options: Options, weights: Path, *, device: str) -> torch.nn.Module:
     """The trained network of a run, on its device, ready to predict."""
-    model = load_model(weights, options["network"]).to(choose_device(device))
+    chosen, asked = choose_device(device), Predict.model_validate(options["predict"]).precision
+    logger.info("precision: %s", number_format(chosen, asked))
+    model = load_model(weights, options["network"]).to(chosen)
     return model if hasattr(model, "window") else optimize_for_inference(model)
 
 

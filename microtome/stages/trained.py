@@ -15,6 +15,7 @@ import pandas as pd
 from safetensors.torch import load_file
 
 from microtome import networks
+from microtome.devices import number_format
 from microtome.files import (
     DIGEST,
     digest_of_options,
@@ -81,7 +82,7 @@ def card_of(result: Fit, trainer: Trainer, options: Options, weights: str) -> di
             "validate": sum(row["val_seconds"] for row in result.history),
         },
         "device": str(trainer.device),
-        "precision": trainer.precision,
+        "precision": number_format(trainer.device, trainer.precision),
         "deterministic": trainer.is_repeatable,
         **_averaging(result, trainer),
         "started": result.started,
