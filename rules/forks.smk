@@ -2,6 +2,7 @@
 # (microtome/workflow/forks): a start takes hundredths of a second in place of one or two. Every other job, and each
 # that comes before the imports are done, is a program of its own as always.
 import atexit
+import json
 import sys
 from collections import Counter
 from subprocess import CalledProcessError
@@ -15,26 +16,42 @@ ENOUGH = 12
 """Jobs that make up for the imports."""
 OFTEN = 3
 """Jobs of a rule that make up for the imports of its script."""
+LATER = {
+    "draw.py": [
+        "matplotlib.backends.backend_pdf",
+        "matplotlib.backends.backend_svg",
+    ]
+}
+"""Modules that libraries import only as a script uses them."""
 STARTED = []
 """The process, once it is started."""
 
 
 def prepare_forks():
     """Start the process that jobs are forks of, where enough are planned; it imports beside the first of them."""
-    settings = workflow.deployment_settings
     is_here = workflow.is_main_process and workflow.local_exec
     if not (OPTIONS.forks and is_here and sys.platform == "linux"):
         return
-    if settings.deployment_method:  # conda, containers: jobs have another Python
-        return
-    planned = [job for job in workflow.dag.needrun_jobs() if job.rule.script]
-    scripts = Counter(CLONE / "scripts" / Path(job.rule.script).name for job in planned)
-    often = [
-        script for script, jobs in scripts.items() if jobs >= OFTEN and script.is_file()
-    ]
-    if len(planned) >= ENOUGH and often:
-        STARTED.append(Forks(sorted(often), environment_of(planned[0].resources)))
+    if workflow.deployment_settings.deployment_method:
+        return  # conda, containers: jobs have another Python
+    planned = {}
+    for job in workflow.dag.needrun_jobs():
+        planned.setdefault(CLONE / "scripts" / Path(job.rule.script or "").name, []).append(job)
+    often = {script: jobs for script, jobs in planned.items() if len(jobs) >= OFTEN and script.is_file()}
+    if often and sum(map(len, planned.values())) >= ENOUGH:
+        first, *_ = next(iter(often.values()))
+        modules = sorted({name for script, jobs in often.items() for name in modules_of(script, jobs)})
+        STARTED.append(Forks(sorted(often), environment_of(first.resources), modules))
         atexit.register(STARTED[0].close)
+
+
+def modules_of(script, jobs):
+    """What jobs import by name: the kinds of their tables and figures, and what comes late."""
+    states = (json.loads(job.params.get("state") or "{}") for job in jobs)
+    chosen = [
+        name for state in states for name in (state.get("options") or {}).get("modules", ())
+    ]
+    return [*chosen, *LATER.get(script.name, ())]
 
 
 def can_be_forked(script):

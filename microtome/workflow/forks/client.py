@@ -69,12 +69,15 @@ class Forks:
     Args:
         scripts: Scripts whose modules it imports.
         environment: Its environment, see `environment_of`.
+        modules: What it imports besides, by name.
     """
 
-    def __init__(self, scripts: Iterable[Path], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, scripts: Iterable[Path], environment: Mapping[str, str], modules: Iterable[str] = ()
+    ) -> None:
         (theirs, ours), (answers, told) = os.pipe(), os.pipe()
-        listed = json.dumps([str(script) for script in scripts])
-        arguments = [str(theirs), str(told), listed, ROOM]
+        wanted = json.dumps({"scripts": [str(script) for script in scripts], "modules": list(modules)})
+        arguments = [str(theirs), str(told), wanted, ROOM]
         self._process = subprocess.Popen(
             [sys.executable, str(SERVER), *arguments],
             pass_fds=(theirs, told),

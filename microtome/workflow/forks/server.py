@@ -46,12 +46,12 @@ def imported(script: Path) -> list[str]:
     return plain + [str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)]
 
 
-def prepare(scripts: Iterable[Path]) -> bool:
-    """Import what scripts import; whether this process may be forked then: it must have one thread alone.
+def prepare(scripts: Iterable[Path], modules: Iterable[str]) -> bool:
+    """Import what scripts import, and modules; whether this process may be forked then: has it one thread?
 
     What cannot be imported is left to the jobs, which say what is wrong with it.
     """
-    for name in dict.fromkeys(name for script in scripts for name in imported(script)):
+    for name in dict.fromkeys([*(name for script in scripts for name in imported(script)), *modules]):
         with suppress(ImportError, SyntaxError):
             importlib.import_module(name)
     gc.collect()
@@ -212,10 +212,10 @@ def show_as(command: Sequence[str]) -> None:
 
 def main() -> None:
     """Import, say whether forks may begin, and serve."""
-    requests, answers, scripts = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    requests, answers, wanted = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     del sys.path[0]  # the folder of this file, from which nothing is imported
     ending = Ending()
-    is_ready = prepare(map(Path, scripts))
+    is_ready = prepare(map(Path, wanted["scripts"]), wanted["modules"])
     server = Server(requests, answers)
     server.tell(ready=is_ready)
     request = server.serve() if is_ready else None
