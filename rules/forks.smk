@@ -16,13 +16,13 @@ ENOUGH = 12
 """Jobs that make up for the imports."""
 OFTEN = 3
 """Jobs of a rule that make up for the imports of its script."""
+ALWAYS = ("filelock", "imagecodecs._deflate", "imagecodecs._zlib", "snakemake.io")
+PDF = "matplotlib.backends.backend_pdf"
 LATER = {
-    "draw.py": [
-        "matplotlib.backends.backend_pdf",
-        "matplotlib.backends.backend_svg",
-    ]
+    "draw.py": (PDF, "matplotlib.backends.backend_svg"),
+    "train.py": ("torch._dynamo",),  # optimizers ask it whether they are compiled
 }
-"""Modules that libraries import only as a script uses them."""
+"""Modules that libraries import only as all scripts, or one, use them."""
 STARTED = []
 """The process, once it is started."""
 
@@ -36,11 +36,23 @@ def prepare_forks():
         return  # conda, containers: jobs have another Python
     planned = {}
     for job in workflow.dag.needrun_jobs():
-        planned.setdefault(CLONE / "scripts" / Path(job.rule.script or "").name, []).append(job)
-    often = {script: jobs for script, jobs in planned.items() if len(jobs) >= OFTEN and script.is_file()}
+        planned.setdefault(
+            CLONE / "scripts" / Path(job.rule.script or "").name, []
+        ).append(job)
+    often = {
+        script: jobs
+        for script, jobs in planned.items()
+        if len(jobs) >= OFTEN and script.is_file()
+    }
     if often and sum(map(len, planned.values())) >= ENOUGH:
         first, *_ = next(iter(often.values()))
-        modules = sorted({name for script, jobs in often.items() for name in modules_of(script, jobs)})
+        modules = sorted(
+            {
+                name
+                for script, jobs in often.items()
+                for name in modules_of(script, jobs)
+            }
+        )
         STARTED.append(Forks(sorted(often), environment_of(first.resources), modules))
         atexit.register(STARTED[0].close)
 
@@ -49,9 +61,11 @@ def modules_of(script, jobs):
     """What jobs import by name: the kinds of their tables and figures, and what comes late."""
     states = (json.loads(job.params.get("state") or "{}") for job in jobs)
     chosen = [
-        name for state in states for name in (state.get("options") or {}).get("modules", ())
+        name
+        for state in states
+        for name in (state.get("options") or {}).get("modules", ())
     ]
-    return [*chosen, *LATER.get(script.name, ())]
+    return [*chosen, *ALWAYS, *LATER.get(script.name, ())]
 
 
 def can_be_forked(script):
