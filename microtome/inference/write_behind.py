@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from queue import SimpleQueue
-from threading import Semaphore
+from threading import Condition
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,8 +13,8 @@ Store = Callable[..., object]
 """Takes what is to be written of a file, band by band."""
 Opened = Callable[[], AbstractContextManager[Store]]
 """Opens a file; it is finished when the block ends, and not there at all if an error ends it."""
-AHEAD = 4
-"""Bands that wait at most, of all files together."""
+WAITING = 32 * 2**20
+"""Bytes of bands that wait at most, of all files together; of larger bands one."""
 Bands = SimpleQueue[tuple[Any, ...] | None]
 """The bands of a file; then an empty one, or None if it is abandoned."""
 
@@ -30,7 +30,7 @@ class WriteBehind:
     written after it. An error of the block ends what is begun.
 
     Args:
-        ahead: Bands that wait, at most; whoever gives one more waits himself.
+        most: Bytes of bands that wait, at most, but always one; whoever gives more waits himself.
 
     Example:
         >>> written = []
@@ -45,8 +45,8 @@ class WriteBehind:
         ['a', 'b']
     """
 
-    def __init__(self, ahead: int = AHEAD) -> None:
-        self._room = Semaphore(ahead)
+    def __init__(self, most: int = WAITING) -> None:
+        self._most, self._held, self._room = most, 0, Condition()
         self._error: BaseException | None = None
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="write-behind")
 
@@ -77,7 +77,7 @@ class WriteBehind:
 
         def put(*band: Any) -> None:
             self._raise_failed()
-            self._room.acquire()
+            self._take_room(_size(band))
             bands.put(band)
 
         end: tuple[()] | None = None
@@ -111,10 +111,23 @@ class WriteBehind:
         """
         while band := bands.get():
             yield band
-            self._room.release()
+            with self._room:
+                self._held -= _size(band)
+                self._room.notify()
         if band is None:
             raise _AbandonedError
+
+    def _take_room(self, size: int) -> None:
+        """Wait until there is room for a band."""
+        with self._room:
+            self._room.wait_for(lambda: not self._held or self._held + size <= self._most)
+            self._held += size
 
     def _raise_failed(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _size(band: tuple[Any, ...]) -> int:
+    """Bytes of the arrays of a band."""
+    return sum(getattr(part, "nbytes", 0) for part in band)

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from microtome.inference.write_behind import WriteBehind
@@ -30,7 +31,7 @@ class Files:
                 assert self.gate.wait(PATIENCE)
             if (name, band) == self.fails_at:
                 raise OSError(28, "No space left on device")
-            bands.append(band)
+            bands.append(int(band))
 
         try:
             yield store
@@ -43,7 +44,7 @@ class Files:
 def write(behind, files, name, bands):
     with behind.file(lambda: files.open(name)) as put:
         for band in bands:
-            put(band)
+            put(np.int64(band))
 
 
 def test_files_are_written_in_order_by_one_other_thread():
@@ -57,12 +58,12 @@ def test_files_are_written_in_order_by_one_other_thread():
 
 
 def test_the_caller_goes_on_until_so_many_bands_wait():
-    """All files together: a fifth band waits for the first to be written."""
+    """All files together: a fifth band of 8 bytes waits for the first to be written."""
     gate, given = threading.Event(), []
     files = Files(gate=gate)
 
     def give():
-        with WriteBehind(ahead=4) as behind:
+        with WriteBehind(most=32) as behind:
             for number in range(6):
                 write(behind, files, str(number), [number])
                 given.append(number)
@@ -83,15 +84,22 @@ def test_the_caller_goes_on_until_so_many_bands_wait():
 
 def test_what_goes_wrong_is_raised_at_the_next_band_and_nothing_is_written_after_it():
     files, given = Files(fails_at=("b", 1)), 0
-    with pytest.raises(OSError, match="No space left"), WriteBehind(ahead=2) as behind:
+    with pytest.raises(OSError, match="No space left"), WriteBehind(most=16) as behind:
         write(behind, files, "a", range(3))
         with behind.file(lambda: files.open("b")) as put:
             for band in range(1000):
-                put(band)
+                put(np.int64(band))
                 given += 1
     assert given <= 1 + 1 + 2 + 1, "what waits, what is being written, and what came before"
     assert files.finished == {"a": [0, 1, 2]}
     assert files.thrown == ["b"]
+
+
+def test_a_band_larger_than_all_that_may_wait_is_written_all_the_same():
+    files = Files()
+    with WriteBehind(most=1) as behind:
+        write(behind, files, "a", range(5))
+    assert files.finished == {"a": [0, 1, 2, 3, 4]}
 
 
 def test_what_goes_wrong_with_the_last_band_is_raised_at_the_end():
@@ -105,7 +113,7 @@ def test_a_file_whose_bands_do_not_all_come_is_not_finished():
     files = Files()
     with WriteBehind() as behind:
         with pytest.raises(ValueError, match="NaN"), behind.file(lambda: files.open("a")) as put:
-            put(0)
+            put(np.int64(0))
             raise ValueError("NaN in the prediction")
         write(behind, files, "b", [1])
     assert files.finished == {"b": [1]}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from microtome.devices import repeatable
 from microtome.files import digest_of_options, finished_file, resumable_folder, sha256_of_file
+from microtome.inference.write_behind import WriteBehind
 from microtome.io import views
 from microtome.io.failures import pass_on, recorded
 from microtome.io.section_boxes import read_table
@@ -92,18 +94,18 @@ def predict_slides(
     """
     batch = Batch(images, tissue, sections)
     key = digest_of_options([options, sha256_of_file(weights), code, batch.content])
-    with repeatable(threads), resumable_folder(folder, key) as partial:
+    with repeatable(threads), resumable_folder(folder, key) as draft:
         predictor = ready_predictor(options, weights, device=device, readers=readers)
-        done = pass_on(tissue, partial) | pass_on(sections, partial)
+        done = pass_on(tissue, draft) | pass_on(sections, draft)
         for sample, path in views.samples(images).items():
-            table = partial / AREAS / f"{sample}.tsv"
+            table = draft / AREAS / f"{sample}.tsv"
             if sample not in done and not table.is_file():
                 begun = time.perf_counter()
-                with recorded(sample, read_reference(path).path, partial, may_fail=options["may_fail"]):
-                    layout = _predict_slide(predictor, path, batch, table, views.place(partial, sample))
+                with recorded(sample, read_reference(path).path, draft, may_fail=options["may_fail"]):
+                    layout = _predict_slide(predictor, path, batch, table, views.place(draft, sample))
                     took = {"sample": sample, "seconds": round(time.perf_counter() - begun, 3)}
                     took |= {"tissue_mm2": layout.area / UM2_PER_MM2}
-                    _note(partial / SECONDS_NAME, took | {"device": predictor.device, "threads": threads})
+                    _note(draft / SECONDS_NAME, took | {"device": predictor.device, "threads": threads})
 
 
 def predict_kept(
@@ -139,11 +141,11 @@ def predict_kept(
     batch, epochs = Batch(images, tissue, sections), kept_epochs(kept)
     weights_of = [sha256_of_file(path) for path in epochs.values()]
     key = digest_of_options([options, weights_of, code, batch.content])
-    with repeatable(threads), resumable_folder(folder, key) as partial:
+    with repeatable(threads), resumable_folder(folder, key) as draft:
         for epoch, weights in epochs.items():
             predictor = ready_predictor(options, weights, device=device, readers=readers)
             for sample, path in views.samples(images).items():
-                table = partial / f"{epoch:04d}" / f"{sample}.tsv"
+                table = draft / f"{epoch:04d}" / f"{sample}.tsv"
                 if not table.is_file():
                     _predict_slide(predictor, path, batch, table, None)
 
@@ -165,10 +167,11 @@ def _predict_slide(predictor: Predictor, path: Path, batch: Batch, table: Path, 
     with views.of_sample(sample):
         layout = lay_out(source, boxes, predictor.reduction)
         tissue = views.open_raster(views.place(batch.tissue, sample))
-        with heat_map(heat, predictor, layout) if heat else nullcontext() as put:
+        opened = partial(heat_map, heat, predictor, layout)
+        with WriteBehind() as behind, behind.file(opened) if heat else nullcontext() as put:
             found = predict_sections(predictor, layout, tissue, put)
-    with finished_file(table) as partial:  # the last file of a slide: it says that the slide is done
-        areas_table(found).to_csv(partial, sep="\t", index=False, lineterminator="\n")
+    with finished_file(table) as draft:  # the last file of a slide: it says that the slide is done
+        areas_table(found).to_csv(draft, sep="\t", index=False, lineterminator="\n")
     return layout
 
 
@@ -176,5 +179,5 @@ def _note(path: Path, row: Mapping[str, Any]) -> None:
     """Add a row to the table of seconds, which is whole at any time."""
     before = tsv.read(path, names=None) if path.is_file() else pd.DataFrame(columns=list(row))
     rows = [*before[before["sample"] != row["sample"]].to_dict("records"), row]
-    with finished_file(path) as partial:
-        pd.DataFrame(rows).to_csv(partial, sep="\t", index=False, lineterminator="\n")
+    with finished_file(path) as draft:
+        pd.DataFrame(rows).to_csv(draft, sep="\t", index=False, lineterminator="\n")

@@ -23,7 +23,8 @@ MANY_CORES = 16
 LITTLE_MEMORY = 6 * GB
 ONE_JOB = 4 * 10**8
 """Pixels of images that one job of preprocessing takes, about."""
-MOST_OF_JOB = 32
+MOST_OF_JOB = 128
+"""Images of a job, however small: what is lost with it if it fails."""
 
 
 @dataclass(frozen=True)
