@@ -82,7 +82,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DryRunServer]:
-    found = DryRunServer(tmp_path_factory.mktemp("server"))
+    found = DryRunServer()
     yield found
     found.close()
 

@@ -36,7 +36,7 @@ class Complete:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DryRunServer]:
-    found = DryRunServer(tmp_path_factory.mktemp("server"))
+    found = DryRunServer()
     yield found
     found.close()
 

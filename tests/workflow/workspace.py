@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A copy of the repository with three miniature studies, in which Snakemake runs."""
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -68,32 +72,54 @@ def environment_of(*, cluster: bool = False, **more: str) -> dict[str, str]:
     return clean | threads | plugins | ({} if cluster else {"SLURM_CONF": os.devnull}) | more
 
 
-class DryRunServer:
-    """A process that has imported Snakemake and forks for each dry run."""
+class SnakemakeServer:
+    """A process that has imported Snakemake and forks for each run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "dry-run.log"
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="snakemake-server-"))
         self.process = subprocess.Popen(
-            [sys.executable, str(PLUGINS / "dry_run_server.py")],
-            cwd=folder,
+            [sys.executable, str(PLUGINS / "snakemake_server.py")],
+            cwd=self.folder,
             env=environment_of(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, root: Path, *arguments: str) -> None:
-        """Do one dry run; it must succeed."""
-        request = {"root": str(root), "arguments": arguments, "log": str(self.log)}
-        self.process.stdin.write(json.dumps(request) + "\n")
+    def call(self, root: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake in a folder, as a process of its own does, to its end."""
+        files = [self.folder / name for name in ("stdout", "stderr")]
+        request = {"root": str(root), "arguments": arguments, "environment": environment_of()}
+        self.process.stdin.write(json.dumps(request | {"said": [str(file) for file in files]}) + "\n")
         self.process.stdin.flush()
-        status = self.process.stdout.readline().strip()
-        assert status == "0", f"status {status!r}\n{self.log.read_text(encoding='utf-8')}"
+        status = int(self.process.stdout.readline())
+        said = [file.read_text(encoding="utf-8") for file in files]
+        for file in files:
+            file.unlink()
+        return subprocess.CompletedProcess(arguments, status, *said)
 
     def close(self) -> None:
         self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
+        shutil.rmtree(self.folder)
+
+
+class DryRunServer(SnakemakeServer):
+    """The same for dry runs."""
+
+    def run(self, root: Path, *arguments: str) -> None:
+        """Do one dry run; it must succeed."""
+        done = self.call(root, arguments)
+        assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+
+
+@cache
+def snakemake() -> SnakemakeServer:
+    """The process that runs Snakemake for all workspaces of this one."""
+    server = SnakemakeServer()
+    atexit.register(server.close)
+    return server
 
 
 @dataclass(frozen=True)
@@ -106,16 +132,20 @@ class Workspace:
         return [sys.executable, "-m", "snakemake", *arguments]
 
     def run(
-        self, *arguments: str, check: bool = True, **environment: str
+        self, *arguments: str, check: bool = True, from_scratch: bool = False, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake to its end."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.root,
-            env=environment_of(cluster="--profile" in arguments, **environment),
-            capture_output=True,
-            text=True,
-        )
+        """Run Snakemake to its end; with an environment of its own it is always started `from_scratch`."""
+        is_cluster = "--profile" in arguments
+        if from_scratch or environment or is_cluster:
+            done = subprocess.run(
+                self.command(*arguments),
+                cwd=self.root,
+                env=environment_of(cluster=is_cluster, **environment),
+                capture_output=True,
+                text=True,
+            )
+        else:
+            done = snakemake().call(self.root, arguments)
         assert not check or done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -198,6 +228,8 @@ def make_workspace(root: Path) -> Workspace:
     for name in repository_files():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, root / name)
+        if name.startswith("microtome/") and name.endswith(".py"):
+            _copy_compiled(name, root)
     workspace = Workspace(root)
     workspace.write(
         "config/config.yaml", f"scale: demo\nstudies: [{', '.join(STUDIES)}]\ndevice: cpu\n{OFTEN}"
@@ -207,6 +239,14 @@ def make_workspace(root: Path) -> Workspace:
     workspace.write_study("he", he_study())
     write_own_files(workspace, OWN_PARTS)
     return workspace
+
+
+def _copy_compiled(name: str, root: Path) -> None:
+    """Copy what Python has compiled of a module, if it has; it depends on time and size of the file alone."""
+    compiled, copy = (Path(cache_from_source(str(folder / name))) for folder in (REPOSITORY, root))
+    if compiled.is_file():
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy2(compiled, copy)
 
 
 def repository_files() -> Iterator[str]:
