@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from microtome.config import kinds
+from microtome.workflow import needs
 from tests.workflow.workspace import REPOSITORY, Content, Workspace, environment_of
 
 HERE = Path(__file__).parent
@@ -109,14 +110,15 @@ def _shrunk_run(options: Content, runs: Collection[str]) -> Content:
 
 
 def _products(entries: Content, section: str, runs: Collection[str]) -> Content:
-    """The first table or figure that is made of the same things, with the runs that stay."""
+    """The first table or figure that is made of the same files, with the runs that stay."""
     found: Content = {}
     known: set[frozenset[str]] = {frozenset()}
     for name, entry in entries.items():
         shown = entry.get("runs", "all")
         left = shown if shown == "all" else [run for run in shown if run in runs]
         options = {key: value for key, value in entry.items() if key not in ("kind", "title")}
-        made_of = kinds.find(section, entry["kind"]).takes(options)
+        takes = kinds.find(section, entry["kind"]).takes(options)
+        made_of = frozenset(need for need in takes if need == "runs" or needs.FILES[need])
         if left and made_of not in known:
             known.add(made_of)
             found[name] = entry | ({"runs": left} if "runs" in entry else {})
