@@ -16,10 +16,14 @@ MICCAI 2015, doi:10.1007/978-3-319-24574-4_28), each convolution followed by bat
 from functools import partial
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from microtome.config.networks.unet import UNet as Options
 from microtome.networks._blocks import conv_bn_relu_chain, he_normal, pad_to_multiple, require_images
+
+# both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
+fx.wrap("require_images")
+fx.wrap("pad_to_multiple")
 
 STAGES = 5
 FACTOR = 2
@@ -69,7 +73,7 @@ class UNet(nn.Module):
             ValueError: `images` has another number of axes or channels.
         """
         require_images(images, self.in_channels, owner="unet")
-        height, width = images.shape[-2:]
+        height, width = images.shape[-2], images.shape[-1]
         maps = self.decode(self.encode(pad_to_multiple(images, self.multiple)))
         return self.head(maps)[..., :height, :width]
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Convolution and ReLU in one pass: where they are found, and that nothing but the time changes."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from microtome import networks
+from microtome.inference import optimize_for_inference
+from microtome.inference.fused_convolution import ConvolutionReLU, fuse_activations
+
+
+def pair(**options):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 5, 3, **options), nn.ReLU()).eval()
+
+
+def fused(network):
+    found = copy.deepcopy(network)
+    fuse_activations(found)
+    return found
+
+
+def kinds(network):
+    return [type(part).__name__ for part in network]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"bias": False}, {"stride": 2, "padding": 1}, {"dilation": 2, "padding": (2, 1)}],
+    ids=str,
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_result_is_that_of_both_layers(options, layout):
+    network, images = pair(**options), torch.randn(2, 3, 11, 9).to(memory_format=layout)
+    together = fused(network).to(memory_format=layout)
+    assert kinds(together) == ["ConvolutionReLU", "Identity"]
+    with torch.inference_mode():
+        found = together(images)
+        assert together[0].packed is not None
+        torch.testing.assert_close(found, network(images), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(together(images[:1]), network(images[:1]), rtol=1e-6, atol=1e-6)
+
+
+def test_elsewhere_the_layers_follow_each_other():
+    """With a gradient, in bf16 and in float64, where oneDNN's pass would not be the same."""
+    network, images = pair(), torch.randn(1, 3, 8, 8)
+    together = fused(network)
+    together(images.requires_grad_()).sum().backward()
+    assert images.grad.abs().sum() > 0
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert together(images).dtype == torch.bfloat16
+        torch.testing.assert_close(together(images), network(images))
+    with torch.no_grad():
+        wanted = copy.deepcopy(network).double()(images.double())
+        torch.testing.assert_close(copy.deepcopy(together).double()(images.double()), wanted)
+    assert together[0].packed is None
+
+
+@pytest.mark.parametrize("change", ["load", "cast", "copy", "pickle"])
+def test_packed_weights_are_never_those_of_before(change):
+    network, other, images = pair(), pair(), torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        other[0].weight.mul_(-2)
+    together = fused(network)
+    with torch.inference_mode():
+        together(images)
+    if change == "load":
+        together.load_state_dict(other.state_dict())
+    elif change == "cast":
+        together.double().float()
+        other = network
+    elif change == "copy":
+        together, other = copy.deepcopy(together), network
+    else:
+        together, other = pickle.load(io.BytesIO(pickle.dumps(together))), network
+    with torch.inference_mode():
+        torch.testing.assert_close(together(images), other(images), rtol=1e-6, atol=1e-6)
+
+
+class Shared(nn.Module):
+    """The ReLU is used twice, and the convolution's output, too."""
+
+    def __init__(self, *, twice):
+        super().__init__()
+        self.convolution, self.relu, self.twice = nn.Conv2d(3, 3, 1), nn.ReLU(), twice
+
+    def forward(self, images):
+        maps = self.convolution(images)
+        return self.relu(self.relu(maps) + images) if self.twice else self.relu(maps) - maps
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_what_others_use_stays(twice):
+    network = fused(Shared(twice=twice).eval())
+    assert type(network.convolution) is nn.Conv2d
+    assert type(network.relu) is nn.ReLU
+
+
+def test_what_is_more_than_a_convolution_stays():
+    assert kinds(fused(pair(padding="same"))) == ["Conv2d", "ReLU"]
+    assert kinds(fused(pair(padding=1, padding_mode="reflect"))) == ["Conv2d", "ReLU"]
+    hooked = pair()
+    hooked[0].register_forward_hook(lambda *given: None)
+    fuse_activations(hooked)
+    assert kinds(hooked) == ["Conv2d", "ReLU"]
+
+
+def test_a_u_net_has_no_relu_left_and_its_state_keeps_its_names():
+    torch.manual_seed(0)
+    network = networks.build("unet", width=4)
+    network(torch.rand(2, 1, 32, 32))
+    network.eval()
+    found, images = optimize_for_inference(network), torch.rand(1, 1, 40, 33)
+    assert not [part for part in found.modules() if isinstance(part, nn.ReLU)]
+    assert sum(isinstance(part, ConvolutionReLU) for part in found.modules()) == 18
+    with torch.inference_mode():
+        torch.testing.assert_close(found(images), network(images), rtol=1e-5, atol=1e-6)
+    assert set(found.state_dict()) <= set(network.state_dict()) | {
+        name.replace("weight", "bias") for name in network.state_dict()
+    }
