@@ -12,10 +12,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import Any, Literal
 
 from microtome.files import write_json
@@ -24,8 +25,8 @@ from microtome.training.processes import TeamLostError
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 REQUEST = "request.json"
-SHUTDOWN_SECONDS = 5
-"""Time that the other processes get to end after one has failed."""
+SHUTDOWN_SECONDS = 20
+"""Time that processes get to end, and the first one to write a checkpoint, once they are told to."""
 RECORD = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL) ([\w.]+): (.*)$")
 """A line of a process's log."""
 DIED = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: -(\d+)")
@@ -72,7 +73,7 @@ def launch(module: str, request: Mapping[str, Any], *, processes: int, threads: 
         folder = Path(name)
         (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         lines: list[str] = []
-        with _started(module, folder, processes, threads) as process:
+        with _started(module, folder, processes, threads) as process, _told_to_end(process):
             for line in process.stdout:
                 lines.append(line.rstrip("\n"))
                 _relay(lines[-1])
@@ -124,6 +125,27 @@ def _started(module: str, folder: Path, processes: int, threads: int) -> Iterato
         env=os.environ | changes,
     ) as process:
         yield process
+
+
+@contextmanager
+def _told_to_end(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Hand SIGTERM on to the processes, and wait for what they have to write before this one ends by it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2 * SHUTDOWN_SECONDS)
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _relay(line: str) -> None:

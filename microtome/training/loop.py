@@ -4,7 +4,7 @@
 import logging
 import math
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from microtome.training.kept import KeptWeights
 from microtome.training.late import LOSS as STEP_LOSS
 from microtome.training.late import LateMeans
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
-from microtome.training.saving import AFTER_EACH_EPOCH, CheckpointWriter, Timing, copied, told_of_the_end
+from microtome.training.saving import AFTER_EACH_EPOCH, CheckpointWriter, Timing, copied
 from microtome.training.selection import LOSS, ConfusionCounts
 from microtome.training.step_errors import BatchError, TrainingDivergedError, explained
 from microtome.training.steps import Step, steps
@@ -115,11 +115,8 @@ def fit(
     run = _Run(trainer, _optimizer(trainer), _average(trainer), train, validation)
     state = _start(run, checkpoint, key)
     trainer.team.require_same(state.epoch, trainer.device)
-    with ExitStack() as stack:
-        writer = None
-        if checkpoint and trainer.team.is_first:
-            writer = stack.enter_context(CheckpointWriter(checkpoint, trainer.criterion, timing))
-        stack.enter_context(told_of_the_end(writer))
+    writes = checkpoint and trainer.team.is_first
+    with CheckpointWriter(checkpoint, trainer.criterion, timing) if writes else nullcontext() as writer:
         state = _epochs(run, state, writer)
     weights = {name: value.cpu() for name, value in state.best.items()}
     best_epoch = trainer.criterion.best(state.history)

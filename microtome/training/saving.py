@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from enum import Enum, auto
 from pathlib import Path
@@ -99,10 +99,12 @@ class CheckpointWriter:
         self._written: set[int] = set()
         self._orders: queue.SimpleQueue[_Offer | _Order] = queue.SimpleQueue()  # signal handlers may use it
         self._error: BaseException | None = None
+        self._signals = ExitStack()
         self._thread = threading.Thread(target=self._serve, name="checkpoint", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin; from now on signals have a checkpoint written."""
+        self._signals.enter_context(_handled(self))
         if self._every:
             self._thread.start()
         return self
@@ -115,9 +117,10 @@ class CheckpointWriter:
         Raises:
             OSError: The disk is full or cannot be written; the file that was there stays.
         """
-        if self._every:
-            self._orders.put(_Order.END)
-            self._thread.join()
+        with self._signals:
+            if self._every:
+                self._orders.put(_Order.END)
+                self._thread.join()
         self._raise()
 
     def offer(self, state: Checkpoint, weights: Mapping[str, Tensor]) -> None:
@@ -195,17 +198,18 @@ class CheckpointWriter:
 
 
 @contextmanager
-def told_of_the_end(writer: CheckpointWriter | None) -> Iterator[None]:
-    """Have SIGUSR1 write a checkpoint, and SIGTERM end the process once one is written.
+def _handled(writer: CheckpointWriter) -> Iterator[None]:
+    """Have SIGUSR1 write a checkpoint, and SIGTERM end the process once one is written; a second one is
+    ignored.
 
-    Only in the main thread of a process, where Python lets signals be handled, and of no process that writes
-    none.
+    Python lets signals be handled in the main thread alone; elsewhere nothing changes.
     """
-    if writer is None or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)
         raise SystemExit(SIGNALLED + number)  # blocks are left in order, and what is offered is written
 
     def flush(number: int, frame: FrameType | None) -> None:

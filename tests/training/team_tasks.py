@@ -20,6 +20,7 @@ from microtome.training.batch_norm import synchronize
 from microtome.training.launch import launch, serve
 from microtome.training.loop import TrainingDivergedError, fit
 from microtome.training.processes import SOLO, joined
+from microtome.training.saving import Timing
 from microtome.training.selection import BY_LOSS, Criterion
 from microtome.training.supervision import LevelLosses
 from microtome.training.tasks import SoftmaxTask
@@ -182,6 +183,7 @@ ACTS = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "refuse": refuse,
     "wait": lambda: time.sleep(600),
+    "tell and wait": lambda: Path(os.environ["MICROTOME_TEST_TOLD"]).touch() or time.sleep(600),
     "": lambda: None,
 }
 
@@ -192,7 +194,8 @@ def resume(request, team):
     train, validation = problems.parts()
     trainer = replace(problems.trainer(model=network(), epochs=EPOCHS), team=team)
     checkpoint = Path(request["checkpoint"])
-    done = fit(trainer, Disturbed(train, request["at"], act), validation, checkpoint=checkpoint, key=KEY)
+    chosen = {"checkpoint": checkpoint, "key": KEY, "timing": Timing(request.get("every", 0))}
+    done = fit(trainer, Disturbed(train, request["at"], act), validation, **chosen)
     return {"resumed": done.resumed}
 
 

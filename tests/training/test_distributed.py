@@ -101,11 +101,31 @@ def test_failures_end_all_processes_and_the_run_goes_on_to_the_same_bits(done, t
     assert_goes_on_alone(tmp_path / "alone", tmp_path / "c")
 
 
+def launched(request, **more):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)} | more
+    command = [sys.executable, "-m", team_tasks.MODULE, "launch", json.dumps(request)]
+    return subprocess.Popen(command, cwd=REPOSITORY, env=environment)
+
+
+def test_a_launcher_that_is_told_to_end_has_the_last_epoch_written(tmp_path):
+    """SIGTERM, in the fourth epoch of a training that writes seldom."""
+    told, path = tmp_path / "told", tmp_path / "c"
+    request = {"do": ["resume"], "checkpoint": str(path), "result": "", "act": "tell and wait", "at": 3}
+    process = launched(request | {"every": 1e6}, MICROTOME_TEST_TOLD=str(told))
+    deadline = time.monotonic() + PATIENCE
+    while not told.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not path.exists()
+    process.terminate()
+    assert process.wait(PATIENCE) == 128 + signal.SIGTERM
+    assert checkpoints.load(path, KEY).epoch == 3
+
+
 def killed_launcher(request):
     """Kill the process that launched the others once they are in the fourth epoch; they must end."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", team_tasks.MODULE, "launch", json.dumps(request)]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
+    process = launched(request)
     deadline = time.monotonic() + PATIENCE
     while checkpoints.load(Path(request["checkpoint"]), KEY).epoch < 3:
         assert process.poll() is None

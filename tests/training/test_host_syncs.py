@@ -47,12 +47,13 @@ class Made:
     centres: bool
     copies: int | None
     ignores: bool
+    count: int = BATCHES
 
     def __len__(self):
-        return BATCHES
+        return self.count
 
     def drawn(self, number):
-        for place in range(BATCHES):
+        for place in range(self.count):
             draws = tuple(None if one % 2 else one + 1 for one in range(COUNT)) if self.copies else ()
             yield Drawn(
                 place, ("a", "b"), np.zeros(COUNT, np.int64), np.zeros(COUNT, np.int64), self.side, draws
@@ -132,7 +133,8 @@ def prepared_run(study, run, device):
 
 @pytest.fixture
 def without_values(monkeypatch):
-    """Numbers that are on their way from a device without values arrive as ones."""
+    """Numbers that are on their way from a device without values arrive as ones; batches count as pinned."""
+    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda _: True)
 
     def to_host(values):
         return OnHost(torch.ones(values.shape))
@@ -147,7 +149,7 @@ def without_values(monkeypatch):
 def test_no_step_reads_a_number(study, run, without_values):
     trainer, source = prepared_run(studies()[study], studies()[study].runs[run], META)
     trainer.place()
-    state = loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, source)
+    state = loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, replace(source, count=1))
     with HostSyncs(META) as waits:
         logged = loop._train(state, 0)
         loop._validated(state)
@@ -172,13 +174,43 @@ def test_what_reads_a_number_fails_there(without_values):
         loop._train(state, 0)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_readers_pin_what_a_gpu_copies(device):
+    """Batches and draws alike; else each copy to the GPU would be waited for."""
+    pinned = []
+
+    @dataclass(frozen=True)
+    class Pinnable:
+        name: str
+
+        def pinned(self):
+            pinned.append(self.name)
+            return self
+
+    class Everything:
+        def drawn(self, number):
+            return iter([number, number])
+
+        def read(self, drawn):
+            return Pinnable("batch")
+
+        def draw(self, batch, *, seed):
+            return Pinnable("draws")
+
+    trainer, _ = prepared_run(studies()["membranes"], studies()["membranes"].runs["dice"], META)
+    trainer = replace(trainer, device=torch.device(device), task=Everything())
+    loaded = [call() for call in steps._calls(trainer, Everything(), 3)]
+    assert pinned == (["batch", "draws"] * 2 if device == "cuda" else [])
+    assert [one.where for one in loaded] == ["epoch 4, step 1", "epoch 4, step 2"]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(("study", "run"), runs(), ids=str)
 def test_no_step_waits_for_a_gpu(study, run):
     device = torch.device("cuda")
     trainer, source = prepared_run(studies()[study], studies()[study].runs[run], device)
     trainer.place()
-    state = loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, source)
+    state = loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, replace(source, count=1))
     loop._train(state, 0)  # kernels are chosen, and memory is taken
     torch.cuda.set_sync_debug_mode("error")
     try:
