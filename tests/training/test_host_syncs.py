@@ -131,6 +131,13 @@ def prepared_run(study, run, device):
     return trainer, source
 
 
+def begun(trainer, source):
+    """A training as it is when its first epoch begins; it validates on one batch."""
+    trainer.place()
+    once = replace(source, count=1)
+    return loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, once)
+
+
 @pytest.fixture
 def without_values(monkeypatch):
     """Numbers that are on their way from a device without values arrive as ones; batches count as pinned."""
@@ -148,8 +155,7 @@ def without_values(monkeypatch):
 @pytest.mark.parametrize(("study", "run"), runs(), ids=str)
 def test_no_step_reads_a_number(study, run, without_values):
     trainer, source = prepared_run(studies()[study], studies()[study].runs[run], META)
-    trainer.place()
-    state = loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, replace(source, count=1))
+    state = begun(trainer, source)
     with HostSyncs(META) as waits:
         logged = loop._train(state, 0)
         loop._validated(state)
@@ -168,8 +174,7 @@ def test_what_reads_a_number_fails_there(without_values):
             return inner(*given) * float(given[0].detach().mean() > 0)
 
     trainer = replace(trainer, loss=Reading())
-    trainer.place()
-    state = loop._Run(trainer, loop._optimizer(trainer), None, source, source)
+    state = begun(trainer, source)
     with pytest.raises(RuntimeError, match="meta"):
         loop._train(state, 0)
 
@@ -209,8 +214,7 @@ def test_readers_pin_what_a_gpu_copies(device):
 def test_no_step_waits_for_a_gpu(study, run):
     device = torch.device("cuda")
     trainer, source = prepared_run(studies()[study], studies()[study].runs[run], device)
-    trainer.place()
-    state = loop._Run(trainer, loop._optimizer(trainer), loop._average(trainer), source, replace(source, count=1))
+    state = begun(trainer, source)
     loop._train(state, 0)  # kernels are chosen, and memory is taken
     torch.cuda.set_sync_debug_mode("error")
     try:
