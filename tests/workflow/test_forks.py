@@ -171,6 +171,23 @@ def test_where_a_module_starts_a_thread_nothing_is_forked(tmp_path):
     forks.close()
 
 
+@pytest.mark.parametrize("is_bad", [True, False])
+def test_where_cuda_has_begun_nothing_is_forked(tmp_path, is_bad):
+    """PyTorch refuses it in a fork of a process that has begun it, as a module may that is imported."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").write_text("from torch import cuda\n")
+    begun = f"import os\nmain = os.getpid()\n_is_in_bad_fork = lambda: {is_bad} and os.getpid() != main\n"
+    (tmp_path / "torch/cuda.py").write_text(begun)
+    script = written(tmp_path, "import torch")
+    forks = Forks([Path(script)], environment_of({}) | {"PYTHONPATH": str(tmp_path)})
+    if is_bad:
+        forks._listener.join(PATIENCE)
+    else:
+        ready(forks)
+    assert forks.is_ready is not is_bad
+    forks.close()
+
+
 def test_jobs_are_killed_with_the_process_that_they_are_forks_of(tmp_path):
     forks = ready(Forks([], environment_of({})))
     script = written(tmp_path, WAITING.format(seconds=PATIENCE))

@@ -20,8 +20,8 @@ LIBRARIES = ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
 THREADS = (*(f"{name}_NUM_THREADS" for name in LIBRARIES), "VECLIB_MAXIMUM_THREADS")
 """What tells libraries how many threads to take; they read it as they are imported."""
 TEMPORARY = ("TMPDIR", "TMP", "TEMPDIR", "TEMP")
-THREADLESS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""Keeps the memory pool of Arrow, which pandas imports, from starting a thread, which no fork would have."""
+PASSIVE = {"JE_ARROW_MALLOC_CONF": "background_thread:false", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+"""Keeps Arrow, which pandas imports, from starting a thread, and PyTorch from starting CUDA to find GPUs."""
 KILLED = -9
 """Exit status of what SIGKILL ended."""
 LAST_SECONDS = 1.0
@@ -81,7 +81,7 @@ class Forks:
         self._process = subprocess.Popen(
             [sys.executable, str(SERVER), *arguments],
             pass_fds=(theirs, told),
-            env={**environment, **THREADLESS},
+            env={**environment, **PASSIVE},
         )
         for end in (theirs, told):
             os.close(end)

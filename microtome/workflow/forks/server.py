@@ -47,7 +47,7 @@ def imported(script: Path) -> list[str]:
 
 
 def prepare(scripts: Iterable[Path], modules: Iterable[str]) -> bool:
-    """Import what scripts import, and modules; whether this process may be forked then: has it one thread?
+    """Import what scripts import, and modules; whether this process may be forked then.
 
     What cannot be imported is left to the jobs, which say what is wrong with it.
     """
@@ -56,7 +56,19 @@ def prepare(scripts: Iterable[Path], modules: Iterable[str]) -> bool:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what no collection looks at is not copied
-    return len([*Path("/proc/self/task").iterdir()]) == 1
+    return is_whole()
+
+
+def is_whole() -> bool:
+    """Whether a fork of this process can do what a program can: it has one thread, and CUDA has not begun."""
+    if len([*Path("/proc/self/task").iterdir()]) > 1:
+        return False
+    if "torch" not in sys.modules:
+        return True
+    probe = os.fork()
+    if probe == 0:
+        os._exit(int(sys.modules["torch"].cuda._is_in_bad_fork()))  # PyTorch tells it in forks alone
+    return os.waitpid(probe, 0)[1] == 0
 
 
 class Server:
