@@ -25,9 +25,9 @@ from microtome.stages import train as stage
 from microtome.training.pace import Work, measure
 from microtome.training.saving import Timing
 
-EPOCHS = 3
+EPOCHS = {"cuda": 3, "cpu": 2}
 """Epochs that are trained; the first, in which kernels are chosen and threads start, is not counted."""
-BARE_STEPS = 20
+BARE_STEPS = {"cuda": 20, "cpu": 2}
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ def measured(training: Training, folder: Path, *, device: str, threads: int, sec
 
 
 def trained(request: Mapping[str, Any]) -> Epoch:
-    """Train for `EPOCHS` epochs, then measure bare steps of the same work."""
+    """Train for some epochs, then measure bare steps of the same work."""
     study, run = request["names"]
     options = request["options"]
-    options["training"] |= {"epochs": EPOCHS, "patience": None}
+    options["training"] |= {"epochs": EPOCHS[request["device"]], "patience": None}
     files = stage.TrainingFiles(*(tuple(map(Path, paths)) for paths in request["files"]))
     folder = Path("trained") / run
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def trained(request: Mapping[str, Any]) -> Epoch:
     if on_gpu:
         torch.cuda.empty_cache()
     with repeatable(request["threads"], deterministic=work.training.deterministic):
-        bare = measure(work, device, steps=BARE_STEPS if on_gpu else 2)
+        bare = measure(work, device, steps=BARE_STEPS[device.type])
     return Epoch(
         study,
         run,

@@ -77,9 +77,9 @@ STUDIES = {
         {"stains": {"spcn": {"target": "tile-000"}}},
     ),
     "melanoma": Published(
-        {"phantom": {"kind": "cubes", "size": 1024, "images": {"train": 4, "val": 1, "test": 1}}},
+        {"phantom": {"kind": "cubes", "size": 1024, "images": {"train": 2, "val": 1, "test": 1}}},
         ("hypernet_compound", "cnn2d_hyper"),
-        {"hypernet_compound": {"repeats": 8}, "cnn2d_hyper": {"repeats": 8}},
+        {"hypernet_compound": {"repeats": 16}, "cnn2d_hyper": {"repeats": 16}},
         {"": 368 * 25},
         "368 cubes of 1024², 25 windows of 256² in each",
     ),
@@ -87,10 +87,10 @@ STUDIES = {
         {
             "phantom": {
                 "kind": "slides",
-                "height": 9000,
-                "width": 14_000,
+                "height": 4000,
+                "width": 6000,
                 "mpp": 0.92,
-                "slides": {"train": 4, "val": 1, "weak": 1, "test": 1},
+                "slides": {"train": 3, "val": 1, "weak": 1, "test": 1},
             }
         },
         ("r34_ds",),
@@ -103,13 +103,13 @@ STUDIES = {
             "phantom": {
                 "kind": "mosaics",
                 "size": 2700,
-                "mosaics": {"train": 12, "val": 2, "test": 2},
+                "mosaics": {"train": 6, "val": 2, "test": 2},
             },
             "mpp": None,
             "downsample": 1,
         },
         ("mednet3",),
-        {"mednet3": {"repeats": 4}},
+        {"mednet3": {"repeats": 8}},
         {"": 8000},
         "about 90 windows in each of 89 mosaics of 2,700² (four fifths of 117, less those that validate)",
         {"splits": {"patients": {"k": 2}}},
