@@ -117,11 +117,13 @@ def _epochs(outcome: Outcome) -> str:
     for one in outcome.epochs:
         batch = " × ".join(map(str, one.batch))
         rate, forward = one.steps / one.seconds, one.forward_seconds / one.bare_seconds
-        memory = "–" if outcome.dry else f"{one.device_bytes / GIB:.1f}"
+        memory = (
+            ["–", "–"] if outcome.dry else [f"{one.device_bytes / GIB:.1f}", f"{one.host_bytes / GIB:.1f}"]
+        )
         missed = "" if outcome.dry or one.share >= LEAST_SHARE else " **missed**"
         lines.append(
             f"| {one.study}, `{one.run}` | {batch} | {one.precision} | {one.steps} | {rate:.3g} | "
-            f"{one.share:.0%}{missed} | {forward:.0%} | {memory} | {one.host_bytes / GIB:.1f} |"
+            f"{one.share:.0%}{missed} | {forward:.0%} | {' | '.join(memory)} |"
         )
     return "\n".join(lines)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What `make gpu` does, as far as a CPU can tell: every entry is looked at, and what is wrong is seen."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -118,3 +120,11 @@ def test_a_dry_run_says_so_and_judges_no_speed():
     assert outcome.is_good
     assert "no GPU has been measured yet" in page.render(outcome)
     assert "**missed**" not in page.render(outcome)
+
+
+def test_memory_is_that_of_the_process_alone():
+    """Not of the one that started it, as `getrusage` has it."""
+    code = "from benchmarks.gpu.epoch import host_bytes; import torch; print(host_bytes())"
+    big = b"x" * 700_000_000
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 10**8 < int(done.stdout) < len(big)
