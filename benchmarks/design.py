@@ -43,7 +43,7 @@ ROWS = (
     Row("likewise: 5000², 15,000 nuclei", "instances", "5000²", 1, "< 2 GB", "peak_mb"),
     Row("overlap-tile stitching alone, stride 32", "stitching", "overhead over the network, wall", 2, "≥ 2×"),
     Row("likewise: twice the height", "stitching", "twice the height", 1 / 1.1, "same memory", "peak_mb"),
-    Row("U-Net prediction on a CPU", "unet_prediction", "batch normalisation folded", 1.7, "≥ 1.7×"),
+    Row("U-Net prediction on a CPU", "unet_prediction", "folded, channels last", 1.7, "≥ 1.7×"),
     Row("likewise: bf16, where the CPU has it", "unet_prediction", "the same in bf16", 5, "5×"),
     Row("likewise: pixels that change class", "unet_prediction", "bf16: pixels", 1, "≤ 0.1 %", "error"),
     Row("whole-slide windows, tiled JPEG, exact", "slide_reading", "SVS, exact", 15, "≥ 15×, pixels to ±1"),

@@ -114,18 +114,19 @@ def _epochs(outcome: Outcome) -> str:
         "| study, run | batch | format | steps | steps/s | share | of it forward | GPU, GiB | host, GiB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for one in outcome.epochs:
-        batch = " × ".join(map(str, one.batch))
-        rate, forward = one.steps / one.seconds, one.forward_seconds / one.bare_seconds
-        memory = (
-            ["–", "–"] if outcome.dry else [f"{one.device_bytes / GIB:.1f}", f"{one.host_bytes / GIB:.1f}"]
-        )
-        missed = "" if outcome.dry or one.share >= LEAST_SHARE else " **missed**"
-        lines.append(
-            f"| {one.study}, `{one.run}` | {batch} | {one.precision} | {one.steps} | {rate:.3g} | "
-            f"{one.share:.0%}{missed} | {forward:.0%} | {' | '.join(memory)} |"
-        )
+    lines += [_epoch(one, dry=outcome.dry) for one in outcome.epochs]
     return "\n".join(lines)
+
+
+def _epoch(one: Epoch, *, dry: bool) -> str:
+    """One row; of a dry run what was computed, not how fast."""
+    batch = " × ".join(map(str, one.batch))
+    missed = "" if one.share >= LEAST_SHARE else " **missed**"
+    amounts = [f"{one.steps / one.seconds:.3g}", f"{one.share:.0%}{missed}"]
+    amounts += [f"{one.forward_seconds / one.bare_seconds:.0%}"]
+    amounts += [f"{amount / GIB:.1f}" for amount in (one.device_bytes, one.host_bytes)]
+    told = " | ".join(["–"] * len(amounts) if dry else amounts)
+    return f"| {one.study}, `{one.run}` | {batch} | {one.precision} | {one.steps} | {told} |"
 
 
 def _hours(outcome: Outcome) -> str:
