@@ -202,7 +202,8 @@ def located(folder: Path | str, files: Iterable[Path | str]) -> Path:
 
     Args:
         folder: The folder as the options name it.
-        files: Inputs or outputs of the job, as it has them. The first in the folder, or it itself, tells.
+        files: Inputs or outputs of the job, as it has them. Where one lies in the folder as it is named, that
+            is its place; else the first that lies in a copy of it, or is one, tells.
 
     Returns:
         Its place; the folder itself where no file tells another.
@@ -212,12 +213,15 @@ def located(folder: Path | str, files: Iterable[Path | str]) -> Path:
         '.snakemake/storage/s3/bucket/results/raw'
         >>> located("data/mine", ["data/mine/a.tif"]).as_posix(), located("/data", ["x/y.tif"]).as_posix()
         ('data/mine', '/data')
+        >>> located("images", ["results/mine/images/test-0", "images/a/images/1.tif"]).as_posix()
+        'images'
     """
-    wanted = PurePosixPath(folder).parts
-    for file in files:
-        parts = PurePosixPath(file).parts
+    wanted, found = PurePosixPath(folder).parts, [PurePosixPath(file).parts for file in files]
+    if any(parts[: len(wanted)] == wanted for parts in found):
+        return Path(folder)
+    for parts in found:
         for end in range(len(parts), len(wanted) - 1, -1):
-            if wanted and parts[end - len(wanted) : end] == wanted:
+            if parts[end - len(wanted) : end] == wanted:
                 return Path(*parts[:end])
     return Path(folder)
 

@@ -4,13 +4,11 @@
 import atexit
 import json
 import sys
-from collections import Counter
-from subprocess import CalledProcessError
 
-from snakemake.benchmark import benchmarked
 from snakemake.script import PythonScript
 
-from microtome.workflow.forks.client import ForkError, Forks, environment_of
+from microtome.workflow.forks.client import Forks, environment_of
+from microtome.workflow.forks.scripts import at_once
 
 ENOUGH = 12
 """Jobs that make up for the imports."""
@@ -88,24 +86,7 @@ def can_be_forked(script):
 
 def begun_at_once(execute_script):
     """`execute_script`, by a fork where that can be."""
-
-    def found(self, fname, edit=False):
-        if not (STARTED and STARTED[0].is_ready and can_be_forked(self)):
-            return execute_script(self, fname, edit)
-        environment = environment_of(self.resources)
-        try:
-            with STARTED[0].begun(fname, environment) as fork:
-                if self.bench_record is None:
-                    status = fork.wait()
-                else:
-                    with benchmarked(fork.process, self.bench_record):
-                        status = fork.wait()
-        except ForkError:
-            return execute_script(self, fname, edit)
-        if status:
-            raise CalledProcessError(status, f"{sys.executable} {fname}")
-
-    return found
+    return at_once(execute_script, started=STARTED, may=can_be_forked)
 
 
 remember(PythonScript, "execute_script", begun_at_once)

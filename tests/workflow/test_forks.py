@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from snakemake.exceptions import get_exception_origin
 
 from microtome.workflow.forks.client import ForkError, Forks, environment_of
+from microtome.workflow.forks.scripts import at_once
+from tests.workflow.workspace import REPOSITORY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs are forks on Linux alone")
 PATIENCE = 120
@@ -55,6 +59,15 @@ with repeatable(1):
         optimizer.step()
 learnt = b"".join(values.detach().numpy().tobytes() for values in layer.parameters())
 Path(sys.argv[0]).with_suffix(".numbers").write_bytes(learnt)
+"""
+
+
+DRAW = """
+import random, sys, tempfile
+from pathlib import Path
+import numpy as np
+numbers = random.random(), np.random.random(), np.random.default_rng().random()
+Path(sys.argv[0]).with_suffix(".drawn").write_text("\\n".join([*map(str, numbers), tempfile.gettempdir()]))
 """
 
 
@@ -156,6 +169,46 @@ def test_numbers_are_those_of_a_program(tmp_path):
             assert fork.wait() == 0
         assert Path(script).with_suffix(".numbers").read_bytes() == expected
     forks.close()
+
+
+def test_forks_draw_other_numbers_and_have_their_own_place_for_files(tmp_path):
+    """As programs do: none of them begins with the state of the process that it is a fork of."""
+    (tmp_path / "before.py").write_text("import tempfile; tempfile.gettempdir()")
+    script = written(tmp_path, f"import before{DRAW}")
+    environment = environment_of({}) | {"PYTHONPATH": str(tmp_path)}
+    forks, told = ready(Forks([Path(script)], environment)), []
+    for name in "abc":
+        place = tmp_path / name
+        place.mkdir()
+        assert run(forks, script, TMPDIR=str(place)) == 0
+        told.append(Path(script).with_suffix(".drawn").read_text().splitlines())
+        assert told[-1].pop() == str(place)
+    forks.close()
+    assert len({number for numbers in told for number in numbers}) == 9
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "no_such_name", "import no.such", "def"])
+def test_what_cannot_be_imported_is_left_to_its_jobs(tmp_path, capfd, text):
+    (tmp_path / "broken.py").write_text(text)
+    script = written(tmp_path, "import broken")
+    forks = ready(Forks([Path(script)], environment_of({}) | {"PYTHONPATH": str(tmp_path)}))
+    assert capfd.readouterr().err == ""
+    assert run(forks, script) == 1
+    assert "broken" in capfd.readouterr().err
+    forks.close()
+
+
+def test_an_error_is_told_of_the_rule(forks, tmp_path):
+    """Snakemake names the innermost of the rule files that it has read."""
+    names = {}
+    exec(compile("def rule(script, file):\n    execute(script, file)", "rules/some.smk", "exec"), names)
+    names["execute"] = at_once(None, started=[forks], may=lambda script: True)
+    script = SimpleNamespace(resources={}, bench_record=None)
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        names["rule"](script, written(tmp_path, "raise SystemExit(3)"))
+    assert failed.value.returncode == 3
+    read = {str(path): {} for path in (REPOSITORY / "rules").glob("*.smk")} | {"rules/some.smk": {}}
+    assert get_exception_origin(failed.value, read) == (2, "rules/some.smk")
 
 
 def test_where_a_module_starts_a_thread_nothing_is_forked(tmp_path):

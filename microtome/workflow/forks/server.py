@@ -20,6 +20,7 @@ import runpy
 import select
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,10 +50,10 @@ def imported(script: Path) -> list[str]:
 def prepare(scripts: Iterable[Path], modules: Iterable[str]) -> bool:
     """Import what scripts import, and modules; whether this process may be forked then.
 
-    What cannot be imported is left to the jobs, which say what is wrong with it.
+    What cannot be imported, for whatever reason, is left to the jobs, which say what is wrong with it.
     """
     for name in dict.fromkeys([*(name for script in scripts for name in imported(script)), *modules]):
-        with suppress(ImportError, SyntaxError):
+        with suppress(Exception):  # a plugin may raise anything
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what no collection looks at is not copied
@@ -197,6 +198,7 @@ def become(request: Request, ending: Ending) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
+    forget()
     show_as([sys.executable, script])
     sys.argv[:] = [script]
     sys.path.insert(0, str(Path(script).parent))
@@ -210,6 +212,16 @@ def become(request: Request, ending: Ending) -> None:
     except KeyboardInterrupt:
         ending.status = None
         raise
+
+
+def forget() -> None:
+    """Forget what libraries settle once a process, and forks would share: random numbers, the place of files.
+
+    Python seeds its own generator anew after a fork; that of PyTorch has the same seed in any program.
+    """
+    if (shared := sys.modules.get("numpy.random")) is not None:
+        shared.seed()
+    tempfile.tempdir = None
 
 
 def show_as(command: Sequence[str]) -> None:
