@@ -105,7 +105,7 @@ CASE = Case(
     needs={"monai": "monai", "monai_single": "monai", "microtome_bf16": no_bf16},
     comparisons=[
         Comparison("the same network", "microtome_plain", "monai", None),
-        Comparison("folded, channels last, ReLU within", "microtome", "monai", 1.7),
+        Comparison("batch normalisation folded, channels last, ReLU within", "microtome", "monai", 1.7),
         Comparison("the same, CPU time", "microtome", "monai", 1.7, "cpu_seconds"),
         Comparison("the same, MONAI with one window at once", "microtome", "monai_single", None),
         Comparison("the same in bf16", "microtome_bf16", "monai", 5.0),

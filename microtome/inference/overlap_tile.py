@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from microtome.inference.axis import Axis, Weights, plan_axis
-from microtome.inference.forward import ACTIVATIONS, Activation, Forward, Prepare, check_model
+from microtome.inference.forward import ACTIVATIONS, Activation, Forward, Part, Prepare, check_model
 from microtome.inference.grid import Grid
 from microtome.inference.precision import Network, Precision, check_precision, choose_precision
 from microtome.inference.read_ahead import BandReader, Normalize
@@ -108,7 +108,7 @@ def predict(
     grid = Grid(rows, columns, _mask(rows, columns, reduction, wanted), batch)
     inputs = _inputs(grid, source.shape[1:], reduction)
     reader = BandReader(source, inputs, margin, normalize, device, readers)
-    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin, reduction, grid.seen)
+    forward = Forward(model, activation, find_views(tta), prepare, "fp32", margin, reduction, _seen(grid))
     forward = replace(forward, precision=_precision(forward, reader, precision))
     work = BandPrediction(reader, grid, forward, fill, classes, progress)
     collected = Collected((rows.length, columns.length)) if sink is None else None
@@ -160,6 +160,12 @@ def _mask(rows: Axis, columns: Axis, reduction: int, wanted: Wanted | None) -> N
     size = rows.window * reduction, columns.window * reduction
     starts = [[start * reduction for start in axis.starts] for axis in (rows, columns)]
     return np.array([[bool(wanted(y, x, *size)) for x in starts[1]] for y in starts[0]])
+
+
+def _seen(grid: Grid) -> Part | None:
+    """The part of a window that counts; None: all of it, so that nothing has to be cut."""
+    whole = slice(0, grid.rows.window), slice(0, grid.columns.window)
+    return None if grid.seen == whole else grid.seen
 
 
 def _inputs(grid: Grid, size: tuple[int, int], reduction: int) -> Grid:
