@@ -14,7 +14,7 @@ from microtome.inference.axis import Axis
 
 GROUP_BATCHES = 4
 """Batches that a group of rows of windows has, at least, so that few of them are smaller than asked for."""
-PILED = 4
+PILED = 6
 """Rows of windows whose windows are added up column by column."""
 OVERLAPS = 5
 """How many windows lie over a row of the image where that pays."""

@@ -197,15 +197,15 @@ def test_stitcher_holds_less_than_two_windows_however_high_the_image():
 
 
 def test_of_windows_that_overlap_much_a_pile_is_held_too():
-    """Four rows of them are done together, each column of them in a pile as wide as one."""
+    """Six rows of them are done together, each column of them in a pile as wide as one."""
     rows, columns = (
         inference.axis.plan_axis(length, 16, overlap=14, border=0, weights="gaussian", sigma=None)
         for length in (10_000, 64)
     )
     grid = inference.grid.Grid(rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=1)
     stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
-    assert stitcher.ring.shape == (3, 22, 64)
-    assert stitcher.pile.shape == (3, 22, 16)
+    assert stitcher.ring.shape == (3, 26, 64)
+    assert stitcher.pile.shape == (3, 26, 16)
 
 
 @pytest.mark.parametrize("kind", inference.axis.WEIGHTS)
