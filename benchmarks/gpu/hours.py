@@ -2,7 +2,8 @@
 """GPU hours and memory of studies as published: `python -m benchmarks.gpu.hours STUDY …`, before they train.
 
 With a GPU, bare steps of each run are measured on it. Without one their operations are counted, and an A100
-is taken to do `RATE` of them a second: an estimate, not a measurement.
+is taken to do `RATE` of them a second: an estimate, not a measurement, marked by ≈. So are steps that do not
+fit into the memory of the GPU.
 """
 
 import argparse
@@ -37,7 +38,7 @@ class Cost:
         steps: Of an epoch.
         work: Of a step.
         counted: What a step takes by counting.
-        seconds: Of a step: measured, or by the assumed rate.
+        measured: Seconds of a step; None: by the assumed rate.
     """
 
     run: str
@@ -46,7 +47,12 @@ class Cost:
     steps: int
     work: Work
     counted: Counted
-    seconds: float
+    measured: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Of a step."""
+        return self.counted.flop / RATE if self.measured is None else self.measured
 
     @property
     def hours(self) -> float:
@@ -70,21 +76,26 @@ def costs(name: str, device: torch.device | None = None) -> list[Cost]:
         msg = f"study '{name}': its windows are known once they are listed; expected one of {known}"
         raise ValueError(msg)
     study = read_draft(name, "paper", ROOT / "config/studies").study
-    seconds: dict[str, float] = {}
+    known: dict[str, float | None] = {}
     found = []
     for key, run in study.runs.items():
         if not run.is_trained:
             continue
         work = work_of(study, run)
-        counted = count(work)
-        if device is None:
-            seconds[repr(work)] = counted.flop / RATE
-        elif repr(work) not in seconds:
-            seconds[repr(work)] = measure(work, device).seconds
+        if repr(work) not in known:
+            known[repr(work)] = None if device is None else measured_seconds(work, device)
         trainings = _splits(study, key) * len(run.seeds)
         steps = math.ceil(STUDIES[name].windows_of(key) / run.training.batch_size)
-        found.append(Cost(key, trainings, run.training.epochs, steps, work, counted, seconds[repr(work)]))
+        found.append(Cost(key, trainings, run.training.epochs, steps, work, count(work), known[repr(work)]))
     return found
+
+
+def measured_seconds(work: Work, device: torch.device) -> float | None:
+    """Seconds of a bare step; None where it does not fit into the memory of the device."""
+    try:
+        return measure(work, device).seconds
+    except torch.OutOfMemoryError:
+        return None
 
 
 def work_of(study: Study, run: Run) -> Work:
@@ -110,7 +121,8 @@ def table(found: Sequence[Cost]) -> str:
     for one in found:
         batch = " × ".join(map(str, one.work.batch))
         amounts = f"{one.trainings} × {one.epochs} × {one.steps:,} | {batch} | {one.counted.flop / 1e12:.3g}"
-        lines.append(f"| `{one.run}` | {amounts} | {one.gib:.2g} | {one.seconds:.2g} | {one.hours:.2g} |")
+        seconds = f"{'≈ ' if one.measured is None else ''}{one.seconds:.2g}"
+        lines.append(f"| `{one.run}` | {amounts} | {one.gib:.2g} | {seconds} | {one.hours:.2g} |")
     lines.append(f"| all | | | | {most:.2g} | | {hours:.2g} |")
     return "\n".join(lines)
 
