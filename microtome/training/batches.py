@@ -4,7 +4,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,8 +29,6 @@ __all__ = [
     "epoch_seed",
 ]
 
-Item = TypeVar("Item")
-END = object()
 HOLDOUT, COPY = 1, 2
 """Keys that keep the draws of the held-out share and of fixed copies apart from those of epochs."""
 

@@ -62,7 +62,7 @@ class Draws:
             >>> draws.on(torch.device("meta")).steps[0].numbers[0].device.type
             'meta'
         """
-        return self._each(lambda values: values.to(device, non_blocking=True))
+        return self._each(lambda values: values.to(device, non_blocking=values.is_pinned()))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same with changed tensors."""

@@ -12,21 +12,22 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from microtome.files import write_json
 from microtome.training.processes import TeamLostError
+from microtome.training.signals import SIGNALLED, handled
 
 logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parents[2]
 REQUEST = "request.json"
 SHUTDOWN_SECONDS = 20
-"""Time that processes get to end, and the first one to write a checkpoint, once they are told to."""
+"""Time that the other processes get to end after one has failed, and the first one to write a checkpoint."""
 RECORD = re.compile(r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL) ([\w.]+): (.*)$")
 """A line of a process's log."""
 DIED = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: -(\d+)")
@@ -57,7 +58,8 @@ class Report:
 def launch(module: str, request: Mapping[str, Any], *, processes: int, threads: int) -> None:
     """Run a module in several processes until all have ended; what they log is logged here.
 
-    If one fails, the others are ended. If this process ends, however it does, so do they.
+    If one fails, the others are ended. If this process ends, however it does, so do they; at SIGTERM it waits
+    for them, as one may have something to write.
 
     Args:
         module: Started with `python -m`; it calls `serve`.
@@ -68,12 +70,13 @@ def launch(module: str, request: Mapping[str, Any], *, processes: int, threads: 
     Raises:
         ProcessError: A process failed as it foresees: its message; or a signal ended one.
         RuntimeError: A process failed in another way; its traceback is in the log.
+        SystemExit: SIGTERM came.
     """
     with TemporaryDirectory(prefix="microtome-") as name:
         folder = Path(name)
         (folder / REQUEST).write_text(json.dumps(request), encoding="utf-8")
         lines: list[str] = []
-        with _started(module, folder, processes, threads) as process, _told_to_end(process):
+        with _started(module, folder, processes, threads) as process:
             for line in process.stdout:
                 lines.append(line.rstrip("\n"))
                 _relay(lines[-1])
@@ -83,7 +86,7 @@ def launch(module: str, request: Mapping[str, Any], *, processes: int, threads: 
 
 
 def serve(task: Callable[[Request, int, int], None]) -> None:
-    """Be one of the processes: do a task and report how it ended. Does not return after a failure.
+    """Be one of the processes: do a task and report how it ended. Does not return after a failure or SIGTERM.
 
     The task is called with the request, the rank of this process, and the number of processes.
     """
@@ -103,49 +106,51 @@ def serve(task: Callable[[Request, int, int], None]) -> None:
         text = str(error) if kind == "expected" else f"{type(error).__name__}: {error}"
         report = Report(rank, kind, text, traceback.format_exc(), time.time())
         write_json(folder / f"rank-{rank}.json", asdict(report))
-        sys.stderr.flush()
-        os._exit(1)  # nothing may wait for processes that do not answer any more
+        _leave(1)
+    except SystemExit as end:
+        _leave(end.code)
+
+
+def _leave(status: int) -> NoReturn:
+    """End now: nothing may wait for processes that do not answer any more."""
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @contextmanager
 def _started(module: str, folder: Path, processes: int, threads: int) -> Iterator[subprocess.Popen[str]]:
-    """Start `torchrun`; its standard input is a pipe that ends with this process."""
+    """Start `torchrun`; its standard input is a pipe that ends with this process, or when SIGTERM comes.
+
+    Raises:
+        SystemExit: It came; all have ended.
+    """
     options = ["--standalone", f"--nproc-per-node={processes}", "--local-addr=127.0.0.1"]
     options += ["--max-restarts=0", f"--shutdown-timeout={SHUTDOWN_SECONDS}"]
     paths = [str(ROOT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     changes = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(threads)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", *options, "-m", module, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=os.environ | changes,
-    ) as process:
-        yield process
-
-
-@contextmanager
-def _told_to_end(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Hand SIGTERM on to the processes, and wait for what they have to write before this one ends by it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    told: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        process.send_signal(number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(2 * SHUTDOWN_SECONDS)
-        raise SystemExit(128 + number)
+        told.append(number)
+        process.stdin.close()
 
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with (
+        handled({signal.SIGUSR1: signal.SIG_IGN}),  # inherited: it is for the one that writes checkpoints
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *options, "-m", module, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=os.environ | changes,
+        ) as process,
+        handled({signal.SIGTERM: end}),
+    ):
+        yield process
+    if told:
+        raise SystemExit(SIGNALLED + told[0])
 
 
 def _relay(line: str) -> None:
@@ -157,8 +162,12 @@ def _relay(line: str) -> None:
 
 
 def _end_with_launcher() -> None:
-    """End this process as soon as the one that started the job has ended."""
+    """End this process as soon as the one that started the job has ended: by SIGTERM, which has a checkpoint
+    written where there is one to write, see `training.saving`.
+    """
     os.read(sys.stdin.fileno(), 1)  # nothing is ever written: it returns when the other end is closed
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SHUTDOWN_SECONDS)
     os._exit(1)
 
 

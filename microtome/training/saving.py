@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum, auto
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -26,13 +26,12 @@ from microtome.training import checkpoint as checkpoints
 from microtome.training.checkpoint import Checkpoint
 from microtome.training.kept import KeptWeights
 from microtome.training.selection import Criterion
+from microtome.training.signals import SIGNALLED, handled, heard, may_be_handled
 
 SECONDS = 60.0
 """Between two checkpoints, where the workflow does not say."""
 LAST_MINUTE = 60.0
 """Seconds before the end of a walltime from which on each epoch is written."""
-SIGNALLED = 128
-"""Exit status of a process that a signal ends, less the signal's number."""
 
 
 class _Order(Enum):
@@ -46,15 +45,18 @@ class Timing:
 
     Attributes:
         every: Seconds between two of them; 0: after each epoch, before the next one begins.
-        walltime: Seconds from now that the job may take; None: no end is known.
+        walltime: Seconds that the job may take; None: no end is known.
+        began: When the job did, in seconds as `time.time` counts them: it may read images for long before the
+            first epoch.
     """
 
     every: float = 0.0
     walltime: float | None = None
+    began: float = field(default_factory=time.time, repr=False, compare=False)
 
     @classmethod
     def of_job(cls, config: Mapping[str, Any], resources: Any) -> Self:
-        """As the workflow's `checkpoint_every` says, and a job's resource `runtime`, in minutes.
+        """Of a job that begins: the workflow's `checkpoint_every`, and its resource `runtime`, in minutes.
 
         Example:
             >>> Timing.of_job({"checkpoint_every": 30}, {"runtime": 2})
@@ -89,22 +91,27 @@ class CheckpointWriter:
         path: Of the checkpoint.
         criterion: Which epochs' weights are kept.
         timing: When it is written.
+
+    Attributes:
+        is_ending: Whether what is left is being written, or has been.
     """
 
     def __init__(self, path: Path, criterion: Criterion, timing: Timing = AFTER_EACH_EPOCH) -> None:
         self._path, self._criterion, self._every = path, criterion, timing.every
         self._kept = KeptWeights.beside(path)
-        self._ends = None if timing.walltime is None else time.monotonic() + timing.walltime
+        past = time.time() - timing.began
+        self._ends = None if timing.walltime is None else time.monotonic() + timing.walltime - past
         self._fresh: dict[int, Mapping[str, Tensor]] = {}
         self._written: set[int] = set()
         self._orders: queue.SimpleQueue[_Offer | _Order] = queue.SimpleQueue()  # signal handlers may use it
         self._error: BaseException | None = None
         self._signals = ExitStack()
+        self.is_ending = False
         self._thread = threading.Thread(target=self._serve, name="checkpoint", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin; from now on signals have a checkpoint written."""
-        self._signals.enter_context(_handled(self))
+        self._signals.enter_context(_told(self))
         if self._every:
             self._thread.start()
         return self
@@ -117,6 +124,7 @@ class CheckpointWriter:
         Raises:
             OSError: The disk is full or cannot be written; the file that was there stays.
         """
+        self.is_ending = True
         with self._signals:
             if self._every:
                 self._orders.put(_Order.END)
@@ -144,7 +152,7 @@ class CheckpointWriter:
             self._write(offer)
 
     def flush(self) -> None:
-        """Have the newest state written soon; for handlers of signals."""
+        """Have the newest state written soon, whatever the thread that trains does."""
         if self._every:
             self._orders.put(_Order.WRITE)
 
@@ -198,30 +206,25 @@ class CheckpointWriter:
 
 
 @contextmanager
-def _handled(writer: CheckpointWriter) -> Iterator[None]:
-    """Have SIGUSR1 write a checkpoint, and SIGTERM end the process once one is written; a second one is
-    ignored.
+def _told(writer: CheckpointWriter) -> Iterator[None]:
+    """Have SIGUSR1 write a checkpoint, and SIGTERM end the process once one is written.
 
-    Python lets signals be handled in the main thread alone; elsewhere nothing changes.
+    A process may get SIGTERM several times (from SLURM and from `torchrun`), and must not end while it
+    writes. Python lets signals be handled in the main thread alone; elsewhere nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not may_be_handled():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(SIGNALLED + number)  # blocks are left in order, and what is offered is written
+        if not writer.is_ending:
+            raise SystemExit(SIGNALLED + number)  # blocks are left in order, and what is offered is written
 
-    def flush(number: int, frame: FrameType | None) -> None:
-        writer.flush()
+    def go_on(number: int, frame: FrameType | None) -> None:
+        """The thread that hears signals has it written."""
 
-    handlers = {signal.SIGTERM: end, signal.SIGUSR1: flush}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
+    with heard(writer.flush), handled({signal.SIGTERM: end, signal.SIGUSR1: go_on}):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def copied(values: Any) -> Any:

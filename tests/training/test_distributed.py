@@ -118,6 +118,7 @@ def test_a_launcher_that_is_told_to_end_has_the_last_epoch_written(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert not path.exists()
+    process.send_signal(signal.SIGUSR1)  # is for the first of the processes, and ends none
     process.terminate()
     assert process.wait(PATIENCE) == 128 + signal.SIGTERM
     assert checkpoints.load(path, KEY).epoch == 3

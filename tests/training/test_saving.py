@@ -99,6 +99,17 @@ def test_in_the_last_minute_of_a_walltime_each_state_is_written(tmp_path, monkey
         assert not path.exists()
 
 
+def test_the_last_minute_is_that_of_the_job(tmp_path):
+    """Which has read images for long before it trains."""
+    path = tmp_path / "c"
+    timing = Timing(every=1e6, walltime=900.0, began=time.time() - 870)
+    with CheckpointWriter(path, BY_LOSS, timing) as writer:
+        offer(writer, 1)
+        wait_for(path, 1)
+    passed = Timing.of_job({}, {"runtime": 1}).began - time.time()
+    assert -PATIENCE < passed <= 0
+
+
 def test_one_is_written_at_a_time_and_the_newest_waits(tmp_path, monkeypatch):
     done, busy, save = [], threading.Lock(), checkpoints.save
 
@@ -220,6 +231,51 @@ def test_signals_and_kills_between_two_checkpoints(tmp_path):
         )
         assert done.resumed == 1
         assert_same_end(whole, tmp_path / name)
+
+
+def test_a_signal_is_heard_while_the_main_thread_waits(tmp_path):
+    """For a GPU, or for other processes; here for a pipe, in a call that no signal interrupts."""
+    path, (told, tell) = tmp_path / "c", os.pipe()
+    masked, written = threading.Event(), []
+
+    def another():
+        masked.wait(PATIENCE)
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            wait_for(path, 1)
+            written.append(True)
+        finally:
+            os.write(tell, b".")
+
+    thread = threading.Thread(target=another)
+    thread.start()
+    with pytest.raises(SystemExit) as end, CheckpointWriter(path, BY_LOSS, SELDOM) as writer:
+        offer(writer, 1)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            masked.set()
+            os.read(told, 1)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    thread.join()
+    assert written
+    assert end.value.code == 128 + signal.SIGTERM
+
+
+def test_another_sigterm_does_not_cut_off_what_is_being_written(tmp_path, monkeypatch):
+    path, save = tmp_path / "c", checkpoints.save
+
+    def disturbed(*arguments):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+        save(*arguments)
+
+    monkeypatch.setattr(checkpoints, "save", disturbed)
+    with pytest.raises(StoppedError), CheckpointWriter(path, BY_LOSS, SELDOM) as writer:
+        offer(writer, 1)
+        raise StoppedError
+    assert reached(path) == 1
 
 
 def test_signals_are_handled_as_before_once_training_is_over(tmp_path):
