@@ -20,7 +20,7 @@ rule train:
     priority: 10
     conda:
         "../envs/torch.yaml"
-    threads: OPTIONS.threads.train * OPTIONS.gpus
+    threads: lambda wildcards: OPTIONS.training_threads(on_cpu=trains_on_cpu())
     resources:
         **on_gpu(OPTIONS.gpus),
         mem_mb=training_memory,

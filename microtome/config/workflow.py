@@ -20,10 +20,18 @@ def _as_text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
+READERS = 4
+"""Threads that read batches for a GPU: a tile of a slide takes longer to decode than to train on."""
+
+
 class Threads(Section):
     """CPU threads of one job; results are identical for identical numbers."""
 
-    train: PositiveInt = option(1, "of a training job, for each of its GPUs")
+    train: PositiveInt | Literal["auto"] = option(
+        "auto",
+        f"of a training job, for each of its GPUs, for which as many read batches; auto: {READERS} "
+        "with a GPU, 1 on a CPU",
+    )
     predict: PositiveInt = option(1, "of a prediction job")
     read: PositiveInt = option(
         1, "that decode images beside those, where they are read by windows; results are the same"
@@ -137,6 +145,18 @@ class Workflow(Section):
     def _listed(cls, value: Any) -> Any:
         """One name, or several with commas between, where a list would need quotes in some shells."""
         return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    def training_threads(self, *, on_cpu: bool) -> int:
+        """CPU threads of a training job, of all its processes.
+
+        Example:
+            >>> [Workflow(gpus=2).training_threads(on_cpu=on_cpu) for on_cpu in (False, True)]
+            [8, 2]
+            >>> Workflow(threads={"train": 3}).training_threads(on_cpu=False)
+            3
+        """
+        chosen = self.threads.train
+        return self.gpus * ((1 if on_cpu else READERS) if chosen == "auto" else chosen)
 
     @property
     def place(self) -> str:

@@ -74,7 +74,8 @@ def test_no_key_of_the_shared_profile_is_lost():
 @pytest.mark.workflow
 def test_trainings_of_one_machine_take_turns_on_its_gpu(complete: Complete, copy: Workspace) -> None:
     """Two trainings on four cores and a GPU that its driver makes up; networks run on the CPU."""
-    copy.write("config/config.yaml", "scale: demo\nstudies: [mini, own, he]\ndevice: auto\n")
+    two = "threads: {train: 2}\n"  # so that it is not the cores that they wait for
+    copy.write("config/config.yaml", f"scale: demo\nstudies: [mini, own, he]\ndevice: auto\n{two}")
     cards = [f"results/demo/mini/runs/main/{run}/seed-0/card.json" for run in RUNS]
     for card in cards:
         (copy.root / card).unlink()
