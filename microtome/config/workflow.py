@@ -21,7 +21,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 READERS = 4
-"""Threads that read batches for a GPU: a tile of a slide takes longer to decode than to train on."""
+"""Threads that read batches for a GPU: a compressed tile can take longer to decode than to train on."""
 
 
 class Threads(Section):
