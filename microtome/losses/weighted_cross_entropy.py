@@ -116,7 +116,7 @@ def build(options: WeightedCrossEntropy) -> WeightedCrossEntropyLoss:
         >>> loss = build(WeightedCrossEntropy())
         >>> logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0]])
         >>> value = loss(logits, torch.tensor([1, 1, 0]))
-        >>> loss.logged()  # two missed, one falsely found: 4 / 2
-        {'alpha': 2.0}
+        >>> loss.logged()["alpha"].item()  # two missed, one falsely found: 4 / 2
+        2.0
     """
     return WeightedCrossEntropyLoss(options)

@@ -186,7 +186,7 @@ def test_windows_of_a_section_are_those_that_are_predicted(slide_study, monkeypa
 
     monkeypatch.setattr(heatmaps, "predict", record)
     told = {"predict": options.model_dump(), "activation": "softmax", "classes": ["normal", "tumor"]}
-    told |= {"outputs": []}
+    told |= {"outputs": [], "input": {}}
     network = torch.nn.Conv2d(3, 2, 1)
     predict_sections(
         Predictor(network, told),

@@ -43,10 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DryRunServer]:
 
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
-    """Run the miniature studies to the end, once."""
+    """Run the miniature studies to the end, once; each job is a program that imports what it needs alone."""
     imports = tmp_path_factory.mktemp("imports")
     workspace = make_workspace(tmp_path_factory.mktemp("complete"))
-    workspace.run("-c2", *EVERYTHING, MICROTOME_TEST_IMPORTS=str(imports))
+    workspace.run("-c2", *EVERYTHING, "--config", "forks=false", MICROTOME_TEST_IMPORTS=str(imports))
     return Complete(workspace, imports)
 
 

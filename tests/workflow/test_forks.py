@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -137,7 +138,9 @@ def test_a_fork_finds_what_a_program_finds(forks, tmp_path, monkeypatch):
 )  # fmt: skip
 def test_the_status_of_a_fork_is_that_of_a_program(forks, tmp_path, text, status):
     script = written(tmp_path, text)
-    assert subprocess.run([sys.executable, script], stderr=subprocess.DEVNULL).returncode == status
+    restored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever began the tests ignores
+    program = [sys.executable, script]
+    assert subprocess.run(program, stderr=subprocess.DEVNULL, preexec_fn=restored).returncode == status
     assert run(forks, script) == status
 
 
