@@ -147,15 +147,25 @@ def read_images(
     room = (ON_GPU if on_gpu is None else on_gpu) * device_memory(device)
     fits = room > 0 and bytes_of(files.labelled(name, options["outputs"]) for name in names) <= room
     images = {name: files.labelled(name, options["outputs"]).held(memory, pixels=False) for name in names}
-    if not fits:  # all labels first: small as they are, they take the longest to decode
+    learnt = {name: images[name] for name in options["parts"]["train"]}
+    images |= learn_part(learnt, _learn(options), options["classes"])
+    resident = _resident(images, device) if fits else None
+    if resident is None:  # all labels first: small as they are, they take the longest to decode
         images = {name: replace(one, image=memory.hold(one.image)) for name, one in images.items()}
     logger.info("%.0f MB of images are held in memory", memory.held / MB)
     if memory.by_window:
         logger.info("%d images and targets are read by window, which takes longer", memory.by_window)
-    learnt = {name: images[name] for name in options["parts"]["train"]}
-    images |= learn_part(learnt, _learn(options), options["classes"])
-    buffers = Buffers(pinned=device.type == "cuda")
-    return TrainingImages(images, buffers, Resident.collect(images, device) if fits else None)
+    return TrainingImages(images, Buffers(pinned=device.type == "cuda"), resident)
+
+
+def _resident(images: Mapping[str, Labelled], device: torch.device) -> Resident | None:
+    """Images that lie on a GPU; None where other programs leave no room for them."""
+    try:
+        return Resident.collect(images, device)
+    except torch.OutOfMemoryError:
+        text = "the memory of the GPU that others leave has no room for the images; they stay on the host"
+        logger.warning(text)
+        return None
 
 
 def learnt_labels(options: Options, images: Mapping[str, Labelled]) -> dict[str, Any]:

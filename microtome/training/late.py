@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Numbers of a step that the host reads when the next one is under way, so that no device waits for it."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,6 @@ from torch import Tensor
 
 from microtome.training.batches import Batch
 from microtome.training.step_errors import check_finite
-
-LOSS = "loss"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def to_host(values: Tensor) -> OnHost:
 
 @dataclass(frozen=True)
 class _Launched:
-    """What a step that is under way logs: names and numbers, the loss first."""
+    """What a step that is under way logs: names, and the numbers of the loss and of these."""
 
     batch: Batch
     where: str
@@ -69,12 +68,12 @@ class LateMeans:
         >>> for loss in (1.0, 2.0):
         ...     means.add(torch.tensor(loss), {"alpha": 3.0}, batch, "step")
         >>> means.finish()
-        {'loss': 1.5, 'alpha': 3.0}
+        (1.5, {'alpha': 3.0})
     """
 
     def __init__(self) -> None:
         self._waiting: _Launched | None = None
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._loss, self._others = _Mean(), defaultdict[str, _Mean](_Mean)
 
     def add(self, loss: Tensor, logged: Mapping[str, Tensor | float], batch: Batch, where: str) -> None:
         """Note what a launched step logs, and read what the step before it logged.
@@ -90,11 +89,11 @@ class LateMeans:
         """
         wide = torch.float32 if loss.device.type == "mps" else torch.float64
         numbers = [torch.as_tensor(one, dtype=wide, device=loss.device) for one in (loss, *logged.values())]
-        launched = _Launched(batch, where, (LOSS, *logged), to_host(torch.stack(numbers)))
+        launched = _Launched(batch, where, tuple(logged), to_host(torch.stack(numbers)))
         self._read()
         self._waiting = launched
 
-    def finish(self) -> dict[str, float]:
+    def finish(self) -> tuple[float, dict[str, float]]:
         """Read what is under way; the mean of the loss, then of what else was logged.
 
         Raises:
@@ -102,19 +101,35 @@ class LateMeans:
             ValueError: No step was added.
         """
         self._read()
-        if not self._sums:
+        if not self._loss.windows:
             msg = "no batch has a labelled pixel; check the targets and data.ignore"
             raise ValueError(msg)
-        return {name: total / count for name, (total, count) in self._sums.items()}
+        return self._loss.value, {name: mean.value for name, mean in self._others.items()}
 
     def _read(self) -> None:
         """Add the numbers of the step that waits, if one does."""
         launched, self._waiting = self._waiting, None
         if launched is None:
             return
-        found = dict(zip(launched.names, launched.numbers.read(), strict=True))
-        check_finite(found[LOSS], launched.where, launched.batch)
+        loss, *others = launched.numbers.read()
+        check_finite(loss, launched.where, launched.batch)
         windows = len(launched.batch.samples)
-        for name, value in found.items():
-            total, count = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + value * windows, count + windows
+        self._loss.add(loss, windows)
+        for name, value in zip(launched.names, others, strict=True):
+            self._others[name].add(value, windows)
+
+
+class _Mean:
+    """Mean of the values of batches, weighted by their windows."""
+
+    def __init__(self) -> None:
+        self.total, self.windows = 0.0, 0
+
+    def add(self, value: float, windows: int) -> None:
+        """Add the value of a batch."""
+        self.total, self.windows = self.total + value * windows, self.windows + windows
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+        return self.total / self.windows

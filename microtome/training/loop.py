@@ -18,7 +18,6 @@ from microtome.training.averaging import AveragedWeights
 from microtome.training.batches import BatchSource, epoch_seed
 from microtome.training.checkpoint import Checkpoint, CheckpointError
 from microtome.training.kept import KeptWeights
-from microtome.training.late import LOSS as STEP_LOSS
 from microtome.training.late import LateMeans
 from microtome.training.optimizers import build_optimizer, learning_rate_factor, set_learning_rate
 from microtome.training.saving import AFTER_EACH_EPOCH, CheckpointWriter, Timing, copied
@@ -135,7 +134,8 @@ def validate(trainer: Trainer, batches: BatchSource, counts: ConfusionCounts | N
                 if counts is not None:
                     counts.add(outputs[-1], prepared.target, prepared.valid)
             means.add(loss, {}, step.batch, step.where)
-    return means.finish()[STEP_LOSS]
+    mean, _ = means.finish()
+    return mean
 
 
 def _optimizer(trainer: Trainer) -> torch.optim.Optimizer:
@@ -201,13 +201,12 @@ def _epoch(run: _Run, state: Checkpoint) -> Checkpoint:
     set_learning_rate(run.optimizer, rate)
     torch.manual_seed(epoch_seed(trainer.seed, number, *([] if team.is_first else [team.rank])))
     start = time.perf_counter()
-    logged = _train(run, number)
+    train_loss, logged = _train(run, number)
     middle = time.perf_counter()
     due = (number + 1) % settings.validate_every == 0 or number + 1 == settings.epochs
     nothing = dict.fromkeys((LOSS, trainer.criterion.column), math.nan)
     measured = _validated(run) if due else nothing
     end = time.perf_counter()
-    train_loss = logged.pop(STEP_LOSS)
     row = {
         "epoch": number + 1,
         "train_loss": team.agreed(train_loss, trainer.device),
@@ -250,7 +249,7 @@ def _validated(run: _Run) -> dict[str, float]:
     return {name: trainer.team.agreed(value, trainer.device) for name, value in found.items()}
 
 
-def _train(run: _Run, epoch: int) -> dict[str, float]:
+def _train(run: _Run, epoch: int) -> tuple[float, dict[str, float]]:
     """One pass of training; the means over windows of the loss and of what it logs."""
     trainer, means = run.trainer, LateMeans()
     trainer.set_mode(training=True)

@@ -35,6 +35,7 @@ LAST_MINUTE = 60.0
 
 
 class _Order(Enum):
+    WAIT = auto()
     WRITE = auto()
     END = auto()
 
@@ -103,7 +104,9 @@ class CheckpointWriter:
         self._ends = None if timing.walltime is None else time.monotonic() + timing.walltime - past
         self._fresh: dict[int, Mapping[str, Tensor]] = {}
         self._written: set[int] = set()
-        self._orders: queue.SimpleQueue[_Offer | _Order] = queue.SimpleQueue()  # signal handlers may use it
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._newest: _Offer | None = None
+        self._exchange = threading.Lock()
         self._error: BaseException | None = None
         self._signals = ExitStack()
         self.is_ending = False
@@ -146,10 +149,11 @@ class CheckpointWriter:
         known = self._fresh | {state.epoch: weights}
         self._fresh = {name: known[name] for name in names if name in known and name not in self._written}
         offer = _Offer(state, names, dict(self._fresh), _mark(state))
-        if self._every:
-            self._orders.put(offer)
-        else:
+        if not self._every:
             self._write(offer)
+            return
+        self._exchanged(offer)  # however long a write takes, one state waits
+        self._orders.put(_Order.WAIT)
 
     def flush(self) -> None:
         """Have the newest state written soon, whatever the thread that trains does."""
@@ -158,20 +162,23 @@ class CheckpointWriter:
 
     def _serve(self) -> None:
         """Be the thread that writes."""
-        newest, last = None, time.monotonic()
+        last = time.monotonic()
         while True:
             try:
-                order = self._orders.get(timeout=None if newest is None else self._patience(last))
+                order = self._orders.get(timeout=None if self._newest is None else self._patience(last))
             except queue.Empty:
                 order = _Order.WRITE
-            if isinstance(order, _Offer):
-                newest = order
+            if order is _Order.WAIT:
                 continue
-            if newest is not None and not self._try(newest):
+            if not self._try(self._exchanged(None)) or order is _Order.END:
                 return
-            newest, last = None, time.monotonic()
-            if order is _Order.END:
-                return
+            last = time.monotonic()
+
+    def _exchanged(self, offer: _Offer | None) -> _Offer | None:
+        """Have another state wait, or none; the one that did."""
+        with self._exchange:
+            before, self._newest = self._newest, offer
+        return before
 
     def _patience(self, last: float) -> float:
         """Seconds until a state is to be written."""
@@ -180,10 +187,11 @@ class CheckpointWriter:
             due = min(due, self._ends - LAST_MINUTE)
         return max(0.0, due - now)
 
-    def _try(self, offer: _Offer) -> bool:
-        """Write; keep the error for the thread that trains."""
+    def _try(self, offer: _Offer | None) -> bool:
+        """Write, if there is something; keep the error for the thread that trains."""
         try:
-            self._write(offer)
+            if offer is not None:
+                self._write(offer)
         except BaseException as error:  # noqa: BLE001 (it is raised where training goes on)
             self._error = error
         return self._error is None

@@ -18,6 +18,7 @@ from microtome.training.trainer import Trainer
 
 AHEAD = 2
 """Batches that are moved to a device ahead of the one that it computes on."""
+NOWHERE = torch.device("meta")
 Item = TypeVar("Item")
 
 
@@ -26,7 +27,7 @@ class Step:
     """A batch, ready for the model, and its place in the run.
 
     Attributes:
-        batch: Where its windows come from.
+        batch: What its windows are; its pixels lie nowhere, and their memory is used again.
         prepared: What the model and the loss take.
         where: Epoch and step, for messages.
         labelled: Whether a pixel is labelled, on its way from the device; None: it is known that one is.
@@ -97,7 +98,7 @@ def _prepared(trainer: Trainer, loaded: _Loaded) -> Step:
         draws = loaded.draws and loaded.draws.on(device)
         prepared = trainer.task.prepare(batch.on(device), draws)
         some = None if prepared.valid is None else to_host(prepared.valid.any().reshape(1))
-    return Step(batch, prepared, loaded.where, some)
+    return Step(batch.on(NOWHERE), prepared, loaded.where, some)
 
 
 def _pulled(items: Iterator[Item], count: int) -> Iterator[Item]:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from microtome.stages import training_data
 from microtome.stages.training_data import read_images
+from microtome.training.resident import Resident
 from tests.stages import folders
 
 CPU = torch.device("cpu")
@@ -52,3 +53,18 @@ def test_images_lie_there_if_all_fit_into_a_share_of_its_memory(files, monkeypat
     held = [type(one).__name__ for labelled in found.values() for one in (labelled.image, labelled.label)]
     assert held == ["TiffSource" if fits else "ArraySource", "ArraySource"] * 3, "the host holds labels alone"
     assert not found.buffers.pinned
+
+
+def test_they_stay_on_the_host_where_other_programs_leave_no_room(files, monkeypatch, caplog):
+    def full(images, device):
+        msg = "CUDA out of memory"
+        raise torch.OutOfMemoryError(msg)
+
+    with_memory(monkeypatch, 4 * SIZE)
+    monkeypatch.setattr(Resident, "collect", full)
+    changed = folders.options("unet") | {"learn": {"share": 0.5}}
+    found = read_images(changed, files, None, 1, CPU)
+    assert found.resident is None
+    assert "they stay on the host" in caplog.text
+    assert {type(one.image).__name__ for one in found.values()} == {"ArraySource"}
+    assert "PartialLabels" in {type(one.label).__name__ for one in found.values()}

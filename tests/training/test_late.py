@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from microtome.training import late
+from microtome.training import late, steps
 from microtome.training.batch import Batch
 from microtome.training.late import LateMeans, OnHost
 from microtome.training.loop import TrainingDivergedError, fit
@@ -23,14 +23,23 @@ def test_means_weigh_steps_by_their_windows():
         logged = {"alpha": torch.tensor(alphas[number])}
         means.add(torch.tensor(loss, dtype=torch.float32), logged, batch(*names[number]), f"step {number}")
     weights = [len(one) for one in names]
-    wanted = {"loss": np.average(losses, weights=weights), "alpha": np.average(alphas, weights=weights)}
-    assert means.finish() == pytest.approx(wanted, rel=1e-12)
+    loss, others = means.finish()
+    assert loss == pytest.approx(np.average(losses, weights=weights), rel=1e-12)
+    assert others == pytest.approx({"alpha": np.average(alphas, weights=weights)}, rel=1e-12)
 
 
 def test_a_loss_of_a_plugin_may_log_plain_numbers():
     means = LateMeans()
     means.add(torch.tensor(1.0), {"alpha": 2.5}, batch("a"), "step 1")
-    assert means.finish() == {"loss": 1.0, "alpha": 2.5}
+    assert means.finish() == (1.0, {"alpha": 2.5})
+
+
+def test_what_a_loss_logs_does_not_take_the_place_of_the_loss():
+    means = LateMeans()
+    means.add(torch.tensor(1.0), {"loss": float("nan")}, batch("a"), "step 1")
+    means.add(torch.tensor(2.0), {"loss": 5.0}, batch("a"), "step 2")
+    loss, others = means.finish()
+    assert (loss, others.keys()) == (1.5, {"loss"})
 
 
 def test_a_step_is_read_once_the_next_is_launched(monkeypatch):
@@ -79,3 +88,11 @@ def test_nothing_is_saved_or_validated_after_a_loss_that_is_no_number(tmp_path, 
         fit(changed, train, validation, checkpoint=tmp_path / "c", key=problems.KEY)
     assert len(count) == steps
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_whose_numbers_are_awaited_holds_no_pixels():
+    """What it says of itself are the names and the size of its windows."""
+    train, _ = problems.parts()
+    for step, batch in zip(steps.steps(problems.trainer(), train, epoch=0), train.epoch(0), strict=True):
+        assert (step.batch.samples, step.batch.images.shape) == (batch.samples, batch.images.shape)
+        assert {step.batch.images.device.type, step.batch.labels.device.type} == {"meta"}

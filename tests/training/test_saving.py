@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,6 +129,26 @@ def test_one_is_written_at_a_time_and_the_newest_waits(tmp_path, monkeypatch):
     assert done == sorted(set(done))
     assert done[-1] == 8
     assert len(done) < 8
+
+
+def test_one_state_waits_however_long_a_write_takes(tmp_path, monkeypatch):
+    """Those between would fill the memory of a GPU whose epochs are short."""
+    began, goes_on, seen = threading.Event(), threading.Event(), []
+
+    def slow(*_):
+        began.set()
+        goes_on.wait(PATIENCE)
+
+    monkeypatch.setattr(checkpoints, "save", slow)
+    with CheckpointWriter(tmp_path / "c", BY_LOSS, Timing(every=1e-6)) as writer:
+        for epoch in range(1, 11):
+            found = state(epoch)
+            seen.append(weakref.ref(found.model["weight"]))
+            writer.offer(found, found.model)
+            assert began.wait(PATIENCE)
+        del found
+        assert [number for number, one in enumerate(seen, 1) if one() is not None] == [1, 10]
+        goes_on.set()
 
 
 @pytest.mark.parametrize("timing", [Timing(), Timing(every=1e-6), SELDOM])
