@@ -10,6 +10,9 @@ from torch import fx, nn
 from torch.nn.utils import parametrize
 
 IMAGE_DIMENSIONS = 4
+SLOPE = 1e-30
+"""Of a ReLU below 0, lost in rounding. With none, oneDNN makes 0 of what is no number (NaN), and the maps of
+a damaged image would look sound."""
 TRACING_FAILS = (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, KeyError)
 """What `torch.fx` raises for networks that it cannot follow."""
 
@@ -18,8 +21,9 @@ class ConvolutionReLU(nn.Conv2d):
     """A 2-D convolution and the ReLU behind it, for prediction.
 
     On a CPU, in float32 and without gradient, oneDNN does both in one pass, with the weights in the order in
-    memory that it asks for. Everywhere else it is one after the other. The weights in that order are a
-    copy, which the first call makes, and which is dropped where the weights are moved, cast or loaded.
+    memory that it asks for. Everywhere else it is one after the other. What is no number stays so. The
+    weights in that order are a copy, which the first call makes, and which is dropped where the weights are
+    moved, cast or loaded.
 
     Attributes:
         packed: The weights in oneDNN's order; None before they are needed.
@@ -38,7 +42,7 @@ class ConvolutionReLU(nn.Conv2d):
         if self.packed is None:
             self.packed = torch.ops.mkldnn._reorder_convolution_weight(self.weight.detach(), *settings)
         return torch.ops.mkldnn._convolution_pointwise(
-            images, self.packed, self.bias, *settings, "relu", [], ""
+            images, self.packed, self.bias, *settings, "leaky_relu", [SLOPE], ""
         )
 
     def _fits(self, images: torch.Tensor) -> bool:

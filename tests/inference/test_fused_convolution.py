@@ -5,6 +5,7 @@ import copy
 import io
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from microtome import networks
 from microtome.inference import optimize_for_inference
 from microtome.inference.fused_convolution import ConvolutionReLU, fuse_activations
+from microtome.inference.overlap_tile import predict
 
 
 def pair(**options):
@@ -59,6 +61,27 @@ def test_elsewhere_the_layers_follow_each_other():
         wanted = copy.deepcopy(network).double()(images.double())
         torch.testing.assert_close(copy.deepcopy(together).double()(images.double()), wanted)
     assert together[0].packed is None
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_what_is_no_number_stays_so(layout):
+    """Else the maps of a damaged image would look sound."""
+    network, images = pair(padding=1), torch.randn(2, 3, 11, 9).to(memory_format=layout)
+    images[0, 1, 4, 4] = torch.nan
+    together = fused(network).to(memory_format=layout)
+    with torch.inference_mode():
+        found, wanted = together(images), network(images)
+        assert together[0].packed is not None
+    assert found.isnan().sum() == 5 * 9
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6, equal_nan=True)
+
+
+def test_an_image_with_what_is_no_number_is_refused():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1)).eval()
+    image = np.zeros((1, 16, 16), np.float32)
+    image[0, 7, 7] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        predict(optimize_for_inference(network), image, window=8, overlap=2)
 
 
 @pytest.mark.parametrize("change", ["load", "cast", "copy", "pickle"])
