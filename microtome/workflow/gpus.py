@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -127,10 +127,10 @@ def _wait_for(there: Sequence[str], count: int, locks: ExitStack) -> tuple[str, 
     """Lock so many of some GPUs; while that cannot be, wait with none of them."""
     folder = Path(tempfile.gettempdir()) / f"microtome-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    is_told = False
+    is_told, known_as = False, _known_as(there)
     while True:
         with ExitStack() as taken:
-            chosen = _take(folder, there, count, taken)
+            chosen = _take(folder, known_as, count, taken)
             if len(chosen) == count:
                 locks.enter_context(taken.pop_all())
                 return chosen
@@ -140,21 +140,34 @@ def _wait_for(there: Sequence[str], count: int, locks: ExitStack) -> tuple[str, 
         time.sleep(POLL_SECONDS)
 
 
-def _take(folder: Path, there: Sequence[str], count: int, taken: ExitStack) -> tuple[str, ...]:
+def _take(folder: Path, there: Mapping[str, str], count: int, taken: ExitStack) -> tuple[str, ...]:
     """Lock as many GPUs as can be had, in their order; one job at a time looks."""
     from filelock import FileLock, Timeout  # only jobs have it
 
     chosen: list[str] = []
     with FileLock(folder / "choice.lock", fallback_to_soft=False):
-        for name in there:
+        for name, known_as in there.items():
             if len(chosen) == count:
                 break
-            path = folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', name)}.lock"
+            path = folder / f"{re.sub(r'[^A-Za-z0-9-]', '_', known_as)}.lock"
             with suppress(Timeout):
                 taken.enter_context(FileLock(path, fallback_to_soft=False).acquire(blocking=False))
                 path.with_suffix(".txt").write_text(f"process {os.getpid()}", encoding="utf-8")
                 chosen.append(name)
     return tuple(chosen)
+
+
+def _known_as(there: Sequence[str]) -> dict[str, str]:
+    """GPUs by the one name that all jobs have for them: a number is the place of a UUID in the driver's list.
+
+    So a job with `CUDA_VISIBLE_DEVICES=1` and one that sees all do not both take the second. Slices have no
+    numbers.
+    """
+    uuids = shown() if any(name.isdecimal() for name in there) else ()
+    if any(uuid.startswith("MIG-") for uuid in uuids):
+        return dict(zip(there, there, strict=True))
+    is_listed = [name.isdecimal() and int(name) < len(uuids) for name in there]
+    return {name: uuids[int(name)] if known else name for name, known in zip(there, is_listed, strict=True)}
 
 
 def _waiting(folder: Path, there: Sequence[str], count: int) -> str:

@@ -19,7 +19,7 @@ from microtome.formats import size
 from microtome.machine import machine_memory
 from microtome.study.plan import StudyPlan
 from microtome.workflow.gpus import devices
-from microtome.workflow.memory import MB, TrainingMemory, training_memory
+from microtome.workflow.memory import LEAST, MB, TrainingMemory, training_memory
 
 FILE = "SNAKEMAKE_SLURM_PARTITIONS"
 """Environment variable with the file of partitions."""
@@ -173,7 +173,10 @@ def _fewer(room: Room) -> str:
 
 def _smaller(job: Asked, room: Room) -> str:
     """What to do about a job for which a room has too little memory."""
-    left = int(room.memory_mb / job.gpus) - job.memory.fixed
+    each = int(room.memory_mb / job.gpus)
+    if each < LEAST:
+        return f"more memory, as each process that trains asks for {LEAST} MB at least"
+    left = each - job.memory.fixed
     if left > 0:
         slower = "so that the other images are read by window (more slowly, with the same result)"
         return f"`memory: {{images: {left}}}` in config/config.yaml, {slower}, or more memory"

@@ -84,6 +84,18 @@ def test_cuda_sees_what_is_held_alone(machine):
     assert gpus.VISIBLE not in os.environ
 
 
+@pytest.mark.parametrize("names", ["0", "GPU-0000,", "0,0"])
+def test_a_gpu_has_one_lock_however_it_is_named(machine, monkeypatch, start, names):
+    """A job that sees all GPUs, and one that `CUDA_VISIBLE_DEVICES` shows one by its number."""
+    first = start(1)
+    assert first.stdout.readline().strip() == "GPU-0000"
+    monkeypatch.setenv(gpus.VISIBLE, names)
+    late = start(1)
+    assert "waiting" in late.stderr.readline()
+    first.kill()
+    assert late.stdout.readline().strip() == names.split(",")[0]
+
+
 def test_devices_that_are_given_are_chosen_from(machine, monkeypatch):
     monkeypatch.setenv(gpus.VISIBLE, "3, GPU-abc,-1,5")
     assert gpus.devices() == ("3", "GPU-abc")

@@ -55,6 +55,12 @@ def test_a_network_that_does_not_fit_is_to_be_smaller():
     assert "memory: {images" not in text
 
 
+@pytest.mark.parametrize(("memory", "gpus"), [(SMALL, 1), (HUGE, 1), (WIDE, 1), (SMALL, 2)])
+def test_nothing_helps_where_there_is_less_than_any_training_asks_for(memory, gpus):
+    (text,) = told(job(memory, gpus=gpus), rooms=[Room("this machine", 3900 * gpus, gpus)])
+    assert text.endswith("expected more memory, as each process that trains asks for 4000 MB at least")
+
+
 @pytest.mark.parametrize(("there", "remedy"), [(1, "`gpus: 1`"), (0, "`device: cpu`")])
 def test_too_few_gpus_are_told(there, remedy):
     texts = told(job(SMALL, gpus=2, needs_gpus=True), rooms=[Room("this machine", 99_000, there)])
