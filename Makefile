@@ -47,7 +47,7 @@ lint: .venv/dev  ## check style
 bench: .venv/dev  ## measure ratios against named peers
 	$(BIN)/python -m benchmarks
 
-gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (20 minutes; DRY=1: on the CPU, small)
+gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (DRY=1: on the CPU, small, 20 minutes)
 	$(BIN)/python -m benchmarks.gpu $(if $(DRY),--dry)
 
 reference: .venv/run  ## regenerate docs/reference and the JSON schema

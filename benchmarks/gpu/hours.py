@@ -139,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("studies", nargs="+", metavar="STUDY", help=f"out of {', '.join(STUDIES)}")
     options = parser.parse_args(arguments)
     device = torch.device("cuda") if torch.cuda.is_available() else None
-    how = "no GPU here: operations are counted, at 40 TFLOP/s of an A100 (assumed)"
+    how = "no GPU here: operations are counted, at 40 TFLOP/s of an A100 (assumed); "
+    how += "a CPU that does 1 TFLOP/s takes forty times as long"
     print(how if device is None else f"measured on {torch.cuda.get_device_name(device)}")
     for name in options.studies:
         if name not in STUDIES:

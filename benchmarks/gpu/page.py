@@ -65,10 +65,11 @@ def _head(outcome: Outcome) -> str:
         what = (
             "**This was `make gpu DRY=1`: on a CPU, with the small sizes of the demo.** It shows that "
             "everything runs; its times, shares and memory say nothing of a GPU, and **no GPU has been "
-            "measured yet**. `make gpu` on a machine with one writes this page anew, in 20 minutes or less."
+            "measured yet**. `make gpu` on a machine with one writes this page anew; it is meant to take 20 "
+            "minutes at most, which no GPU has shown yet."
         )
     else:
-        what = "Written by `make gpu`, which takes 20 minutes or less on one GPU."
+        what = "Written by `make gpu`."
     where = f"{outcome.date}, {outcome.machine}, commit {outcome.commit[:10]}; {outcome.minutes:.0f} minutes."
     return f"# On a GPU\n\n{what}\n\n{where}"
 

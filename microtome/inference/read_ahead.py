@@ -22,6 +22,8 @@ from microtome.io.raster import Raster, read_mirrored
 Normalize = Callable[[NDArray], NDArray]
 CARRIED = tuple(np.dtype(name) for name in ("uint8", "int8", "uint16", "int16", "float16", "float32"))
 """Types of pixels that go to a GPU as they are."""
+NOT_ON_METAL = np.dtype("uint16")
+"""Of these the type that its back end (`mps`) does not take."""
 PART = 512
 """Pixels; columns that a thread reads begin at multiples of it, so that few tiles are decoded by two."""
 
@@ -108,8 +110,9 @@ class BandReader:
     @property
     def carries_stored(self) -> bool:
         """Whether pixels go to the device as they are stored."""
-        is_apart = self.device.type != "cpu" and self.source.dtype in CARRIED
-        return is_apart and isinstance(self.normalize, Scaling)
+        dtype, where = self.source.dtype, self.device.type
+        is_taken = dtype in CARRIED and not (where == "mps" and dtype == NOT_ON_METAL)
+        return where != "cpu" and is_taken and isinstance(self.normalize, Scaling)
 
     def read(self, stretch: Stretch, pool: Executor | None = None) -> NDArray:
         """Read the rows of a stretch: (C, rows, width), float32 and normalised, or as stored."""

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -47,11 +48,17 @@ def devices() -> tuple[str, ...]:
 
 def shown() -> tuple[str, ...]:
     """The UUIDs that the driver tells, see `listed`; none without a driver that answers."""
-    if shutil.which("nvidia-smi") is None:
-        return ()
-    command = ["nvidia-smi", "-L"]
+    command = shutil.which("nvidia-smi")
+    return () if command is None else _answered(command)
+
+
+@cache
+def _answered(command: str) -> tuple[str, ...]:
+    """What a command of the driver lists; it is asked once a process, as some take seconds."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=COMMAND_SECONDS)
+        done = subprocess.run(
+            [command, "-L"], capture_output=True, text=True, check=True, timeout=COMMAND_SECONDS
+        )
     except (OSError, subprocess.SubprocessError):
         return ()
     return listed(done.stdout)

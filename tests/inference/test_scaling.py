@@ -71,3 +71,10 @@ def test_bands_that_travel_as_stored_are_those_scaled_before(dtype, readers):
 def test_what_a_gpu_cannot_hold_is_scaled_before():
     assert not reader(Apart, pixels("float64")).carries_stored
     assert not reader(Apart, pixels("uint32")).carries_stored
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("uint8", True), ("int16", True), ("uint16", False)])
+def test_what_apples_gpus_cannot_hold_is_scaled_before(dtype, expected):
+    near = reader(BandReader, pixels(dtype))
+    there = BandReader(near.source, near.grid, near.margin, near.normalize, torch.device("mps"))
+    assert there.carries_stored == expected

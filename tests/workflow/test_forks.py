@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +80,17 @@ def ready(forks: Forks) -> Forks:
     return forks
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_ignored():
+    """Whatever began the tests may have signals ignored, which programs and forks inherit."""
+    handlers = dict.fromkeys((signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1), signal.SIG_DFL)
+    handlers[signal.SIGINT] = signal.default_int_handler
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def forks(tmp_path_factory: pytest.TempPathFactory):
     """A process that has imported one module."""
@@ -132,15 +142,15 @@ def test_a_fork_finds_what_a_program_finds(forks, tmp_path, monkeypatch):
         ("1 / 0", 1),
         ("import os\nos.kill(os.getpid(), 9)", -signal.SIGKILL),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGHUP)", -signal.SIGHUP),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGUSR1)", -signal.SIGUSR1),
         ("import os, time\nos.kill(os.getpid(), 2)\ntime.sleep(60)", -signal.SIGINT),
         ("import os\nos._exit(7)", 7),
     ],
 )  # fmt: skip
 def test_the_status_of_a_fork_is_that_of_a_program(forks, tmp_path, text, status):
     script = written(tmp_path, text)
-    restored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # whatever began the tests ignores
-    program = [sys.executable, script]
-    assert subprocess.run(program, stderr=subprocess.DEVNULL, preexec_fn=restored).returncode == status
+    assert subprocess.run([sys.executable, script], stderr=subprocess.DEVNULL).returncode == status
     assert run(forks, script) == status
 
 
@@ -201,6 +211,17 @@ def test_what_cannot_be_imported_is_left_to_its_jobs(tmp_path, capfd, text):
     forks.close()
 
 
+def test_ctrl_c_while_libraries_are_imported_is_told_by_others(tmp_path, capfd):
+    (tmp_path / "slow.py").write_text(WAITING.format(seconds=1).replace("sys.argv[0]", "__file__"))
+    script = written(tmp_path, "import slow")
+    forks = Forks([Path(script)], environment_of({}) | {"PYTHONPATH": str(tmp_path)})
+    wait_for(tmp_path / "slow.begun")
+    os.kill(forks._process.pid, signal.SIGINT)
+    assert run(ready(forks), script) == 0
+    assert capfd.readouterr().err == ""
+    forks.close()
+
+
 def test_an_error_is_told_of_the_rule(forks, tmp_path):
     """Snakemake names the innermost of the rule files that it has read."""
     names = {}
@@ -256,6 +277,29 @@ def test_jobs_are_killed_with_the_process_that_they_are_forks_of(tmp_path):
     assert not forks.is_ready
     with pytest.raises(ForkError), forks.begun(script, environment_of({})):
         pass
+    forks.close()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"])
+def test_what_is_sent_to_all_processes_is_for_the_jobs(tmp_path, name):
+    """They may want to write a checkpoint first, and end with the process that they are forks of."""
+    forks = ready(Forks([], environment_of({})))
+    script = written(tmp_path, WAITING.format(seconds=0.3))
+    with forks.begun(script, environment_of({})) as fork:
+        wait_for(Path(script).with_suffix(".begun"))
+        os.kill(forks._process.pid, signal.Signals[name])
+        assert fork.wait() == 0
+    forks.close()
+
+
+def test_what_snakemake_was_told_to_ignore_its_jobs_ignore(tmp_path):
+    """As `nohup` does with the end of a terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        forks = ready(Forks([], environment_of({})))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert run(forks, written(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGHUP)")) == 0
     forks.close()
 
 

@@ -133,6 +133,15 @@ def test_slices_stand_for_their_gpu(tmp_path, monkeypatch):
     assert gpus.shown() == ("MIG-0000", "MIG-0001", "GPU-0001")
 
 
+def test_the_driver_is_asked_once(tmp_path, monkeypatch):
+    """Without its daemon, `nvidia-smi` takes seconds; a start of Snakemake wants to know several times."""
+    folder = fake_gpus.write(tmp_path, 2)
+    monkeypatch.setenv("PATH", fake_gpus.path_with(folder))
+    assert gpus.shown() == ("GPU-0000", "GPU-0001")
+    (folder / "nvidia-smi").write_text("#!/bin/sh\nexit 1\n")
+    assert gpus.shown() == ("GPU-0000", "GPU-0001")
+
+
 def test_a_driver_that_fails_shows_none(tmp_path, monkeypatch):
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho no driver; exit 9\n")
     (tmp_path / "nvidia-smi").chmod(0o755)

@@ -31,6 +31,8 @@ PR_SET_PDEATHSIG = 1
 """Of prctl(2): the signal that a process gets when its parent ends."""
 ARGUMENTS = 45, 46
 """Where /proc/self/stat says between which addresses the arguments lie, counted from the state on."""
+FOR_JOBS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that terminals and schedulers send to all processes, also to the jobs, which they are for."""
 BLOCK = 2**16
 """Bytes read from a pipe at once."""
 
@@ -78,10 +80,12 @@ class Server:
     Args:
         requests: Open file that requests come in by.
         answers: Open file that answers go out by.
+        handlers: What forks do about the signals that the server ignores, as programs would.
     """
 
-    def __init__(self, requests: int, answers: int) -> None:
+    def __init__(self, requests: int, answers: int, handlers: Mapping[int, Any]) -> None:
         self._requests, self._answers, self._rest = requests, answers, b""
+        self._handlers = handlers
         self._has_client = True
         self._running: dict[int, int] = {}
         self._ended: dict[int, int] = {}
@@ -89,8 +93,6 @@ class Server:
         self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake)
-        for ignored in (signal.SIGINT, signal.SIGTERM):  # they are for the jobs, which get them, too
-            signal.signal(ignored, signal.SIG_IGN)
 
     def serve(self) -> Request | None:
         """Serve until the client and all jobs have ended.
@@ -145,8 +147,8 @@ class Server:
             os._exit(1)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
         for end in (self._requests, self._answers, self._woken, self._wake):
             os.close(end)
 
@@ -238,9 +240,10 @@ def main() -> None:
     """Import, say whether forks may begin, and serve."""
     requests, answers, wanted = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     del sys.path[0]  # the folder of this file, from which nothing is imported
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in FOR_JOBS}
     ending = Ending()
     is_ready = prepare(map(Path, wanted["scripts"]), wanted["modules"])
-    server = Server(requests, answers)
+    server = Server(requests, answers, handlers)
     server.tell(ready=is_ready)
     request = server.serve() if is_ready else None
     if request is not None:
