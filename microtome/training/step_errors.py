@@ -11,6 +11,8 @@ from microtome.training.batches import Batch
 
 HOST_MEMORY = "can't allocate memory"
 """What PyTorch's CPU allocator says."""
+COMPILERS = ("torch._dynamo.", "torch._inductor.")
+"""Modules of errors of `torch.compile`, which are not imported where nothing is compiled."""
 SINGLE_VALUE = "more than 1 value per channel"
 """What batch normalisation says if there is only one."""
 
@@ -21,6 +23,10 @@ class TrainingDivergedError(ValueError):
 
 class BatchError(ValueError):
     """A batch that is too large for the memory, or too small for the network."""
+
+
+class CompileError(ValueError):
+    """A network that cannot be compiled on this machine."""
 
 
 def check_finite(value: float, where: str, batch: Batch) -> None:
@@ -42,11 +48,14 @@ def explained(where: str, batch: Batch, device: torch.device) -> Iterator[None]:
 
     Raises:
         BatchError: There was not enough memory, or only one value per channel for batch normalisation.
+        CompileError: The network is to be compiled, and cannot be.
     """
     found = f"{len(batch.samples)} window(s) of {'×'.join(map(str, batch.images.shape[1:]))} ({where})"
     try:
         yield
     except (MemoryError, RuntimeError) as error:
+        if type(error).__module__.startswith(COMPILERS):
+            raise _not_compiled(error) from error
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and HOST_MEMORY not in str(error):
             raise
         remedy = "Lower training.batch_size or sampler.crop, or make the network narrower."
@@ -60,3 +69,10 @@ def explained(where: str, batch: Batch, device: torch.device) -> Iterator[None]:
             "sampler.crop, or choose training.batch_size so that the last batch has more than one window."
         )
         raise BatchError(msg) from error
+
+
+def _not_compiled(error: Exception) -> CompileError:
+    """What to do about an error of `torch.compile`."""
+    reason = next(iter(str(error).splitlines()), "")
+    remedy = "Install a C++ compiler (g++), which GPUs need for it, too, or set it to false."
+    return CompileError(f"training.compile: the network cannot be compiled here ({reason}). {remedy}")
