@@ -6,6 +6,7 @@ This module must stay light: a child inherits the peak memory of the process tha
 
 import importlib.util
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -142,11 +143,15 @@ def run_child(case: str, variant: str, *, quick: bool, threads: int) -> Mapping[
 def ratio(comparison: Comparison, measured: Mapping[str, Measured]) -> float | None:
     """Median of the peer over median of ours; None where one was skipped or time beyond is not positive.
 
+    Without any error the ratio of errors is infinite.
+
     Example:
         >>> times = {"a": 3.0, "b": 9.0, "c": 1.0}
         >>> runs = {name: Measured(name, ({"seconds": value},)) for name, value in times.items()}
         >>> ratio(Comparison("", "a", "b", None, beyond="c"), runs)
         4.0
+        >>> ratio(Comparison("", "a", 1e-9, 1.0, "error"), {"a": Measured("a", ({"error": 0.0},))})
+        inf
     """
     names = [comparison.ours, comparison.peer, *([comparison.beyond] if comparison.beyond else [])]
     if any(measured[name].skipped for name in names if isinstance(name, str)):
@@ -155,4 +160,6 @@ def ratio(comparison: Comparison, measured: Mapping[str, Measured]) -> float | N
         measured[name].median(comparison.metric) if isinstance(name, str) else name for name in names
     )
     base = beyond[0] if beyond else 0.0
+    if comparison.metric == "error" and ours <= base:
+        return math.inf
     return (peer - base) / (ours - base) if ours > base else None
