@@ -185,25 +185,26 @@ def test_memory_does_not_depend_on_the_height():
     assert high[2] == 1000, "each image row is read once"
 
 
-def test_stitcher_holds_less_than_two_windows_however_high_the_image():
+def stitcher_of(overlap, batch):
+    """Of a high image, by windows of 16 pixels."""
     rows, columns = (
-        inference.axis.plan_axis(length, 16, overlap=8, border=0, weights="gaussian", sigma=None)
+        inference.axis.plan_axis(length, 16, overlap=overlap, border=0, weights="gaussian", sigma=None)
         for length in (10_000, 64)
     )
-    grid = inference.grid.Grid(rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=4)
-    stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
+    every = np.ones((len(rows.starts), len(columns.starts)), bool)
+    grid = inference.grid.Grid(rows, columns, every, batch=batch)
+    return inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
+
+
+def test_stitcher_holds_less_than_two_windows_however_high_the_image():
+    stitcher = stitcher_of(overlap=8, batch=4)
     assert stitcher.ring.shape == (3, 24, 64)
     assert not stitcher.pile.numel()
 
 
 def test_of_windows_that_overlap_much_a_pile_is_held_too():
     """Six rows of them are done together, each column of them in a pile as wide as one."""
-    rows, columns = (
-        inference.axis.plan_axis(length, 16, overlap=14, border=0, weights="gaussian", sigma=None)
-        for length in (10_000, 64)
-    )
-    grid = inference.grid.Grid(rows, columns, np.ones((len(rows.starts), len(columns.starts)), bool), batch=1)
-    stitcher = inference.stitching.BandStitcher(grid, example=torch.zeros(1, 3, 16, 16), fill=0.0)
+    stitcher = stitcher_of(overlap=14, batch=1)
     assert stitcher.ring.shape == (3, 26, 64)
     assert stitcher.pile.shape == (3, 26, 16)
 
