@@ -13,6 +13,9 @@ IMAGE_DIMENSIONS = 4
 SLOPE = 1e-30
 """Of a ReLU below 0, lost in rounding. With none, oneDNN makes 0 of what is no number (NaN), and the maps of
 a damaged image would look sound."""
+ORDERING = ("max", "min", "sort", "topk", "sign", "median", "unique")
+"""In the names of functions whose result depends on the order or the sign of values, however small."""
+PASSING = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten)
 TRACING_FAILS = (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, KeyError)
 """What `torch.fx` raises for networks that it cannot follow."""
 
@@ -69,7 +72,9 @@ def fuse_activations(model: nn.Module) -> None:
     """Have convolutions of a network in evaluation mode apply the ReLU that alone uses their output.
 
     The network is changed. Pairs are found by tracing; a network that cannot be traced stays as it is, and so
-    does a ReLU that is used more than once. The names of the layers stay; a ReLU becomes `nn.Identity`.
+    does a ReLU that is used more than once, or whose maxima something looks for: where a ReLU makes equal
+    zeros, the fused one leaves an order of values as small as `SLOPE`. The names of the layers stay; a ReLU
+    becomes `nn.Identity`.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 1)).eval()
@@ -105,8 +110,21 @@ def _pairs(model: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, str]]:
             before = before.args[0]
         convolution = layer(before)
         alone = isinstance(before, fx.Node) and len(before.users) == 1 and calls[id(convolution)] == 1
-        if alone and before.target not in direct and _fusible(convolution) and not _hooked(layer(node)):
+        if not alone or before.target in direct or any(_orders(user, layer) for user in node.users):
+            continue
+        if _fusible(convolution) and not _hooked(layer(node)):
             yield before.target, node.target
+
+
+def _orders(user: fx.Node, layer: Callable[[Any], nn.Module | None]) -> bool:
+    """Whether a use of values tells where the largest is, so that the order of tiny ones matters."""
+    module = layer(user)
+    if isinstance(module, PASSING):
+        return any(_orders(after, layer) for after in user.users)
+    if module is not None:
+        return getattr(module, "return_indices", False)
+    name = user.target if isinstance(user.target, str) else getattr(user.target, "__name__", "")
+    return any(word in name for word in ORDERING)
 
 
 def _fusible(layer: nn.Module | None) -> bool:

@@ -146,3 +146,37 @@ def test_a_u_net_has_no_relu_left_and_its_state_keeps_its_names():
     assert set(found.state_dict()) <= set(network.state_dict()) | {
         name.replace("weight", "bias") for name in network.state_dict()
     }
+
+
+class Places(nn.Module):
+    """Where the largest value of each window is, after a ReLU that makes zeros of many."""
+
+    def __init__(self, *between, pool):
+        super().__init__()
+        torch.manual_seed(0)
+        self.maps, self.pool = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), *between), pool
+
+    def forward(self, images):
+        return self.pool(self.maps(images))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Places(pool=nn.MaxPool2d(2, return_indices=True)),
+        Places(nn.Identity(), nn.Dropout(), pool=nn.MaxPool2d(2, return_indices=True)),
+        Places(pool=lambda maps: torch.nn.functional.max_pool2d_with_indices(maps, 2)),
+        Places(pool=lambda maps: maps.max(2)),
+        Places(pool=lambda maps: (maps.argmax(3), maps.sign())),
+    ],
+    ids=["pooling", "behind-others", "function", "method", "signs"],
+)
+def test_equal_zeros_stay_equal(network):
+    network.eval()
+    together, images = fused(network), torch.rand(2, 1, 16, 16) - 1
+    with torch.inference_mode():
+        assert all(map(torch.equal, together(images), network(images)))
+
+
+def test_pooling_that_tells_no_places_is_no_obstacle():
+    assert kinds(fused(Places(pool=nn.MaxPool2d(2)).eval()).maps) == ["ConvolutionReLU", "Identity"]
