@@ -44,8 +44,8 @@ lint: .venv/dev  ## check style
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 
-bench: .venv/dev  ## measure ratios against named peers
-	$(BIN)/python -m benchmarks
+bench: .venv/dev  ## measure ratios against named peers (REPEATS=1: once each)
+	$(BIN)/python -m benchmarks $(if $(REPEATS),--repeats $(REPEATS))
 
 gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (DRY=1: on the CPU, small, 20 minutes)
 	$(BIN)/python -m benchmarks.gpu $(if $(DRY),--dry)
