@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Training: labels that are learnt, optimizer, schedule, stopping, precision."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from microtome.config.section import OfClass, Section, option, refuse, with_class
 
@@ -19,20 +27,43 @@ class Optimizer(Section):
     """The optimizer and its constants."""
 
     name: Literal["adam", "adamw", "sgd"] = option("adam", "Adam, AdamW or stochastic gradient descent")
-    lr: PositiveFloat = option(1e-3, "learning rate at the start")
+    lr: PositiveFloat = option(1e-3, "learning rate at the start; of the schedule one_cycle the highest")
     weight_decay: NonNegativeFloat = option(0.0, "L2 penalty (adam, sgd) or decoupled decay (adamw)")
     momentum: NonNegativeFloat = option(0.9, "SGD only; 0: plain stochastic gradient descent")
 
 
 class Schedule(Section):
-    """The learning rate over epochs: lr times a factor."""
+    """The learning rate over epochs, or over single steps: lr times a factor."""
 
-    name: Literal["constant", "step", "exponential", "cosine"] = option(
-        "constant", "constant, drops, exponential or cosine decay"
+    name: Literal["constant", "step", "exponential", "cosine", "poly", "one_cycle"] = option(
+        "constant",
+        "constant, drops, exponential, cosine or polynomial decay; one_cycle: a cosine up to `lr`, then one "
+        "down, changed with each step (Smith and Topin 2019, doi:10.1117/12.2520589)",
     )
     every: PositiveInt = option(30, "step: epochs between two drops")
     factor: PositiveFloat = option(0.1, "step: factor of a drop; exponential: factor after the last epoch")
-    warmup: NonNegativeInt = option(0, "epochs of linear warm-up")
+    power: PositiveFloat = option(
+        0.9, "poly: exponent of the share of the training that is left (Chen et al. 2018, arXiv:1606.00915)"
+    )
+    rise: Annotated[float, Field(gt=0, lt=1)] = option(
+        0.3, "one_cycle: share of the training in which the rate rises, from lr / 25; it ends at lr / 250,000"
+    )
+    unit: Literal["epoch", "step"] = option(
+        "epoch", "after what the rate changes: an epoch, or each step of the optimizer (one_cycle always)"
+    )
+    warmup: NonNegativeInt = option(0, "epochs of linear warm-up; not of one_cycle, which rises by itself")
+
+    @model_validator(mode="after")
+    def _rises_once(self) -> Self:
+        """A cycle has a rise of its own."""
+        if self.name == "one_cycle" and self.warmup:
+            refuse("warmup 0 beside one_cycle, whose rate rises for the share `rise` of the training")
+        return self
+
+    @property
+    def is_by_step(self) -> bool:
+        """Whether the rate changes with each step."""
+        return self.unit == "step" or self.name == "one_cycle"
 
 
 class _Select(OfClass):
@@ -130,10 +161,14 @@ class Training(Section):
     epochs: PositiveInt = option(100, "passes over what the sampler draws, at most")
     batch_size: PositiveInt = option(4, "windows of one optimizer step, on all GPUs together")
     optimizer: Optimizer = option(Optimizer(), "the optimizer and its constants")
-    schedule: Schedule = option(Schedule(), "the learning rate over epochs")
+    schedule: Schedule = option(Schedule(), "the learning rate over epochs or steps")
     patience: PositiveInt | None = option(None, "epochs without a better validation loss before stopping")
     grad_clip: PositiveFloat | None = option(None, "largest norm of the gradient")
-    precision: Literal["auto", "fp32", "bf16"] = option("auto", "auto: bf16 on a GPU, fp32 on a CPU")
+    precision: Literal["auto", "fast", "fp32", "bf16"] = option(
+        "auto",
+        "auto: bf16 on a GPU, fp32 on a CPU; fast: bf16 on a CPU, too, if it computes in it (AVX-512 BF16 or AMX) "
+        "and the network is 2-D, so that weights of two kinds of CPUs differ. The card says which it was",
+    )
     channels_last: bool = option(True, "memory layout; faster on most machines")
     validate_every: PositiveInt = option(1, "epochs between two validations")
     select: Selected = option(

@@ -38,8 +38,8 @@ class Fit:
 
     Attributes:
         weights: State of the best epoch, on the CPU; averaged, if that is what the criterion says.
-        history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate,
-            train_seconds, val_seconds of each epoch, then the metric that epochs are compared by, if they
+        history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate (of its last
+            step), train_seconds, val_seconds of each epoch, then the metric that epochs are compared by, if they
             are, and the means over training windows of what the loss logs (its `logged()`); an epoch that was
             interrupted and repeated counts once.
         best_epoch: The epoch with the lowest validation loss, or the best by the metric, from 1; of several
@@ -65,13 +65,13 @@ class _Run:
     optimizer: torch.optim.Optimizer
     averaged: AveragedWeights | None
     train: BatchSource
-    validation: BatchSource
+    validation: BatchSource | None
 
 
 def fit(
     trainer: Trainer,
     train: BatchSource,
-    validation: BatchSource,
+    validation: BatchSource | None,
     *,
     checkpoint: Path | None = None,
     key: str = "",
@@ -90,7 +90,8 @@ def fit(
     Args:
         trainer: Model, loss, task and settings; the model is trained in place.
         train: Training batches.
-        validation: Validation batches, not augmented.
+        validation: Validation batches, not augmented; None: nothing is validated, and the criterion takes the
+            last epoch.
         checkpoint: File written by the first process and resumed from, by any number of processes; None keeps
             no state on disk. The epochs that the criterion keeps are files in the folder `checkpoint.kept`
             beside it (its name without the suffix), see `KeptWeights`.
@@ -105,10 +106,13 @@ def fit(
         TrainingDivergedError: The loss became NaN or infinite; names the step and the samples of the batch.
         BatchError: A batch does not fit into the memory, or is too small for batch normalisation.
         ValueError: No batch has a labelled pixel, or none is of the class that epochs are compared by; or the
-            precision is unsafe here.
+            precision is unsafe here; or epochs are to be compared without validation.
         TeamLostError: Another process of the team ended.
         OSError: A checkpoint cannot be written.
     """
+    if validation is None and trainer.criterion.compares:
+        msg = "found no batches to validate by, expected some, or training.select last or ema"
+        raise ValueError(msg)
     trainer.place()
     trainer.team.adopt(trainer.model)
     run = _Run(trainer, _optimizer(trainer), _average(trainer), train, validation)
@@ -197,15 +201,13 @@ def _epoch(run: _Run, state: Checkpoint) -> Checkpoint:
     """Train and validate once; return the state after it."""
     trainer, number = run.trainer, state.epoch
     settings, team = trainer.settings, trainer.team
-    rate = settings.optimizer.lr * learning_rate_factor(settings.schedule, number, settings.epochs)
-    set_learning_rate(run.optimizer, rate)
     torch.manual_seed(epoch_seed(trainer.seed, number, *([] if team.is_first else [team.rank])))
     start = time.perf_counter()
-    train_loss, logged = _train(run, number)
+    train_loss, rate, logged = _train(run, number)
     middle = time.perf_counter()
     due = (number + 1) % settings.validate_every == 0 or number + 1 == settings.epochs
     nothing = dict.fromkeys((LOSS, trainer.criterion.column), math.nan)
-    measured = _validated(run) if due else nothing
+    measured = _validated(run) if due and run.validation is not None else nothing
     end = time.perf_counter()
     row = {
         "epoch": number + 1,
@@ -249,17 +251,35 @@ def _validated(run: _Run) -> dict[str, float]:
     return {name: trainer.team.agreed(value, trainer.device) for name, value in found.items()}
 
 
-def _train(run: _Run, epoch: int) -> tuple[float, dict[str, float]]:
-    """One pass of training; the means over windows of the loss and of what it logs."""
+def _train(run: _Run, epoch: int) -> tuple[float, float, dict[str, float]]:
+    """One pass of training.
+
+    Returns:
+        The mean over windows of the loss, the learning rate of the last step, and means of what the loss logs.
+    """
     trainer, means = run.trainer, LateMeans()
     trainer.set_mode(training=True)
-    for step in steps(trainer, run.train, epoch=epoch):
+    rate = _set_rate(run, epoch, 0)
+    for number, step in enumerate(steps(trainer, run.train, epoch=epoch)):
+        if trainer.settings.schedule.is_by_step:
+            rate = _set_rate(run, epoch, number)
         with explained(step.where, step.batch, trainer.device):
             loss = _update(trainer, run.optimizer, step)
             if run.averaged:
                 run.averaged.update()
         means.add(loss, getattr(trainer.loss, "logged", dict)(), step.batch, step.where)
-    return means.finish()
+    loss, logged = means.finish()
+    return loss, rate, logged
+
+
+def _set_rate(run: _Run, epoch: int, step: int) -> float:
+    """Set the learning rate of a step of an epoch, both from 0; it depends on them alone, not on the past."""
+    settings = run.trainer.settings
+    schedule, per_epoch = settings.schedule, len(run.train) if settings.schedule.is_by_step else 1
+    number = epoch * per_epoch + (step if schedule.is_by_step else 0)
+    factor = learning_rate_factor(schedule, number, settings.epochs * per_epoch, per_epoch=per_epoch)
+    set_learning_rate(run.optimizer, settings.optimizer.lr * factor)
+    return settings.optimizer.lr * factor
 
 
 def _update(trainer: Trainer, optimizer: torch.optim.Optimizer, step: Step) -> Tensor:

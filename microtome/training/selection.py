@@ -76,6 +76,11 @@ class Criterion:
         """Whether validation counts pixels by class."""
         return self.metric not in (None, LAST)
 
+    @property
+    def compares(self) -> bool:
+        """Whether epochs are compared, by what validation says of them."""
+        return self.metric != LAST or self.keep > 0
+
     def counts(self, device: torch.device) -> ConfusionCounts | None:
         """What validation has to count; None for the loss alone."""
         return ConfusionCounts(len(self.classes), device) if self.counts_pixels else None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from microtome.config.training import Training
+from microtome.inference.precision import supports_fast_bf16
 from microtome.training.batch_norm import synchronize
 from microtome.training.processes import SOLO, Team
 from microtome.training.selection import BY_LOSS, Criterion
@@ -47,11 +48,17 @@ class Trainer:
 
     @property
     def precision(self) -> Literal["fp32", "bf16"]:
-        """Number format of the forward pass; `auto` is bf16 on GPUs that compute in it, fp32 elsewhere."""
-        if self.settings.precision != "auto":
-            return self.settings.precision
-        gpu = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bf16" if gpu else "fp32"
+        """Number format of the forward pass.
+
+        `auto` is bf16 on GPUs that compute in it, fp32 elsewhere; `fast` is bf16 on such CPUs, too, where
+        the model is safe in it (`place`).
+        """
+        asked = self.settings.precision
+        if asked not in ("auto", "fast"):
+            return asked
+        on_cpu = self.device.type == "cpu"
+        allowed = not on_cpu or (asked == "fast" and not is_volumetric(self.model))
+        return "bf16" if allowed and supports_fast_bf16(self.device) else "fp32"
 
     @property
     def autocast(self) -> torch.autocast:
@@ -96,7 +103,7 @@ class Trainer:
         """
         if self.precision == "bf16" and self.device.type == "cpu" and is_volumetric(self.model):
             found = "training.precision is bf16 for a 3-D network on a CPU, where PyTorch crashes"
-            msg = f"{found}; set fp32 or auto"
+            msg = f"{found}; set fp32, fast or auto"
             raise ValueError(msg)
         synchronize(self.model, self.team)
         self.model.to(self.device)

@@ -2,6 +2,7 @@
 """Optimizers and schedules, against closed forms and PyTorch's own schedulers."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -44,6 +45,46 @@ def test_cosine_is_that_of_pytorch():
 def test_exponential_is_that_of_pytorch():
     expected = torch_factors(torch.optim.lr_scheduler.ExponentialLR, 30, gamma=0.03 ** (1 / 30))
     assert factors(30, name="exponential", factor=0.03) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("power", [0.9, 2.0])
+def test_poly_is_that_of_pytorch(power):
+    expected = torch_factors(torch.optim.lr_scheduler.PolynomialLR, 25, total_iters=25, power=power)
+    assert factors(25, name="poly", power=power) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("steps", "rise"), [(40, 0.3), (1000, 0.05), (7, 0.5)])
+def test_one_cycle_is_that_of_pytorch(steps, rise):
+    options = {"max_lr": 1.0, "total_steps": steps, "pct_start": rise, "cycle_momentum": False}
+    expected = torch_factors(torch.optim.lr_scheduler.OneCycleLR, steps, **options)
+    assert factors(steps, name="one_cycle", rise=rise) == pytest.approx(expected)
+
+
+def test_a_cycle_too_short_to_rise_falls():
+    assert factors(2, name="one_cycle", rise=0.3) == pytest.approx([1, 1 / 250_000])
+    assert factors(1, name="one_cycle", rise=0.3) == pytest.approx([1])
+
+
+def test_a_cycle_has_no_other_warm_up():
+    with pytest.raises(ValueError, match="expected warmup 0 beside one_cycle"):
+        Schedule(name="one_cycle", warmup=1)
+
+
+@pytest.mark.parametrize("name", ["cosine", "poly", "exponential", "step"])
+def test_steps_of_a_schedule_pass_through_its_epochs(name):
+    """At the first step of an epoch the rate is that of the epoch, in between it goes on without a jump."""
+    schedule = Schedule(name=name, every=2)
+    found = [learning_rate_factor(schedule, step, 60, per_epoch=10) for step in range(60)]
+    assert found[::10] == pytest.approx([learning_rate_factor(schedule, epoch, 6) for epoch in range(6)])
+    assert all(later <= earlier for earlier, later in pairwise(found))
+
+
+def test_warm_up_by_steps_takes_as_many_epochs():
+    found = [
+        learning_rate_factor(Schedule(warmup=2), step, 60, per_epoch=10) for step in range(60)
+    ]
+    assert found[:20] == pytest.approx([(step + 1) / 21 for step in range(20)])
+    assert found[20:] == [1.0] * 40
 
 
 def test_warm_up_rises_evenly_and_the_rest_follows():

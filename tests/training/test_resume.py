@@ -26,6 +26,8 @@ SCHEDULES = {
     "step": {"name": "step", "every": 1, "factor": 0.5},
     "exponential": {"name": "exponential", "factor": 0.1},
     "cosine": {"name": "cosine", "warmup": 2},
+    "one_cycle": {"name": "one_cycle"},
+    "poly": {"name": "poly", "unit": "step", "warmup": 1},
 }
 CASES = [(first, "cosine") for first in OPTIMIZERS] + [
     ("adam", second) for second in SCHEDULES if second != "cosine"

@@ -126,6 +126,25 @@ def test_the_last_epoch_is_the_model():
     assert any(not torch.equal(best.weights[name], value) for name, value in done.weights.items())
 
 
+@pytest.mark.parametrize("averages", [False, True])
+def test_nothing_need_be_kept_apart_where_epochs_are_not_compared(tmp_path, averages):
+    """The weights are those of a run that is validated, and a stopped run goes on to the same."""
+    last, (train, validation) = replace(LAST, averages=averages), problems.parts()
+    expected = fit(trainer(last), train, validation).weights
+    with pytest.raises(StoppedError):
+        fit(trainer(last), Interrupted(train, at=4), None, checkpoint=tmp_path / "c", key=KEY)
+    done = fit(trainer(last), train, None, checkpoint=tmp_path / "c", key=KEY)
+    assert (done.resumed, done.best_epoch) == (1, 7)
+    assert all(np.isnan(row["val_loss"]) for row in done.history)
+    assert all(torch.equal(done.weights[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("criterion", [BY_LOSS, KEPT])
+def test_epochs_are_not_compared_without_validation(criterion):
+    with pytest.raises(ValueError, match="no batches to validate by, expected some, or training"):
+        fit(trainer(criterion), problems.parts()[0], None)
+
+
 def test_the_best_epoch_is_that_of_the_metric(tmp_path):
     """It has the highest value in the history, and its weights are those after that epoch."""
     done = fit(trainer(), *problems.parts(), checkpoint=tmp_path / "c.safetensors", key=KEY)

@@ -8,7 +8,7 @@ from microtome.config.entries import model
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.outputs import LOSSES, TWO, resolved_loss
 from microtome.config.run import Run
-from microtome.config.training import Training
+from microtome.config.training import Schedule, Training
 from microtome.study import modalities
 from microtome.study.plan import StudyPlan
 from microtome.workflow.states import state_of
@@ -17,6 +17,8 @@ from microtome.workflow.states.data import downsample
 LEARNT = ("network", "loss", "input", "sampler", "window", "augment", "training")
 LATER = {"select", "ema", "compile", "deterministic"}
 """Options of training that a run of before does not have."""
+LATER_OF_SCHEDULES = {"power", "rise", "unit"}
+"""Likewise, of its schedule."""
 EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
 PREDICTED = ("predict", "input", "window", "network")
 NO_WEIGHTS = {"class_weight": None}
@@ -49,6 +51,9 @@ def _training(settings: Run) -> dict[str, Any]:
     for name, field in Training.model_fields.items():
         if name in LATER and getattr(training, name) == field.default:
             options.pop(name)
+    for name in LATER_OF_SCHEDULES:
+        if getattr(training.schedule, name) == Schedule.model_fields[name].default:
+            options["schedule"].pop(name)
     if training.select is not None and training.select.weights == "trained":
         options["select"].pop("weights")
     return options
