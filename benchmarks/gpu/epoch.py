@@ -17,8 +17,10 @@ from unittest import mock
 
 import pandas as pd
 import torch
+from pydantic import TypeAdapter
 
 from benchmarks.gpu.project import ROOT, Training
+from microtome.config.sampling import Sampler, learnt_side
 from microtome.devices import choose_device, repeatable
 from microtome.stages import train as stage
 from microtome.training.pace import Work, measure
@@ -155,7 +157,8 @@ def host_bytes() -> int:
 def _side(options: Mapping[str, Any], files: stage.TrainingFiles) -> int:
     """Pixels of a side of the network's input."""
     size = int(pd.read_parquet(files.patches[0], columns=["size"])["size"].max())
-    return round(min(options["sampler"].get("crop") or size, size) * options["input"]["zoom"])
+    sampler = TypeAdapter(Sampler).validate_python(options["sampler"])
+    return round(learnt_side(sampler, size) * options["input"]["zoom"])
 
 
 def _watched(fit: Callable[..., Any], seen: dict[str, Any]) -> Callable[..., Any]:

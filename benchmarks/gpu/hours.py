@@ -17,6 +17,7 @@ from benchmarks.gpu.project import ROOT, STUDIES
 from microtome import networks
 from microtome.config.load import read_draft
 from microtome.config.run import Run
+from microtome.config.sampling import learnt_side
 from microtome.config.study import Study
 from microtome.training.pace import Counted, Work, count, measure
 
@@ -105,8 +106,7 @@ def work_of(study: Study, run: Run) -> Work:
         with torch.device("meta"):
             side = networks.build(**network).window
     else:
-        size = study.patches.size
-        side = round(min(getattr(run.sampler, "crop", None) or size, size) * run.input.zoom)
+        side = round(learnt_side(run.sampler, study.patches.size) * run.input.zoom)
     loss = {key: value for key, value in run.loss.model_dump().items() if value != "inverse_frequency"}
     return Work(network, loss, (run.network.in_channels, side, side), run.training, run.supervision)
 

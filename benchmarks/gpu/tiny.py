@@ -46,10 +46,17 @@ RUNS: dict[str, dict[str, Any]] = {
         "sampler": {"kind": "lists", "lists": {"cells": {"fraction": "cell", "draw": 8}}},
         "supervision": {"levels": "all"},
     },
+    "crops": {
+        "network": {"name": "unet", "width": 4},
+        "loss": {"name": "bce_dice"},
+        "sampler": {"kind": "crops", "size": 24, "per_epoch": 12, "rich": 0.5},
+        "augment": {"vertical_flip": 0.5, "rotation": 10, "margin": True},
+    },
 }
 """One run of each sampler, with losses by sigmoid, of windows and of several levels."""
 OPTIMIZERS = {
     "unet": {"name": "adam", "lr": 0.01},
+    "crops": {"name": "adam", "lr": 0.01},
     "windows": {"name": "adamw", "lr": 0.01},
     "lists": {
         "name": "sgd",

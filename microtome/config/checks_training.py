@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from microtome.config.losses import activation_of
 from microtome.config.outputs import TWO
 from microtome.config.run import Run
+from microtome.config.sampling import learnt_side
 from microtome.config.study import Study
 from microtome.config.training import Training
 from microtome.config.yaml import Places
@@ -100,7 +101,7 @@ def _check_margin(name: str, run: Run, places: Places, patch: int) -> Iterator[F
         expected = "false, as the sampler 'balanced_windows' reads windows of the network's size alone"
         yield Fault(where, "true", expected)
         return
-    side = getattr(run.sampler, "crop", None) or patch
+    side = learnt_side(run.sampler, patch)
     if (reach := run.augment.reach(side)) > WIDEST_MARGIN * side:
         found = f"geometry that reaches {reach} pixels beyond windows of {side}"
         expected = f"at most {WIDEST_MARGIN} times the window; weaker ones, or margin: false"

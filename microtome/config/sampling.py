@@ -106,9 +106,39 @@ class Lists(Section):
         return self
 
 
+class Crops(Section):
+    """Squares of whole images, anywhere in them, drawn anew each epoch.
+
+    Windows of the patch index validate, each once.
+    """
+
+    kind: Literal["crops"] = option("crops", "this sampler")
+    size: PositiveInt = option(256, "side of a square, pixels; smaller images are mirrored")
+    per_epoch: PositiveInt | None = option(
+        None, "squares drawn for an epoch; null: as many as would cover each image once"
+    )
+    rich: Probability = option(
+        0.0,
+        "share of the squares that are drawn around labelled pixels of the classes but the first, each class "
+        "as often as the others; the rest lie anywhere, all places alike",
+    )
+
+
 Sampler = Annotated[
-    PatchSampler | BalancedWindows | Lists, Field(discriminator="kind"), assume("kind", "patches")
+    PatchSampler | BalancedWindows | Lists | Crops, Field(discriminator="kind"), assume("kind", "patches")
 ]
+
+
+def learnt_side(sampler: PatchSampler | BalancedWindows | Lists | Crops, patch: int) -> int:
+    """The side of the squares that a sampler draws from windows of the patch index, or from whole images.
+
+    Example:
+        >>> learnt_side(PatchSampler(crop=96), 128), learnt_side(PatchSampler(), 128), learnt_side(Crops(), 128)
+        (96, 128, 256)
+    """
+    if sampler.kind == "crops":
+        return sampler.size
+    return min(getattr(sampler, "crop", None) or patch, patch)
 
 
 class Window(Section):

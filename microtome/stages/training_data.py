@@ -17,7 +17,7 @@ import torch
 from microtome.class_maps import class_counts, inverse_frequency
 from microtome.config.augment import Augment
 from microtome.config.losses._classes import INVERSE_FREQUENCY
-from microtome.config.sampling import Lists, Window
+from microtome.config.sampling import Crops, Lists, Window
 from microtome.config.training import ON_GPU, Learn
 from microtome.devices import device_memory, machine_memory
 from microtome.files import DIGEST
@@ -28,6 +28,7 @@ from microtome.io.views import find_sample
 from microtome.networks.windows import WindowTransform, input_window
 from microtome.training.batches import BalancedWindowBatches, BatchSource, ListBatches, PatchBatches
 from microtome.training.buffers import Buffers
+from microtome.training.crops import CropBatches
 from microtome.training.labelled import ALONE, Labelled, Memory, Surroundings
 from microtome.training.labelled import Window as PatchWindow
 from microtome.training.partial_labels import learn_part, shares_learnt
@@ -216,45 +217,64 @@ def batches(
     part: str,
     model: torch.nn.Module,
     readers: int = 1,
-) -> BatchSource:
-    """The batches of a part; validation is drawn in a fixed way."""
+) -> BatchSource | None:
+    """The batches of a part; validation is drawn in a fixed way, and is None where nothing is kept for it."""
     size, sampler, seed = options["training"]["batch_size"], options["sampler"], options["seed"]
     holdout, training = sampler.get("holdout", 0), part == "train"
     names = [*options["parts"]["train"], *options["parts"]["val"]] if holdout else options["parts"][part]
+    if not names and not training:
+        return None
     images = {name: every[name] for name in names}
     made = {"buffers": every.buffers, "resident": every.resident}
     if sampler["kind"] == "balanced_windows":
         window = input_window(model.window, window_transform(options))
         count = sampler["per_epoch" if training else "validation"]
         return BalancedWindowBatches(images, window, count, size, seed, fixed=not training, **made)
+    if sampler["kind"] == "crops" and training:
+        return _crops(options, images, readers, made)
     index = files.index(names)
     windows = places(index)
     if not windows:
         found = f"the patch index holds no window of the {part} samples {', '.join(names)}"
         msg = f"{found}; have they labels, and as many as patches.labelled asks for?"
         raise ValueError(msg)
+    if sampler["kind"] in ("lists", "crops") and not training:
+        return PatchBatches(images, windows, size, seed=seed, shuffle=False, readers=readers, **made)
     if sampler["kind"] == "lists":
-        if not training:
-            return PatchBatches(images, windows, size, seed=seed, shuffle=False, readers=readers, **made)
         options_of_lists = Lists.model_validate(sampler)
         lists = WindowLists.collect(index, options_of_lists)
         crop = options_of_lists.crop
-        around = _surroundings(options, index, crop)
+        around = _surroundings(options, _side(index, crop))
         return ListBatches(images, windows, lists, size, crop, seed, readers, around, **made)
     crop = sampler["crop"] if training or sampler.get("validate_crops") else None
     repeats = sampler["repeats"] if training else 1
     share = (0.0, 1 - holdout) if training else (1 - holdout if holdout else 0.0, 1.0)
     copies = sampler["copies"] if training or holdout else None
-    around = _surroundings(options, index, crop) if training or copies else ALONE
+    around = _surroundings(options, _side(index, crop)) if training or copies else ALONE
     drawn = {"shuffle": training, "copies": copies, "share": share, "readers": readers, "around": around}
     return PatchBatches(images, windows, size, crop, repeats, seed, **drawn, **made)
 
 
-def _surroundings(options: Options, index: pd.DataFrame, crop: int | None) -> Surroundings:
-    """What augmentation may look at beyond the windows of an index, or squares of `crop` pixels in them."""
-    augment, size = Augment.model_validate(options["augment"]), int(index["size"].max())
-    margin = augment.reach(min(crop or size, size))
-    return Surroundings(margin, mirrors_labels=augment.target_fill == "border")
+def _crops(
+    options: Options, images: Mapping[str, Labelled], readers: int, made: Mapping[str, Any]
+) -> CropBatches:
+    """Crops of whole images, which training draws."""
+    sampler, size = Crops.model_validate(options["sampler"]), options["training"]["batch_size"]
+    chosen = {"per_epoch": sampler.per_epoch, "rich": sampler.rich, "seed": options["seed"]}
+    around = _surroundings(options, sampler.size)
+    return CropBatches(images, sampler.size, size, **chosen, readers=readers, around=around, **made)
+
+
+def _side(index: pd.DataFrame, crop: int | None) -> int:
+    """The side of the windows of an index, or of squares of `crop` pixels in them."""
+    size = int(index["size"].max())
+    return min(crop or size, size)
+
+
+def _surroundings(options: Options, side: int) -> Surroundings:
+    """What augmentation may look at beyond windows of a side."""
+    augment = Augment.model_validate(options["augment"])
+    return Surroundings(augment.reach(side), mirrors_labels=augment.target_fill == "border")
 
 
 def window_transform(options: Options) -> WindowTransform:

@@ -26,6 +26,7 @@ __all__ = [
     "Drawn",
     "ListBatches",
     "PatchBatches",
+    "WindowSource",
     "epoch_seed",
 ]
 
@@ -43,8 +44,8 @@ def epoch_seed(seed: int, *keys: int) -> int:
     return int(np.random.SeedSequence([seed, *keys]).generate_state(1, np.uint32)[0])
 
 
-class _Windows:
-    """What sources of windows of a patch index have in common: how they are read."""
+class WindowSource:
+    """What sources of windows of images have in common: how they are read."""
 
     @cached_property
     def cutter(self) -> Cutter:
@@ -63,7 +64,7 @@ class _Windows:
 
 
 @dataclass(frozen=True)
-class PatchBatches(_Windows):
+class PatchBatches(WindowSource):
     """The windows of a patch index, each `repeats` times an epoch, in a new order.
 
     Attributes:
@@ -149,7 +150,7 @@ class PatchBatches(_Windows):
 
 
 @dataclass(frozen=True)
-class ListBatches(_Windows):
+class ListBatches(WindowSource):
     """Windows drawn from lists, anew each epoch and in a new order.
 
     Attributes:

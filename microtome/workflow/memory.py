@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from microtome.config.run import Run
+from microtome.config.sampling import learnt_side
 from microtome.config.training import HELD_IMAGE
 from microtome.study import modalities
 from microtome.study.headers import image_bytes
@@ -97,8 +98,7 @@ def _window_side(plan: StudyPlan, settings: Run) -> int:
     """Pixels of a side of what is read for the network at a time."""
     if settings.network.WINDOWS:
         return getattr(settings.network, "side", 0)
-    size = plan.study.patches.size
-    side = min(getattr(settings.sampler, "crop", None) or size, size)
+    side = learnt_side(settings.sampler, plan.study.patches.size)
     return side + 2 * settings.augment.reach(side)
 
 

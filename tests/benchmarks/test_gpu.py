@@ -26,7 +26,8 @@ GOOD = page.Outcome(
 def test_every_network_loss_and_augmentation_is_looked_at():
     assert set(smoke.NETWORKS) == set(networks.names())
     assert {*GEOMETRY, *INTENSITIES, "elastic_alpha"} <= set(smoke.AUGMENTATIONS)
-    assert {run["sampler"]["kind"] for run in tiny.RUNS.values()} == {"patches", "balanced_windows", "lists"}
+    samplers = {run["sampler"]["kind"] for run in tiny.RUNS.values()}
+    assert samplers == {"patches", "balanced_windows", "lists", "crops"}
     assert {"bce", "mdsc_tv"} <= set(losses.names())  # `all_checks` takes them all
 
 

@@ -32,13 +32,16 @@ MARK = "✓"
 NOT_RUN = "not run at this scale"
 PER_EPOCH = "{}× per epoch"
 """In place of a number of images, where each epoch augments them anew."""
+CROPS = "crops"
+"""Likewise, where squares of whole images are drawn."""
 OUTPUTS = ("mask", "shape_marker", "centre_marker")
 KINDS = ("stain", "images", "backbone", "loss", "output")
 COMBINED_LOSSES = {"bce_dice": ("bce", "dice"), "dicebce": ("dice", "bce")}
 PUBLISHED_OUTPUTS = {"center": "centre_marker", "shape": "shape_marker"}
 NOTE = (
     "Mean ± sample sd over the images of part {part}. N: images that training draws from, augmented copies "
-    "included; k× per epoch: each image is drawn k times per epoch, augmented anew."
+    "included; k× per epoch: each image is drawn k times per epoch, augmented anew; crops: squares anywhere in "
+    "the images."
 )
 
 Settings = Mapping[str, tuple[Any, ...]]
@@ -103,6 +106,8 @@ def settings_of(record: RunRecord) -> Settings:
 def _images(card: Mapping[str, Any]) -> int | str:
     """How many images training draws from."""
     sampler, samples = card.get("training", {}).get("sampler", {}), card.get("samples", {})
+    if sampler.get("kind") == "crops":
+        return CROPS
     if sampler.get("copies") is None:
         return PER_EPOCH.format(sampler.get("repeats", 1))
     parts = ("train", "val") if sampler.get("holdout") else ("train",)
