@@ -103,7 +103,7 @@ rule export_run:
         selections=lambda wildcards: applied_files(wildcards, "selection.json"),
         stains=applied_stains,
         bands=applied_bands,
-        metrics=at.run("metrics.tsv"),
+        metrics=measured_metrics,
     output:
         archive=PACKED,
     log:

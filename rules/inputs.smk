@@ -101,6 +101,15 @@ def applied_files(wildcards, name):
     ]
 
 
+def measured_metrics(wildcards):
+    """The metrics that tell how good a run is: its own, or those of its folds if it learnt from every sample."""
+    splits = plan(wildcards).measured_on(wildcards.split, wildcards.run)
+    return [
+        at.run("metrics.tsv").format(**{**wildcards, "split": split})
+        for split in splits
+    ]
+
+
 def applied_state(wildcards):
     """The state of `apply_run`, or of `apply_model`."""
     found = asked("images")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from microtome.config.run import Run
-from microtome.config.study import Entry, Split, Study
+from microtome.config.study import ALL, Entry, Split, Study
 from microtome.config.yaml import Keys, Places
 from microtome.faults import Fault, nearest
 
@@ -56,6 +56,9 @@ def _check_split(study: Study, split: Split, keys: Keys, places: Places) -> Iter
         found = "'none', but runs that are trained" if study.runs else f"'{split.kind}', but no runs"
         expected = "'column', 'random' or 'folds' where runs are trained, 'none' where there are no runs"
         yield Fault(places((*keys, "kind")), found, expected)
+    if split.kind == ALL and all(one.kind == ALL for one in study.named_splits.values()):
+        expected = "another split beside it in `splits`, whose runs are measured"
+        yield Fault(places((*keys, "kind")), "'all' alone, which keeps nothing apart", expected)
     for option, kind in OPTIONS.items():
         if kind != split.kind and places.tree.get(*keys, option):
             yield unused(places, (*keys, option), ("kind", kind, split.kind))
@@ -83,6 +86,8 @@ def _check_run(study: Study, name: str, places: Places) -> Iterator[Fault]:
             yield Fault(where, f"'{split}'", nearest(split, study.named_splits))
         elif split in run.splits[:number]:
             yield Fault(places.inside((*here, str(number)), 2), f"'{split}' twice", "each split once")
+    if run.is_trained:
+        yield from _check_all(study, name, run, places)
     for other in _sources(study, run):
         lacking = [split for split in study.splits_of(name) if split not in study.splits_of(other)]
         if lacking:
@@ -91,6 +96,24 @@ def _check_run(study: Study, name: str, places: Places) -> Iterator[Fault]:
     if (sources := _sources(study, run)) and not study.splits_of(name):
         found = f"no split on which {', '.join(sources)} are all trained"
         yield Fault(places.inside(here, 2), found, "one at least")
+
+
+def _check_all(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Where every sample is learnt from, nothing is left to choose an epoch by, or to calibrate."""
+    every = study.splits_of(name)
+    on = [split for split in every if study.named_splits[split].kind == ALL]
+    if on and len(on) == len(every):
+        expected = "another split beside it, on which the run is measured"
+        yield Fault(places.inside(("runs", name, "splits"), 2), f"'{on[0]}' alone", expected)
+    if not on or getattr(run.sampler, "holdout", 0):
+        return
+    found, select = f"on '{on[0]}', which keeps nothing to validate by", run.training.select
+    if select is None or select.metric != "last" or select.keep:
+        expected = "the last epoch (select: last or ema)"
+        yield Fault(places.inside(("runs", name, "training", "select"), 2), f"a choice of epochs {found}", expected)
+    if run.calibration.kind != "none":
+        where = places.inside(("runs", name, "calibration", "kind"), 2)
+        yield Fault(where, f"'{run.calibration.kind}' {found}", "'none'")
 
 
 def _sources(study: Study, run: Run) -> list[str]:

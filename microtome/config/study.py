@@ -131,8 +131,10 @@ class Data(Section):
 class Split(Section):
     """How samples are divided into train, val and test."""
 
-    kind: Literal["column", "random", "folds", "none"] = option(
-        "column", "column: the sheet says it; none: nothing is trained, all samples are looked at"
+    kind: Literal["column", "random", "folds", "all", "none"] = option(
+        "column",
+        "column: the sheet says it; all: every labelled sample is learnt from and nothing is measured, for a "
+        "model that goes elsewhere; none: nothing is trained, all samples are looked at",
     )
     column: str = option("part", "column: the column of the sheet that holds train, val and test")
     sizes: dict[Part, PositiveInt] = option({}, "random: number of groups of each part")
@@ -151,6 +153,8 @@ class Split(Section):
 
 MAIN = "main"
 """The name of a split that is the only one of its study."""
+ALL = "all"
+"""The kind of a split that keeps nothing apart."""
 
 
 class Patches(Section):
@@ -259,6 +263,8 @@ class _Study(Section):
 
     def parts_needed_by(self, split: str) -> tuple[str, ...]:
         """Parts of one of the splits that may not be empty."""
+        if self.named_splits[split].kind == ALL:
+            return ("train",)
         trained = [run for name, run in self.runs.items() if split in self.splits_of(name)]
         validates = "val" in self.evaluate.parts or any(run.needs_validation for run in trained)
         return ("train", "val", "test") if validates else ("train", "test")

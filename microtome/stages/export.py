@@ -28,7 +28,7 @@ def export_run(
     *,
     members: Sequence[Path],
     stains: Sequence[Path],
-    metrics: Path,
+    metrics: Sequence[Path],
     archive: Path,
     bands: Sequence[Path] = (),
 ) -> None:
@@ -39,7 +39,8 @@ def export_run(
         members: Folders of the trained runs: one, or those of an ensemble.
         stains: Stain targets that the runs use.
         bands: The table of the bands that they see, if they see any.
-        metrics: Metrics of the run, summed up in the README.
+        metrics: Metrics of the run, or of the folds that tell of one which learnt from every sample; summed up
+            in the README.
         archive: Written whole or not at all.
 
     Raises:
@@ -54,13 +55,22 @@ def export_run(
     content |= {f"stains/{name_of_stain(path)}/target.json": path.read_bytes() for path in stains}
     content |= {path.name: path.read_bytes() for path in bands}
     content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
-    content["metrics.tsv"] = metrics.read_bytes()
+    content["metrics.tsv"] = _joined(metrics)
     cards = [read_card(member / CARD_NAME, keys=TRAINED_KEYS) for member in members]
-    content["README.md"] = _readme(options, cards, summarize(tsv.read(metrics))).encode()
+    measured = tsv.parse(content["metrics.tsv"].decode())
+    content["README.md"] = _readme(options, cards, summarize(measured)).encode()
     content[MODEL] = _model(options, cards, content)
     with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
         for name, data in sorted(content.items()):
             packed.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+
+
+def _joined(metrics: Sequence[Path]) -> bytes:
+    """Tables of metrics as one; a single one as it is."""
+    if len(metrics) == 1:
+        return metrics[0].read_bytes()
+    every = pd.concat([tsv.read(path, names=None) for path in metrics], ignore_index=True)
+    return every.to_csv(sep="\t", index=False).encode()
 
 
 def _model(
@@ -121,13 +131,20 @@ def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summ
         "it in any project, `evaluate_folder` measures it on images with labels.",
         *_needed_plugins(options["plugins"]),
         "",
-        "## Metrics on images that were not trained on",
+        *_measured(options.get("measured_on", ())),
         "",
         "| part | class | metric | mean | sd | images |",
         "|---|---|---|---|---|---|",
         *(_row(row) for row in summary.to_dict("records")),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _measured(splits: Sequence[str]) -> list[str]:
+    """What the metrics are of, where not of this training: nothing was kept apart from it."""
+    title = "## Metrics on images that were not trained on"
+    of = "of trainings with the same options on parts of these images, each on images that it did not see"
+    return [title, *(["", f"They are {of}: {', '.join(splits)}."] if splits else [])]
 
 
 def _needed_plugins(names: Sequence[str]) -> list[str]:

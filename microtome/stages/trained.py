@@ -6,6 +6,7 @@ These are the folder `kept` with the weights of each epoch, `kept.json` and `car
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +77,7 @@ def card_of(result: Fit, trainer: Trainer, options: Options, weights: str) -> di
         "samples": {part: len(names) for part, names in options["parts"].items()},
         "epochs_run": len(result.history),
         "best_epoch": result.best_epoch,
-        **{f"best_{name}": best[name] for name in dict.fromkeys(("val_loss", column))},
+        **{f"best_{name}": _known(best[name]) for name in dict.fromkeys(("val_loss", column))},
         "seconds": {
             "train": sum(row["train_seconds"] for row in result.history),
             "validate": sum(row["val_seconds"] for row in result.history),
@@ -91,6 +92,11 @@ def card_of(result: Fit, trainer: Trainer, options: Options, weights: str) -> di
         "git_commit": environment.git_state(),
         "versions": environment.versions(),
     }
+
+
+def _known(value: float) -> float | None:
+    """A value of validation; None where nothing was validated."""
+    return None if math.isnan(value) else value
 
 
 def _averaging(result: Fit, trainer: Trainer) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from microtome.config.study import MAIN, Study
+from microtome.config.study import ALL, MAIN, Study
 from microtome.files import files_by_name
 from microtome.study import modalities
 from microtome.study.headers import OUTLINES, data_files
@@ -200,8 +200,8 @@ class StudyPlan:
             return [(run, seed)]
         return [(member, each) for member in settings.members for each in settings.member_seeds or (seed,)]
 
-    def evaluated(self) -> list[tuple[str, str, int]]:
-        """Every (split, run, seed) that is evaluated, as runs name the study's `splits`."""
+    def every_trained(self) -> list[tuple[str, str, int]]:
+        """Every (split, run, seed) that can be trained, as runs name the study's `splits`."""
         trained = [(run, seed) for run in self.study.runs for seed in self.seeds(run)]
         on = {run: self.study.splits_of(run) for run in self.study.runs}
         return [
@@ -210,3 +210,24 @@ class StudyPlan:
             for run, seed in trained
             if self.group_of_split[split] in on[run]
         ]
+
+    def evaluated(self) -> list[tuple[str, str, int]]:
+        """Those of them that are evaluated: all but those that learn from every sample."""
+        return [one for one in self.every_trained() if not self.learns_all(one[0])]
+
+    def learns_all(self, split: str) -> bool:
+        """Whether a split keeps nothing apart."""
+        group = self.group_of_split.get(split)
+        return group is not None and self.study.named_splits[group].kind == ALL
+
+    def measured_on(self, split: str, run: str) -> tuple[str, ...]:
+        """The splits whose metrics tell how good a run of a split is.
+
+        That is the split itself; of one that keeps nothing apart the folds of the same run, else its first
+        split that is evaluated, if it has any.
+        """
+        if not self.learns_all(split):
+            return (split,)
+        others = [name for name in self.study.splits_of(run) if self.study.named_splits[name].kind != ALL]
+        folds = [name for name in others if self.study.named_splits[name].kind == "folds"]
+        return self.split_groups[(folds or others)[0]] if others else ()

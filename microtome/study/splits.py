@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from microtome.config.study import MAIN, Split
+from microtome.config.study import ALL, MAIN, Split
 from microtome.faults import ConfigurationError, Fault, raise_faults
 from microtome.study.balance import NOT_TESTED, balanced_parts, spread
 from microtome.study.sample import BY_SAMPLE, PARTS, PIXELS, Parts, Sample
@@ -105,6 +105,8 @@ def _dealt(
     """The part of each sample in each split; `keys` say where the options stand in the study."""
     by_sample = split.group_by == BY_SAMPLE
     units = {s.sample: s.sample if by_sample else s.unit for s in samples}
+    if split.kind == ALL:
+        return [{s.sample: "train" if s.label else "test" for s in samples}]
     if split.kind == "column":
         return [_by_column(samples, sheet, split.column, keys)]
     if split.kind == "random":
@@ -290,7 +292,8 @@ def balanced_folds(units: Sequence[str], members: Sequence[tuple[str, str]], k: 
 
 
 def _check_complete(parts: Parts, needed: Sequence[str], sheet: Path, name: str) -> list[Fault]:
-    expected = f"at least one in each of {', '.join(needed[:-1])} and {needed[-1]}"
+    each = f"each of {', '.join(needed[:-1])} and {needed[-1]}" if len(needed) > 1 else needed[0]
+    expected = f"at least one in {each}"
     of = f" of split '{name}'" if name else ""
     absent = [part for part in needed if part not in parts.values()]
     return [Fault(str(sheet), f"no sample in part '{part}'{of}", expected) for part in absent]

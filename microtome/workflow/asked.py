@@ -308,7 +308,7 @@ def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Faul
         return [replace(fault, expected=fault.expected + others)]
     if workflow.run not in study.study.runs:
         return [_unknown("run", workflow.run, study.study.runs)]
-    trained = [(split, seed) for split, run, seed in study.evaluated() if run == workflow.run]
+    trained = [(split, seed) for split, run, seed in study.every_trained() if run == workflow.run]
     if (workflow.split, workflow.seed) not in trained:
         found = f"split '{workflow.split}', seed {workflow.seed}"
         known = "; ".join(f"split={split} seed={seed}" for split, seed in trained[:MOST_NAMED])

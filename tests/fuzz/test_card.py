@@ -97,4 +97,4 @@ def test_a_run_is_packed_or_refused(content, folder):
     (run / CARD_NAME).write_bytes(content)
     with bounded(ValueError):
         read_card(run / CARD_NAME, keys=TRAINED_KEYS)
-        export_run(EXPORT, members=[run], stains=[], metrics=run / "metrics.tsv", archive=folder / "a.zip")
+        export_run(EXPORT, members=[run], stains=[], metrics=[run / "metrics.tsv"], archive=folder / "a.zip")

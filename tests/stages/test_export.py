@@ -19,7 +19,7 @@ def packed(found, path, run="marked", members=("marked",), **changes):
     chosen = options(applied.export_run(found.plan, run, None)) | changes
     stains = [found.root / f"stains/{name}/target.json" for name in chosen["stains"]]
     folders = [found.runs[member] for member in members]
-    export_run(chosen, members=folders, stains=stains, metrics=folders[0] / "metrics.tsv", archive=path)
+    export_run(chosen, members=folders, stains=stains, metrics=[folders[0] / "metrics.tsv"], archive=path)
     return zipfile.ZipFile(io.BytesIO(path.read_bytes()))
 
 
@@ -80,3 +80,21 @@ def test_the_package_of_an_ensemble_holds_each_member(found, tmp_path):
     text = archive.read("README.md").decode()
     assert "The mean of the maps of these runs:\n\n- `marked`: network" in text
     assert "\n- `marked_too`: network" in text
+
+
+def test_folds_tell_of_a_run_that_learnt_from_every_image(found, tmp_path):
+    """Their metrics are packed one below the other, and the README says of which trainings they are."""
+    one, other = tmp_path / "one.tsv", tmp_path / "other.tsv"
+    text = (found.runs["marked"] / "metrics.tsv").read_text()
+    one.write_text(text)
+    other.write_text(text.replace("\tmain\t", "\tfold-1\t"))
+    chosen = options(applied.export_run(found.plan, "marked", None)) | {"measured_on": ["main", "fold-1"]}
+    stains = [found.root / f"stains/{name}/target.json" for name in chosen["stains"]]
+    archive, run = tmp_path / "a.zip", found.runs["marked"]
+    export_run(chosen, members=[run], stains=stains, metrics=[one, other], archive=archive)
+    packed_files = zipfile.ZipFile(archive)
+    rows = packed_files.read("metrics.tsv").decode().splitlines()
+    assert rows == [*text.splitlines(), *other.read_text().splitlines()[1:]]
+    readme = packed_files.read("README.md").decode()
+    assert "each on images that it did not see: main, fold-1." in readme
+    assert "| test | nucleus | dice |" in readme

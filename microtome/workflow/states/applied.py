@@ -94,6 +94,8 @@ def export_run(plan: StudyPlan, run: str, dataset: Any, split: str = "main", see
     study = packed_study(plan.study, trained, losses=measured)
     study["stains"] = {name: _packed_stain(study["stains"][name]) for name in stains.applied(plan, run)}
     options |= {"run": run, "split": split, "seed": seed, "study": study}
+    if plan.learns_all(split):
+        options["measured_on"] = plan.measured_on(split, run)
     options["rendered"] = any(is_rendered(plan) for is_rendered in modalities.ask("is_rendered"))
     options["plugins"] = _plugins(plan, run, seed)
     return state_of("export_run", options | {"stains": stains.applied(plan, run)})
