@@ -110,7 +110,9 @@ def _check_all(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     found, select = f"on '{on[0]}', which keeps nothing to validate by", run.training.select
     if select is None or select.metric != "last" or select.keep:
         expected = "the last epoch (select: last or ema)"
-        yield Fault(places.inside(("runs", name, "training", "select"), 2), f"a choice of epochs {found}", expected)
+        yield Fault(
+            places.inside(("runs", name, "training", "select"), 2), f"a choice of epochs {found}", expected
+        )
     if run.calibration.kind != "none":
         where = places.inside(("runs", name, "calibration", "kind"), 2)
         yield Fault(where, f"'{run.calibration.kind}' {found}", "'none'")

@@ -133,8 +133,8 @@ def learnt_side(sampler: PatchSampler | BalancedWindows | Lists | Crops, patch: 
     """The side of the squares that a sampler draws from windows of the patch index, or from whole images.
 
     Example:
-        >>> learnt_side(PatchSampler(crop=96), 128), learnt_side(PatchSampler(), 128), learnt_side(Crops(), 128)
-        (96, 128, 256)
+        >>> [learnt_side(one, 128) for one in (PatchSampler(crop=96), PatchSampler(), Crops(size=256))]
+        [96, 128, 256]
     """
     if sampler.kind == "crops":
         return sampler.size

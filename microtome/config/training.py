@@ -166,8 +166,8 @@ class Training(Section):
     grad_clip: PositiveFloat | None = option(None, "largest norm of the gradient")
     precision: Literal["auto", "fast", "fp32", "bf16"] = option(
         "auto",
-        "auto: bf16 on a GPU, fp32 on a CPU; fast: bf16 on a CPU, too, if it computes in it (AVX-512 BF16 or AMX) "
-        "and the network is 2-D, so that weights of two kinds of CPUs differ. The card says which it was",
+        "auto: bf16 on a GPU, fp32 on a CPU; fast: bf16 on a CPU, too, if it computes in it (AVX-512 BF16 or "
+        "AMX) and the network is 2-D, so that weights of two kinds of CPUs differ. The card says what it was",
     )
     channels_last: bool = option(True, "memory layout; faster on most machines")
     validate_every: PositiveInt = option(1, "epochs between two validations")

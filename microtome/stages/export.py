@@ -39,8 +39,8 @@ def export_run(
         members: Folders of the trained runs: one, or those of an ensemble.
         stains: Stain targets that the runs use.
         bands: The table of the bands that they see, if they see any.
-        metrics: Metrics of the run, or of the folds that tell of one which learnt from every sample; summed up
-            in the README.
+        metrics: Metrics of the run, or of the folds that tell of one which learnt from every sample; summed
+            up in the README.
         archive: Written whole or not at all.
 
     Raises:

@@ -22,8 +22,8 @@ class CropBatches(WindowSource):
 
     An image is drawn by its share of all pixels, then a place in it; a square lies wholly inside, unless the
     image is smaller, which is then mirrored. A share of them are instead drawn around objects
-    (`ClassBlocks.draw`), moved inward at the borders: the oversampling of foreground of nnU-Net (Isensee et al.
-    2021, doi:10.1038/s41592-020-01008-z).
+    (`ClassBlocks.draw`), moved inward at the borders: the oversampling of foreground of nnU-Net (Isensee et
+    al. 2021, doi:10.1038/s41592-020-01008-z).
 
     Attributes:
         images: Sample name to image and label.

@@ -38,10 +38,10 @@ class Fit:
 
     Attributes:
         weights: State of the best epoch, on the CPU; averaged, if that is what the criterion says.
-        history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate (of its last
-            step), train_seconds, val_seconds of each epoch, then the metric that epochs are compared by, if they
-            are, and the means over training windows of what the loss logs (its `logged()`); an epoch that was
-            interrupted and repeated counts once.
+        history: epoch, train_loss, val_loss (NaN where an epoch was not validated), learning_rate (of its
+            last step), train_seconds, val_seconds of each epoch, then the metric that epochs are compared by,
+            if they are, and the means over training windows of what the loss logs (its `logged()`); an epoch
+            that was interrupted and repeated counts once.
         best_epoch: The epoch with the lowest validation loss, or the best by the metric, from 1; of several
             see `Criterion.best`.
         resumed: How often training was resumed from a checkpoint.
@@ -255,7 +255,7 @@ def _train(run: _Run, epoch: int) -> tuple[float, float, dict[str, float]]:
     """One pass of training.
 
     Returns:
-        The mean over windows of the loss, the learning rate of the last step, and means of what the loss logs.
+        The mean over windows of the loss, the learning rate of the last step, and means of what is logged.
     """
     trainer, means = run.trainer, LateMeans()
     trainer.set_mode(training=True)

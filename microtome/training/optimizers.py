@@ -61,7 +61,7 @@ def learning_rate_factor(schedule: Schedule, number: int, total: int, *, per_epo
 
 
 def _one_cycle(step: int, total: int, rise: float) -> float:
-    """The factor of the 1cycle policy as `torch.optim.lr_scheduler.OneCycleLR` has it, momentum left alone."""
+    """The factor of a cycle as `torch.optim.lr_scheduler.OneCycleLR` has it; momentum is left alone."""
     last = max(total - 1, 1)
     top = min(max(rise * total - 1, 0.0), last)
     if step < top:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Crops of whole images: inside, everywhere alike, around objects as often as asked for, the same every time."""
+"""Crops of whole images: inside, everywhere alike, around objects as often as asked for, repeatable."""
 
 from collections import Counter
 
@@ -62,7 +62,9 @@ def test_crops_lie_inside_and_are_read_from_there(size, batch_size, count, rich,
     for batch in found:
         assert batch.images.shape[1:] == (3, size, size)
         rows, columns, numbers = batch.images.long().unbind(1)
-        assert ((rows[:, 1:] - rows[:, :-1]) == 1).all() and ((columns[..., 1:] - columns[..., :-1]) == 1).all()
+        assert ((rows[:, 1:] - rows[:, :-1]) == 1).all() and (
+            (columns[..., 1:] - columns[..., :-1]) == 1
+        ).all()
         assert [f"s{number}" for number in numbers[:, 0, 0].tolist()] == list(batch.samples)
         truth = torch.from_numpy(label)[rows, columns]
         assert torch.equal(batch.labels[:, 0], truth)
@@ -117,7 +119,9 @@ def test_classes_are_alike_however_rare():
 def test_blocks_hold_what_is_counted_pixel_by_pixel(monkeypatch):
     monkeypatch.setattr("microtome.training.class_blocks.STRIP", 2 * BLOCK)
     generator = np.random.default_rng(0)
-    labels = [generator.choice([0, 0, 0, 1, 4, IGNORE], size).astype(np.uint8) for size in ((70, 99), (200, 33))]
+    labels = [
+        generator.choice([0, 0, 0, 1, 4, IGNORE], size).astype(np.uint8) for size in ((70, 99), (200, 33))
+    ]
     found = ClassBlocks.collect({str(n): ArraySource(label) for n, label in enumerate(labels)})
     for blocks, value in zip(found.classes, (1, 4), strict=True):
         counts = np.diff(blocks.ends, prepend=0)

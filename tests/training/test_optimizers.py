@@ -66,7 +66,7 @@ def test_a_cycle_too_short_to_rise_falls():
 
 
 def test_a_cycle_has_no_other_warm_up():
-    with pytest.raises(ValueError, match="expected warmup 0 beside one_cycle"):
+    with pytest.raises(ValueError, match="warmup 0 beside one_cycle"):
         Schedule(name="one_cycle", warmup=1)
 
 
@@ -80,9 +80,7 @@ def test_steps_of_a_schedule_pass_through_its_epochs(name):
 
 
 def test_warm_up_by_steps_takes_as_many_epochs():
-    found = [
-        learning_rate_factor(Schedule(warmup=2), step, 60, per_epoch=10) for step in range(60)
-    ]
+    found = [learning_rate_factor(Schedule(warmup=2), step, 60, per_epoch=10) for step in range(60)]
     assert found[:20] == pytest.approx([(step + 1) / 21 for step in range(20)])
     assert found[20:] == [1.0] * 40
 

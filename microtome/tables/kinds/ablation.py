@@ -40,8 +40,8 @@ COMBINED_LOSSES = {"bce_dice": ("bce", "dice"), "dicebce": ("dice", "bce")}
 PUBLISHED_OUTPUTS = {"center": "centre_marker", "shape": "shape_marker"}
 NOTE = (
     "Mean ± sample sd over the images of part {part}. N: images that training draws from, augmented copies "
-    "included; k× per epoch: each image is drawn k times per epoch, augmented anew; crops: squares anywhere in "
-    "the images."
+    "included; k× per epoch: each image is drawn k times per epoch, augmented anew; crops: squares anywhere "
+    "in the images."
 )
 
 Settings = Mapping[str, tuple[Any, ...]]
