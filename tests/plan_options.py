@@ -18,6 +18,8 @@ RUN_OPTIONS: dict[str, tuple[object, str]] = {
     RUN + "input__mean": (0.4, "train tversky \n predict tversky \n apply {tversky,mean}"),
     RUN + "sampler": ({"kind": "patches", "repeats": 3}, "train tversky"),
     RUN + "augment__rotate90": (0.5, "train tversky"),
+    RUN + "augment__low_resolution": (0.5, "train tversky"),
+    RUN + "augment__gamma_probability": (0.3, "train tversky"),
     RUN + "augment__margin": (True, "train tversky"),
     RUN + "augment__target_fill": ("ignore", "train tversky"),
     RUN + "augment__intensity_clip": ("bright", "train tversky"),

@@ -35,6 +35,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
     "fcn8s": ({"width": 2, "hidden": 4, "dropout": 0.0}, (1, 64, 64)),
     "hypernet": ({"width": 2}, (16, 32, 32)),
     "mednet": ({"width": 2, "depth": 3, "blocks": 1}, (1, 64, 64)),
+    "resunet": ({"width": 4, "blocks": (1, 2, 2)}, (1, 64, 64)),
     "segnet": ({"width": 2}, (1, 64, 64)),
     "unet": ({"width": 4}, (1, 64, 64)),
     "usenet": ({"width": 8, "weights": None}, (3, 64, 64)),
@@ -51,6 +52,7 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "shear": {"shear": 0.2},
     "elastic_alpha": {"elastic_alpha": 20, "elastic_sigma": 4},
     "blur_sigma": {"blur_sigma": 1.5},
+    "low_resolution": {"low_resolution": 0.5},
     "stain": {"stain": 0.1},
     "contrast": {"contrast": 0.2},
     "brightness": {"brightness": 0.2},
@@ -58,10 +60,11 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "gamma": {"gamma": 0.3},
     "speckle": {"speckle": 0.2},
     "gaussian_noise": {"gaussian_noise": 0.05},
+    "shares": {"gamma": 0.3, "gamma_probability": 0.5, "rotation": 30, "rotation_probability": 0.5},
     "margin": {"rotation": 45, "margin": True, "target_fill": "ignore"},
     "order": {"rotation": 30, "gamma": 0.3, "order": ("gamma", "rotation")},
 }
-"""One step of augmentation each, and two ways in which steps are put together."""
+"""One step of augmentation each, steps for a share of the images, and two ways to put steps together."""
 TOLERANCE = 2e-3
 """Relative to the largest value: float32 in another order of summation, through batch normalisation."""
 EPOCHS, MOST_SECONDS = 20, 180

@@ -2,7 +2,7 @@
 """Random changes of training images: geometry, then intensities, or in an order of the study's own."""
 
 import math
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, field_validator, model_validator
 
@@ -10,7 +10,15 @@ from microtome.config.section import Probability, Section, option, refuse
 
 Geometry = Literal["horizontal_flip", "vertical_flip", "rotate90", "rotation", "scale", "translate", "shear"]
 Intensity = Literal[
-    "blur_sigma", "stain", "contrast", "brightness", "intensity_shift", "gamma", "speckle", "gaussian_noise"
+    "blur_sigma",
+    "low_resolution",
+    "stain",
+    "contrast",
+    "brightness",
+    "intensity_shift",
+    "gamma",
+    "speckle",
+    "gaussian_noise",
 ]
 GEOMETRY: tuple[str, ...] = get_args(Geometry)
 INTENSITIES: tuple[str, ...] = get_args(Intensity)
@@ -21,6 +29,11 @@ TOLERANCE = 1e-6
 """Pixels by which rounding may exceed a bound."""
 
 
+def _share(what: str) -> Any:
+    """The option that says how many images a step changes; not told where it is all of them."""
+    return option(1.0, f"share of the images that {what}", exclude_if=lambda value: value == 1)
+
+
 class Augment(Section):
     """Augmentation of a batch; everything off by default. Geometry is shared by image and target."""
 
@@ -28,11 +41,15 @@ class Augment(Section):
     vertical_flip: Probability = option(0.0, "probability of up-down reflection")
     rotate90: Probability = option(0.0, "probability of a random quarter turn")
     rotation: NonNegativeFloat = option(0.0, "degrees, uniform in plus or minus")
+    rotation_probability: Probability = _share("are turned by a rotation")
     scale: tuple[PositiveFloat, PositiveFloat] = option((1.0, 1.0), "smallest and largest magnification")
+    scale_probability: Probability = _share("are magnified")
     translate: NonNegativeFloat = option(0.0, "fraction of the size, per axis")
+    translate_probability: Probability = _share("are shifted")
     shear: Annotated[float, Field(ge=0, le=math.pi / 2)] = option(
         0.0, "largest shear angle, radians, per axis"
     )
+    shear_probability: Probability = _share("are sheared")
     elastic_alpha: NonNegativeFloat = option(
         0.0,
         "displacement before smoothing, uniform in plus or minus, pixels (Simard et al. 2003, "
@@ -41,17 +58,32 @@ class Augment(Section):
     elastic_sigma: PositiveFloat = option(8.0, "standard deviation of the Gaussian that smooths it, pixels")
     elastic_probability: Probability = option(1.0, "share of the images that are deformed")
     brightness: NonNegativeFloat = option(0.0, "factor 1 ± this")
+    brightness_probability: Probability = _share("are brightened or darkened")
     contrast: NonNegativeFloat = option(0.0, "factor 1 ± this on the deviation from the image's mean")
+    contrast_probability: Probability = _share("change their contrast")
     gamma: NonNegativeFloat = option(0.0, "exponent exp(± this)")
+    gamma_probability: Probability = _share("have their intensities curved by gamma")
     gaussian_noise: NonNegativeFloat = option(0.0, "standard deviation, images in 0..1")
+    gaussian_noise_probability: Probability = _share("have noise added")
     blur_sigma: NonNegativeFloat = option(0.0, "largest standard deviation of a Gaussian blur, pixels")
+    blur_probability: Probability = _share("are blurred")
+    low_resolution: Annotated[float, Field(gt=0, le=1)] = option(
+        1.0,
+        "smallest factor by which an image is shrunk (nearest pixel) before it is enlarged again "
+        "(bilinear), as if it came from a coarser one",
+        exclude_if=lambda value: value == 1,
+    )
+    low_resolution_probability: Probability = _share("are shrunk and enlarged")
     speckle: NonNegativeFloat = option(0.0, "largest standard deviation of multiplicative noise")
+    speckle_probability: Probability = _share("have speckle")
     intensity_shift: NonNegativeFloat = option(0.0, "added constant, images in 0..1")
+    intensity_shift_probability: Probability = _share("have a constant added")
     stain: NonNegativeFloat = option(
         0.0,
         "H&E: factor 1 ± this and shift ± this/10 of each stain's density (Tellez et al. 2018, "
         "doi:10.1109/TMI.2018.2820199)",
     )
+    stain_probability: Probability = _share("have their stains changed")
     intensity_clip: Literal["both", "bright", "none"] = option(
         "both",
         "intensities beyond 0..1, or beyond the batch's own range if that is wider, are cut at both ends, at "
@@ -77,8 +109,8 @@ class Augment(Section):
         (),
         "the steps in the order in which they are taken, by the names of their options; all geometry is "
         "still one resampling, which intensities listed before its last step precede. empty: flips and "
-        "turns, then shear, rotation, scale, translation and deformation, then intensities (blur, stain, "
-        "contrast, brightness, shift, gamma, speckle, noise)",
+        "turns, then shear, rotation, scale, translation and deformation, then intensities (blur, low "
+        "resolution, stain, contrast, brightness, shift, gamma, speckle, noise)",
     )
 
     @field_validator("scale")
@@ -107,7 +139,17 @@ class Augment(Section):
 
     def takes(self, step: str) -> bool:
         """Whether a step changes anything."""
-        return getattr(self, step) not in (0, (1, 1))
+        return getattr(self, step) != type(self).model_fields[step].default and self.share(step) > 0
+
+    def share(self, step: str) -> float:
+        """The share of the images that a step changes; of flips and turns 1, as their option is that share.
+
+        Example:
+            >>> options = Augment(blur_sigma=1, blur_probability=0.2, vertical_flip=0.5)
+            >>> options.share("blur_sigma"), options.share("vertical_flip"), options.share("gamma")
+            (0.2, 1.0, 1.0)
+        """
+        return getattr(self, f"{step.removesuffix('_sigma')}_probability", 1.0)
 
     @property
     def warps(self) -> bool:

@@ -30,6 +30,18 @@ class Optimizer(Section):
     lr: PositiveFloat = option(1e-3, "learning rate at the start; of the schedule one_cycle the highest")
     weight_decay: NonNegativeFloat = option(0.0, "L2 penalty (adam, sgd) or decoupled decay (adamw)")
     momentum: NonNegativeFloat = option(0.9, "SGD only; 0: plain stochastic gradient descent")
+    nesterov: bool = option(
+        False,
+        "SGD with momentum only: Nesterov's, which looks a step ahead",
+        exclude_if=lambda value: not value,
+    )
+
+    @model_validator(mode="after")
+    def _looks_ahead_by_momentum(self) -> Self:
+        """Nesterov's momentum is one of stochastic gradient descent, and above 0."""
+        if self.nesterov and (self.name != "sgd" or not self.momentum):
+            refuse("nesterov false, or name sgd with a momentum above 0")
+        return self
 
 
 class Schedule(Section):

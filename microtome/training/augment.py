@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from microtome.config.augment import Augment
-from microtome.training.draws import WARP, Draws, draw
+from microtome.training.draws import WARP, Draws, Step, draw
 from microtome.training.geometry import sources
-from microtome.training.intensity import CHANGES, Numbers, blurred, clipped, range_of
+from microtome.training.intensity import CHANGES, Numbers, Range, blurred, clipped, range_of
 from microtome.training.resampling import require_masks, resampled
 from microtome.training.turns import turned
 
@@ -112,16 +112,23 @@ def _steps(
     bounds = range_of(images, alone=draws.alone) if settings.order else None
     if not draws.warps:
         images, targets = without(images, margin), without(targets, margin)
-    for name, numbers in draws.steps:
-        if name == WARP:
-            images, targets = _warped(images, targets, settings, numbers, margin)
+    for step in draws.steps:
+        if step.name == WARP:
+            images, targets = _warped(images, targets, settings, step.numbers, margin)
             continue
         bounds = bounds or range_of(images, alone=draws.alone)
-        images = CHANGES[name].apply(images, bounds, *(values.to(images.dtype) for values in numbers))
+        images = _intensified(images, step, bounds)
         images = clipped(images, settings, bounds) if settings.order else images
     if bounds is None or settings.order:
         return images, targets
     return clipped(images, settings, bounds), targets
+
+
+def _intensified(images: Tensor, step: Step, bounds: Range) -> Tensor:
+    """Change the intensities of the images that were chosen; the others stay bit by bit."""
+    numbers = (values.to(images.dtype) for values in step.numbers)
+    found = CHANGES[step.name].apply(images, bounds, *numbers)
+    return found if step.chosen is None else torch.where(step.chosen.view(-1, 1, 1, 1), found, images)
 
 
 def _warped(

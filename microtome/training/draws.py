@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from microtome.config.augment import GEOMETRY, INTENSITIES, Augment
 from microtome.training.geometry import MOVES, affine, unmoved
-from microtome.training.intensity import CHANGES, Numbers, Shape, gaussians, uniform
+from microtome.training.intensity import CHANGES, Numbers, Shape, chosen, gaussians, uniform
 from microtome.training.turns import drawn_turns
 
 WARP = "warp"
@@ -23,10 +23,17 @@ WARP = "warp"
 
 
 class Step(NamedTuple):
-    """A step of an augmentation, `WARP` or a name of `INTENSITIES`, and what was drawn for it."""
+    """A step of an augmentation, `WARP` or a name of `INTENSITIES`, and what was drawn for it.
+
+    Attributes:
+        name: The step.
+        numbers: What was drawn, the first axis is the images.
+        chosen: (N,) bool, the images that the step changes; None: all.
+    """
 
     name: str
     numbers: Numbers
+    chosen: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Draws:
         return replace(
             self,
             turns={name: change(chosen) for name, chosen in self.turns.items()},
-            steps=tuple(Step(step.name, tuple(map(change, step.numbers))) for step in self.steps),
+            steps=tuple(_changed(step, change) for step in self.steps),
             changed=None if self.changed is None else change(self.changed),
         )
 
@@ -99,11 +106,7 @@ def draw(shape: Shape, settings: Augment, *, seed: int, margin: int = 0) -> Draw
         return Draws(steps=_listed(shape, inner, settings, generator))
     turns = drawn_turns(shape[0], settings, generator)
     steps = [Step(WARP, _warp(inner, settings, generator))] if settings.warps else []
-    steps += [
-        Step(name, CHANGES[name].draw(inner, settings, generator))
-        for name in INTENSITIES
-        if settings.takes(name)
-    ]
+    steps += [_intensity(name, inner, settings, generator) for name in INTENSITIES if settings.takes(name)]
     return Draws(turns, tuple(steps))
 
 
@@ -140,6 +143,12 @@ def draw_copies(
     )
 
 
+def _changed(step: Step, change: Callable[[Tensor], Tensor]) -> Step:
+    """The step with changed tensors."""
+    some = None if step.chosen is None else change(step.chosen)
+    return Step(step.name, tuple(map(change, step.numbers)), some)
+
+
 def _check(shape: Shape, settings: Augment, margin: int) -> None:
     size = tuple(shape[2:])
     if settings.rotate90 and size[0] != size[1]:
@@ -153,7 +162,8 @@ def _check(shape: Shape, settings: Augment, margin: int) -> None:
 def _joined(steps: Sequence[Step]) -> Step:
     """One step of several images."""
     numbers = zip(*(step.numbers for step in steps), strict=True)
-    return Step(steps[0].name, tuple(torch.cat(_of_one_width(values)) for values in numbers))
+    some = None if steps[0].chosen is None else torch.cat([step.chosen for step in steps])
+    return Step(steps[0].name, tuple(torch.cat(_of_one_width(values)) for values in numbers), some)
 
 
 def _of_one_width(values: Sequence[Tensor]) -> list[Tensor]:
@@ -178,6 +188,13 @@ def _deformation(shape: Shape, settings: Augment, generator: Generator) -> Numbe
     return noise, deformed, *gaussians(torch.full((count,), settings.elastic_sigma), tuple(size))
 
 
+def _intensity(name: str, shape: Shape, settings: Augment, generator: Generator) -> Step:
+    """A change of intensities; which images it changes is drawn where it is not all of them."""
+    share = settings.share(name)
+    some = None if share == 1 else chosen(shape[0], share, generator)
+    return Step(name, CHANGES[name].draw(shape, settings, generator), some)
+
+
 def _listed(shape: Shape, inner: Shape, settings: Augment, generator: Generator) -> tuple[Step, ...]:
     """The steps of `order`; geometry is gathered into one map, which its last step applies."""
     names = [name for name in settings.order if settings.takes(name)]
@@ -186,7 +203,7 @@ def _listed(shape: Shape, inner: Shape, settings: Augment, generator: Generator)
     for number, name in enumerate(names):
         if name not in GEOMETRY:
             seen = shape if number < last else inner
-            steps.append(Step(name, CHANGES[name].draw(seen, settings, generator)))
+            steps.append(_intensity(name, seen, settings, generator))
             continue
         placed = placed.then(MOVES[name](shape[0], size, settings, generator))
         if number == last:

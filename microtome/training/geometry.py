@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from microtome.training.intensity import uniform
+from microtome.training.intensity import chosen, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,26 +110,30 @@ def _matrices(*entries: Tensor) -> Tensor:
 
 
 def _rotation(count: int, settings: Augment, generator: Generator) -> Tensor:
-    angle = torch.deg2rad(uniform(generator, (count,), -settings.rotation, settings.rotation))
+    some = chosen(count, settings.rotation_probability, generator)
+    angle = torch.deg2rad(uniform(generator, (count,), -settings.rotation, settings.rotation)) * some
     return _matrices(angle.cos(), -angle.sin(), angle.sin(), angle.cos())
 
 
 def _scale(count: int, settings: Augment, generator: Generator) -> Tensor:
     """Factors (N, 1, 1)."""
-    return uniform(generator, (count,), *settings.scale).view(-1, 1, 1)
+    some = chosen(count, settings.scale_probability, generator)
+    return torch.where(some, uniform(generator, (count,), *settings.scale), 1.0).view(-1, 1, 1)
 
 
 def _shears(count: int, settings: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
     """Along rows, and along columns."""
-    slopes = torch.tan(uniform(generator, (2, count), -settings.shear, settings.shear))
+    some = chosen(count, settings.shear_probability, generator)
+    slopes = torch.tan(uniform(generator, (2, count), -settings.shear, settings.shear)) * some
     one, nothing = torch.ones(count), torch.zeros(count)
     return _matrices(one, nothing, slopes[0], one), _matrices(one, slopes[1], nothing, one)
 
 
 def _shift(count: int, size: torch.Size, settings: Augment, generator: Generator) -> Tensor:
     """Rows and columns, (N, 2) pixels."""
+    some = chosen(count, settings.translate_probability, generator)
     share = uniform(generator, (count, 2), -settings.translate, settings.translate)
-    return share * torch.tensor(size)
+    return share * torch.tensor(size) * some[:, None]
 
 
 def _mirrored(

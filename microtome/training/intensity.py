@@ -15,6 +15,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from microtome.training.low_resolution import coarsened, sampling_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -61,6 +63,16 @@ def uniform(generator: Generator, shape: tuple[int, ...], low: float, high: floa
     return torch.rand(shape, generator=generator) * (high - low) + low
 
 
+def chosen(count: int, share: float, generator: Generator) -> Tensor:
+    """Which of so many images a step changes, (count,) bool; where it is all, nothing is drawn.
+
+    Example:
+        >>> chosen(2, 1.0, Generator()).tolist()
+        [True, True]
+    """
+    return torch.ones(count, dtype=torch.bool) if share == 1 else uniform(generator, (count,), 0, 1) < share
+
+
 class Change(NamedTuple):
     """A change of intensities.
 
@@ -92,6 +104,12 @@ def _widths(shape: Shape, settings: Augment, generator: Generator) -> Numbers:
     return gaussians(sigma, shape[2:])
 
 
+def _resolutions(shape: Shape, settings: Augment, generator: Generator) -> Numbers:
+    """Which pixels each row and column is made of, see `low_resolution.sampling_of`."""
+    factors = uniform(generator, shape[:1], settings.low_resolution, 1)
+    return tuple(values for size in shape[2:] for values in sampling_of(factors, size))
+
+
 def _stains(shape: Shape, settings: Augment, generator: Generator) -> Numbers:
     """For each image a matrix of densities of RGB (3, 3), and what is added to them (3,)."""
     if shape[1] != len(HED):
@@ -102,6 +120,10 @@ def _stains(shape: Shape, settings: Augment, generator: Generator) -> Numbers:
 
 def _blurred(images: Tensor, _: Range, rows: Tensor, columns: Tensor) -> Tensor:
     return blurred(images, rows, columns)
+
+
+def _coarsened(images: Tensor, _: Range, *sampling: Tensor) -> Tensor:
+    return coarsened(images, *sampling)
 
 
 def _stained(images: Tensor, _: Range, mixing: Tensor, shift: Tensor) -> Tensor:
@@ -137,6 +159,7 @@ def _noisy(images: Tensor, _: Range, amount: Tensor, noise: Tensor) -> Tensor:
 
 CHANGES: dict[str, Change] = {
     "blur_sigma": Change(_widths, _blurred),
+    "low_resolution": Change(_resolutions, _coarsened),
     "stain": Change(_stains, _stained),
     "contrast": Change(partial(_factors, option="contrast"), _contrasted),
     "brightness": Change(partial(_factors, option="brightness"), _brightened),

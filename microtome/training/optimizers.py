@@ -25,7 +25,8 @@ def build_optimizer(
     """
     options = {"lr": settings.lr, "weight_decay": settings.weight_decay}
     if settings.name == "sgd":
-        return torch.optim.SGD(parameters, momentum=settings.momentum, **options)
+        momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
+        return torch.optim.SGD(parameters, **momentum, **options)
     options |= {"fused": True} if fused else {}
     return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.name](parameters, **options)
 

@@ -110,6 +110,31 @@ def test_build(settings, kind, expected):
     assert {key: optimizer.param_groups[0][key] for key in expected} == expected
 
 
+@pytest.mark.parametrize(("momentum", "decay"), [(0.9, 0.0), (0.99, 0.01)])
+def test_nesterov_looks_a_step_ahead(momentum, decay):
+    """The recurrence of Sutskever et al. (2013), of velocities that hold no rate, as PyTorch keeps them."""
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    settings = {"lr": 0.1, "momentum": momentum, "nesterov": True, "weight_decay": decay}
+    optimizer = build_optimizer([weight], Optimizer(name="sgd", **settings))
+    value, velocity = 1.0, 0.0
+    for rate in (0.1, 0.05, 0.2):
+        set_learning_rate(optimizer, rate)
+        optimizer.zero_grad()
+        weight.square().sum().backward()
+        optimizer.step()
+        slope = 2 * value + decay * value
+        velocity = momentum * velocity + slope
+        value -= rate * (slope + momentum * velocity)
+        assert weight.item() == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"name": "adam"}, {"name": "sgd", "momentum": 0}])
+def test_nesterov_is_momentum_of_gradient_descent(settings):
+    with pytest.raises(ValueError, match="nesterov false, or name sgd with a momentum above 0"):
+        Optimizer(nesterov=True, **settings)
+    assert "nesterov" not in Optimizer().model_dump()
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_fused_steps_are_those_of_the_others_and_read_nothing(name):
     """Only Adam and AdamW are fused, as only they count steps, which then stay on the device."""
