@@ -205,6 +205,46 @@ def score(
     return float(values[list(mean_classes or values.index)].mean() if is_mean else values[class_name])
 
 
+def scores_of(
+    matrices: npt.NDArray[np.float64],
+    classes: Sequence[str],
+    metric: str,
+    class_name: str = EVERY_CLASS,
+    *,
+    mean_classes: Sequence[str] = (),
+) -> npt.NDArray[np.float64]:
+    """`score` of many confusion matrices at once.
+
+    Args:
+        matrices: Pixels by true and predicted class, (..., K, K).
+        classes: Names of the classes, in order.
+        metric: As of `score`.
+        class_name: As of `score`.
+        mean_classes: As of `score`.
+
+    Returns:
+        A value of each matrix, (...), NaN where it is not defined.
+
+    Example:
+        >>> matrices = np.array([[[1.0, 0.0], [1.0, 1.0]], [[2.0, 0.0], [0.0, 2.0]]])
+        >>> scores_of(matrices, ["a", "b"], "accuracy").round(3).tolist()
+        [0.667, 1.0]
+        >>> scores_of(matrices, ["a", "b"], "dice", "b").round(3).tolist()
+        [0.667, 1.0]
+    """
+    hits, every = np.diagonal(matrices, axis1=-2, axis2=-1), matrices.sum(axis=(-2, -1))
+    if metric == "accuracy" and class_name == EVERY_CLASS:
+        return _mean(hits.sum(axis=-1), every)
+    extra, missed = matrices.sum(axis=-2) - hits, matrices.sum(axis=-1) - hits
+    counts = np.stack([hits, extra, missed, every[..., None] - hits - extra - missed], axis=-1)
+    frame = pd.DataFrame(counts.reshape(-1, len(COUNTS)), columns=list(COUNTS))
+    of_class = class_scores(frame, metric.removeprefix(MEAN)).to_numpy(float).reshape(hits.shape)
+    if not metric.startswith(MEAN):
+        return of_class[..., list(classes).index(class_name)]
+    chosen = of_class[..., np.isin(classes, list(mean_classes or classes))]
+    return _mean(np.nansum(chosen, axis=-1), (~np.isnan(chosen)).sum(axis=-1))
+
+
 def pixel_error(counts: pd.DataFrame) -> float:
     """Share of pixels given a wrong class, over all classes (1 - overall accuracy).
 
@@ -239,6 +279,13 @@ def _validate_classes(name: str, values: npt.NDArray[np.int64], classes: Sequenc
         allowed = f"{len(classes)} classes ({', '.join(classes)}) allow 0 to {len(classes) - 1}"
         msg = f"{name} has classes {found[:5]}; {allowed}"
         raise ValueError(msg)
+
+
+def _mean(
+    sums: npt.NDArray[np.float64], counts: npt.NDArray[np.integer] | npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Sums by counts, NaN where nothing is counted."""
+    return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=np.asarray(counts) > 0)
 
 
 def _ratio(numerator: pd.Series, denominator: pd.Series, name: str) -> pd.Series:

@@ -1,35 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Runs on the same samples, which belong together in groups: intervals and paired tests of a score of totals.
 
-Samples of one patient are alike, so patients are drawn anew, or exchanged between two runs, each with all of
-its samples. A score is anything that follows from totals over samples: a mean (of sums and counts), Dice of
-all pixels together (of counts of pixels).
+Samples of one patient are alike, so patients are drawn anew (`metrics.resampling`), or exchanged between two
+runs, each with all of its samples. A score is anything that follows from totals over samples: a mean (of sums
+and counts), Dice of all pixels together (of counts of pixels).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from microtome.metrics.summary import CONFIDENCE, EXACT_MAX, RESAMPLES, TIE
+from microtome.metrics.resampling import (
+    BATCH,
+    RESAMPLES,
+    Score,
+    Trainings,
+    Values,
+    drawn,
+    ends,
+    mean_of,
+    p_of,
+)
 
-Values = npt.NDArray[np.float64]
-Score = Callable[[Values], Values]
-"""From totals (..., K) to the score of each (...), NaN where it is not defined."""
-BATCH = 1000
-"""Draws that are scored at once."""
+EXACT_MAX = 12
+"""Groups up to which all ways to exchange are tried."""
+TIE = 1e-12
 
-
-def mean_of(totals: Values) -> Values:
-    """The score that is a mean: of sums and counts (..., 2).
-
-    Example:
-        >>> mean_of(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-        [0.75, nan]
-    """
-    sums, counts = totals[..., 0], totals[..., 1]
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+__all__ = ["Score", "exchange_test", "interval", "least_p", "mean_of", "seeded_p"]
 
 
 def interval(totals: Values, score: Score, *, seed: int = 0) -> tuple[float, float]:
@@ -48,25 +46,15 @@ def interval(totals: Values, score: Score, *, seed: int = 0) -> tuple[float, flo
         >>> [round(end, 3) for end in interval(values, mean_of)]
         [0.8, 0.8]
     """
-    number = len(totals)
-    if number < 2:
-        return float("nan"), float("nan")
-    rng, share = np.random.default_rng(seed), np.full(number, 1 / number)
-    times = rng.multinomial(number, share, size=RESAMPLES).astype(float)
-    drawn = np.concatenate([score(part @ totals) for part in _parts(times)])
-    if np.isnan(drawn).all():
-        return float("nan"), float("nan")
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(drawn, (tail, 1 - tail))
-    return float(low), float(high)
+    return ends(drawn([totals[None]], score, seed=seed))
 
 
 def exchange_test(first: Values, second: Values, score: Score, *, seed: int = 0) -> float:
     """The p-value of the paired, two-sided permutation test of the difference of two runs' scores.
 
-    If the runs were alike, the results of a group might as well be exchanged between them. Up to 12 groups:
-    exact, over all 2^n ways to exchange. More: 9,999 ways at random (Phipson and Smyth 2010,
-    doi:10.2202/1544-6115.1585).
+    If the runs were alike, the results of a group might as well be exchanged between them. Up to 12 groups on
+    which the runs differ: exact, over all 2^n ways to exchange. More: 9,999 ways at random (Phipson and Smyth
+    2010, doi:10.2202/1544-6115.1585).
 
     Args:
         first: What each group adds to the totals of the first run, (groups, K).
@@ -86,12 +74,43 @@ def exchange_test(first: Values, second: Values, score: Score, *, seed: int = 0)
     if first.shape != second.shape:
         msg = f"totals of shapes {first.shape} and {second.shape}; expected the same groups of both runs"
         raise ValueError(msg)
+    differs = (first != second).any(axis=1)
+    chosen = _ways(int(differs.sum()), seed)
+    ways = np.zeros((len(chosen), len(first)))
+    ways[:, differs] = chosen
     found = abs(_difference(np.zeros((1, len(first))), first, second, score)[0])
     enough = found - TIE * max(found, 1.0)
-    ways = _ways(len(first), seed)
     differences = np.concatenate([_difference(part, first, second, score) for part in _parts(ways)])
     hits = int((np.abs(differences) >= enough).sum())
-    return hits / len(ways) if len(first) <= EXACT_MAX else (1 + hits) / (1 + len(ways))
+    return hits / len(ways) if differs.sum() <= EXACT_MAX else (1 + hits) / (1 + len(ways))
+
+
+def seeded_p(p_value: float, first: Trainings, second: Trainings, score: Score, *, seed: int = 0) -> float:
+    """The p-value of two runs where some have several seeds: that of groups, or of draws of both if larger.
+
+    A permutation test of seed means says of the trainings at hand, not of the runs that they stand for. So
+    the bootstrap that draws groups and seeds has to tell the runs apart as well (a test that is passed where
+    both are is no larger than each: Berger 1982, doi:10.1080/00401706.1982.10487790).
+
+    Args:
+        p_value: Of `exchange_test`, of the means over seeds.
+        first: The trainings of the first run.
+        second: Of the second run, groups in the same order.
+        score: What follows from totals.
+        seed: Seed of the draws.
+
+    Returns:
+        The p-value; as given where each run has one seed.
+
+    Example:
+        >>> alone = [np.array([[[0.9, 1.0], [0.8, 1.0]]])]
+        >>> seeded_p(0.5, alone, alone, mean_of)
+        0.5
+    """
+    if max(len(of_split) for of_split in (*first, *second)) == 1:
+        return p_value
+    ours, theirs = (drawn(one, score, seed=seed, of=of) for one, of in ((first, "first"), (second, "second")))
+    return max(p_value, p_of(ours - theirs))
 
 
 def least_p(groups: int) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Calls of sections against their labels: counts, rates of them with intervals, a paired test of two runs.
+"""Calls of sections against their labels: counts, and rates of them with intervals.
 
 A section is called tumour or not as a whole, so a run is measured on sections, not on pixels. Sections of one
 patient are alike, so intervals resample patients (or slides, where no patient is known), each with all of its
@@ -7,14 +7,13 @@ sections.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from microtome.metrics import overlap
 from microtome.metrics.overlap import COUNTS
-from microtome.metrics.summary import CONFIDENCE, RESAMPLES
+from microtome.metrics.resampling import Trainings, Values, drawn, ends
 
 PREFIX = "f"
 """What the name of F-beta begins with: `f1.5`."""
@@ -105,54 +104,22 @@ def interval(counts: pd.DataFrame, metric: str, *, seed: int = 0) -> tuple[float
     Returns:
         Its ends; NaN where there are fewer than two rows, or the rate is not defined.
     """
-    nothing = (float("nan"), float("nan"))
-    if len(counts) < 2 or np.isnan(pooled(counts, metric)):
-        return nothing
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=RESAMPLES)
-    drawn = pd.DataFrame(times @ counts[list(COUNTS)].to_numpy(), columns=list(COUNTS))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.nanquantile(rates(drawn, metric).to_numpy(float), (tail, 1 - tail))
-    return float(low), float(high)
+    alone = counts[list(COUNTS)].to_numpy(float)
+    return ends(draws([alone[None]], metric, seed=seed))
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Two runs on the same sections.
-
-    Attributes:
-        n: Sections.
-        only_first: Called right by the first alone.
-        only_second: Called right by the second alone.
-        p_value: Of the exact two-sided test that both are as often the only one; 1 where there is none.
-    """
-
-    n: int
-    only_first: int
-    only_second: int
-    p_value: float
-
-
-def mcnemar(first: pd.Series, second: pd.Series) -> McNemar:
-    """McNemar's exact test of two runs (McNemar 1947, doi:10.1007/BF02295996): the binomial test.
+def draws(trainings: Trainings, metric: str, *, seed: int = 0, of: str = "") -> Values:
+    """A pooled rate of draws of patients and seeds, (draws,), NaN where one has none.
 
     Args:
-        first: Whether the first run is right, of each section (bool).
-        second: The same of the second run, with the same index.
-
-    Raises:
-        ValueError: The two are not of the same sections.
-
-    Example:
-        >>> right = pd.Series([True, True, True, False])
-        >>> mcnemar(right, ~right)
-        McNemar(n=4, only_first=3, only_second=1, p_value=0.625)
+        trainings: Sections of each patient by outcome in the order of `COUNTS`: of each split (seeds,
+            patients, 4).
+        metric: As of `rates`.
+        seed: Seed of the draws.
+        of: Whose trainings these are (`microtome.metrics.resampling.drawn`).
     """
-    if not first.index.equals(second.index):
-        msg = f"{len(first)} and {len(second)} sections that are not the same; evaluate both runs on the same"
-        raise ValueError(msg)
-    from scipy.stats import binomtest  # slow to import, and most tables need none
 
-    ahead, behind = int((first & ~second).sum()), int((~first & second).sum())
-    p_value = float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0
-    return McNemar(len(first), ahead, behind, p_value)
+    def score(totals: Values) -> Values:
+        return rates(pd.DataFrame(totals, columns=list(COUNTS)), metric).to_numpy(float)
+
+    return drawn(trainings, score, seed=seed, of=of)

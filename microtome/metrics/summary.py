@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: MIT
 """Statistics over the tidy metrics of many images: mean, sd and interval of a run, paired tests between runs.
 
-The unit of all statistics is the image (`unit`): values of one image under several seeds are averaged first,
-so that training twice does not count as twice as many images. Undefined values (NaN) are left out and
-counted.
+Means and spreads are over images; values of one image under several seeds are averaged first, so that
+training twice does not count as twice as many images. Intervals and tests take what a sheet says of whose
+images they are: they draw, or exchange, patients. Undefined values (NaN) are left out and counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from microtome.metrics.paired import EXACT_MAX, exchange_test, seeded_p
+from microtome.metrics.resampling import Values, drawn, ends, mean_of, trainings_of
+
 BY = ("run", "part", "class", "metric")
 UNIT = ("split", "sample")
-CONFIDENCE = 0.95
-RESAMPLES = 9999
-RESAMPLE_BATCH = 1000
-EXACT_MAX = 12
-TIE = 1e-12
 SIGN_FLIP, WILCOXON = "sign-flip permutation", "Wilcoxon signed-rank"
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -88,24 +84,28 @@ def compare_all(
     runs: Sequence[str] | None = None,
     class_name: str = "all",
     part: str | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Test whether runs differ on the same images: every pair, with p-values corrected for their number.
 
-    The tests are paired and two-sided. Up to 12 images: exact permutation test of the mean difference over
-    all 2^n sign flips. More: Wilcoxon signed-rank test, pairs without difference left out.
+    The tests are paired and two-sided, of patients with all of their images. Up to 12 patients: exact
+    permutation test of the difference of means over all 2^n sign flips. More: Wilcoxon signed-rank test of
+    the mean difference of each, those without difference left out. Where a run has several seeds, p is not
+    below that of the bootstrap which draws patients and seeds (`microtome.metrics.paired.seeded_p`).
 
     Args:
-        frame: Tidy metrics with the columns run, split, part, sample, class, metric, value; several seeds of
-            a run are averaged per image.
+        frame: Tidy metrics with the columns run, split, part, sample, class, metric, value, and seed where
+            there are several, which are averaged per image.
         metric: Metric to compare.
         runs: Runs to compare; None = all that have the metric, in order of appearance.
         class_name: Class to compare.
         part: Part of the split, e.g. ``"test"``; None = the only one there is.
+        units: Patient (slide, block) by sample; a sample that is not there stands for itself.
 
     Returns:
-        One row per pair: metric, run_a, run_b, n (images), undefined (images left out, as a value is NaN),
-        mean_a, mean_b, difference (mean of first minus second), test, p_value (with n images an exact test
-        cannot give less than 2 / 2^n), p_holm (see `holm`).
+        One row per pair: metric, run_a, run_b, n (images), units (patients), undefined (images left out, as a
+        value is NaN), mean_a, mean_b, difference (mean of first minus second), test, p_value (with n patients
+        an exact test cannot give less than 2 / 2^n), p_holm (see `holm`).
 
     Raises:
         ValueError: If rows are missing, the part is not clear, the runs were not measured on the same images,
@@ -124,7 +124,9 @@ def compare_all(
         msg = f"runs {chosen}: a comparison needs two or more runs with metric {metric!r}"
         raise ValueError(msg)
     table = _paired_values(frame, metric, tuple(chosen), class_name, part)
-    result = pd.DataFrame([_test(table, metric, a, b) for a, b in combinations(chosen, 2)])
+    rows = rows if "seed" in rows else rows.assign(seed=0)
+    pairs = combinations(chosen, 2)
+    result = pd.DataFrame([_test(table, rows, metric, (a, b), units or {}) for a, b in pairs])
     return result.assign(p_holm=holm(result["p_value"].to_numpy()))
 
 
@@ -184,18 +186,8 @@ def _interval(values: Values, seed: int) -> tuple[float, float]:
         return float("nan"), float("nan")
     if np.ptp(values) == 0:
         return float(values[0]), float(values[0])
-    from scipy.stats import bootstrap  # slow to import, and most tables and figures need none
-
-    result = bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        batch=RESAMPLE_BATCH,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    alone = np.stack([values, np.ones_like(values)], axis=-1)
+    return ends(drawn([alone[None]], mean_of, seed=seed))
 
 
 def _select(frame: pd.DataFrame, metric: str, class_name: str, part: str | None) -> pd.DataFrame:
@@ -228,34 +220,45 @@ def _paired_values(
     return _average(rows, ["run", *UNIT]).set_index([*UNIT, "run"])["value"].unstack("run")  # noqa: PD010
 
 
-def _test(table: pd.DataFrame, metric: str, run_a: str, run_b: str) -> dict[str, object]:
-    pairs = table[[run_a, run_b]].dropna()
+def _test(
+    table: pd.DataFrame, rows: pd.DataFrame, metric: str, runs: tuple[str, str], units: Mapping[str, str]
+) -> dict[str, object]:
+    """The test of two runs, of their values by image (`table`), and by image and seed (`rows`)."""
+    pairs = table[list(runs)].dropna()
     if pairs.empty:
-        msg = f"metric {metric!r} is undefined for {run_a!r} or {run_b!r} on each of {len(table)} images"
+        first, second = runs
+        msg = f"metric {metric!r} is undefined for {first!r} or {second!r} on each of {len(table)} images"
         raise ValueError(msg)
-    differences = (pairs[run_a] - pairs[run_b]).to_numpy(float)
-    exact = len(pairs) <= EXACT_MAX
+    groups = {sample: units.get(sample) or sample for _, sample in pairs.index}
+    first, second = (_trainings(rows[rows["run"] == run], pairs.index, groups) for run in runs)
+    totals = [sum(of_split.mean(axis=0) for of_split in one) for one in (first, second)]
+    is_exact = len(totals[0]) <= EXACT_MAX
+    p_value = exchange_test(*totals, mean_of) if is_exact else _signed_rank(*totals)
+    means = pairs.mean()
     return {
         "metric": metric,
-        "run_a": run_a,
-        "run_b": run_b,
+        "run_a": runs[0],
+        "run_b": runs[1],
         "n": len(pairs),
+        "units": len(totals[0]),
         "undefined": len(table) - len(pairs),
-        "mean_a": float(pairs[run_a].mean()),
-        "mean_b": float(pairs[run_b].mean()),
-        "difference": float(differences.mean()),
-        "test": SIGN_FLIP if exact else WILCOXON,
-        "p_value": _sign_flip(differences) if exact else _signed_rank(differences),
+        "mean_a": float(means[runs[0]]),
+        "mean_b": float(means[runs[1]]),
+        "difference": float((pairs[runs[0]] - pairs[runs[1]]).mean()),
+        "test": SIGN_FLIP if is_exact else WILCOXON,
+        "p_value": seeded_p(p_value, first, second, mean_of),
     }
 
 
-def _sign_flip(differences: Values) -> float:
-    signs = np.array(list(product((1.0, -1.0), repeat=differences.size)))
-    sums = np.abs(signs @ differences)
-    return float(np.mean(sums >= sums[0] - TIE * np.abs(differences).sum()))
+def _trainings(rows: pd.DataFrame, images: pd.Index, groups: Mapping[str, str]) -> list[Values]:
+    """The trainings of a run on some images, groups in the order of their names."""
+    is_paired = pd.MultiIndex.from_frame(rows[list(UNIT)]).isin(images)
+    return trainings_of(rows[is_paired], groups, sorted(set(groups.values())))
 
 
-def _signed_rank(differences: Values) -> float:
-    from scipy.stats import wilcoxon  # see `_interval`
+def _signed_rank(first: Values, second: Values) -> float:
+    """Wilcoxon's test of the mean difference of each group."""
+    from scipy.stats import wilcoxon  # slow to import, and most tables and figures need none
 
+    differences = mean_of(first) - mean_of(second)
     return float(wilcoxon(differences).pvalue) if differences.any() else 1.0

@@ -26,7 +26,8 @@ class Column:
             the frame has them, are printed in the same cell as ``± sd`` and ``[low, high]``.
         label: Heading.
         unit: Unit, printed after the heading.
-        better: Which end is better; the best value is set in bold in Markdown and LaTeX.
+        better: Which end is better; the best value is set in bold in Markdown and LaTeX, but only where the
+            frame's ``{key}_told_apart`` is 1, if it has that column.
         format: Format specification of the numbers, e.g. ``".3f"``.
         kind: ``"number"``, ``"text"``, ``"mark"`` (a check mark or nothing, below a heading on its side) or
             ``"math"`` (LaTeX mathematics without the dollar signs).

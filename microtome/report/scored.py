@@ -2,7 +2,7 @@
 """What runs scored on the samples that all of them hold, added up by the groups that belong together."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -11,8 +11,8 @@ import pandas as pd
 
 from microtome.config.evaluated import leading
 from microtome.metrics.names import metric_name
-from microtome.metrics.overlap import COUNTS, EVERY_CLASS, MEAN, class_scores
-from microtome.metrics.paired import Score, mean_of
+from microtome.metrics.overlap import COUNTS, EVERY_CLASS, scores_of
+from microtome.metrics.resampling import Score, Trainings, mean_of
 from microtome.report.inputs import RunInput, StudyMeta
 
 Values = npt.NDArray[np.float64]
@@ -40,6 +40,7 @@ class Scored:
         splits: Splits that are scored apart, of which the score is the mean.
         lacking: Samples that count for nothing, as not all runs have a value of them.
         without: Runs that were to be compared, and have no value.
+        trainings: By run, what each group adds under each seed, of each split (seeds, groups, K).
     """
 
     totals: Mapping[str, Values]
@@ -50,6 +51,12 @@ class Scored:
     splits: int = 1
     lacking: int = 0
     without: tuple[str, ...] = ()
+    trainings: Mapping[str, Trainings] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> int:
+        """The most seeds that a run has."""
+        return max(len(of_split) for one in self.trainings.values() for of_split in one)
 
     @property
     def groups(self) -> int:
@@ -77,8 +84,8 @@ def scored(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) 
     """
     frames = _compared(runs, meta)
     metric = meta.metric or meta.case_metric or _leading(frames.values())
-    tables = {run: _samples(found, metric, meta) for run, found in frames.items()}
-    tables = {run: table for run, table in tables.items() if len(table)}
+    by_seed = {run: _by_seed(found, metric, meta) for run, found in frames.items()}
+    tables = {run: found.groupby(KEY).mean() for run, found in by_seed.items() if len(found)}
     if not tables:
         what = f"a value of {metric_name(metric)}" if metric else "metrics"
         msg = f"no run has {what} in the part {meta.case_part}"
@@ -91,6 +98,7 @@ def scored(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) 
     of = [units.get(sample) or sample for _, sample in shared]
     apart = [split if _is_apart(metric, meta) else "" for split, _ in shared]
     totals = {run: _by_group(table.loc[shared], of, apart) for run, table in tables.items()}
+    trainings = {run: _trainings(by_seed[run], table.loc[shared], of, apart) for run, table in tables.items()}
     names = {run.expected.run: run.expected.name for run in runs}
     score, samples = _score(metric, meta, len(set(apart))), len({sample for _, sample in shared})
     found = Scored(totals, score, samples, names, metric, splits=len(set(apart)))
@@ -101,7 +109,8 @@ def scored(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) 
     lacking = {sample for _, sample in set.union(*indices)} - {sample for _, sample in shared}
     asked = dict.fromkeys(run.expected.run for run in runs if _is_asked(run, meta))
     without = tuple(run for run in asked if run not in defined)
-    return replace(found, totals=defined, lacking=len(lacking), without=without)
+    told = {run: trainings[run] for run in defined}
+    return replace(found, totals=defined, lacking=len(lacking), without=without, trainings=told)
 
 
 def _leading(frames: Iterable[pd.DataFrame]) -> str:
@@ -129,14 +138,13 @@ def _is_asked(run: RunInput, meta: StudyMeta) -> bool:
     return is_named and (not splits or run.expected.split in splits)
 
 
-def _samples(frame: pd.DataFrame, metric: str, meta: StudyMeta) -> pd.DataFrame:
-    """What each sample adds to the totals: index (split, sample), columns as `_score` takes them."""
+def _by_seed(frame: pd.DataFrame, metric: str, meta: StudyMeta) -> pd.DataFrame:
+    """What each sample adds to the totals: index (split, sample, seed), columns as `_score` takes them."""
     if not meta.pooled:
         rows = frame[(frame["metric"] == metric) & (frame["class"] == EVERY_CLASS)]
-        values = rows.groupby(KEY)["value"].mean().dropna()
+        values = rows.groupby([*KEY, "seed"])["value"].mean().dropna()
         return pd.DataFrame({"sum": values, "count": 1.0})
-    counts = _counts(frame, metric, list(meta.colors))
-    return counts.groupby(KEY).mean() if len(counts) else counts
+    return _counts(frame, metric, list(meta.colors))
 
 
 def _counts(frame: pd.DataFrame, metric: str, classes: Sequence[str]) -> pd.DataFrame:
@@ -163,6 +171,24 @@ def _by_group(table: pd.DataFrame, groups: Sequence[str], apart: Sequence[str]) 
     return totals.reshape(len(names), -1)
 
 
+def _trainings(
+    by_seed: pd.DataFrame, means: pd.DataFrame, groups: Sequence[str], apart: Sequence[str]
+) -> list[Values]:
+    """The totals of each split and seed; a sample without a value under a seed has its mean of the others."""
+    found = []
+    for split, rows in by_seed.groupby("split", sort=True):
+        is_of = np.asarray(means.index.get_level_values("split") == split)
+        laid = [_of_seed(means * is_of[:, None], of_seed) for _, of_seed in rows.groupby("seed", sort=True)]
+        found.append(np.stack([_by_group(one, groups, apart) for one in laid]))
+    return found
+
+
+def _of_seed(means: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Means of samples, with what one seed has of them in their place."""
+    there = rows.droplevel("seed").reindex(means.index)
+    return there.fillna(means)
+
+
 def _score(metric: str, meta: StudyMeta, splits: int) -> Score:
     if not meta.pooled:
         return mean_of
@@ -184,17 +210,8 @@ def _share_right(totals: Values) -> Values:
 
 def _of_pixels(totals: Values, *, metric: str, classes: Sequence[str], mean_classes: Sequence[str]) -> Values:
     """A metric of the image, of confusion matrices (..., K x K) that are added up."""
-    matrix = totals.reshape(*totals.shape[:-1], len(classes), len(classes))
-    hits, every = np.diagonal(matrix, axis1=-2, axis2=-1), totals.sum(axis=-1)
-    if not metric.startswith(MEAN):
-        return mean_of(np.stack([hits.sum(axis=-1), every], axis=-1))
-    extra, missed = matrix.sum(axis=-2) - hits, matrix.sum(axis=-1) - hits
-    rest = every[..., None] - hits - extra - missed
-    counts = np.stack([hits, extra, missed, rest], axis=-1)
-    frame = pd.DataFrame(counts.reshape(-1, len(COUNTS)), columns=list(COUNTS))
-    of_class = class_scores(frame, metric.removeprefix(MEAN)).to_numpy(float).reshape(hits.shape)
-    chosen = of_class[..., np.isin(classes, mean_classes or classes)]
-    return _mean_of_defined(chosen)
+    matrices = totals.reshape(*totals.shape[:-1], len(classes), len(classes))
+    return scores_of(matrices, classes, metric, mean_classes=mean_classes)
 
 
 def _mean_of_defined(values: Values) -> Values:

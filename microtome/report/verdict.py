@@ -8,8 +8,9 @@ from functools import cached_property
 
 from microtome.config.evaluated import lower_is_better
 from microtome.metrics.names import metric_name
-from microtome.metrics.paired import exchange_test, interval, least_p
-from microtome.metrics.summary import CONFIDENCE, holm
+from microtome.metrics.paired import exchange_test, least_p, seeded_p
+from microtome.metrics.resampling import CONFIDENCE, drawn, ends
+from microtome.metrics.summary import holm
 from microtome.report.arrange import singular
 from microtome.report.inputs import RunInput, StudyMeta
 from microtome.report.scored import Scored, UnscoredError, scored
@@ -38,7 +39,8 @@ def judge(runs: Sequence[RunInput], meta: StudyMeta, units: Mapping[str, str]) -
     """Say which run is best, with the uncertainty of its score, and whether others are told apart from it.
 
     Groups of samples (patients) are drawn for the interval, and exchanged between runs for the tests: of the
-    best run against every other, corrected by Holm's procedure, as the same samples chose which is best.
+    best run against every other, corrected by Holm's procedure, as the same samples chose which is best. Of
+    several seeds the interval draws those, too, and so must the difference be told by draws of both.
     Where there are too few groups for any such test to succeed, there is no claim.
 
     Args:
@@ -108,13 +110,17 @@ class _Told:
         told = [f"The number is {of.format(self.meta.samples_are)}{self._where}, seeds averaged first."]
         if least_p(self.found.groups) >= ALPHA:
             told.append(f"No interval is drawn of so few {alike} ({self.found.groups}).")
+        several = self.found.seeds > 1
         if self._ends:
-            told.append(f"Interval: percentile bootstrap that draws {alike} with replacement.")
+            seeds = f" and, independently, the {self.found.seeds} seeds" if several else ""
+            alone = "" if several else " Each run has one seed, so nothing is said of other trainings."
+            told.append(f"Interval: percentile bootstrap that draws {alike}{seeds} with replacement.{alone}")
         if others := len(self.ranked) - 1 if self._is_able else 0:
+            drawn = f", and not below that of the bootstrap that draws {alike} and seeds" if several else ""
             told.append(
-                f"Tests: two-sided, exchanging {alike} between two runs; p corrected by Holm’s method over "
-                f"{plural(others, 'comparisons')} with the best run. Tables of tests compare every two runs, "
-                "each image or section by itself, and may differ."
+                f"Tests: two-sided, exchanging {alike} between two runs{drawn}; p corrected by Holm’s method "
+                f"over {plural(others, 'comparisons')} with the best run. Tables of tests compare every two "
+                "runs, so their corrections differ."
             )
         return " ".join(told)
 
@@ -133,8 +139,7 @@ class _Told:
 
     def _compared(self, best: str, others: Sequence[str]) -> str:
         """What the tests of the best run against every other say."""
-        totals, score = self.found.totals, self.found.score
-        p_values = holm([exchange_test(totals[best], totals[other], score) for other in others])
+        p_values = holm([self._p_against(best, other) for other in others])
         same = [(other, p) for other, p in zip(others, p_values, strict=True) if p >= ALPHA]
         if not same:
             every = f"the {len(others)} others" if len(others) > 1 else self._name(others[0])
@@ -144,6 +149,12 @@ class _Told:
         beside = f"{self._name(near)} ({self._value(near)}, {_p(p)})"
         rest = f", nor from {len(more)} more" if more else ""
         return f"{self._best(best)} ({self._spread}), but is not told apart from {beside}{rest}."
+
+    def _p_against(self, best: str, other: str) -> float:
+        """The p-value of two runs."""
+        totals, trainings, score = self.found.totals, self.found.trainings, self.found.score
+        p_value = exchange_test(totals[best], totals[other], score)
+        return seeded_p(p_value, trainings[best], trainings[other], score)
 
     def _best(self, run: str) -> str:
         return f"{self._name(run)} has the best {self._metric}, {self._value(run)}"
@@ -163,7 +174,8 @@ class _Told:
         """The interval of the best run; empty where it has no width, or no test of two runs could succeed."""
         if least_p(self.found.groups) >= ALPHA:
             return ""
-        low, high = interval(self.found.totals[self.ranked[0]], self.found.score)
+        best = self.ranked[0]
+        low, high = ends(drawn(self.found.trainings[best], self.found.score, of=best))
         return "" if math.isnan(low) or math.isclose(low, high) else f"{shown(low)} to {shown(high)}"
 
     @property

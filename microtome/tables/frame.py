@@ -12,6 +12,8 @@ LOW_SUFFIX = "_ci_low"
 HIGH_SUFFIX = "_ci_high"
 SD_SUFFIX = "_sd"
 COUNT_SUFFIX = "_n"
+APART_SUFFIX = "_told_apart"
+"""Whether the best value of a column is told apart from every other: 1 where it is, else 0."""
 
 
 @dataclass(frozen=True)

@@ -103,3 +103,22 @@ def test_no_test_gives_less_than_the_least_p(groups):
     first = np.linspace(0.8, 0.9, groups)
     found = paired.exchange_test(means(first), means(first - 0.5), paired.mean_of)
     assert found == pytest.approx(paired.least_p(groups))
+
+
+@pytest.mark.parametrize(("ahead", "behind"), [(7, 2), (4, 0), (3, 3)])
+def test_of_right_and_wrong_it_is_mcnemars_test(ahead, behind):
+    """The binomial test of who alone is right; what both call alike changes nothing."""
+    first = means([1.0] * ahead + [0.0] * behind + [1.0] * 20)
+    second = means([0.0] * ahead + [1.0] * behind + [1.0] * 20)
+    expected = stats.binomtest(ahead, ahead + behind).pvalue
+    assert paired.exchange_test(first, second, paired.mean_of) == pytest.approx(expected)
+
+
+def test_seeds_that_contradict_each_other_raise_p():
+    better = np.stack([means(np.full(10, level)) for level in (0.9, 0.7, 0.8)])
+    worse = np.stack([means(np.full(10, level)) for level in (0.75, 0.85, 0.7)])
+    p_value = paired.exchange_test(better.mean(axis=0), worse.mean(axis=0), paired.mean_of)
+    assert p_value == 2 / 2**10
+    assert paired.seeded_p(p_value, [better], [worse], paired.mean_of) > 0.3
+    assert paired.seeded_p(p_value, [better], [worse - [[0.5, 0]]], paired.mean_of) == p_value
+    assert paired.seeded_p(p_value, [better[:1]], [worse[:1]], paired.mean_of) == p_value

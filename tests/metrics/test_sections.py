@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, bootstrap
+from scipy.stats import bootstrap
 from sklearn import metrics as reference
 
 from microtome.metrics.families import sections as family
-from microtome.metrics.sections import counts_by, interval, mcnemar, outcomes, pooled, rates
+from microtome.metrics.sections import counts_by, interval, outcomes, pooled, rates
 
 NAMES = np.array(["normal", "tumor"])
 CASES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1), st.sampled_from("abc")), min_size=1)
@@ -80,23 +80,6 @@ def test_draws_without_a_tumour_do_not_make_the_interval_nothing():
     assert interval(counts, "sensitivity") == (1.0, 1.0)
     assert np.isnan(interval(counts.iloc[:1], "sensitivity")).all()
     assert np.isnan(interval(counts.assign(tp=0), "sensitivity")).all()
-
-
-@pytest.mark.parametrize(("ahead", "behind"), [(0, 0), (5, 0), (3, 9), (40, 40)])
-def test_mcnemar_is_the_binomial_test_of_who_alone_is_right(ahead, behind):
-    first = pd.Series([True] * ahead + [False] * behind + [True] * 7 + [False] * 2)
-    second = pd.Series([False] * ahead + [True] * behind + [True] * 7 + [False] * 2)
-    found = mcnemar(first, second)
-    n = ahead + behind
-    expected = min(1.0, 2 * binom.cdf(min(ahead, behind), n, 0.5)) if n else 1.0
-    assert (found.n, found.only_first, found.only_second) == (n + 9, ahead, behind)
-    assert found.p_value == pytest.approx(expected)
-    assert mcnemar(second, first).p_value == pytest.approx(found.p_value)
-
-
-def test_mcnemar_refuses_other_sections():
-    with pytest.raises(ValueError, match="2 and 1 sections that are not the same"):
-        mcnemar(pd.Series([True, False]), pd.Series([True]))
 
 
 def test_a_slide_without_labelled_sections_has_no_value():

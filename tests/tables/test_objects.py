@@ -122,7 +122,8 @@ def test_images_drawn_several_times_per_epoch_are_told_apart():
 def test_every_mark_has_a_column_and_prints():
     table = ablation(exp("x", "resnet18", copies=1), exp("y", "resnet50", copies=1, outputs=("mask",)))
     assert [c.label for c in table.columns] == [
-        "Run", "SPCN", "N = 10", "ResNet-18", "ResNet-50", "BCE", "mask", "shape marker", "AJI", "n", "Data",
+        "Run", "SPCN", "N = 10", "ResNet-18", "ResNet-50", "BCE", "mask", "shape marker", "AJI", "n",
+        "Seeds", "Data",
     ]  # fmt: skip
     assert f"| x | {MARK} | {MARK} | {MARK} |  | {MARK} | {MARK} | {MARK} |" in to_markdown(table)
     assert r"$\checkmark$" in to_latex(table)

@@ -105,10 +105,10 @@ def test_best_rows_share_what_prints_alike():
 
 
 def test_best_is_bold_in_markdown_and_latex_only():
-    runs = [record("a", scores("dice", 0.5, 0.7)), record("b", scores("dice", 0.8, 0.9))]
+    runs = [record("a", scores("dice", *[0.5, 0.7] * 4)), record("b", scores("dice", *[0.8, 0.9] * 4))]
     table = tables.tabulate("metrics", inputs(*runs), columns=[{"metric": "dice", "better": "high"}])
-    assert "**0.850 ± 0.071**" in to_markdown(table)
-    assert r"\textbf{0.850 $\pm$ 0.071}" in to_latex(table)
+    assert "**0.850 ± 0.053**" in to_markdown(table)
+    assert r"\textbf{0.850 $\pm$ 0.053}" in to_latex(table)
     assert "*" not in to_tsv(table)
     assert parse_tsv(to_tsv(table))["dice"].tolist() == pytest.approx([0.6, 0.85])
 
@@ -251,13 +251,15 @@ def test_loss_takes_each_runs_own_loss_per_sample():
 
 
 def test_loss_cross_takes_the_losses_all_runs_have():
-    a = record("a", scores("loss_dice", 0.1) | scores("loss_bce", 0.2) | scores("loss_iou", 0.2))
-    b = record("b", scores("loss_dice", 0.3) | scores("loss_bce", 0.1))
+    a = record(
+        "a", scores("loss_dice", *[0.1] * 8) | scores("loss_bce", *[0.2] * 8) | scores("loss_iou", 0.2)
+    )
+    b = record("b", scores("loss_dice", *[0.3] * 8) | scores("loss_bce", *[0.1] * 8))
     table = tables.tabulate("loss_cross", inputs(a, b))
     assert [column.label for column in table.columns[1:3]] == ["dice", "bce"]
     text = to_markdown(table)
-    assert "**0.1000** | 0.2000" in text
-    assert "0.3000 | **0.1000**" in text
+    assert "**0.1000 ± 0.0000** | 0.2000" in text
+    assert "0.3000 ± 0.0000 | **0.1000 ± 0.0000**" in text
 
 
 def test_time_is_averaged_over_seeds():

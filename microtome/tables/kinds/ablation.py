@@ -19,10 +19,12 @@ from microtome.tables.kinds.metrics import (
     read_columns,
     scores,
 )
+from microtome.tables.parts.claimed import claimed, told_of_brackets
 from microtome.tables.parts.published import note_of, published_table
 from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs", "names"})
+USES = frozenset({"patients"})
 COLUMN_OPTIONS = ("columns",)
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
@@ -55,7 +57,9 @@ def tabulate(
     rows: Sequence[str | Mapping[str, str]] | None = None,
     columns: Sequence[str | Mapping[str, Any]] = DEFAULT_COLUMNS,
     part: str = "test",
+    interval: bool = False,
     published: str = "",
+    seed: int = 0,
 ) -> Table:
     """Tabulate settings and scores of runs.
 
@@ -65,8 +69,10 @@ def tabulate(
         rows: Runs, as in `microtome.tables.parts.rows.select_rows`; all by default.
         columns: Metrics, as in the kind ``metrics``.
         part: Part of the split that was evaluated.
+        interval: Whether to add 95 % bootstrap intervals, as in the kind ``metrics``.
         published: Published table; its values are set beside ours, and its rows without a run are shown as
             not run at this scale, with the published settings (``setting``).
+        seed: Seed of the bootstrap.
 
     Returns:
         One row per run and per published row without one, in the published order. Columns: a check mark for
@@ -82,11 +88,14 @@ def tabulate(
     marks = _mark_columns(settings, inputs)
     pairs = zip(chosen, settings, strict=True)
     frame = pd.DataFrame([_row(row, metrics, part, inputs) | _marks(found, marks) for row, found in pairs])
-    frame, shown = add_published_columns(frame, inputs, chosen, metrics, published)
+    claims = claimed(frame, chosen, metrics, part, inputs=inputs, interval=interval, seed=seed)
+    frame, shown = add_published_columns(claims.frame, inputs, chosen, metrics, published)
+    brackets = told_of_brackets(frame, metrics, claims) if interval else ""
     marked = f"Runs marked '{NOT_RUN}' have the published settings."
     not_run = "" if all(row.records for row in chosen) else marked
-    note = note_of(inputs, NOTE.format(part=part), not_run, published=published)
-    return Table(frame, (LABEL, *marks.values(), *shown, COUNT, DATA), title, note, inputs.data_kinds)
+    said = (NOTE.format(part=part), brackets, claims.note, not_run)
+    columns = (LABEL, *marks.values(), *shown, COUNT, *claims.columns, DATA)
+    return Table(frame, columns, title, note_of(inputs, *said, published=published), inputs.data_kinds)
 
 
 def settings_of(record: RunRecord) -> Settings:

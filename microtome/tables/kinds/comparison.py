@@ -11,6 +11,7 @@ from microtome.tables.parts.numbers import Unit
 from microtome.tables.parts.rows import select_rows
 
 NEEDS = frozenset({"runs"})
+USES = frozenset({"patients"})
 COLUMN_OPTIONS = ("columns",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = (
     {"metric": "v_rand", "label": "V_Rand", "better": "high"},
@@ -65,5 +66,6 @@ def tabulate(
             sum(record.seconds for record in group) / len(group) if group else nothing for group in trained
         ],
     )
-    *head, count, data = table.columns
-    return Table(frame, (*head, PARAMETERS, SECONDS, count, data), title, table.note, table.data_kinds)
+    count = table.columns.index(metrics.COUNT)
+    columns = (*table.columns[:count], PARAMETERS, SECONDS, *table.columns[count:])
+    return Table(frame, columns, title, table.note, table.data_kinds)

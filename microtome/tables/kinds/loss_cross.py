@@ -9,6 +9,7 @@ from microtome.tables.kinds import metrics
 from microtome.tables.kinds.loss import LOSS_FORMAT, OWN_LOSS
 
 NEEDS = frozenset({"runs", "names"})
+USES = frozenset({"patients"})
 METRICS = ("loss_{loss}",)
 PREFIX = OWN_LOSS.format(loss="")
 
@@ -33,7 +34,7 @@ def tabulate(
         interval: Whether to add 95 % bootstrap intervals.
 
     Returns:
-        The table; the lowest value of each column is the best.
+        The table; the lowest value of each column is the best, bold where it is told apart from every other.
 
     Raises:
         ValueError: No loss was evaluated for all runs, or a run lacks a loss asked for.

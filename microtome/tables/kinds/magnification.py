@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 
 from microtome.config.checks import UNLABELLED
-from microtome.tables.frame import Column, Table
+from microtome.metrics.resampling import ends
+from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import COUNT, DATA, LABEL, MetricColumn, metric_values, read_column
-from microtome.tables.parts.numbers import check_groups
+from microtome.tables.parts.claims import add_claims, told_of_claims
+from microtome.tables.parts.group_draws import EQUAL, PIXELS, POOLED, group_draws
+from microtome.tables.parts.numbers import check_groups, told_of_intervals
 from microtome.tables.parts.pixels import count
 from microtome.tables.parts.published import (
     PUBLISHED,
@@ -28,11 +31,12 @@ from microtome.tables.parts.published import (
     published_column,
     published_table,
 )
-from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally
+from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally, seed_values
 from microtome.tables.parts.rows import Row, select_rows
+from microtome.tables.parts.units import Units, trained, units_of
 
 NEEDS = frozenset({"runs"})
-USES = frozenset({"labels"})
+USES = frozenset({"labels", "patients"})
 COLUMN_OPTIONS = ("column",)
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMN: Mapping[str, Any] = {
@@ -43,7 +47,6 @@ DEFAULT_COLUMN: Mapping[str, Any] = {
     "format": ".2f",
     "unit": "%",
 }
-POOLED, PIXELS, EQUAL = "pooled", "pixels", "equal"
 PUBLISHED_GROUP, PUBLISHED_OVERALL = "mag_{}", "overall"
 """Published columns of a magnification and of all."""
 NOTE = (
@@ -64,7 +67,9 @@ def tabulate(
     groups: Sequence[str] = (),
     part: str = "test",
     ddof: int = 0,
+    interval: bool = False,
     published: str = "",
+    seed: int = 0,
 ) -> Table:
     """Tabulate one metric by magnification.
 
@@ -77,7 +82,9 @@ def tabulate(
         groups: Magnifications to show, in order; all by default, the lowest first.
         part: Part of the split that was evaluated.
         ddof: 0 for the population's standard deviation (as published), 1 for the sample's.
+        interval: Whether to add 95 % bootstrap intervals, as in the kind ``metrics``.
         published: Published table to show beside: columns ``mag_10X``, … and ``overall``.
+        seed: Seed of the bootstrap.
 
     Returns:
         One row per run: each magnification, all images, all pixels (where pixels are known), magnifications
@@ -102,14 +109,52 @@ def tabulate(
     pairs = zip(chosen, kept, strict=True)
     frame = pd.DataFrame([_row(row, found, metric, shown, weights, ddof) for row, found in pairs])
     columns = _columns(metric, shown, has_pixels=weights is not None)
+    units = units_of(chosen, inputs, part)
+    frame, said = _claimed(frame, chosen, columns, metric, (part, shown, weights), units, interval, seed)
     frame, printed = _add_published(frame, inputs, chosen, columns, published)
     sentences = (
         NOTE.format(kind="sample" if ddof else "population", counts=_counts(kept, shown)),
         "" if weights is None else PIXEL_NOTE,
         "" if len(shown) > 1 else ONE_GROUP_NOTE,
+        *said,
     )
     note = note_of(inputs, *sentences, published=published)
-    return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
+    return Table(frame, (LABEL, *printed, COUNT, *units.column, DATA), title, note, inputs.data_kinds)
+
+
+def _claimed(
+    frame: pd.DataFrame,
+    rows: Sequence[Row],
+    columns: Mapping[str, Column],
+    metric: MetricColumn,
+    of: tuple[str, Sequence[str], pd.Series | None],
+    units: Units,
+    interval: bool,
+    seed: int,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Add intervals and what is told apart; the frame, and what there is to say of them."""
+    part, groups, weights = of
+    how = {"class_name": metric.class_name, "part": part}
+    values = [seed_values(row.records, metric.metric, **how) for row in rows]
+    runs = [
+        group_draws(found, groups, units, weights, seed=seed, of=row.run)
+        for row, found in zip(rows, values, strict=True)
+    ]
+    pairs = []
+    for what, column in columns.items():
+        draws = [run[what] for run in runs]
+        in_group = values[0]["group"].eq(what) if what in groups else values[0]["group"].isin(groups)
+        count = len({units.whose[sample] for sample in values[0].loc[in_group, "sample"]})
+        frame = add_claims(frame, [column], {column.key: draws}, count)
+        if interval:
+            low, high = (metric.scale * pd.Series(one) for one in zip(*map(ends, draws), strict=True))
+            frame = frame.assign(**{column.key + LOW_SUFFIX: low, column.key + HIGH_SUFFIX: high})
+            pairs.append((low, high))
+    frame = frame.join(pd.DataFrame([units.sizes(row.records) for row in rows]))
+    about = told_of_intervals(units.drawn, units.name, pairs)
+    brackets = f"In brackets: 95 % bootstrap interval, {units.told(**trained(rows))} {about}".strip()
+    claims = told_of_claims(frame, list(columns.values()), units.count, units.names(2))
+    return frame, [brackets] * interval + [claims]
 
 
 def _weights(inputs: Inputs) -> pd.Series | None:

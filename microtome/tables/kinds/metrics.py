@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""Runs × metrics: mean ± sd over images, best in bold, published values beside ours."""
+"""Runs × metrics: mean ± sd over images, intervals over patients and seeds, published values beside ours.
+
+The best is bold only where it is told apart from every other run (`microtome.tables.parts.claims`).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import fields
+from typing import Any
 
 import pandas as pd
 
-from microtome.metrics.names import ALL_CLASSES, metric_name
+from microtome.metrics.names import ALL_CLASSES
 from microtome.metrics.overlap import MEAN
 from microtome.metrics.summary import Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.frame import COUNT_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
+from microtome.tables.parts.claimed import claimed, told_of_brackets
 from microtome.tables.parts.confusion import pool, pooled_score
-from microtome.tables.parts.numbers import Unit, summarize, told_of_intervals, values_of
+from microtome.tables.parts.metric_column import MetricColumn
+from microtome.tables.parts.numbers import Unit, summarize, values_of
 from microtome.tables.parts.published import (
     PUBLISHED,
     add_published,
@@ -26,6 +31,7 @@ from microtome.tables.parts.published import (
 from microtome.tables.parts.rows import Row, select_rows
 
 NEEDS = frozenset({"runs"})
+USES = frozenset({"patients"})
 COLUMN_OPTIONS = ("columns",)
 PUBLISHED_OPTIONS = ("published",)
 DEFAULT_COLUMNS: tuple[Mapping[str, Any], ...] = ({"metric": "dice", "better": "high"},)
@@ -38,58 +44,6 @@ SPREAD = {
     "seed": "mean ± sd over seeds",
     "split": "mean ± sd over splits",
 }
-
-
-@dataclass(frozen=True)
-class MetricColumn:
-    """One metric of the table.
-
-    Attributes:
-        metric: Name of the metric.
-        class_name: Class (``class`` in a study file). A metric of classes without one stands for a column of
-            each class and one of their macro mean.
-        pooled: Whether it is of the pixels of all images together, instead of the mean over images.
-        label: Heading; by default made of metric and class.
-        better: Which end is better.
-        scale: Factor on every value, e.g. 100 for per cent.
-        format: Format specification.
-        unit: Unit, for the heading.
-        published: Column of the published table; by default the metric's name; None: none is published.
-        group: What stands above it and its neighbours of the same group; empty: nothing.
-    """
-
-    metric: str
-    class_name: str = ALL_CLASSES
-    pooled: bool = False
-    label: str = ""
-    better: Literal["high", "low"] | None = None
-    scale: float = 1.0
-    format: str = ".3f"
-    unit: str = ""
-    published: str | None = ""
-    group: str = ""
-
-    @property
-    def key(self) -> str:
-        """Name of its column in the frame."""
-        of_class = "" if self.class_name == ALL_CLASSES else f"_{self.class_name}"
-        return f"{self.metric}{of_class}{'_pooled' if self.pooled else ''}"
-
-    @property
-    def column(self) -> Column:
-        """How it is printed."""
-        label = self.label or metric_name(self.metric, self.class_name) + (", pooled" if self.pooled else "")
-        how = {"unit": self.unit, "better": self.better, "format": self.format, "group": self.group}
-        return Column(self.key, label, **how)
-
-    def of_each(self, classes: Sequence[str], *, has_mean: bool) -> Iterator["MetricColumn"]:
-        """One column for each class and, of metrics that have one, for the macro mean."""
-        label = self.label and f"{self.label} of "
-        for name in classes:
-            yield replace(self, class_name=name, label=label and f"{label}{name}", published=None)
-        if has_mean:
-            mean = self.label and f"mean {self.label}"
-            yield replace(self, metric=f"{MEAN}{self.metric}", label=mean, published=None)
 
 
 def tabulate(
@@ -117,20 +71,23 @@ def tabulate(
         part: Part of the split that was evaluated.
         over: Unit of the spread: ``image``, ``seed`` or ``split``.
         ddof: 1 for the sample standard deviation, 0 for that of the population.
-        interval: Whether to add the 95 % bootstrap interval of each mean.
+        interval: Whether to add the 95 % bootstrap interval of each mean; over images it draws patients, as
+            far as the sheet names them, and seeds.
         published: Published table to show beside; its columns are matched by name.
         seed: Seed of the bootstrap.
 
     Returns:
-        The table. Its frame holds, per metric, the mean and columns ending in ``_sd``, ``_n`` and, with
-        `interval`, ``_ci_low`` and ``_ci_high``.
+        The table. Its frame holds, per metric, the mean and columns ending in ``_sd``, ``_n``, with
+        `interval` ``_ci_low`` and ``_ci_high``, and where one end is better ``_told_apart``; ``units`` and
+        ``seeds`` of each row.
 
     Raises:
         ValueError: A run, a metric or a published value asked for does not exist.
     """
     chosen = select_rows(inputs.runs, rows)
     metrics = read_columns(columns, inputs)
-    spread = {"over": over, "ddof": ddof, "interval": interval, "seed": seed}
+    is_drawn = interval and over == "image"
+    spread = {"over": over, "ddof": ddof, "interval": interval and not is_drawn, "seed": seed}
     frame = pd.DataFrame(
         [
             {
@@ -142,12 +99,13 @@ def tabulate(
             for row in chosen
         ]
     )
-    frame, printed = add_published_columns(frame, inputs, chosen, metrics, published)
-    brackets = _told_of_brackets(frame, [one.key for one in metrics], over) if interval else ""
+    claims = claimed(frame, chosen, metrics, part, inputs=inputs, interval=is_drawn, seed=seed)
+    frame, printed = add_published_columns(claims.frame, inputs, chosen, metrics, published)
+    brackets = told_of_brackets(frame, metrics, claims, over) if interval else ""
     spread_note = f"n: number of {over}s." if all(one.pooled for one in metrics) else _spread_note(over, ddof)
-    said = (spread_note, brackets, note_of_columns(metrics, inputs))
+    said = (spread_note, brackets, claims.note, note_of_columns(metrics, inputs))
     note = note_of(inputs, *said, published=published)
-    return Table(frame, (LABEL, *printed, COUNT, DATA), title, note, inputs.data_kinds)
+    return Table(frame, (LABEL, *printed, COUNT, *claims.columns, DATA), title, note, inputs.data_kinds)
 
 
 def read_columns(columns: Sequence[str | Mapping[str, Any]], inputs: Inputs) -> list[MetricColumn]:
@@ -265,14 +223,6 @@ def read_column(column: str | Mapping[str, Any]) -> MetricColumn:
         msg = f"column {column} is not understood; a column is a metric's name or a mapping with {keys}"
         raise ValueError(msg)
     return MetricColumn(**entries)
-
-
-def _told_of_brackets(frame: pd.DataFrame, keys: Sequence[str], over: Unit) -> str:
-    """What the intervals in brackets are."""
-    there = [key for key in keys if key + LOW_SUFFIX in frame]
-    ends = [(frame[key + LOW_SUFFIX], frame[key + HIGH_SUFFIX]) for key in there]
-    about = told_of_intervals(int(frame["n"].max()), f"{over}s", ends)
-    return f"In brackets: 95 % bootstrap interval of the mean, resampling {over}s. {about}".strip()
 
 
 def _spread_note(over: Unit, ddof: int) -> str:

@@ -16,10 +16,12 @@ from microtome.metrics.names import rate_name
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.kinds.pooled import best_of
 from microtome.tables.parts import pixels
+from microtome.tables.parts.claims import claim_sentence
 from microtome.tables.parts.numbers import told_of_intervals
 from microtome.tables.parts.pixels import PER_CENT
-from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval
+from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval, of_seeds
 from microtome.tables.parts.published import note_of
 from microtome.tables.parts.rows import Row, select_rows
 
@@ -87,23 +89,31 @@ def tabulate(
         for row in select_rows(inputs.runs, rows)
     ]
     learners.sort(key=lambda one: (-one.labelled, one.fill))
-    frame = pd.DataFrame([_row(one, rate, seed) for one in learners])
+    apart = best_of([(one.row, one.counts) for one in learners], rate, seed)
+    frame = pd.DataFrame([_row(one, rate, seed) for one in learners]).join(pd.DataFrame(apart))
+    whole = {"format": ",.0f", "once": True}
     columns = (
         LABEL,
         Column("labelled", "Labelled for training", unit="% of pixels", format=".1f"),
         Column("rest", "Other pixels", kind="text"),
         *(Column(f"{OF_CLASS}{name}", name, better="high") for name in inputs.classes),
         Column("average", "Mean over classes", better="high"),
-        Column("images", "Images", format=",.0f", once=True),
+        Column("images", "Images", **whole),
+        Column("units", inputs.unit_name.capitalize(), **whole),
+        Column("seeds", "Seeds", **whole),
         DATA,
     )
+    counts = [one.counts for one in learners]
     low, high = f"average{LOW_SUFFIX}", f"average{HIGH_SUFFIX}"
     whose = "labels that are complete" if truth == COMPLETE else "the labels"
     said = (
         f"{rate_name(rate)} of the pixels of all images of a split together, against {whose}. "
         f"{every:.1f} % of the pixels of training images are labelled; what a run does "
         "not learn is left out of its loss, or counts as a class.",
-        f"In brackets: 95 % bootstrap interval, resampling {inputs.unit_name}, each whole.",
+        f"In brackets: 95 % bootstrap interval, resampling {inputs.unit_name}, each whole.{of_seeds(counts)}",
+        claim_sentence(
+            len(counts), min(of.units for of in counts), inputs.unit_name, "where nothing is bold"
+        ),
         told_of_intervals(learners[0].counts.units, inputs.unit_name, [(frame[low], frame[high])]),
         *_comparisons(learners, rate, seed),
     )
@@ -130,13 +140,14 @@ def _fill(row: Row) -> str:
 
 
 def _row(one: Learner, rate: str, seed: int) -> dict[str, object]:
-    found = one.counts.rates(rate, seed=seed)
+    found = one.counts.rates(rate, seed=seed, of=one.row.run)
     of = {f"{OF_CLASS}{name}": found.mean[n] for n, name in enumerate(one.counts.classes)}
     average = {"average": found.mean[-1]}
     average |= {f"average{LOW_SUFFIX}": found.low[-1], f"average{HIGH_SUFFIX}": found.high[-1]}
     rest = f"as {one.fill}" if one.fill else LEFT_OUT
     about = {"run": one.row.run, "label": one.row.label, "labelled": one.labelled, "rest": rest}
-    sizes = {"images": one.counts.images, "data": one.row.data}
+    counts = one.counts
+    sizes = {"images": counts.images, "units": counts.units, "seeds": counts.seeds, "data": one.row.data}
     return about | of | average | sizes
 
 
@@ -155,7 +166,7 @@ def _alike(one: Learner, other: Learner) -> bool:
 def _comparison(one: Learner, other: Learner, rate: str, seed: int) -> str:
     """Whether leaving out is better than filling, as far as the interval of the difference tells."""
     means = [float(learner.counts.rates(rate).mean[-1]) for learner in (one, other)]
-    draws = [learner.counts.drawn(rate, seed=seed)[:, -1:] for learner in (one, other)]
+    draws = [learner.counts.drawn(rate, seed=seed, of=learner.row.run)[:, -1:] for learner in (one, other)]
     (low,), (high,) = interval(draws[0] - draws[1])
     difference = means[0] - means[1]
     pay = "pay" if difference > 0 else "do not pay"

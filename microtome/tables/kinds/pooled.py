@@ -8,14 +8,16 @@ weighs as much as it has labelled pixels, and a class that is in few images has 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from microtome.metrics.names import rate_name
-from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
+from microtome.tables.frame import APART_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts.claims import claim_sentence, told_apart
 from microtome.tables.parts.numbers import check_groups, group_names, told_of_intervals
-from microtome.tables.parts.pooling import COMPLETE, Counted, Rates, counted
+from microtome.tables.parts.pooling import COMPLETE, Counted, Rates, counted, of_seeds
 from microtome.tables.parts.published import note_of, remark_of, short_heading
 from microtome.tables.parts.published_classes import AVERAGE, DERIVED, class_cells
 from microtome.tables.parts.rows import Row, named_rows, select_rows
@@ -91,7 +93,9 @@ def tabulate(
     frame = pd.DataFrame(found)
     columns = _columns(inputs, group_heading if by_group else "", published)
     about = _about_intervals(inputs, frame, counts) if interval else ""
-    said = (_told(inputs, counts, truth, interval=interval), about, DERIVED * bool(published))
+    units = min(of.units for of in counts)
+    claims = claim_sentence(len(chosen), units, inputs.unit_name, "where nothing is bold")
+    said = (_told(inputs, counts, truth, interval=interval), about, claims, DERIVED * bool(published))
     note = note_of(inputs, *said, remark_of(inputs, published), published=published)
     return Table(frame, columns, title, note, inputs.data_kinds)
 
@@ -123,17 +127,37 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The rows of a rate and a group (None: of all images): each run, and what is published of it."""
     rate, group = what
-    for row, every in zip(chosen, counts, strict=True):
-        of = every if group is None else every.of_group(group)
-        if not of.images:
-            continue
+    every = zip(chosen, counts, strict=True)
+    shown = [(row, one if group is None else one.of_group(group)) for row, one in every]
+    shown = [(row, of) for row, of in shown if of.images]
+    for (row, of), told in zip(shown, best_of(shown, rate, draws or 0), strict=True):
         about = {"rate": rate_name(rate), "run": row.run, "label": row.label}
-        sizes = {"images": of.images, "units": of.units, "splits": of.splits, "data": row.data}
+        sizes = {"images": of.images, "units": of.units, "splits": of.splits, "seeds": of.seeds}
+        sizes |= {"data": row.data}
         block = {"source": HERE, "block": f"{rate} of {'all' if group is None else f'group {group}'}"}
-        yield about | block | _cells(of.rates(rate, seed=draws), of) | sizes
+        yield about | block | _cells(of.rates(rate, seed=draws, of=row.run), of) | told | sizes
         if published and group is None:
             cells = class_cells(inputs, published, row, rate, of.classes, of.mean_classes)
             yield about | {"source": short_heading(inputs), "block": ""} | _published(cells, of.classes)
+
+
+def best_of(shown: Sequence[tuple[Row, Counted]], rate: str, seed: int = 0) -> list[dict[str, float]]:
+    """By run whether its rate of each class is the best, and told apart from that of every other run.
+
+    The columns of the frame with `APART_SUFFIX`, of each class and of their mean (``average``).
+    """
+    runs, counts = [row.run for row, _ in shown], [of for _, of in shown]
+    keys = [*(f"{OF_CLASS}{name}" for name in counts[0].classes), AVERAGE] if counts else []
+    means = np.array([of.rates(rate).mean for of in counts])
+    draws = [of.drawn(rate, seed=seed, of=run) for run, of in zip(runs, counts, strict=True)]
+    units = min((of.units for of in counts), default=0)
+    apart = {
+        f"{key}{APART_SUFFIX}": told_apart(
+            means[:, n], [one[:, n] for one in draws], better="high", units=units
+        )
+        for n, key in enumerate(keys)
+    }
+    return pd.DataFrame(apart).to_dict("records")
 
 
 def _cells(rates: Rates, of: Counted) -> dict[str, float]:
@@ -162,7 +186,7 @@ def _columns(inputs: Inputs, groups: str, published: str) -> tuple[Column, ...]:
     whole = {"format": WHOLE, "once": True}
     columns += [Column("images", "Images", **whole)]
     columns += [Column("units", inputs.unit_name.capitalize(), **whole)] * (inputs.unit_name != "images")
-    return (*columns, Column("splits", "Splits", **whole), DATA)
+    return (*columns, Column("splits", "Splits", **whole), Column("seeds", "Seeds", **whole), DATA)
 
 
 def _about_intervals(inputs: Inputs, frame: pd.DataFrame, counts: Sequence[Counted]) -> str:
@@ -184,6 +208,7 @@ def _told(inputs: Inputs, counts: Sequence[Counted], truth: str, *, interval: bo
         "(seeds of a split averaged).",
         f"Means over classes are over {', '.join(first.mean_classes)}, as far as they have a value.",
         "The sd of the mean over classes is over splits." * several,
-        f"In brackets: 95 % bootstrap interval of the mean, resampling {within}." * interval,
+        f"In brackets: 95 % bootstrap interval of the mean, resampling {within}.{of_seeds(counts)}"
+        * interval,
     )
     return " ".join(one for one in said if one)

@@ -2,18 +2,20 @@
 """Runs × rates of called sections: accuracy, sensitivity, specificity, precision, F-beta, published beside.
 
 Rates are of all sections of a part together; the interval resamples patients, or slides where no patient is
-known. With `thresholds` the table says what was chosen on validation, and its note what the least area does.
+known, and seeds. The best is bold only where it is told apart from every other run. With `thresholds` the
+table says what was chosen on validation, and its note what the least area does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from microtome.metrics import sections
+from microtome.metrics.resampling import Values, ends
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
+from microtome.tables.parts.claims import add_claims, told_of_claims
 from microtome.tables.parts.numbers import told_of_intervals
 from microtome.tables.parts.published import (
     add_published,
@@ -25,7 +27,8 @@ from microtome.tables.parts.published import (
     short_heading,
 )
 from microtome.tables.parts.rows import Row, named_rows, select_rows
-from microtome.tables.parts.section_calls import Called, called, left_out
+from microtome.tables.parts.section_calls import Called, called, left_out, units_name
+from microtome.tables.parts.units import ONE_SEED
 
 NEEDS = frozenset({"runs", "calls"})
 PUBLISHED_OPTIONS = ("published",)
@@ -39,10 +42,7 @@ CHOSEN = {
 SHORT = {"accuracy": "Acc.", "sensitivity": "Sens.", "specificity": "Spec.", "precision": "Prec."}
 PRINTED = {"threshold": "prediction_threshold", "least_area": "tumor_area_threshold_um2"}
 """What published tables call the chosen thresholds."""
-ERRORS = (
-    Column("fp", "FP", format=".4g", better="low"),
-    Column("fn", "FN", format=".4g", better="low"),
-)
+ERRORS = (Column("fp", "FP", format=".4g"), Column("fn", "FN", format=".4g"))
 COUNT = Column("n", "Sections", format=",.0f", once=True)
 
 
@@ -91,26 +91,34 @@ def tabulate(
     found = [called(row.records, inputs.calls[row.run]["class"], part=part) for row in chosen]
     betas = [float(inputs.calls[row.run]["beta"]) for row in chosen]
     columns = [_column(rate, betas, accuracy_decimals) for rate in rates]
-    draws = {"seed": seed} if interval else None
     frame = pd.DataFrame(
         [
-            {"run": row.run, "label": row.label, **_chosen(one), **_rates(one, rates, beta, draws)}
+            {"run": row.run, "label": row.label, **_chosen(one), **_rates(one, rates, beta)}
             | {**_counts(one), "data": row.data}
             for row, one, beta in zip(chosen, found, betas, strict=True)
         ]
     )
+    draws = {rate: _draws(chosen, found, [_metric(rate, beta) for beta in betas], seed) for rate in rates}
+    units = min(len(one.units) for one in found)
+    frame = add_claims(frame, columns, draws, units)
+    for rate in rates if interval else ():
+        low, high = zip(*map(ends, draws[rate]), strict=True)
+        frame = frame.assign(**{rate + LOW_SUFFIX: low, rate + HIGH_SUFFIX: high})
     shown = [*CHOSEN.values()] * thresholds + columns + [*ERRORS]
     frame, printed = _beside(frame, inputs, chosen, shown, published)
     effect = _effect([row.label for row in chosen], found) if thresholds else ""
-    ends = [(frame[rate + LOW_SUFFIX], frame[rate + HIGH_SUFFIX]) for rate in rates if interval]
-    about = told_of_intervals(len(found[0].counts), _units(found).lower(), ends) if interval else ""
-    said = (_note(found, interval=interval), about, effect, left_out(found), remark_of(inputs, published))
+    pairs = [(frame[rate + LOW_SUFFIX], frame[rate + HIGH_SUFFIX]) for rate in rates if interval]
+    about = told_of_intervals(len(found[0].counts), units_name(found).lower(), pairs) if interval else ""
+    claims = told_of_claims(frame, columns, units, units_name(found).lower())
+    remark = remark_of(inputs, published)
+    said = (_note(found, interval=interval), about, claims, effect, left_out(found), remark)
     note = note_of(inputs, *said, published=published)
     columns = (
         LABEL,
         *printed,
         COUNT,
-        Column("units", _units(found), format=",.0f", once=True),
+        Column("units", units_name(found), format=",.0f", once=True),
+        Column("seeds", "Seeds", format=",.0f", once=True),
         DATA,
     )
     return Table(frame, columns, title, note, inputs.data_kinds)
@@ -128,17 +136,20 @@ def _column(rate: str, betas: Sequence[float], accuracy_decimals: int) -> Column
     return Column(rate, label, short=SHORT.get(rate, ""), better="high", format=f".{decimals}f")
 
 
-def _rates(
-    found: Called, rates: Sequence[str], beta: float, draws: Mapping[str, Any] | None
-) -> dict[str, float]:
-    """The rates of a run's sections by column of the frame, with their intervals where these are drawn."""
-    counts, values = found.counts, {}
-    for rate in rates:
-        metric = f"f{beta:g}" if rate == F_BETA else rate
-        values[rate] = sections.pooled(counts, metric)
-        if draws is not None:
-            values[rate + LOW_SUFFIX], values[rate + HIGH_SUFFIX] = sections.interval(counts, metric, **draws)
-    return values
+def _metric(rate: str, beta: float) -> str:
+    return f"f{beta:g}" if rate == F_BETA else rate
+
+
+def _rates(found: Called, rates: Sequence[str], beta: float) -> dict[str, float]:
+    """The rates of a run's sections by column of the frame."""
+    return {rate: sections.pooled(found.counts, _metric(rate, beta)) for rate in rates}
+
+
+def _draws(rows: Sequence[Row], found: Sequence[Called], metrics: Sequence[str], seed: int) -> list[Values]:
+    """Draws of a rate of each run, of the same patients in the same draw."""
+    units = sorted({unit for one in found for unit in one.units})
+    every = zip(rows, found, metrics, strict=True)
+    return [sections.draws(one.trainings(units), m, seed=seed, of=row.run) for row, one, m in every]
 
 
 def _chosen(found: Called) -> dict[str, float | str]:
@@ -154,7 +165,7 @@ def _chosen(found: Called) -> dict[str, float | str]:
 
 def _counts(found: Called) -> dict[str, float]:
     fp, fn = found.errors()
-    return {"fp": fp, "fn": fn, "n": found.n, "units": len(found.counts)}
+    return {"fp": fp, "fn": fn, "n": found.n, "units": len(found.units), "seeds": len(found.seeds)}
 
 
 def _beside(
@@ -177,18 +188,13 @@ def _published_name(rate: str, known: Sequence[str]) -> str:
     return next((name for name in known if rate == F_BETA and name.startswith(F_BETA)), rate)
 
 
-def _units(found: Sequence[Called]) -> str:
-    """What is resampled: patients, or slides where no patient is known."""
-    alone = all((one.sections["unit"] == one.sections["sample"]).all() for one in found)
-    return "Slides" if alone else "Patients"
-
-
 def _note(found: Sequence[Called], *, interval: bool) -> str:
     first = found[0]
     total = first.counts[["tp", "fn"]].sum().sum()
     of = f"{total:g} sections of {first.positive} and {first.n - total:g} others, all together."
-    units = f"{_units(found).lower()}, each with all of its sections"
-    return f"{of} In brackets: 95 % bootstrap interval, resampling {units}." if interval else of
+    units = f"{units_name(found).lower()}, each with all of its sections"
+    seeds = " Seeds are resampled, too." if any(len(one.seeds) > 1 for one in found) else f" {ONE_SEED}"
+    return f"{of} In brackets: 95 % bootstrap interval, resampling {units}.{seeds}" if interval else of
 
 
 def _effect(labels: Sequence[str], found: Sequence[Called]) -> str:

@@ -3,12 +3,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from microtome.metrics.overlap import one_against_rest, score
+from microtome.metrics.overlap import one_against_rest, score, scores_of
+from microtome.metrics.resampling import Values, drawn_apart
 from microtome.metrics.summary import UNIT, Summary
 from microtome.provenance.runs import RunRecord
 from microtome.tables.parts.numbers import summarize
@@ -123,6 +125,47 @@ def pooled_score(
     if spread.get("over", "image") == "image":
         return Summary(found.images, mean=float(frame["value"].mean()))
     return replace(summarize(frame, **spread), n=found.images)
+
+
+def pooled_draws(
+    records: Sequence[RunRecord],
+    classes: Sequence[str],
+    metric: str,
+    class_name: str,
+    *,
+    part: str,
+    groups: Mapping[str, str],
+    mean_classes: Sequence[str] = (),
+    seed: int = 0,
+) -> Values:
+    """`pooled_score` of patients and seeds drawn anew within each split, (draws,).
+
+    Args:
+        records: Seeds and splits of a run.
+        classes: Names of the classes, in order.
+        metric: Name of a metric that follows from counts of pixels.
+        class_name: Its class.
+        part: Part of the split that was evaluated.
+        groups: Group (patient) by sample.
+        mean_classes: Classes of macro means; none named: all.
+        seed: Seed of the draws; with equal ones the same patients are drawn for every run.
+    """
+    by_split: dict[str, list[Values]] = {}
+    for record in sorted(records, key=lambda one: (one.split, one.seed)):
+        by_split.setdefault(record.split, []).append(_by_group(_counts(record, part), classes, groups))
+    totals = [np.stack(of_split) for of_split in by_split.values()]
+    of = partial(scores_of, classes=classes, metric=metric, class_name=class_name, mean_classes=mean_classes)
+    return drawn_apart(totals, of, seed=seed, of=records[0].run)
+
+
+def _by_group(counts: pd.DataFrame, classes: Sequence[str], groups: Mapping[str, str]) -> Values:
+    """Pixels of each group by true and predicted class, (groups, K, K), in the order of their names."""
+    of = counts["sample"].map(groups)
+    table = counts.pivot_table(index=[of, "class"], columns="metric", values="value", aggfunc="sum")
+    names = sorted(set(of))
+    wanted = pd.MultiIndex.from_product([names, classes])
+    found = table.reindex(index=wanted, columns=[f"{COUNTS}{name}" for name in classes]).fillna(0.0)
+    return found.to_numpy(float).reshape(len(names), len(classes), len(classes))
 
 
 def _counts(record: RunRecord, part: str) -> pd.DataFrame:

@@ -3,13 +3,13 @@
 
 A run has counts of each class in each image (family ``counts``). Those of the images of one split are added
 before a rate is taken, so that an image weighs as much as it has labelled pixels. Several splits (folds) give
-a mean and a standard deviation. Intervals resample patients, each with all of their images, within each
-split; without a patient, images.
+a mean and a standard deviation. Intervals resample patients, each with all of their images, and seeds, within
+each split; without a patient, images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,9 @@ import pandas as pd
 
 from microtome.metrics.families.counts import FULL
 from microtome.metrics.overlap import COUNTS, class_scores
-from microtome.metrics.summary import CONFIDENCE, RESAMPLES
+from microtome.metrics.resampling import CONFIDENCE, drawn_apart
 from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.units import ONE_SEED
 
 LABELS, COMPLETE = "labels", "full"
 PREFIX = {LABELS: "", COMPLETE: FULL}
@@ -79,6 +80,11 @@ class Counted:
         """Different splits."""
         return self.frame["split"].nunique()
 
+    @property
+    def seeds(self) -> int:
+        """Different seeds."""
+        return self.frame["seed"].nunique()
+
     def of_group(self, group: str) -> "Counted":
         """The images of a group alone."""
         is_of = (self.frame["group"] == group).to_numpy()
@@ -98,38 +104,38 @@ class Counted:
             np.add.at(total, of_seed["unit"].map(units).to_numpy(), self.counts[of_seed.index])
             yield total
 
-    def rates(self, metric: str, *, seed: int | None = None) -> Rates:
+    def rates(self, metric: str, *, seed: int | None = None, of: str = "") -> Rates:
         """A rate of each class: of all images of a split together, then over splits.
 
         Args:
             metric: Name of a rate that follows from counts (`microtome.metrics.overlap.class_scores`).
             seed: Seed of the bootstrap; None: no interval.
+            of: Name of the run (`drawn`).
 
         Raises:
             ValueError: There is no such rate.
         """
-        values = np.stack([self._derived(of.sum(axis=1), metric) for of in self.by_split])
+        values = np.stack([_mean(self._derived(one.sum(axis=1), metric)) for one in self.by_split])
         sd = _sd(values)
         nothing = np.full((1, values.shape[1]), np.nan)
-        low, high = interval(nothing if seed is None else self.drawn(metric, seed=seed))
+        low, high = interval(nothing if seed is None else self.drawn(metric, seed=seed, of=of))
         return Rates(_mean(values), sd, low, high, float(_mean(sd[:-1][self._in_mean])))
 
-    def drawn(self, metric: str, *, seed: int = 0) -> Values:
-        """A rate of each class and their mean, (draws, K + 1), of patients drawn anew within each split.
+    def drawn(self, metric: str, *, seed: int = 0, of: str = "") -> Values:
+        """A rate of each class and their mean, (draws, K + 1), of patients and seeds drawn within each split.
 
-        With equal seeds the same patients are drawn for every run; NaN where a split has fewer than two.
+        With equal seeds the same patients are drawn for every run, and seeds of its own (`of`, its name);
+        NaN where a split has fewer than two patients.
         """
-        if min(of.shape[1] for of in self.by_split) < 2:
-            return np.full((1, len(self.classes) + 1), np.nan)
-        rng = np.random.default_rng(seed)
-        return _mean(np.stack([self._derived(_resampled(of, rng), metric) for of in self.by_split]))
+        score = partial(self._derived, metric=metric)
+        return drawn_apart(self.by_split, score, seed=seed, of=of)
 
     def _derived(self, totals: Values, metric: str) -> Values:
-        """The rate of each class and their mean, (…, K + 1), of totals (seeds, …, K, 4): mean over seeds."""
+        """The rate of each class and their mean, (…, K + 1), of totals (…, K, 4)."""
         frame = pd.DataFrame(totals.reshape(-1, len(COUNTS)), columns=list(COUNTS))
         of_class = class_scores(frame, metric).to_numpy(float).reshape(totals.shape[:-1])
         average = _mean(np.moveaxis(of_class[..., self._in_mean], -1, 0))
-        return _mean(np.concatenate([of_class, average[..., None]], axis=-1))
+        return np.concatenate([of_class, average[..., None]], axis=-1)
 
     @property
     def _in_mean(self) -> npt.NDArray[np.bool_]:
@@ -200,11 +206,9 @@ def interval(drawn: Values) -> tuple[Values, Values]:
     return ends[0], ends[1]
 
 
-def _resampled(counts: Values, rng: np.random.Generator) -> Values:
-    """Totals (seeds, draws, K, 4) of patients (seeds, patients, K, 4) that are drawn with replacement."""
-    number = counts.shape[1]
-    times = rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES)
-    return np.einsum("du,sukc->sdkc", times.astype(float), counts)
+def of_seeds(counts: Sequence[Counted]) -> str:
+    """Whether intervals draw seeds as well, as a sentence behind another."""
+    return " Seeds are resampled, too." if max(of.seeds for of in counts) > 1 else f" {ONE_SEED}"
 
 
 def _mean(values: Values) -> Values:

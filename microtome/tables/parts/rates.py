@@ -33,12 +33,23 @@ def image_values(
     Raises:
         ValueError: A record does not hold the metric.
     """
+    values = seed_values(records, name, class_name=class_name, part=part)
+    return values.groupby(["split", "sample", "group"], as_index=False)["value"].mean()
+
+
+def seed_values(
+    records: Sequence[RunRecord], name: str, *, class_name: str = ALL_CLASSES, part: str = "test"
+) -> pd.DataFrame:
+    """The same of each image and seed: columns split, sample, seed, group, value.
+
+    Raises:
+        ValueError: A record does not hold the metric.
+    """
     metric, is_complement = RATES.get(name, (name, False))
     values = values_of(records, metric, class_name=class_name, part=part)
-    frame = values.groupby(["split", "sample"], as_index=False)["value"].mean()
     groups = groups_of(records)
-    group = [groups.get(sample) or NO_GROUP for sample in frame["sample"]]
-    return frame.assign(value=1 - frame["value"] if is_complement else frame["value"], group=group)
+    group = [groups.get(sample) or NO_GROUP for sample in values["sample"]]
+    return values.assign(value=1 - values["value"] if is_complement else values["value"], group=group)
 
 
 def pooled(values: pd.DataFrame, *, ddof: int = 0) -> Summary:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from microtome.provenance import tsv
-from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
+from microtome.tables.frame import APART_SUFFIX, HIGH_SUFFIX, LOW_SUFFIX, SD_SUFFIX, Column, Table, best_rows
 from microtome.tables.parts.headings import full_heading
 
 MISSING = "–"
@@ -117,7 +117,13 @@ def without_spread(text: str) -> tuple[str, str]:
 
 
 def _best(frame: pd.DataFrame, column: Column) -> list[bool]:
-    """Mark the best values of a column, among the rows that it compares."""
+    """Mark the best values of a column, among the rows that it compares, as far as they are told apart."""
+    apart = frame.get(f"{column.key}{APART_SUFFIX}")
+    best = np.array(_best_values(frame, column), bool)
+    return best.tolist() if apart is None else (best & (apart == 1).to_numpy()).tolist()
+
+
+def _best_values(frame: pd.DataFrame, column: Column) -> list[bool]:
     if not column.within:
         return best_rows(list(frame[column.key]), column.better, column.format)
     best, compared = np.zeros(len(frame), bool), frame[column.within].fillna("").to_numpy()

@@ -4,9 +4,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from microtome.metrics import sections
+from microtome.metrics.resampling import Values
 from microtome.provenance.runs import RunRecord
 from microtome.provenance.section_calls import DONE, SECTIONS_NAME, UNLABELLED, read_sections
 
@@ -44,6 +46,25 @@ class Called:
         """Sections of each patient (or slide) by outcome, the mean over seeds."""
         counts = sections.counts_by(self.sections, self.positive)
         return counts / len(self.seeds)
+
+    @property
+    def units(self) -> list[str]:
+        """Patients (or slides) of the sections, by name."""
+        return sorted(set(self.sections["unit"]))
+
+    def trainings(self, units: Sequence[str]) -> list[Values]:
+        """Sections of each patient by outcome under each training: of each split (seeds, patients, 4).
+
+        Args:
+            units: The patients, in order.
+        """
+        return [
+            np.stack([self._counts(of_seed, units) for _, of_seed in of_split.groupby("seed", sort=True)])
+            for _, of_split in self.sections.groupby("split", sort=True)
+        ]
+
+    def _counts(self, called: pd.DataFrame, units: Sequence[str]) -> Values:
+        return sections.counts_by(called, self.positive).reindex(units, fill_value=0).to_numpy(float)
 
     def errors(self) -> tuple[float, float]:
         """False positive and false negative sections, the mean over seeds."""
@@ -89,3 +110,9 @@ def left_out(found: Sequence[Called]) -> str:
     """A sentence on the sections that do not count; empty where all do."""
     count = max(one.unlabelled for one in found)
     return f"Left out: {count} section{'s' * (count != 1)} without a label." if count else ""
+
+
+def units_name(found: Sequence[Called]) -> str:
+    """What is resampled: patients, or slides where no patient is known."""
+    alone = all((one.sections["unit"] == one.sections["sample"]).all() for one in found)
+    return "Slides" if alone else "Patients"
