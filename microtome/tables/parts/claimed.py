@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from microtome.metrics.names import ALL_CLASSES
 from microtome.metrics.resampling import Values, drawn, ends, mean_of, trainings_of
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column
 from microtome.tables.inputs import Inputs
@@ -84,6 +85,15 @@ def _draws(row: Row, metric: MetricColumn, part: str, units: Units, inputs: Inpu
     values = values_of(row.records, metric.metric, class_name=metric.class_name, part=part)
     trainings = trainings_of(values, units.groups, units.order)
     return drawn(trainings, mean_of, seed=seed, of=row.run)
+
+
+def mean_interval(
+    row: Row, metric: str, part: str, units: Units, *, class_name: str = ALL_CLASSES, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % interval of the mean of a metric of one run, which draws patients and seeds."""
+    values = values_of(row.records, metric, class_name=class_name, part=part)
+    trainings = trainings_of(values, units.groups, units.order)
+    return ends(drawn(trainings, mean_of, seed=seed, of=row.run))
 
 
 def told_of_brackets(
