@@ -1,8 +1,10 @@
 # Input functions that only one sort of data needs: its rules are in the file of its name.
 import microtome.study.modalities.cubes
+import microtome.study.modalities.stacks
 import microtome.study.modalities.stains
 import microtome.workflow.states.cubes
 import microtome.workflow.states.slides
+import microtome.workflow.states.stacks
 import microtome.workflow.states.stains
 
 
@@ -36,6 +38,20 @@ def stain_source(wildcards):
     _, sample = modalities.stains.of_folder(found, wildcards.stain)
     return at.study("images/{batch}").format(
         study=wildcards.study, batch=found.batch_of[sample]
+    )
+
+
+def neighbouring(wildcards):
+    """The images of a batch of slices and of their neighbours."""
+    found, split = plan(wildcards), wildcards.split
+    stacked = modalities.stacks.stacked(
+        found, split, wildcards.neighbours, wildcards.batch
+    )
+    samples = [name for slices in stacked.values() for name in slices]
+    return expand(
+        at.study("images/{batch}"),
+        study=wildcards.study,
+        batch=found.batches_with(split, samples),
     )
 
 

@@ -277,7 +277,8 @@ def _check_pooled(study: Study, name: str, places: Places) -> Iterator[Fault]:
 
 def _all_channels(study: Study) -> set[int]:
     """The number of channels on which all networks agree, against the data; empty if they do not."""
-    runs = [run for run in study.runs.values() if run.network is not None and run.view == "image"]
+    of_images = (run for run in study.runs.values() if run.network is not None and run.view == "image")
+    runs = [run for run in of_images if modalities.channels(study, run) is None]
     counts = {run.network.in_channels for run in runs}
     return counts if len(counts) == 1 and study.data.channels not in counts else set()
 

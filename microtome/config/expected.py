@@ -12,7 +12,7 @@ class Expected(Section):
     """The images of a run's training; its card says it."""
 
     classes: tuple[Annotated[str, Field(max_length=200)], ...] = option(..., "names of the classes, in order")
-    channels: PositiveInt = option(..., "channels of what the network sees")
+    channels: PositiveInt = option(..., "channels of an image (of a slice, where neighbours are seen, too)")
     mpp: tuple[PositiveFloat, PositiveFloat] | None = option(
         None, "least and largest pixel size, micrometres; null: not known"
     )

@@ -23,6 +23,17 @@ class Input(Section):
     zoom: PositiveFloat = option(
         1.0, "windows and whole images are resized by this factor (bilinear) for the network"
     )
+    neighbours: Annotated[int, Field(ge=0, le=16)] = option(
+        0,
+        "slices on each side, in the order of the stack, that are further channels of the input; 0: none",
+        exclude_if=lambda value: value == 0,
+    )
+    beyond_part: bool = option(
+        False,
+        "neighbours: those of other parts of the split are seen, too (their images, never their labels); "
+        "false: where a part ends, the neighbour on the other side stands in their place",
+        exclude_if=lambda value: not value,
+    )
 
 
 class PatchSampler(Section):

@@ -15,7 +15,8 @@ from microtome.io import images
 MPP = 0.004
 STACKS = ("train-volume.tif", "train-labels.tif")
 FOLDERS = ("train/images", "train/labels")
-COLUMNS = ("sample", "block", "group", "part", "image", "label", "page")
+COLUMNS = ("sample", "block", "group", "part", "image", "label")
+ORDERS = ("page", "z")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Row:
         image: Image file, relative to the data set's folder.
         label: Label file, likewise.
         page: Page of both files; None where each slice is a file of its own.
+        z: Number of the slice in the stack; None where the page says it.
         group: What a split balances; one stack is one group.
     """
 
@@ -39,6 +41,7 @@ class Row:
     label: str
     page: int | None = None
     group: str = "vnc"
+    z: int | None = None
 
 
 def discover(folder: Path, *, block: int = 3, parts: Mapping[str, int] | None = None) -> list[Row]:
@@ -72,20 +75,29 @@ def discover(folder: Path, *, block: int = 3, parts: Mapping[str, int] | None = 
         raise ValueError(msg)
     assigned = _parts(len(places), block, parts)
     return [
-        Row(f"slice-{number:02d}", f"b{number // block}", part, image, label, page)
+        Row(
+            f"slice-{number:02d}",
+            f"b{number // block}",
+            part,
+            image,
+            label,
+            page,
+            z=number if page is None else None,
+        )
         for number, ((image, label, page), part) in enumerate(zip(places, assigned, strict=True))
     ]
 
 
 def to_sheet(rows: Sequence[Row]) -> str:
-    """Format rows as a sample sheet (tab-separated, with a header; ``page`` only where there is one).
+    """Format rows as a sample sheet (tab-separated, with a header; ``page`` and ``z`` only where filled).
 
     Example:
         >>> print(to_sheet([Row("slice-00", "b0", "train", "i/0.png", "l/0.png")]).replace(chr(9), " "))
         sample block group part image label
         slice-00 b0 vnc train i/0.png l/0.png
     """
-    columns = COLUMNS if any(row.page is not None for row in rows) else COLUMNS[:-1]
+    orders = [name for name in ORDERS if any(getattr(row, name) is not None for row in rows)]
+    columns = [*COLUMNS, *orders]
     lines = ["\t".join(columns)]
     lines += ["\t".join(str(getattr(row, column)) for column in columns) for row in rows]
     return "\n".join(lines) + "\n"

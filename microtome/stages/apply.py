@@ -38,6 +38,7 @@ from microtome.stages.predict import predict_folder, ready_model
 from microtome.stages.runs import average_batch, write_uncertainty
 from microtome.stages.segment import segment_batch
 from microtome.stages.slides.apply import SlideApplier, ready_applier
+from microtome.stages.stacks import write_stack
 from microtome.stages.stain import normalize_batch
 from microtome.stages.stain_targets import name_of_stain
 from microtome.training.step_errors import HOST_MEMORY
@@ -209,6 +210,7 @@ def _import(options: Options, row: Row, trained: Trained, scratch: Path) -> None
     if "cube" not in row:
         import_images([row], Path(), out / "images", **_reduced(options, trained))
         _require_like_training(options, row, trained, out / "images")
+        _import_neighbours(options, row, trained, scratch)
         return
     settings, root, has_picture = options["cubes"], Path(), row["image"] != row["cube"]
     if "raw" in views_seen:
@@ -229,6 +231,28 @@ def _import(options: Options, row: Row, trained: Trained, scratch: Path) -> None
         import_images([row], root, out / "images", rendered=scratch / "cubes")
     else:
         _picture_of_bands(scratch / "raw", out / "images")
+
+
+def _import_neighbours(options: Options, row: Row, trained: Trained, scratch: Path) -> None:
+    """Import the slices that the members see around one, and stack them, `stacked/{neighbours}`."""
+    slices, own = row.get("neighbours", ()), views.place(scratch / "out/images", row["sample"])
+    paths = []
+    for number, place in enumerate(slices):
+        folder, other = scratch / "slices" / str(number), {**row, **place}
+        if place == {"image": row["image"], "page": row["page"]}:
+            paths.append(own)
+            continue
+        import_images([other], Path(), folder, **_reduced(options, trained))
+        _require_like_training(options, other, trained, folder)
+        paths.append(views.place(folder, row["sample"]))
+    for count in sorted({_neighbours(member) for member in options["members"]} - {0}):
+        middle = paths[len(paths) // 2 - count : len(paths) // 2 + count + 1]
+        write_stack(middle, views.place(scratch / "stacked" / str(count), row["sample"]))
+
+
+def _neighbours(settings: Options) -> int:
+    """The slices on each side that a run sees beside one."""
+    return settings["predict"]["input"].get("neighbours", 0)
 
 
 def _reduced(options: Options, trained: Trained) -> dict[str, Any]:
@@ -275,6 +299,8 @@ def _seen(settings: Options, trained: Trained, scratch: Path) -> Path:
     out, stain = scratch / "out", settings["stain"]
     if settings["view"] != "image":
         return scratch / settings["view"]
+    if _neighbours(settings):
+        return scratch / "stacked" / str(_neighbours(settings))
     if stain is None:
         return out / "images"
     normalized = out / "stains" / stain["name"]

@@ -17,14 +17,17 @@ def seen_in_training(options: Mapping[str, Any], folders: Sequence[Path]) -> dic
     """What a card says of the images of a run's training part: `config.expected.Expected`.
 
     Args:
-        options: `parts`, `classes`, `data_source` and, where the study has views, `view`.
+        options: `parts`, `classes`, `data_source`, `input` and, where the study has views, `view`.
         folders: Folders of the images as the network sees them.
     """
     paths = [views.find_sample(folders, sample) for sample in options["parts"]["train"]]
     headers = [images.header(path) for path in paths]
     sizes = [header.mpp for header in headers if header.mpp]
     kinds = {header.dtype for header in headers}
-    view, channels = options.get("view", "image"), headers[0].channels
+    slices = (
+        2 * options.get("input", {}).get("neighbours", 0) + 1
+    )  # of a stack, each with the channels of an image
+    view, channels = options.get("view", "image"), headers[0].channels // slices
     return Expected(
         classes=tuple(options["classes"]),
         channels=channels,

@@ -84,6 +84,10 @@ class Asked:
     def rows(self, *, labelled: bool = False) -> list[dict[str, object]]:
         """The images as rows of `apply_run`, with their labels."""
         rows = self.newcomers.rows(self.plan.study.data.mpp)
+        runs = [self.plan.study.runs[name] for name, _ in self.plan.trained(self.run, self.seed)]
+        for cells in modalities.ask("new_cells"):
+            more = cells(self.newcomers.samples, runs)
+            rows = [row | more.get(str(row["sample"]), {}) for row in rows]
         return [row | {"label": self.labels[str(row["sample"])]} for row in rows] if labelled else rows
 
 

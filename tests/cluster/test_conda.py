@@ -129,6 +129,7 @@ def _mini() -> Content:
     study = mini_study()
     del study["runs"]["tversky"]
     study["runs"]["dice"].pop("training")
+    study["runs"]["dice"] |= {"network": {"in_channels": 3}, "input": {"neighbours": 1}}
     study["runs"]["mean"]["members"] = ["dice", "n4"]
     study["evaluate"]["losses"] = ["dice"]
     study["tables"]["loss"]["runs"] = study["figures"]["curves"]["runs"] = ["dice"]

@@ -46,7 +46,7 @@ def test_folders_of_slices(as_folders):
     rows = discover(as_folders, block=2, parts={"train": 4, "test": 2})
     assert [row.block for row in rows] == ["b0", "b0", "b1", "b1", "b2", "b2"]
     assert [row.part for row in rows] == ["train"] * 4 + ["test"] * 2
-    assert rows[3] == Row("slice-03", "b1", "train", "train/images/03.png", "train/labels/03.png")
+    assert rows[3] == Row("slice-03", "b1", "train", "train/images/03.png", "train/labels/03.png", z=3)
 
 
 def test_challenge_stacks(as_stacks):
@@ -60,7 +60,8 @@ def test_challenge_stacks(as_stacks):
 
 def test_a_sheet_has_pages_only_where_files_have(as_folders):
     rows = discover(as_folders)
-    assert to_sheet(rows).splitlines()[0] == "sample\tblock\tgroup\tpart\timage\tlabel"
+    assert to_sheet(rows).splitlines()[0] == "sample\tblock\tgroup\tpart\timage\tlabel\tz"
+    assert [row.z for row in rows] == list(range(SLICES))
     paged = to_sheet([Row("a", "b0", "", "v.tif", "l.tif", 7)]).splitlines()
     assert paged == ["sample\tblock\tgroup\tpart\timage\tlabel\tpage", "a\tb0\tvnc\t\tv.tif\tl.tif\t7"]
 

@@ -19,6 +19,7 @@ def rows(options: EMPhantomData) -> list[Row]:
             "unit": f"{part}-block-{place // options.block}",
             "group": "phantom",
             "part": part,
+            "z": str(number),
         }
         for number, (part, place) in enumerate(places)
     ]

@@ -6,6 +6,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 
 * `COLUMNS: Mapping[str, type]`: its columns of the sample sheet; `Path` for files.
 * `WEAK: frozenset[str]`: those of them with labels that runs are chosen by, and none is trained on.
+* `UNREAD: frozenset[str]`: those of them that say nothing of what an image or its label holds.
 * `fill_cells(cells) -> cells`: cells that follow from others.
 * `SUFFIXES: frozenset[str]` and `look_at_image(path, where, data)`: files that may stand in column `image`
   and whose headers it reads (a generator of faults that returns a `Size` or None).
@@ -34,6 +35,7 @@ same name in `config/modalities` for its options. It may define, leaving out wha
 * `take_files(files, study, runs, is_rendered) -> Taken`: which files of a folder are images of its, where
   trained runs are applied to new images; `is_rendered`: whether the pictures of training were made from them.
 * `check_new_images(study, samples)`: faults of these images, when it is known what they are.
+* `new_cells(samples, runs) -> Mapping[str, Mapping]`: what rows of new images say beside, by sample.
 * `samples_are(study) -> str | None`: what the samples of a study are called, in the plural; None: images.
 * `is_rendered(plan) -> bool`: whether the pictures of a study are made from other files of its.
 """
@@ -60,6 +62,7 @@ __all__ = [
     "path_columns",
     "reader",
     "replaced",
+    "unread_columns",
     "weak_columns",
 ]
 __path__ = search_path(__name__, __path__)
@@ -122,6 +125,12 @@ def of_suffix(path: str) -> ModuleType | None:
 def weak_columns() -> frozenset[str]:
     """The columns that hold labels which nothing is trained on."""
     return frozenset[str]().union(*(getattr(module, "WEAK", ()) for module in load_all(__name__)))
+
+
+@cache
+def unread_columns() -> frozenset[str]:
+    """The columns that say nothing of what an image or its label holds."""
+    return frozenset[str]().union(*(getattr(module, "UNREAD", ()) for module in load_all(__name__)))
 
 
 def reader(options: Mapping[str, Any]) -> ModuleType | None:

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from microtome.files import digest_of_options
+from microtome.study import modalities
 from microtome.study.plan import StudyPlan
 from microtome.study.sample import FULL, PIXELS, as_rows
 from microtome.workflow.states import state_of
@@ -85,6 +86,6 @@ def sheet(plan: StudyPlan) -> str:
 def _read(plan: StudyPlan, batch: str, *others: str) -> dict[str, Any]:
     """What reading the images or labels of a batch depends on: the rows, without the `others` of columns."""
     columns = {split.column for split in plan.study.named_splits.values()}
-    unread = {*others, *NOT_READ, *columns}
+    unread = {*others, *NOT_READ, *modalities.unread_columns(), *columns}
     rows = [{key: value for key, value in row.items() if key not in unread} for row in plan.rows(batch)]
     return {"root": plan.root.as_posix(), "samples": rows}
