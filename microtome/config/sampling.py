@@ -54,8 +54,13 @@ class PatchSampler(Section):
     )
     holdout: Annotated[float, Field(ge=0, lt=1)] = option(
         0.0,
-        "share of the windows and copies of `train` and `val` that validates, drawn at random as "
-        "published with USE-Net (copies of one image on both sides); 0: the part `val` validates",
+        "share of the windows and copies of `train` and `val` that validates, drawn at random; 0: the part "
+        "`val` validates",
+    )
+    split_by: Literal["window", "source"] = option(
+        "window",
+        "what `holdout` draws. window: windows and copies, as published with USE-Net, so that copies of one "
+        "image are on both sides; source: whole images, each with all its windows and copies",
     )
 
 

@@ -55,7 +55,8 @@ def initialize(
     """Give a new network the weights that its options ask for, before it is trained.
 
     `build` never loads any, so a trained network is rebuilt without them. Public files are looked for in the
-    folder `weights` of the mirror, then in the cache of `torch.hub`, then downloaded there.
+    folder `weights` of the mirror, then in the cache of `torch.hub`, then downloaded there; those that a
+    package brings, in the mirror and in that package alone.
 
     Args:
         network: what `build` made of `options`; changed in place if the option `weights` is set.
@@ -64,8 +65,9 @@ def initialize(
         offline: never download.
 
     Returns:
-        What the weights are, for the run card: `random initialisation`, `ImageNet (file name)`, or the name
-        and digest of a local file.
+        What the weights are, for the run card: `random initialisation`, and why where weights were asked for
+        `imagenet_if_installed`; `ImageNet (…)` with name, digest and licence of the file; or the name and
+        digest of a local file.
 
     Raises:
         ValueError: the network has no weights to load, or the file cannot be had, read, or made fit; the

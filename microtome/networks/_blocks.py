@@ -14,6 +14,18 @@ LEAST_CHANNELS = 8
 """The last stages of a decoder keep at least this many (or as many as the first convolution has)."""
 
 
+class Stage(nn.Sequential):
+    """Blocks of one resolution. Drawings show it as one step.
+
+    Attributes:
+        label: what its blocks are called.
+    """
+
+    def __init__(self, label: str, blocks: Iterable[nn.Module]) -> None:
+        super().__init__(*blocks)
+        self.label = label
+
+
 def conv_bn_relu(
     in_channels: int, out_channels: int, *, bias: bool = True, stride: int = 1, dilation: int = 1
 ) -> nn.Sequential:

@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""Public ImageNet weights of the encoders: found, verified, and loaded without running any code they hold.
+"""Weights that an encoder starts from: found, verified, and loaded without running any code they hold.
 
-The name of each file ends in the first hexadecimal digits of its SHA-256 (eight for torchvision's, thirteen
-for that of SE-ResNet-50); the files' full digests are not published, so these digits are what is verified.
+Public ones are those of `microtome.networks._published`.
 """
 
+import logging
 import pickle
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from microtome.config.networks import IMAGENET
+from microtome.config.networks import IF_INSTALLED, IMAGENET
 from microtome.files import MIRROR_VARIABLE, finished_file, mirror_folder, sha256_of_file
+from microtome.networks import RANDOM
+from microtome.networks._published import FILES, TERMS, PackagedFile, WeightFile
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "weights"
-CLASSIFIER = "fc."
+CLASSIFIER = ("fc.",)
+"""How the names of tensors of a classifier begin, unless the encoder says otherwise."""
 COUNTER = "num_batches_tracked"
 """How many batches a normalisation has seen; older files lack it, and nothing depends on it."""
 SAFETENSORS = ".safetensors"
@@ -34,40 +38,6 @@ class WeightsError(ValueError):
     """Weights that cannot be had or do not fit; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class WeightFile:
-    """A published file.
-
-    Attributes:
-        name: file name, which ends in the first digits of the file's SHA-256.
-        folder: URL of the folder it is in.
-    """
-
-    name: str
-    folder: str
-
-    @property
-    def url(self) -> str:
-        """Where it is published."""
-        return f"{self.folder}/{self.name}"
-
-    @property
-    def digits(self) -> str:
-        """First hexadecimal digits of its SHA-256."""
-        return Path(self.name).stem.rpartition("-")[2]
-
-
-TORCHVISION = "https://download.pytorch.org/models"
-SENET = "https://github.com/moskomule/senet.pytorch/releases/download/archive"
-FILES = {
-    "resnet18": WeightFile("resnet18-f37072fd.pth", TORCHVISION),
-    "resnet34": WeightFile("resnet34-b627a593.pth", TORCHVISION),
-    "resnet50": WeightFile("resnet50-0676ba61.pth", TORCHVISION),
-    "seresnet50": WeightFile("seresnet50-60a8950a85b2b.pkl", SENET),
-}
-"""ImageNet-1k weights by encoder (torchvision: IMAGENET1K_V1)."""
-
-
 def start(
     encoder: nn.Module, weights: str, name: str, *, mirror: Path | None = None, offline: bool = False
 ) -> str:
@@ -75,7 +45,7 @@ def start(
 
     Args:
         encoder: the network's encoder.
-        weights: `imagenet`, or the path of a local file.
+        weights: `imagenet`, `imagenet_if_installed`, or the path of a local file.
         name: of the encoder, one of `FILES`.
         mirror: folder with copies of public data; None: `$MICROTOME_DATA`.
         offline: never download.
@@ -87,16 +57,23 @@ def start(
         WeightsError: there is no such file, or it does not fit; see `obtain` and `load_into`.
         NotADirectoryError: the mirror folder does not exist.
     """
+    if weights == IF_INSTALLED:
+        if not any(place.is_file() for place in _places(FILES[name], mirror_folder(mirror))):
+            missing = f"as '{FILES[name].name}' was not at hand"
+            logger.warning("the encoder starts at random, %s; %s …", missing, FILES[name].advice)
+            return f"{RANDOM}, {missing}"
+        weights, offline = IMAGENET, True
     file = obtain(weights, name, mirror=mirror, offline=offline)
     load_into(encoder, file)
-    return describe(weights, file)
+    return describe(weights, file, name)
 
 
 def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: bool = False) -> Path:
     """Find a file of weights, and fetch it if it is nowhere.
 
-    ImageNet weights are looked for in the folder `weights` of the mirror and in the cache of `torch.hub`,
-    into which they are downloaded; each copy is verified by the digits in its name.
+    ImageNet weights are looked for in the folder `weights` of the mirror, and then in the cache of
+    `torch.hub`, into which they are downloaded, or in the package that holds them, which is never installed
+    here; each copy is verified by the digits of its digest.
 
     Args:
         weights: `imagenet`, or the path of a local file.
@@ -119,39 +96,53 @@ def obtain(weights: str, encoder: str, *, mirror: Path | None = None, offline: b
         return Path(weights)
     published = FILES[encoder]
     mirror = mirror_folder(mirror)
-    cache = Path(torch.hub.get_dir()) / "checkpoints" / published.name
-    places = [*([mirror / FOLDER / published.name] if mirror is not None else []), cache]
     reasons = []
-    for place in places:
+    for place in _places(published, mirror):
         problem = _problem(place, published.digits)
         if not problem:
             return place
         reasons.append(f"{place}: {problem}")
-    try:
-        return _download(published, cache, offline=offline)
-    except (OSError, ValueError) as error:
-        reasons.append(str(error))
-    raise WeightsError(_instructions(published, places, mirror, reasons))
+    if isinstance(published, WeightFile):
+        try:
+            return _download(published, offline=offline)
+        except (OSError, ValueError) as error:
+            reasons.append(str(error))
+    elif published.place is None:
+        reasons.append(f"{published.package} is not installed")
+    raise WeightsError(_instructions(published, mirror, reasons))
 
 
-def describe(weights: str, file: Path) -> str:
-    """Say what the weights read from a file are: `ImageNet (…)` with the name of the published file, or the
-    file's name and the start of its SHA-256.
+def _places(published: WeightFile | PackagedFile, mirror: Path | None) -> list[Path]:
+    """Where a published file may lie on this machine."""
+    places = [mirror / FOLDER / published.name if mirror is not None else None, published.place]
+    return [place for place in places if place is not None]
+
+
+def describe(weights: str, file: Path, encoder: str) -> str:
+    """Say what the weights read from a file are.
+
+    Returns:
+        The file's name and the start of its SHA-256; of the published file of an encoder also its licence and
+        that ImageNet has terms of its own, as `ImageNet (…)`.
     """
+    digest = f"SHA-256 {sha256_of_file(file)[:DIGITS]}"
     if weights == IMAGENET:
-        return f"ImageNet ({file.name})"
-    return f"{file.name} (SHA-256 {sha256_of_file(file)[:DIGITS]})"
+        return f"ImageNet ({file.name}, {digest}, {FILES[encoder].licence} {TERMS})"
+    return f"{file.name} ({digest})"
 
 
 def load_into(encoder: nn.Module, file: Path) -> None:
     """Replace the weights of an encoder, which is changed in place, by those of a file.
 
-    The keys of a classifier (`fc.…`) are left out; every other must fit.
+    The keys of a classifier (`fc.…`, or what the encoder calls its `CLASSIFIER`) are left out; every other
+    must fit, under the name that the encoder has for it (`own_name`) if it has any.
 
     Raises:
         WeightsError: the file holds something else, or other keys or shapes; the encoder is then unchanged.
     """
-    found = {key: value for key, value in read(file).items() if not key.startswith(CLASSIFIER)}
+    classifier, renamed = getattr(encoder, "CLASSIFIER", CLASSIFIER), getattr(encoder, "own_name", str)
+    state = read(file)
+    found = {renamed(key): value for key, value in state.items() if not key.startswith(classifier)}
     wanted = encoder.state_dict()
     missing = [key for key in wanted if key not in found and not key.endswith(COUNTER)]
     unexpected = [key for key in found if key not in wanted]
@@ -211,8 +202,9 @@ def _problem(path: Path, digits: str) -> str:
     return "" if digest.startswith(digits) else f"found SHA-256 {digest}, expected one that starts {digits}"
 
 
-def _download(published: WeightFile, target: Path, *, offline: bool) -> Path:
+def _download(published: WeightFile, *, offline: bool) -> Path:
     """Fetch a published file; it appears under its name only when complete and verified."""
+    target = published.place
     if offline:
         msg = f"offline, and {published.url} needs the network"
         raise WeightsError(msg)
@@ -226,11 +218,13 @@ def _download(published: WeightFile, target: Path, *, offline: bool) -> Path:
     return target
 
 
-def _instructions(published: WeightFile, places: list[Path], mirror: Path | None, reasons: list[str]) -> str:
+def _instructions(published: WeightFile | PackagedFile, mirror: Path | None, reasons: list[str]) -> str:
     """Tell the user why a file could not be had, where to get it and where to put it."""
-    elsewhere = "" if mirror else f", or into a folder {FOLDER} under ${MIRROR_VARIABLE}"
     lines = [f"weights: '{published.name}' could not be had.", *(f"  {reason}" for reason in reasons)]
-    lines.append(f"Get it from {published.url} and put it into {places[0].parent}{elsewhere}.")
+    folders = [str(mirror / FOLDER)] if mirror else [f"a folder {FOLDER} under ${MIRROR_VARIABLE}"]
+    if isinstance(published, WeightFile) and not mirror:
+        folders.insert(0, str(published.place.parent))
+    lines.append(f"{published.advice} put it into {', or into '.join(folders)}.")
     return "\n".join(lines)
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from microtome.networks._blocks import Stage
+
 STEM_KERNEL, STRIDE = 7, 2
 STAGES = 4
 SQUEEZE = 16
@@ -112,20 +114,13 @@ class SEBottleneck(Bottleneck):
         return self.se(super().convolve(maps))
 
 
-class Stage(nn.Sequential):
-    """Blocks of one resolution. Drawings show it as one step.
-
-    Attributes:
-        label: what its blocks are called.
-    """
-
-    def __init__(
-        self, block: type[BasicBlock | Bottleneck], before: int, width: int, count: int, stride: int
-    ) -> None:
-        after = width * block.expansion
-        first = block(before, width, stride)
-        super().__init__(first, *(block(after, width, 1) for _ in range(count - 1)))
-        self.label = block.label
+def residual_stage(
+    block: type[BasicBlock | Bottleneck], before: int, width: int, count: int, stride: int
+) -> Stage:
+    """Blocks of one resolution, of which the first has the stride."""
+    after = width * block.expansion
+    first = block(before, width, stride)
+    return Stage(block.label, [first, *(block(after, width, 1) for _ in range(count - 1))])
 
 
 @dataclass(frozen=True)
@@ -158,7 +153,8 @@ class ResNet(nn.Module):
         self.maxpool = nn.MaxPool2d(3, stride=STRIDE, padding=1)
         channels = [width]
         for stage, count in enumerate(layout.counts):
-            blocks = Stage(layout.block, channels[-1], width * 2**stage, count, STRIDE if stage else 1)
+            stride = STRIDE if stage else 1
+            blocks = residual_stage(layout.block, channels[-1], width * 2**stage, count, stride)
             setattr(self, f"layer{stage + 1}", blocks)
             channels.append(width * 2**stage * layout.block.expansion)
         self.channels = tuple(channels)

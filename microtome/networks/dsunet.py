@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """U-Net of five decoder blocks with deep supervision, for tumour in whole slides (the study `bcc`).
 
-Le'Clerc Arrastia et al., J. Imaging 2021 (doi:10.3390/jimaging7040071). Both encoders begin with a 7×7
-convolution of stride 2 and go down to 1/32 of the resolution: `resnet34`, and `original`, of two 3×3
-convolutions a block, the first of stride 2. A decoder block ψ up-samples bilinearly by two (corners not
-aligned), appends the encoder's map of that resolution, and applies two 3×3 convolutions of as many filters;
-the last of the five has no map to append. No convolution has a bias but the 1×1 convolutions that make scores
-of maps, as batch normalisation and ReLU follow all others.
+Le'Clerc Arrastia et al., J. Imaging 2021 (doi:10.3390/jimaging7040071). Both encoders of the paper begin with
+a 7×7 convolution of stride 2 and go down to 1/32 of the resolution: `resnet34`, and `original`, of two 3×3
+convolutions a block, the first of stride 2. `efficientnet_lite0` is none of the paper. A decoder block ψ
+up-samples bilinearly by two (corners not aligned), appends the encoder's map of that resolution, and applies
+two 3×3 convolutions of as many filters; the last of the five has no map to append. No convolution has a bias
+but the 1×1 convolutions that make scores of maps, as batch normalisation and ReLU follow all others.
 
 The heads: scores of the last block alone (`single`); of each block, of which the last are the result and the
 others are for training (`deep`); and of each block, up-sampled and summed with weights that are trained, so
@@ -24,7 +24,9 @@ from microtome.config.networks.dsunet import BLOCKS
 from microtome.config.networks.dsunet import DSUNet as Options
 from microtome.networks import _pretrained
 from microtome.networks._blocks import LEAST_CHANNELS, conv_bn_relu, pad_to_multiple, require_images
-from microtome.networks._resnet import LAYOUTS, STEM_KERNEL, STRIDE, ResNet
+from microtome.networks._efficientnet import EfficientNetLite
+from microtome.networks._encoders import encoder
+from microtome.networks._resnet import STEM_KERNEL, STRIDE, ResNet
 from microtome.networks._upsampling import Upsampling, upsampled
 
 # these look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
@@ -75,7 +77,7 @@ class DSUNet(nn.Module):
     """See the module's text; made by `build`.
 
     Attributes:
-        encoder: the residual one with the parameter names of the public weight files.
+        encoder: the plain one, or one of those of `microtome.networks._encoders`.
         heads: 1×1 convolutions of the blocks that have scores, coarse to fine.
         reductions: size of an image over that of each of its `levels`, coarse to fine.
         merge: weights of the levels in the sum; None if the last level is the result.
@@ -207,12 +209,12 @@ def _decoded(network: DSUNet | Level, images: torch.Tensor) -> list[torch.Tensor
     return found
 
 
-def _encoder(options: Options) -> PlainEncoder | ResNet:
+def _encoder(options: Options) -> PlainEncoder | ResNet | EfficientNetLite:
     """The encoder that the options name, of `width` channels at first."""
     sizes = {"width": options.width, "in_channels": options.in_channels}
     if options.encoder == "original":
         return PlainEncoder(**sizes)
-    return ResNet(LAYOUTS[options.encoder], **sizes)
+    return encoder(options.encoder, **sizes)
 
 
 def _decoder_channels(options: Options, encoder: tuple[int, ...]) -> list[int]:
@@ -229,7 +231,7 @@ def _decoder_channels(options: Options, encoder: tuple[int, ...]) -> list[int]:
 def build(options: Options) -> DSUNet:
     """Build a deeply supervised U-Net with random weights.
 
-    The convolutions of the encoder `resnet34` are drawn as He et al. do (normal, variance 2 / fan_out), its
+    The convolutions of the public encoders are drawn as He et al. do (normal, variance 2 / fan_out), its
     batch normalisations are 1 and 0; the rest are PyTorch's defaults (convolutions uniform within
     ±1/√fan_in). Seed `torch` before building to repeat them. With the encoder `resnet34` it has 24,436,258
     (`single`), 24,437,226 (`deep`) and 24,437,231 (`linear`) parameters at the default sizes, with `original`

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from microtome.config.networks.mednet import MEDNet as Options
-from microtome.networks._blocks import he_normal
+from microtome.networks._blocks import Stage, he_normal
 from microtome.networks._nested import FACTOR, Nested
-from microtome.networks._resnet import BasicBlock, Stage
+from microtome.networks._resnet import BasicBlock, residual_stage
 from microtome.networks._spans import Area
 from microtome.networks._upsampling import Upsampling
 
@@ -35,11 +35,11 @@ class ResidualSubnetwork(nn.Module):
         self.bottleneck, self.channels = widths[-1], widths[0]
         self.encoder, self.decoder, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for before, after in zip([in_channels, *widths[:-1]], widths, strict=True):
-            self.encoder.append(Stage(BasicBlock, before, after, options.blocks, FACTOR))
+            self.encoder.append(residual_stage(BasicBlock, before, after, options.blocks, FACTOR))
         before = self.bottleneck
         for skip, after in zip([0, *widths[-2::-1]], [*widths[-2::-1], widths[0]], strict=True):
             taken = before + (skip if self.inner_skips else 0)
-            self.decoder.append(Stage(BasicBlock, taken, after, options.blocks, 1))
+            self.decoder.append(residual_stage(BasicBlock, taken, after, options.blocks, 1))
             self.up.append(_upsampling(options.upsampling, after))
             before = after
 

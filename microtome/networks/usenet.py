@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""USE-Net: a residual encoder, with or without squeeze and excitation, and a U-Net decoder.
+"""USE-Net: a public encoder, residual with or without squeeze and excitation, and a U-Net decoder.
 
 For nuclei in haematoxylin and eosin (the study `nuclei`; the decoder is that of CIVA-Lab/USE-Net). The last
 encoder stage goes straight into the decoder. A decoder stage up-samples bilinearly by two with aligned
@@ -8,7 +8,7 @@ followed by batch normalisation and ReLU; the last stage has no encoder map to a
 the logits. Two output channels are two independent sigmoids: the nuclei, and the markers inside them.
 
 The network with the encoder `seresnet50` is the one called USE-Net; `resnet18` and `resnet50` are its
-published comparisons.
+published comparisons; `efficientnet_lite0`, of a tenth of the parameters, is none of the paper.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import fx, nn
 from microtome.config.networks.usenet import USENet as Options
 from microtome.networks import _pretrained
 from microtome.networks._blocks import LEAST_CHANNELS, conv_bn_relu_chain, pad_to_multiple, require_images
-from microtome.networks._resnet import LAYOUTS, ResNet
+from microtome.networks._encoders import encoder
 from microtome.networks._upsampling import Upsampling
 
 # both look at sizes, which the tracer of `microtome.inference.fold_batch_norm` cannot; it keeps the calls
@@ -35,13 +35,13 @@ class USENet(nn.Module):
     """See the module's text; made by `build`.
 
     Attributes:
-        encoder: residual encoder with the parameter names of the public weight files.
+        encoder: one of those of `microtome.networks._encoders`.
     """
 
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.in_channels, width = options.in_channels, options.width
-        self.encoder = ResNet(LAYOUTS[options.encoder], width=width, in_channels=self.in_channels)
+        self.encoder = encoder(options.encoder, width=width, in_channels=self.in_channels)
         *skips, before = self.encoder.channels
         self.up = Upsampling(2, align_corners=True)
         self.decoder = nn.ModuleList()
@@ -80,7 +80,8 @@ def build(options: Options) -> USENet:
     The encoder's convolutions are drawn as He et al. do (normal, variance 2 / fan_out), its batch
     normalisations are 1 and 0; the rest are PyTorch's defaults (convolutions uniform within ±1/√fan_in). Seed
     `torch` before building to repeat them. With the encoders `resnet18`, `resnet34`, `resnet50` and
-    `seresnet50` it has 14,329,346, 24,437,506, 32,522,242 and 35,037,186 parameters at the default sizes.
+    `seresnet50` it has 14,329,346, 24,437,506, 32,522,242 and 35,037,186 parameters at the default sizes,
+    with `efficientnet_lite0` at its width of 32 3,784,738.
     What the option `weights` names is loaded by `microtome.networks.initialize`, before training.
 
     Returns:

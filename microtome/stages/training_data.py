@@ -252,6 +252,7 @@ def batches(
     copies = sampler["copies"] if training or holdout else None
     around = _surroundings(options, _side(index, crop)) if training or copies else ALONE
     drawn = {"shuffle": training, "copies": copies, "share": share, "readers": readers, "around": around}
+    drawn["by_sample"] = sampler.get("split_by") == "source"
     return PatchBatches(images, windows, size, crop, repeats, seed, **drawn, **made)
 
 

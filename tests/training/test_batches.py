@@ -324,6 +324,39 @@ def test_an_empty_share_is_refused():
         len(batches)
 
 
+@settings(max_examples=20, deadline=None)
+@given(copies=st.integers(0, 5), holdout=st.floats(0.2, 0.8), seed=st.integers(0, 99))
+def test_shares_by_sample_have_no_image_in_common(copies, holdout, seed):
+    options = {"seed": seed, "copies": copies, "by_sample": True}
+    train, held = (
+        PatchBatches(coded(), WINDOWS, 5, share=share, **options)
+        for share in ((0.0, 1 - holdout), (1 - holdout, 1.0))
+    )
+    names = [{WINDOWS[window][0] for window, _ in part.items.tolist()} for part in (train, held)]
+    assert not names[0] & names[1]
+    assert names[0] | names[1] == {"s0", "s1", "s2"}
+    assert len(names[1]) == 3 - round((1 - holdout) * 3)
+    both = sorted(map(tuple, [*train.items.tolist(), *held.items.tolist()]))
+    assert both == sorted(map(tuple, PatchBatches(coded(), WINDOWS, 5, copies=copies).items.tolist()))
+
+
+def test_the_samples_of_a_share_follow_the_seed():
+    def held(seed):
+        batches = PatchBatches(coded(), WINDOWS, 5, seed=seed, share=(0.6, 1.0), by_sample=True)
+        return {WINDOWS[window][0] for window, _ in batches.items.tolist()}
+
+    assert held(3) == held(3)
+    assert set().union(*map(held, range(12))) == {"s0", "s1", "s2"}
+
+
+def test_too_few_samples_to_share_out_are_refused():
+    batches = PatchBatches(coded(), WINDOWS, 5, copies=9, share=(0.9, 1.0), by_sample=True)
+    with pytest.raises(
+        ValueError, match=r"3 images cannot be shared out .*sampler.holdout or take more images"
+    ):
+        len(batches)
+
+
 def test_copies_are_the_same_in_every_epoch_and_differ_from_one_another():
     batches = PatchBatches(coded(), WINDOWS, 4, seed=2, copies=3)
     first, second = keys(batches, 0), keys(batches, 1)

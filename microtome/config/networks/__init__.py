@@ -75,22 +75,30 @@ class VolumeOptions(NetworkOptions):
         return bands
 
 
-IMAGENET = "imagenet"
-IMAGENET_ENCODERS = ("resnet18", "resnet34", "resnet50", "seresnet50")
-"""The encoders of which there are public weights."""
-IMAGENET_SIZES = {"width": 64, "in_channels": 3}
-"""Of the networks that the public ImageNet weights are for."""
+IMAGENET, IF_INSTALLED = "imagenet", "imagenet_if_installed"
+"""Words for the public weights: needed, or taken where they are at hand."""
+IMAGENET_ENCODERS = {
+    "resnet18": 64,
+    "resnet34": 64,
+    "resnet50": 64,
+    "seresnet50": 64,
+    "efficientnet_lite0": 32,
+}
+"""The encoders of which there are public weights, and the width that these are for."""
+IMAGENET_CHANNELS = 3
 
 
 def _fits(weights: str, info: ValidationInfo) -> str:
-    """The public weights are of some encoders, and have one width and three channels."""
-    if weights != IMAGENET:
+    """The public weights are of some encoders, and have one width of each and three channels."""
+    if weights not in (IMAGENET, IF_INSTALLED) or "encoder" not in info.data:  # its own fault is told first
         return weights
-    if info.data.get("encoder", IMAGENET_ENCODERS[0]) not in IMAGENET_ENCODERS:
+    encoder = info.data["encoder"]
+    if encoder not in IMAGENET_ENCODERS:
         refuse(f"null or a file, as there are public weights of {', '.join(IMAGENET_ENCODERS)} alone")
-    if any(info.data.get(option, size) != size for option, size in IMAGENET_SIZES.items()):
-        sizes = " and ".join(f"{option} {size}" for option, size in IMAGENET_SIZES.items())
-        refuse(f"null or a file, as those need {sizes}")
+    sizes = {"width": IMAGENET_ENCODERS[encoder], "in_channels": IMAGENET_CHANNELS}
+    if any(info.data.get(option, size) != size for option, size in sizes.items()):
+        needed = " and ".join(f"{option} {size}" for option, size in sizes.items())
+        refuse(f"null or a file, as those need {needed}")
     return weights
 
 
@@ -98,8 +106,9 @@ EncoderWeights = Annotated[str, Field(min_length=1), AfterValidator(_fits)] | No
 """Of an option `weights` that stands below `encoder`, `width` and `in_channels`."""
 ENCODER_WEIGHTS = option(
     None,
-    "start of the encoder: null (random), imagenet (public weights; width 64, 3 channels) "
-    "or a file with a state dictionary",
+    "start of the encoder: null (random), imagenet (public weights of 3 channels; width 64, "
+    "efficientnet_lite0: 32, from an optional package), imagenet_if_installed (as imagenet where they are at "
+    "hand, never downloaded, else random: the card says which) or a file with a state dictionary",
 )
 
 

@@ -10,6 +10,13 @@ from microtome.config.section import option, refuse
 
 BLOCKS = 5
 """Blocks of the decoder, ψ0 (coarse) to ψ4 (fine)."""
+COSTS = {
+    "original": (7700, 0, 7.8, 8),
+    "resnet34": (6050, 0, 5.5, 28),
+    "efficientnet_lite0": (3780, 7250, 16.2, 28),
+}
+"""By the encoder: weights by the square of the width and by the width, values of a pixel kept by the width
+and beside it, at most."""
 
 Merge = tuple[FiniteFloat, ...] | None
 
@@ -18,11 +25,17 @@ class DSUNet(NetworkOptions):
     """U-Net of five decoder blocks, with a residual or a plain encoder and deep supervision."""
 
     LABEL: ClassVar = "deeply supervised U-Net"
-    ENCODERS: ClassVar = {"original": "plain", "resnet34": "ResNet-34"}
+    ENCODERS: ClassVar = {
+        "original": "plain",
+        "resnet34": "ResNet-34",
+        "efficientnet_lite0": "EfficientNet-Lite0",
+    }
     """The encoders as tables and figures name them."""
     name: Literal["dsunet"] = option("dsunet", "this network")
-    encoder: Literal["original", "resnet34"] = option(
-        "resnet34", "resnet34: 24.4 M parameters at width 64; original: two convolutions a block, 31.4 M"
+    encoder: Literal["original", "resnet34", "efficientnet_lite0"] = option(
+        "resnet34",
+        "resnet34: 24.4 M parameters at width 64; original: two convolutions a block, 31.4 M; "
+        "efficientnet_lite0, not in the paper: 4.1 M at width 32",
     )
     head: Literal["single", "deep", "linear"] = option(
         "deep",
@@ -38,7 +51,9 @@ class DSUNet(NetworkOptions):
     merge: Merge = option(
         None, "linear: weights of the blocks before training, coarse to fine; null: 1/5 each"
     )
-    width: PositiveInt = option(64, "channels of the first convolution; 64 in the paper")
+    width: PositiveInt = option(
+        64, "channels of the first convolution; 64 in the paper, 32 in the published efficientnet_lite0"
+    )
     in_channels: PositiveInt = option(3, "channels of an image; data.channels")
     classes: PositiveInt = option(
         2, "outputs: the number of data.classes, or of `outputs` with a loss by sigmoid"
@@ -48,10 +63,10 @@ class DSUNet(NetworkOptions):
     @property
     def cost(self) -> Cost:
         """See `NetworkOptions.cost`."""
-        of_weights, of_maps, more = (7700, 7.8, 8) if self.encoder == "original" else (6050, 5.5, 28)
+        square, linear, of_maps, more = COSTS[self.encoder]
         skips = self.width if self.decoder == "skips" else 0
         kept = of_maps * self.width + skips + more + BLOCKS * self.classes + self.in_channels
-        return Cost(of_weights * self.width**2, kept)
+        return Cost(square * self.width**2 + linear * self.width, kept)
 
     @property
     def levels(self) -> int:

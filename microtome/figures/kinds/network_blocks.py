@@ -18,8 +18,7 @@ from microtome.figures.kinds.architecture import network_of
 from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.style import DOUBLE_COLUMN, SMALL, TEXT, letter, new_figure, styled
 from microtome.figures.result import FigureResult
-from microtome.networks._blocks import hooked
-from microtome.networks._resnet import Stage
+from microtome.networks._blocks import Stage, hooked
 
 EXPLAINS = True
 NEEDS = frozenset({"runs", "trained"})

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from microtome import networks
-from microtome.networks._blocks import hooked
-from microtome.networks._resnet import Stage
+from microtome.networks._blocks import Stage, hooked
 
 Kind = Literal["input", "convolution", "stage", "pool", "up", "output"]
 COMPANIONS = {
@@ -18,6 +17,7 @@ COMPANIONS = {
     nn.InstanceNorm2d: "instance normalisation",
     nn.GroupNorm: "group normalisation",
     nn.ReLU: "ReLU",
+    nn.ReLU6: "ReLU6",
     nn.LeakyReLU: "leaky ReLU",
     nn.Tanh: "tanh",
 }

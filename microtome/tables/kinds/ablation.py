@@ -60,6 +60,7 @@ def tabulate(
     interval: bool = False,
     published: str = "",
     seed: int = 0,
+    remark: str = "",
 ) -> Table:
     """Tabulate settings and scores of runs.
 
@@ -73,6 +74,7 @@ def tabulate(
         published: Published table; its values are set beside ours, and its rows without a run are shown as
             not run at this scale, with the published settings (``setting``).
         seed: Seed of the bootstrap.
+        remark: What a reader must know of the rows; the last sentences of the note.
 
     Returns:
         One row per run and per published row without one, in the published order. Columns: a check mark for
@@ -93,7 +95,7 @@ def tabulate(
     brackets = told_of_brackets(frame, metrics, claims) if interval else ""
     marked = f"Runs marked '{NOT_RUN}' have the published settings."
     not_run = "" if all(row.records for row in chosen) else marked
-    said = (NOTE.format(part=part), brackets, claims.note, not_run)
+    said = (NOTE.format(part=part), brackets, claims.note, not_run, remark)
     columns = (LABEL, *marks.values(), *shown, COUNT, *claims.columns, DATA)
     return Table(frame, columns, title, note_of(inputs, *said, published=published), inputs.data_kinds)
 
