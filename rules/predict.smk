@@ -38,6 +38,33 @@ use rule predict as predict_raw with:
         run=runs_of("calibrated"),
 
 
+rule classify:
+    input:
+        weights=at.run("model.safetensors"),
+        images=seen_images(),
+    output:
+        folder=directory(at.run("predictions/{batch}")),
+    log:
+        at.log("classify", "study", "split", "run", "seed", "batch"),
+    benchmark:
+        at.times("classify", "study", "split", "run", "seed", "batch")
+    wildcard_constraints:
+        study=served("predict"),
+        run=runs_of("classifier"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=lasting(120),
+    params:
+        state=lambda wildcards: states.runs.classify(plan(wildcards), wildcards.run),
+    message:
+        "{wildcards.study}: classify the pixels of {wildcards.batch} with {wildcards.run}"
+    script:
+        "../scripts/classify.py"
+
+
 rule fit_calibration:
     input:
         maps=held_out_maps,

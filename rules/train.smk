@@ -48,6 +48,37 @@ use rule train as train_kept with:
         run=runs_of("kept"),
 
 
+# A run without a network: its classifier is fitted to training pixels at once.
+rule fit_classifier:
+    input:
+        images=seen_images("train"),
+        referred=referred("train"),
+        targets=folders("targets", "train"),
+    output:
+        weights=at.run("model.safetensors"),
+        card=at.run("card.json"),
+    log:
+        at.log("fit_classifier", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("fit_classifier", "study", "split", "run", "seed")
+    wildcard_constraints:
+        run=runs_of("classifier"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(4000),
+        runtime=lasting(120),
+    params:
+        state=lambda wildcards: states.runs.fit_classifier(
+            plan(wildcards), wildcards.split, wildcards.run, int(wildcards.seed)
+        ),
+    message:
+        "{wildcards.study}: fit {wildcards.run} (split {wildcards.split}, seed {wildcards.seed})"
+    script:
+        "../scripts/fit_classifier.py"
+
+
 # A run that is not trained: the weights of another run, for another view of the images.
 rule borrow_weights:
     input:

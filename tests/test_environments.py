@@ -26,6 +26,8 @@ CHOSEN_AT_RUN_TIME = {
     "simulate": ("phantoms/em", "phantoms/he", "phantoms/cubes", "phantoms/mosaics"),
     "train": ("networks", "losses"),
     "predict": ("networks",),
+    "fit_classifier": ("classifiers",),
+    "classify": ("classifiers",),
     "evaluate": ("metrics/families", "losses"),
     "tabulate": ("tables/kinds", "networks"),
     "draw": ("figures/kinds", "networks"),

@@ -12,7 +12,7 @@ from tests.workflow.workspace import REPOSITORY
 
 PACKAGE = REPOSITORY / "microtome"
 GROUND = ("faults", "files", "formats", "devices", "machine", "class_maps", "registry")
-METHODS = ("stain", "cubes", "objects", "slides", "losses")
+METHODS = ("stain", "cubes", "objects", "slides", "losses", "classifiers")
 MIDDLE = ("networks", "metrics", "inference")
 MAKERS = ("training", "phantoms", "datasets", "provenance")
 SHOWN = ("tables", "figures", "report")
@@ -43,6 +43,7 @@ NARROW = {
 }
 """Of some rooms a room may import these modules, and what lies in them, alone."""
 REGISTRIES = {
+    "classifiers": "classifiers",
     "losses": "losses",
     "networks": "networks",
     "phantoms": "phantoms",

@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from microtome.config.run import Run
 
-NAMES = {"network": "name", "loss": "name", "sampler": "kind"}
+NAMES = {"network": "name", "loss": "name", "sampler": "kind", "classifier": "name"}
 """Sections of a run that choose an entry, and the key that names it; pages show these names beside."""
 SECTIONS = ("network", "loss", "training", "sampler", "augment", "input", "window", "learn", "supervision")
+OF_CLASSIFIERS = ("classifier",)
+"""Sections that a pixel classifier uses."""
 
 
 def changed(run: Run) -> list[tuple[str, Any]]:
@@ -22,10 +24,11 @@ def changed(run: Run) -> list[tuple[str, Any]]:
         >>> changed(Run.model_validate({**chosen, "training": {"epochs": 7}}))
         [('network.width', 8), ('training.epochs', 7)]
     """
-    given = run.model_dump(mode="json", include=set(SECTIONS))
+    sections = SECTIONS if run.classifier is None else OF_CLASSIFIERS
+    given = run.model_dump(mode="json", include=set(sections))
     return [
         (f"{section}.{key}", value)
-        for section in SECTIONS
+        for section in sections
         if given.get(section)
         for key, value in _different(section, given[section])
     ]

@@ -14,7 +14,7 @@ from microtome.config.checks_splits import check_splits, unused
 from microtome.config.checks_training import check_training
 from microtome.config.evaluated import EVERY_CLASS
 from microtome.config.headline import check_report
-from microtome.config.outputs import LOSSES, TWO, check_outputs, losses_of
+from microtome.config.outputs import LOSSES, TWO, check_maps, check_outputs, losses_of
 from microtome.config.run import Run
 from microtome.config.study import Data, Study
 from microtome.config.yaml import Places, below, outline
@@ -174,7 +174,7 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     if run.is_ensemble:
         yield from _check_ensemble(study, name, run, places)
         return
-    if run.network is None or run.loss is None:
+    if run.classifier is None and (run.network is None or run.loss is None):
         lacking = " and ".join(option for option in ("network", "loss") if getattr(run, option) is None)
         expected = "both a network and a loss, or `members` for an ensemble"
         yield Fault(places(("runs", name)), f"no {lacking}", expected)
@@ -183,11 +183,26 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
         if getattr(run, option):
             expected = "nothing, as it belongs to ensembles (`members`)"
             yield Fault(places.inside(("runs", name, option), 2), f"{option} of a trained run", expected)
+    if run.classifier is not None:
+        yield from _check_classifier(study, name, run, places)
+        return
     yield from _check_method(study, name, run, places)
     crop = getattr(run.sampler, "crop", None)
     if crop and crop > study.patches.size:
         expected = f"at most patches.size = {study.patches.size}"
         yield Fault(places(("runs", name, "sampler", "crop")), str(crop), expected)
+
+
+def _check_classifier(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """A pixel classifier stands alone, and gives a map for each class."""
+    for option in ("network", "loss", "weights_of"):
+        if getattr(run, option) is not None:
+            where = places.inside(("runs", name, option), 2)
+            yield Fault(where, f"a {option}", "none, as `classifier` stands in its place")
+    if run.calibration.kind != "none":
+        where = places.inside(("runs", name, "calibration"), 1)
+        yield Fault(where, f"'{run.calibration.kind}'", "'none', as the run gives a map for each class")
+    yield from check_maps(study, name, places, [run])
 
 
 def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
@@ -196,7 +211,7 @@ def _check_ensemble(study: Study, name: str, run: Run, places: Places) -> Iterat
     for member in unknown:
         where = places(("runs", name, "members", str(run.members.index(member))))
         yield Fault(where, f"'{member}'", nearest(member, trained))
-    for option in ("network", "loss"):
+    for option in ("network", "loss", "classifier"):
         if getattr(run, option) is not None:
             where = places.inside(("runs", name, option), 2)
             yield Fault(where, f"a {option}", "none, as `members` makes this run an ensemble")

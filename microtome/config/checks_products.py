@@ -47,15 +47,15 @@ PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "float | None": ("a number or null", (int, float, NoneType)),
 }
 OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
-    "history": (lambda run: not run.is_ensemble, "an ensemble, which has no training history"),
-    "trained": (lambda run: not run.is_ensemble, "an ensemble, which has no network of its own"),
+    "history": (lambda run: run.has_history, "{run}, which has no training history"),
+    "trained": (lambda run: run.has_history, "{run}, which has no network of its own"),
     "calibrated": (lambda run: run.calibration.kind != "none", "a run without calibration"),
     "uncertainty": (lambda run: bool(run.uncertainty), "a run without `uncertainty`"),
     "calls": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
     "heat_maps": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
     "objects": (lambda run: run.segment.kind == "watershed", "a run that finds no objects"),
 }
-"""What a kind may need of its runs, and what a run that lacks it is."""
+"""What a kind may need of its runs, and what a run that lacks it is; `{run}` is an ensemble or a classifier."""
 OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
     "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
     "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),
@@ -197,7 +197,8 @@ def _one_of(runs: Iterable[str]) -> str:
 def _lacking(run: Run, needed: Iterable[str]) -> str | None:
     """What a run is that lacks something needed; None if it lacks nothing."""
     asked = (OF_RUNS[need] for need in sorted(needed) if need in OF_RUNS)
-    return next((what for has, what in asked if not has(run)), None)
+    called = "a pixel classifier" if run.classifier is not None else "an ensemble"
+    return next((what.format(run=called) for has, what in asked if not has(run)), None)
 
 
 @dataclass(frozen=True)

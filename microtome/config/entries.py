@@ -14,6 +14,7 @@ from microtome.faults import ConfigurationError, Fault, raise_faults
 from microtome.registry import entry_file, entry_names, load_entry, plugin_names, plugins_folder
 
 NOUNS = {
+    "microtome.config.classifiers": "classifier",
     "microtome.config.losses": "loss",
     "microtome.config.networks": "network",
     "microtome.config.phantoms": "phantom",

@@ -24,7 +24,9 @@ OMIT = "omit"
 NAMED_SECTIONS = ("runs", "splits", "tables", "figures")
 TOP_LEVEL = (*(name for name in Study.model_fields if name != "name"), "defaults", "scales")
 """Options of a study file."""
-NOT_OF_ENSEMBLES = ("network", "loss")
+NOT_TRAINED = ("members", "classifier")
+"""Options of a run that stand in the place of a network and its loss."""
+OF_NETWORKS = ("network", "loss")
 
 
 def load_workflow(
@@ -204,12 +206,12 @@ def _merged(tree: Node, scale: str) -> Node:
 
 
 def _run(defaults: Node, run: Node) -> Node:
-    """A run is the defaults with its own changes; an ensemble has no network and no loss."""
+    """A run is the defaults with its own changes; ensembles and classifiers have no network and no loss."""
     if run.content is None:
         run = replace(run, content={})
-    members = run.get("members")
-    if members and members.content:
-        kept = {key: node for key, node in defaults.content.items() if key not in NOT_OF_ENSEMBLES}
+    given = (run.get(option) for option in NOT_TRAINED)
+    if any(option and option.content for option in given):
+        kept = {key: node for key, node in defaults.content.items() if key not in OF_NETWORKS}
         defaults = replace(defaults, content=kept)
     merged = merge(defaults, run)
     return replace(merged, line=run.line, written=run.written)

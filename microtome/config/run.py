@@ -16,6 +16,7 @@ from microtome.config.training import Learn, Supervision, Training
 
 Loss = union("microtome.config.losses", "name", needs=("TARGET",))
 Network = union("microtome.config.networks", "name", needs=("WINDOWS",))
+Classifier = union("microtome.config.classifiers", "name")
 View = Literal[("image", *modalities.views())]
 VIEWS = "; ".join(f"{name}: {text}" for name, text in modalities.views().items())
 
@@ -24,7 +25,12 @@ class _Run(Section):
     """What every run has, whatever the modalities of its study."""
 
     label: str = option("", "name in tables and figures; empty: the run's key")
-    network: Network | None = option(None, "null only for an ensemble")
+    network: Network | None = option(None, "null only for an ensemble, or beside a `classifier`")
+    classifier: Classifier | None = option(
+        None,
+        "in the place of a network: a method that is fitted to the spectra of training pixels at once, "
+        "without loss and epochs, and takes images as they are (no `input`, `augment`, `sampler`, `training`)",
+    )
     members: tuple[str, ...] = option((), "an ensemble: the runs whose probability maps are averaged")
     member_seeds: tuple[NonNegativeInt, ...] = option(
         (), "an ensemble: seeds of each member that are averaged; empty: its own seed"
@@ -32,7 +38,7 @@ class _Run(Section):
     uncertainty: bool = option(
         False, "an ensemble: also write where members doubt (predictive entropy, mutual information)"
     )
-    loss: Loss | None = option(None, "null only for an ensemble")
+    loss: Loss | None = option(None, "null only for an ensemble, or beside a `classifier`")
     view: View = option("image", f"what the network sees. image: the picture; {VIEWS}")
     splits: tuple[str, ...] = option(
         (), "the ones of the study's `splits` that it is trained on; empty: all (an ensemble: its members')"
@@ -58,6 +64,11 @@ class _Run(Section):
         return self.network is not None and self.weights_of is None
 
     @property
+    def has_history(self) -> bool:
+        """Whether a network was trained for it, epoch by epoch: it is no ensemble and no pixel classifier."""
+        return not self.is_ensemble and self.classifier is None
+
+    @property
     def needs_validation(self) -> bool:
         """Whether the part `val` is used: to choose by, unless windows are held out, or to calibrate."""
         return self.is_trained and (
@@ -67,6 +78,8 @@ class _Run(Section):
     @property
     def has_class_maps(self) -> bool:
         """Whether a trained run gives a probability map for each class, which sum to 1."""
+        if self.classifier is not None:
+            return True
         if self.network is None or self.loss is None:
             return False
         if self.network.WINDOWS:  # of two classes, the map of the second
@@ -85,12 +98,14 @@ class _Run(Section):
 
     @property
     def kind(self) -> str:
-        """How the run's maps come about: `ensemble`, `calibrated`, `plain`, or `borrowed` weights.
+        """How the run's maps come about: `ensemble`, `classifier`, `calibrated`, `plain`, `borrowed` weights.
 
         `kept`: training leaves several epochs, of which a later rule makes one the model.
         """
         if self.weights_of is not None or self.is_ensemble:
             return "borrowed" if self.weights_of is not None else "ensemble"
+        if self.classifier is not None:
+            return "classifier"
         if self.calibration.kind != "none":
             return "calibrated"
         return "kept" if self.training.select is not None and self.training.select.keep else "plain"

@@ -2,7 +2,7 @@
 """Run cards (`card.json`): what a reader must know of a trained run, checked whoever wrote them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,6 +20,8 @@ TRAINED_KEYS = (*CARD_KEYS, "samples", "epochs_run", "best_epoch")
 DataSource = Literal["phantom", "public", "own"]
 DATA_SOURCES = get_args(DataSource)
 ENSEMBLE = "ensemble"
+CLASSIFIER = "classifier"
+"""Key of a card that names the pixel classifier in the place of a network."""
 LARGEST_FILE = 8 * 2**20
 """Bytes; a card has some 5 kB."""
 DEEPEST = 40
@@ -68,6 +70,16 @@ class _Card(_Part):
     digests: dict[str, Any] = {}
     epochs_run: NonNegativeInt | None = None
     best_epoch: NonNegativeInt | None = None
+
+
+def has_history(card: Mapping[str, Any]) -> bool:
+    """Whether a run was trained epoch by epoch: ensembles and pixel classifiers have no `HISTORY_NAME`.
+
+    Example:
+        >>> has_history({"network": {"name": "unet"}}), has_history({"network": {"name": "ensemble"}})
+        (True, False)
+    """
+    return card["network"].get("name") != ENSEMBLE and CLASSIFIER not in card
 
 
 def kept_weights(epoch: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from microtome.provenance import tsv
-from microtome.provenance.cards import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, read_card
+from microtome.provenance.cards import CARD_NAME, ENSEMBLE, HISTORY_NAME, METRICS_NAME, has_history, read_card
 
 EXTERNAL = "external"
 """What stands for the network of another tool."""
@@ -28,7 +28,7 @@ class RunRecord:
         split: Name of the split.
         card: The run's card (``card.json``).
         history: One row per epoch (`HISTORY_COLUMNS`; losses without unit, seconds per epoch), or None
-            for an ensemble, which is not trained, and where it was not read.
+            for ensembles and pixel classifiers, which have no epochs, and where it was not read.
         metrics: Tidy metrics (`METRICS_COLUMNS`), one row per image, class and metric.
         folder: Folder the record was read from.
     """
@@ -64,8 +64,8 @@ def load_run(
     """Read the record of one run.
 
     Args:
-        folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble,
-            ``history.tsv``.
+        folder: Folder with ``card.json``, ``metrics.tsv`` and, unless the run is an ensemble or a
+            pixel classifier, ``history.tsv``.
         labels: Name to print by run name; the run's own where none is given.
         with_history: Whether the history is read.
 
@@ -75,8 +75,7 @@ def load_run(
     """
     folder = Path(folder)
     card = read_card(folder / CARD_NAME)
-    is_ensemble = card["network"].get("name") == ENSEMBLE
-    history = read_history(folder / HISTORY_NAME) if with_history and not is_ensemble else None
+    history = read_history(folder / HISTORY_NAME) if with_history and has_history(card) else None
     metrics = read_metrics(folder / METRICS_NAME)
     _check_same_run(card, metrics, folder)
     run, label = card["run"], (labels or {}).get(card["run"], card["run"])

@@ -16,14 +16,14 @@ from typing import Any, Literal
 
 from microtome.files import sha256_of_file
 from microtome.provenance import code as provenance
-from microtome.provenance.cards import CARD_NAME, ENSEMBLE, WEIGHTS_NAME, read_card
+from microtome.provenance.cards import CARD_NAME, CLASSIFIER, ENSEMBLE, WEIGHTS_NAME, read_card
 from microtome.provenance.record import of_folder, relative
 
 State = Literal["", "unchanged", "changed", "missing"]
 KEYS = ("files", "config", "code", "runs", "inputs", "environment")
 SHOWN = 12
 """Characters of a digest that are printed."""
-TRAINING = "scripts/train.py"
+TRAINING, FITTING = "scripts/train.py", "scripts/fit_classifier.py"
 WORDS = {"changed": "CHANGED SINCE", "missing": "MISSING"}
 
 
@@ -197,17 +197,24 @@ class _Runs:
 
     def _training(self, card: Mapping[str, Any], folder: Path) -> Iterator[Step]:
         """Weights, and their training as the card tells it."""
-        told, network = card["digests"], card["network"]
+        told = card["digests"]
         if card.get("weights_of"):
             yield Step(1, "weights of", card["weights_of"])
         yield self._weights(folder, told["weights"])
         samples = ", ".join(f"{count} {part}" for part, count in card["samples"].items())
         yield Step(1, "training data", f"{card['data_source']}, {samples}, digest {told['data']}")
         yield Step(1, "training options", f"digest {told['config']}")
-        modules = [f"microtome.networks.{network['name']}", f"microtome.losses.{card['loss']['name']}"]
-        yield _code({"script": TRAINING, "modules": modules, "digest": told["code"]}, 1, "training code")
+        yield _code({**_method(card), "digest": told["code"]}, 1, "training code")
         yield Step(1, "trained", f"{card['started']} to {card['finished']} on {card['device']}")
         yield from _environment(card, 1, self.versions)
+
+
+def _method(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The script that trained or fitted a run, and the modules that it took by name."""
+    if CLASSIFIER in card:
+        return {"script": FITTING, "modules": [f"microtome.classifiers.{card[CLASSIFIER]}"]}
+    names = {"networks": card["network"]["name"], "losses": card["loss"]["name"]}
+    return {"script": TRAINING, "modules": [f"microtome.{room}.{name}" for room, name in names.items()]}
 
 
 def _input(item: Mapping[str, Any], home: Path) -> Step:

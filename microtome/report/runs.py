@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microtome.provenance.cards import CARD_NAME, ENSEMBLE, read_card
+from microtome.provenance.cards import CARD_NAME, has_history, read_card
 from microtome.provenance.runs import HISTORY_NAME, METRICS_NAME, read_history, read_metrics
 from microtome.provenance.section_calls import SECTIONS_NAME, SELECTION_NAME
 from microtome.report.inputs import STATUS_ORDER, ExpectedRun, RunInput
@@ -29,8 +29,7 @@ def read_run(folder: Path, expected: ExpectedRun, *, root: Path) -> RunInput:
     card, no_card = _try(read_card, place / CARD_NAME)
     if card is None:
         return RunInput(expected, problems=(_why_no_card(place, no_card),))
-    is_trained = card["network"].get("name") != ENSEMBLE
-    no_history = _try(read_history, place / HISTORY_NAME)[1] if is_trained else ""
+    no_history = _try(read_history, place / HISTORY_NAME)[1] if has_history(card) else ""
     metrics, no_metrics = _try(read_metrics, place / METRICS_NAME)
     problems = (*_diverged(card), *filter(None, (no_history, no_metrics)))
     names = {name: place / name for name in LINKED}

@@ -251,12 +251,13 @@ def _run(crate: Results, place: Path, label: str, files: Sequence[Entity]) -> Da
     network, simulated = card["network"], card["data_source"] == "phantom"
     weights = {cards.WEIGHTS_NAME: card["digests"].get("weights", "")}  # large, and the card knows
     loss = f", loss {card['loss']['name']}" if "loss" in card else ""
+    what = "Pixel classifier" if cards.CLASSIFIER in card else "Network"
     there = {name: text for name, text in RUN_FILES.items() if (place / name).is_file()}
     folder = crate.folder(
         place,
         f"{label} (split {card['split']}, seed {card['seed']})",
         [crate.file(place / name, f"{label}: {text}", weights.get(name, "")) for name, text in there.items()],
-        description=f"Network {network['name']}, {network['parameters']} parameters{loss}; "
+        description=f"{what} {network['name']}, {network['parameters']} parameters{loss}; "
         f"{card['data_source']} data{' (simulated)' if simulated else ''}",
     )
     is_ensemble = network["name"] == cards.ENSEMBLE

@@ -312,6 +312,9 @@ def _run_faults(workflow: Workflow, plans: Mapping[str, StudyPlan]) -> list[Faul
         return [replace(fault, expected=fault.expected + others)]
     if workflow.run not in study.study.runs:
         return [_unknown("run", workflow.run, study.study.runs)]
+    if any(study.study.runs[member].classifier for member in study.members_of(str(workflow.run))):
+        expected = "a run of networks, as pixel classifiers are neither packed nor applied to other images"
+        return [Fault("--config run", f"'{workflow.run}', a pixel classifier or made of one", expected)]
     trained = [(split, seed) for split, run, seed in study.every_trained() if run == workflow.run]
     if (workflow.split, workflow.seed) not in trained:
         found = f"split '{workflow.split}', seed {workflow.seed}"

@@ -34,7 +34,7 @@ def files(plans: Mapping[str, StudyPlan], at: Layout, *, pictures: bool) -> dict
 def _told(plan: StudyPlan) -> dict[str, list[str]]:
     """What the page tells in words and numbers."""
     study, folders = plan.study, [*_folders(plan)]
-    trained = [folder for run, folder in folders if not study.runs[run].is_ensemble]
+    trained = [folder for run, folder in folders if study.runs[run].has_history]
     calling = [folder for run, folder in folders if study.runs[run].calls is not None]
     return {
         **{section: _products(plan, section) for section in SUFFIXES},

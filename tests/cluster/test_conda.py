@@ -131,6 +131,7 @@ def _mini() -> Content:
     study["runs"]["dice"].pop("training")
     study["runs"]["dice"] |= {"network": {"in_channels": 3}, "input": {"neighbours": 1}}
     study["runs"]["mean"]["members"] = ["dice", "n4"]
+    study["runs"]["lda"] = {"classifier": {"name": "lda"}}
     study["evaluate"]["losses"] = ["dice"]
     study["tables"]["loss"]["runs"] = study["figures"]["curves"]["runs"] = ["dice"]
     return study

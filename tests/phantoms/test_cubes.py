@@ -9,6 +9,7 @@ import pytest
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.cubes.band_selection import best_window, mutual_information, principal_component
 from microtome.cubes.calibration import calibrate
+from microtome.phantoms import sheet_rows
 from microtome.phantoms.cubes import camera
 from microtome.phantoms.cubes.sheet import cube_scenes
 from microtome.phantoms.cubes.simulation import (
@@ -32,8 +33,8 @@ from microtome.phantoms.cubes.spectra import (
     VISIBLE,
     WAVELENGTHS,
     absorbances,
+    clear_field,
     colour_weights,
-    light,
 )
 from microtome.phantoms.cubes.tissue import DERMIS, EPIDERMIS, METAMER, NAEVUS, TUMOUR
 
@@ -83,7 +84,7 @@ def test_the_pigment_of_a_naevus_is_a_metamer_of_eumelanin():
 
 
 def test_both_ends_of_the_range_lack_light():
-    seen = light(WAVELENGTHS)
+    seen = clear_field(WAVELENGTHS)
     ends = np.delete(seen, INFORMATIVE)
     assert seen[INFORMATIVE].min() > 0.8
     assert ends.max() < 0.1
@@ -280,3 +281,41 @@ def test_a_demo_is_quick():
     for _ in files(options):
         pass
     assert time.process_time() - start < 12, "some 2 s on a free core"
+
+
+def test_flat_light_favours_no_band():
+    """Every band gets as much; what mutual information chooses then is another window than the instrument's."""
+    curves = {}
+    for light in ("instrument", "flat"):
+        settings, scenes = of(seed=0, size=96, light=light, images={"train": 4})
+        found = []
+        for scene in scenes:
+            cube = calibrate(simulate(settings, scene), *references(settings, scene)).transmittance
+            found.append(mutual_information(cube, principal_component(cube).score, 64))
+        curves[light] = np.mean(found, 0)
+        level = session(settings, scenes[0]).level
+        assert (np.ptp(level) == 0) == (light == "flat")
+    assert best_window(curves["instrument"], len(INFORMATIVE)) == INFORMATIVE
+    chosen = best_window(curves["flat"], len(INFORMATIVE))
+    assert chosen.stop <= INFORMATIVE.stop
+    assert chosen != INFORMATIVE
+
+
+def test_light_changes_no_tissue():
+    settings, (scene, _) = of()
+    flat, _ = of(light="flat")
+    one, other = truth(settings, scene), truth(flat, scene)
+    np.testing.assert_array_equal(one.label, other.label)
+    np.testing.assert_array_equal(one.transmittance, other.transmittance)
+
+
+def test_pixels_have_the_size_that_is_asked_for():
+    """Of 6 and 3 µm, cells are smaller than pixels at 10x, and a field is six times as wide."""
+    settings, scenes = of(mpp=(6.0, 3.0), images={"train": 2})
+    assert [row["mpp"] for row in sheet_rows(settings)] == [6.0, 3.0]
+    usual, _ = of(images={"train": 2})
+    for scene in scenes:
+        coarse, fine = truth(settings, scene), truth(usual, scene)
+        assert 0.1 < (coarse.label > 0).mean() < 0.8
+        edges = [abs(np.diff(found.label.astype(int), axis=1)).mean() for found in (coarse, fine)]
+        assert edges[0] > 2 * edges[1], "nests are as large in micrometres"

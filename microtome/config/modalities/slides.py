@@ -169,6 +169,10 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
         expected = "a run with a network, as maps of slides are not averaged"
         yield Fault(places((*here, "members")), "an ensemble", expected)
         return
+    if run.classifier is not None:
+        where = places.inside((*here, "classifier"), 2)
+        yield Fault(where, f"'{run.classifier.name}'", "a network, as pixel classifiers take whole images")
+        return
     if run.calls is None:
         expected = "how sections are called, such as {class: " + list(study.data.classes)[-1] + "}"
         yield Fault(places(here), "no calls", expected)

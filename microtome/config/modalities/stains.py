@@ -59,7 +59,7 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     if run.view != "image" and run.stain is not None:
         where = places.inside(("runs", name, "stain"), 1)
         yield Fault(where, f"'{run.stain}'", f"null, as view is '{run.view}'")
-    if run.is_ensemble or run.network is None:
+    if run.is_ensemble or (run.network is None and run.classifier is None):
         return
     if run.stain is not None and run.stain not in study.stains:
         expected = nearest(run.stain, study.stains) if study.stains else "null, as the study has no `stains`"

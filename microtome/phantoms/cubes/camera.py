@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.phantoms._noise import smooth_noise
-from microtome.phantoms.cubes.spectra import WAVELENGTHS, light
+from microtome.phantoms.cubes.spectra import WAVELENGTHS, clear_field
 
 FULL_SCALE = 4095
 ELECTRONS = 8.0  # per digital number
@@ -34,6 +34,7 @@ DRIFT = 0.12  # of a fringe's phase, radians
 EXPOSURE = 40.0
 """Milliseconds."""
 References = Literal["frames", "lines", "averages"]
+Light = Literal["instrument", "flat"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +49,19 @@ class Camera:
     fringe: float  # amplitude of the fringes at 1000 nm
 
 
-def set_up(size: int, difficulty: float, kind: References, rng: np.random.Generator) -> Camera:
+def set_up(
+    size: int,
+    difficulty: float,
+    kind: References,
+    rng: np.random.Generator,
+    *,
+    light: Light = "instrument",
+) -> Camera:
     """Draw a camera's fixed patterns and a session's light, for pictures of `size` pixels a side.
 
     With `difficulty` grow fringes and dead pixels, and noise by a third. Where the references (`kind`) are
-    lines, columns are alike, as in a line scanner; where they are averages, so are all pixels.
+    lines, columns are alike, as in a line scanner; where they are averages, so are all pixels. With `light`
+    flat, a clear field yields as much in each band.
     """
     shape = (size, size)
     y, x = (np.linspace(-1, 1, size) ** 2 for _ in range(2))
@@ -63,7 +72,8 @@ def set_up(size: int, difficulty: float, kind: References, rng: np.random.Genera
     offset = OFFSET + DARK_CURRENT + OFFSET_PATTERN * rng.standard_normal(shape)
     offset = (offset + COLUMN_PATTERN * rng.standard_normal(size)).clip(8)
     thickness = 60 * smooth_noise(shape, max(size / 3, 4), rng)
-    level = CLEAR * light(WAVELENGTHS) * rng.uniform(0.95, 1.0)
+    level = CLEAR * (clear_field(WAVELENGTHS) if light == "instrument" else 1.0)
+    level = np.broadcast_to(level * rng.uniform(0.95, 1.0), WAVELENGTHS.shape)
     planes = (_alike(plane, kind) for plane in (illumination, offset, thickness))
     return Camera(*planes, level, (3 + min(difficulty, 3)) / 4, FRINGE * min(difficulty, 2))
 

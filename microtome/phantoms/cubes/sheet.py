@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from microtome.config.phantoms.cubes import CubePhantomData
 from microtome.phantoms._rows import PARTS, Row, files_of
 
-CUBE_MPP = {"10x": 1.0, "20x": 0.5}
-"""Micrometres per pixel of a hyperspectral scene, by magnification."""
+MAGNIFICATIONS = ("10x", "20x")
+"""Magnifications of a hyperspectral scene, in the order of `CubePhantomData.mpp`."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,24 @@ def rows(options: CubePhantomData) -> list[Row]:
             "unit": scene.patient,
             "group": scene.magnification,
             "part": scene.part,
-            "mpp": CUBE_MPP[scene.magnification],
+            "mpp": pixel_size(options, scene),
             "cube": f"cubes/{scene.number:03d}.hdr",
             "dark": f"dark/{scene.session}.hdr",
             "blank": f"blank/{scene.session}.hdr",
         }
         for scene in cube_scenes(options)
     ]
+
+
+def pixel_size(options: CubePhantomData, scene: Scene) -> float:
+    """Micrometres per pixel of a scene.
+
+    Example:
+        >>> options = CubePhantomData(mpp=(6.0, 3.0))
+        >>> [pixel_size(options, scene) for scene in cube_scenes(options)[:2]]
+        [6.0, 3.0]
+    """
+    return options.mpp[MAGNIFICATIONS.index(scene.magnification)]
 
 
 def cube_scenes(options: CubePhantomData) -> list[Scene]:
@@ -68,10 +79,10 @@ def cube_scenes(options: CubePhantomData) -> list[Scene]:
         ['patient-000-10x', 'patient-000-20x', 'patient-001-10x', 'patient-002-10x']
     """
     scenes: list[Scene] = []
-    magnifications, patient = list(CUBE_MPP), -1
+    patient = -1
     for part in PARTS:
         for place in range(options.images.get(part, 0)):
             turn = place % options.fields
             patient += turn == 0
-            scenes.append(Scene(len(scenes), part, patient, magnifications[turn % len(magnifications)]))
+            scenes.append(Scene(len(scenes), part, patient, MAGNIFICATIONS[turn % len(MAGNIFICATIONS)]))
     return scenes

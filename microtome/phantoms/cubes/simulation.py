@@ -8,7 +8,7 @@ haematoxylin, eosin, melanins and what scatters; the microscope blurs it; the ca
 Why bands 16 to 31 tell most about the first principal component: over 60 bands most variance is pigment's,
 as pigment alone absorbs from the green to the infrared. Between 670 and 783 nm it stands out against faint
 stains, at 30 to 100 times the light of the ends. Below, stains overlay it and noise hides both; above,
-noise does.
+noise does. Light that is equal in all bands (`CubePhantomData.light`) takes that answer away.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from microtome.phantoms.cubes.camera import (
     noise_limit,
     set_up,
 )
-from microtome.phantoms.cubes.sheet import CUBE_MPP, Scene, cube_scenes
+from microtome.phantoms.cubes.sheet import MAGNIFICATIONS, Scene, cube_scenes, pixel_size
 from microtome.phantoms.cubes.spectra import (
     ABSORBERS,
     BANDS,
@@ -131,13 +131,13 @@ def picture(settings: CubePhantomData, scene: Scene, tissue: Tissue | None = Non
 def session(settings: CubePhantomData, scene: Scene) -> Camera:
     """Camera and light of the session in which a scene was taken: one for each patient and magnification."""
     rng = np.random.default_rng([settings.seed, FOR_SESSIONS, *_session_key(scene), 0])
-    return set_up(settings.size, settings.difficulty, settings.references, rng)
+    return set_up(settings.size, settings.difficulty, settings.references, rng, light=settings.light)
 
 
 def grown(settings: CubePhantomData, scene: Scene) -> Tissue:
     """The tissue of a scene, with 8 pixels more on each side."""
     rng = np.random.default_rng([settings.seed, FOR_SCENES, scene.number, 0])
-    mpp = CUBE_MPP[scene.magnification]
+    mpp = pixel_size(settings, scene)
     return grow(settings.size + 2 * MARGIN, mpp, _patient(settings, scene), settings.difficulty, rng)
 
 
@@ -174,7 +174,7 @@ def _described(settings: CubePhantomData, scene: Scene, tissue: Tissue) -> dict[
         "sample": scene.sample,
         "patient": scene.patient,
         "magnification": scene.magnification,
-        "mpp": CUBE_MPP[scene.magnification],
+        "mpp": pixel_size(settings, scene),
         "melanoma": float(np.mean(_label(tissue) > 0)),
         "dead_pixels": int((session(settings, scene).illumination == 0).sum()),
     }
@@ -186,7 +186,7 @@ def _patient(settings: CubePhantomData, scene: Scene) -> Patient:
 
 
 def _session_key(scene: Scene) -> tuple[int, int]:
-    return scene.patient_number, list(CUBE_MPP).index(scene.magnification)
+    return scene.patient_number, MAGNIFICATIONS.index(scene.magnification)
 
 
 def _passed(tissue: Tissue) -> Iterator[NDArray[np.float32]]:

@@ -78,13 +78,13 @@ def absorbances(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def light(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
+def clear_field(wavelengths: NDArray[np.float64]) -> NDArray[np.float64]:
     """Electrons that a clear field yields at ``(n,)`` nanometres, 1 at their largest.
 
     Lamp times optics times quantum efficiency.
 
     Example:
-        >>> seen = light(WAVELENGTHS)
+        >>> seen = clear_field(WAVELENGTHS)
         >>> bool(seen[INFORMATIVE].min() > 2 * np.delete(seen, INFORMATIVE).max())
         True
     """

@@ -18,7 +18,7 @@ from microtome.study.plan import StudyPlan
 from microtome.workflow.needs import Shown
 from microtome.workflow.states import state_of
 
-NETWORKS = "microtome.config.networks"
+NETWORKS, CLASSIFIERS = "microtome.config.networks", "microtome.config.classifiers"
 METHOD = {"stain", "outputs", "sampler", "augment", "network", "loss", "segment"}
 """Options of a run that a drawing of the chain tells of."""
 SEEN = {"view", "input", "predict"}
@@ -78,16 +78,18 @@ def _way(shown: Shown) -> dict[str, Any]:
         run = study.runs[name]
         if run.network is not None:
             told |= run.model_dump(mode="json", include=SEEN) | {"by_pixel": run.network.WINDOWS}
+        elif run.classifier is not None:
+            told["view"] = run.view
     return {"settings": settings}
 
 
 def names() -> dict[str, dict[str, str]]:
-    """What tables and figures call losses, networks, encoders and stain normalizations."""
+    """What tables and figures call losses, networks and classifiers, encoders and stain normalizations."""
     networks = [entries.model(NETWORKS, name) for name in entry_names(NETWORKS)]
     stains = get_args(get_args(StainNormalization)[0])
     return {
         "loss": entries.labels("microtome.config.losses"),
-        "network": entries.labels(NETWORKS),
+        "network": entries.labels(NETWORKS) | entries.labels(CLASSIFIERS),
         "encoder": dict(pair for item in networks for pair in getattr(item, "ENCODERS", {}).items()),
         "stain": {item.model_fields["method"].default: item.LABEL for item in stains},
     }
@@ -155,7 +157,8 @@ def report(plans: Mapping[str, StudyPlan]) -> str:
 
 def _cards(plan: StudyPlan) -> dict[str, Any]:
     """The settings of each training that are not the defaults."""
-    return {run: changed(one) for run, one in plan.study.runs.items() if one.is_trained}
+    runs = plan.study.runs.items()
+    return {run: changed(one) for run, one in runs if one.is_trained or one.classifier is not None}
 
 
 def paper(plan: StudyPlan) -> str:

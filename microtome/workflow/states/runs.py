@@ -21,6 +21,8 @@ LATER_OF_SCHEDULES = {"power", "rise", "unit"}
 """Likewise, of its schedule."""
 EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
 PREDICTED = ("predict", "input", "window", "network")
+MAPPED = ("predict", "classifier")
+"""What the maps of a pixel classifier depend on."""
 NO_WEIGHTS = {"class_weight": None}
 """How a loss is measured whose class weights are counted in training: runs are compared without them."""
 
@@ -64,6 +66,28 @@ def predict(plan: StudyPlan, run: str) -> str:
     """State of `predict`."""
     settings = plan.study.runs[run]
     return state_of("predict", predict_options(plan, settings), [network_module(settings)])
+
+
+@cache
+def fit_classifier(plan: StudyPlan, split: str, run: str, seed: int) -> str:
+    """State of `fit_classifier`."""
+    settings = plan.study.runs[run]
+    options = {"classifier": settings.classifier.model_dump(mode="json"), "classes": plan.classes}
+    options |= {"parts": {"train": plan.learnt(split, "train")}, "data_source": plan.data_kind}
+    for training in modalities.ask("training"):
+        options |= training(plan.study, settings)
+    return state_of(
+        "fit_classifier", options | identity(plan, split, run, seed), [classifier_module(settings)]
+    )
+
+
+@cache
+def classify(plan: StudyPlan, run: str) -> str:
+    """State of `classify`."""
+    settings = plan.study.runs[run]
+    options = {field: getattr(settings, field).model_dump(mode="json") for field in MAPPED}
+    named = {"classes": plan.classes, "activation": settings.activation}
+    return state_of("classify", options | named, [classifier_module(settings)])
 
 
 def borrow_weights(plan: StudyPlan, split: str, run: str, seed: int) -> str:
@@ -152,6 +176,11 @@ def identity(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]
 def network_module(settings: Run) -> str:
     """The module of a run's network."""
     return f"microtome.networks.{settings.network.name}"
+
+
+def classifier_module(settings: Run) -> str:
+    """The module of a run's pixel classifier."""
+    return f"microtome.classifiers.{settings.classifier.name}"
 
 
 def predict_options(plan: StudyPlan, settings: Run) -> dict[str, Any]:
