@@ -55,7 +55,7 @@ OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
     "heat_maps": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
     "objects": (lambda run: run.segment.kind == "watershed", "a run that finds no objects"),
 }
-"""What a kind may need of its runs, and what a run that lacks it is; `{run}` is an ensemble or a classifier."""
+"""What a kind may need of its runs, and what one that lacks it is; `{run}`: an ensemble or a classifier."""
 OF_STUDIES: Mapping[str, tuple[Callable[[Study], Any], str]] = {
     "stains": (lambda study: study.stains, "stain normalizations (`stains`)"),
     "cubes": (lambda study: study.cubes, "hyperspectral cubes (`cubes`)"),

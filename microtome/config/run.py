@@ -29,7 +29,7 @@ class _Run(Section):
     classifier: Classifier | None = option(
         None,
         "in the place of a network: a method that is fitted to the spectra of training pixels at once, "
-        "without loss and epochs, and takes images as they are (no `input`, `augment`, `sampler`, `training`)",
+        "without loss and epochs, on images as they are (no `input`, `augment`, `sampler`, `training`)",
     )
     members: tuple[str, ...] = option((), "an ensemble: the runs whose probability maps are averaged")
     member_seeds: tuple[NonNegativeInt, ...] = option(

@@ -284,7 +284,7 @@ def test_a_demo_is_quick():
 
 
 def test_flat_light_favours_no_band():
-    """Every band gets as much; what mutual information chooses then is another window than the instrument's."""
+    """Every band gets as much, and mutual information chooses another window than under the instrument."""
     curves = {}
     for light in ("instrument", "flat"):
         settings, scenes = of(seed=0, size=96, light=light, images={"train": 4})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs of pixel classifiers: what is stale when, what is refused, and all jobs of one from data to metrics."""
+"""Runs of pixel classifiers: what is stale when, what is refused, and all jobs of one up to the report."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ RESULTS = "results/demo/mini/runs/main"
 
 
 def study(**changes: object) -> Content:
-    """A study with a network, a classifier and the mean of both; dotted options, `__` for the dot, changed."""
+    """A study with a network, a classifier and the mean of both, with options changed (`__` for the dot)."""
     content = mini_study()
     network = {"loss": {"name": "ce_dice"}, "training": {"epochs": 1}}
     content["runs"] = {

@@ -22,8 +22,8 @@ class CubePhantomData(Section):
     )
     light: Literal["instrument", "flat"] = option(
         "instrument",
-        "what the camera gets of a clear field. instrument: most from 670 to 782.5 nm, so that bands 16 to 31 "
-        "tell most; flat: as much in each band, so that a choice of bands follows from the tissue alone",
+        "what the camera gets of a clear field. instrument: most from 670 to 782.5 nm, so that bands 16 to "
+        "31 tell most; flat: as much in each band, so that a choice of bands follows from the tissue alone",
     )
     difficulty: NonNegativeFloat = option(
         1.0, "0: no look-alikes, every tumour cell pigmented; above 1: more of both, and noise"
