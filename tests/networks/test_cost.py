@@ -35,6 +35,8 @@ OTHERS = [
     ("segnet", {"width": 8}),
     ("deeplab", {"width": 8, "hidden": 32}),
     ("ciresan", {"maps": 8}),
+    ("spectral1d", {}),
+    ("spectral1d", {"width": 8, "bands": 61, "hidden": 32, "dropout": 0.5}),
     ("resunet", {}),
     ("resunet", {"width": 8, "blocks": (1, 3, 4, 6, 6), "in_channels": 3, "out_channels": 6}),
     ("resunet", {"width": 8, "blocks": (2, 1, 1), "head": "single", "in_channels": 16, "most": 16}),

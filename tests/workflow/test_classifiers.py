@@ -34,7 +34,8 @@ def study(**changes: object) -> Content:
         "mean": {"members": ["net", "lda"]},
     }
     content["evaluate"] = {"metrics": ["overlap"]}
-    content["tables"] = {"comparison": {"kind": "comparison", "title": "All runs", "runs": "all"}}
+    comparison = {"kind": "comparison", "title": "All runs", "runs": "all", "columns": ["accuracy"]}
+    content["tables"] = {"comparison": comparison}
     content["figures"] = {"curves": {"kind": "loss_curves", "title": "Curves", "runs": "all"}}
     for keys, value in changes.items():
         *parents, last = keys.split("__")
