@@ -10,6 +10,8 @@ from scipy.special import softmax
 
 from microtome.figures.inputs import FigureInputs, find_sources
 from microtome.io import images, views
+from microtome.metrics.families import calibration
+from microtome.metrics.families._context import Context
 from microtome.provenance.runs import load_runs
 from tests.synthetic_study import card, history, metrics, write_run
 
@@ -71,6 +73,12 @@ def scores(sample: str, found: np.ndarray, truth: np.ndarray) -> dict:
     return values | {(sample, "all", "mean_dice"): float(np.mean(dices))}
 
 
+def surety(sample: str, shares: np.ndarray, truth: np.ndarray) -> dict:
+    """What the family `calibration` says of the probabilities of an image."""
+    seen = Context(truth, shares.astype(np.float32), truth, CLASSES, activation="softmax")
+    return {(sample, one.class_name, one.metric): one.value for one in calibration.measure(seen)}
+
+
 def _history(run: str) -> pd.DataFrame:
     """Losses with their terms: of three levels of MED-Net, of one of the others; fold after fold the same."""
     found = history()
@@ -108,6 +116,7 @@ def write_mosaics(folder: Path, *, side: int = 96, count: int = 6, dtype: str = 
                 images.write(place / f"predictions/0/{name}.tif", stored, mpp=MPP)
                 images.write(place / f"segmentations/0/{name}.tif", classes, mpp=MPP)
                 values.setdefault(part, {}).update(scores(name, classes, truth[name]))
+                values[part] |= surety(name, stored / (255 if dtype == "uint8" else 1), truth[name])
             rows = [metrics(run, of, split=split, part=part) for part, of in values.items()]
             own = card(run) | {"split": split, "study": "rcm"}
             places.append(write_run(place, own, pd.concat(rows), _history(run)))

@@ -10,6 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from microtome.inference.ensemble import entropy
 from microtome.io import images
+from microtome.metrics.families import calibration
+from microtome.metrics.families._context import Context
 from microtome.provenance.runs import RunRecord, load_runs
 
 LOSSES = ("bce", "dice", "dicebce", "focal", "iou", "tversky")
@@ -121,6 +123,12 @@ def run_values(run, samples, rng, level):
     return values
 
 
+def surety(sample, probability, truth):
+    """What the family `calibration` says of the one map of an image."""
+    seen = Context(truth, probability[None], truth, ("membrane", "cell"))
+    return {(sample, one.class_name, one.metric): one.value for one in calibration.measure(seen)}
+
+
 def write_study(
     folder, *, pictures=None, size=48, data_source="phantom"
 ) -> tuple[list[RunRecord], list[Path], list[Path]]:
@@ -148,7 +156,7 @@ def write_study(
         seconds = {"train": 80.0 + 3 * level, "validate": 9.0}
         own = card(run, network=network, loss=loss, data_source=data_source, seconds=seconds)
         curve = None if run == "mcdnn" else history(0.1 + 0.03 * level)
-        write_run(path, own, metrics(run, run_values(run, pictures, rng, level)), curve)
+        values = run_values(run, pictures, rng, level)
         for index, (name, (_, label_map)) in enumerate(pictures.items()):
             raw = fake_probability(label_map, 3.5 - 0.25 * level - 0.4 * index, seed=7 * level + index)
             if run == "mcdnn":
@@ -158,9 +166,11 @@ def write_study(
                 images.write(path / f"raw_predictions/0/{name}.tif", raw**2)
             images.write(path / f"predictions/0/{name}.tif", raw)
             images.write(path / f"segmentations/0/{name}.tif", (raw > 0.5).astype(np.uint8))
+            values |= surety(name, raw, label_map)
+        write_run(path, own, metrics(run, values), curve)
         if run == "n4":
-            calibration = {"coefficients": [0.02, 1.9, -1.35, 0.42], "pixels": 262144, "residual": 0.012}
-            (path / "calibration.json").write_text(json.dumps(calibration))
+            fitted = {"coefficients": [0.02, 1.9, -1.35, 0.42], "pixels": 262144, "residual": 0.012}
+            (path / "calibration.json").write_text(json.dumps(fitted))
         runs.append(path)
     pictures, targets = (sorted(folder.glob(f"{kind}/0/*.tif")) for kind in ("images", "targets"))
     return load_runs(runs, labels=labels), pictures, targets

@@ -23,6 +23,7 @@ from microtome.config.evaluated import (
     measured,
     metrics_of,
     nearest_metric,
+    of_probabilities,
 )
 from microtome.config.kinds import Kind
 from microtome.config.run import Run
@@ -33,8 +34,6 @@ from microtome.registry import entry_names
 
 Papers = Mapping[str, Mapping[str, tuple[str, ...] | None]]
 """The papers with published values, their tables, and the columns of each of them (None: no values)."""
-LOSS_PREFIX = "loss_"
-"""Metrics that need probabilities, which segmentations of other tools do not have."""
 FLAGS = ("images", "stains", "objects", "cubes")
 """Options of tables and figures that are gone."""
 PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -49,7 +48,10 @@ PLAIN_TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
 OF_RUNS: Mapping[str, tuple[Callable[[Run], bool], str]] = {
     "history": (lambda run: run.has_history, "{run}, which has no training history"),
     "trained": (lambda run: run.has_history, "{run}, which has no network of its own"),
-    "calibrated": (lambda run: run.calibration.kind != "none", "a run without calibration"),
+    "calibrated": (
+        lambda run: run.is_calibrated and run.calibration.kind == "cubic",
+        "a run without cubic calibration",
+    ),
     "uncertainty": (lambda run: bool(run.uncertainty), "a run without `uncertainty`"),
     "calls": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
     "heat_maps": (lambda run: run.calls is not None, "a run that calls no sections (`calls`)"),
@@ -150,8 +152,8 @@ def runs_shown(study: Study, kind: Kind, entry: Entry) -> list[str]:
 
 def _shows_metrics_alone(kind: Kind, options: Mapping[str, Any]) -> bool:
     """Whether a kind shows what was measured on segmentations, and nothing else of runs."""
-    of_probabilities = any(metric.startswith(LOSS_PREFIX) for metric in kind.declared("METRICS"))
-    return kind.needs(options) == {"runs"} and not of_probabilities
+    probable = any(of_probabilities(metric) for metric in kind.declared("METRICS"))
+    return kind.needs(options) == {"runs"} and not probable
 
 
 @cache
@@ -302,7 +304,7 @@ class _Product:
         for name in self._of_runs(metric) if isinstance(metric, str) else ():
             if name not in self.known:
                 yield Fault(self._at(*keys), f"'{name}'{default}", nearest_metric(name, self.known))
-            elif name.startswith(LOSS_PREFIX) and (others := self.study.external.keys() & self._shown):
+            elif of_probabilities(name) and (others := self.study.external.keys() & self._shown):
                 found = f"'{name}'{default} of {', '.join(sorted(others))}, which has no probabilities"
                 yield Fault(self._at(*keys), found, "another metric, or `runs` without it")
             elif of not in self.known[name]:

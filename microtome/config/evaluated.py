@@ -96,6 +96,17 @@ def lower_is_better(metric: str) -> bool:
     return any(_fits(metric, constants(name).get("LOWER_IS_BETTER", ())) for name in entry_names(FAMILIES))
 
 
+def of_probabilities(metric: str) -> bool:
+    """Whether a metric is of probabilities, which segmentations of other tools do not have.
+
+    Example:
+        >>> of_probabilities("loss_dice"), of_probabilities("bin_pixels@{bin}"), of_probabilities("dice")
+        (True, True, False)
+    """
+    told = {name: constants(name).get("OF_PROBABILITIES", False) for name in entry_names(FAMILIES)}
+    return any(is_of(metric, name) for name, measures in told.items() if measures)
+
+
 def leading(metrics: Iterable[str]) -> str:
     """The one of some metrics of images that their family names first, of the family of the first of them.
 

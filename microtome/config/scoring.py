@@ -23,7 +23,7 @@ class Scoring(Section):
         OBJECTS, "class name: its value in label images, in class order"
     )
     ignore: tuple[NonNegativeInt, ...] = option((), "values of the truth that mean 'not labelled'")
-    metrics: tuple[Literal["boundaries", "instances", "overlap"], ...] = option(
+    metrics: tuple[Literal["boundaries", "instances", "overlap", "surface"], ...] = option(
         (), "families of metrics; empty: instances for objects, overlap for classes"
     )
     convention: Literal["pixel_centre", "matlab", "first_pixel"] = option(

@@ -185,6 +185,9 @@ class Evaluate(Section):
     mean_classes: tuple[str, ...] = option(
         (), "classes that macro means (`mean_dice`, `mean_iou`, …) are over; empty: all, background included"
     )
+    tolerance: PositiveFloat = option(
+        2.0, "pixels within which a boundary counts as found, of the metrics `surface`"
+    )
     rank_by: str = option("", "metric that sorts the images in the report; empty: the first")
     losses: tuple[str, ...] = option((), "losses evaluated on every run's prediction")
 

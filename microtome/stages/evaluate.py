@@ -15,8 +15,9 @@ import pandas as pd
 
 from microtome.files import finished_file, finished_folder, merge_folder
 from microtome.io import images
-from microtome.io.views import FULL, INSTANCES, find_sample, of_sample, place, read_map
+from microtome.io.views import FULL, INSTANCES, WHITE, find_sample, of_sample, open_raster, place, read_map
 from microtome.metrics.families._context import Context, Measure
+from microtome.metrics.families.calibration import BINNED
 from microtome.metrics.summary import summarize
 from microtome.metrics.undefined import UndefinedMetricError
 from microtome.objects.labels import OUTLINE_SUFFIXES
@@ -123,6 +124,7 @@ def write_metrics(frame: pd.DataFrame, path: Path) -> None:
 
 def _context(options: Options, sample: str, folders: Folders) -> Context:
     maps, segmentation, truth = (find_sample(folders[name], sample) for name in FOLDERS)
+    chosen = {"tolerance": options["tolerance"]} if "tolerance" in options else {}
     return Context(
         truth=images.read(truth),
         truth_instances=map_beside(truth, INSTANCES),
@@ -137,6 +139,8 @@ def _context(options: Options, sample: str, folders: Folders) -> Context:
         activation=options.get("activation", "sigmoid"),
         full=map_beside(truth, FULL),
         mpp=images.header(truth).mpp,
+        step=1 / WHITE if open_raster(maps).dtype == np.uint8 else 0.0,
+        **chosen,
     )
 
 
@@ -184,7 +188,7 @@ def evaluate_applied(options: Mapping[str, Any], applied: Path, folder: Path) ->
         matrix = added_up(frame, options["classes"])
         if matrix is not None:
             matrix.to_csv(partial / "confusion.tsv", sep="\t")
-        table = summarize(frame[~frame["metric"].str.startswith(COUNTS)])
+        table = summarize(frame[~frame["metric"].str.startswith((COUNTS, *BINNED))])
         with finished_file(partial / "summary.tsv") as path:
             table.to_csv(path, sep="\t", index=False)
     return table

@@ -39,11 +39,11 @@ PART, SPLIT = "scored", "main"
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".jp2", ".bmp")
 PICKED = (
     *("aji", "aji_plus", "pq", "mpq", "object_f1", "dice", "mean_dice", "iou", "mean_iou", "accuracy"),
-    *("v_rand", "v_info", "pixel_error"),
+    *("v_rand", "v_info", "pixel_error", "boundary_f", "hd95"),
 )
 """Metrics of the table; the others are in `metrics.tsv`."""
 TESTED = ("aji", "pq", "mpq", "dice", "mean_dice", "accuracy", "v_rand")
-LOW = ("pixel_error",)
+LOW = ("pixel_error", "hd95")
 THRESHOLDS = (0.5,)
 """Of boundary metrics: a map of classes is the same at each between 0 and 1."""
 EVERY = Features(regions="keep")
@@ -119,7 +119,8 @@ def score_external(
         place = views.find_sample(targets, sample)
         truth = images.read(place)
         found = _reduced_map(files[sample], truth.shape, scoring, options.get("downsample", 1))
-        names = {name: options[name] for name in ("thresholds", "betas", "mean_classes")}
+        given = ("thresholds", "betas", "mean_classes", "tolerance")
+        names = {name: options[name] for name in given if name in options}
         names |= {"classes": list(scoring.classes), "mpp": images.header(place).mpp}
         names["full"] = map_beside(place, views.FULL)
         return certain(truth, map_beside(place, views.INSTANCES), *found, **names)

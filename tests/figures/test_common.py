@@ -72,6 +72,7 @@ MOSAICS = {
     "mosaic_labels": {"colors": {"nest": "#00ffff"}},
     "mosaic_panels": {"runs": ["mednet3", "fcn"], "count": 2},
     "reliability": {"runs": ["mednet3", "fcn"]},
+    "risk_coverage": {},
 }
 """Kinds drawn from the study of mosaics."""
 SLIDES = {

@@ -140,8 +140,8 @@ def counted(inputs, run, bins):
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_reliability_is_counted_over_labelled_pixels_of_all_folds(tmp_path, dtype):
     inputs = write_mosaics(tmp_path, side=24, count=4, dtype=dtype)
-    data = figures.draw("reliability", inputs, runs=["deeplab"], bins=7).data
-    expected = counted(inputs, "deeplab", 7)
+    data = figures.draw("reliability", inputs, runs=["deeplab"]).data
+    expected = counted(inputs, "deeplab", 15)
     assert len(data) == len(expected)
     for row in data.to_dict("records"):
         pixels, right, mean = expected[row["class"], round(row["low"], 6)]
@@ -150,14 +150,6 @@ def test_reliability_is_counted_over_labelled_pixels_of_all_folds(tmp_path, dtyp
     of_best = data[data["class"] == "all"]
     gaps = (of_best["observed"] - of_best["predicted"]).abs() * of_best["pixels"]
     assert of_best["ece"].unique() == pytest.approx(gaps.sum() / of_best["pixels"].sum())
-
-
-def test_reliability_does_not_depend_on_how_much_is_read_at_once(mosaics, monkeypatch):
-    once = figures.draw("reliability", mosaics, runs=["fcn"]).data
-    monkeypatch.setattr("microtome.figures.kinds.reliability.READ", 700)
-    bands = figures.draw("reliability", mosaics, runs=["fcn"]).data
-    assert once["pixels"].tolist() == bands["pixels"].tolist()
-    np.testing.assert_allclose(once["predicted"], bands["predicted"], rtol=1e-9)
 
 
 def test_reliability_has_a_panel_for_each_run_and_one_legend(mosaics):
@@ -175,20 +167,22 @@ def test_reliability_has_a_panel_for_each_run_and_one_legend(mosaics):
 
 
 def test_lines_leave_out_bins_with_hardly_a_pixel(mosaics):
-    result = figures.draw("reliability", mosaics, runs=["mednet3"], bins=40)
-    of_best = result.data[result.data["class"] == "all"]
-    enough = of_best[of_best["pixels"] > of_best["pixels"].sum() / 1000]
-    assert 0 < len(enough) < len(of_best)
-    line = next(one for one in result.figure.axes[0].lines if one.get_marker() == "o")
-    assert line.get_xdata().tolist() == pytest.approx(enough["predicted"].tolist())
+    result = figures.draw("reliability", mosaics, runs=["mednet3"])
+    by_class = dict(iter(result.data.groupby("class")))
+    enough = {name: one[one["pixels"] > one["pixels"].sum() / 1000] for name, one in by_class.items()}
+    assert sum(map(len, enough.values())) < len(result.data)
+    lines = [one for one in result.figure.axes[0].lines if one.get_marker() in ("o", ".")]
+    for name, line in zip([*CLASSES, "all"], lines, strict=True):
+        assert line.get_xdata().tolist() == pytest.approx(enough[name]["predicted"].tolist())
 
 
 def test_reliability_says_what_is_missing(mosaics):
-    with pytest.raises(ValueError, match="run 'fcn' has no labelled image in part 'train'"):
-        figures.draw("reliability", mosaics, runs=["fcn"], part="train")
-    fewer = replace(mosaics, classes=CLASSES[:5])
-    with pytest.raises(ValueError, match="has 6 channels; expected one for each of"):
-        figures.draw("reliability", fewer, runs=["fcn"])
+    for kind in ("reliability", "risk_coverage"):
+        with pytest.raises(ValueError, match=r"run 'fcn' .*has no sums of probabilities in part 'train'"):
+            figures.draw(kind, mosaics, runs=["fcn"], part="train")
+    others = replace(mosaics, classes=(*CLASSES[:5], "nevus"))
+    with pytest.raises(ValueError, match="add `calibration` to evaluate"):
+        figures.draw("reliability", others, runs=["fcn"])
 
 
 def test_reliability_of_two_classes(study):
@@ -196,6 +190,37 @@ def test_reliability_of_two_classes(study):
     by_class = {name: one.sort_values("low") for name, one in data.groupby("class")}
     assert by_class["cell"]["pixels"].tolist() == by_class["membrane"]["pixels"].tolist()[::-1]
     assert by_class["all"]["low"].min() >= 0.4
+
+
+def surest_first(inputs, run):
+    """Whether the most probable class is right, of all labelled test pixels of a run, the surest first."""
+    found = []
+    for record in (one for one in inputs.runs if one.run == run):
+        for name in record.metrics.loc[record.metrics["part"] == "test", "sample"].unique():
+            truth = images.read(inputs.sources[name].target)
+            maps = images.read(record.folder / f"predictions/0/{name}.tif").reshape(*truth.shape, 6)
+            found += [
+                (m.max(), m.argmax() == t)
+                for m, t in zip(maps[truth != IGNORE], truth[truth != IGNORE], strict=True)
+            ]
+    return np.array([hit for _, hit in sorted(found, key=lambda pair: -pair[0])])
+
+
+def test_risk_by_coverage_is_that_of_the_surest_pixels_of_all_folds(tmp_path):
+    inputs = write_mosaics(tmp_path, side=24, count=4)
+    result = figures.draw("risk_coverage", inputs, runs=["fcn", "mednet3"])
+    wrong = ~surest_first(inputs, "fcn")
+    risks = wrong.cumsum() / np.arange(1, wrong.size + 1)
+    data = result.data[result.data["run"] == "fcn"]
+    expected = [risks[round(share * wrong.size) - 1] for share in data["coverage"]]
+    assert data["risk"].tolist() == pytest.approx(expected)
+    assert (data["coverage"].iloc[-1], data["pixels"].iloc[0]) == (1, wrong.size)
+    assert data["aurc"].iloc[0] == pytest.approx(risks.mean(), abs=0.01)
+    best = np.sort(wrong).cumsum() / np.arange(1, wrong.size + 1)
+    assert data["excess"].iloc[0] == pytest.approx(data["aurc"].iloc[0] - best.mean(), abs=0.002)
+    axes = result.figure.axes[0]
+    assert axes.lines[0].get_ydata()[1:].tolist() == data["risk"].tolist()
+    assert f"FCN {data['aurc'].iloc[0]:.4f} ({data['excess'].iloc[0]:.4f})" in result.caption
 
 
 def test_what_a_class_is_taken_for(mosaics):

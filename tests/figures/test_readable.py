@@ -19,6 +19,7 @@ KINDS = {
     "panels of one": ("mosaic_panels", {"runs": ["unet"], "count": 1}),
     "reliability": ("reliability", {}),
     "reliability of one": ("reliability", {"runs": ["unet"]}),
+    "risk": ("risk_coverage", {}),
     "confusion": ("confusion_matrix", {"of": "meshwork"}),
     "terms": ("loss_terms", {}),
     "curves": ("loss_curves", {}),

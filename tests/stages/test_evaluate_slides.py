@@ -11,10 +11,11 @@ from microtome.class_maps import IGNORE
 from microtome.io import images
 from microtome.io.failures import Failure
 from microtome.io.raster import ArraySource
+from microtome.metrics import calibration
 from microtome.metrics.overlap import confusion_matrix
 from microtome.provenance.runs import read_metrics
 from microtome.provenance.section_calls import CALL_COLUMNS, read_sections
-from microtome.stages.slides.evaluate import Decision, count_pixels, evaluate_slides
+from microtome.stages.slides.evaluate import Decision, count_pixels, count_probabilities, evaluate_slides
 
 CLASSES = ("normal", "tumor")
 TUMOR = Decision(CLASSES, ("tumor",))
@@ -107,6 +108,35 @@ def test_each_family_is_measured_where_it_is_asked_for(folders, tmp_path):
     evaluate_slides(OPTIONS | {"metrics": ["overlap"]}, folders, *paths)
     assert not read_metrics(paths[0])["metric"].str.startswith("section").any()
     assert len(read_sections(paths[1])) == 5
+
+
+def test_probabilities_of_annotated_slides_are_counted_window_by_window(folders, tmp_path):
+    paths = tmp_path / "metrics.tsv", tmp_path / "sections.tsv"
+    evaluate_slides(OPTIONS | {"metrics": ["calibration"]}, folders, *paths)
+    metrics = read_metrics(paths[0])
+    sure = np.where(np.arange(50) < 25, 200, 20) / 255
+    truth = images.read(folders["targets"][0] / "a.tif")[:, :50]
+    gaps = [sure[part].mean() - truth[:, part].mean() for part in (np.s_[:25], np.s_[25:])]
+    assert value(metrics, "a", "ece", "tumor") == pytest.approx(np.abs(gaps).mean(), abs=1e-6)
+    assert value(metrics, "a", "brier", "normal") == pytest.approx(((sure - truth) ** 2).mean(), abs=1e-6)
+    assert metrics.loc[metrics["sample"] != "a", "value"].isna().all()
+
+
+@pytest.mark.parametrize("stored", [("tumor",), ("normal",), ()])
+@pytest.mark.parametrize("factor", [1, 4])
+def test_probabilities_in_windows_are_those_of_the_whole_slide(stored, factor):
+    rng = np.random.default_rng(factor)
+    truth = rng.choice([0, 1, IGNORE], (101, 83)).astype(np.uint8)
+    heat = rng.integers(0, 256, (len(stored or CLASSES), -(-101 // factor), -(-83 // factor)), np.uint8)
+    heat[-1] = heat[-1] if stored else 255 - heat[0]
+    found = count_probabilities(
+        ArraySource(truth[None]), ArraySource(heat), Decision(CLASSES, stored), factor=factor, window=16
+    )
+    shares = heat.repeat(factor, 1).repeat(factor, 2)[:, :101, :83] / np.float32(255)
+    tumor = 1 - shares[0] if stored == ("normal",) else shares[-1]
+    expected = calibration.count(np.stack([1 - tumor, tumor]), truth, floor=1 / 510)
+    np.testing.assert_allclose(found.bins, expected.bins, atol=1e-3)
+    assert found.surprise == pytest.approx(expected.surprise, rel=1e-5)
 
 
 def test_missing_calls_are_named(folders, tmp_path):

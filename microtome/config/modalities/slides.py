@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from microtome.config.yaml import Places
 
 RGB, BINARY = 3, 2
-MEASURED = ("overlap", "sections")
+MEASURED = ("overlap", "sections", "calibration")
+OF_PIXELS = ("overlap", "calibration")
+"""Those of them that tell all classes apart."""
 """Families of metrics that need no slide as a whole."""
 Tolerance = Annotated[float, Field(ge=0, lt=0.5)]
 
@@ -153,12 +155,14 @@ def _check_measured(study: Study, places: Places) -> Iterator[Fault]:
     for name in study.external:
         expected = "nothing, as segmentations of other tools are measured on images, not on slides; delete it"
         yield Fault(places(("external", name)), f"'{name}'", expected)
-    several = len(study.data.classes) > BINARY and "overlap" in study.evaluate.metrics
+    of_pixels = [family for family in OF_PIXELS if family in study.evaluate.metrics]
+    several = len(study.data.classes) > BINARY and bool(of_pixels)
     for name, run in study.runs.items() if several else ():
         stored = run.predict.store.classes
         if stored and set(stored) < set(study.data.classes):
             where = places.inside(("runs", name, "predict", "store", "classes"), 3)
-            expected = "all classes, which pixels are told apart by; or evaluate.metrics without overlap"
+            without = " and ".join(of_pixels)
+            expected = f"all classes, which pixels are told apart by; or evaluate.metrics without {without}"
             yield Fault(where, f"{', '.join(stored)} alone", expected)
 
 
@@ -181,6 +185,9 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
         expected = "how many epochs training keeps, such as 5, as one is chosen by the calls"
         found = "calibration" if run.kind == "calibrated" else "nothing"
         yield Fault(places.inside((*here, "training", "select", "keep"), 3), found, expected)
+    if run.kind == "recalibrated":
+        where = places.inside((*here, "calibration", "kind"), 2)
+        yield Fault(where, f"'{run.calibration.kind}'", "'none', as maps of slides are not calibrated")
     if run.calls.of not in study.data.classes:
         where = places.inside((*here, "calls", "class"), 2)
         yield Fault(where, f"'{run.calls.of}'", nearest(run.calls.of, study.data.classes))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Reliability of probabilities: how often a class is true where it is given a probability, by run."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from string import ascii_lowercase
 
 import numpy as np
@@ -14,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
-from microtome.figures.inputs import FigureInputs, needed
-from microtome.figures.parts import classes, panels
+from microtome.figures.inputs import FigureInputs
+from microtome.figures.parts import classes
 from microtome.figures.parts.colors import GREY, INK
 from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import (
@@ -28,19 +27,15 @@ from microtome.figures.parts.style import (
     wrapped,
 )
 from microtome.figures.result import FigureResult
-from microtome.inference.calibration import Histogram, histogram
-from microtome.io import views
+from microtome.metrics.calibration import BINS, PIXELS, equal_width, expected_error
+from microtome.metrics.overlap import EVERY_CLASS as MOST_PROBABLE
 from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.reliability import measured
 
-NEEDS = frozenset({"images", "runs"})
-BINS = 15
-"""As Guo et al. have them."""
+NEEDS = frozenset({"runs"})
+METRICS = ("bin_pixels@{bin}",)
 LEAST = 1e-3
 """Share of the pixels that a bin must have to be drawn."""
-READ = 2**20
-"""Pixels that are read at once."""
-MOST_PROBABLE = "all"
-"""What stands for the most probable class, whichever it is, among the classes of the data."""
 COLUMNS, HEIGHT, BAR = 3, 2.35, 4.2
 """Panels in a row, their height in inches, and a panel's height over that of its histogram."""
 LIMITS = (-0.02, 1.02)
@@ -51,13 +46,12 @@ CASING = 1.9
 POINT = {"marker": ".", "markersize": 3}
 MOST = {"color": INK, "linestyle": (0, (3, 1.5)), "linewidth": 1.3, "marker": "o", "markersize": 2.5}
 """Line of the most probable class."""
-Counts = dict[str, Histogram]
+Counts = Mapping[str, NDArray]
+"""Sums in bins of the probability (`microtome.metrics.calibration.Sums.bins`) by class."""
 
 
 @styled
-def draw(
-    inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test", bins: int = BINS
-) -> FigureResult:
+def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") -> FigureResult:
     """Draw how often a class is true among the labelled pixels that are given a probability of it.
 
     The dashed line is of the most probable class of each pixel: how often it is right. Its expected
@@ -66,10 +60,9 @@ def draw(
     arXiv:1910.12656).
 
     Args:
-        inputs: Run records with probability maps, and targets.
+        inputs: Run records with sums of probabilities (family ``calibration``).
         runs: Runs, a panel each, in order; all by default. Seeds and splits of a run are counted together.
         part: Part of the split that was evaluated.
-        bins: Bins of equal width of the probability.
 
     Returns:
         The figure. Its data, by run, class (``all`` for the most probable one) and bin with pixels: run,
@@ -77,131 +70,35 @@ def draw(
         true), ece (of the class).
 
     Raises:
-        ValueError: A run has no maps of labelled images of the part, or one fits neither image nor classes.
+        ValueError: A run has no sums of labelled images of the part.
     """
     records = inputs.select(runs)
     order = list(dict.fromkeys(record.run for record in records))
     labels = {record.run: record.label for record in records}
-    counts = {run: _count(inputs, [r for r in records if r.run == run], part, bins) for run in order}
+    counts = {run: _count(inputs, [r for r in records if r.run == run], part) for run in order}
     data = pd.concat([_table(run, labels[run], counts[run]) for run in order], ignore_index=True)
     figure = _draw(inputs, labels, counts)
     return FigureResult(figure, data, _caption(inputs, labels, counts, part))
 
 
-def expected_error(counts: Histogram) -> float:
-    """Mean distance of frequency and probability over bins, weighted by their pixels; NaN without any.
-
-    Example:
-        >>> expected_error(Histogram(np.array([1, 3]), np.array([0, 3]), np.array([0.2, 2.4])))
-        0.2
-    """
-    total = counts.pixels.sum()
-    return float(np.abs(counts.positives - counts.sums).sum() / total) if total else float("nan")
-
-
-def _count(inputs: FigureInputs, records: Sequence[RunRecord], part: str, bins: int) -> Counts:
-    """The pixels of all images of a run by class and probability.
-
-    Raises:
-        ValueError: There is none.
-    """
-    total: Counts = {}
-    for record in records:
-        maps = views.samples(*sorted(record.folder.glob("predictions/*")))
-        for name in _tested(inputs, record, part):
-            if name not in maps:
-                msg = f"no probabilities of sample {name!r} by run {record.run!r}; predict it"
-                raise ValueError(msg)
-            for counts in _of_image(
-                inputs, record, maps[name], needed(inputs.sources[name], "target", name), bins
-            ):
-                total = {key: total[key] + one if key in total else one for key, one in counts.items()}
-    if not total:
-        msg = f"run {records[0].run!r} has no labelled image in part {part!r}; name another part or run"
-        raise ValueError(msg)
-    return total
-
-
-def _tested(inputs: FigureInputs, record: RunRecord, part: str) -> list[str]:
-    """The labelled images of a part that a run was evaluated on."""
-    metrics = record.metrics
-    found = metrics.loc[metrics["part"] == part, "sample"].drop_duplicates()
-    return sorted(name for name in found if name in inputs.sources and inputs.sources[name].target)
-
-
-def _of_image(
-    inputs: FigureInputs, record: RunRecord, path: Path, target: Path, bins: int
-) -> Iterator[Counts]:
-    """Counts of each band of an image.
-
-    Raises:
-        ValueError: Map and target have different sizes, or the map does not fit the classes.
-    """
-    source, truth = views.open_map(path), views.open_raster(target)
-    if source.shape[1:] != truth.shape[1:]:
-        msg = f"{path} has {source.shape[1:]} pixels, its target {truth.shape[1:]}; predict it again"
-        raise ValueError(msg)
-    rows, columns = source.shape[1:]
-    height = max(READ // columns, 1)
-    for top in range(0, rows, height):
-        window = top, 0, min(height, rows - top), columns
-        probability = _by_class(inputs, record, source.read(*window), path)
-        yield count_band(probability, truth.read(*window)[0], inputs.classes, bins)
-
-
-def _by_class(inputs: FigureInputs, record: RunRecord, values: NDArray, path: Path) -> NDArray[np.float32]:
-    """Probabilities (K, h, w) of all classes in a band (C, h, w) of a map.
-
-    Raises:
-        ValueError: The number of channels fits neither.
-    """
-    outputs = panels.outputs_of(record)
-    found = values[:1] if outputs and outputs[0] in panels.MASKS else values
-    if len(found) == 1 and len(inputs.classes) == classes.TWO:
-        pair = (1 - found[0], found[0])
-        return np.stack(pair if inputs.class_id(inputs.output_class) else pair[::-1])
-    if len(found) != len(inputs.classes):
-        msg = f"{path} has {len(found)} channels; expected one for each of {list(inputs.classes)}"
-        raise ValueError(msg)
-    return found
-
-
-def count_band(probability: NDArray[np.float32], truth: NDArray, names: Sequence[str], bins: int) -> Counts:
-    """Count labelled pixels by the probability of each class, and of the most probable one.
-
-    Args:
-        probability: (K, h, w), 0 to 1.
-        truth: Class ids (h, w), `panels.IGNORE` where there is no label.
-        names: The K classes.
-        bins: Bins of equal width.
-
-    Returns:
-        Pixels and those of which the class is true, by class; ``all``: of the most probable class.
-
-    Example:
-        >>> counts = count_band(np.array([[[0.9, 0.4]], [[0.1, 0.6]]]), np.array([[0, 0]]), ["a", "b"], 2)
-        >>> [counts[name].positives.tolist() for name in ("a", "b", "all")]
-        [[1, 1], [0, 0], [0, 1]]
-    """
-    labelled = truth != panels.IGNORE
-    shares, ids = probability[:, labelled], truth[labelled]
-    found = {name: histogram(shares[value], ids == value, bins) for value, name in enumerate(names)}
-    best = shares.argmax(0)
-    confidence = np.take_along_axis(shares, best[None], 0)[0]
-    return found | {MOST_PROBABLE: histogram(confidence, best == ids, bins)}
+def _count(inputs: FigureInputs, records: Sequence[RunRecord], part: str) -> Counts:
+    """The pixels of all images of a run by class and probability."""
+    bins = measured(records, inputs.classes, part=part).total.bins
+    return dict(zip([*inputs.classes, MOST_PROBABLE], bins, strict=True))
 
 
 def _table(run: str, label: str, counts: Counts) -> pd.DataFrame:
     """A row for each class and bin with pixels."""
     frames = []
-    for name, one in counts.items():
-        edges = np.linspace(0, 1, one.pixels.size + 1)
-        frame = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "pixels": one.pixels})
-        frame = frame.assign(positives=one.positives, sums=one.sums)[one.pixels > 0]
+    edges = np.linspace(0, 1, BINS + 1)
+    for name, bins in counts.items():
+        pixels, hits, sums = equal_width(bins).T
+        frame = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "pixels": pixels, "positives": hits})
+        frame = frame.astype({"pixels": int, "positives": int}).assign(sums=sums)[pixels > 0]
         frame = frame.assign(
             predicted=frame["sums"] / frame["pixels"], observed=frame["positives"] / frame["pixels"]
         )
-        frames.append(frame.drop(columns="sums").assign(ece=expected_error(one)))
+        frames.append(frame.drop(columns="sums").assign(ece=float(expected_error(bins))))
         frames[-1].insert(0, "class", name)
     return pd.concat(frames).assign(run=run, label=label)
 
@@ -215,7 +112,7 @@ def _draw(inputs: FigureInputs, labels: Mapping[str, str], counts: Mapping[str, 
     legend = classes.legend_size(handles, width)[1]
     figure = new_figure(width, rows * HEIGHT + legend, data_kind=inputs.data_kind)
     grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[BAR, 1] * rows)
-    top = max(np.max(one[MOST_PROBABLE].pixels / one[MOST_PROBABLE].pixels.sum()) for one in counts.values())
+    top = max(np.max(_shares(one[MOST_PROBABLE])) for one in counts.values())
     places = [(2 * (index // columns), index % columns) for index in range(rows * columns)]
     for index, (row, column) in enumerate(places):
         pair = grid[row][column], grid[row + 1][column]
@@ -254,16 +151,23 @@ def _shown(inputs: FigureInputs) -> dict[str, str]:
     return {inputs.positive_class: INK} if inputs.is_plain else inputs.palette
 
 
-def _points(counts: Histogram) -> tuple[NDArray, NDArray]:
+def _points(bins: NDArray) -> tuple[NDArray, NDArray]:
     """Mean probability and share that is true of the bins that have enough pixels."""
-    used = counts.pixels > LEAST * counts.pixels.sum()
-    return counts.sums[used] / counts.pixels[used], counts.positives[used] / counts.pixels[used]
+    pixels, hits, sums = equal_width(bins).T
+    used = pixels > LEAST * pixels.sum()
+    return sums[used] / pixels[used], hits[used] / pixels[used]
 
 
-def _draw_counts(axes: Axes, counts: Histogram, top: float) -> None:
+def _shares(bins: NDArray) -> NDArray:
+    """Share of the pixels in each bin."""
+    pixels = equal_width(bins)[:, PIXELS]
+    return pixels / pixels.sum()
+
+
+def _draw_counts(axes: Axes, bins: NDArray, top: float) -> None:
     """Share of pixels by the probability of their most probable class, at most `top` in all panels."""
-    width, shares = 1 / counts.pixels.size, counts.pixels / counts.pixels.sum()
-    edges = np.arange(counts.pixels.size) * width
+    width, shares = 1 / BINS, _shares(bins)
+    edges = np.arange(BINS) * width
     axes.bar(edges, shares, width=width, align="edge", color=GREY, edgecolor="white", linewidth=0.3)
     tick = np.floor(10 * top) / 10 or 0.1
     axes.set(xlim=LIMITS, ylim=(0, max(top, tick)), xticks=[0, 0.5, 1], yticks=[0, tick])
@@ -282,10 +186,9 @@ def _caption(inputs: FigureInputs, labels: Mapping[str, str], counts: Mapping[st
     for run, one in counts.items():
         of_classes = np.nanmean([expected_error(one[name]) for name in inputs.classes])
         said.append(f"{labels[run]} {expected_error(one[MOST_PROBABLE]):.3f} ({of_classes:.3f})")
-    pixels = int(next(iter(counts.values()))[MOST_PROBABLE].pixels.sum())
-    bins = next(iter(counts.values()))[MOST_PROBABLE].pixels.size
+    pixels = int(next(iter(counts.values()))[MOST_PROBABLE][:, PIXELS].sum())
     return (
-        f"Reliability of probabilities over the {pixels:,} labelled pixels of part {part}, in {bins} bins: "
+        f"Reliability of probabilities over the {pixels:,} labelled pixels of part {part}, in {BINS} bins: "
         "share of pixels of which a class is true, against the mean probability that they are given of it; "
         "dashed: the most probable class of each pixel. Bins with less than a thousandth of the pixels are "
         "not drawn. Below: share of pixels by the probability of their most probable class. Expected "

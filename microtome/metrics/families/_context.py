@@ -36,6 +36,8 @@ class Context:
         segmented_instances: The same of the segmentation.
         full: (H, W) uint8 class indices of labels that are complete; None: the image has none.
         mpp: Side of a pixel in µm; None: it is not known.
+        step: Distance of the probabilities that can be kept, 1/255 of maps of bytes; 0: any is kept.
+        tolerance: Pixels within which a boundary counts as found.
     """
 
     truth: np.ndarray
@@ -51,6 +53,8 @@ class Context:
     segmented_instances: np.ndarray | None = None
     full: np.ndarray | None = None
     mpp: float | None = None
+    step: float = 0.0
+    tolerance: float = 2.0
 
     @property
     def positive(self) -> np.ndarray:

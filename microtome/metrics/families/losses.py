@@ -14,6 +14,7 @@ from microtome.metrics.families._context import Context, Measure
 
 OF_IMAGE = ("loss_{loss}",)
 LOWER_IS_BETTER = ("loss_{loss}",)
+OF_PROBABILITIES = True
 EPSILON = 1e-7
 
 

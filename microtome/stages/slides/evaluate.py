@@ -6,10 +6,10 @@ sections counts of calls, and NaN where it lacks them or could not be read, so t
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,9 @@ from microtome.files import finished_file
 from microtome.io import images, views
 from microtome.io.failures import read_failures
 from microtome.io.raster import Raster
-from microtome.metrics import overlap
+from microtome.metrics import calibration, overlap
+from microtome.metrics.calibration import Sums
+from microtome.metrics.families import calibration as calibration_family
 from microtome.metrics.families import overlap as pixel_family
 from microtome.metrics.families import sections as section_family
 from microtome.metrics.families._context import Measure
@@ -35,6 +37,7 @@ from microtome.provenance.section_calls import (
 from microtome.stages.evaluate import write_metrics
 
 Options = Mapping[str, Any]
+T = TypeVar("T")
 Folders = Mapping[str, Sequence[Path]]
 """The batch folders of one run: of `calls`, `predictions` and `targets`."""
 FOLDERS = ("calls", "predictions", "targets")
@@ -48,10 +51,10 @@ def evaluate_slides(options: Options, folders: Folders, path_metrics: Path, path
     """Compare the calls and heat-maps of a run with section labels and annotations.
 
     Args:
-        options: `study`, `split`, `run`, `seed`; `classes`, in order; `metrics` (families `overlap` and
-            `sections`), `betas`, `mean_classes`; `stored`, the classes of the maps' channels (empty: all);
-            `called`, the class that sections are called; of the evaluated slides by name `samples`
-            (their part), `groups`, and `units` (their patient; empty: the slide itself).
+        options: `study`, `split`, `run`, `seed`; `classes`, in order; `metrics` (families `overlap`,
+            `calibration` and `sections`), `betas`, `mean_classes`; `stored`, the classes of the maps'
+            channels (empty: all); `called`, the class that sections are called; of the evaluated slides by
+            name `samples` (their part), `groups`, and `units` (their patient; empty: the slide itself).
         folders: See `Folders`; `targets` holds the annotated slides alone.
         path_metrics: Gets a row per slide, class and metric (`microtome.provenance.runs.METRICS_COLUMNS`).
         path_sections: Gets a row per section (`SECTION_COLUMNS`); areas in µm².
@@ -107,8 +110,12 @@ def _of_slide(options: Options, folders: Folders, sample: str, sections: pd.Data
         yield from section_family.measure(labelled, options["called"])
     if "overlap" in options["metrics"]:
         is_failed = (sections["status"] == FAILED).any()
-        matrix = None if is_failed else _pixels(options, folders, sample)
+        matrix = None if is_failed else _counted(options, folders, sample, count_pixels)
         yield from _of_pixels(options, matrix)
+    if "calibration" in options["metrics"]:
+        is_failed = (sections["status"] == FAILED).any()
+        sums = None if is_failed else _counted(options, folders, sample, count_probabilities)
+        yield from _of_probabilities(options["classes"], sums)
 
 
 def _of_pixels(options: Options, matrix: pd.DataFrame | None) -> list[Measure]:
@@ -120,8 +127,16 @@ def _of_pixels(options: Options, matrix: pd.DataFrame | None) -> list[Measure]:
     return [m._replace(value=math.nan) for m in pixel_family.of_matrix(one, **given)]
 
 
-def _pixels(options: Options, folders: Folders, sample: str) -> pd.DataFrame | None:
-    """The pixels of an annotated slide by true and predicted class; None of a slide without annotations."""
+def _of_probabilities(classes: Sequence[str], sums: Sums | None) -> list[Measure]:
+    """How true the probabilities of a slide are, NaN where nothing is annotated."""
+    if sums is not None and sums.pixels:
+        return calibration_family.of_sums(sums, classes)
+    none = calibration_family.of_sums(calibration.nothing(len(classes)), classes)
+    return [m._replace(value=math.nan) for m in none]
+
+
+def _counted(options: Options, folders: Folders, sample: str, count: Callable[..., T]) -> T | None:
+    """What is counted of an annotated slide and its map; None of a slide without annotations."""
     target = next((p for f in folders["targets"] if (p := views.place(f, sample)).is_file()), None)
     if target is None:
         return None
@@ -129,7 +144,7 @@ def _pixels(options: Options, folders: Folders, sample: str) -> pd.DataFrame | N
     decide = Decision(tuple(options["classes"]), tuple(options["stored"]))
     with views.of_sample(sample):
         factor = _factor(target, heat)
-        return count_pixels(views.open_raster(target), views.open_raster(heat), decide, factor=factor)
+        return count(views.open_raster(target), views.open_raster(heat), decide, factor=factor)
 
 
 def _factor(target: Path, heat: Path) -> int:
@@ -187,8 +202,25 @@ class Decision:
             least = THRESHOLD * (np.iinfo(maps.dtype).max if maps.dtype.kind == "u" else 1)
             index = self.classes.index(self.stored[0])
             return np.where(maps[0] >= least, index, 1 - index).astype(np.uint8)
+        return self._in_order(maps).argmax(axis=0).astype(np.uint8)
+
+    def probabilities(self, maps: NDArray) -> NDArray[np.float32]:
+        """Probabilities (K, H, W) of all classes, of those that are stored, 0 to 1.
+
+        Example:
+            >>> Decision(("normal", "tumor"), ("tumor",)).probabilities(np.array([[[51]]], np.uint8)).tolist()
+            [[[0.800000011920929]], [[0.20000000298023224]]]
+        """
+        scaled = maps / np.float32(views.WHITE) if maps.dtype == np.uint8 else maps.astype(np.float32)
+        if len(self.stored) == 1 and len(self.classes) > 1:
+            pair = scaled[0], 1 - scaled[0]
+            return np.stack(pair if self.classes.index(self.stored[0]) == 0 else pair[::-1])
+        return self._in_order(scaled)
+
+    def _in_order(self, maps: NDArray) -> NDArray:
+        """Maps of all classes in the order of these."""
         stored = self.stored or self.classes
-        return maps[[stored.index(name) for name in self.classes]].argmax(axis=0).astype(np.uint8)
+        return maps[[stored.index(name) for name in self.classes]]
 
 
 def count_pixels(
@@ -209,6 +241,32 @@ def count_pixels(
     """
     names = pd.Index(decide.classes, name="truth"), pd.Index(decide.classes, name="prediction")
     total = pd.DataFrame(np.zeros((len(decide.classes),) * 2, np.int64), *names)
+    for truth, maps in _windows(target, heat, factor, window):
+        full = _enlarged(decide(maps), factor, truth.shape)
+        total = total + overlap.confusion_matrix(truth, full, classes=decide.classes)
+    return total
+
+
+def count_probabilities(
+    target: Raster, heat: Raster, decide: Decision, *, factor: int = 1, window: int = WINDOW
+) -> Sums:
+    """Count the annotated pixels of a slide by class and probability, with the arguments of `count_pixels`.
+
+    Returns:
+        Their sums, as `microtome.metrics.calibration.count`.
+    """
+    step = 1 / views.WHITE if heat.dtype == np.uint8 else 0.0
+    total = calibration.nothing(len(decide.classes))
+    for truth, maps in _windows(target, heat, factor, window):
+        shares = _enlarged(decide.probabilities(maps), factor, truth.shape)
+        total = total + calibration.count(shares, truth, floor=max(calibration.FLOOR, step / 2))
+    return total
+
+
+def _windows(
+    target: Raster, heat: Raster, factor: int, window: int
+) -> Iterator[tuple[NDArray[np.uint8], NDArray]]:
+    """Target (h, w) and stored maps (K, h / factor, …) of each window with a labelled pixel."""
     _, height, width = target.shape
     side = max(1, window // factor) * factor
     for top in range(0, height, side):
@@ -217,7 +275,10 @@ def count_pixels(
             truth = target.read(top, left, rows, columns)[0]
             if (truth != IGNORE).any():
                 size = -(-rows // factor), -(-columns // factor)
-                found = decide(heat.read(top // factor, left // factor, *size))
-                full = found.repeat(factor, axis=0).repeat(factor, axis=1)[:rows, :columns]
-                total = total + overlap.confusion_matrix(truth, full, classes=decide.classes)
-    return total
+                yield truth, heat.read(top // factor, left // factor, *size)
+
+
+def _enlarged(values: NDArray, factor: int, shape: tuple[int, ...]) -> NDArray:
+    """Values (…, h, w) at the pixels (H, W) of the target that each of theirs stands for."""
+    full = values.repeat(factor, axis=-2).repeat(factor, axis=-1)
+    return full[..., : shape[0], : shape[1]]

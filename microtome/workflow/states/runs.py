@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from microtome.config.entries import model
+from microtome.config.evaluated import constants
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.outputs import LOSSES, TWO, resolved_loss
 from microtome.config.run import Run
@@ -20,6 +21,8 @@ LATER = {"select", "ema", "compile", "deterministic"}
 LATER_OF_SCHEDULES = {"power", "rise", "unit"}
 """Likewise, of its schedule."""
 EVALUATED = {"metrics", "thresholds", "betas", "mean_classes"}
+OF_FAMILY = {"surface": "tolerance"}
+"""Options of evaluation by the one family of metrics that takes them."""
 PREDICTED = ("predict", "input", "window", "network")
 MAPPED = ("predict", "classifier")
 """What the maps of a pixel classifier depend on."""
@@ -102,8 +105,10 @@ def fit_calibration(plan: StudyPlan, split: str, run: str) -> str:
     """State of `fit_calibration`."""
     calibration = plan.study.runs[run].calibration
     pooled = {"pooled"} if calibration.pooled else set()
-    options = calibration.model_dump(include={"kind", "bins"} | pooled)
-    return state_of("fit_calibration", options | {"samples": plan.members(split, "val")})
+    is_scaled = calibration.kind == "temperature"
+    options = calibration.model_dump(include=({"kind"} if is_scaled else {"kind", "bins"}) | pooled)
+    told = {"activation": activation(plan, run), "classes": plan.classes} if is_scaled else {}
+    return state_of("fit_calibration", options | told | {"samples": plan.members(split, "val")})
 
 
 @cache
@@ -151,8 +156,9 @@ def evaluate(plan: StudyPlan, split: str, run: str, seed: int) -> str:
 def score_external(plan: StudyPlan, name: str) -> str:
     """State of `score_external`: what another tool made of the evaluated images."""
     data, targets = plan.study.data, plan.study.targets
-    chosen = plan.study.evaluate.model_dump(include=EVALUATED)
-    chosen["metrics"] = [family for family in chosen["metrics"] if family != "losses"]
+    chosen = evaluated(plan)
+    families = [family for family in chosen["metrics"] if not constants(family).get("OF_PROBABILITIES")]
+    chosen["metrics"] = families
     images = list(plan.external_files(name))
     options = {"study": plan.study.name, "run": name, "seed": 0, "samples": plan.evaluated_parts}
     options |= {"images": images, "groups": {image: plan.samples[image].group for image in images}}
@@ -192,16 +198,26 @@ def predict_options(plan: StudyPlan, settings: Run) -> dict[str, Any]:
 
 def calibrate_options(settings: Run) -> dict[str, Any] | None:
     """What calibrating depends on; None for a run that is not calibrated."""
-    is_calibrated = settings.kind == "calibrated"
-    return settings.calibration.model_dump(include={"median_radius"}) if is_calibrated else None
+    if not settings.is_calibrated:
+        return None
+    is_scaled = settings.calibration.kind == "temperature"
+    told = {"activation": settings.activation} if is_scaled else {}
+    return settings.calibration.model_dump(include={"median_radius"}) | told
 
 
 def measured(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
     """What measuring an image depends on."""
     of = {"study": plan.study.name, "split": split, "run": run, "seed": seed}
-    metrics = plan.study.evaluate.model_dump(include=EVALUATED)
+    metrics = evaluated(plan)
     made = {"losses": _losses(plan), "activation": activation(plan, run)}
     return of | metrics | made | {"classes": plan.classes}
+
+
+def evaluated(plan: StudyPlan) -> dict[str, Any]:
+    """Which metrics are measured and how; what one family alone asks for, only where it is measured."""
+    evaluate = plan.study.evaluate
+    more = {option for family, option in OF_FAMILY.items() if family in evaluate.metrics}
+    return evaluate.model_dump(include=EVALUATED | more)
 
 
 def measuring(plan: StudyPlan) -> list[str]:

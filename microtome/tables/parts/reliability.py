@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Probabilities of the pixels of all images of a part together: sums by split, and the errors that follow.
+
+A run has sums of each image (family ``calibration``). Those of the images of one split are added before an
+error is taken, so an image weighs as much as it has labelled pixels. Several splits (folds) and seeds are
+averaged. Intervals resample patients, each with all of their images, within each split; without a patient,
+images.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microtome.metrics import calibration
+from microtome.metrics.calibration import EDGES, PIXELS, Sums
+from microtome.metrics.families.calibration import BINNED
+from microtome.metrics.overlap import EVERY_CLASS
+from microtome.metrics.summary import CONFIDENCE, RESAMPLES
+from microtome.provenance.runs import RunRecord
+
+SCORES = ("ece", "ace", "mce", "mean_ece", "brier", "nll", "aurc")
+OF_CLASS = "ece_of_"
+"""Before the name of a class: the calibration error of its probability."""
+DRAWS = 1000
+"""Draws of a bootstrap that are scored together."""
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score: mean and sample sd (NaN of one) over splits, 95 % interval (NaN where none is drawn)."""
+
+    mean: float
+    sd: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The sums of some images, as a run got them.
+
+    Attributes:
+        frame: One row per image, seed and split: columns seed, split, unit, sample.
+        sums: One after the other those of `microtome.metrics.calibration.Sums`, (N, D).
+        classes: Names of the classes.
+    """
+
+    frame: pd.DataFrame
+    sums: Values
+    classes: tuple[str, ...]
+
+    @property
+    def images(self) -> int:
+        """Different images."""
+        return self.frame["sample"].nunique()
+
+    @property
+    def units(self) -> int:
+        """Different patients; images where none is known."""
+        return self.frame["unit"].nunique()
+
+    @property
+    def splits(self) -> int:
+        """Different splits."""
+        return self.frame["split"].nunique()
+
+    @property
+    def seeds(self) -> int:
+        """Different seeds."""
+        return self.frame["seed"].nunique()
+
+    @property
+    def total(self) -> Sums:
+        """The sums of all images, seeds and splits together."""
+        return unpacked(self.sums.sum(axis=0), len(self.classes))
+
+    @cached_property
+    def by_split(self) -> list[Values]:
+        """Sums by patient of each split, (seeds, patients, D): of a split every seed has the same."""
+        return [np.stack(list(self._seeds_of(split))) for split in dict.fromkeys(self.frame["split"])]
+
+    def _seeds_of(self, split: str) -> Iterator[Values]:
+        rows = self.frame[self.frame["split"] == split]
+        units = {unit: number for number, unit in enumerate(sorted(set(rows["unit"])))}
+        for _, of_seed in rows.groupby("seed", sort=True):
+            total = np.zeros((len(units), self.sums.shape[1]))
+            np.add.at(total, of_seed["unit"].map(units).to_numpy(), self.sums[of_seed.index])
+            yield total
+
+    def estimates(self, names: Sequence[str], *, seed: int | None = None) -> dict[str, Estimate]:
+        """Scores of all images of a split together, averaged over seeds, then over splits.
+
+        Args:
+            names: Of `SCORES`, or `OF_CLASS` and the name of a class.
+            seed: Seed of the bootstrap; None: no interval. With equal seeds the same patients are drawn for
+                every run.
+        """
+        values = np.stack([self._scores(of.sum(axis=1), names).mean(axis=1) for of in self.by_split], axis=1)
+        sd = values.std(axis=1, ddof=1) if self.splits > 1 else np.full(len(names), np.nan)
+        tail = (1 - CONFIDENCE) / 2
+        ends = np.full((2, len(names)), np.nan)
+        if seed is not None and min(of.shape[1] for of in self.by_split) > 1:
+            ends = np.nanquantile(self._drawn(names, seed), (tail, 1 - tail), axis=1)
+        cells = zip(values.mean(axis=1), sd, *ends, strict=True)
+        return {name: Estimate(*map(float, of)) for name, of in zip(names, cells, strict=True)}
+
+    def _drawn(self, names: Sequence[str], seed: int) -> Values:
+        """Scores (names, draws) of patients that are drawn anew within each split."""
+        rng = np.random.default_rng(seed)
+        each = []
+        for of in self.by_split:
+            number = of.shape[1]
+            times = rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES).astype(float)
+            parts = (times[start : start + DRAWS] @ of for start in range(0, RESAMPLES, DRAWS))
+            each.append(np.concatenate([self._scores(part, names).mean(axis=1) for part in parts], axis=1))
+        return np.mean(each, axis=0)
+
+    def _scores(self, sums: Values, names: Sequence[str]) -> Values:
+        """Scores (names, …) of sums (…, D)."""
+        found = unpacked(sums, len(self.classes))
+        return np.stack([_score(found, name, self.classes) for name in names])
+
+
+def measured(
+    records: Sequence[RunRecord],
+    classes: Sequence[str],
+    *,
+    part: str = "test",
+    units: Mapping[str, str] | None = None,
+) -> Measured:
+    """Read the sums of a run.
+
+    Args:
+        records: Seeds and splits of the run.
+        classes: Names of the classes, in order.
+        part: Part of the split that was evaluated.
+        units: Patient by sample; a sample that is not there stands for itself.
+
+    Raises:
+        ValueError: A record lacks them.
+    """
+    found = [_of_record(record, classes, part) for record in records]
+    frame = pd.concat([rows for rows, _ in found], ignore_index=True)
+    unit = [(units or {}).get(name) or name for name in frame["sample"]]
+    sums = np.concatenate([values for _, values in found])
+    return Measured(frame.assign(unit=[str(one) for one in unit]), sums, tuple(classes))
+
+
+def packed(sums: Sums) -> Values:
+    """All sums one after the other, (D,)."""
+    return np.concatenate([sums.bins.ravel(), sums.squares, [sums.surprise]])
+
+
+def unpacked(values: Values, classes: int) -> Sums:
+    """The sums (…) of so many classes, of those one after the other, (…, D).
+
+    Example:
+        >>> unpacked(packed(calibration.nothing(2)), 2).pixels
+        0.0
+    """
+    shape = (classes + 1, EDGES.size - 1, 3)
+    size = int(np.prod(shape))
+    bins = values[..., :size].reshape(*values.shape[:-1], *shape)
+    return Sums(bins, values[..., size:-1], values[..., -1])
+
+
+def _score(sums: Sums, name: str, classes: Sequence[str]) -> Values:
+    """A score (…) of sums of many images at once."""
+    surest = sums.bins[..., -1, :, :]
+    pixels = surest[..., PIXELS].sum(-1)
+    if name.startswith(OF_CLASS):
+        of = classes.index(name.removeprefix(OF_CLASS))
+        return calibration.expected_error(sums.bins[..., of, :, :])
+    if name == "mean_ece":
+        return calibration.expected_error(sums.bins[..., :-1, :, :]).mean(-1)
+    if name in ("brier", "nll"):
+        return (sums.squares[..., -1] if name == "brier" else np.asarray(sums.surprise)) / pixels
+    of_surest = {
+        "ece": calibration.expected_error,
+        "ace": calibration.adaptive_error,
+        "mce": calibration.largest_error,
+        "aurc": calibration.area_under_risk,
+    }
+    return of_surest[name](surest)
+
+
+def _of_record(record: RunRecord, classes: Sequence[str], part: str) -> tuple[pd.DataFrame, Values]:
+    """The images of one seed and split, and their sums (N, D).
+
+    Raises:
+        ValueError: There are none.
+    """
+    names = [*classes, EVERY_CLASS]
+    frame = record.metrics
+    frame = frame[(frame["part"] == part) & frame["value"].notna() & frame["class"].isin(names)]
+    counts = frame[frame["metric"].str.startswith(BINNED)]
+    if set(counts["class"]) != set(names):
+        found = f"run {record.run!r} (split {record.split}, seed {record.seed}) has no sums of probabilities"
+        remedy = "add `calibration` to evaluate.metrics and evaluate it again"
+        msg = f"{found} in part {part!r} for the classes {list(classes)}; {remedy}"
+        raise ValueError(msg)
+    samples = sorted(set(counts["sample"]))
+    bins = np.zeros((len(samples), len(names), EDGES.size - 1, 3))
+    kind, _, place = counts["metric"].str.partition("@").to_numpy().T
+    at = [pd.Index(samples).get_indexer(counts["sample"]), pd.Index(names).get_indexer(counts["class"])]
+    column = pd.Index([prefix.removesuffix("@") for prefix in BINNED]).get_indexer(kind)
+    bins[*at, place.astype(int), column] = counts["value"].to_numpy(float)
+    pixels = bins[:, -1, :, PIXELS].sum(-1, keepdims=True)
+    means = frame.pivot_table(index="sample", columns=["metric", "class"], values="value", observed=True)
+    columns = [*(("brier", name) for name in names), ("nll", EVERY_CLASS)]
+    means = means.loc[samples, columns].to_numpy(float)
+    rows = pd.DataFrame({"seed": record.seed, "split": record.split, "sample": samples})
+    return rows, np.concatenate([bins.reshape(len(samples), -1), means * pixels], axis=1)
