@@ -135,7 +135,15 @@ wildcard_constraints:
         sorted({name for plan in PLANS.values() for name in plan.study.external})
     )
     or "(?!)",
-    run=runs_of("ensemble", "classifier", "calibrated", "plain", "kept", "borrowed"),
+    run=runs_of(
+        "ensemble",
+        "classifier",
+        "calibrated",
+        "plain",
+        "kept",
+        "borrowed",
+        "recalibrated",
+    ),
 
 
 def served(rule):

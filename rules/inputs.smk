@@ -89,7 +89,7 @@ def applied_files(wildcards, name):
     """A file of each run whose maps `apply` needs; those that not all runs have, of those that have them."""
     found = plan(wildcards)
     has = {
-        "calibration.json": lambda run: run.kind == "calibrated",
+        "calibration.json": lambda run: run.is_calibrated,
         "selection.json": lambda run: run.calls is not None,
     }
     return [

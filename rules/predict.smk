@@ -35,7 +35,7 @@ use rule predict as predict_raw with:
     benchmark:
         at.times("predict_raw", "study", "split", "run", "seed", "batch")
     wildcard_constraints:
-        run=runs_of("calibrated"),
+        run=runs_of("calibrated", "recalibrated"),
 
 
 rule classify:
@@ -76,7 +76,7 @@ rule fit_calibration:
     benchmark:
         at.times("fit_calibration", "study", "split", "run", "seed")
     wildcard_constraints:
-        run=runs_of("calibrated"),
+        run=runs_of("calibrated", "recalibrated"),
     conda:
         "../envs/imaging.yaml"
     threads: 1
@@ -104,7 +104,7 @@ rule calibrate_predictions:
     benchmark:
         at.times("calibrate_predictions", "study", "split", "run", "seed", "batch")
     wildcard_constraints:
-        run=runs_of("calibrated"),
+        run=runs_of("calibrated", "recalibrated"),
     conda:
         "../envs/imaging.yaml"
     threads: 1

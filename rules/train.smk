@@ -94,7 +94,7 @@ rule borrow_weights:
     benchmark:
         at.times("borrow_weights", "study", "split", "run", "seed")
     wildcard_constraints:
-        run=runs_of("borrowed"),
+        run=runs_of("borrowed", "recalibrated"),
     conda:
         "../envs/imaging.yaml"
     threads: 1

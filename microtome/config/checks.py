@@ -277,7 +277,7 @@ def _check_lender(study: Study, name: str, places: Places) -> Iterator[Fault]:
 def _check_pooled(study: Study, name: str, places: Places) -> Iterator[Fault]:
     """The runs whose maps are calibrated together have to be calibrated, the run itself among them."""
     run = study.runs[name]
-    able = [key for key, other in study.runs.items() if other.kind == "calibrated"]
+    able = [key for key, other in study.runs.items() if other.is_calibrated]
     where = places.inside(("runs", name, "calibration", "pooled"), 2)
     for other in run.calibration.pooled if name in able else ():
         if other not in able:

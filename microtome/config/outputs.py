@@ -113,9 +113,10 @@ def check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterator
     several = _is_one_against_rest(study, run)
     if not several:
         yield from check_maps(study, name, places, [run])
-    if (several or run.has_class_maps) and run.calibration.kind != "none":
+    if (several or run.has_class_maps) and run.calibration.kind == "cubic":
         where = places.inside((*here, "calibration"), 1)
-        yield Fault(where, f"'{run.calibration.kind}'", "'none', as the run gives a map for each class")
+        expected = "'temperature' or 'none', as the run gives a map for each class"
+        yield Fault(where, f"'{run.calibration.kind}'", expected)
 
 
 def _check_loss(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:

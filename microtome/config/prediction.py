@@ -55,13 +55,17 @@ class Predict(Section):
 
 
 class Calibration(Section):
-    """Monotone polynomial from predicted value to frequency, fitted on the validation part."""
+    """From predicted value to frequency, fitted on the validation part."""
 
-    kind: Literal["none", "cubic"] = option("none", "none, or a monotone cubic polynomial")
-    bins: PositiveInt = option(256, "of predicted values in the fit")
+    kind: Literal["none", "cubic", "temperature"] = option(
+        "none",
+        "cubic: a monotone polynomial, of runs with one map; temperature: logits are divided by one number, "
+        "of which a marker's map is left out",
+    )
+    bins: PositiveInt = option(256, "cubic: of predicted values in the fit")
     pooled: tuple[str, ...] = option(
         (),
-        "runs whose held-out maps are fitted together, so that all get one polynomial; empty: its own maps",
+        "runs whose held-out maps are fitted together, so that all get one fit; empty: its own maps",
     )
     median_radius: NonNegativeInt = option(0, "radius of the median filter after it, pixels")
 

@@ -71,9 +71,12 @@ class _Run(Section):
     @property
     def needs_validation(self) -> bool:
         """Whether the part `val` is used: to choose by, unless windows are held out, or to calibrate."""
-        return self.is_trained and (
-            self.calibration.kind != "none" or not getattr(self.sampler, "holdout", 0)
-        )
+        return self.is_calibrated or (self.is_trained and not getattr(self.sampler, "holdout", 0))
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether its maps are calibrated; those of ensembles and classifiers are taken as they are."""
+        return self.network is not None and self.calibration.kind != "none"
 
     @property
     def has_class_maps(self) -> bool:
@@ -100,13 +103,14 @@ class _Run(Section):
     def kind(self) -> str:
         """How the run's maps come about: `ensemble`, `classifier`, `calibrated`, `plain`, `borrowed` weights.
 
-        `kept`: training leaves several epochs, of which a later rule makes one the model.
+        `recalibrated`: the maps of borrowed weights are calibrated. `kept`: training leaves several epochs,
+        of which a later rule makes one the model.
         """
-        if self.weights_of is not None or self.is_ensemble:
-            return "borrowed" if self.weights_of is not None else "ensemble"
-        if self.classifier is not None:
-            return "classifier"
-        if self.calibration.kind != "none":
+        if self.weights_of is not None:
+            return "recalibrated" if self.is_calibrated else "borrowed"
+        if self.is_ensemble or self.classifier is not None:
+            return "ensemble" if self.is_ensemble else "classifier"
+        if self.is_calibrated:
             return "calibrated"
         return "kept" if self.training.select is not None and self.training.select.keep else "plain"
 

@@ -146,7 +146,7 @@ class StudyPlan:
     def map_files(self, split: str, run: str) -> list[str]:
         """What a figure shows of a run, in its folder: maps of the evaluated parts, the calibration."""
         settings, batches = self.study.runs[run], self.batches_of(split, *self.study.evaluate.parts)
-        calibrated = settings.kind == "calibrated"
+        calibrated = settings.is_calibrated
         segmented = "segment" not in modalities.replaced(self.study)
         folders = ["predictions", *["segmentations"] * segmented, *["raw_predictions"] * calibrated]
         folders += ["uncertainty"] * settings.uncertainty

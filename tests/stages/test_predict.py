@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 from microtome import networks
 from microtome.config.augment import Augment
 from microtome.config.sampling import Input
-from microtome.inference import calibration
+from microtome.inference import calibration, temperature
+from microtome.inference.temperature import Temperature
 from microtome.io import images
-from microtome.io.views import read_map
+from microtome.io.views import read_map, read_pixels
 from microtome.networks.windows import WindowTransform, extract_windows, input_window, mirror
 from microtome.stages.calibrate import calibrate_maps, fit_calibration
 from microtome.stages.predict import load_model, predict_batch
@@ -142,6 +143,57 @@ def test_calibration_leaves_unlabelled_pixels_out(root, maps, tmp_path):
     found = json.loads((tmp_path / "c.json").read_text())
     expected = calibration.fit(read_map(maps / "s2.tif")[0, 20:], target[20:] == 1, bins=32)
     assert found == expected.to_dict()
+
+
+def of_classes(root, folder, sharpness=3.0):
+    """Maps of two classes, too sure, beside each target; the last of them kept as bytes."""
+    for number, sample in enumerate(SAMPLES):
+        truth = images.read(root / f"targets/{sample}.tif")
+        logits = sharpness * (np.random.default_rng(number).normal(0, 2, truth.shape) + truth - 0.5)
+        shares = np.stack([1 / (1 + np.exp(logits)), 1 / (1 + np.exp(-logits))]).astype(np.float32)
+        is_last = sample == SAMPLES[-1]
+        images.write(folder / f"{sample}.tif", np.rint(255 * shares).astype(np.uint8) if is_last else shares)
+    return folder
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_temperature_is_fitted_on_the_samples_named_and_applied_to_all(root, tmp_path, activation):
+    samples, source = ["s1", "s3"], of_classes(root, tmp_path / "maps")
+    options = {"kind": "temperature", "activation": activation, "classes": ["a", "b"], "samples": samples}
+    if activation == "sigmoid":  # a mask, and a marker that is no class
+        for path in list(source.iterdir()):
+            images.write(path, read_pixels(path)[::-1].copy())
+    fit_calibration(options, [source], [root / "targets"], tmp_path / "c.json")
+    found = Temperature.from_dict(json.loads((tmp_path / "c.json").read_text()))
+    masks = [read_map(source / f"{s}.tif")[1 if activation == "softmax" else 0].ravel() for s in samples]
+    truth = np.concatenate([images.read(root / f"targets/{s}.tif").ravel() for s in samples])
+    mask = np.concatenate(masks).astype(float)
+    pair = np.stack([1 - mask, mask])
+    assert found.temperature == pytest.approx(temperature.fit(lambda: [(pair, truth)]).temperature, rel=1e-3)
+    assert found.pixels == truth.size
+    told = {"median_radius": 0, "activation": activation}
+    calibrate_maps(told, tmp_path / "c.json", source, tmp_path / "scaled")
+    assert sorted(path.stem for path in (tmp_path / "scaled").iterdir()) == SAMPLES
+    expected = temperature.apply(found, read_map(source / "s4.tif"), activation=activation)
+    assert np.array_equal(read_map(tmp_path / "scaled/s4.tif"), expected)
+
+
+def test_labels_of_other_samples_do_not_change_a_temperature(root, tmp_path):
+    options = {"kind": "temperature", "activation": "softmax", "classes": ["a", "b"], "samples": ["s1"]}
+    source, changed = of_classes(root, tmp_path / "maps"), tmp_path / "targets"
+    for sample in SAMPLES:
+        target = images.read(root / f"targets/{sample}.tif")
+        images.write(changed / f"{sample}.tif", target if sample == "s1" else 1 - target)
+    for targets, path in ((root / "targets", tmp_path / "a.json"), (changed, tmp_path / "b.json")):
+        fit_calibration(options, [source], [targets], path)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_bytes_say_nothing_below_half_a_step(root, tmp_path):
+    options = {"kind": "temperature", "activation": "softmax", "classes": ["a", "b"], "samples": ["s4"]}
+    source = of_classes(root, tmp_path / "maps")
+    fit_calibration(options, [source], [root / "targets"], tmp_path / "c.json")
+    assert json.loads((tmp_path / "c.json").read_text())["floor"] == 1 / 510
 
 
 def test_calibration_needs_a_sample(tmp_path):

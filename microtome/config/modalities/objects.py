@@ -181,9 +181,10 @@ def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterato
     if outputs != ("mask",) and study.targets.kind != "instances":
         yield Fault(where, outputs[-1], "mask alone, as targets.kind is 'semantic'")
     yield from _check_segment(name, run, outputs, places)
-    if run.calibration.kind != "none" and len(outputs) > 1:
+    if run.calibration.kind == "cubic" and len(outputs) > 1:
         where = places.inside((*here, "calibration"), 1)
-        yield Fault(where, f"'{run.calibration.kind}'", "'none', as the run has a marker output")
+        expected = "'temperature' or 'none', as the run has a marker output"
+        yield Fault(where, f"'{run.calibration.kind}'", expected)
 
 
 def _check_segment(name: str, run: Run, outputs: tuple[Output, ...], places: Places) -> Iterator[Fault]:
