@@ -24,9 +24,9 @@ paper: .venv/run  ## train and report a study as published (STUDY=nuclei), on a 
 	$(SNAKEMAKE) $(PROFILE) --config scale=paper studies=$(STUDY)
 
 nuclei: .venv/run  ## measure this project's recipe for nuclei on five folds, and pack the model of all 30 images as models/nuclei-local.zip
-	$(SNAKEMAKE) --config studies=nuclei scale=local study=nuclei run=recipe split=all export=models -- \
+	$(SNAKEMAKE) --config studies=nuclei scale=local study=nuclei run=recipe split=every export=models -- \
 		results/local/nuclei/tables/recipe.tsv export_model
-	cp models/nuclei-recipe-all-seed0.zip models/nuclei-local.zip
+	cp models/nuclei-recipe-every-seed0.zip models/nuclei-local.zip
 
 test: .venv/dev  ## run the test suite
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
