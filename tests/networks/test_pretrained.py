@@ -281,6 +281,10 @@ def test_what_is_taken_if_at_hand_is_never_downloaded(places, monkeypatch):
     monkeypatch.setattr(pooch, "HTTPDownloader", lambda **_: pytest.fail("nothing is downloaded"))
     network = TINY | {"weights": "imagenet_if_installed"}
     assert networks.initialize(build(network), network).startswith("random initialisation, as 'resnet18-")
+    places[1].mkdir(parents=True)
+    (places[1] / FILES["resnet18"].name).write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match=r"found SHA-256 .*\n.*offline"):
+        networks.initialize(build(network), network)
 
 
 def test_a_failed_connection_is_named(places, monkeypatch):
