@@ -6,14 +6,14 @@ else. What training takes beyond it is waiting.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from microtome import losses, networks
 from microtome.config.augment import Augment
@@ -29,6 +29,7 @@ from microtome.training.trainer import Trainer
 WARM_UP = 3
 """Steps before those that are measured: kernels are chosen and memory is taken in them."""
 Options = Mapping[str, Any]
+Shape = Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,30 @@ def count(work: Work) -> Counted:
     with torch.device("meta"):
         model = networks.build(**work.network)
         inputs = torch.empty(work.batch)
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
+    flops = FlopCounterMode(display=False, custom_mapping=BACKWARD)
+    with flops as counter, saved_tensors_hooks(keep, lambda tensor: tensor):
         found = model.levels(inputs) if work.supervision.levels == "all" else [model(inputs)]
         sum(output.sum() for output in found).backward()
     parameters = networks.parameter_count(model)
     weights = {value.untyped_storage()._cdata for value in model.parameters()}
     saved = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
     return Counted(counter.get_total_flops(), parameters, saved)
+
+
+def _backward_flop(
+    gradient: Shape, inputs: Shape, weight: Shape, *settings: Any, out_shape: Any, **_: Any
+) -> int:
+    """Operations of the backward pass of a convolution: those forward, for each gradient that is asked for.
+
+    PyTorch's own count takes each output of a depthwise convolution for a sum over all channels.
+    """
+    _, _, _, _, is_transposed, _, _, asked = settings
+    forward = conv_flop_count(list(inputs), list(weight), list(gradient), transposed=is_transposed)
+    return forward * sum(asked[:2])
+
+
+BACKWARD = {torch.ops.aten.convolution_backward: _backward_flop}
+"""How operations are counted otherwise than PyTorch does."""
 
 
 def _trainer(work: Work, device: torch.device) -> Trainer:

@@ -23,6 +23,12 @@ SMALL = {
         (1, 65, 65),
         Training(batch_size=3),
     ),
+    "depthwise": Work(
+        {"name": "usenet", "encoder": "efficientnet_lite0", "width": 4},
+        {"name": "bce"},
+        (3, 64, 64),
+        Training(batch_size=2),
+    ),
     "volumes": Work(
         {"name": "hypernet", "width": 1, "bands": 8},
         {"name": "compound"},
