@@ -11,6 +11,7 @@ rule apply_run:
         selections=lambda wildcards: applied_files(wildcards, "selection.json"),
         stains=applied_stains,
         bands=applied_bands,
+        tuned=tuned_values,
     output:
         folder=directory(at.run("applied/{folder}")),
     log:
@@ -103,6 +104,7 @@ rule export_run:
         selections=lambda wildcards: applied_files(wildcards, "selection.json"),
         stains=applied_stains,
         bands=applied_bands,
+        tuned=tuned_values,
         metrics=measured_metrics,
     output:
         archive=PACKED,

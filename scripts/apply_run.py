@@ -9,10 +9,10 @@ from microtome.workflow.job import job
 from microtome.workflow.resources import count_gpus
 
 found, folder = snakemake.input, Path(snakemake.output.folder)
-names = ("archive", "weights", "stains", "bands")
-archive, members, stains, bands = ([*map(Path, found.get(name, []))] for name in names)
+names = ("archive", "weights", "stains", "bands", "tuned")
+archive, members, stains, bands, tuned = ([*map(Path, found.get(name, []))] for name in names)
 gpus = count_gpus(snakemake.resources)
-files = Trained([path.parent for path in members], stains, bands)
+files = Trained([path.parent for path in members], stains, bands, tuned)
 
 with (
     job(snakemake.params.state, snakemake.log[0], gpus=gpus) as options,

@@ -12,6 +12,7 @@ with job(snakemake.params.state, snakemake.log[0]) as options:
         members=[Path(path).parent for path in snakemake.input.weights],
         stains=[Path(path) for path in snakemake.input.stains],
         bands=[Path(path) for path in snakemake.input.bands],
+        tuned=[Path(path) for path in snakemake.input.tuned],
         metrics=[Path(path) for path in snakemake.input.metrics],
         archive=Path(snakemake.output.archive),
     )

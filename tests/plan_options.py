@@ -34,6 +34,10 @@ RUN_OPTIONS: dict[str, tuple[object, str]] = {
     RUN + "predict__overlap": (0.25, "predict tversky \n apply {tversky,mean}"),
     RUN + "predict__tta": (True, "predict tversky \n apply {tversky,mean}"),
     RUN + "segment__threshold": (0.7, "segment tversky \n apply tversky"),
+    RUN + "tune": (
+        {"metric": "dice", "class": "cell", "values": {"threshold": [0.3]}},
+        "{tune,segment,apply} tversky",
+    ),
     WINDOWS + "window__foveate": (True, "train n4 \n predict n4 \n apply n4"),
     WINDOWS + "calibration__bins": (99, "fit n4"),
     WINDOWS + "calibration__pooled": (["n4"], "fit n4"),

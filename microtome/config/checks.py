@@ -12,6 +12,7 @@ from microtome.config import modalities, project
 from microtome.config.checks_products import check_products
 from microtome.config.checks_splits import check_splits, unused
 from microtome.config.checks_training import check_training
+from microtome.config.checks_tune import check_tuning
 from microtome.config.evaluated import EVERY_CLASS
 from microtome.config.headline import check_report
 from microtome.config.outputs import LOSSES, TWO, check_maps, check_outputs, losses_of
@@ -42,6 +43,7 @@ def check_study(study: Study, places: Places) -> list[Fault]:
     faults += [fault for name, run in study.runs.items() for fault in _check_run(study, name, run, places)]
     faults += [fault for name in study.runs for fault in _check_lender(study, name, places)]
     faults += [fault for name in study.runs for fault in _check_pooled(study, name, places)]
+    faults += [*check_tuning(study, places)]
     faults += [*check_products(study, places), *_unknown_measures(study, places)]
     faults += check_report(study, places)
     return list(dict.fromkeys(faults))

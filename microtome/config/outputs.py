@@ -144,7 +144,7 @@ def check_maps(study: Study, name: str, places: Places, members: list[Run]) -> I
     run, where = study.runs[name], places.inside(("runs", name, "segment", "kind"), 2)
     found, by_classes = f"'{run.segment.kind}'", all(one.has_class_maps for one in members)
     fit = ("argmax", "watershed") if study.targets.kind == "instances" else ("argmax",)
-    if by_classes and run.segment.kind not in fit:
+    if by_classes and run.segment.kind not in (*fit, "boundary_watershed"):
         named = " or ".join(f"'{kind}'" for kind in fit)
         yield Fault(where, found, f"{named}, as the run gives a probability map for each class")
     alone = all(

@@ -3,9 +3,17 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
-from microtome.config.section import Probability, Section, assume, option, refuse
+from microtome.config.section import OfClass, Probability, Section, assume, option, refuse, with_class
 
 
 class Store(Section):
@@ -136,4 +144,28 @@ class Watershed(Section):
         return value
 
 
-Segment = Annotated[Threshold | ArgMax | Watershed, Field(discriminator="kind"), assume("kind", "threshold")]
+class _BoundaryWatershed(OfClass):
+    """Regions by watershed on the probability of the boundary (see `microtome.objects.regions`)."""
+
+    TAKES_BOTH: ClassVar[bool] = True
+    kind: Literal["boundary_watershed"] = option(
+        "boundary_watershed", "regions flooded from the minima of the boundary's probability, lines between"
+    )
+    h: Probability = option(
+        0.1, "depth of a minimum below the pass to a deeper one, in probability; shallower ones are no region"
+    )
+    sigma: NonNegativeFloat = option(1.0, "sd of the Gaussian that smooths the probability before, pixels")
+    threshold: Probability | None = option(
+        None, "probability above which a pixel is boundary, too, as lines are; null: lines alone are"
+    )
+
+
+BoundaryWatershed = with_class(
+    _BoundaryWatershed, "class of the boundary between regions; null: the first", needed=False
+)
+
+Segment = Annotated[
+    Threshold | ArgMax | Watershed | BoundaryWatershed,
+    Field(discriminator="kind"),
+    assume("kind", "threshold"),
+]

@@ -13,6 +13,7 @@ from microtome.config.prediction import Calibration, Predict, Segment, Threshold
 from microtome.config.sampling import Input, PatchSampler, Sampler, Window
 from microtome.config.section import Section, option
 from microtome.config.training import Learn, Supervision, Training
+from microtome.config.tune import Tune
 
 Loss = union("microtome.config.losses", "name", needs=("TARGET",))
 Network = union("microtome.config.networks", "name", needs=("WINDOWS",))
@@ -56,6 +57,11 @@ class _Run(Section):
     predict: Predict = option(Predict(), "how whole images are predicted")
     calibration: Calibration = option(Calibration(), "from predicted value to frequency")
     segment: Segment = option(Threshold(), "from probability map to label map")
+    tune: Tune | None = option(
+        None,
+        "options of `segment` that are chosen on held-out images; null: none",
+        exclude_if=lambda value: value is None,
+    )
     seeds: tuple[NonNegativeInt, ...] = option((0,), "one training for each seed", min_length=1)
 
     @property
@@ -70,8 +76,10 @@ class _Run(Section):
 
     @property
     def needs_validation(self) -> bool:
-        """Whether the part `val` is used: to choose by, unless windows are held out, or to calibrate."""
-        return self.is_calibrated or (self.is_trained and not getattr(self.sampler, "holdout", 0))
+        """Whether the part `val` is used: to choose by, unless windows are held out, calibrate, tune."""
+        if self.is_calibrated or self.tune is not None:
+            return True
+        return self.is_trained and not getattr(self.sampler, "holdout", 0)
 
     @property
     def is_calibrated(self) -> bool:

@@ -74,6 +74,7 @@ PREFIXES = {
     "truth_": "{}, of the labels",
 }
 SUFFIXES = {
+    "_segmentation": "{} of the segmentation",
     "_threshold": "threshold of {}",
     "_unlabelled": "{}, where nothing is labelled",
     "_labelled": "{}, where labels are",

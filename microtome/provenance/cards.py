@@ -12,6 +12,8 @@ WEIGHTS_NAME = "model.safetensors"
 HISTORY_NAME = "history.tsv"
 METRICS_NAME = "metrics.tsv"
 CARD_NAME = "card.json"
+TUNED_NAME = "tuned.json"
+"""The options of segmentation that were chosen on held-out images."""
 KEPT_NAME = "kept.json"
 """The epochs that a training keeps, beside their weights (`kept_weights`)."""
 CARD_KEYS = ("study", "run", "split", "seed", "scale", "data_source", "network", "seconds")

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microtome.provenance.cards import CARD_NAME, has_history, read_card
+from microtome.provenance.cards import CARD_NAME, TUNED_NAME, has_history, read_card, read_json
 from microtome.provenance.runs import HISTORY_NAME, METRICS_NAME, read_history, read_metrics
 from microtome.provenance.section_calls import SECTIONS_NAME, SELECTION_NAME
 from microtome.report.inputs import STATUS_ORDER, ExpectedRun, RunInput
 from microtome.report.products import links_to
 
 Content = TypeVar("Content")
-LINKED = (CARD_NAME, HISTORY_NAME, METRICS_NAME, SECTIONS_NAME, SELECTION_NAME)
+LINKED = (CARD_NAME, HISTORY_NAME, METRICS_NAME, SECTIONS_NAME, SELECTION_NAME, TUNED_NAME)
 """Files of a run that the page links, where it has them."""
 
 
@@ -31,9 +31,11 @@ def read_run(folder: Path, expected: ExpectedRun, *, root: Path) -> RunInput:
         return RunInput(expected, problems=(_why_no_card(place, no_card),))
     no_history = _try(read_history, place / HISTORY_NAME)[1] if has_history(card) else ""
     metrics, no_metrics = _try(read_metrics, place / METRICS_NAME)
-    problems = (*_diverged(card), *filter(None, (no_history, no_metrics)))
+    tuned, no_tuned = _try(read_json, place / TUNED_NAME) if (place / TUNED_NAME).is_file() else (None, "")
+    problems = (*_diverged(card), *filter(None, (no_history, no_metrics, no_tuned)))
     names = {name: place / name for name in LINKED}
-    return RunInput(expected, card, metrics, links_to(names, root=root), problems)
+    told = card if tuned is None else card | {"tuned": tuned}
+    return RunInput(expected, told, metrics, links_to(names, root=root), problems)
 
 
 def unexpected_runs(folder: Path, runs: Sequence[RunInput]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from microtome.io import images, views
 from microtome.io.depth import as_dtype, is_darker
 from microtome.io.errors import ImageError
 from microtome.provenance.archives import read_archive, unpack
-from microtome.provenance.cards import CARD_NAME, WEIGHTS_NAME, read_json
+from microtome.provenance.cards import CARD_NAME, TUNED_NAME, WEIGHTS_NAME, read_json
 from microtome.provenance.section_calls import SELECTION_NAME
 from microtome.stages.applied import DONE, FAILED, SUMMARY
 from microtome.stages.calibrate import calibrate_maps
@@ -67,11 +67,13 @@ class Trained:
         members: Folders of the trained runs: one, or the members of an ensemble, in the order of the options.
         stains: Stain targets, `stains/{name}/target.json`, of the normalizations that they use.
         bands: The table of the bands that they see, `bands.tsv`, where they see any.
+        tuned: Options of segmentation that were tuned, `tuned.json`, where some were.
     """
 
     members: Sequence[Path]
     stains: Sequence[Path] = ()
     bands: Sequence[Path] = ()
+    tuned: Sequence[Path] = ()
 
 
 @contextmanager
@@ -99,6 +101,7 @@ def unpacked(options: Options, archive: Path, beside: Path) -> Iterator[Trained]
             [folder / name for name in folders],
             sorted(folder.glob("stains/*/target.json")),
             sorted(folder.glob("bands.tsv")),
+            sorted(folder.glob(TUNED_NAME)),
         )
 
 
@@ -200,7 +203,8 @@ def _applied(
     average_batch(maps, out / "predictions")
     if "uncertainty" in options:
         write_uncertainty(maps, out / "uncertainty", activation=options["uncertainty"])
-    segment_batch(options["segment"], out / "predictions", out / "segmentations")
+    tuned = trained.tuned[0] if trained.tuned else None
+    segment_batch(options["segment"], out / "predictions", out / "segmentations", tuned=tuned)
     return _found(options, row, out)
 
 

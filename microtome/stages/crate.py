@@ -31,6 +31,7 @@ COPIED = ("Snakefile", "rules/*.smk", "scripts/*.py", "envs/*.yaml", "requiremen
 RUN_FILES = {cards.WEIGHTS_NAME: "weights", cards.CARD_NAME: "card"}
 RUN_FILES |= {cards.HISTORY_NAME: "training history", cards.METRICS_NAME: "metrics"}
 RUN_FILES |= {SELECTION_NAME: "chosen epoch and thresholds", SECTIONS_NAME: "calls of sections"}
+RUN_FILES |= {cards.TUNED_NAME: "options of segmentation chosen on held-out images"}
 FOLDERS = {
     "raw": "simulated images and labels",
     "images": "images as networks see them",

@@ -14,7 +14,14 @@ from microtome.files import finished_file, sha256_of_bytes
 from microtome.metrics.summary import summarize
 from microtome.provenance import tsv
 from microtome.provenance.archives import FORMAT, MODEL
-from microtome.provenance.cards import CARD_NAME, HISTORY_NAME, TRAINED_KEYS, WEIGHTS_NAME, read_card
+from microtome.provenance.cards import (
+    CARD_NAME,
+    HISTORY_NAME,
+    TRAINED_KEYS,
+    WEIGHTS_NAME,
+    read_card,
+    read_json,
+)
 from microtome.provenance.section_calls import SELECTION_NAME
 from microtome.stages.stain_targets import name_of_stain
 
@@ -31,6 +38,7 @@ def export_run(
     metrics: Sequence[Path],
     archive: Path,
     bands: Sequence[Path] = (),
+    tuned: Sequence[Path] = (),
 ) -> None:
     """Write a ZIP archive with everything that applying the run needs, and a README that says what it is.
 
@@ -39,6 +47,7 @@ def export_run(
         members: Folders of the trained runs: one, or those of an ensemble.
         stains: Stain targets that the runs use.
         bands: The table of the bands that they see, if they see any.
+        tuned: The options of segmentation that were tuned, if some were.
         metrics: Metrics of the run, or of the folds that tell of one which learnt from every sample; summed
             up in the README.
         archive: Written whole or not at all.
@@ -53,12 +62,12 @@ def export_run(
         if (member / name).is_file()
     }
     content |= {f"stains/{name_of_stain(path)}/target.json": path.read_bytes() for path in stains}
-    content |= {path.name: path.read_bytes() for path in bands}
+    content |= {path.name: path.read_bytes() for path in (*bands, *tuned)}
     content["run.json"] = json.dumps(options["runs"], indent=2, sort_keys=True).encode()
     content["metrics.tsv"] = _joined(metrics)
     cards = [read_card(member / CARD_NAME, keys=TRAINED_KEYS) for member in members]
-    measured = tsv.parse(content["metrics.tsv"].decode())
-    content["README.md"] = _readme(options, cards, summarize(measured)).encode()
+    measured, values = tsv.parse(content["metrics.tsv"].decode()), [read_json(path) for path in tuned]
+    content["README.md"] = _readme(options, cards, summarize(measured), values).encode()
     content[MODEL] = _model(options, cards, content)
     with finished_file(archive) as partial, zipfile.ZipFile(partial, "w") as packed:
         for name, data in sorted(content.items()):
@@ -116,7 +125,12 @@ def _folders(members: Sequence[Path]) -> dict[str, Path]:
     }
 
 
-def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summary: pd.DataFrame) -> str:
+def _readme(
+    options: Mapping[str, Any],
+    cards: Sequence[Mapping[str, Any]],
+    summary: pd.DataFrame,
+    tuned: Sequence[Mapping[str, Any]],
+) -> str:
     """What a stranger must know of the model."""
     dataset = options["dataset"]
     lines = [
@@ -124,6 +138,7 @@ def _readme(options: Mapping[str, Any], cards: Sequence[Mapping[str, Any]], summ
         "",
         *(["The mean of the maps of these runs:", ""] if len(cards) > 1 else []),
         *(_described(card) for card in cards),
+        *(_tuned(one) for one in tuned),
         "",
         *([f"Data: {dataset['citation']} Licence: {dataset['licence']}.", ""] if dataset else []),
         "Made with Microtome. `run.json` holds the options, each `card.json` the record of a training; the",
@@ -164,6 +179,19 @@ def _described(card: Mapping[str, Any]) -> str:
         f"({card['data_source']} data), "
         f"{card['epochs_run']} epochs, best epoch {card['best_epoch']}, seed {card['seed']}."
     )
+
+
+def _tuned(found: Mapping[str, Any]) -> str:
+    """The options that were chosen, and on what.
+
+    Example:
+        >>> _tuned({"values": {"threshold": 0.7}, "metric": "dice", "class": "cell", "samples": ["a"]})
+        '- segmentation: threshold 0.7, chosen by dice of cell on 1 images that were not trained on.'
+    """
+    values = ", ".join(f"{name} {value}" for name, value in found["values"].items())
+    of = f" of {found['class']}" if found["class"] else ""
+    by = f"{found['metric']}{of} on {len(found['samples'])} images"
+    return f"- segmentation: {values}, chosen by {by} that were not trained on."
 
 
 def _row(row: Mapping[Any, Any]) -> str:

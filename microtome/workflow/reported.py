@@ -36,6 +36,7 @@ def _told(plan: StudyPlan) -> dict[str, list[str]]:
     study, folders = plan.study, [*_folders(plan)]
     trained = [folder for run, folder in folders if study.runs[run].has_history]
     calling = [folder for run, folder in folders if study.runs[run].calls is not None]
+    tuned = [folder for run, folder in folders if study.runs[run].tune is not None]
     return {
         **{section: _products(plan, section) for section in SUFFIXES},
         "sheets": ["samples.tsv"],
@@ -43,6 +44,7 @@ def _told(plan: StudyPlan) -> dict[str, list[str]]:
         "metrics": [f"{folder}/metrics.tsv" for _, folder in folders],
         "cards": [f"{folder}/card.json" for _, folder in folders],
         "histories": [f"{folder}/history.tsv" for folder in trained],
+        "tuned": [f"{folder}/{name}" for folder in tuned for name in ("tuned.json", "tuned.tsv")],
         "calls": [f"{folder}/{name}" for folder in calling for name in ("sections.tsv", "selection.json")],
     }
 

@@ -72,6 +72,17 @@ def test_the_sweep_is_that_of_the_metric():
     assert found["all", "pixel_error_best"] == pytest.approx(min(wrong))
 
 
+def test_the_segmentation_is_scored_as_it_is():
+    """By a threshold it has the score of that threshold, whatever the map would reach at another."""
+    given = context()
+    for threshold in THRESHOLDS:
+        segmentation = (given.probability[0] > threshold).astype(np.uint8)
+        found = values(boundaries.measure(replace(given, segmentation=segmentation, thresholds=(0.0, 1.0))))
+        scores = boundary_scores(given.truth == 1, given.probability[0], [threshold])
+        assert found["all", "v_rand_segmentation"] == scores.v_rand[0]
+        assert found["all", "v_info_segmentation"] == scores.v_info[0]
+
+
 def test_unlabelled_pixels_are_no_error():
     ignore = np.s_[10:20, :]
     given = context(ignore=ignore)
@@ -137,7 +148,8 @@ def test_the_threshold_on_the_logit_is_at_0_62():
     assert found["all", "pixel_error"] == pytest.approx(1 / 3)
     assert found["all", "pixel_error_logit"] == pytest.approx(1 / 3)
     assert found["all", "border_dice_logit"] == pytest.approx(2 * 1 / (1 + 2))
-    nothing = Context(np.ones((1, 2), np.uint8), np.ones((1, 1, 2), np.float32), truth, ["m", "c"], (0.5,))
+    cells = np.ones((1, 2), np.uint8)
+    nothing = Context(cells, np.ones((1, 1, 2), np.float32), cells, ["m", "c"], (0.5,))
     assert np.isnan(values(boundaries.measure(nothing))["all", "border_dice_logit"])
 
 

@@ -15,11 +15,12 @@ def card(folder):
     return json.loads((folder / "card.json").read_text())
 
 
-def packed(found, path, run="marked", members=("marked",), **changes):
+def packed(found, path, run="marked", members=("marked",), tuned=(), **changes):
     chosen = options(applied.export_run(found.plan, run, None)) | changes
     stains = [found.root / f"stains/{name}/target.json" for name in chosen["stains"]]
     folders = [found.runs[member] for member in members]
-    export_run(chosen, members=folders, stains=stains, metrics=[folders[0] / "metrics.tsv"], archive=path)
+    metrics = [folders[0] / "metrics.tsv"]
+    export_run(chosen, members=folders, stains=stains, metrics=metrics, archive=path, tuned=tuned)
     return zipfile.ZipFile(io.BytesIO(path.read_bytes()))
 
 
@@ -67,6 +68,19 @@ def test_the_readme_says_what_the_model_is_and_how_good(found, tmp_path):
     assert f"| test | nucleus | dice | {values['nucleus', 'dice']:.4f} | – | 1 |" in text
     assert "nan" not in text
     assert "Data:" not in packed(found, tmp_path / "b.zip").read("README.md").decode()
+
+
+def test_a_package_holds_what_was_tuned(found, tmp_path):
+    tuned = tmp_path / "tuned.json"
+    chosen = {"values": {"mask_threshold": 0.35, "min_object_area": 20}, "metric": "aji", "class": None}
+    tuned.write_text(json.dumps(chosen | {"samples": ["a", "b"]}))
+    archive = packed(found, tmp_path / "a.zip", tuned=[tuned])
+    assert archive.read("tuned.json") == tuned.read_bytes()
+    assert "tuned.json" in json.loads(archive.read("model.json"))["files"]
+    text = archive.read("README.md").decode()
+    said = "- segmentation: mask_threshold 0.35, min_object_area 20, chosen by aji on 2 images that were not"
+    assert said in text
+    assert "- segmentation" not in packed(found, tmp_path / "b.zip").read("README.md").decode()
 
 
 def test_the_package_of_an_ensemble_holds_each_member(found, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from microtome.io import images
 from microtome.io.views import read_map
 from microtome.provenance.archives import MODEL, ArchiveError, packed_study, read_archive, unpack
 from microtome.stages.apply import Trained, apply_run, unpacked
@@ -87,6 +88,26 @@ def test_a_packed_model_predicts_as_the_run(found, archive, tmp_path):
         )
         assert np.array_equal(first, second)
     assert not list(tmp_path.glob(".model-*")), "nothing unpacked is left"
+
+
+def test_a_packed_model_segments_with_what_was_tuned(found, tmp_path):
+    objects_root(tmp_path).symlink_to(found.root)
+    paths = new_images(tmp_path)
+    tuned = tmp_path / "tuned.json"
+    tuned.write_text(
+        json.dumps({"values": {"mask_threshold": 0.6}, "metric": "aji", "class": None, "samples": []})
+    )
+    packed(found, tmp_path / "a.zip", run="alone", members=("alone",), tuned=[tuned])
+    chosen = options(applied.apply(found.plan, "alone", 0, rows_of(paths)))
+    with unpacked(chosen, tmp_path / "a.zip", tmp_path / "outside") as trained:
+        assert [path.name for path in trained.tuned] == ["tuned.json"]
+        apply_run(chosen, trained, tmp_path / "outside", device="cpu", threads=1)
+    chosen["segment"]["mask_threshold"] = 0.6
+    apply_run(chosen, Trained([found.runs["alone"]]), tmp_path / "inside", device="cpu", threads=1)
+    for path in paths:
+        name = f"segmentations/instances/{path.stem}.tif"
+        first, second = (images.read(tmp_path / place / name) for place in ("inside", "outside"))
+        assert np.array_equal(first, second)
 
 
 def test_exchanged_weights_are_refused(archive, tmp_path):

@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy.ndimage import gaussian_filter
 
-from microtome.config.prediction import Watershed
+from microtome.config.prediction import BoundaryWatershed, Watershed
 from microtome.io import images
+from microtome.objects.regions import separate_regions
 from microtome.objects.watershed import separate
 from microtome.stages.evaluate import evaluate_run
 from microtome.stages.segment import segment_batch
@@ -73,6 +75,46 @@ def test_maps_that_a_kind_cannot_take_are_named(tmp_path):
     images.write(tmp_path / "nan/a.tif", np.full((2, 8, 8), np.nan, np.float32))
     with pytest.raises(ValueError, match=r"a\.tif: the mask map holds nan at row 0, column 0"):
         segment(tmp_path / "nan")
+
+
+def boundaries(seed=0, shape=(40, 44)):
+    """A smooth probability of boundary."""
+    field = gaussian_filter(np.random.default_rng(seed).random(shape), 2)
+    return ((field - field.min()) / np.ptp(field)).astype(np.float32)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_lines_are_of_the_boundary_and_regions_of_the_other_class(tmp_path, index):
+    """The one map of a network is of class 1, which may be either."""
+    boundary, settings = boundaries(), BoundaryWatershed(h=0.05, sigma=0)
+    images.write(tmp_path / "maps/a.tif", boundary if index else 1 - boundary)
+    segment_batch(settings.model_dump() | {"of": index}, tmp_path / "maps", tmp_path / "out")
+    found, regions = images.read(tmp_path / "out/a.tif"), separate_regions(boundary, settings)
+    assert regions.max() > 3
+    assert np.array_equal(found == index, regions == 0)
+    assert found.dtype == np.uint8
+    assert not (tmp_path / "out/instances").exists()
+
+
+def test_regions_of_several_classes_have_the_class_most_of_their_pixels_vote_for(tmp_path):
+    boundary = np.full((8, 9), 0.1, np.float32)
+    boundary[:, 4] = 0.9
+    left = np.zeros((8, 9), np.float32)
+    left[:, :4], left[0, 6] = 0.8, 0.85
+    maps = np.stack((left, boundary, np.full((8, 9), 0.3, np.float32)))
+    images.write(tmp_path / "maps/a.tif", maps / maps.sum(0))
+    options = BoundaryWatershed(sigma=0).model_dump() | {"of": 1, "activation": "softmax"}
+    segment_batch(options, tmp_path / "maps", tmp_path / "out")
+    assert np.array_equal(images.read(tmp_path / "out/a.tif"), np.uint8([[0, 0, 0, 0, 1, 2, 2, 2, 2]] * 8))
+
+
+def test_regions_are_of_one_map_or_of_one_a_class(tmp_path):
+    images.write(tmp_path / "maps/a.tif", np.full((2, 8, 8), 0.25, np.float32))
+    with pytest.raises(ValueError, match=r"a\.tif holds 2 maps, segment.kind boundary_watershed takes one"):
+        segment_batch(BoundaryWatershed().model_dump() | {"of": 0}, tmp_path / "maps", tmp_path / "out")
+    images.write(tmp_path / "maps/a.tif", np.full((8, 8), 1.5, np.float32))
+    with pytest.raises(ValueError, match=r"a\.tif: the boundary map holds 1\.5 at row 0"):
+        segment_batch(BoundaryWatershed().model_dump() | {"of": 1}, tmp_path / "maps", tmp_path / "out")
 
 
 def evaluate(maps, folder, targets):

@@ -102,7 +102,8 @@ HE_OBJECTS = """
     he evaluate {marked,alone}
     report_page
 """
-HE_AFTER_TRAINING = "he predict {marked,alone} test-0" + HE_OBJECTS
+HE_TUNED = "\n he predict alone val-0 \n he tune alone"
+HE_AFTER_TRAINING = "he predict {marked,alone} test-0" + HE_TUNED + HE_OBJECTS
 HE_TRAINING = "he train {marked,alone} \n" + HE_AFTER_TRAINING
 """The study of objects, each of its runs."""
 
@@ -203,7 +204,7 @@ CODE = [
     Case(
         "metric of objects",
         code("microtome/metrics/families/instances.py"),
-        "he evaluate {marked,alone} \n report_page",
+        "he tune alone \n he segment alone test-0 \n he evaluate {marked,alone} \n report_page",
     ),
     Case("stain normalization", code("microtome/stain/spcn.py"), STAINED),
     Case("export of objects", code("microtome/stages/objects.py"), "he export_objects marked test-0"),
@@ -275,13 +276,24 @@ OBJECT_OPTIONS = [
     Case("target of stains", option("he", "stains.spcn.target", "tile-001"), STAINED),
     Case("stain of a run taken away", option("he", "runs.marked.stain", None), MARKED_RUN),
     Case("copies of a run", option("he", "runs.marked.sampler.copies", 2), MARKED_RUN),
+    Case(
+        "values that are tuned",
+        option("he", "runs.alone.tune.values.mask_threshold", [0.05, 0.2]),
+        """
+        he tune alone
+        he segment alone test-0
+        he evaluate alone
+        report_page
+        """,
+    ),
     Case("threshold of markers", option("he", "runs.marked.segment.marker_threshold", 0.2), MARKED_OBJECTS),
     Case(
         "stain of another run",
         option("he", "runs.alone.stain", "spcn"),
         """
         he train alone
-        he predict alone test-0
+        he predict alone {val-0,test-0}
+        he tune alone
         he segment alone test-0
         he evaluate alone
         report_page

@@ -59,6 +59,7 @@ STUDY_RULES = {
         runs.segment,
         "run",
     ),
+    "tune": (runs.tune, "split", "run"),
     "fit_stain": (
         stains.fit_stain,
         "stain",

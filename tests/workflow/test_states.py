@@ -119,6 +119,8 @@ def _run_states(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, s
         "export_run": applied.export_run(plan, run, None),
         "export_objects": applied.export_objects(plan, run),
     }
+    if plan.study.runs[run].tune is not None:
+        both["tune"] = runs.tune(plan, split, run)
     if plan.study.runs[run].is_ensemble:
         averaged = {"average": runs.average(plan, run), "uncertainty": runs.uncertainty(plan, run)}
         return both | averaged | {"ensemble": runs.ensemble(plan, split, run, seed)}

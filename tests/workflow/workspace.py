@@ -236,7 +236,7 @@ def make_workspace(root: Path) -> Workspace:
     )
     workspace.write_study("mini", mini_study())
     workspace.write_study("own", own_study())
-    workspace.write_study("he", he_study())
+    workspace.write_study("he", tuned_he_study())
     write_own_files(workspace, OWN_PARTS)
     return workspace
 
@@ -375,6 +375,13 @@ def he_study() -> Content:
         "evaluate": {"metrics": ["instances", "overlap"]},
         "scales": {"demo": {}},
     }
+
+
+def tuned_he_study() -> Content:
+    """The same with a run whose segmentation is tuned on the part `val`."""
+    study = he_study()
+    study["runs"]["alone"]["tune"] = {"metric": "aji", "values": {"mask_threshold": [0.05, 0.1, 0.5]}}
+    return study
 
 
 def write_own_files(workspace: Workspace, parts: Iterable[str]) -> None:

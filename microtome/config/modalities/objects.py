@@ -100,6 +100,7 @@ def check(study: Study, places: Places) -> Iterator[Fault]:
     yield from _check_kind(study, places)
     yield from _check_regions(study, places)
     for name, run in study.runs.items():
+        yield from _check_boundary(study, name, run, places)
         if run.is_ensemble:
             yield from _check_members(study, name, run, places)
         elif run.network is not None:
@@ -185,6 +186,14 @@ def _check_outputs(study: Study, name: str, run: Run, places: Places) -> Iterato
         where = places.inside((*here, "calibration"), 1)
         expected = "'temperature' or 'none', as the run has a marker output"
         yield Fault(where, f"'{run.calibration.kind}'", expected)
+
+
+def _check_boundary(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """The boundary between regions is a class."""
+    named = run.segment.of if run.segment.kind == "boundary_watershed" else None
+    if named is not None and named not in study.data.classes:
+        where = places.inside(("runs", name, "segment", "class"), 2)
+        yield Fault(where, f"'{named}'", nearest(named, study.data.classes))
 
 
 def _check_segment(name: str, run: Run, outputs: tuple[Output, ...], places: Places) -> Iterator[Fault]:

@@ -200,6 +200,9 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
     if run.predict.window is None and run.network is not None:
         where = places.inside((*here, "predict", "window"), 2)
         yield Fault(where, "null", "pixels of a window, as slides are too large for the network as a whole")
+    if run.tune is not None:
+        expected = "null, as slides are not segmented as a whole; `calls` chooses its threshold by itself"
+        yield Fault(places.inside((*here, "tune"), 1), "options to tune", expected)
     lender = study.runs.get(run.weights_of or "")
     if lender is not None and lender.calls is not None and lender.calls != run.calls:
         where = places.inside((*here, "calls"), 1)

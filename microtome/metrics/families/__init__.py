@@ -7,7 +7,8 @@ the study. `COUNTS` names what all of its metrics follow from and what adds up o
 `LOWER_IS_BETTER` names those of which less is better, `POOLED` those of the image that also follow from the
 counts of many images together; `CLASSES` the number of classes that it is defined for, if not any; `NEEDS`
 what the study must have (`config.checks_products.OF_STUDIES`), if anything; `OF_PROBABILITIES` that it
-measures probabilities, which segmentations of other tools do not have. They are read without importing.
+measures probabilities, which segmentations of other tools do not have, and by which no segmentation is
+chosen. They are read without importing.
 """
 
 from microtome.registry import search_path

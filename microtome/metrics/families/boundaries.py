@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """V_Rand and V_Info after thinning (Arganda-Carreras et al. 2015, doi:10.3389/fnana.2015.00142).
 
-As in the challenge, one threshold serves a whole part: the one with the best mean over its images. `v_rand@t`
-and `v_info@t` keep the sweep of every image. Pixels that are not labelled belong to no cell, so the scores
-pass them over; the pixel errors leave them out.
+As in the challenge, one threshold serves a whole part: the one with the best mean over its images. It is the
+maximum over thresholds of the maps that are scored, which nobody has who does not know the truth.
+`v_rand_segmentation` and `v_info_segmentation` are of the segmentation as it is, whose threshold, or whatever
+else tells cells from borders, was chosen before. `v_rand@t` and `v_info@t` keep the sweep of every image.
+Pixels that are not labelled belong to no cell, so the scores pass them over; the pixel errors leave them out.
 """
 
 import math
@@ -21,11 +23,13 @@ OF_IMAGE = (
     "v_rand_tenths",
     "v_rand_tenths_threshold",
     "v_rand@{threshold}",
+    "v_rand_segmentation",
     "v_info",
     "v_info_threshold",
     "v_info_tenths",
     "v_info_tenths_threshold",
     "v_info@{threshold}",
+    "v_info_segmentation",
     "pixel_error",
     "pixel_error_best",
     "pixel_error_logit",
@@ -34,6 +38,8 @@ OF_IMAGE = (
 LOWER_IS_BETTER = ("pixel_error", "pixel_error_best", "pixel_error_logit")
 LOGIT = 0.5
 """Threshold on the logit that published code takes where it means the probability; p > 0.622."""
+FOUND = 0.5
+"""Threshold on a segmentation as a map of 0 and 1."""
 CLASSES = 2
 """Borders and cells; of more classes none is the border."""
 TOLERANCE = 1e-6
@@ -48,10 +54,13 @@ def measure(context: Context) -> list[Measure]:
         for name in SCORES
         for threshold, value in zip(scores.thresholds, getattr(scores, name), strict=True)
     ]
+    found = (context.segmentation == 1).astype(np.float32)
+    segmented = boundary_scores(cells, found, (FOUND,))
     known = cells[context.valid][None], probability[context.valid][None]
     best, _ = best_pixel_error(*known, context.thresholds)
     return [
         *sweep,
+        *(Measure("all", f"{name}_segmentation", float(getattr(segmented, name)[0])) for name in SCORES),
         Measure("all", "pixel_error", float(pixel_error(*known))),
         Measure("all", "pixel_error_best", float(best)),
         *_at_logit(known[0], known[1]),

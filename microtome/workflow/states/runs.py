@@ -4,14 +4,18 @@
 from functools import cache
 from typing import Any
 
+from microtome.config.checks_tune import families_of
 from microtome.config.entries import model
-from microtome.config.evaluated import constants
+from microtome.config.evaluated import constants, lower_is_better
 from microtome.config.losses._classes import INVERSE_FREQUENCY
 from microtome.config.outputs import LOSSES, TWO, resolved_loss
 from microtome.config.run import Run
+from microtome.config.section import OfClass
 from microtome.config.training import Schedule, Training
+from microtome.config.tune import with_values
 from microtome.study import modalities
 from microtome.study.plan import StudyPlan
+from microtome.study.tuning import held_out
 from microtome.workflow.states import state_of
 from microtome.workflow.states.data import downsample
 
@@ -118,6 +122,35 @@ def calibrate_predictions(plan: StudyPlan, run: str) -> str:
 
 
 @cache
+def tune(plan: StudyPlan, split: str, run: str) -> str:
+    """State of `tune`."""
+    chosen, evaluate = plan.study.runs[run].tune, plan.study.evaluate
+    held = held_out(plan, split, run)
+    options = {
+        "segment": _segment_options(plan, run),
+        "values": [[name, _values(plan, run, name)] for name in chosen.values],
+        "metric": chosen.metric,
+        "class": chosen.of,
+        "family": families_of(plan.study, chosen.metric, chosen.of)[0],
+        "lower_is_better": lower_is_better(chosen.metric),
+        "search": chosen.search,
+        "on": "val" if list(held) == [split] else chosen.on,
+        "samples": [sample for samples in held.values() for sample in samples],
+        "classes": plan.classes,
+        "activation": activation(plan, run),
+    }
+    options |= evaluate.model_dump(include={"betas", "mean_classes"})
+    return state_of("tune", options, [f"microtome.metrics.families.{options['family']}"])
+
+
+def _values(plan: StudyPlan, run: str, name: str) -> list[float]:
+    """The values of an option of `segment` that are tried, as numbers of its type."""
+    settings = plan.study.runs[run]
+    tried = (with_values(settings.segment, {name: value}) for value in settings.tune.values[name])
+    return [getattr(one, name) for one in tried]
+
+
+@cache
 def segment(plan: StudyPlan, run: str) -> str:
     """State of `segment`."""
     return state_of("segment", segment_options(plan, run))
@@ -168,10 +201,19 @@ def score_external(plan: StudyPlan, name: str) -> str:
 
 
 def segment_options(plan: StudyPlan, run: str) -> dict[str, Any]:
-    """What segmenting depends on; for objects also whether there is a map for each class."""
+    """What segmenting depends on, beside the values of the options that are tuned."""
+    tuned = plan.study.runs[run].tune
+    return _segment_options(plan, run) | ({"tuned": sorted(tuned.values)} if tuned else {})
+
+
+def _segment_options(plan: StudyPlan, run: str) -> dict[str, Any]:
+    """What `segment` says; where it matters also whether each class has a map, and which class it is of."""
     settings = plan.study.runs[run].segment
     is_told = settings.TAKES_BOTH and activation(plan, run) == "softmax"
-    return settings.model_dump() | ({"activation": "softmax"} if is_told else {})
+    told = {"activation": "softmax"} if is_told else {}
+    if isinstance(settings, OfClass):
+        told["of"] = plan.classes.index(settings.of) if settings.of else 0
+    return settings.model_dump() | told
 
 
 def identity(plan: StudyPlan, split: str, run: str, seed: int) -> dict[str, Any]:
