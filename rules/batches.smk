@@ -58,32 +58,6 @@ def held_out_maps(wildcards):
     ]
 
 
-def tuned_values(wildcards):
-    """The options of a run's segmentation that are chosen on held-out images; none where none are tuned."""
-    is_tuned = plan(wildcards).study.runs[wildcards.run].tune is not None
-    return [at.run("tuned.json").format(**wildcards)] if is_tuned else []
-
-
-def tuning_maps(wildcards):
-    """The maps on which a run is tuned, of the network that did not see their images."""
-    held_out = held_out_batches(plan(wildcards), wildcards.split, wildcards.run)
-    return [
-        at.run("predictions/{batch}").format(
-            **{**wildcards, "split": split}, batch=batch
-        )
-        for split, batch in held_out
-    ]
-
-
-def tuning_targets(wildcards):
-    """The targets of these images."""
-    held_out = held_out_batches(plan(wildcards), wildcards.split, wildcards.run)
-    return [
-        at.study("targets/{batch}").format(study=wildcards.study, batch=batch)
-        for _, batch in held_out
-    ]
-
-
 def members_of(name):
     """An input function: the same file of every member of an ensemble."""
 
