@@ -31,6 +31,7 @@ from microtome.registry import plugins_folder
 from microtome.study import modalities
 from microtome.study.load import load_plans, sheet_faults
 from microtome.study.newcomers import stamps
+from microtome.study.tuning import held_out_batches
 from microtome.workflow import failures, needs, states
 from microtome.workflow.memory import training_mb
 from microtome.workflow.resources import count_gpus, gpu_request, growing

@@ -1,4 +1,5 @@
-# Input functions of tables and figures, and of what is asked for by name (apply, evaluate_folder, export_model).
+# Input functions of tables and figures, of what is asked for by name (apply, evaluate_folder, export_model), and of
+# options that are tuned.
 NOTES = 20
 
 
@@ -144,3 +145,29 @@ def packed_for(pattern):
     found = asked("export")
     of = {"study": found.plan.study.name, "split": found.split, "run": found.run}
     return pattern.format(**of, seed=found.seed)
+
+
+def tuned_values(wildcards):
+    """The options of a run's segmentation that are chosen on held-out images; none where none are tuned."""
+    is_tuned = plan(wildcards).study.runs[wildcards.run].tune is not None
+    return [at.run("tuned.json").format(**wildcards)] if is_tuned else []
+
+
+def tuning_maps(wildcards):
+    """The maps on which a run is tuned, of the network that did not see their images."""
+    held_out = held_out_batches(plan(wildcards), wildcards.split, wildcards.run)
+    return [
+        at.run("predictions/{batch}").format(
+            **{**wildcards, "split": split}, batch=batch
+        )
+        for split, batch in held_out
+    ]
+
+
+def tuning_targets(wildcards):
+    """The targets of these images."""
+    held_out = held_out_batches(plan(wildcards), wildcards.split, wildcards.run)
+    return [
+        at.study("targets/{batch}").format(study=wildcards.study, batch=batch)
+        for _, batch in held_out
+    ]

@@ -1,4 +1,31 @@
-# From probability maps to segmentations.
+# From probability maps to segmentations, with options that are configured or tuned on held-out images.
+rule tune:
+    input:
+        maps=tuning_maps,
+        targets=tuning_targets,
+    output:
+        chosen=at.run("tuned.json"),
+        table=at.run("tuned.tsv"),
+    log:
+        at.log("tune", "study", "split", "run", "seed"),
+    benchmark:
+        at.times("tune", "study", "split", "run", "seed")
+    conda:
+        "../envs/imaging.yaml"
+    threads: 1
+    resources:
+        mem_mb=grow(2000),
+        runtime=lasting(240),
+    params:
+        state=lambda wildcards: states.runs.tune(
+            plan(wildcards), wildcards.split, wildcards.run
+        ),
+    message:
+        "{wildcards.study}: tune the segmentation of {wildcards.run} on held-out images"
+    script:
+        "../scripts/tune.py"
+
+
 rule segment:
     input:
         maps=at.run("predictions/{batch}"),
