@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -52,7 +52,7 @@ def examine(*, results: Path, root: Path = Path()) -> tuple[Finding, ...]:
     Args:
         results: Folder of results; a file of 32 MiB is written to it (or to the folder it will be made in)
             and removed.
-        root: Folder of the workflow, with ``requirements.txt``.
+        root: Folder of the workflow, with ``requirements.txt`` and ``requirements-extra.txt``.
     """
     probes: dict[str, Iterator[Finding]] = {
         "cpu": probe_cpu(),
@@ -60,7 +60,9 @@ def examine(*, results: Path, root: Path = Path()) -> tuple[Finding, ...]:
         "training": probe_training(),
         "memory": probe_memory(),
         "disk": probe_disk(results),
-        "packages": probe_packages(root / "requirements.txt"),
+        "packages": chain(
+            probe_packages(root / "requirements.txt"), probe_extras(root / "requirements-extra.txt")
+        ),
         "git": probe_git(root),
     }
     return tuple(finding for topic, probe in probes.items() for finding in _kept(topic, probe))
@@ -247,6 +249,16 @@ def probe_packages(pins: Path) -> Iterator[Finding]:
     remedy = f"install them with `pip install -r {pins.name}`"
     found = f"{len(fits)} of {len(wanted)} as pinned in {pins.name}"
     yield _judge("packages", "pins", found, remedy, is_wrong=len(fits) < len(wanted))
+
+
+def probe_extras(pins: Path) -> Iterator[Finding]:
+    """Tell which optional packages are installed; nothing fails without them but what asks for them."""
+    for name, pin in PIN.findall(pins.read_text(encoding="utf-8")) if pins.is_file() else ():
+        installed = environment.installed_version(name)
+        remedy = f"`pip install -r {pins.name}`, if a study asks for it"
+        found = f"optional: {installed or 'not'} installed"
+        fits = installed == pin
+        yield Finding("packages", name, found, remedy="" if fits else remedy)
 
 
 def probe_git(root: Path) -> Iterator[Finding]:

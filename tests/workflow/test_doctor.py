@@ -78,6 +78,17 @@ def test_missing_pins_are_a_warning(tmp_path):
     assert [finding.status for finding in doctor.probe_packages(tmp_path / "none.txt")] == ["warn"]
 
 
+def test_optional_packages_are_told_and_no_fault(tmp_path):
+    numpy = environment.installed_version("numpy")
+    pins = tmp_path / "requirements-extra.txt"
+    pins.write_text(f"-r requirements.txt\nnumpy=={numpy}\nno-such-package==1.0\n")
+    found, missing = doctor.probe_extras(pins)
+    assert (found.status, found.found, found.remedy) == ("ok", f"optional: {numpy} installed", "")
+    assert (missing.status, missing.found) == ("ok", "optional: not installed")
+    assert "pip install -r requirements-extra.txt" in missing.remedy
+    assert list(doctor.probe_extras(tmp_path / "none.txt")) == []
+
+
 def test_writing_is_measured_and_cleaned_up(tmp_path):
     assert doctor.write_speed(tmp_path, count=1000) > 0
     assert list(tmp_path.iterdir()) == []
