@@ -203,7 +203,7 @@ def _check_classifier(study: Study, name: str, run: Run, places: Places) -> Iter
             yield Fault(where, f"a {option}", "none, as `classifier` stands in its place")
     if run.calibration.kind != "none":
         where = places.inside(("runs", name, "calibration"), 1)
-        yield Fault(where, f"'{run.calibration.kind}'", "'none', as the run gives a map for each class")
+        yield Fault(where, f"'{run.calibration.kind}'", "'none', as pixel classifiers are not calibrated")
     yield from check_maps(study, name, places, [run])
 
 
