@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Calibration of all pixels together, against adding up the pixels of the images of a split."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def image(run, seed, sample):
     truth = np.random.default_rng([*map(ord, sample)]).integers(0, 3, SHAPE).astype(np.uint8)
     hard = 0.4 if sample.endswith(("0", "1")) else 1.6
     scores = rng.normal(0, 1, (3, *SHAPE)) + hard * (truth == np.arange(3)[:, None, None])
-    shares = np.exp(scores * (3 if run == "b" else 1))
+    shares = np.exp(scores * (8 if run == "b" else 1))
     truth[:, : int(sample[-1])] = 255
     return (shares / shares.sum(0)).astype(np.float32), truth
 
@@ -78,7 +79,7 @@ def test_scores_are_of_all_pixels_of_a_split_averaged_over_seeds_and_splits(inpu
 
 
 def test_intervals_resample_patients_within_each_split(inputs):
-    """Against every way of drawing three patients of each of two splits."""
+    """Against every way of drawing three patients and a seed of each of two splits."""
     table = tables.tabulate("calibration", inputs, scores=["ece"])
     sums = {}
     for seed in (0, 1):
@@ -88,14 +89,31 @@ def test_intervals_resample_patients_within_each_split(inputs):
     of_folds = []
     for fold in range(2):
         draws = product(range(3), repeat=3)
-        totals = [[sum(sums[seed, f"p{fold}{n}"] for n in drawn) for seed in (0, 1)] for drawn in draws]
-        of_folds.append([np.mean([calibration.expected_error(one) for one in seeds]) for seeds in totals])
+        pairs = product(draws, (0, 1))  # of two seeds one is drawn
+        totals = [sum(sums[seed, f"p{fold}{n}"] for n in drawn) for drawn, seed in pairs]
+        of_folds.append([calibration.expected_error(one) for one in totals])
     every = np.add.outer(*of_folds).ravel() / 2
     row = table.frame.set_index("run").loc["a"]
     for end, share in (("low", 0.025), ("high", 0.975)):
         below, above = np.quantile(every, (share - 0.01, share + 0.01))
         assert below <= row[f"ece_ci_{end}"] <= above
-    assert "95 % bootstrap interval, resampling patients, each whole, within each split" in table.note
+    assert "resampling patients, each with all of its images, within each split. Seeds are" in table.note
+
+
+def test_the_best_is_bold_where_it_is_told_apart(inputs):
+    table = tables.tabulate("calibration", inputs, scores=["ece", "ace"])
+    frame = table.frame.set_index("run")
+    assert frame["ece_told_apart"].tolist() == [1, 0]
+    assert "Bold: the best, where the interval of its paired difference from every other run" in table.note
+    few = replace(inputs, units={name: f"p{name[2] in '01'}" for name in UNITS})
+    table = tables.tabulate("calibration", few, scores=["ece"])
+    assert table.frame["ece_told_apart"].tolist() == [0, 0]
+    assert "No claim: 2 patients cannot tell 2 runs apart, whatever their values." in table.note
+    one = replace(inputs, units=dict.fromkeys(UNITS, "block"), unit="block")
+    table = tables.tabulate("calibration", one, scores=["ece"])
+    assert "All images are of one block, so they say nothing of others." in table.note
+    assert (table.frame["ece_ci_low"] < table.frame["ece_ci_high"]).all()
+    assert table.frame["units"].tolist() == [1, 1]
 
 
 def test_what_is_printed_says_what_the_errors_are(inputs):
@@ -116,7 +134,7 @@ def test_unknown_scores_and_runs_without_sums_are_refused(inputs):
 
 
 def test_sums_of_a_run_are_those_of_its_pixels(inputs):
-    found = measured([one for one in inputs.runs if one.run == "a"], CLASSES, units=UNITS)
+    found = measured([one for one in inputs.runs if one.run == "a"], CLASSES)
     every = [calibration.count(*image("a", seed, name)) for seed in (0, 1) for name in UNITS]
     np.testing.assert_allclose(found.total.bins, sum(one.bins for one in every), rtol=1e-9)
     np.testing.assert_allclose(found.total.squares, sum(one.squares for one in every), rtol=1e-6)

@@ -3,13 +3,13 @@
 
 A run has sums of each image (family ``calibration``). Those of the images of one split are added before an
 error is taken, so an image weighs as much as it has labelled pixels. Several splits (folds) and seeds are
-averaged. Intervals resample patients, each with all of their images, within each split; without a patient,
-images.
+averaged. Intervals draw patients, each with all of their images, and seeds within each split; without a
+patient, images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,13 @@ from microtome.metrics import calibration
 from microtome.metrics.calibration import EDGES, PIXELS, Sums
 from microtome.metrics.families.calibration import BINNED
 from microtome.metrics.overlap import EVERY_CLASS
-from microtome.metrics.summary import CONFIDENCE, RESAMPLES
+from microtome.metrics.resampling import drawn_apart, ends
 from microtome.provenance.runs import RunRecord
 
 SCORES = ("ece", "ace", "mce", "mean_ece", "brier", "nll", "aurc")
 OF_CLASS = "ece_of_"
 """Before the name of a class: the calibration error of its probability."""
-DRAWS = 1000
-"""Draws of a bootstrap that are scored together."""
+BLANK = (float("nan"), float("nan"))
 
 Values = npt.NDArray[np.float64]
 
@@ -62,7 +61,7 @@ class Measured:
 
     @property
     def units(self) -> int:
-        """Different patients; images where none is known."""
+        """Different patients (blocks); images where none is known."""
         return self.frame["unit"].nunique()
 
     @property
@@ -93,38 +92,35 @@ class Measured:
             np.add.at(total, of_seed["unit"].map(units).to_numpy(), self.sums[of_seed.index])
             yield total
 
-    def estimates(self, names: Sequence[str], *, seed: int | None = None) -> dict[str, Estimate]:
+    def grouped(self, groups: Mapping[str, str]) -> "Measured":
+        """The same with other units: that of each sample."""
+        return replace(self, frame=self.frame.assign(unit=self.frame["sample"].map(groups)))
+
+    def estimates(self, names: Sequence[str], draws: Values | None = None) -> dict[str, Estimate]:
         """Scores of all images of a split together, averaged over seeds, then over splits.
 
         Args:
             names: Of `SCORES`, or `OF_CLASS` and the name of a class.
-            seed: Seed of the bootstrap; None: no interval. With equal seeds the same patients are drawn for
-                every run.
+            draws: What `drawn` gave for the same names, for the intervals; None: there are none.
         """
-        values = np.stack([self._scores(of.sum(axis=1), names).mean(axis=1) for of in self.by_split], axis=1)
-        sd = values.std(axis=1, ddof=1) if self.splits > 1 else np.full(len(names), np.nan)
-        tail = (1 - CONFIDENCE) / 2
-        ends = np.full((2, len(names)), np.nan)
-        if seed is not None and min(of.shape[1] for of in self.by_split) > 1:
-            ends = np.nanquantile(self._drawn(names, seed), (tail, 1 - tail), axis=1)
-        cells = zip(values.mean(axis=1), sd, *ends, strict=True)
-        return {name: Estimate(*map(float, of)) for name, of in zip(names, cells, strict=True)}
+        values = np.stack([self._scores(of.sum(axis=1), names).mean(axis=0) for of in self.by_split])
+        sd = values.std(axis=0, ddof=1) if self.splits > 1 else np.full(len(names), np.nan)
+        intervals = [ends(draws[:, n]) if draws is not None else BLANK for n in range(len(names))]
+        cells = zip(names, values.mean(axis=0), sd, intervals, strict=True)
+        return {name: Estimate(float(mean), float(spread), *pair) for name, mean, spread, pair in cells}
 
-    def _drawn(self, names: Sequence[str], seed: int) -> Values:
-        """Scores (names, draws) of patients that are drawn anew within each split."""
-        rng = np.random.default_rng(seed)
-        each = []
-        for of in self.by_split:
-            number = of.shape[1]
-            times = rng.multinomial(number, np.full(number, 1 / number), size=RESAMPLES).astype(float)
-            parts = (times[start : start + DRAWS] @ of for start in range(0, RESAMPLES, DRAWS))
-            each.append(np.concatenate([self._scores(part, names).mean(axis=1) for part in parts], axis=1))
-        return np.mean(each, axis=0)
+    def drawn(self, names: Sequence[str], *, seed: int = 0, of: str = "") -> Values:
+        """Scores (draws, names) of units and seeds that are drawn anew within each split.
+
+        With equal seeds the same units are drawn for every run, and seeds of its own (`of`, its name); NaN
+        where a split has fewer than two units.
+        """
+        return drawn_apart(self.by_split, partial(self._scores, names=names), seed=seed, of=of)
 
     def _scores(self, sums: Values, names: Sequence[str]) -> Values:
-        """Scores (names, …) of sums (…, D)."""
+        """Scores (…, names) of sums (…, D)."""
         found = unpacked(sums, len(self.classes))
-        return np.stack([_score(found, name, self.classes) for name in names])
+        return np.stack([_score(found, name, self.classes) for name in names], axis=-1)
 
 
 def measured(
@@ -132,7 +128,6 @@ def measured(
     classes: Sequence[str],
     *,
     part: str = "test",
-    units: Mapping[str, str] | None = None,
 ) -> Measured:
     """Read the sums of a run.
 
@@ -140,16 +135,17 @@ def measured(
         records: Seeds and splits of the run.
         classes: Names of the classes, in order.
         part: Part of the split that was evaluated.
-        units: Patient by sample; a sample that is not there stands for itself.
+
+    Returns:
+        The sums, each image by itself.
 
     Raises:
         ValueError: A record lacks them.
     """
     found = [_of_record(record, classes, part) for record in records]
     frame = pd.concat([rows for rows, _ in found], ignore_index=True)
-    unit = [(units or {}).get(name) or name for name in frame["sample"]]
     sums = np.concatenate([values for _, values in found])
-    return Measured(frame.assign(unit=[str(one) for one in unit]), sums, tuple(classes))
+    return Measured(frame.assign(unit=frame["sample"]), sums, tuple(classes))
 
 
 def packed(sums: Sums) -> Values:
