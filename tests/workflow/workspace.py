@@ -372,7 +372,7 @@ def he_study() -> Content:
                 "segment": {"markers": "eroded"},
             },
         },
-        "evaluate": {"metrics": ["instances", "overlap"]},
+        "evaluate": {"metrics": ["instances", "overlap", "surface"]},
         "scales": {"demo": {}},
     }
 
