@@ -157,7 +157,7 @@ def test_no_step_reads_a_number(study, run, without_values):
     trainer, source = prepared_run(studies()[study], studies()[study].runs[run], META)
     state = begun(trainer, source)
     with HostSyncs(META) as waits:
-        loss, _ = loop._train(state, 0)
+        loss, _, _ = loop._train(state, 0)
         loop._validated(state)
     assert waits.found == []
     assert loss == 1
