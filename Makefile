@@ -7,7 +7,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 # Without cached bytecode every job would compile what it imports again, which triples its start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo paper nuclei test fuzz recovery lint bench gpu reference doctor clean
+.PHONY: help demo paper membranes nuclei test fuzz recovery lint bench gpu reference doctor clean
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -22,6 +22,9 @@ paper: PROFILE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo --profile profil
 paper: .venv/run  ## train and report a study as published (STUDY=nuclei), on a GPU if there is one; says the hours first
 	$(BIN)/python -m benchmarks.gpu.hours $(STUDY)
 	$(SNAKEMAKE) $(PROFILE) --config scale=paper studies=$(STUDY)
+
+membranes: .venv/run  ## train this project's recipe for membranes on the real slices, and measure it cut as the validation slices chose
+	$(SNAKEMAKE) --config studies=membranes scale=local -- results/local/membranes/tables/recipe.tsv
 
 nuclei: .venv/run  ## measure this project's recipe for nuclei on five folds, and pack the model of all 30 images as models/nuclei-local.zip
 	$(SNAKEMAKE) --config studies=nuclei scale=local study=nuclei run=recipe split=every export=models -- \
