@@ -269,7 +269,8 @@ def test_a_test_slice_leaves_training_alone() -> None:
     )
     changed = _changed(_states(before), _states(after))
     prepared = "simulate \n write_sheet \n split main \n {import_images,rasterize_targets} test-0 \n"
-    assert changed == listed(f"{prepared} evaluate {table.RUNS}")
+    # Tables are told of which block the new slice is, as their intervals draw blocks.
+    assert changed == listed(f"{prepared} evaluate {table.RUNS} \n tabulate {{comparison,loss}}")
 
 
 def test_a_training_slice_changes_what_trains_and_calibrates() -> None:
@@ -278,7 +279,10 @@ def test_a_training_slice_changes_what_trains_and_calibrates() -> None:
         _states(_plan(_study())), _states(_plan(_with(_study(), data__phantom__slices=slices)))
     )
     assert {"train dice", "train tversky", "train n4", "import_images train-0"} <= changed
-    assert not {name for name in changed if name.split()[0] in ("predict", "segment", "tabulate", "draw")}
+    assert not {name for name in changed if name.split()[0] in ("predict", "segment", "draw")}
+    # The test slice is the fifth now, and tables are told of its block.
+    told = {name for name in changed if name.startswith("tabulate")}
+    assert told == listed("tabulate {comparison,loss}")
 
 
 def test_batches_are_the_unit_of_work() -> None:

@@ -128,8 +128,14 @@ def _samplers(shown: Shown) -> dict[str, Any]:
 
 
 def _units(shown: Shown) -> dict[str, Any]:
-    """What a split keeps whole of each sample (its patient), and what that is."""
-    units = {name: one.unit for name, one in shown.plan.samples.items()}
+    """What a split keeps whole of each sample (its patient), and what that is.
+
+    What shows runs asks for the samples that these are evaluated on, so that others leave it alone.
+    """
+    plan = shown.plan
+    asked = {name for split in shown.splits for name in plan.evaluated_parts[split]} if shown.runs else None
+    chosen = plan.samples if asked is None else {name: plan.samples[name] for name in sorted(asked)}
+    units = {name: one.unit for name, one in chosen.items()}
     return {"units": units, "unit": shown.plan.study.data.group_by}
 
 
