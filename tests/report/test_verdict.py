@@ -107,6 +107,28 @@ def test_seeds_are_averaged_and_splits_are_chosen():
     assert (label, text) == ("V_Rand, U-Net", "0.400")
 
 
+def test_seeds_are_drawn_with_patients():
+    """What one seed of each shows may be that of two seeds; a sample without a value has those of others."""
+    best, other = values(12, 0.85), values(12, 0.8)
+    meta, seeds = replace(META, runs=META.runs[:2]), (-0.08, 0.09, -0.01)
+    alone = judge([run_of("a", best), run_of("b", other)], meta, own(12))
+    assert "is best" in alone.sentence
+    assert "Each run has one seed, so nothing is said of other trainings." in alone.note
+    runs = [
+        run_of(name, {sample: v + shift * sign for sample, v in of.items()}, seed=seed)
+        for name, of, sign in (("a", best, 1), ("b", other, -1))
+        for seed, shift in enumerate(seeds)
+    ]
+    found = judge(runs, meta, own(12))
+    assert "not told apart" in found.sentence
+    assert "draws patients and, independently, the 3 seeds with replacement" in found.note
+    assert "not below that of the bootstrap that draws patients and seeds" in found.note
+    ends = [float(end) for end in found.number[1].partition("[")[2].strip("]").split(", ")]
+    assert ends[1] - ends[0] > 0.1
+    runs[0].metrics.loc[0, "value"] = float("nan")
+    assert "12 slices of 12 patients" in judge(runs, meta, own(12)).sentence
+
+
 def test_only_the_runs_of_the_table_are_compared():
     runs = [run_of("a", values(9, 0.8)), run_of("b", values(9, 0.9)), run_of("c", values(9, 0.95))]
     assert "“SegNet”" in judge(runs, replace(META, compared=("a", "b")), own(9)).sentence
