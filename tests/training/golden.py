@@ -24,6 +24,7 @@ from microtome.config.training import Supervision, Training
 from microtome.io.raster import ArraySource, StackedSource
 from microtome.networks.windows import WindowTransform, input_window
 from microtome.training.batches import BalancedWindowBatches, ListBatches, PatchBatches
+from microtome.training.crops import CropBatches
 from microtome.training.labelled import Labelled, Surroundings
 from microtome.training.loop import Fit, Trainer, fit
 from microtome.training.patches import FRACTION
@@ -155,6 +156,13 @@ def of_lists() -> Fit:
     return fit(by_class("softmax_focal"), train, sources(found)[1])
 
 
+def of_crops() -> Fit:
+    """Squares of whole images, rich in cells, with surroundings and a learning rate by step."""
+    found = images()
+    train = CropBatches(found, 9, 5, 14, 0.5, 1, around=Surroundings(4, mirrors_labels=False))
+    return fit(by_mask("bce_dice", schedule={"name": "one_cycle"}), train, sources(found)[1])
+
+
 def of_pixels(*, transform: WindowTransform, per_epoch: int | None = 40) -> Fit:
     """Windows around pixels, as they are or foveated and sampled non-uniformly."""
     found, side = images(), input_window(9, transform)
@@ -247,6 +255,7 @@ def cases() -> dict[str, Callable[[Path], Fit]]:
             *sources(images(channels=3)),
         ),
         "lists": lambda _: of_lists(),
+        "crops": lambda _: of_crops(),
         "pixels": lambda _: of_pixels(transform=WindowTransform()),
         "every pixel": lambda _: of_pixels(transform=WindowTransform(foveate=True), per_epoch=None),
         "foveated": lambda _: of_pixels(transform=WindowTransform(foveate=True, nonuniform=True)),
