@@ -74,7 +74,7 @@ STUDIES = {
         {"phantom": {"kind": "he", "size": 1000, "images": {"train": 10, "val": 1, "test": 1}}},
         ("exp_9",),
         {"exp_9": {"copies": 79}},
-        dict.fromkeys(MORE_IMAGES, 30 * 150 * 9 // 10) | {"": 30 * 50 * 9 // 10},
+        dict.fromkeys(MORE_IMAGES, 30 * 150 * 9 // 10) | {"baseline": 27 * 112, "": 30 * 50 * 9 // 10},
         "30 images of 1000² with 149 copies of each (49 in the other runs), a tenth held out",
         {"stains": {"spcn": {"target": "tile-000"}}},
     ),
