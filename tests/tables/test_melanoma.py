@@ -264,3 +264,27 @@ def test_published_rates_can_be_looked_up(table):
     frame = tables.tabulate("metrics", inputs(*runs), columns=columns, published=table, ddof=0).frame
     assert frame["dice_melanoma_sd"].tolist() == pytest.approx([0.1] * len(frame))
     assert not frame.filter(like="published").isna().any().any()
+
+
+def test_intervals_of_magnifications_draw_patients():
+    """Each patient has an image of both; one of them is drawn with the other."""
+    rng = np.random.default_rng(0)
+    low, high = rng.uniform(0.5, 0.9, 8), rng.uniform(0.3, 0.7, 8)
+    rows = [
+        {"split": "s", "sample": f"{group}-{n}", "part": "test", "class": "all", "metric": "accuracy"}
+        | {"value": of[n], "group": group, "seed": 0, "study": "m", "run": "x"}
+        for group, of in (("10x", low), ("20x", high))
+        for n in range(8)
+    ]
+    record = RunRecord("x", "x", 0, "s", card("x"), None, pd.DataFrame(rows), Path("nowhere"))
+    units = {row["sample"]: f"p{row['sample'][-1]}" for row in rows}
+    given = Inputs(runs=[record], published=PUBLISHED, paper=PAPER, units=units)
+    table = tables.tabulate("magnification", given, interval=True)
+    picked = rng.integers(0, 8, (20_000, 8))
+    means = {"10x": low[picked].mean(axis=1), "20x": high[picked].mean(axis=1)}
+    means["equal"] = means["pooled"] = (means["10x"] + means["20x"]) / 2
+    for name, draws in means.items():
+        ends = table.frame[[f"accuracy_{name}_ci_low", f"accuracy_{name}_ci_high"]].iloc[0].tolist()
+        assert ends == pytest.approx(100 * np.quantile(draws, (0.025, 0.975)), abs=0.6)
+    assert "resampling patients, each with all of its images" in table.note
+    assert table.frame["units"].item() == 8

@@ -264,3 +264,24 @@ def _of(runs, classes):
         return pd.concat(copies).dropna(subset="class")
 
     return [replace(one, metrics=six(one.metrics)) for one in runs]
+
+
+def test_seeds_are_drawn_within_each_split():
+    """Dice of all pixels under each seed, then the mean over the seeds drawn, one less than there are."""
+    pixels, seeds = draw(splits=("clinics",), images=9, seeds=(0, 7, 9)), (0, 7, 9)
+    table = tables.tabulate("pooled", inputs(pixels), rates=["dice"])
+    patients = sorted(set(pixels.patients.values()))
+    counts = np.array(
+        [[_counts(list(pixels.of(run="a", seed=seed, patient=p))) for p in patients] for seed in seeds]
+    )
+    rng, draws = np.random.default_rng(1), []
+    for _ in range(4000):
+        chosen = counts[rng.integers(0, 3, 2)][:, rng.integers(0, len(patients), len(patients))].sum(axis=1)
+        tp, fp, fn, _ = np.moveaxis(chosen, -1, 0)
+        draws.append((2 * tp / (2 * tp + fp + fn)).mean(axis=0))
+    row = table.frame.iloc[0]
+    for k, of in enumerate(CLASSES):
+        ends = np.quantile(np.array(draws)[:, k], (0.025, 0.975))
+        assert [row[f"of_{of}_ci_low"], row[f"of_{of}_ci_high"]] == pytest.approx(ends, abs=0.006)
+    assert row["seeds"] == 3
+    assert "Seeds are resampled, too." in table.note

@@ -141,3 +141,38 @@ def test_every_table_of_runs_counts_the_slides_that_could_not_be_read(tmp_path, 
     options |= {"paired_tests": {"metric": "section_accuracy"}, "section_tests": {}}
     table = tables.tabulate(kind, inputs(*records), **options[kind])
     assert "Left out: 1 slide that could not be read (broken)." in table.note
+
+
+def test_a_patient_is_exchanged_with_all_of_its_sections(tmp_path):
+    """Eight sections of two patients are two that differ, not eight; McNemar's test would give p = 0.008."""
+    outcomes = numbered(8, 0, 0, 0)
+    units = {sample: f"p{number % 2}" for number, (sample, _) in enumerate(outcomes)}
+    right = record(tmp_path, "a", sections(outcomes, units=units))
+    wrong = record(tmp_path, "b", sections(dict.fromkeys(outcomes, "fn"), units=units))
+    table = tables.tabulate("section_tests", inputs(right, wrong))
+    row = table.frame.iloc[0]
+    assert (row["only_a_b"], row["only_b_b"], row["p_value_b"], row["units"]) == (8, 0, 0.5, 2)
+    assert "patients with all of their sections" in table.note
+    assert "No test can succeed with 2 patients on which two runs differ at most" in table.note
+    best = tables.tabulate("section_metrics", inputs(right, wrong))
+    assert "No claim: 2 patients cannot tell 2 runs apart" in best.note
+    assert "**" not in to_markdown(best).removeprefix("**").partition("**")[2]
+
+
+def test_seeds_of_sections_are_averaged_and_drawn(tmp_path):
+    records = [
+        record(tmp_path, run, sections(numbered(*outcomes)), seed=seed)
+        for run, of_seeds in {
+            "a": [(9, 1, 0, 10), (5, 5, 0, 10)],
+            "b": [(7, 3, 0, 10), (7, 3, 0, 10)],
+        }.items()
+        for seed, outcomes in enumerate(of_seeds)
+    ]
+    table = tables.tabulate("section_metrics", inputs(*records), rates=["sensitivity"])
+    first, second = table.frame.iloc[0], table.frame.iloc[1]
+    assert first["sensitivity"] == second["sensitivity"] == pytest.approx(0.7)
+    widths = [row["sensitivity_ci_high"] - row["sensitivity_ci_low"] for row in (first, second)]
+    assert widths[0] > 1.15 * widths[1]
+    assert (first["seeds"], "Seeds are resampled, too." in table.note) == (2, True)
+    row = tables.tabulate("section_tests", inputs(*records)).frame.iloc[0]
+    assert (row["only_a_b"], row["only_b_b"]) == (1, 1)
