@@ -37,6 +37,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {
     "mednet": ({"width": 2, "depth": 3, "blocks": 1}, (1, 64, 64)),
     "resunet": ({"width": 4, "blocks": (1, 2, 2)}, (1, 64, 64)),
     "segnet": ({"width": 2}, (1, 64, 64)),
+    "spectral1d": ({"width": 4, "hidden": 8}, (16, 32, 32)),
     "unet": ({"width": 4}, (1, 64, 64)),
     "usenet": ({"width": 8, "weights": None}, (3, 64, 64)),
     "vnet": ({"width": 2, "kernel": 3}, (16, 32, 32)),
