@@ -394,6 +394,7 @@ def test_every_kind_has_a_title_option():
         "data",
         "ablation",
         "by_group",
+        "calibration",
         "class_averages",
         "class_pixels",
         "external",
