@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from microtome.config.sampling import Input
 from microtome.study.new_slides import check_new_images, check_new_labels
 from microtome.study.newcomers import find_newcomers
 
@@ -27,7 +28,7 @@ def write(path, mpp=None, dtype=np.uint8):
 
 
 def found_in(folder, mpp=None):
-    found = find_newcomers(folder, STUDY, [SimpleNamespace(view="image")])
+    found = find_newcomers(folder, STUDY, [SimpleNamespace(view="image", input=Input())])
     return found.of_size(mpp) if mpp else found
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from microtome.config.sampling import Input
 from microtome.study.modalities.cubes import references_of
 from microtome.study.newcomers import Newcomers, find_newcomers
 from tests.synthetic_cubes import write_envi
@@ -16,7 +17,7 @@ CUBE = np.zeros((3, 4, 5), np.uint16)
 
 def found_in(folder: Path, *views: str, calibrated: bool = False, is_rendered: bool = False) -> Newcomers:
     study = SimpleNamespace(cubes=SimpleNamespace(calibrated=calibrated), slides=None)
-    runs = [SimpleNamespace(view=view) for view in views]
+    runs = [SimpleNamespace(view=view, input=Input()) for view in views]
     return find_newcomers(folder, study, runs, is_rendered=is_rendered)
 
 
