@@ -246,3 +246,21 @@ def test_what_is_missing_is_named(root, tmp_path):
         folders.train(
             root, "unet", tmp_path, files=TrainingFiles((empty,), (root / "images",), (root / "targets",))
         )
+
+
+def test_every_image_can_be_learnt_from_with_none_to_validate(root, tmp_path):
+    """Crops of all of them; the last epoch is the model, and the card says that nothing was validated."""
+    names = [name for part in ("train", "val") for name in folders.PARTS[part]]
+    chosen = {
+        "parts": {"train": names, "val": []},
+        "sampler": {"kind": "crops", "size": 32, "per_epoch": 5, "rich": 0.5},
+        "training": folders.RUNS["unet"]["training"] | {"select": "last", "schedule": {"name": "one_cycle"}},
+    }
+    first, second = (folders.train(root, "unet", tmp_path / name, **chosen) for name in ("a", "b"))
+    card, history = read_card(first / "card.json"), read_history(first / "history.tsv")
+    assert (card["samples"], card["best_epoch"]) == ({"train": 3, "val": 0}, 2)
+    assert card["best_val_loss"] is None
+    assert history["val_loss"].isna().all()
+    assert history["train_loss"].notna().all()
+    assert card["training"]["sampler"]["kind"] == "crops"
+    assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
