@@ -141,6 +141,7 @@ def _he() -> Content:
     """A study of nuclei with one run, and StainTools beside the stain that it uses."""
     study = he_study()
     del study["runs"]["alone"]
+    study["runs"]["marked"]["tune"] = {"metric": "aji", "values": {"mask_threshold": [0.05, 0.1]}}
     study["stains"][PEER] = {"target": "tile-000", "method": "staintools"}
     return study
 
