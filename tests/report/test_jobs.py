@@ -23,7 +23,11 @@ HERE = Path(__file__).parents[2]
 JOBS = Jobs(
     runs=frozenset({("main", "unet", "0"), ("main", "unet", "1")}),
     batches=frozenset({"train-0", "train-1", "test-0"}),
-    names={"": frozenset({"main", "spcn"}), "tabulate": frozenset({"scores"}), "draw": frozenset({"curves"})},
+    names={
+        "": frozenset({"main", "spcn", "1"}),
+        "tabulate": frozenset({"scores"}),
+        "draw": frozenset({"curves"}),
+    },
     dataset="isbi2012_em",
 )
 SHOWN = (
@@ -74,6 +78,7 @@ def benchmarks_of_rules():
 
 def test_the_files_of_all_rules_are_understood():
     names = {"study": "s", "split": "main", "run": "unet", "seed": "0", "batch": "test-0", "stain": "spcn"}
+    names |= {"neighbours": "1"}
     found = dict(benchmarks_of_rules())
     assert {"train", "predict", "draw", "fit_stain", "cut_bands", "call_sections"} <= set(found)
     for rule, wildcards in found.items():

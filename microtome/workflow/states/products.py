@@ -203,7 +203,7 @@ def _shown(plan: StudyPlan) -> dict[str, Any]:
             "data_kind": plan.data_kind,
             "dataset": study.data.dataset if plan.data_kind == "public" else None,
             "cited": {"citation": study.data.citation, "licence": study.data.licence},
-            "named": sorted({*study.stains, *study.external}),
+            "named": sorted({*study.stains, *study.external, *_neighbours(study)}),
             "tables": [[name, entry.title] for name, entry in study.tables.items()],
             "figures": [[name, entry.title] for name, entry in study.figures.items()],
             "labels": plan.labels(),
@@ -214,6 +214,11 @@ def _shown(plan: StudyPlan) -> dict[str, Any]:
             "case_metric": study.evaluate.rank_by,
         }
     )
+
+
+def _neighbours(study: Study) -> set[str]:
+    """The numbers of neighbours that runs see beside an image, as paths of their jobs have them."""
+    return {str(run.input.neighbours) for run in study.runs.values() if run.input.neighbours}
 
 
 def _headline(plan: StudyPlan) -> dict[str, Any]:
