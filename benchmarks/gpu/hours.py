@@ -86,7 +86,8 @@ def costs(name: str, device: torch.device | None = None) -> list[Cost]:
         if repr(work) not in known:
             known[repr(work)] = None if device is None else measured_seconds(work, device)
         trainings = _splits(study, key) * len(run.seeds)
-        steps = math.ceil(STUDIES[name].windows_of(key) / run.training.batch_size)
+        drawn = run.sampler.per_epoch if run.sampler.kind == "crops" else None
+        steps = math.ceil((drawn or STUDIES[name].windows_of(key)) / run.training.batch_size)
         found.append(Cost(key, trainings, run.training.epochs, steps, work, count(work), known[repr(work)]))
     return found
 

@@ -88,6 +88,13 @@ def test_studies_are_trained_as_published_on_phantoms(tmp_path, name, dry):
         assert (found[0].options["input"]["zoom"], network["width"]) == (0.992, 64)
 
 
+def test_squares_of_whole_images_are_counted_as_they_are_drawn():
+    """3,000 squares an epoch, 12 a step, whatever the windows of the patch index."""
+    found = {one.run: one.steps for one in hours.costs("membranes")}
+    assert found["baseline"] == 250
+    assert found["bce"] == 6
+
+
 def test_hours_are_steps_times_seconds_at_the_share_that_is_computed():
     assert COST.hours == pytest.approx(2 * 100 * 6 * 0.1 / 0.85 / 3600)
     assert COST.gib == pytest.approx((16e6 + 2**29) / 2**30)
