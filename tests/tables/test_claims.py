@@ -88,6 +88,27 @@ def test_seeds_widen_the_interval_and_take_the_claim_away():
     assert tests.loc["a", "p_value_b"] > 0.05
 
 
+def test_patients_without_a_value_make_no_claim():
+    """Of slides only a few may be annotated: those count, not all that were called."""
+    units = {str(n): f"p{n}" for n in range(12)}
+    found = []
+    for run, level in {"a": 0.9, "b": 0.7}.items():
+        values = level + np.random.default_rng(6).normal(0, 0.02, 12)
+        dice = scores("dice", *values[:5], *[np.nan] * 7)
+        found.append(record(run, dice | scores("aji", *values)))
+    given = inputs(*found, units=units)
+    table = tables.tabulate("metrics", given, columns=DICE, interval=True)
+    assert table.frame["units"].tolist() == [5, 5]
+    assert not cell(table, "a")[1]
+    assert "No claim: 5 patients cannot tell 2 runs apart, whatever their values." in table.note
+    both = tables.tabulate("metrics", given, columns=[{"metric": "aji", "better": "high"}, *DICE])
+    assert both.frame["units"].tolist() == [12, 12]
+    assert (both.frame["aji_told_apart"].tolist(), both.frame["dice_told_apart"].tolist()) == ([1, 0], [0, 0])
+    assert "No claim: Dice." in both.note
+    tests = tables.tabulate("paired_tests", given, metric="dice")
+    assert "No test can succeed with 5 patients" in tests.note
+
+
 def test_images_of_one_block_say_nothing_of_others():
     units = {str(n): "b7" for n in range(3)}
     runs = runs_of({"a": 0.95, "b": 0.5}, images=3)
@@ -124,6 +145,13 @@ def test_pooled_columns_have_intervals_over_patients():
     keys = ["accuracy_pooled", "dice_y_pooled"]
     assert [row[f"{key}_ci_low"] for key in keys] == pytest.approx(low, abs=0.01)
     assert [row[f"{key}_ci_high"] for key in keys] == pytest.approx(high, abs=0.01)
+
+
+def test_what_distances_of_boundaries_are_is_said():
+    frame = inputs(record("a", scores("hd95", 3.0, 134.4) | scores("dice", 0.9, 0.0)))
+    note = tables.tabulate("metrics", frame, columns=["hd95"]).note
+    assert "alone has a boundary distances are the diagonal of the image, and F is 0." in note
+    assert "diagonal" not in tables.tabulate("metrics", frame, columns=["dice"]).note
 
 
 @pytest.mark.parametrize(("better", "best"), [("high", 0), ("low", 2)])

@@ -62,7 +62,7 @@ def tabulate(
         msg = f"published table {published!r} has no column {column!r}; its columns: {known}"
         raise ValueError(msg)
     chosen = select_rows(inputs.runs, rows)
-    units = units_of(chosen, inputs, part)
+    units = units_of(chosen, inputs, part, [metric])
     frame = pd.DataFrame(
         [
             *(_published_row(key, row, column) for key, row in printed.items()),

@@ -65,7 +65,7 @@ def tabulate(
         ValueError: A run lacks its loss, or a published value asked for does not exist.
     """
     chosen = select_rows([record for record in inputs.runs if not record.is_ensemble], rows)
-    units = units_of(chosen, inputs, part)
+    units = units_of(chosen, inputs, part, [_own(row, metric) for row in chosen])
     frame = pd.DataFrame([_row(row, metric, part, units, seed) for row in chosen])
     frame = frame.assign(loss_name=[inputs.name_of("loss", name) for name in frame["loss"]])
     samples = [column.removeprefix("sample_") for column in frame.columns if column.startswith("sample_")]
@@ -80,10 +80,15 @@ def tabulate(
     return Table(frame, (*columns, *units.column, DATA), title, note, inputs.data_kinds)
 
 
+def _own(row: Row, metric: str) -> str:
+    """The metric that holds the loss that a run was trained with."""
+    return metric.format(loss=row.records[0].card["loss"]["name"])
+
+
 def _row(row: Row, metric: str, part: str, units: Units, seed: int) -> dict[str, object]:
-    loss = row.records[0].card["loss"]["name"]
-    values = values_of(row.records, metric.format(loss=loss), class_name=ALL_CLASSES, part=part)
-    low, high = mean_interval(row, metric.format(loss=loss), part, units, seed=seed)
+    loss, own = row.records[0].card["loss"]["name"], _own(row, metric)
+    values = values_of(row.records, own, class_name=ALL_CLASSES, part=part)
+    low, high = mean_interval(row, own, part, units, seed=seed)
     by_sample = values.groupby("sample")["value"].mean()
     summary = summarize(values)
     samples = {f"sample_{sample}": value for sample, value in by_sample.items()}

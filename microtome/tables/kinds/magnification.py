@@ -31,7 +31,14 @@ from microtome.tables.parts.published import (
     published_column,
     published_table,
 )
-from microtome.tables.parts.rates import groups_in_order, image_values, pooled, pooled_equally, seed_values
+from microtome.tables.parts.rates import (
+    RATES,
+    groups_in_order,
+    image_values,
+    pooled,
+    pooled_equally,
+    seed_values,
+)
 from microtome.tables.parts.rows import Row, select_rows
 from microtome.tables.parts.units import Units, trained, units_of
 
@@ -109,7 +116,8 @@ def tabulate(
     pairs = zip(chosen, kept, strict=True)
     frame = pd.DataFrame([_row(row, found, metric, shown, weights, ddof) for row, found in pairs])
     columns = _columns(metric, shown, has_pixels=weights is not None)
-    units = units_of(chosen, inputs, part)
+    name, _ = RATES.get(metric.metric, (metric.metric, False))
+    units = units_of(chosen, inputs, part, [name])
     frame, said = _claimed(frame, chosen, columns, metric, (part, shown, weights), units, interval, seed)
     frame, printed = _add_published(frame, inputs, chosen, columns, published)
     sentences = (
@@ -144,7 +152,8 @@ def _claimed(
     for what, column in columns.items():
         draws = [run[what] for run in runs]
         in_group = values[0]["group"].eq(what) if what in groups else values[0]["group"].isin(groups)
-        count = len({units.whose[sample] for sample in values[0].loc[in_group, "sample"]})
+        defined = values[0].loc[in_group & values[0]["value"].notna(), "sample"]
+        count = len({units.whose[sample] for sample in defined})
         frame = add_claims(frame, [column], {column.key: draws}, count)
         if interval:
             low, high = (metric.scale * pd.Series(one) for one in zip(*map(ends, draws), strict=True))

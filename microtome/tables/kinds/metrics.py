@@ -39,6 +39,12 @@ LABEL = Column("label", "Run", kind="text")
 DATA = Column("data", "Data", kind="text", once=True)
 COUNT = Column("n", "n", format=".0f", once=True)
 SUFFIXES = (SD_SUFFIX, COUNT_SUFFIX, LOW_SUFFIX, HIGH_SUFFIX)
+BOUNDARIES = ("boundary_f", "hd95", "surface_distance")
+"""What the names of metrics of boundaries begin with."""
+MISSED = (
+    "A boundary is where a class meets another labelled one. HD95: the larger 95th percentile of both ways. "
+    "Where truth or segmentation alone has a boundary distances are the diagonal of the image, and F is 0."
+)
 SPREAD = {
     "image": "mean ± sd over images (values of several seeds or splits averaged per image first)",
     "seed": "mean ± sd over seeds",
@@ -145,7 +151,7 @@ def _expanded(column: MetricColumn, inputs: Inputs, known: set[tuple[str, str]])
 
 
 def note_of_columns(metrics: Sequence[MetricColumn], inputs: Inputs) -> str:
-    """Say what macro means and pooled columns are, where there are such."""
+    """Say what macro means, pooled columns and distances of boundaries are, where there are such."""
     over = f"the classes {', '.join(inputs.mean_classes)}" if inputs.mean_classes else "all classes"
     mean = (
         f"Macro means are over {over} that an image (pooled: any image) has in truth or prediction; a class "
@@ -154,7 +160,8 @@ def note_of_columns(metrics: Sequence[MetricColumn], inputs: Inputs) -> str:
     pooled = "Pooled: from the pixels of all images of the part together, each run's seeds and splits apart."
     has_mean = any(metric.metric.startswith(MEAN) for metric in metrics)
     has_pooled = any(metric.pooled for metric in metrics)
-    return " ".join([mean] * has_mean + [pooled] * has_pooled)
+    has_lines = any(metric.metric.removeprefix(MEAN).startswith(BOUNDARIES) for metric in metrics)
+    return " ".join([mean] * has_mean + [pooled] * has_pooled + [MISSED] * has_lines)
 
 
 def add_published_columns(

@@ -75,7 +75,7 @@ def tabulate(
     is_able = least <= LEVEL
     frame = matrix(chosen, pairs, effect=_effect, kept=KEPT, is_able=is_able)
     means = dict(zip(pairs["run_a"], pairs["mean_a"], strict=True))
-    units = units_of(chosen, inputs, part)
+    units = units_of(chosen, inputs, part, [metric])
     sizes = pd.DataFrame([units.sizes(row.records) for row in chosen]).assign(units=found["units"].max())
     data = " + ".join(inputs.data_kinds)
     frame = frame.assign(mean=frame["run"].map(means), n=found["n"].max(), data=data).join(sizes)

@@ -12,11 +12,11 @@ from microtome.metrics.resampling import Values, drawn, ends, mean_of, trainings
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column
 from microtome.tables.inputs import Inputs
 from microtome.tables.parts.claims import add_claims, told_of_claims
-from microtome.tables.parts.confusion import pooled_draws
+from microtome.tables.parts.confusion import COUNTS, pooled_draws
 from microtome.tables.parts.metric_column import MetricColumn
 from microtome.tables.parts.numbers import Unit, told_of_intervals, values_of
 from microtome.tables.parts.rows import Row
-from microtome.tables.parts.units import Units, trained, units_of
+from microtome.tables.parts.units import Units, samples_with, trained, units_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def claimed(
         seed: Seed of the draws.
     """
     ours = [row for row in rows if row.records]
-    units = units_of(ours, inputs, part)
+    names = [_names(metric, inputs) for metric in metrics]
+    units = units_of(ours, inputs, part, [name for of_metric in names for name in of_metric])
     asked = [metric for metric in metrics if interval or metric.better]
     draws = {one.key: [_draws(row, one, part, units, inputs, seed) for row in rows] for one in asked}
     for metric in asked if interval else ():
@@ -69,9 +70,29 @@ def claimed(
         frame = frame.assign(**{metric.key + LOW_SUFFIX: pairs[:, 0], metric.key + HIGH_SUFFIX: pairs[:, 1]})
     sizes = pd.DataFrame([units.sizes(row.records) if row.records else {} for row in rows], frame.index)
     columns = [metric.column for metric in metrics]
-    frame = add_claims(frame.join(sizes), columns, draws, units.count)
-    note = told_of_claims(frame, columns, units.count, units.names(2))
+    counts = {metric.key: _count(ours, metric, part, units, inputs) for metric in asked}
+    frame = add_claims(frame.join(sizes), columns, draws, counts)
+    marked = [counts[metric.key] for metric in asked if metric.better]
+    note = told_of_claims(frame, columns, max(marked, default=units.count), units.names(2))
     return Claims(frame, units.column, units, units.told(**trained(ours)), note)
+
+
+def _names(metric: MetricColumn, inputs: Inputs) -> list[str]:
+    """The metrics of images that a column follows from."""
+    return [f"{COUNTS}{name}" for name in inputs.classes] if metric.pooled else [metric.metric]
+
+
+def _count(rows: Sequence[Row], metric: MetricColumn, part: str, units: Units, inputs: Inputs) -> int:
+    """Patients with a value of a column, the fewest that a run has, of runs that have any.
+
+    A patient of whom nothing is known can make no claim: of a class that few have, these few do.
+    """
+    of = "" if metric.pooled else metric.class_name
+    found = [
+        {units.whose[sample] for sample in samples_with(row.records, part, _names(metric, inputs), of)}
+        for row in rows
+    ]
+    return min((len(patients) for patients in found if patients), default=0)
 
 
 def _draws(row: Row, metric: MetricColumn, part: str, units: Units, inputs: Inputs, seed: int) -> Values:

@@ -24,7 +24,10 @@ BOLD = (
 
 
 def add_claims(
-    frame: pd.DataFrame, columns: Sequence[Column], draws: Mapping[str, Sequence[Values]], units: int
+    frame: pd.DataFrame,
+    columns: Sequence[Column],
+    draws: Mapping[str, Sequence[Values]],
+    units: int | Mapping[str, int],
 ) -> pd.DataFrame:
     """Add to each column that has a best one ``_told_apart``: 1 where this is so, 0 elsewhere.
 
@@ -32,15 +35,15 @@ def add_claims(
         frame: One row per run.
         columns: The columns of the table.
         draws: By column the draws of each run's value, (draws,), in the order of the rows.
-        units: Patients of which the values are.
+        units: Patients of which the values are, of all columns or by column.
     """
     marked = [column for column in columns if column.better and column.key in draws]
-    found = {
-        f"{column.key}{APART_SUFFIX}": told_apart(
-            frame[column.key].to_numpy(float), draws[column.key], better=column.better, units=units
-        )
-        for column in marked
-    }
+    counts = units if isinstance(units, Mapping) else {column.key: units for column in marked}
+    found = {}
+    for column in marked:
+        values, of = frame[column.key].to_numpy(float), counts[column.key]
+        apart = told_apart(values, draws[column.key], better=column.better, units=of)
+        found[f"{column.key}{APART_SUFFIX}"] = apart
     return frame.assign(**found)
 
 

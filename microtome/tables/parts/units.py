@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What intervals and claims of a table draw: patients with all of their images, and the seeds of a run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import pandas as pd
 
 from microtome.metrics.resampling import groups_of
 from microtome.provenance.runs import RunRecord
@@ -81,21 +83,47 @@ class Units:
         return f"{drawn}{put}.{alone}{'' if several else f' {ONE_SEED}'}"
 
 
-def units_of(rows: Iterable[Row], inputs: Inputs, part: str) -> Units:
+def units_of(rows: Iterable[Row], inputs: Inputs, part: str, names: Collection[str] = ()) -> Units:
     """The groups of the images that the runs of a table were evaluated on.
 
     Args:
         rows: The runs.
         inputs: Whose samples the sheet says they are.
         part: Part of the split.
+        names: Metrics of the table; a sample without a value of any is none of its images (a slide that
+            nobody annotated). None named: all samples of the part are.
     """
-    frames = [record.metrics for row in rows for record in row.records]
-    samples = sorted({name for frame in frames for name in frame.loc[frame["part"] == part, "sample"]})
+    records = [record for row in rows for record in row.records]
+    samples = sorted(samples_with(records, part, names) or samples_with(records, part))
     whose = {sample: inputs.units.get(sample) or sample for sample in samples}
     groups = groups_of(samples, inputs.units)
     is_one = len(set(whose.values())) == 1 and len(samples) > 1
     name = IMAGES if is_one else inputs.unit_name
     return Units(groups, tuple(sorted(set(groups.values()))), name, whose, inputs.unit if is_one else "")
+
+
+def samples_with(
+    records: Iterable[RunRecord], part: str, names: Collection[str] = (), class_name: str = ""
+) -> set[str]:
+    """Samples of a part that have a value of one of some metrics under any training.
+
+    Args:
+        records: Seeds and splits of runs.
+        part: Part of the split.
+        names: Metrics; none named: samples count with or without a value.
+        class_name: Class that the value is of; empty: any.
+    """
+    return {name for record in records for name in _found(record.metrics, part, names, class_name)}
+
+
+def _found(frame: pd.DataFrame, part: str, names: Collection[str], class_name: str) -> set[str]:
+    """`samples_with` of the metrics of one training."""
+    is_of = frame["part"] == part
+    if names:
+        is_of &= frame["metric"].isin(names) & frame["value"].notna()
+    if class_name:
+        is_of &= frame["class"] == class_name
+    return set(frame.loc[is_of, "sample"])
 
 
 def trained(rows: Iterable[Row]) -> dict[str, bool]:
