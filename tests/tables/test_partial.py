@@ -10,6 +10,7 @@ import pytest
 from microtome import tables
 from microtome.io import images
 from microtome.tables.inputs import Inputs
+from microtome.tables.kinds.partial import doubts
 from tests.synthetic_pixels import CLASSES, draw, records
 
 LABELS = {"pixels": 128, "labelled": 80, "learnt": 40}
@@ -76,6 +77,7 @@ def test_the_note_compares_runs_of_one_share(study):
     assert f"{head}counts as background, a difference of {means[0] - means[1]:.3f} [" in note
     low, high = (float(text) for text in note.rpartition("[")[2].partition("]")[0].split(", "))
     assert [low, high] == pytest.approx(np.quantile(draws, (0.025, 0.975)), abs=0.01)
+    assert "], though nothing can be claimed of so few (4)." in note
 
 
 def test_it_says_so_where_they_do_not_pay(study):
@@ -106,3 +108,9 @@ def test_of_one_patient_there_is_no_interval(study):
     assert "counts as background, a difference of" in note
     assert "nan" not in note
     assert "exclude" not in note
+
+
+def test_enough_patients_claim_what_holds_after_correction():
+    assert doubts(12, 0.001, 2) == ""
+    assert doubts(12, 0.2, 2) == ", though corrected for 2 comparisons p is 0.2"
+    assert doubts(6, 0.001, 2) == ", though nothing can be claimed of so few (6)"

@@ -176,3 +176,12 @@ def test_seeds_of_sections_are_averaged_and_drawn(tmp_path):
     assert (first["seeds"], "Seeds are resampled, too." in table.note) == (2, True)
     row = tables.tabulate("section_tests", inputs(*records)).frame.iloc[0]
     assert (row["only_a_b"], row["only_b_b"]) == (1, 1)
+
+
+def test_the_smallest_p_of_many_sections_is_that_of_the_permutations_that_are_drawn(tmp_path):
+    outcomes = numbered(20, 0, 0, 0)
+    right = record(tmp_path, "a", sections(outcomes))
+    wrong = record(tmp_path, "b", sections(dict.fromkeys(outcomes, "fn")))
+    table = tables.tabulate("section_tests", inputs(right, wrong))
+    assert "The smallest p that there can be is 0.0001." in table.note
+    assert table.frame["p_value_b"].iloc[0] >= 0.0001

@@ -13,12 +13,14 @@ from typing import Literal
 import pandas as pd
 
 from microtome.metrics.names import rate_name
+from microtome.metrics.resampling import Values, p_of
+from microtome.metrics.summary import holm
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
 from microtome.tables.kinds.metrics import DATA, LABEL
 from microtome.tables.kinds.pooled import best_of
 from microtome.tables.parts import pixels
-from microtome.tables.parts.claims import claim_sentence
+from microtome.tables.parts.claims import ALPHA, can_claim, claim_sentence
 from microtome.tables.parts.numbers import told_of_intervals
 from microtome.tables.parts.pixels import PER_CENT
 from microtome.tables.parts.pooling import COMPLETE, Counted, counted, interval, of_seeds
@@ -153,27 +155,49 @@ def _row(one: Learner, rate: str, seed: int) -> dict[str, object]:
 
 def _comparisons(learners: Sequence[Learner], rate: str, seed: int) -> Iterator[str]:
     """A sentence on each pair of runs of as many labels that do different things with the rest."""
-    for one in learners:
-        for other in learners:
-            if _alike(one, other) and not one.fill and other.fill:
-                yield _comparison(one, other, rate, seed)
+    pairs = [
+        (one, other)
+        for one in learners
+        for other in learners
+        if _alike(one, other) and not one.fill and other.fill
+    ]
+    draws = [_difference(one, other, rate, seed) for one, other in pairs]
+    p_values = holm([p_of(of_pair[:, 0]) for of_pair in draws])
+    for pair, of_pair, p_value in zip(pairs, draws, p_values, strict=True):
+        yield _comparison(*pair, rate, of_pair, float(p_value), len(pairs))
 
 
 def _alike(one: Learner, other: Learner) -> bool:
     return round(one.labelled - other.labelled, DIGITS) == 0
 
 
-def _comparison(one: Learner, other: Learner, rate: str, seed: int) -> str:
+def _difference(one: Learner, other: Learner, rate: str, seed: int) -> Values:
+    """Draws of the difference of two runs, (draws, 1)."""
+    draws = [learner.counts.drawn(rate, seed=seed, of=learner.row.run)[:, -1:] for learner in (one, other)]
+    return draws[0] - draws[1]
+
+
+def _comparison(one: Learner, other: Learner, rate: str, draws: Values, p_value: float, pairs: int) -> str:
     """Whether leaving out is better than filling, as far as the interval of the difference tells."""
     means = [float(learner.counts.rates(rate).mean[-1]) for learner in (one, other)]
-    draws = [learner.counts.drawn(rate, seed=seed, of=learner.row.run)[:, -1:] for learner in (one, other)]
-    (low,), (high,) = interval(draws[0] - draws[1])
+    (low,), (high,) = interval(draws)
     difference = means[0] - means[1]
     pay = "pay" if difference > 0 else "do not pay"
     ends = f" [{low:.3f}, {high:.3f}]" if low <= high else ""  # none of a single patient
-    doubt = ", though the interval of the difference does not exclude 0" if low <= 0 <= high else ""
+    if low <= 0 <= high:
+        doubt = ", though the interval of the difference does not exclude 0"
+    else:
+        doubt = doubts(min(one.counts.units, other.counts.units), p_value, pairs)
     return (
         f"At {one.labelled:.1f} % partial labels {pay}: {means[0]:.3f} where the rest is left out, "
         f"{means[1]:.3f} where it counts as {other.fill}, a difference of "
         f"{difference:.3f}{ends}{doubt}."
     )
+
+
+def doubts(units: int, p_value: float, pairs: int) -> str:
+    """What speaks against a claim where the interval does not: few patients, several tests."""
+    if not can_claim(units, pairs):
+        return f", though nothing can be claimed of so few ({units})"
+    several = f", though corrected for {pairs} comparisons p is {p_value:.2g}"
+    return several if p_value >= ALPHA else ""

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from microtome.metrics.paired import exchange_test, seeded_p
+from microtome.metrics.paired import exchange_test, least_p, seeded_p
 from microtome.metrics.resampling import Values, mean_of, trainings_of
 from microtome.metrics.summary import holm
 from microtome.tables.frame import Column, Table
@@ -17,7 +17,6 @@ from microtome.tables.parts.pairs import (
     NAME,
     both_ways,
     group_of,
-    least_p,
     matrix,
     matrix_columns,
     said_of_p,
@@ -79,7 +78,7 @@ def tabulate(
     )
     pairs = pairs.assign(p_holm=holm(pairs["p_value"].to_numpy()))
     differing = int(pairs["units"].max())
-    least = least_p(differing, len(pairs))
+    least = min(1.0, len(pairs) * least_p(differing))
     is_able = least <= LEVEL
     frame = matrix(chosen, both_ways(pairs), effect=_effect, kept=KEPT, is_able=is_able)
     sizes = {"units": len(found[0].units), "seeds": max(len(one.seeds) for one in found)}
