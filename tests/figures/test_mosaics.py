@@ -223,6 +223,15 @@ def test_risk_by_coverage_is_that_of_the_surest_pixels_of_all_folds(tmp_path):
     assert f"FCN {data['aurc'].iloc[0]:.4f} ({data['excess'].iloc[0]:.4f})" in result.caption
 
 
+def test_captions_count_pixels_once_however_many_seeds_there_are(tmp_path):
+    inputs = write_mosaics(tmp_path, side=24, count=4)
+    twice = replace(inputs, runs=[*inputs.runs, *(replace(one, seed=1) for one in inputs.runs)])
+    for kind in ("reliability", "risk_coverage"):
+        once, again = (figures.draw(kind, of, runs=["fcn"]).caption for of in (inputs, twice))
+        assert again.startswith(once.partition(" labelled pixels")[0])
+        assert "all trainings of a run (seeds and splits, up to 4) are counted together" in again
+
+
 def test_what_a_class_is_taken_for(mosaics):
     result = figures.draw("confusion_matrix", mosaics, runs=["mednet3"], of="meshwork")
     shares = result.data[result.data["truth"] == "meshwork"].set_index("prediction")["share"]

@@ -14,7 +14,7 @@ from microtome.metrics.families import calibration as family
 from microtome.metrics.families._context import Context
 from microtome.provenance.runs import RunRecord
 from microtome.tables.inputs import Inputs
-from microtome.tables.parts.reliability import measured
+from microtome.tables.parts.reliability import measured, told_of_trainings
 from microtome.tables.parts.render import to_markdown
 from tests.synthetic_study import card, metrics
 
@@ -122,8 +122,15 @@ def test_what_is_printed_says_what_the_errors_are(inputs):
     assert "| Run | ECE | Brier score |" in text
     assert "ECE: distance of mean probability and share that is true, over 15 bins" in table.note
     assert "AURC" not in table.note
+    assert "noise makes larger, and patients drawn anew are fewer different ones" in table.note
     assert [column.better for column in table.columns if column.key in ("ece", "brier")] == ["low", "low"]
     assert table.caption == "Surety (phantom data)"
+
+
+def test_scores_that_are_no_distances_have_plain_intervals_and_aurc_a_digit_more(inputs):
+    table = tables.tabulate("calibration", inputs, scores=["nll", "aurc"])
+    assert "lie rather high" not in table.note
+    assert [column.format for column in table.columns if column.key in ("nll", "aurc")] == [".3f", ".4f"]
 
 
 def test_unknown_scores_and_runs_without_sums_are_refused(inputs):
@@ -139,3 +146,10 @@ def test_sums_of_a_run_are_those_of_its_pixels(inputs):
     np.testing.assert_allclose(found.total.bins, sum(one.bins for one in every), rtol=1e-9)
     np.testing.assert_allclose(found.total.squares, sum(one.squares for one in every), rtol=1e-6)
     assert found.total.surprise == pytest.approx(sum(one.surprise for one in every))
+
+
+def test_pixels_of_images_count_once_however_many_seeds_there_are(inputs):
+    found = measured([one for one in inputs.runs if one.run == "a"], CLASSES)
+    assert found.pixels == sum((image("a", 0, name)[1] != 255).sum() for name in UNITS)
+    assert "(seeds and splits, up to 4) are counted together" in told_of_trainings([found])
+    assert told_of_trainings([measured(inputs.runs[:1], CLASSES)]) == ""

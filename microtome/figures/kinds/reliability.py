@@ -29,8 +29,7 @@ from microtome.figures.parts.style import (
 from microtome.figures.result import FigureResult
 from microtome.metrics.calibration import BINS, PIXELS, equal_width, expected_error
 from microtome.metrics.overlap import EVERY_CLASS as MOST_PROBABLE
-from microtome.provenance.runs import RunRecord
-from microtome.tables.parts.reliability import measured
+from microtome.tables.parts.reliability import Measured, measured, told_of_trainings
 
 NEEDS = frozenset({"runs"})
 METRICS = ("bin_pixels@{bin}",)
@@ -75,16 +74,17 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
     records = inputs.select(runs)
     order = list(dict.fromkeys(record.run for record in records))
     labels = {record.run: record.label for record in records}
-    counts = {run: _count(inputs, [r for r in records if r.run == run], part) for run in order}
+    by_run = {run: [record for record in records if record.run == run] for run in order}
+    found = {run: measured(of, inputs.classes, part=part) for run, of in by_run.items()}
+    counts = {run: _counts(inputs, of) for run, of in found.items()}
     data = pd.concat([_table(run, labels[run], counts[run]) for run in order], ignore_index=True)
     figure = _draw(inputs, labels, counts)
-    return FigureResult(figure, data, _caption(inputs, labels, counts, part))
+    return FigureResult(figure, data, _caption(inputs, labels, counts, list(found.values()), part))
 
 
-def _count(inputs: FigureInputs, records: Sequence[RunRecord], part: str) -> Counts:
+def _counts(inputs: FigureInputs, found: Measured) -> Counts:
     """The pixels of all images of a run by class and probability."""
-    bins = measured(records, inputs.classes, part=part).total.bins
-    return dict(zip([*inputs.classes, MOST_PROBABLE], bins, strict=True))
+    return dict(zip([*inputs.classes, MOST_PROBABLE], found.total.bins, strict=True))
 
 
 def _table(run: str, label: str, counts: Counts) -> pd.DataFrame:
@@ -181,17 +181,23 @@ def _handles(inputs: FigureInputs) -> list[Artist]:
     return [*found, Line2D([], [], label="most probable class", **MOST)]
 
 
-def _caption(inputs: FigureInputs, labels: Mapping[str, str], counts: Mapping[str, Counts], part: str) -> str:
+def _caption(
+    inputs: FigureInputs,
+    labels: Mapping[str, str],
+    counts: Mapping[str, Counts],
+    every: Sequence[Measured],
+    part: str,
+) -> str:
     said = []
     for run, one in counts.items():
         of_classes = np.nanmean([expected_error(one[name]) for name in inputs.classes])
         said.append(f"{labels[run]} {expected_error(one[MOST_PROBABLE]):.3f} ({of_classes:.3f})")
-    pixels = int(next(iter(counts.values()))[MOST_PROBABLE][:, PIXELS].sum())
+    pixels, several = every[0].pixels, told_of_trainings(every)
     return (
         f"Reliability of probabilities over the {pixels:,} labelled pixels of part {part}, in {BINS} bins: "
         "share of pixels of which a class is true, against the mean probability that they are given of it; "
         "dashed: the most probable class of each pixel. Bins with less than a thousandth of the pixels are "
         "not drawn. Below: share of pixels by the probability of their most probable class. Expected "
         "calibration error (ECE) of the most probable class (in brackets: mean of all classes): "
-        f"{'; '.join(said)}. {data_sentence(inputs.data_kind)}"
+        f"{'; '.join(said)}. {several}{' ' * bool(several)}{data_sentence(inputs.data_kind)}"
     )

@@ -13,7 +13,7 @@ from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import SINGLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.metrics.calibration import PIXELS, area_under_risk, risk_by_coverage
-from microtome.tables.parts.reliability import measured
+from microtome.tables.parts.reliability import Measured, measured, told_of_trainings
 
 NEEDS = frozenset({"runs"})
 METRICS = ("bin_pixels@{bin}",)
@@ -45,15 +45,17 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
     records = inputs.select(runs)
     order = list(dict.fromkeys(record.run for record in records))
     labels = {record.run: record.label for record in records}
-    bins = {run: _of_run(inputs, run, part) for run in order}
-    data = pd.concat([_curve(run, labels[run], bins[run]) for run in order], ignore_index=True)
+    by_run = {run: [record for record in records if record.run == run] for run in order}
+    found = {run: measured(of, inputs.classes, part=part) for run, of in by_run.items()}
+    curves = [_curve(run, labels[run], of.total.bins[-1]) for run, of in found.items()]
+    data = pd.concat(curves, ignore_index=True)
     legend = LEGEND_ROW * len(order) + LEGEND_MARGIN
     figure = new_figure(SINGLE_COLUMN, HEIGHT + legend, data_kind=inputs.data_kind)
     axes, below = figure.subplots(2, 1, height_ratios=(HEIGHT, legend))
     _draw_curves(axes, data, labels)
     below.set_axis_off()
     below.legend(*axes.get_legend_handles_labels(), loc="center", borderaxespad=0)
-    return FigureResult(figure, data, _caption(inputs, labels, data, part))
+    return FigureResult(figure, data, _caption(inputs, labels, data, list(found.values()), part))
 
 
 def least_area(risk: float) -> float:
@@ -68,12 +70,6 @@ def least_area(risk: float) -> float:
     """
     right = 1 - risk
     return float(risk + (right * np.log(right) if right > 0 else 0.0))
-
-
-def _of_run(inputs: FigureInputs, run: str, part: str) -> np.ndarray:
-    """The sums (B, 3) of the most probable class of all labelled pixels of a run."""
-    records = [record for record in inputs.runs if record.run == run]
-    return measured(records, inputs.classes, part=part).total.bins[-1]
 
 
 def _curve(run: str, label: str, bins: np.ndarray) -> pd.DataFrame:
@@ -95,12 +91,15 @@ def _draw_curves(axes: Axes, data: pd.DataFrame, labels: Mapping[str, str]) -> N
     axes.grid()
 
 
-def _caption(inputs: FigureInputs, labels: Mapping[str, str], data: pd.DataFrame, part: str) -> str:
-    first = data.groupby("run", sort=False)[["aurc", "excess", "pixels"]].first()
+def _caption(
+    inputs: FigureInputs, labels: Mapping[str, str], data: pd.DataFrame, every: Sequence[Measured], part: str
+) -> str:
+    first = data.groupby("run", sort=False)[["aurc", "excess"]].first()
     found = "; ".join(f"{labels[run]} {row.aurc:.4f} ({row.excess:.4f})" for run, row in first.iterrows())
+    several = told_of_trainings(every)
     return (
-        f"Risk against coverage over the {int(first['pixels'].iloc[0]):,} labelled pixels of part {part}: "
+        f"Risk against coverage over the {every[0].pixels:,} labelled pixels of part {part}: "
         "share of wrong pixels among those whose most probable class is the surest. Area under the "
         "curve (AURC; in brackets: above the least that the share of wrong pixels allows): "
-        f"{found}. {data_sentence(inputs.data_kind)}"
+        f"{found}. {several}{' ' * bool(several)}{data_sentence(inputs.data_kind)}"
     )

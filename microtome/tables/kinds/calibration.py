@@ -27,6 +27,14 @@ NEEDS = frozenset({"runs"})
 USES = frozenset({"patients"})
 METRICS = ("bin_pixels@{bin}",)
 WHOLE = {"format": ",.0f", "once": True}
+FORMATS = {"aurc": ".4f"}
+"""Of scores that are as small as the third decimal of others."""
+DISTANCES = ("ece", "ace", "mce", "mean_ece")
+"""What the names of scores begin with that are distances: noise alone makes them larger than 0."""
+RATHER_HIGH = (
+    "Calibration errors are distances, which noise makes larger, and {units} drawn anew are fewer different "
+    "ones, so the intervals of these errors lie rather high."
+)
 SUFFIXES = {"mean": "", "sd": SD_SUFFIX, "low": LOW_SUFFIX, "high": HIGH_SUFFIX}
 TOLD = {
     "ece": f"ECE: distance of mean probability and share that is true, over {BINS} bins of equal width, of "
@@ -117,7 +125,8 @@ def _cells(row: Row, of: Measured, names: Sequence[str], draws: Values | None) -
 
 
 def _columns(inputs: Inputs, scores: Sequence[str], *, by_class: bool) -> tuple[Column, ...]:
-    columns = [LABEL, *(Column(name, rate_name(name), better="low") for name in scores)]
+    how = {name: {"better": "low", "format": FORMATS.get(name, ".3f")} for name in scores}
+    columns = [LABEL, *(Column(name, rate_name(name), **how[name]) for name in scores)]
     of_classes = [(f"{OF_CLASS}{name}", name) for name in inputs.classes if by_class]
     columns += [Column(key, name, better="low", group=metric_name("ece")) for key, name in of_classes]
     sizes = {"images": "Images", "units": inputs.unit_name.capitalize(), "seeds": "Seeds", "splits": "Splits"}
@@ -144,4 +153,5 @@ def _about_intervals(
     said = f"In brackets: 95 % bootstrap interval, resampling {f'{whole}{within}'.rstrip(',')}."
     alone = f" All images are of one {inputs.unit}, so they say nothing of others." if is_one else ""
     few = told_of_intervals(min(of.units for of in every), drawn, ends)
-    return f"{said}{of_seeds(every)}{alone} {few}".strip()
+    high = RATHER_HIGH.format(units=drawn) if any(name.startswith(DISTANCES) for name in names) else ""
+    return " ".join(filter(None, (f"{said}{of_seeds(every)}{alone}", high, few)))

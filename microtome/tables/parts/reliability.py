@@ -7,7 +7,7 @@ averaged. Intervals draw patients, each with all of their images, and seeds with
 patient, images.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -26,6 +26,10 @@ SCORES = ("ece", "ace", "mce", "mean_ece", "brier", "nll", "aurc")
 OF_CLASS = "ece_of_"
 """Before the name of a class: the calibration error of its probability."""
 BLANK = (float("nan"), float("nan"))
+TOGETHER = (
+    "The pixels of all trainings of a run (seeds and splits, up to {count}) are counted together; tables "
+    "average what each gives."
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -73,6 +77,17 @@ class Measured:
     def seeds(self) -> int:
         """Different seeds."""
         return self.frame["seed"].nunique()
+
+    @property
+    def pixels(self) -> int:
+        """Labelled pixels of the images of all splits, each once, however many seeds there are."""
+        firsts = (unpacked(of[0].sum(axis=0), len(self.classes)).pixels for of in self.by_split)
+        return round(sum(firsts))
+
+    @property
+    def trainings(self) -> int:
+        """Seeds and splits."""
+        return len(self.frame[["seed", "split"]].drop_duplicates())
 
     @property
     def total(self) -> Sums:
@@ -213,3 +228,9 @@ def _of_record(record: RunRecord, classes: Sequence[str], part: str) -> tuple[pd
     means = means.loc[samples, columns].to_numpy(float)
     rows = pd.DataFrame({"seed": record.seed, "split": record.split, "sample": samples})
     return rows, np.concatenate([bins.reshape(len(samples), -1), means * pixels], axis=1)
+
+
+def told_of_trainings(every: Iterable[Measured]) -> str:
+    """What a figure does with several trainings of a run, as a sentence; empty of one each."""
+    count = max(of.trainings for of in every)
+    return TOGETHER.format(count=count) if count > 1 else ""
