@@ -19,11 +19,14 @@ __all__ = [
     "release_memory",
     "repeatable",
     "require_devices",
+    "supports_fast_bf16",
 ]
 
 logger = logging.getLogger(__name__)
 AMPERE = 8, 0
 """Compute capability of the first GPUs that have TF32 and bf16."""
+FAST_BF16 = ("amx_bf16", "avx512_bf16")
+"""x86 instruction sets that compute products of bfloat16 numbers."""
 MMAP_THRESHOLD = -3
 """`M_MMAP_THRESHOLD` of mallopt(3)."""
 LARGE_BLOCK = 8 * 2**20
@@ -55,6 +58,17 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(msg)
     logger.info("device: %s", name)
     return torch.device(name)
+
+
+def supports_fast_bf16(device: torch.device | str = "cpu") -> bool:
+    """Whether bfloat16 is computed in hardware: AMX or AVX-512 BF16 on a CPU, Ampere or later on CUDA."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in FAST_BF16)
 
 
 def device_memory(device: torch.device) -> int:

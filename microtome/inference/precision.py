@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from microtome.devices import supports_fast_bf16
+
 logger = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -17,8 +19,6 @@ Network = Callable[[torch.Tensor], torch.Tensor]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MINIMUM_AGREEMENT = 0.999
-FAST_BF16 = ("amx_bf16", "avx512_bf16")
-"""x86 instruction sets that compute products of bfloat16 numbers."""
 VOLUMETRIC = (nn.Conv3d, nn.ConvTranspose3d)
 
 
@@ -35,17 +35,6 @@ class PrecisionChoice:
     precision: Precision
     agreement: float | None
     reason: str
-
-
-def supports_fast_bf16(device: torch.device | str = "cpu") -> bool:
-    """Whether bfloat16 is computed in hardware: AMX or AVX-512 BF16 on a CPU, Ampere or later on CUDA."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in FAST_BF16)
 
 
 def class_agreement(first: torch.Tensor, second: torch.Tensor) -> float:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from microtome.config.training import Training
-from microtome.inference.precision import supports_fast_bf16
+from microtome.devices import supports_fast_bf16
 from microtome.training.batch_norm import synchronize
 from microtome.training.processes import SOLO, Team
 from microtome.training.selection import BY_LOSS, Criterion

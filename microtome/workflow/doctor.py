@@ -109,7 +109,7 @@ def probe_cpu() -> Iterator[Finding]:
     """Look at the CPU, and at the threads that torch uses."""
     used, usable = importlib.import_module("torch").get_num_threads(), environment.usable_threads()
     cores = psutil.cpu_count(logical=False) or "unknown"
-    is_fast = importlib.import_module("microtome.inference.precision").supports_fast_bf16()
+    is_fast = importlib.import_module("microtome.devices").supports_fast_bf16()
     bf16 = "fast bfloat16" if is_fast else "no fast bfloat16, so prediction stays in float32"
     yield Finding("cpu", "model", f"{environment.cpu_model()}; {bf16}")
     yield Finding("cpu", "cores", f"{cores} physical, {os.cpu_count()} threads, {usable} usable")

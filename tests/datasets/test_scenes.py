@@ -163,7 +163,7 @@ def test_a_sheet_of_a_folder(dataset, count, request, tmp_path_factory):
 
 def test_an_unknown_data_set(tmp_path):
     with pytest.raises(
-        ValueError, match="found data set 'ecnu', expected one of: consep, ecnu_choledoch, histology"
+        ValueError, match="found data set 'ecnu', expected one of: consep, cremi, ecnu_choledoch, histology"
     ):
         scan.make_sheet("ecnu", tmp_path)
 

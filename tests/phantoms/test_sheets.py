@@ -68,6 +68,7 @@ def test_rows_of_both_phantoms():
         "unit": "test-block-0",
         "group": "phantom",
         "part": "test",
+        "z": "3",
     }
     he = sheet_rows(HEPhantomData(images={"train": 1, "test": 1}, hospitals=2, organs=("liver",)))
     assert he[1] == {

@@ -93,7 +93,7 @@ def test_columns_by_default_are_the_classes_and_their_mean(root, tmp_path):
     frame, head = pd.read_csv(f"{stem}.tsv", sep="\t").set_index("run"), stem.with_suffix(".md").read_text()
     assert "Dice of background | Dice of epidermis" in head
     assert "| Dice of vessel | mean Dice |\n" in head
-    assert "Alike in all rows: n 3, data own." in head
+    assert "Alike in all rows: n 3, seeds 1, data own." in head
     of_images = [oracle.f1_score(*pixels(root, "first", [s]), average="macro") for s in five.SIZES]
     assert frame.loc["first", "mean_dice"] == pytest.approx(np.mean(of_images))
     of_vessel = [values(root, "both", sample)["vessel", "dice"] for sample in ("t0", "t2")]

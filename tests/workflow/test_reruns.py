@@ -24,7 +24,7 @@ def test_dry_runs_see_jobs(server: DryRunServer, copy: Workspace) -> None:
     for path in sorted((copy.root / "results").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     names = [str(job) for job in copy.jobs(server, *EVERYTHING)]
-    assert len(names) == len(set(names)) == 75
+    assert len(names) == len(set(names)) == 77
     assert {"simulate", "train dice", "own train dice", "draw panel", "report_page", "crate"} <= set(names)
     assert {"he simulate", "he normalize_stain spcn val-0", "he export_objects marked test-0"} <= set(names)
 
