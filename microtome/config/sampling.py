@@ -17,7 +17,10 @@ from microtome.config.section import Probability, Section, assume, option, refus
 class Input(Section):
     """Network input = (pixel / scale - mean) / std."""
 
-    scale: PositiveFloat = option(255.0, "largest pixel value: 255 for 8 bits, 65535 for 16")
+    scale: PositiveFloat = option(
+        255.0,
+        "largest pixel value: 255 for 8 bits, 65535 for 16; augmentation takes pixel / scale for 0..1",
+    )
     mean: float = option(0.5, "subtracted after scaling")
     std: PositiveFloat = option(0.5, "divided by after that")
     zoom: PositiveFloat = option(

@@ -15,6 +15,9 @@ from microtome.figures.parts.network_steps import trace
 from microtome.networks import _pretrained
 from microtome.networks._efficientnet import EfficientNetLite
 from microtome.networks._published import FILES
+from microtome.training.tasks import normalize
+from tests.config.studies import load_study
+from tests.workflow.workspace import REPOSITORY
 
 LITE0 = [  # of each block: side of the kernel, stride, expansion, channels given
     (3, 1, 1, 16),
@@ -184,10 +187,18 @@ def test_the_package_holds_the_file_that_is_pinned():
     assert sum(value.numel() for value in found.values()) == pytest.approx(4.69e6, rel=0.01)
 
 
+@pytest.mark.parametrize(("scale", "run"), [("paper", "exp_10"), ("local", "exp_10"), ("local", "recipe")])
+def test_the_study_scales_pixels_as_they_were_and_augments_them_between_0_and_1(scale, run):
+    chosen = load_study("nuclei", scale, folder=REPOSITORY / "config/studies").runs[run].input
+    pixels = torch.arange(256.0).view(1, 1, 16, 16)
+    torch.testing.assert_close(normalize(pixels, chosen), (pixels - 127) / 128)
+    assert float((pixels / chosen.scale).max()) == 1, "what changes of stains and intensities work on"
+
+
 @installed
 @pytest.mark.parametrize(("picture", "classes"), [("chelsea", CATS), ("coffee", CUPS)])
 def test_public_weights_tell_what_a_picture_shows(picture, classes):
-    """With the classifier of the file behind the encoder, and pixels as the study `nuclei` scales them."""
+    """With the classifier of the file behind the encoder."""
     encoder = EfficientNetLite(width=32, in_channels=3).eval()
     _pretrained.load_into(encoder, weights)
     state = _pretrained.read(weights)
@@ -197,7 +208,7 @@ def test_public_weights_tell_what_a_picture_shows(picture, classes):
     image = image[..., top : top + side, left : left + side]
     image = functional.interpolate(image, size=224, mode="bilinear", antialias=True)
     with torch.inference_mode():
-        maps = encoder(image / 128 - 0.9921875)[-1]
+        maps = encoder((image - 127) / 128)[-1]
         pooled = convolved(maps, state, "_conv_head", "_bn1").mean(dim=(2, 3))
         found = functional.linear(pooled, state["_fc.weight"], state["_fc.bias"]).softmax(1)[0]
     assert int(found.argmax()) in classes
