@@ -109,7 +109,8 @@ def tune(
 
     Args:
         options: The rule's options (see `workflow.states`): `segment`, `values` (pairs of an option and the
-            values that are tried), `metric` and its `class` and `family`, `samples`.
+            values that are tried), `metric` and its `class` and `family`, `samples`, and what the family
+            asks for (`tolerance`).
         maps: Batch folders of probability maps, in which the samples are found.
         targets: Batch folders of targets.
         chosen: Gets JSON: the values, the metric with them and with the configured ones, the images.
@@ -189,6 +190,7 @@ def _context(options: Options, truth: Path, found: Segmented) -> Context:
     classes, by_classes = options["classes"], options["activation"] == "softmax"
     numbers = range(len(classes)) if by_classes else (1,)
     beside = truth.parent / views.INSTANCES / truth.name
+    chosen = {"tolerance": options["tolerance"]} if "tolerance" in options else {}
     return Context(
         truth=images.read(truth),
         truth_instances=images.read(beside) if beside.is_file() else None,
@@ -201,6 +203,7 @@ def _context(options: Options, truth: Path, found: Segmented) -> Context:
         mean_classes=options["mean_classes"],
         activation=options["activation"],
         mpp=images.header(truth).mpp,
+        **chosen,
     )
 
 

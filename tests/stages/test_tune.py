@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 from microtome.config.prediction import Threshold, Watershed
 from microtome.io import images
 from microtome.metrics.instances import score
+from microtome.metrics.surface import compare
 from microtome.objects.watershed import separate
 from microtome.stages.segment import segment_batch
 from microtome.stages.tune import Search, search_values, tune
@@ -113,6 +114,20 @@ def test_scores_of_boundaries_are_of_the_segmentation(tmp_path):
     one, _ = tuned(tmp_path, options(metric="v_rand", **chosen), maps, targets)
     other, _ = tuned(tmp_path, options(metric="v_rand_segmentation", **chosen), maps, targets)
     assert (one["values"], one["mean"]) == (other["values"], other["mean"])
+
+
+def test_boundaries_are_found_within_the_tolerance_of_the_study(tmp_path):
+    chosen = {"metric": "boundary_f", "family": "surface"}
+    maps, targets = folders(tmp_path)
+    for tolerance in (0.5, 4.0):
+        _, table = tuned(tmp_path, options(**chosen, tolerance=tolerance), maps, targets)
+        for threshold, mean in zip(table["threshold"], table["mean"], strict=True):
+            pairs = [
+                [images.read(tmp_path / f"{folder}/{sample}.tif") for folder in ("targets", "maps")]
+                for sample in "ab"
+            ]
+            found = [compare(a > 0, b > threshold, tolerance=tolerance).f for a, b in pairs]
+            assert mean == pytest.approx(np.mean(found))
 
 
 def test_of_equal_values_the_nearest_to_the_configured_one_is_taken(tmp_path):

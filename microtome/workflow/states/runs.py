@@ -139,7 +139,8 @@ def tune(plan: StudyPlan, split: str, run: str) -> str:
         "classes": plan.classes,
         "activation": activation(plan, run),
     }
-    options |= evaluate.model_dump(include={"betas", "mean_classes"})
+    of_family = {option for family, option in OF_FAMILY.items() if family == options["family"]}
+    options |= evaluate.model_dump(include={"betas", "mean_classes"} | of_family)
     return state_of("tune", options, [f"microtome.metrics.families.{options['family']}"])
 
 
