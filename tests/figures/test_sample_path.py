@@ -266,6 +266,9 @@ def test_a_marker_that_is_high_but_small_is_of_no_use_either(nuclei, tmp_path):
     )
     assert unreached(record, tmp_path / "a.tif", segment | {"min_marker_area": 16}) == ""
     assert unreached(record, tmp_path / "a.tif", {"kind": "threshold"}) == ""
+    assert "0.5 in 17" in unreached(record, tmp_path / "a.tif", segment | {"mask_threshold": None})
+    for tuned in ("marker_threshold", "min_marker_area"):
+        assert unreached(record, tmp_path / "a.tif", segment | {tuned: None}) == ""
 
 
 # --- how it looks

@@ -143,6 +143,19 @@ def test_a_changed_label_makes_what_prints_it_again(monkeypatch: pytest.MonkeyPa
     assert after["architecture"] == before["architecture"]
 
 
+def test_a_drawing_does_not_take_what_is_configured_for_what_is_tuned():
+    content, drawing = he_study(), {"kind": "pipeline", "runs": ["alone"]}
+
+    def told() -> dict[str, Any]:
+        state = products.entry(plan(content, figures={"e": drawing}), "figures", "e")
+        return json.loads(state)["options"]["settings"]["runs"]["alone"]["segment"]
+
+    before = told()
+    content["runs"]["alone"]["tune"] = {"metric": "aji", "values": {"mask_threshold": [0.2, 0.3]}}
+    assert told() == before | {"mask_threshold": None}
+    assert before["mask_threshold"] is not None
+
+
 def test_an_unknown_need_is_said():
     with pytest.raises(ConfigurationError, match=r"own_figures\.py NEEDS: found 'weights'; expected one of"):
         inputs("figures", kind="own_figures", runs=["dice"])

@@ -18,6 +18,10 @@ from microtome.provenance.runs import RunRecord
 MARKER = "marker"
 BOX = {"boxstyle": "square,pad=0.25", "facecolor": "white", "edgecolor": LIGHT, "linewidth": 0.4}
 BADGE = {"ha": "center", "va": "bottom", "fontsize": SMALL, "bbox": BOX}
+REACHED = ("marker_threshold", "min_marker_area")
+"""Options of `Watershed` that say whether a marker is of use."""
+SEEN = ("kind", "quantize")
+"""Further ones that matter."""
 
 
 def marker_output(outputs: Sequence[str]) -> str:
@@ -46,15 +50,18 @@ def unreached(record: RunRecord, maps: Path, segment: Mapping[str, Any]) -> str:
     Args:
         record: The run; of runs without a marker output nothing is said.
         maps: Its probability maps of the image.
-        segment: Options of separating the objects (`Watershed`), as in the study file.
+        segment: Options of separating the objects (`Watershed`), as in the study file; null: it is tuned, so
+            that nothing can be said.
 
     Raises:
         ValueError: The maps are not those of the run's outputs.
     """
     name = marker_output(outputs_of(record))
-    if not name or segment.get("kind") != "watershed":
+    is_tuned = any(segment.get(key, 0) is None for key in REACHED)
+    if not name or segment.get("kind") != "watershed" or is_tuned:
         return ""
-    settings, values = Watershed.model_validate(dict(segment)), read_output(maps, outputs_of(record), name)
+    settings = Watershed.model_validate({key: segment[key] for key in (*REACHED, *SEEN) if key in segment})
+    values = read_output(maps, outputs_of(record), name)
     if first_step(values, MARKER, settings).any():
         return ""
     least = f" in {settings.min_marker_area} joined pixels" if settings.min_marker_area > 1 else ""

@@ -8,6 +8,7 @@ from microtome.config import entries, kinds
 from microtome.config.changed import changed
 from microtome.config.checks_products import runs_shown
 from microtome.config.headline import explanations, headline
+from microtome.config.run import Run
 from microtome.config.stain import StainNormalization
 from microtome.config.study import Entry, Study
 from microtome.provenance import code
@@ -66,8 +67,13 @@ def _method(shown: Shown) -> dict[str, Any]:
     """What a drawing of the chain tells of the runs."""
     study = shown.plan.study
     stains = {name: stain.model_dump(mode="json") for name, stain in study.stains.items()}
-    runs = {name: study.runs[name].model_dump(mode="json", include=METHOD) for name in shown.runs}
-    return {"settings": {"stains": stains, "runs": runs}}
+    return {"settings": {"stains": stains, "runs": {name: _told(study.runs[name]) for name in shown.runs}}}
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """What a drawing of the chain tells of a run; null for what is tuned, as it is not what is configured."""
+    told = run.model_dump(mode="json", include=METHOD)
+    return told if run.tune is None else told | {"segment": told["segment"] | dict.fromkeys(run.tune.values)}
 
 
 def _way(shown: Shown) -> dict[str, Any]:
