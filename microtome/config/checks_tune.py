@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Checks of what is tuned: there are such options, values, metrics and folds."""
+"""Checks of what is tuned: there are such options, values, metrics and folds, and images nobody learnt."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +22,9 @@ WHOLE = "all"
 
 
 def check_tuning(study: Study, places: Places) -> Iterator[Fault]:
-    """Find what contradicts itself in `tune` of each run."""
+    """Find what contradicts itself in `tune` of each run, and what is fitted on images that were learnt."""
     for name, run in study.runs.items():
+        yield from _check_unseen(study, name, run, places)
         if run.tune is not None:
             yield from _check_values(name, run, places)
             yield from _check_metric(study, name, run, places)
@@ -52,6 +53,24 @@ def folds_of(study: Study, run: Run) -> str | None:
     if run.tune is not None and run.tune.folds is not None:
         return run.tune.folds if run.tune.folds in folds else None
     return folds[0] if len(folds) == 1 else None
+
+
+def _check_unseen(study: Study, name: str, run: Run, places: Places) -> Iterator[Fault]:
+    """Who holds windows out learns from the part `val`, too, so that nothing can be fitted on it."""
+    fitted = {"tune": (run.tune is not None, "null"), "calibration": (run.is_calibrated, "kind none")}
+    learnt = [key for key, one in _trained(study, name).items() if getattr(one.sampler, "holdout", 0)]
+    for option, (is_fitted, without) in fitted.items():
+        if is_fitted and learnt:
+            found = f"a fit on the part 'val', from which '{learnt[0]}' learns, as it holds windows out"
+            expected = f"sampler.holdout 0 of '{learnt[0]}', or {without}"
+            yield Fault(places.inside(("runs", name, option), 2), found, expected)
+
+
+def _trained(study: Study, name: str) -> dict[str, Run]:
+    """The runs whose trainings a run's maps come from: itself, its members, those that lend them weights."""
+    known = {key: study.runs[key] for key in study.runs[name].members or (name,) if key in study.runs}
+    lent = {one.weights_of or key: one for key, one in known.items()}
+    return {key: study.runs.get(key, one) for key, one in lent.items()}
 
 
 def _check_values(name: str, run: Run, places: Places) -> Iterator[Fault]:

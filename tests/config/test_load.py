@@ -77,7 +77,8 @@ def test_what_is_held_out_needs_no_part(tmp_path, small):
     held = small.replace("  training:", "  sampler: {holdout: 0.1}\n  training:")
     assert parse(tmp_path, small).needed_parts == ("train", "val", "test")
     assert parse(tmp_path, held).needed_parts == ("train", "test")
-    for change in ("  a: {sampler: {holdout: 0}, ", "  a: {calibration: {kind: cubic}, "):
+    apart = "  a: {sampler: {holdout: 0}, "
+    for change in (apart, f"{apart}calibration: {{kind: cubic}}, "):
         assert "val" in parse(tmp_path, held.replace("  a: {", change)).needed_parts
     assert "val" in parse(tmp_path, held + "evaluate: {parts: [val]}\n").needed_parts
 

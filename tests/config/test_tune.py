@@ -3,7 +3,6 @@
 
 import pytest
 
-from tests.config.studies import load_study
 from tests.config.test_checks_objects import changed, faults_of, without_lines
 from tests.workflow.workspace import he_study, mini_study, own_study
 
@@ -113,13 +112,21 @@ def test_folds_have_to_be_named_and_trained_on(tmp_path):
     )
 
 
-def test_tuning_needs_the_part_val(tmp_path):
+@pytest.mark.parametrize("way", ["alone", "lent", "mean"])
+def test_nothing_is_fitted_on_the_part_val_by_runs_that_learn_from_it(way, tmp_path):
+    """Where windows are held out the others of `train` and `val` are learnt from."""
     study = changed(he_study(), {"defaults.sampler": {"copies": 1, "holdout": 0.5}})
-    (tmp_path / "x.yaml").write_text("")
-    for tune, needed in (
-        (None, ("train", "test")),
-        ({"metric": "aji", "values": VALUES}, ("train", "val", "test")),
-    ):
-        chosen = changed(study, {"runs.alone.tune": tune, "runs.marked.sampler": None})
-        assert faults_of(tmp_path, chosen) == []
-        assert load_study("x", "demo", folder=tmp_path).needed_parts == needed
+    study["runs"]["lent"] = study["runs"]["alone"] | {"weights_of": "alone", "sampler": {"copies": 1}}
+    study["runs"]["mean"] = {"members": ["alone"], "segment": study["runs"]["alone"]["segment"]}
+    assert faults_of(tmp_path, study) == []
+    tune = {"metric": "aji", "values": VALUES}
+    found = without_lines(faults_of(tmp_path, changed(study, {f"runs.{way}.tune": tune})))
+    said = "found a fit on the part 'val', from which 'alone' learns, as it holds windows out; expected "
+    assert found == [f"runs.{way}.tune: {said}sampler.holdout 0 of 'alone', or null"]
+    chosen = {f"runs.{way}.tune": tune, "runs.alone.sampler": {"copies": 1, "holdout": 0}}
+    assert faults_of(tmp_path, changed(study, chosen)) == []
+    if way != "mean":
+        found = without_lines(
+            faults_of(tmp_path, changed(study, {f"runs.{way}.calibration": {"kind": "temperature"}}))
+        )
+        assert found == [f"runs.{way}.calibration: {said}sampler.holdout 0 of 'alone', or kind none"]

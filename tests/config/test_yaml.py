@@ -109,6 +109,13 @@ def test_keys_with_dots_reach_deeper(file):
     assert tree.get("scales", "demo", "data", "phantom", "size").line == 4
 
 
+def test_keys_are_what_is_written(file):
+    """YAML 1.1 takes some words for others: `yaml.safe_load` reads the option `on` as true."""
+    tree = load(file, "a: &a {on: folds, no: 1}\nb:\n  <<: *a\n  yes: 2\ntune.on: val\n")
+    brought = {"on": "folds", "no": 1}
+    assert tree.plain == {"a": brought, "b": brought | {"yes": 2}, "tune": {"on": "val"}}
+
+
 def test_names_with_dots_are_no_paths(file):
     assert load(file, "runs: {a.b: 1}\ndata: {classes: {x.y: 0}}").plain == {
         "runs": {"a.b": 1},

@@ -62,12 +62,21 @@ def test_where_there_is_no_part_val_folds_are_held_out():
         assert held_out(plan, split, "both") == {split: plan.members(split, "val")}
 
 
+def test_a_family_of_metrics_is_told_what_it_asks_for():
+    study = content(metric="boundary_f")
+    study["evaluate"] = {"metrics": ["overlap", "surface"], "tolerance": 3}
+    assert '"tolerance": 3' in runs.tune(two_splits.plan(study), "clinics", "both")
+    assert "tolerance" not in runs.tune(two_splits.plan(content()), "clinics", "both")
+
+
 def test_a_split_that_tests_needs_a_part_val():
     """The networks of the folds may have learnt from what it tests."""
     listed = [row | {"scenario_2": row["scenario_2"].replace("val", "train")} for row in two_splits.rows()]
     study = content(on="folds")
+    with pytest.raises(ConfigurationError, match="no sample in part 'val' of split 'clinics'"):
+        two_splits.plan(study, listed)
     study["runs"]["both"]["sampler"] = {"copies": 1, "holdout": 0.5}
-    with pytest.raises(ConfigurationError, match="val"):
+    with pytest.raises(ConfigurationError, match=r"both\.tune: found a fit on the part 'val', from which"):
         two_splits.plan(study, listed)
     del study["runs"]["both"]["tune"]
     two_splits.plan(study, listed)
