@@ -17,6 +17,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtri, stdtr
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -205,6 +206,26 @@ def p_of(differences: Values) -> float:
     known = differences[~np.isnan(differences)]
     beyond = min((known <= 0).sum(), (known >= 0).sum())
     return min(1.0, 2 * (1 + int(beyond)) / (1 + known.size))
+
+
+def expanded(p_value: float, units: int) -> float:
+    """The p-value of draws of few units, of an interval that is widened as Student's t is against the normal.
+
+    A percentile interval of n units is too narrow: by the square root of (n - 1) / n, and by a quantile of
+    the normal distribution in place of Student's (Hesterberg 2015, doi:10.1080/00031305.2015.1089789).
+
+    Args:
+        p_value: Of `p_of`.
+        units: Groups that are drawn, n.
+
+    Example:
+        >>> [round(expanded(0.01, units), 3) for units in (1, 6, 12, 1000)]
+        [1.0, 0.065, 0.031, 0.01]
+    """
+    if units < 2:
+        return 1.0
+    distance = ndtri(1 - p_value / 2) * np.sqrt((units - 1) / units)
+    return float(2 * stdtr(units - 1, -distance))
 
 
 def _weighted(values: Values, weights: Values) -> Values:

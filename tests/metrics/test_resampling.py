@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm, t
 
 from microtome.metrics import resampling
 from microtome.metrics.resampling import (
@@ -151,3 +152,22 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(monkeypatch):
             naive += name == "alone" and low <= 0 <= high
     assert 0.88 <= hits / rounds <= 0.99
     assert naive / rounds < 0.7
+
+
+@pytest.mark.parametrize("units", [6, 12, 40])
+def test_a_p_value_of_few_units_is_that_of_an_interval_expanded_by_students_t(units):
+    """At the level of the expanded p the ends of a t interval are where the percentile interval ends at p."""
+    expected = norm.isf(0.02 / 2) * np.sqrt((units - 1) / units)
+    assert t.isf(resampling.expanded(0.02, units) / 2, units - 1) == pytest.approx(expected)
+    assert resampling.expanded(1.0, units) == pytest.approx(1.0)
+    assert resampling.expanded(0.0002, 1) == 1.0
+
+
+def test_of_six_units_without_a_difference_one_of_twenty_is_told_apart():
+    rng, found = np.random.default_rng(0), []
+    for _ in range(400):
+        values = np.stack([rng.normal(0, 1, 6), np.ones(6)], axis=-1)
+        found.append(resampling.p_of(resampling.drawn([values[None]], resampling.mean_of)))
+    expanded = [resampling.expanded(p_value, 6) for p_value in found]
+    assert np.mean(np.array(found) < 0.05) > 0.1
+    assert np.mean(np.array(expanded) < 0.05) < 0.08

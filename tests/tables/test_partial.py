@@ -112,5 +112,5 @@ def test_of_one_patient_there_is_no_interval(study):
 
 def test_enough_patients_claim_what_holds_after_correction():
     assert doubts(12, 0.001, 2) == ""
-    assert doubts(12, 0.2, 2) == ", though corrected for 2 comparisons p is 0.2"
+    assert doubts(12, 0.2, 2) == ", though p is 0.2, corrected for 2 comparisons"
     assert doubts(6, 0.001, 2) == ", though nothing can be claimed of so few (6)"

@@ -13,7 +13,7 @@ from typing import Literal
 import pandas as pd
 
 from microtome.metrics.names import rate_name
-from microtome.metrics.resampling import Values, p_of
+from microtome.metrics.resampling import Values, expanded, p_of
 from microtome.metrics.summary import holm
 from microtome.tables.frame import HIGH_SUFFIX, LOW_SUFFIX, Column, Table
 from microtome.tables.inputs import Inputs
@@ -162,7 +162,9 @@ def _comparisons(learners: Sequence[Learner], rate: str, seed: int) -> Iterator[
         if _alike(one, other) and not one.fill and other.fill
     ]
     draws = [_difference(one, other, rate, seed) for one, other in pairs]
-    p_values = holm([p_of(of_pair[:, 0]) for of_pair in draws])
+    units = [min(one.counts.units, other.counts.units) for one, other in pairs]
+    found = [expanded(p_of(of_pair[:, 0]), count) for of_pair, count in zip(draws, units, strict=True)]
+    p_values = holm(found)
     for pair, of_pair, p_value in zip(pairs, draws, p_values, strict=True):
         yield _comparison(*pair, rate, of_pair, float(p_value), len(pairs))
 
@@ -199,5 +201,5 @@ def doubts(units: int, p_value: float, pairs: int) -> str:
     """What speaks against a claim where the interval does not: few patients, several tests."""
     if not can_claim(units, pairs):
         return f", though nothing can be claimed of so few ({units})"
-    several = f", though corrected for {pairs} comparisons p is {p_value:.2g}"
-    return several if p_value >= ALPHA else ""
+    several = f", corrected for {pairs} comparisons" if pairs > 1 else ""
+    return f", though p is {p_value:.2g}{several}" if p_value >= ALPHA else ""

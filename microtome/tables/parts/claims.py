@@ -2,8 +2,9 @@
 """Which best values of a table may be called the best: those that are told apart from every other run.
 
 Two runs are told apart by the interval of their paired difference: the same patients are drawn for both, and
-seeds of each by itself (`microtome.metrics.resampling`). The best run is compared with every other, corrected
-by Holm's method. With too few patients for any paired test to succeed there is no claim, whatever the values.
+seeds of each by itself (`microtome.metrics.resampling`). Patients are few, so it is
+expanded by Student's t. The best run is compared with every other, corrected by Holm's method. With too few
+patients for any paired test to succeed there is no claim, whatever the values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from microtome.metrics.paired import least_p
-from microtome.metrics.resampling import Values, p_of
+from microtome.metrics.resampling import Values, expanded, p_of
 from microtome.metrics.summary import holm
 from microtome.tables.frame import APART_SUFFIX, Column
 
 ALPHA = 0.05
 BOLD = (
     "Bold: the best, where the interval of its paired difference from every other run (the same {units} "
-    "drawn for both; Holm's method over {others}) does not hold 0."
+    "drawn for both, expanded by Student's t; Holm's method over {others}) does not hold 0."
 )
 
 
@@ -72,7 +73,7 @@ def told_apart(values: Values, draws: Sequence[Values], *, better: str | None, u
     if len(there) < 2 or not can_claim(units, len(there) - 1):
         return found
     best = there[np.argmax(values[there]) if better == "high" else np.argmin(values[there])]
-    p_values = holm([p_of(draws[best] - draws[other]) for other in there if other != best])
+    p_values = holm([expanded(p_of(draws[best] - draws[other]), units) for other in there if other != best])
     found[best] = float(max(p_values) < ALPHA)
     return found
 
