@@ -31,8 +31,9 @@ nuclei: .venv/run  ## measure this project's recipe for nuclei on five folds, an
 		results/local/nuclei/tables/recipe.tsv export_model
 	cp models/nuclei-recipe-every-seed0.zip models/nuclei-local.zip
 
+# One thread a worker: threads of several workers would wait for each other, spinning, on the same cores.
 test: .venv/dev  ## run the test suite
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 fuzz: SEED := $(shell date +%s)
 fuzz: .venv/dev  ## feed every parser broken files (EXAMPLES each; SEED repeats a run)
