@@ -11,9 +11,12 @@ publish no checksums.
 The ids 0 and those from 2^64 - 16 on are of no neuron: nothing is said of these pixels. Membranes are made of
 the others, see `datasets.slices`. The parts are ours: fifths of each volume, in order.
 
-HDF5 is read by h5py, which nothing else here needs: `pip install h5py`.
+HDF5 is read by h5py, which nothing else here needs: `pip install h5py==3.16.0`. A file may come from anybody:
+what lies in another file (links, external storage, virtual data sets) is refused, and so is what announces
+more values than its file can hold, before room is made for them.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from microtome.datasets.slices import Row, membranes, rows_of, to_sheet, write_stack
 from microtome.io.errors import ImageError
+from microtome.io.inflate import LARGEST_RATIO
 
 if TYPE_CHECKING:
     import h5py
@@ -38,8 +42,14 @@ SPECIAL = np.uint64(2**64 - 16)
 """The least of the ids that mark pixels outside of what was looked at."""
 NM = 1000
 """Nanometres of a micrometre."""
-SQUARE = 0.01
-"""Rows and columns of a pixel may differ by this share."""
+SAME = 0.01
+"""Sizes of pixels may differ by this share, and be one."""
+PADDED = "_padded"
+"""In the names of files of a volume with more of the image around its labels."""
+MOST_SLICES, LARGEST_SLICE = 10**5, 2**28
+"""Slices of a volume, and pixels of a slice, that are taken; those published have 200 of 10^7."""
+DAMAGED = (KeyError, RuntimeError, OSError, TypeError, ValueError)
+"""What h5py raises where something in a file is not what it says."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +75,11 @@ def discover(folder: Path) -> list[Row]:
     """List the labelled slices of all volumes, volume by volume.
 
     Raises:
-        ValueError: There is no labelled volume, h5py is not installed, or a file is not as published.
+        ValueError: There is no labelled volume or one twice, h5py is not installed, or a file is not as
+            published.
     """
     found = list(_volumes(folder))
+    _require_once(found)
     if not found:
         expected = f"HDF5 files ({', '.join(ENDINGS)}) with {RAW} and {LABELS}"
         msg = f"{folder}: found no labelled volume of CREMI, expected {expected}; put sample_A_….hdf there"
@@ -94,7 +106,8 @@ def write_labels(folder: Path, rows: Sequence[Row], target: Path) -> list[Row]:
     for volume in _volumes(folder):
         own = [row for row in rows if row.volume == volume.name]
         with _opened(volume.path) as file:
-            image = write_stack(target / f"{volume.name}-images.tif", (file[RAW][row.z] for row in own))
+            slices = (_plane(volume, file, RAW, row.z) for row in own)
+            image = write_stack(target / f"{volume.name}-images.tif", slices)
             label = write_stack(target / f"{volume.name}-membranes.tif", _membranes(file, volume, own))
         written += [replace(row, image=image, label=label) for row in own]
     return written
@@ -106,25 +119,29 @@ def _rows(volume: Volume, folder: Path) -> list[Row]:
     return rows_of(volume.name, range(first, first + count), image=place, mpp=volume.mpp)
 
 
+def _require_once(volumes: Sequence[Volume]) -> None:
+    """One tissue in two files would be learnt from and tested on."""
+    first: dict[str, Volume] = {}
+    for volume in volumes:
+        other = first.setdefault(volume.name.replace(PADDED, ""), volume)
+        if other is not volume:
+            msg = f"found {other.path} and {volume.path}, expected each volume once; move one of them away"
+            raise ValueError(msg)
+
+
 def _volumes(folder: Path) -> Iterator[Volume]:
     """The volumes with labels, by name."""
     files = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
     for path in sorted(path for path in files if not path.name.startswith(".")):
-        with _opened(path) as file:
-            if RAW in file and LABELS in file:
-                yield _volume(path, file)
+        with _opened(path) as file, _reading(path):
+            volume = _volume(path, file) if RAW in file and LABELS in file else None
+        if volume is not None:
+            yield volume
 
 
 def _volume(path: Path, file: "h5py.File") -> Volume:
-    raw, labels = file[RAW], file[LABELS]
-    for name, array, kind in ((RAW, raw, "uint8"), (LABELS, labels, "uint64")):
-        if array.ndim != 3 or array.dtype != kind:
-            found = f"{name} of {array.ndim} axes, {array.dtype}"
-            raise ImageError(path, found, f"3 axes, {kind}", "is it a file of CREMI?")
-    resolution = _attribute(path, raw, "resolution")
-    if abs(resolution[1] - resolution[2]) > SQUARE * resolution[1]:
-        found = f"pixels of {resolution[1]:g} x {resolution[2]:g} nm"
-        raise ImageError(path, found, "square pixels", "resample the volume")
+    raw, labels = _array(path, file, RAW, "uint8"), _array(path, file, LABELS, "uint64")
+    resolution = _resolution(path, raw, labels)
     offset = _attribute(path, labels, "offset") if "offset" in labels.attrs else np.zeros(3)
     first = [round(float(value)) for value in offset / resolution]
     ranges = tuple((start, int(count)) for start, count in zip(first, labels.shape, strict=True))
@@ -133,6 +150,43 @@ def _volume(path: Path, file: "h5py.File") -> Volume:
         found = f"labels of {labels.shape} from {tuple(first)} on, for a volume of {raw.shape}"
         raise ImageError(path, found, "labels within the volume", "is its attribute `offset` in nm?")
     return Volume(path.stem, path, tuple(raw.shape), ranges, float(resolution[1]) / NM)
+
+
+def _array(path: Path, file: "h5py.File", name: str, kind: str) -> "h5py.Dataset":
+    """A volume of the file, whose type, place and size are looked at before any of it is read."""
+    array = file[name]
+    if getattr(array, "ndim", 0) != 3 or array.dtype != kind:
+        axes = f"{array.ndim} axes, {array.dtype}" if hasattr(array, "dtype") else "no values"
+        raise ImageError(path, f"{name} of {axes}", f"3 axes, {kind}", "is it a file of CREMI?")
+    if array.file.filename != file.filename or array.external or array.is_virtual:
+        raise ImageError(path, f"{name} in another file", "its values in this one", "copy them into it")
+    _require_room(path, name, tuple(array.shape), array.dtype.itemsize)
+    return array
+
+
+def _require_room(path: Path, name: str, shape: tuple[int, ...], each: int) -> None:
+    """A volume, of so many bytes each value, is one that its file can hold and that can be worked on."""
+    size, room = math.prod(shape) * each, path.stat().st_size
+    of = f"{name} of {' x '.join(map(str, shape))} values"
+    if not 0 < size <= room * LARGEST_RATIO:
+        raise ImageError(path, f"{of} in a file of {room} bytes", "all of them", "copy the file again")
+    if shape[0] > MOST_SLICES or shape[1] * shape[2] > LARGEST_SLICE:
+        most = f"{MOST_SLICES:,} slices of {LARGEST_SLICE:,} pixels at most"
+        raise ImageError(path, of, most, "cut the volume")
+
+
+def _resolution(path: Path, raw: "h5py.Dataset", labels: "h5py.Dataset") -> NDArray[np.float64]:
+    """The size of a voxel of image and labels along z, y, x, nm."""
+    found = _attribute(path, raw, "resolution")
+    own = _attribute(path, labels, "resolution") if "resolution" in labels.attrs else found
+    if abs(found[1] - found[2]) > SAME * found[1]:
+        sizes = f"pixels of {found[1]:g} x {found[2]:g} nm"
+        raise ImageError(path, sizes, "square pixels", "resample the volume")
+    if not np.allclose(own, found, rtol=SAME):
+        sizes = (" x ".join(f"{value:g}" for value in values) for values in (own, found))
+        told = "labels of {} nm for an image of {} nm (z, y, x)".format(*sizes)
+        raise ImageError(path, told, "the same for both", "resample the labels")
+    return found
 
 
 def _attribute(path: Path, array: "h5py.Dataset", name: str) -> NDArray[np.float64]:
@@ -149,9 +203,28 @@ def _membranes(file: "h5py.File", volume: Volume, rows: Sequence[Row]) -> Iterat
     (first, _), (top, height), (left, width) = volume.labels
     for row in rows:
         cells = np.zeros(volume.shape[1:], np.uint64)
-        cells[top : top + height, left : left + width] = file[LABELS][row.z - first]
+        cells[top : top + height, left : left + width] = _plane(volume, file, LABELS, row.z - first)
         unlabelled = (cells == NOTHING) | (cells >= SPECIAL)
         yield membranes(cells, np.zeros(cells.shape, bool), unlabelled)
+
+
+def _plane(volume: Volume, file: "h5py.File", name: str, number: int) -> NDArray:
+    """One slice of image or labels."""
+    with _reading(volume.path, f"slice {number} of {name}"):
+        return file[name][number]
+
+
+@contextmanager
+def _reading(path: Path, what: str = "HDF5 in it") -> Iterator[None]:
+    """Name the file in which something is damaged."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except DAMAGED as error:
+        raise ImageError(
+            path, f"{what} that cannot be read ({error})", "CREMI", "copy the file again"
+        ) from error
 
 
 @contextmanager

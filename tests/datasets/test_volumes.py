@@ -3,6 +3,7 @@
 
 import csv
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -115,8 +116,12 @@ def test_snemi3d_refuses_other_layouts(snemi, tmp_path):
         scan.make_sheet("snemi3d", folder)
 
 
+def needs_h5py():
+    return pytest.importorskip("h5py", reason="h5py is not installed: CREMI is in HDF5")
+
+
 def write_volume(path, numbers, *, shape=SHAPE, offset=None, resolution=(40.0, 4.0, 4.0)):
-    h5py = pytest.importorskip("h5py", reason="h5py is not installed: CREMI is in HDF5")
+    h5py = needs_h5py()
     path.parent.mkdir(parents=True, exist_ok=True)
     with h5py.File(path, "w") as file:
         file["volumes/raw"] = raw(shape)
@@ -190,3 +195,100 @@ def test_a_volume_of_few_slices_has_no_parts(tmp_path):
     write_volume(tmp_path / "a.hdf", cells((4, 24, 32)), shape=(4, 24, 32))
     with pytest.raises(ValueError, match="found 4 labelled slices, expected at least 5"):
         cremi.discover(tmp_path)
+
+
+def test_without_h5py_the_command_is_named(tmp_path, monkeypatch):
+    (tmp_path / "sample_A_20160501.hdf").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ValueError, match=r"h5py, which reads HDF5, is not installed; pip install h5py==3"):
+        cremi.discover(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["other/sample_A_20160501.hdf", "sample_A_padded_20160501.hdf"])
+def test_one_volume_in_two_files_is_refused(tmp_path, name):
+    """Else its slices would be in several parts of a split."""
+    write_volume(tmp_path / "sample_A_20160501.hdf", cells())
+    write_volume(tmp_path / name, cells())
+    with pytest.raises(ValueError, match="expected each volume once; move one of them away"):
+        cremi.discover(tmp_path)
+
+
+def link(file, tmp_path):
+    del file[cremi.RAW]
+    file[cremi.RAW] = needs_h5py().ExternalLink(str(tmp_path / "other.h5"), cremi.RAW)
+
+
+def outside(file, tmp_path):
+    del file[cremi.RAW]
+    (tmp_path / "secret").write_bytes(bytes(7680))
+    file.create_dataset(cremi.RAW, SHAPE, np.uint8, external=[(str(tmp_path / "secret"), 0, 7680)])
+
+
+def virtual(file, tmp_path):
+    h5py = needs_h5py()
+    layout = h5py.VirtualLayout(SHAPE, np.uint8)
+    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", cremi.RAW, SHAPE)
+    del file[cremi.RAW]
+    file.create_virtual_dataset(cremi.RAW, layout)
+
+
+def huge(file, _):
+    del file[cremi.RAW]
+    file.create_dataset(cremi.RAW, (10, 2**30, 2**30), np.uint8, chunks=(1, 64, 64))
+
+
+def thin(file, _):
+    del file[cremi.RAW]
+    file.create_dataset(cremi.RAW, (10**6, 1, 1), np.uint8)
+
+
+def group(file, _):
+    del file[cremi.RAW]
+    file.create_group(cremi.RAW)
+
+
+def coarser(file, _):
+    file[cremi.LABELS].attrs["resolution"] = (40.0, 8.0, 8.0)
+
+
+def words(file, _):
+    file[cremi.RAW].attrs["resolution"] = "coarse"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (link, "volumes/raw in another file"),
+        (outside, "volumes/raw in another file"),
+        (virtual, "volumes/raw in another file"),
+        (huge, r"volumes/raw of 10 x 1073741824 x 1073741824 values in a file of \d+ bytes"),
+        (thin, r"expected 100,000 slices of 268,435,456 pixels at most"),
+        (group, "volumes/raw of no values"),
+        (coarser, "labels of 40 x 8 x 8 nm for an image of 40 x 4 x 4 nm"),
+        (words, "cannot be read .* expected CREMI"),
+    ],
+)
+def test_files_that_are_not_what_they_say_are_refused(tmp_path, change, message):
+    folder = tmp_path / "data"
+    write_volume(folder / "a.hdf", cells())
+    write_volume(tmp_path / "other.h5", cells())
+    with needs_h5py().File(folder / "a.hdf", "a") as file:
+        change(file, tmp_path)
+    with pytest.raises(ImageError, match=message):
+        cremi.discover(folder)
+
+
+def test_a_damaged_slice_is_named(tmp_path):
+    """Bytes of a compressed chunk that are no deflate any more."""
+    write_volume(tmp_path / "a.hdf", cells())
+    with needs_h5py().File(tmp_path / "a.hdf", "a") as file:
+        del file[cremi.RAW]
+        array = file.create_dataset(cremi.RAW, data=raw(), chunks=(1, 24, 32), compression="gzip")
+        array.attrs["resolution"] = (40.0, 4.0, 4.0)
+        place = array.id.get_chunk_info_by_coord((3, 0, 0)).byte_offset
+    with (tmp_path / "a.hdf").open("r+b") as file:
+        file.seek(place)
+        file.write(bytes(64))
+    with pytest.raises(ImageError, match="slice 3 of volumes/raw that cannot be read"):
+        scan.make_sheet("cremi", tmp_path)
+    assert not list(tmp_path.rglob("*.tif"))
