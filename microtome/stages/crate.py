@@ -39,6 +39,7 @@ FOLDERS = {
     "cubes": "calibrated hyperspectral cubes",
     "bands": "chosen bands",
     "stains": "stain-normalized images",
+    "stacked": "slices with their neighbours",
     "patches": "indices of windows",
     "tissue": "tissue of slides",
     "sections": "sections of slides",

@@ -2,17 +2,22 @@
 """Slices with their neighbours, from the stack to the map of a run that sees three at once."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import yaml
 
 from microtome.config.workflow import Workflow
+from microtome.faults import ConfigurationError
 from microtome.io import images, views
 from microtome.io.errors import ImageError
 from microtome.provenance.cards import read_card
-from microtome.stages.apply import Trained, apply_run
+from microtome.provenance.runs import METRICS_COLUMNS
+from microtome.stages.apply import Trained, apply_run, unpacked
+from microtome.stages.export import export_run
 from microtome.stages.images import import_images, simulate
 from microtome.stages.patches import extract_patches
 from microtome.stages.predict import load_model, predict_batch
@@ -20,6 +25,7 @@ from microtome.stages.stacks import stack_batch, write_stack
 from microtome.stages.targets import rasterize_targets
 from microtome.stages.train import TrainingFiles, train_run
 from microtome.study.load import load_plans
+from microtome.workflow.asked import ask
 from microtome.workflow.states import applied, data, runs, stacks
 
 SIDE = 48
@@ -167,3 +173,59 @@ def test_new_slices_are_predicted_between_their_neighbours(study, tmp_path):
         found = views.read_map(tmp_path / f"out/predictions/{path.stem}.tif")
         assert np.allclose(found, views.read_map(root / f"maps/slice-{path.stem}.tif"), atol=1e-6)
     assert not list((tmp_path / "out").rglob("stacked*")), "scratch is left"
+
+
+@pytest.fixture(scope="module")
+def archive(study, tmp_path_factory):
+    """The run, packed."""
+    plan, root = study
+    folder = tmp_path_factory.mktemp("packed")
+    cells = ("em", "main", "three", "0", "test", "slice-005", "cell", "dice", "0.5")
+    (folder / "metrics.tsv").write_text("\t".join(METRICS_COLUMNS) + "\n" + "\t".join(cells) + "\n")
+    chosen = options(applied.export_run(plan, "three", None))
+    files = {"metrics": [folder / "metrics.tsv"], "archive": folder / "three.zip"}
+    (folder / "three").mkdir()
+    (folder / "three/seed-0").symlink_to(root / "run")
+    export_run(chosen, members=[folder / "three/seed-0"], stains=[], **files)
+    return folder / "three.zip"
+
+
+def new_files(root, folder, numbers=(5, 6, 7)):
+    """Slices of the test part in a folder, as files and as the pages of one."""
+    folder.mkdir()
+    paths = [root / f"raw/images/{number:03d}.tif" for number in numbers]
+    for path in paths:
+        shutil.copy(path, folder / f"slice-{path.name}")
+    pages = np.stack([images.read(path) for path in paths])
+    tifffile.imwrite(folder.parent / "new.tif", pages, photometric="minisblack", metadata=None)
+
+
+@pytest.mark.parametrize(
+    ("place", "names"),
+    [("new", ("slice-005", "slice-006", "slice-007")), ("new.tif", ("new_0", "new_1", "new_2"))],
+)
+def test_a_packed_model_sees_the_neighbours(study, archive, tmp_path, place, names):
+    """From the archive and a folder alone to the maps that the workflow made of the same slices."""
+    plan, root = study
+    new_files(root, tmp_path / "new")
+    settings = {"model": str(archive), "images": str(tmp_path / place), "phantom_model": True}
+    asked = ask(Workflow(**settings), {}, ("images",))
+    chosen = options(applied.apply(asked.plan, asked.run, asked.seed, asked.rows()))
+    with unpacked(chosen, archive, tmp_path / "out") as trained:
+        table = apply_run(chosen, trained, tmp_path / "out", device="cpu", threads=1)
+    assert table["status"].tolist() == ["done"] * 3
+    weights, source = root / "run/model.safetensors", root / "stacked/test-0"
+    predict_batch(
+        options(runs.predict(plan, "three")), weights, source, tmp_path / "maps", device="cpu", threads=1
+    )
+    for name, number in zip(names, (5, 6, 7), strict=True):
+        found = views.read_map(tmp_path / f"out/predictions/{name}.tif")
+        assert np.allclose(found, views.read_map(tmp_path / f"maps/slice-{number:03d}.tif"), atol=1e-6)
+
+
+def test_a_slice_without_any_neighbour_is_refused(study, archive, tmp_path):
+    """One file of a folder: thrice the same slice is nothing that the network has learnt."""
+    new_files(study[1], tmp_path / "new")
+    settings = {"model": str(archive), "images": str(tmp_path / "new/slice-006.tif"), "phantom_model": True}
+    with pytest.raises(ConfigurationError, match="no slice whose number is 1 to 1 above another's"):
+        ask(Workflow(**settings), {}, ("images",))

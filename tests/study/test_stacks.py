@@ -14,7 +14,7 @@ from microtome.config.sampling import Input
 from microtome.config.workflow import Workflow
 from microtome.faults import ConfigurationError
 from microtome.study.load import load_plans
-from microtome.study.modalities.stacks import neighbourhood, stacked
+from microtome.study.modalities.stacks import neighbourhood, place_of, stacked
 from microtome.study.newcomers import find_newcomers
 from microtome.workflow.asked import Asked
 from microtome.workflow.states import data, runs
@@ -165,6 +165,35 @@ def test_pages_are_an_order():
     assert stacked(found, "main", "1-beyond", "val-0") == {"s2": ("s1", "s2", "s3")}
 
 
+def paged(rows, head="page"):
+    """A study of two files of two pages by a sheet of these rows."""
+    content = own_files([], "")
+    for name in ("v.tif", "w.tif", "l-v.tif", "l-w.tif"):
+        tifffile.imwrite(name, np.zeros((2, 32, 32), np.uint8), photometric="minisblack", metadata=None)
+    parts = ("train", "train", "val", "test")
+    named = zip(rows, parts, ("v.tif", "v.tif", "w.tif", "w.tif"), strict=True)
+    lines = [f"s{n}\t{file}\tl-{file}\tb{n}\t{part}\t{row}" for n, (row, part, file) in enumerate(named)]
+    Path("s.tsv").write_text("\n".join([f"{HEAD}\t{head}", *lines]) + "\n", encoding="utf-8")
+    return content
+
+
+def test_files_of_pages_are_stacks_of_their_own_also_where_slices_are_numbered_through():
+    found = plan(paged(["0\t0", "1\t1", "0\t2", "1\t3"], "page\tz"))
+    assert stacked(found, "main", "1-beyond", "train-0")["s1"] == ("s0", "s1", "s0")
+    found = plan(paged(["0\t0\tx", "1\t1\tx", "0\t2\tx", "1\t3\tx"], "page\tz\tstack"))
+    assert stacked(found, "main", "1-beyond", "train-0")["s1"] == ("s0", "s1", "s2")
+
+
+def test_pages_of_two_files_are_no_one_stack():
+    """Which page 0 is the neighbour of a page 1 cannot be told."""
+    rows = ["0\tx", "1\tx", "0\tx", "1\tx"]
+    text = refused(paged(rows, "page\tstack"))
+    assert "s.tsv:4 page: found slice 0 of stack 'x', also in row 2; expected each slice once" in text
+    flat = paged(rows, "page\tstack")
+    del flat["runs"]["three"], flat["runs"]["both"]
+    assert place_of(plan(flat).samples["s1"]) == ("x", 1)
+
+
 def test_slices_without_an_order_are_refused():
     text = refused(own_files(["", "", "", ""], ""))
     assert "s.tsv:2 z: found nothing, nor in 3 further rows; expected the number of the slice" in text
@@ -186,6 +215,11 @@ def test_numbers_that_are_none_or_stand_twice_are_refused():
     [
         ({"runs__three__network__in_channels": 1}, "(2 x input.neighbours + 1) x data.channels = 3"),
         ({"runs__plain__input__beyond_part": True}, "expected false, as input.neighbours is 0"),
+        ({"runs__three__augment": {"stain": 0.05}}, "expected 0, as augment.stain is 0.05"),
+        (
+            {"runs__plain": {"classifier": {"name": "lda"}, "input": {"neighbours": 1}}},
+            "runs.plain.input.neighbours: found 1; expected 0, as the run is a pixel classifier",
+        ),
         (
             {"runs__plain__network__in_channels": 3},
             "data.channels: found 1; expected 3, the in_channels of every network",

@@ -39,6 +39,10 @@ def _check_run(study: Study, name: str, run: Run, places: Places) -> Iterator[Fa
         f"view is '{run.view}'": run.view != "image",
         f"stain is '{run.stain}'": run.stain is not None,
         "the study has `slides`": study.slides is not None,
+        "the study has `cubes`": study.cubes is not None,
+        "the run is a pixel classifier": run.classifier is not None,
+        f"augment.stain is {run.augment.stain:g}": run.augment.stain > 0,
     }
     for reason in (text for text, is_so in beside.items() if is_so):
-        yield Fault(where, str(run.input.neighbours), f"0, as {reason}; neighbours are of images as imported")
+        expected = f"0, as {reason}; neighbours are seen by networks, in images as imported"
+        yield Fault(where, str(run.input.neighbours), expected)

@@ -9,7 +9,7 @@ images are seen: the label that is learnt is that of the slice in the middle.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ NUMBERED = re.compile(r"(?P<stack>.*?)(?P<z>\d{1,9})")
 BEYOND = "-beyond"
 """What ends the folder of slices whose neighbours may be of other parts."""
 BYTES = {"uint16": 2, "float32": 4}
+NUMBERED_ONE_BY_ONE = "slices of one stack that are numbered one by one"
 Place = tuple[str, int]
 """A stack, and the number of a slice in it."""
 
@@ -52,10 +53,11 @@ def place_of(sample: Sample) -> Place | None:
         >>> place_of(Sample("a", "a.png", more={"z": "7"})), place_of(Sample("b", "b.tif", page=2))
         (('', 7), ('b.tif', 2))
     """
-    z, stack = sample.more.get("z"), sample.more.get("stack")
+    z, page = sample.more.get("z"), sample.page
+    stack = sample.more.get("stack") or ("" if page is None else sample.image)
     if z is not None:
-        return (stack or "", int(z)) if NUMBER.fullmatch(z) else None
-    return (stack or sample.image, sample.page) if sample.page is not None else None
+        return (stack, int(z)) if NUMBER.fullmatch(z) else None
+    return None if page is None else (stack, page)
 
 
 def neighbourhood(
@@ -120,22 +122,29 @@ def pixel_bytes(study: Study, run: Run) -> int | None:
 
 def check_samples(study: Study, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
     """Numbers of slices that are none or stand twice, and slices without one whose neighbours are seen."""
+    seeing = [name for name, run in study.runs.items() if run.input.neighbours and not run.is_ensemble]
+    ordered = COLUMNS.keys() if seeing else {"z"}
     first: dict[Place, Sample] = {}
     for sample in samples:
         z, place = sample.more.get("z"), place_of(sample)
         if z is not None and place is None:
             expected = "a whole number: that of the slice in its stack"
             yield Fault(f"{sheet}:{sample.row} z", f"'{z[:20]}'", expected)
-        elif z is not None and (other := first.setdefault(place, sample)) is not sample:
-            stack = f" of stack '{place[0]}'" if place[0] else ""
-            expected = "each slice once; or the stack of each, in column `stack`"
-            yield Fault(
-                f"{sheet}:{sample.row} z", f"slice {place[1]}{stack}, also in row {other.row}", expected
-            )
-    for name, run in study.runs.items():
-        if run.input.neighbours and not run.is_ensemble:
-            yield from _check_order(name, run, samples, sheet)
-            return
+        elif place is None or not sample.more.keys() & ordered:
+            continue
+        elif (other := first.setdefault(place, sample)) is not sample:
+            yield _twice(sample, other, place, sheet)
+    if seeing:
+        yield from _check_order(seeing[0], study.runs[seeing[0]], samples, sheet)
+
+
+def _twice(sample: Sample, other: Sample, place: Place, sheet: Path) -> Fault:
+    """Two slices in one place, of which a neighbour would see either."""
+    column, stack = "z" if "z" in sample.more else "page", f" of stack '{place[0]}'" if place[0] else ""
+    expected = "each slice once; or the stack of each, in column `stack`, and its number there, in `z`"
+    return Fault(
+        f"{sheet}:{sample.row} {column}", f"slice {place[1]}{stack}, also in row {other.row}", expected
+    )
 
 
 def _check_order(name: str, run: Run, samples: Sequence[Sample], sheet: Path) -> Iterator[Fault]:
@@ -146,12 +155,18 @@ def _check_order(name: str, run: Run, samples: Sequence[Sample], sheet: Path) ->
         more = f", nor in {len(without) - 1} further rows" if len(without) > 1 else ""
         yield Fault(f"{sheet}:{without[0].row} z", f"nothing{more}", f"{expected}; or pages of a stack")
         return
-    places = {sample.sample: place for sample in samples if (place := place_of(sample)) is not None}
-    offsets = range(1, run.input.neighbours + 1)
-    there = set(places.values())
-    if places and not any((stack, z + offset) in there for stack, z in there for offset in offsets):
-        found = f"no slice whose number is 1 to {run.input.neighbours} above another's in its stack"
-        yield Fault(f"{sheet} z", found, "slices of one stack that are numbered one by one")
+    there = {place for sample in samples if (place := place_of(sample)) is not None}
+    if there and not _has_neighbours(there, run.input.neighbours):
+        yield Fault(f"{sheet} z", _no_neighbours(run.input.neighbours), NUMBERED_ONE_BY_ONE)
+
+
+def _has_neighbours(places: Collection[Place], count: int) -> bool:
+    """Whether any slice has another that it is seen beside."""
+    return any((stack, z + offset) in places for stack, z in places for offset in range(1, count + 1))
+
+
+def _no_neighbours(count: int) -> str:
+    return f"no slice whose number is 1 to {count} above another's in its stack"
 
 
 def take_files(
@@ -163,11 +178,19 @@ def take_files(
     pictures = [file for file in files if file.suffix.lower() in PICTURES]
     without = [file.name for file in pictures if not NUMBERED.fullmatch(file.stem) and not _is_stack(file)]
     if not without:
-        return Taken()
+        return Taken(faults=[*_check_new(pictures, _most(runs))])
     more = f" and {len(without) - 1} more" if len(without) > 1 else ""
     expected = "pages of one file, or files whose names end in the number of the slice, as the run sees "
     fault = Fault("--config images", f"'{without[0]}'{more}", f"{expected}neighbours (input.neighbours)")
     return Taken(faults=[fault])
+
+
+def _check_new(pictures: Sequence[Path], count: int) -> Iterator[Fault]:
+    """Slices none of which has a neighbour, such as one file of a folder, are not what the run has learnt."""
+    places = {_new_place(file.as_posix(), None) for file in pictures}
+    if pictures and not _has_neighbours(places, count) and not any(map(_is_stack, pictures)):
+        expected = f"{NUMBERED_ONE_BY_ONE}, in one folder, as the run sees neighbours (input.neighbours)"
+        yield Fault("--config images", _no_neighbours(count), expected)
 
 
 def new_cells(samples: Sequence[Sample], runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
@@ -176,19 +199,19 @@ def new_cells(samples: Sequence[Sample], runs: Sequence[Run]) -> dict[str, dict[
     if not count:
         return {}
     named = {one.sample: one for one in samples}
-    places = {name: _new_place(one) for name, one in named.items()}
+    places = {name: _new_place(one.image, one.page) for name, one in named.items()}
     every = neighbourhood(places, count)
     files = {name: {"image": one.image, "page": one.page} for name, one in named.items()}
     return {name: {"neighbours": [files[each] for each in seen_]} for name, seen_ in every.items()}
 
 
-def _new_place(sample: Sample) -> Place:
+def _new_place(image: str, page: int | None) -> Place:
     """The place of a slice that no sheet has: its page, or the number that its name ends in."""
-    path = Path(sample.image)
-    if sample.page is not None:
-        return sample.image, sample.page
+    path = Path(image)
+    if page is not None:
+        return image, page
     found = NUMBERED.fullmatch(path.stem)
-    return ((path.parent / found["stack"]).as_posix(), int(found["z"])) if found else (sample.image, 0)
+    return ((path.parent / found["stack"]).as_posix(), int(found["z"])) if found else (image, 0)
 
 
 def _most(runs: Sequence[Run]) -> int:
