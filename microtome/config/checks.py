@@ -204,6 +204,9 @@ def _check_classifier(study: Study, name: str, run: Run, places: Places) -> Iter
     if run.calibration.kind != "none":
         where = places.inside(("runs", name, "calibration"), 1)
         yield Fault(where, f"'{run.calibration.kind}'", "'none', as pixel classifiers are not calibrated")
+    if not run.learn.is_all:
+        expected = "nothing (share: 1, fill: null), as pixel classifiers are fitted to labels as they are"
+        yield Fault(places.inside(("runs", name, "learn"), 1), "labels that are left out or filled", expected)
     yield from check_maps(study, name, places, [run])
 
 

@@ -112,6 +112,7 @@ def test_a_classifier_has_no_network_and_a_map_for_each_class() -> None:
         ({"runs__lda__network": {"name": "unet"}}, "a network; expected none, as `classifier` stands"),
         ({"runs__lda__loss": {"name": "dice"}}, "a loss; expected none, as `classifier` stands"),
         ({"runs__lda__calibration": {"kind": "cubic"}}, "expected 'none', as pixel classifiers are not"),
+        ({"runs__lda__learn": {"share": 0.5}}, "left out or filled; expected nothing .share: 1, fill: null"),
         ({"runs__lda__segment": {"kind": "threshold"}}, "expected 'argmax', as the run gives a probab"),
         ({"runs__mean__classifier": dict(LDA)}, "a classifier; expected none, as `members` makes"),
         ({"runs__lda__classifier": {"name": "lad"}}, "'lad'"),
