@@ -140,9 +140,11 @@ def test_views_are_averaged_before_they_are_cut():
 
 
 def test_folded_networks_can_be_asked_for_a_part():
-    network, windows = mednet(), torch.rand(2, 1, 64, 64)
+    """In float64, as float32 rounds this network by more than folding may differ."""
+    network, windows = mednet().double(), torch.rand(2, 1, 64, 64).double()
     folded = optimize_for_inference(network, sample=windows)
+    assert not [part for part in folded.modules() if isinstance(part, torch.nn.BatchNorm2d)]
     rows, columns = slice(11, 50), slice(20, 43)
     with torch.inference_mode():
         found, expected = folded.within(windows, rows, columns), network(windows)[..., rows, columns]
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10 * float(expected.abs().max()))
