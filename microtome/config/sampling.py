@@ -13,6 +13,9 @@ from pydantic import (
 
 from microtome.config.section import Probability, Section, assume, option, refuse
 
+BEYOND = "-beyond"
+"""What ends the folder of slices whose neighbours may be of other parts."""
+
 
 class Input(Section):
     """Network input = (pixel / scale - mean) / std."""
@@ -37,6 +40,16 @@ class Input(Section):
         "false: where a part ends, the neighbour on the other side stands in their place",
         exclude_if=lambda value: not value,
     )
+
+    @property
+    def stacked(self) -> str:
+        """What folders and jobs of slices with their neighbours are called; empty without neighbours.
+
+        Example:
+            >>> Input(neighbours=1).stacked, Input(neighbours=2, beyond_part=True).stacked, Input().stacked
+            ('1', '2-beyond', '')
+        """
+        return f"{self.neighbours}{BEYOND * self.beyond_part}" if self.neighbours else ""
 
 
 class PatchSampler(Section):

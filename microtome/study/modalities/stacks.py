@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from microtome.config.sampling import BEYOND
 from microtome.faults import Fault
 from microtome.study.headers import PICTURES, header_of
 from microtome.study.modalities import Taken
 
 if TYPE_CHECKING:
     from microtome.config.run import Run
-    from microtome.config.sampling import Input
     from microtome.config.study import Study
     from microtome.study.plan import StudyPlan
     from microtome.study.sample import Sample
@@ -31,8 +31,6 @@ UNREAD = frozenset(COLUMNS)
 NUMBER = re.compile(r"-?\d{1,9}")
 NUMBERED = re.compile(r"(?P<stack>.*?)(?P<z>\d{1,9})")
 """Names of files that are slices of a stack."""
-BEYOND = "-beyond"
-"""What ends the folder of slices whose neighbours may be of other parts."""
 BYTES = {"uint16": 2, "float32": 4}
 NUMBERED_ONE_BY_ONE = "slices of one stack that are numbered one by one"
 Place = tuple[str, int]
@@ -104,14 +102,9 @@ def stacked(plan: StudyPlan, split: str, place: str, batch: str) -> dict[str, tu
     return {name: own[name] for name in plan.batches[batch]}
 
 
-def folder(settings: Input) -> str:
-    """The name of the folder of slices with so many neighbours."""
-    return f"{settings.neighbours}{BEYOND * settings.beyond_part}"
-
-
 def seen(_: StudyPlan, split: str, run: Run) -> str | None:
     """The folder of the slices with their neighbours."""
-    return f"stacked/{split}/{folder(run.input)}/{{batch}}" if run.input.neighbours else None
+    return f"stacked/{split}/{run.input.stacked}/{{batch}}" if run.input.stacked else None
 
 
 def pixel_bytes(study: Study, run: Run) -> int | None:

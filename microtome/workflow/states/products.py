@@ -223,8 +223,8 @@ def _shown(plan: StudyPlan) -> dict[str, Any]:
 
 
 def _neighbours(study: Study) -> set[str]:
-    """The numbers of neighbours that runs see beside an image, as paths of their jobs have them."""
-    return {str(run.input.neighbours) for run in study.runs.values() if run.input.neighbours}
+    """The neighbours that runs see beside an image, as paths of their jobs have them."""
+    return {run.input.stacked for run in study.runs.values() if run.input.stacked}
 
 
 def _headline(plan: StudyPlan) -> dict[str, Any]:
