@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks import design
-from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio
+from benchmarks.harness import METRICS, REPEATS, Case, Measured, measure, ratio, unmeasurable
 
 CASES = (
     "machine",
@@ -102,12 +102,11 @@ def compare(
     case: Case, measured: Mapping[str, Measured], *, threads: int, quick: bool
 ) -> list[dict[str, str]]:
     """One line for each comparison of a case."""
-    lines = []
+    lines, said = [], "quick sizes, not judged" if quick else case.note
     for comparison in case.comparisons:
         ours = measured[comparison.ours]
         peer = measured[comparison.peer] if isinstance(comparison.peer, str) else None
         value, target, metric = ratio(comparison, measured), comparison.target, comparison.metric
-        skipped = ours.skipped or (peer.skipped if peer else None)
         amount = comparison.peer if peer is None else 0 if peer.skipped else peer.median(metric)
         judged = value is not None and target is not None and not quick
         lines.append(
@@ -124,11 +123,7 @@ def compare(
                 "repeats": str(len(ours.samples)),
                 "threads": str(threads),
                 "load": "" if ours.skipped else f"{ours.median('load'):.1f}",
-                "note": f"skipped: {skipped}"
-                if skipped
-                else "quick sizes, not judged"
-                if quick
-                else case.note,
+                "note": unmeasurable(comparison, measured) or said,
             }
         )
     return lines

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks import machine
-from benchmarks.harness import Case, Comparison, Measured, ratio
+from benchmarks.harness import Case, Comparison, Measured, ratio, unmeasurable
 
 MASTER = "machine"
 Found = Mapping[str, tuple[Case, Mapping[str, Measured]]]
@@ -109,10 +109,8 @@ def _line(row: Row, case: Case, measured: Mapping[str, Measured], best: Mapping[
     values = [(ratio(one, measured), one) for one in comparisons_of(row, case)]
     known = [(value, one) for value, one in values if value is not None]
     if not known:
-        skipped = [measured[one.ours].skipped for _, one in values if measured[one.ours].skipped]
-        peers = [measured[one.peer].skipped for _, one in values if isinstance(one.peer, str)]
-        why = next(filter(None, [*skipped, *peers]), "not measurable")
-        return f"| {row.what} | – | {row.says} | not run | {why} |"
+        why = next(filter(None, (unmeasurable(one, measured) for _, one in values)))
+        return f"| {row.what} | – | {row.says} | not run | {why.removeprefix('skipped: ')} |"
     value, one = min(known, key=lambda pair: pair[0])
     is_met = value >= row.target
     why = "" if is_met else reason(case, one.ours, measured[one.ours], best)
@@ -120,7 +118,7 @@ def _line(row: Row, case: Case, measured: Mapping[str, Measured], best: Mapping[
 
 
 def reason(case: Case, variant: str, measured: Measured, best: Mapping[str, float]) -> str:
-    """How much of a variant's time what it must move or compute takes at the machine's own rates.
+    """What a variant must move or compute takes so much of its time at the machine's rates; or its CPU time.
 
     Example:
         >>> case = Case("c", "", {}, [], moved={"ours": 4e9})
@@ -139,7 +137,10 @@ def reason(case: Case, variant: str, measured: Measured, best: Mapping[str, floa
             least = amount / best[rate]
             speed = f"{best[rate] / 1e9:.3g} {how}"
             parts.append(f"{amount / 1e9:.3g} {unit}; at the {speed} {least:.2g} s of {seconds:.2g} s")
-    return ". ".join(parts) or f"{seconds:.3g} s; not bound by memory or arithmetic that is counted"
+    if parts:
+        return ". ".join(parts)
+    computing = measured.median("cpu_seconds")
+    return f"{seconds:.3g} s, {computing:.3g} s of a processor; no bytes or operations of it are counted"
 
 
 def missing(cases: Sequence[Case]) -> list[str]:

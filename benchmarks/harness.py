@@ -163,3 +163,23 @@ def ratio(comparison: Comparison, measured: Mapping[str, Measured]) -> float | N
     if comparison.metric == "error" and ours <= base:
         return math.inf
     return (peer - base) / (ours - base) if ours > base else None
+
+
+def unmeasurable(comparison: Comparison, measured: Mapping[str, Measured]) -> str:
+    """Why a comparison has no ratio; empty where it has one.
+
+    Example:
+        >>> runs = {"a": Measured("a", ({"seconds": 3.0},)), "b": Measured("b", (), "no GPU")}
+        >>> unmeasurable(Comparison("", "a", "b", None), runs)
+        'skipped: no GPU'
+        >>> unmeasurable(Comparison("", "a", 1.0, None, beyond="a"), runs)
+        'not to be told: without a (3) nothing is left of 3'
+    """
+    ours, peer = measured[comparison.ours], comparison.peer
+    skipped = ours.skipped or (measured[peer].skipped if isinstance(peer, str) else None)
+    if skipped:
+        return f"skipped: {skipped}"
+    if ratio(comparison, measured) is not None or comparison.beyond is None:
+        return ""
+    base, left = measured[comparison.beyond].median(comparison.metric), ours.median(comparison.metric)
+    return f"not to be told: without {comparison.beyond} ({base:.3g}) nothing is left of {left:.3g}"

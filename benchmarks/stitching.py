@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 SIDE, QUICK_SIDE = 3000, 700
-WINDOW, STRIDE, CLASSES, BATCH = 256, 32, 6, 4
+WINDOW, STRIDE, CLASSES = 256, 32, 6
 OURS = 1
 """Windows at once of ours: as fast as more here, in less memory."""
 BATCHES, TRIED = (1, 2, 4, 8), 700
@@ -42,18 +42,36 @@ def inputs(quick: bool) -> tuple[Tensor, nn.Module, Callable[[Any], float]]:
 
 
 def bare(quick: bool) -> Prepared:
+    """The network alone on as many windows, as many at once as is fastest."""
     import torch
 
     image, network, _ = inputs(quick)
-    steps = -(-(image.shape[-1] - WINDOW) // STRIDE) + 1
-    windows = torch.rand(BATCH, 1, WINDOW, WINDOW)
 
-    def run() -> Any:
+    def run(batch: int, windows: int) -> None:
+        some = torch.rand(batch, 1, WINDOW, WINDOW)
         with torch.inference_mode():
-            for _ in range(-(-(steps**2) // BATCH)):
-                network(windows)
+            for _ in range(-(-windows // batch)):
+                network(some)
 
-    return Prepared(run)
+    best = fastest(lambda batch: run(batch, windows_of(TRIED)), rounds=1 if quick else 3)
+    return Prepared(lambda: run(best, windows_of(image.shape[-1])))
+
+
+def windows_of(side: int) -> int:
+    """Windows of a square image."""
+    return (-(-(side - WINDOW) // STRIDE) + 1) ** 2
+
+
+def fastest(run: Callable[[int], Any], *, rounds: int) -> int:
+    """The number of windows at once with which something takes least time, tried in turn."""
+
+    def seconds(batch: int) -> float:
+        start = time.perf_counter()
+        run(batch)
+        return time.perf_counter() - start
+
+    tried = [{batch: seconds(batch) for batch in BATCHES} for _ in range(rounds)]
+    return min(BATCHES, key=lambda batch: min(times[batch] for times in tried))
 
 
 def monai_map(image: Tensor, network: nn.Module, batch: int) -> Tensor:
@@ -70,13 +88,7 @@ def monai(quick: bool) -> Prepared:
     image, network, error = inputs(quick)
     part = image[..., :TRIED, :TRIED]
 
-    def seconds(batch: int) -> float:
-        start = time.perf_counter()
-        monai_map(part, network, batch)
-        return time.perf_counter() - start
-
-    rounds = [{batch: seconds(batch) for batch in BATCHES} for _ in range(1 if quick else 3)]
-    best = min(BATCHES, key=lambda batch: min(times[batch] for times in rounds))
+    best = fastest(lambda batch: monai_map(part, network, batch), rounds=1 if quick else 3)
     return Prepared(lambda: monai_map(image, network, best), error)
 
 
@@ -111,8 +123,7 @@ def microtome_tall(quick: bool) -> Prepared:
     return microtome_sink(quick, times=2)
 
 
-WINDOWS = (-(-(SIDE - WINDOW) // STRIDE) + 1) ** 2
-LEAST_MOVED = 3 * 4 * CLASSES * WINDOW**2 * WINDOWS
+LEAST_MOVED = 3 * 4 * CLASSES * WINDOW**2 * windows_of(SIDE)
 """Bytes: the maps of each window are read, and added to what is read and written."""
 
 
@@ -138,6 +149,6 @@ CASE = Case(
         Comparison("twice the height: peak memory", "microtome_tall", "microtome_sink", 1 / 1.1, "peak_mb"),
     ],
     note="MONAI at its fastest number of windows at once; each has done a part of the image before, so that "
-    "memory is that of the image; bare: the network alone, 4 windows at once",
+    "memory is that of the image; bare: the network alone, at its own",
     moved={"microtome": LEAST_MOVED},
 )

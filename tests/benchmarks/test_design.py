@@ -55,6 +55,21 @@ def test_a_missed_row_is_the_worst_of_its_comparisons_and_says_why(monkeypatch):
     )
 
 
+def test_a_missed_row_of_which_nothing_is_counted_tells_its_processor_time(monkeypatch):
+    monkeypatch.setattr(design, "ROWS", (Row("what", "c", "speed", 2, "≥ 2×"),))
+    case = Case("c", "", {}, [Comparison("speed", "ours", "peer", 2.0)])
+    one = Measured("ours", ({"seconds": 22.25, "cpu_seconds": 13.0},))
+    line = design.table({"c": (case, measured(peer=9.0) | {"ours": one})}).splitlines()[-1]
+    assert line.endswith("22.2 s, 13 s of a processor; no bytes or operations of it are counted |")
+
+
+def test_what_a_variant_is_beyond_may_leave_nothing(monkeypatch):
+    monkeypatch.setattr(design, "ROWS", (Row("what", "c", "speed", 2, "≥ 2×"),))
+    case = Case("c", "", {}, [Comparison("speed", "ours", "peer", 2.0, beyond="bare")])
+    found = {"c": (case, measured(ours=4.0, peer=3.0, bare=19.7))}
+    assert "not to be told: without bare (19.7) nothing is left of 4" in design.table(found)
+
+
 def test_a_row_that_is_met_needs_no_reason(monkeypatch):
     monkeypatch.setattr(design, "ROWS", (Row("what", "c", "speed", 2, "≥ 2×"),))
     found = {"c": (CASE, measured(ours=1.0, big=2.0, peer=9.0))}
