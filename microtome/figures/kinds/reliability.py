@@ -29,7 +29,7 @@ from microtome.figures.parts.style import (
 from microtome.figures.result import FigureResult
 from microtome.metrics.calibration import BINS, PIXELS, equal_width, expected_error
 from microtome.metrics.overlap import EVERY_CLASS as MOST_PROBABLE
-from microtome.tables.parts.reliability import Measured, measured, told_of_trainings
+from microtome.tables.parts.reliability import Measured, measured_runs, told_of_trainings
 
 NEEDS = frozenset({"runs"})
 METRICS = ("bin_pixels@{bin}",)
@@ -71,15 +71,13 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
     Raises:
         ValueError: A run has no sums of labelled images of the part.
     """
-    records = inputs.select(runs)
-    order = list(dict.fromkeys(record.run for record in records))
-    labels = {record.run: record.label for record in records}
-    by_run = {run: [record for record in records if record.run == run] for run in order}
-    found = {run: measured(of, inputs.classes, part=part) for run, of in by_run.items()}
-    counts = {run: _counts(inputs, of) for run, of in found.items()}
-    data = pd.concat([_table(run, labels[run], counts[run]) for run in order], ignore_index=True)
+    found = measured_runs(inputs.select(runs), inputs.classes, part=part)
+    labels = {run: label for run, (label, _) in found.items()}
+    counts = {run: _counts(inputs, of) for run, (_, of) in found.items()}
+    data = pd.concat([_table(run, labels[run], of) for run, of in counts.items()], ignore_index=True)
     figure = _draw(inputs, labels, counts)
-    return FigureResult(figure, data, _caption(inputs, labels, counts, list(found.values()), part))
+    caption = _caption(inputs, labels, counts, [of for _, of in found.values()], part)
+    return FigureResult(figure, data, caption)
 
 
 def _counts(inputs: FigureInputs, found: Measured) -> Counts:

@@ -13,7 +13,7 @@ from microtome.figures.parts.samples import data_sentence
 from microtome.figures.parts.style import SINGLE_COLUMN, new_figure, styled
 from microtome.figures.result import FigureResult
 from microtome.metrics.calibration import PIXELS, area_under_risk, risk_by_coverage
-from microtome.tables.parts.reliability import Measured, measured, told_of_trainings
+from microtome.tables.parts.reliability import Measured, measured_runs, told_of_trainings
 
 NEEDS = frozenset({"runs"})
 METRICS = ("bin_pixels@{bin}",)
@@ -42,20 +42,17 @@ def draw(inputs: FigureInputs, *, runs: Sequence[str] = (), part: str = "test") 
     Raises:
         ValueError: A run has no sums of labelled images of the part.
     """
-    records = inputs.select(runs)
-    order = list(dict.fromkeys(record.run for record in records))
-    labels = {record.run: record.label for record in records}
-    by_run = {run: [record for record in records if record.run == run] for run in order}
-    found = {run: measured(of, inputs.classes, part=part) for run, of in by_run.items()}
-    curves = [_curve(run, labels[run], of.total.bins[-1]) for run, of in found.items()]
+    found = measured_runs(inputs.select(runs), inputs.classes, part=part)
+    labels = {run: label for run, (label, _) in found.items()}
+    curves = [_curve(run, label, of.total.bins[-1]) for run, (label, of) in found.items()]
     data = pd.concat(curves, ignore_index=True)
-    legend = LEGEND_ROW * len(order) + LEGEND_MARGIN
+    legend = LEGEND_ROW * len(found) + LEGEND_MARGIN
     figure = new_figure(SINGLE_COLUMN, HEIGHT + legend, data_kind=inputs.data_kind)
     axes, below = figure.subplots(2, 1, height_ratios=(HEIGHT, legend))
     _draw_curves(axes, data, labels)
     below.set_axis_off()
     below.legend(*axes.get_legend_handles_labels(), loc="center", borderaxespad=0)
-    return FigureResult(figure, data, _caption(inputs, labels, data, list(found.values()), part))
+    return FigureResult(figure, data, _caption(inputs, labels, data, [of for _, of in found.values()], part))
 
 
 def least_area(risk: float) -> float:

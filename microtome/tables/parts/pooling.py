@@ -7,9 +7,9 @@ a mean and a standard deviation. Intervals resample patients, each with all of t
 each split; without a patient, images.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,13 @@ from microtome.metrics.families.counts import FULL
 from microtome.metrics.overlap import COUNTS, class_scores
 from microtome.metrics.resampling import CONFIDENCE, drawn_apart
 from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.summed import Summed, Values
 from microtome.tables.parts.units import ONE_SEED
 
 LABELS, COMPLETE = "labels", "full"
 PREFIX = {LABELS: "", COMPLETE: FULL}
 """What the counts against the labels of a study, and against complete ones, begin with."""
 ROWS = ("seed", "split", "group", "unit", "sample")
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,60 +48,20 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Counted:
-    """The counts of some images, as a run got them.
+class Counted(Summed):
+    """The counts of some images: pixels by class and outcome, as `classes` and `COUNTS` have them, (N, K, 4).
 
     Attributes:
-        frame: One row per image, seed and split: the columns `ROWS`, which are names.
-        counts: Pixels of each row by class and outcome, (N, K, 4) in the order of `classes` and
-            `microtome.metrics.overlap.COUNTS`.
-        classes: Names of the classes.
-        mean_classes: Those that the mean is over.
+        mean_classes: Classes that the mean is over.
     """
 
-    frame: pd.DataFrame
-    counts: Values
-    classes: tuple[str, ...]
     mean_classes: tuple[str, ...]
-
-    @property
-    def images(self) -> int:
-        """Different images."""
-        return self.frame["sample"].nunique()
-
-    @property
-    def units(self) -> int:
-        """Different patients; images where none is known."""
-        return self.frame["unit"].nunique()
-
-    @property
-    def splits(self) -> int:
-        """Different splits."""
-        return self.frame["split"].nunique()
-
-    @property
-    def seeds(self) -> int:
-        """Different seeds."""
-        return self.frame["seed"].nunique()
 
     def of_group(self, group: str) -> "Counted":
         """The images of a group alone."""
         is_of = (self.frame["group"] == group).to_numpy()
         frame = self.frame[is_of].reset_index(drop=True)
-        return Counted(frame, self.counts[is_of], self.classes, self.mean_classes)
-
-    @cached_property
-    def by_split(self) -> list[Values]:
-        """Pixels by patient of each split, (seeds, patients, K, 4): of a split every seed has the same."""
-        return [np.stack(list(self._seeds_of(split))) for split in dict.fromkeys(self.frame["split"])]
-
-    def _seeds_of(self, split: str) -> Iterator[Values]:
-        rows = self.frame[self.frame["split"] == split]
-        units = {unit: number for number, unit in enumerate(sorted(set(rows["unit"])))}
-        for _, of_seed in rows.groupby("seed", sort=True):
-            total = np.zeros((len(units), *self.counts.shape[1:]))
-            np.add.at(total, of_seed["unit"].map(units).to_numpy(), self.counts[of_seed.index])
-            yield total
+        return Counted(frame, self.sums[is_of], self.classes, self.mean_classes)
 
     def rates(self, metric: str, *, seed: int | None = None, of: str = "") -> Rates:
         """A rate of each class: of all images of a split together, then over splits.

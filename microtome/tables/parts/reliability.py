@@ -7,12 +7,11 @@ averaged. Intervals draw patients, each with all of their images, and seeds with
 patient, images.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from microtome.metrics import calibration
@@ -21,6 +20,7 @@ from microtome.metrics.families.calibration import BINNED
 from microtome.metrics.overlap import EVERY_CLASS
 from microtome.metrics.resampling import drawn_apart, ends
 from microtome.provenance.runs import RunRecord
+from microtome.tables.parts.summed import Summed, Values
 
 SCORES = ("ece", "ace", "mce", "mean_ece", "brier", "nll", "aurc")
 OF_CLASS = "ece_of_"
@@ -30,8 +30,6 @@ TOGETHER = (
     "The pixels of all trainings of a run (seeds and splits, up to {count}) are counted together; tables "
     "average what each gives."
 )
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,38 +43,8 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The sums of some images, as a run got them.
-
-    Attributes:
-        frame: One row per image, seed and split: columns seed, split, unit, sample.
-        sums: One after the other those of `microtome.metrics.calibration.Sums`, (N, D).
-        classes: Names of the classes.
-    """
-
-    frame: pd.DataFrame
-    sums: Values
-    classes: tuple[str, ...]
-
-    @property
-    def images(self) -> int:
-        """Different images."""
-        return self.frame["sample"].nunique()
-
-    @property
-    def units(self) -> int:
-        """Different patients (blocks); images where none is known."""
-        return self.frame["unit"].nunique()
-
-    @property
-    def splits(self) -> int:
-        """Different splits."""
-        return self.frame["split"].nunique()
-
-    @property
-    def seeds(self) -> int:
-        """Different seeds."""
-        return self.frame["seed"].nunique()
+class Measured(Summed):
+    """The sums of some images, one after the other those of `microtome.metrics.calibration.Sums`, (N, D)."""
 
     @property
     def pixels(self) -> int:
@@ -93,19 +61,6 @@ class Measured:
     def total(self) -> Sums:
         """The sums of all images, seeds and splits together."""
         return unpacked(self.sums.sum(axis=0), len(self.classes))
-
-    @cached_property
-    def by_split(self) -> list[Values]:
-        """Sums by patient of each split, (seeds, patients, D): of a split every seed has the same."""
-        return [np.stack(list(self._seeds_of(split))) for split in dict.fromkeys(self.frame["split"])]
-
-    def _seeds_of(self, split: str) -> Iterator[Values]:
-        rows = self.frame[self.frame["split"] == split]
-        units = {unit: number for number, unit in enumerate(sorted(set(rows["unit"])))}
-        for _, of_seed in rows.groupby("seed", sort=True):
-            total = np.zeros((len(units), self.sums.shape[1]))
-            np.add.at(total, of_seed["unit"].map(units).to_numpy(), self.sums[of_seed.index])
-            yield total
 
     def grouped(self, groups: Mapping[str, str]) -> "Measured":
         """The same with other units: that of each sample."""
@@ -161,6 +116,19 @@ def measured(
     frame = pd.concat([rows for rows, _ in found], ignore_index=True)
     sums = np.concatenate([values for _, values in found])
     return Measured(frame.assign(unit=frame["sample"]), sums, tuple(classes))
+
+
+def measured_runs(
+    records: Sequence[RunRecord], classes: Sequence[str], *, part: str = "test"
+) -> dict[str, tuple[str, Measured]]:
+    """Read the sums of several runs: the label and the sums of each, in the order of the records.
+
+    Raises:
+        ValueError: A record lacks them.
+    """
+    labels = {record.run: record.label for record in records}
+    by_run = {run: [record for record in records if record.run == run] for run in labels}
+    return {run: (labels[run], measured(of, classes, part=part)) for run, of in by_run.items()}
 
 
 def packed(sums: Sums) -> Values:
