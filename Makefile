@@ -57,7 +57,7 @@ lint: .venv/dev  ## check style
 bench: .venv/dev  ## measure ratios against named peers (REPEATS=1: once each)
 	$(BIN)/python -m benchmarks $(if $(REPEATS),--repeats $(REPEATS))
 
-gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (DRY=1: on the CPU, small, 20 minutes)
+gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (DRY=1: on the CPU, small, minutes)
 	$(BIN)/python -m benchmarks.gpu $(if $(DRY),--dry)
 
 reference: .venv/run  ## regenerate docs/reference and the JSON schema

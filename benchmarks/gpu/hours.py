@@ -112,6 +112,16 @@ def work_of(study: Study, run: Run) -> Work:
     return Work(network, loss, (run.network.in_channels, side, side), run.training, run.supervision)
 
 
+def in_hours(hours: float) -> str:
+    """Two digits, from ten on whole hours.
+
+    Example:
+        >>> in_hours(0.384), in_hours(19.4), in_hours(103.4)
+        ('0.38', '19', '103')
+    """
+    return f"{hours:.2g}" if hours < 10 else f"{hours:.0f}"
+
+
 def table(found: Sequence[Cost]) -> str:
     """A row for each run, and their sum."""
     most, hours = max(one.gib for one in found), sum(one.hours for one in found)
@@ -123,8 +133,8 @@ def table(found: Sequence[Cost]) -> str:
         batch = " × ".join(map(str, one.work.batch))
         amounts = f"{one.trainings} × {one.epochs} × {one.steps:,} | {batch} | {one.counted.flop / 1e12:.3g}"
         seconds = f"{'≈ ' if one.measured is None else ''}{one.seconds:.2g}"
-        lines.append(f"| `{one.run}` | {amounts} | {one.gib:.2g} | {seconds} | {one.hours:.2g} |")
-    lines.append(f"| all | | | | {most:.2g} | | {hours:.2g} |")
+        lines.append(f"| `{one.run}` | {amounts} | {one.gib:.2g} | {seconds} | {in_hours(one.hours)} |")
+    lines.append(f"| all | | | | {most:.2g} | | {in_hours(hours)} |")
     return "\n".join(lines)
 
 
