@@ -26,7 +26,8 @@ FOLDS = {
 }
 """Convolutions and the normalisation that may follow them; subclasses may do more and are left alone."""
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-TOLERANCE = 1e-5
+TOLERANCE, EXACTLY = 1e-5, 1e-9
+"""Difference of outputs, in largest outputs, in the precision of a network and in float64."""
 IMAGE_DIMENSIONS, VOLUME_DIMENSIONS = 4, 5
 
 
@@ -41,8 +42,9 @@ def optimize_for_inference(model: nn.Module, *, sample: torch.Tensor | None = No
 
     Args:
         model: Any network; not changed.
-        sample: An input to check the copy with; if it differs by more than 1e-5 of the largest output
-            (folding is wrong where a network takes its Sequentials apart), the copy is returned unfolded.
+        sample: An input to check the copy with; if it differs by more than 1e-5 of the largest output, and in
+            float64 by more than 1e-9 (folding is wrong where a network takes its Sequentials apart), the copy
+            is returned unfolded. Where float64 alone agrees, the network itself rounds by as much.
 
     Returns:
         The copy, for prediction only.
@@ -52,17 +54,22 @@ def optimize_for_inference(model: nn.Module, *, sample: torch.Tensor | None = No
         >>> [type(part).__name__ for part in optimize_for_inference(network)]
         ['ConvolutionReLU', 'Identity', 'Identity']
     """
-    optimized = copy.deepcopy(model).eval()
-    for convolution, normalisation in _pairs(optimized):
-        _fold(optimized, convolution, normalisation)
-    fuse_activations(optimized)
-    if sample is not None and not _agrees(model, optimized, sample):
+    optimized = _folded(model)
+    if sample is not None and not (_agrees(model, optimized, sample) or _agrees_exactly(model, sample)):
         logger.warning("folding changes the output of %s; it stays unfolded", type(model).__name__)
         optimized = copy.deepcopy(model).eval()
     _report(optimized)
     dimensions = {parameter.ndim for parameter in optimized.parameters()}
     if IMAGE_DIMENSIONS in dimensions and VOLUME_DIMENSIONS not in dimensions:
         optimized = optimized.to(memory_format=torch.channels_last)
+    return optimized
+
+
+def _folded(model: nn.Module) -> nn.Module:
+    optimized = copy.deepcopy(model).eval()
+    for convolution, normalisation in _pairs(optimized):
+        _fold(optimized, convolution, normalisation)
+    fuse_activations(optimized)
     return optimized
 
 
@@ -124,10 +131,22 @@ def _fold(model: nn.Module, convolution: str, normalisation: str) -> None:
 
 
 @torch.inference_mode()
-def _agrees(model: nn.Module, optimized: nn.Module, sample: torch.Tensor) -> bool:
+def _agrees(
+    model: nn.Module, optimized: nn.Module, sample: torch.Tensor, tolerance: float = TOLERANCE
+) -> bool:
     """Whether two networks have the same output but for rounding."""
     expected, found = copy.deepcopy(model).eval()(sample), optimized(sample)
-    return bool((expected - found).abs().max() <= TOLERANCE * expected.abs().max())
+    return bool((expected - found).abs().max() <= tolerance * expected.abs().max())
+
+
+def _agrees_exactly(model: nn.Module, sample: torch.Tensor) -> bool:
+    """Whether a network folded in float64 has the same output; not where it cannot compute in float64."""
+    exact = copy.deepcopy(model).double()
+    try:
+        return _agrees(exact, _folded(exact), sample.double(), EXACTLY)
+    except RuntimeError as error:
+        logger.info("%s does not compute in float64: %s", type(model).__name__, error)
+        return False
 
 
 def _report(model: nn.Module) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What is done to a network before it predicts: folding, precision, views."""
 
+import copy
 import logging
 
 import numpy as np
@@ -82,6 +83,39 @@ def test_folding_falls_back_where_it_would_be_wrong(caplog):
     assert "stays unfolded" in caplog.text
     with torch.inference_mode():
         torch.testing.assert_close(optimized(images), network(images))
+
+
+class Rounding(nn.Module):
+    """Takes large means off large values, so that float32 keeps few digits of the small rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)
+        with torch.no_grad():
+            self.conv.bias.fill_(1e4)
+            self.norm.running_mean.fill_(1e4)
+
+    def forward(self, images):
+        return self.norm(self.conv(images))
+
+
+class SinglePrecision(Rounding):
+    """Computes in float32 whatever it is given."""
+
+    def forward(self, images):
+        return super().forward(images.float())
+
+
+@pytest.mark.parametrize(("kind", "left"), [(Rounding, 0), (SinglePrecision, 1)])
+def test_a_network_that_rounds_more_than_the_tolerance_is_judged_in_float64(kind, left):
+    torch.manual_seed(3)
+    network, images = kind().eval(), torch.randn(1, 1, 6, 6)
+    optimized = inference.optimize_for_inference(network, sample=images)
+    with torch.inference_mode():
+        assert (network(images) - optimized(images)).abs().max() > 1e-5 or left
+        exact = copy.deepcopy(network).double().conv(images.double()) - 1e4
+        torch.testing.assert_close(optimized(images).double(), exact, atol=2e-3, rtol=0)
+    assert sum(isinstance(part, nn.BatchNorm2d) for part in optimized.modules()) == left
 
 
 def test_choice_of_precision():
