@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from microtome.networks._blocks import Stage
+from microtome.networks._depthwise import Depthwise
 
 STEM = 32
 """Channels of the first convolution of the published network."""
@@ -93,7 +94,7 @@ def convolution(
     layers["norm"] = nn.BatchNorm2d(after, eps=EPSILON)
     if activates:
         layers["relu"] = nn.ReLU6(inplace=True)  # only the activation uses what the normalisation gives
-    return nn.Sequential(OrderedDict(layers))
+    return (nn.Sequential if groups == 1 else Depthwise)(OrderedDict(layers))
 
 
 class InvertedBottleneck(nn.Module):

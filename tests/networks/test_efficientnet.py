@@ -13,7 +13,8 @@ from torch.nn import functional
 from microtome import networks
 from microtome.figures.parts.network_steps import trace
 from microtome.networks import _pretrained
-from microtome.networks._efficientnet import EfficientNetLite
+from microtome.networks._depthwise import Depthwise
+from microtome.networks._efficientnet import EfficientNetLite, convolution
 from microtome.networks._published import FILES
 from microtome.training.tasks import normalize
 from tests.config.studies import load_study
@@ -233,3 +234,37 @@ def test_maps_are_those_of_the_code_that_the_weights_were_made_with():
         for block in peer._blocks:
             expected = block(expected)
         torch.testing.assert_close(encoder(image)[-1], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_gradients_of_a_depthwise_convolution_in_bf16_are_those_of_float32(kernel, stride, layout):
+    """To the digits of bf16, of which the inputs, the weights and the gradient are made."""
+    torch.manual_seed(kernel + stride)
+    block = convolution(6, 6, kernel, stride, groups=6, activates=False).train()
+    assert isinstance(block, Depthwise)
+    maps = torch.randn(2, 6, 12, 16).bfloat16().float().contiguous(memory_format=layout)
+    block.conv.weight.data = block.conv.weight.data.bfloat16().float()
+    found, expected = [], []
+    for gradients, is_half in ((found, True), (expected, False)):
+        inputs = maps.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            outputs = block[:-1](inputs)
+        assert outputs.dtype == (torch.bfloat16 if is_half else torch.float32)
+        (
+            outputs.float() * torch.linspace(-1, 1, outputs.numel()).reshape(outputs.shape).bfloat16()
+        ).sum().backward()
+        gradients += [outputs.detach().float(), inputs.grad, block.conv.weight.grad]
+        block.zero_grad(set_to_none=True)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype == torch.float32
+        torch.testing.assert_close(one, other, rtol=0.01, atol=0.01 * float(other.abs().max()))
+
+
+def test_without_autocast_a_depthwise_block_is_a_sequence_of_its_layers():
+    torch.manual_seed(1)
+    block, maps = convolution(4, 4, 5, groups=4).train(), torch.randn(2, 4, 9, 9)
+    expected = functional.relu6(block.norm(block.conv(maps)))
+    assert torch.equal(block(maps), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(block.eval()(maps), functional.relu6(block.norm(block.conv(maps))))
