@@ -54,8 +54,9 @@ lint: .venv/dev  ## check style
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/python -m tests.lint_workflow
 
+bench: REPEATS := 5
 bench: .venv/dev  ## measure ratios against named peers (REPEATS=1: once each)
-	$(BIN)/python -m benchmarks $(if $(REPEATS),--repeats $(REPEATS))
+	$(BIN)/python -m benchmarks --repeats $(REPEATS)
 
 gpu: .venv/dev  ## check and measure the GPU and write docs/gpu.md (DRY=1: on the CPU, small, minutes)
 	$(BIN)/python -m benchmarks.gpu $(if $(DRY),--dry)
