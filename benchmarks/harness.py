@@ -174,12 +174,16 @@ def unmeasurable(comparison: Comparison, measured: Mapping[str, Measured]) -> st
         'skipped: no GPU'
         >>> unmeasurable(Comparison("", "a", 1.0, None, beyond="a"), runs)
         'not to be told: without a (3) nothing is left of 3'
+        >>> nothing = {"c": Measured("c", ({"peak_mb": -0.1},))}
+        >>> unmeasurable(Comparison("", "c", 1.0, None, "peak_mb"), nothing)
+        'not to be told: nothing is left of -0.1'
     """
-    ours, peer = measured[comparison.ours], comparison.peer
-    skipped = ours.skipped or (measured[peer].skipped if isinstance(peer, str) else None)
+    names = [comparison.ours, comparison.peer, comparison.beyond]
+    skipped = [measured[name].skipped for name in names if isinstance(name, str) and measured[name].skipped]
     if skipped:
-        return f"skipped: {skipped}"
-    if ratio(comparison, measured) is not None or comparison.beyond is None:
+        return f"skipped: {skipped[0]}"
+    if ratio(comparison, measured) is not None:
         return ""
-    base, left = measured[comparison.beyond].median(comparison.metric), ours.median(comparison.metric)
-    return f"not to be told: without {comparison.beyond} ({base:.3g}) nothing is left of {left:.3g}"
+    left, base = measured[comparison.ours].median(comparison.metric), comparison.beyond
+    taken = f"without {base} ({measured[base].median(comparison.metric):.3g}) " if base else ""
+    return f"not to be told: {taken}nothing is left of {left:.3g}"

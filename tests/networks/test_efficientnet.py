@@ -251,14 +251,14 @@ def test_gradients_of_a_depthwise_convolution_in_bf16_are_those_of_float32(kerne
         with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
             outputs = block[:-1](inputs)
         assert outputs.dtype == (torch.bfloat16 if is_half else torch.float32)
-        (
-            outputs.float() * torch.linspace(-1, 1, outputs.numel()).reshape(outputs.shape).bfloat16()
-        ).sum().backward()
+        weighting = torch.linspace(-1, 1, outputs.numel()).bfloat16().reshape(outputs.shape)
+        (outputs.float() * weighting).sum().backward()
         gradients += [outputs.detach().float(), inputs.grad, block.conv.weight.grad]
         block.zero_grad(set_to_none=True)
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == other.dtype == torch.float32
         torch.testing.assert_close(one, other, rtol=0.01, atol=0.01 * float(other.abs().max()))
+    assert torch.equal(found[2], found[2].bfloat16().float()) == (kernel == 3)  # wide ones are not rounded
 
 
 def test_without_autocast_a_depthwise_block_is_a_sequence_of_its_layers():
