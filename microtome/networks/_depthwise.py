@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Depthwise convolutions whose gradients are computed in float32 where bf16 is slow.
+"""Depthwise convolutions with gradients for which bf16 is fast on a CPU.
 
 oneDNN has no fast bf16 gradients of some depthwise convolutions on CPUs: those of 5×5 weights, and those of
-inputs at a stride of 2, take 4 to 20 times as long as in float32 (torch 2.13, AVX-512 BF16, channels last).
-They were two fifths of a training step of EfficientNet-Lite0.
+inputs at a stride of 2, take 4 to 100 times as long as they need (torch 2.13, AVX-512 BF16, channels last);
+they were two fifths of a training step of EfficientNet-Lite0. Here the gradient of wide weights is put
+together from those of 3×3 pieces, which are fast, and that of inputs at a stride is computed in float32.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import nn
@@ -14,8 +16,9 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 Pair = tuple[int, int]
-FAST_KERNEL = 3
-"""Largest side of weights whose gradient bf16 is fast at."""
+PIECE = 3
+"""Side of weights whose gradient bf16 is fast at."""
+LAYOUT = torch.channels_last
 
 
 class Depthwise(nn.Sequential):
@@ -37,7 +40,7 @@ def convolved(maps: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
 
 
 class _Convolved(torch.autograd.Function):
-    """A depthwise convolution in the format of autocast, and its gradients in float32."""
+    """A depthwise convolution in the format of autocast, with the gradients above."""
 
     @staticmethod
     def forward(
@@ -51,13 +54,38 @@ class _Convolved(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        saved, needs, (stride, padding) = (gradient, *ctx.saved_tensors), ctx.needs_input_grad, ctx.geometry
-        jumps, is_wide = stride != (1, 1), saved[2].shape[-1] > FAST_KERNEL
-        full = [one.float() for one in saved] if jumps or is_wide else saved
-        maps, _, _ = _gradients(full if jumps else saved, stride, padding, [needs[0], False, False])
-        _, weight, _ = _gradients(full if is_wide else saved, stride, padding, [False, needs[1], False])
+        saved, needs, geometry = (gradient, *ctx.saved_tensors), ctx.needs_input_grad, ctx.geometry
+        maps = _of_inputs(saved, *geometry) if needs[0] else None
+        weight = _of_weights(saved, *geometry) if needs[1] else None
         pairs = zip((maps, weight), ctx.formats, strict=True)
         return *(None if one is None else one.to(dtype) for one, dtype in pairs), None, None
+
+
+def _of_inputs(saved: Sequence[torch.Tensor], stride: Pair, padding: Pair) -> torch.Tensor:
+    """Gradient of the inputs (N, C, H, W), of the gradient, the inputs and the weights."""
+    fast = saved if stride == (1, 1) else [one.float() for one in saved]
+    return _gradients(fast, stride, padding, [True, False, False])[0]
+
+
+def _of_weights(saved: Sequence[torch.Tensor], stride: Pair, padding: Pair) -> torch.Tensor:
+    """Gradient of the weights (C, 1, k, k) of an odd k, likewise.
+
+    A weight sees the inputs shifted by its place in the kernel, so the 3×3 weights that begin at (a, b) have
+    the gradient of a 3×3 kernel on inputs that are shifted by (a, b). Those in two pieces have it from both.
+    """
+    gradient, maps, kernel = saved
+    side, (rows, columns) = kernel.shape[-1], gradient.shape[-2:]
+    if side <= PIECE:
+        return _gradients(saved, stride, padding, [False, True, False])[1]
+    padded = F.pad(maps, (padding[1], padding[1], padding[0], padding[0]))
+    height, width = (rows - 1) * stride[0] + PIECE, (columns - 1) * stride[1] + PIECE
+    whole = torch.empty_like(kernel)
+    for top, left in product(range(0, side - 1, PIECE - 1), repeat=2):
+        here = slice(top, top + PIECE), slice(left, left + PIECE)
+        shifted = padded[..., top : top + height, left : left + width].contiguous(memory_format=LAYOUT)
+        piece = gradient, shifted, kernel[:, :, *here].contiguous()
+        whole[:, :, *here] = _gradients(piece, stride, (0, 0), [False, True, False])[1]
+    return whole
 
 
 def _gradients(

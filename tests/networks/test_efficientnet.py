@@ -4,6 +4,7 @@
 import hashlib
 import importlib.util
 import math
+from itertools import product
 
 import pytest
 import skimage.data
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 from microtome import networks
 from microtome.figures.parts.network_steps import trace
-from microtome.networks import _pretrained
+from microtome.networks import _depthwise, _pretrained
 from microtome.networks._depthwise import Depthwise
 from microtome.networks._efficientnet import EfficientNetLite, convolution
 from microtome.networks._published import FILES
@@ -237,7 +238,7 @@ def test_maps_are_those_of_the_code_that_the_weights_were_made_with():
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)])
 def test_gradients_of_a_depthwise_convolution_in_bf16_are_those_of_float32(kernel, stride, layout):
     """To the digits of bf16, of which the inputs, the weights and the gradient are made."""
     torch.manual_seed(kernel + stride)
@@ -258,7 +259,27 @@ def test_gradients_of_a_depthwise_convolution_in_bf16_are_those_of_float32(kerne
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == other.dtype == torch.float32
         torch.testing.assert_close(one, other, rtol=0.01, atol=0.01 * float(other.abs().max()))
-    assert torch.equal(found[2], found[2].bfloat16().float()) == (kernel == 3)  # wide ones are not rounded
+
+
+def test_bf16_computes_no_gradient_of_weights_wider_than_three(monkeypatch):
+    """Those, and those of inputs at a stride, are slow in bf16."""
+    seen, gradients = [], _depthwise._gradients
+
+    def watched(saved, stride, padding, wanted):
+        seen.append((saved[0].dtype, saved[2].shape[-1], stride[0], wanted[0]))
+        return gradients(saved, stride, padding, wanted)
+
+    monkeypatch.setattr(_depthwise, "_gradients", watched)
+    for kernel, stride in product((3, 5, 7), (1, 2)):
+        block = convolution(4, 4, kernel, stride, groups=4, activates=False).train()
+        with torch.autocast("cpu", torch.bfloat16):
+            block[:-1](torch.randn(2, 4, 12, 12, requires_grad=True)).float().sum().backward()
+    of_weights = {one for one in seen if not one[3]}
+    assert {(kind, stride) for kind, _, stride, is_input in seen if is_input} == {
+        (torch.bfloat16, 1),
+        (torch.float32, 2),
+    }
+    assert {(kind, side) for kind, side, _, _ in of_weights} == {(torch.bfloat16, 3)}
 
 
 def test_without_autocast_a_depthwise_block_is_a_sequence_of_its_layers():
