@@ -24,6 +24,11 @@ class _Tune(OfClass):
         "grid: all combinations; coordinates: one option after another, until none gets better, which takes "
         "less time and may miss the best",
     )
+    choose: Literal["best", "standard_error"] = option(
+        "best",
+        "best: the best mean; standard_error: of those that are worse by at most one standard error of the "
+        "difference by image, the nearest to the configured values (Breiman et al. 1984), for few images",
+    )
     on: Literal["val", "folds"] = option(
         "val",
         "val: on the part `val` of the split; folds: where a split has none, as it learns from all images, "

@@ -44,6 +44,7 @@ class Search:
         configured: What `segment` has, which is tried in any case.
         lower_is_better: Whether less of the metric is better.
         by_coordinates: Whether one option is tried after another, not all combinations.
+        by_standard_error: Whether what is as good as the best, by images, counts as equal to it.
     """
 
     names: tuple[str, ...]
@@ -51,6 +52,7 @@ class Search:
     configured: Candidate
     lower_is_better: bool = False
     by_coordinates: bool = False
+    by_standard_error: bool = False
 
     def best(self, found: Found) -> Candidate:
         """The best candidate; of equal ones that nearest to the configured one, in spans of values tried."""
@@ -58,9 +60,18 @@ class Search:
         if not means:
             return self.configured
         top = min(means.values()) if self.lower_is_better else max(means.values())
-        equal = [one for one, mean in means.items() if abs(mean - top) <= SAME]
+        return self._nearest([one for one, mean in means.items() if abs(mean - top) <= SAME])
+
+    def chosen(self, found: Found) -> Candidate:
+        """The best candidate, or what images cannot tell from it and is nearest to the configured one."""
+        best = self.best(found)
+        if not self.by_standard_error or math.isnan(mean_of(found[best])):
+            return best
+        return self._nearest([one for one, values in found.items() if is_as_good(values, found[best])])
+
+    def _nearest(self, candidates: Sequence[Candidate]) -> Candidate:
         spans = [max(values) - min(values) for values in self.grid]
-        return min(equal, key=lambda one: _distance(one, self.configured, spans))
+        return min(candidates, key=lambda one: _distance(one, self.configured, spans))
 
     def named(self, candidate: Candidate) -> dict[str, float | None]:
         """The value of each option."""
@@ -102,6 +113,27 @@ def mean_of(values: Sequence[float]) -> float:
     return float(np.mean(defined)) if defined else math.nan
 
 
+def is_as_good(values: Sequence[float], best: Sequence[float]) -> bool:
+    """Whether the mean of images is within one standard error of the best (Breiman et al. 1984, §3.4.3).
+
+    The error is that of the mean of the differences by image; of one image there is none, so it is 0.
+
+    Args:
+        values: The metric of each image; NaN where it is undefined.
+        best: That of the best candidate.
+
+    Example:
+        >>> is_as_good([0.5, 0.9], [0.6, 0.9]), is_as_good([0.5, 0.8], [0.6, 0.9]), is_as_good([0.5], [0.6])
+        (True, False, False)
+    """
+    differences = np.subtract(values, best)
+    differences = differences[~np.isnan(differences)]
+    if not differences.size:
+        return False
+    error = np.std(differences, ddof=1) / math.sqrt(differences.size) if differences.size > 1 else 0.0
+    return bool(abs(differences.mean()) <= error + SAME)
+
+
 def tune(
     options: Options, maps: Sequence[Path], targets: Sequence[Path], *, chosen: Path, table: Path
 ) -> None:
@@ -109,8 +141,8 @@ def tune(
 
     Args:
         options: The rule's options (see `workflow.states`): `segment`, `values` (pairs of an option and the
-            values that are tried), `metric` and its `class` and `family`, `samples`, and what the family
-            asks for (`tolerance`).
+            values that are tried), `search`, `choose`, `metric` and its `class` and `family`, `samples`, and
+            what the family asks for (`tolerance`).
         maps: Batch folders of probability maps, in which the samples are found.
         targets: Batch folders of targets.
         chosen: Gets JSON: the values, the metric with them and with the configured ones, the images.
@@ -129,7 +161,7 @@ def tune(
         return _measured(options, options["segment"] | search.named(candidate), family, maps, targets)
 
     found = search_values(search, score)
-    best = search.best(found)
+    best = search.chosen(found)
     if math.isnan(mean_of(found[best])):
         msg = f"'{options['metric']}' has no value on any of the {len(options['samples'])} held-out images"
         raise ValueError(msg)
@@ -141,7 +173,8 @@ def _search(options: Options) -> Search:
     names = tuple(name for name, _ in options["values"])
     grid = tuple(tuple(values) for _, values in options["values"])
     configured = tuple(options["segment"][name] for name in names)
-    return Search(names, grid, configured, options["lower_is_better"], options["search"] == "coordinates")
+    by_coordinates, by_error = options["search"] == "coordinates", options["choose"] == "standard_error"
+    return Search(names, grid, configured, options["lower_is_better"], by_coordinates, by_error)
 
 
 def _distance(one: Candidate, other: Candidate, spans: Sequence[float]) -> float:
@@ -225,7 +258,7 @@ def _write_table(search: Search, found: Found, best: Candidate, path: Path) -> N
 
 def _write_chosen(options: Options, search: Search, found: Found, path: Path) -> None:
     """The values that `stages.segment` takes, and what tells of the choice."""
-    best, before = search.best(found), mean_of(found[search.configured])
+    best, before = search.chosen(found), mean_of(found[search.configured])
     told = {key: options[key] for key in ("metric", "class", "on", "samples")}
     told |= {"values": search.named(best), "mean": mean_of(found[best])}
     told |= {"configured": search.named(search.configured)}

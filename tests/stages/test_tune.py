@@ -16,7 +16,7 @@ from microtome.metrics.instances import score
 from microtome.metrics.surface import compare
 from microtome.objects.watershed import separate
 from microtome.stages.segment import segment_batch
-from microtome.stages.tune import Search, search_values, tune
+from microtome.stages.tune import Search, is_as_good, search_values, tune
 from tests.objects.test_watershed import tissue
 
 THRESHOLDS = [0.2, 0.35, 0.5, 0.65, 0.8]
@@ -26,6 +26,7 @@ def options(**changes):
     """Those of a run whose threshold is tuned by the Dice coefficient of cells."""
     base = {"segment": Threshold().model_dump(), "values": [["threshold", THRESHOLDS]], "metric": "dice"}
     base |= {"class": "cell", "family": "overlap", "lower_is_better": False, "search": "grid", "on": "val"}
+    base |= {"choose": "best"}
     base |= {"samples": ["a", "b"], "classes": ["membrane", "cell"], "activation": "sigmoid"}
     return base | {"betas": [], "mean_classes": []} | changes
 
@@ -65,6 +66,43 @@ def test_the_threshold_with_the_best_mean_is_chosen(tmp_path):
     assert dict(zip(table["threshold"], table["mean"], strict=True)) == pytest.approx(means)
     assert table.loc[table["chosen"], "threshold"].tolist() == [best]
     assert table["images"].tolist() == [2] * len(THRESHOLDS)
+
+
+def test_what_images_cannot_tell_from_the_best_is_left_as_configured():
+    """By hand: 0.1, 0.2 and 0.3 are behind by 0.027 ± 0.013, 0.027 ± 0.003 and 0.010 ± 0.000."""
+    found = {(0.5,): [0.60, 0.60, 0.60], (0.1,): [0.62, 0.60, 0.64], (0.2,): [0.63, 0.61, 0.62]}
+    found |= {(0.3,): [0.65, 0.63, 0.63], (0.4,): [0.66, 0.64, 0.64]}
+    best = [0.66, 0.64, 0.64]
+    by_error = Search(("threshold",), ((0.1, 0.2, 0.3, 0.4),), (0.5,), by_standard_error=True)
+    assert [is_as_good(found[(t,)], best) for t in (0.1, 0.2, 0.3, 0.4)] == [False, False, False, True]
+    assert by_error.chosen(found) == by_error.best(found) == (0.4,)
+    noisy = found | {(0.2,): [0.70, 0.61, 0.61]}
+    assert by_error.best(noisy) == (0.4,)
+    assert by_error.chosen(noisy) == (0.4,), "a nearer one that is as good is not there"
+    assert by_error.chosen({**noisy, (0.5,): [0.70, 0.60, 0.63]}) == (0.5,)
+    assert Search(("threshold",), ((0.4,),), (0.5,)).chosen({**noisy, (0.5,): [0.70, 0.6, 0.63]}) == (0.4,)
+
+
+def test_images_on_which_a_metric_is_undefined_tell_nothing():
+    nan = math.nan
+    assert is_as_good([nan, 0.5, 0.9], [0.9, 0.6, 0.9])
+    assert not is_as_good([nan, nan], [0.9, 0.6])
+    assert not is_as_good([nan, 0.5], [0.9, 0.6]), "one image has no standard error"
+    only = Search(("threshold",), ((0.4,),), (0.5,), by_standard_error=True)
+    assert only.chosen({(0.5,): [nan], (0.4,): [nan]}) == (0.5,)
+
+
+def test_the_rule_takes_the_choice_that_is_configured(tmp_path):
+    """Two images differ in their best threshold, so neither end is told from the middle by its mean."""
+    maps, targets = folders(tmp_path)
+    best, _ = tuned(tmp_path, options(), maps, targets)
+    careful, table = tuned(tmp_path, options(choose="standard_error"), maps, targets)
+    scores = {t: [dice(tmp_path, sample, t) for sample in "ab"] for t in THRESHOLDS}
+    top = scores[best["values"]["threshold"]]
+    equal = [t for t in THRESHOLDS if is_as_good(scores[t], top)]
+    assert careful["values"]["threshold"] == min(equal, key=lambda t: abs(t - 0.5))
+    assert table.loc[table["chosen"], "threshold"].tolist() == [careful["values"]["threshold"]]
+    assert careful["mean"] == pytest.approx(np.mean(scores[careful["values"]["threshold"]]))
 
 
 def test_images_that_are_not_held_out_change_nothing(tmp_path):

@@ -134,6 +134,7 @@ def tune(plan: StudyPlan, split: str, run: str) -> str:
         "family": families_of(plan.study, chosen.metric, chosen.of)[0],
         "lower_is_better": lower_is_better(chosen.metric),
         "search": chosen.search,
+        "choose": chosen.choose,
         "on": "val" if list(held) == [split] else chosen.on,
         "samples": [sample for samples in held.values() for sample in samples],
         "classes": plan.classes,
