@@ -14,6 +14,7 @@ from microtome.machine import machine_memory
 __all__ = [
     "choose_device",
     "device_memory",
+    "keep_freed_memory",
     "machine_memory",
     "map_large_blocks",
     "release_memory",
@@ -29,8 +30,12 @@ FAST_BF16 = ("amx_bf16", "avx512_bf16")
 """x86 instruction sets that compute products of bfloat16 numbers."""
 MMAP_THRESHOLD = -3
 """`M_MMAP_THRESHOLD` of mallopt(3)."""
+TRIM_THRESHOLD = -1
+"""`M_TRIM_THRESHOLD` of mallopt(3)."""
 LARGE_BLOCK = 8 * 2**20
 """Bytes: below are what networks of windows make in a batch, above the bands of a slide."""
+LARGEST_KEPT = 32 * 2**20
+"""Bytes: the most that `M_MMAP_THRESHOLD` may be."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -172,6 +177,18 @@ def release_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def keep_freed_memory() -> None:
+    """Keep freed memory in the heap from now on (glibc), for where the same blocks come and go all the time.
+
+    By default the C library gives the end of its heap back once 64 MB of it are free, so that each step of a
+    training gets thousands of new pages, which the system clears first. Blocks above 32 MB are mapped apart.
+    """
+    change = getattr(ctypes.CDLL(None), "mallopt", None)
+    if change is not None:
+        change(MMAP_THRESHOLD, LARGEST_KEPT)  # stays at 128 kB otherwise, once one of the two is set
+        change(TRIM_THRESHOLD, -1)
 
 
 def map_large_blocks() -> None:

@@ -15,7 +15,7 @@ from microtome.config.entries import model as options_of
 from microtome.config.losses import activation_of
 from microtome.config.sampling import Input
 from microtome.config.training import Supervision, Training
-from microtome.devices import choose_device, repeatable, require_devices
+from microtome.devices import choose_device, keep_freed_memory, repeatable, require_devices
 from microtome.files import digest_of_options, require_writable
 from microtome.stages.seen import seen_in_training
 from microtome.stages.trained import card_of, is_done, write_run
@@ -150,6 +150,7 @@ def _train_in(
 ) -> None:
     """Train in a team, see `train_run`; the first process loads the weights and writes the files."""
     threads = torch.get_num_threads()
+    keep_freed_memory()
     torch.manual_seed(options["seed"])
     model = networks.build(**options["network"])
     weights = networks.initialize(model, options["network"]) if team.is_first else ""
