@@ -226,7 +226,7 @@ def cases() -> dict[str, Callable[[Path], Fit]]:
     by_iou, last = Criterion("iou", "cell", CLASSES, keep=2), Criterion("last", None, CLASSES)
     clip = {"optimizer": SGD | {"weight_decay": 0.01}, "grad_clip": 0.5}
     decayed = {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}, "validate_every": 2}
-    early = {"optimizer": SGD | {"lr": 4.0}, "epochs": 12, "patience": 2}
+    early = {"optimizer": SGD | {"lr": 0.2}, "epochs": 12, "patience": 2}
     holdout = {"copies": 2, "share": (0.0, 0.7)}
     found: dict[str, Callable[[Path], Fit]] = {
         "patches": lambda _: fit(by_mask(), *sources(images(), crop=9, repeats=2)),
