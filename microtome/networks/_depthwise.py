@@ -4,7 +4,8 @@
 oneDNN has no fast bf16 gradients of some depthwise convolutions on CPUs: those of 5×5 weights, and those of
 inputs at a stride of 2, take 4 to 100 times as long as they need (torch 2.13, AVX-512 BF16, channels last);
 they were two fifths of a training step of EfficientNet-Lite0. Here the gradient of wide weights is put
-together from those of 3×3 pieces, which are fast, and that of inputs at a stride is computed in float32.
+together from those of 3×3 pieces, which are fast, and that of inputs at a stride is computed in float32. So
+is any gradient of inputs where the processor has no products in bf16: sums would be rounded to it, too.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import torch
 from torch import nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
+
+from microtome.devices import supports_fast_bf16
 
 Pair = tuple[int, int]
 PIECE = 3
@@ -63,8 +66,9 @@ class _Convolved(torch.autograd.Function):
 
 def _of_inputs(saved: Sequence[torch.Tensor], stride: Pair, padding: Pair) -> torch.Tensor:
     """Gradient of the inputs (N, C, H, W), of the gradient, the inputs and the weights."""
-    fast = saved if stride == (1, 1) else [one.float() for one in saved]
-    return _gradients(fast, stride, padding, [True, False, False])[0]
+    is_fast = stride == (1, 1) and supports_fast_bf16()
+    precise = saved if is_fast else [one.float() for one in saved]
+    return _gradients(precise, stride, padding, [True, False, False])[0]
 
 
 def _of_weights(saved: Sequence[torch.Tensor], stride: Pair, padding: Pair) -> torch.Tensor:

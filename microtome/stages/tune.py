@@ -166,7 +166,7 @@ def tune(
         msg = f"'{options['metric']}' has no value on any of the {len(options['samples'])} held-out images"
         raise ValueError(msg)
     _write_table(search, found, best, table)
-    _write_chosen(options, search, found, chosen)
+    _write_chosen(options, search, found, best, chosen)
 
 
 def _search(options: Options) -> Search:
@@ -256,9 +256,9 @@ def _write_table(search: Search, found: Found, best: Candidate, path: Path) -> N
         pd.DataFrame(rows).to_csv(partial, sep="\t", index=False)
 
 
-def _write_chosen(options: Options, search: Search, found: Found, path: Path) -> None:
+def _write_chosen(options: Options, search: Search, found: Found, best: Candidate, path: Path) -> None:
     """The values that `stages.segment` takes, and what tells of the choice."""
-    best, before = search.chosen(found), mean_of(found[search.configured])
+    before = mean_of(found[search.configured])
     told = {key: options[key] for key in ("metric", "class", "on", "samples")}
     told |= {"values": search.named(best), "mean": mean_of(found[best])}
     told |= {"configured": search.named(search.configured)}

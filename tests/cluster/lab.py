@@ -104,7 +104,7 @@ class Lab:
 
 
 def start_slurm(tools: Path) -> None:
-    """Start SLURM; from nothing once more where its controller stalls on a busy machine."""
+    """Start SLURM; from nothing again, three times at most, where its controller stalls on a busy machine."""
     command = [str(tools / "start-slurm"), "--no-acct", "--cpus", "8", "--gpus", "4"]
     for last in (False, False, True):
         done = subprocess.run(command, capture_output=True, text=True)

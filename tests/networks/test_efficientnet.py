@@ -237,10 +237,6 @@ def test_maps_are_those_of_the_code_that_the_weights_were_made_with():
         torch.testing.assert_close(encoder(image)[-1], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(
-    not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
-    reason="without AVX-512 the convolutions of PyTorch itself round sums to bf16, forward and backward",
-)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1)])
 def test_gradients_of_a_depthwise_convolution_in_bf16_are_those_of_float32(kernel, stride, layout):
@@ -265,8 +261,9 @@ def test_gradients_of_a_depthwise_convolution_in_bf16_are_those_of_float32(kerne
         torch.testing.assert_close(one, other, rtol=0.01, atol=0.01 * float(other.abs().max()))
 
 
-def test_bf16_computes_no_gradient_of_weights_wider_than_three(monkeypatch):
-    """Those, and those of inputs at a stride, are slow in bf16."""
+@pytest.mark.parametrize("has_products", [True, False])
+def test_bf16_computes_no_gradient_of_weights_wider_than_three(monkeypatch, has_products):
+    """Those, and those of inputs at a stride, are slow; without products in bf16 all of inputs are coarse."""
     seen, gradients = [], _depthwise._gradients
 
     def watched(saved, stride, padding, wanted):
@@ -274,13 +271,14 @@ def test_bf16_computes_no_gradient_of_weights_wider_than_three(monkeypatch):
         return gradients(saved, stride, padding, wanted)
 
     monkeypatch.setattr(_depthwise, "_gradients", watched)
+    monkeypatch.setattr(_depthwise, "supports_fast_bf16", lambda: has_products)
     for kernel, stride in product((3, 5, 7), (1, 2)):
         block = convolution(4, 4, kernel, stride, groups=4, activates=False).train()
         with torch.autocast("cpu", torch.bfloat16):
             block[:-1](torch.randn(2, 4, 12, 12, requires_grad=True)).float().sum().backward()
     of_weights = {one for one in seen if not one[3]}
     assert {(kind, stride) for kind, _, stride, is_input in seen if is_input} == {
-        (torch.bfloat16, 1),
+        (torch.bfloat16 if has_products else torch.float32, 1),
         (torch.float32, 2),
     }
     assert {(kind, side) for kind, side, _, _ in of_weights} == {(torch.bfloat16, 3)}

@@ -78,7 +78,7 @@ def test_what_images_cannot_tell_from_the_best_is_left_as_configured():
     assert by_error.chosen(found) == by_error.best(found) == (0.4,)
     noisy = found | {(0.2,): [0.70, 0.61, 0.61]}
     assert by_error.best(noisy) == (0.4,)
-    assert by_error.chosen(noisy) == (0.4,), "a nearer one that is as good is not there"
+    assert by_error.chosen(noisy) == (0.4,), "0.2 is as good, and farther from 0.5"
     assert by_error.chosen({**noisy, (0.5,): [0.70, 0.60, 0.63]}) == (0.5,)
     assert Search(("threshold",), ((0.4,),), (0.5,)).chosen({**noisy, (0.5,): [0.70, 0.6, 0.63]}) == (0.4,)
 
@@ -100,6 +100,7 @@ def test_the_rule_takes_the_choice_that_is_configured(tmp_path):
     scores = {t: [dice(tmp_path, sample, t) for sample in "ab"] for t in THRESHOLDS}
     top = scores[best["values"]["threshold"]]
     equal = [t for t in THRESHOLDS if is_as_good(scores[t], top)]
+    assert careful["values"] != best["values"]
     assert careful["values"]["threshold"] == min(equal, key=lambda t: abs(t - 0.5))
     assert table.loc[table["chosen"], "threshold"].tolist() == [careful["values"]["threshold"]]
     assert careful["mean"] == pytest.approx(np.mean(scores[careful["values"]["threshold"]]))
